@@ -1,0 +1,86 @@
+//! What an error status says, with its `google.rpc` details taken apart. It never decides what the error means for an
+//! answer: that is the caller's, by [`Trouble::code`].
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// The domain of reasons that this service gives; another domain's reason is not ours to interpret.
+const REASON_DOMAIN: &str = "kith";
+
+/// An error status of the service or of the transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The standard code.
+    pub code: Code,
+    /// Stable reason, UPPER_SNAKE, when the service gave one.
+    pub reason: Option<String>,
+    /// The fields at fault.
+    pub fields: Vec<FieldTrouble>,
+    /// How long to wait before the same request may succeed.
+    pub retry_after: Option<Duration>,
+    /// The status message. Never an identity.
+    pub message: String,
+}
+
+/// One field at fault, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldTrouble {
+    /// Path of the field in the request, for example `caller.user_id`.
+    pub field: String,
+    /// Words for the person.
+    pub words: String,
+}
+
+impl From<&Status> for Trouble {
+    fn from(status: &Status) -> Self {
+        let details = status.get_error_details();
+        let reason = details
+            .error_info()
+            .filter(|info| info.domain == REASON_DOMAIN)
+            .map(|info| info.reason.clone());
+        let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
+        Self {
+            code: status.code(),
+            reason,
+            fields: fields
+                .iter()
+                .map(|violation| FieldTrouble { field: violation.field.clone(), words: violation.description.clone() })
+                .collect(),
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
+            message: status.message().to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::ErrorDetails;
+
+    #[test]
+    fn details_are_taken_apart() {
+        let mut details = ErrorDetails::new();
+        details.set_error_info("LOADING", "kith", std::collections::HashMap::<String, String>::new());
+        details.set_retry_info(Some(Duration::from_secs(3)));
+        details.add_bad_request_violation("subject.nhs_number", "expected 10 digits");
+        let status = Status::with_error_details(Code::Unavailable, "loading", details);
+        let trouble = Trouble::from(&status);
+        assert_eq!(trouble.code, Code::Unavailable);
+        assert_eq!(trouble.reason.as_deref(), Some("LOADING"));
+        assert_eq!(trouble.retry_after, Some(Duration::from_secs(3)));
+        assert_eq!(trouble.message, "loading");
+        let expected = FieldTrouble { field: "subject.nhs_number".into(), words: "expected 10 digits".into() };
+        assert_eq!(trouble.fields, [expected]);
+    }
+
+    #[test]
+    fn a_reason_of_another_domain_and_a_bare_status_give_none() {
+        let details = ErrorDetails::with_error_info("LOADING", "proxy", std::collections::HashMap::<String, String>::new());
+        let status = Status::with_error_details(Code::Unavailable, "elsewhere", details);
+        assert_eq!(Trouble::from(&status).reason, None);
+        let bare = Trouble::from(&Status::unavailable("connection refused"));
+        assert_eq!((bare.reason, bare.fields.len(), bare.retry_after), (None, 0, None));
+    }
+}

@@ -1,0 +1,187 @@
+//! What an answer is. Outcomes are closed sums, one for plans and one for presentations; everything else is an error.
+//! A shielded child's answer is a type of its own that has no field for a place.
+
+use crate::codes::{LaCode, OdsCode, SiteCode};
+use crate::directory::Contact;
+use crate::identity::IdentityCheck;
+use crate::plan::{PlanKind, PlanState};
+use crate::presentation::{CareSetting, Complaint, Outcome as PresentationOutcome};
+use crate::text::EncounterId;
+use crate::time::{Day, Moment};
+
+/// A question about one person, as asked at `now`.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Whom it is about.
+    pub subject: crate::child::Subject,
+    /// Whether the caller traced the NHS number.
+    pub number_traced: bool,
+    /// The birth date the caller has.
+    pub birth_date: Option<Day>,
+    /// The encounter being checked in, which is not listed as seen.
+    pub checking_in: Option<EncounterId>,
+    /// The moment of asking.
+    pub now: Moment,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The moment of asking.
+    pub as_of: Moment,
+    /// Outcome of the identity check.
+    pub identity: IdentityCheck,
+    /// Whether the caller traced the number.
+    pub number_traced: bool,
+    /// The number to ring.
+    pub ring: Contact,
+    /// What is held.
+    pub body: Body,
+}
+
+/// What is held, in one of three forms that share no field for a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// An ordinary record, or none.
+    Open(OpenBody),
+    /// A shielded record.
+    Shielded(ShieldedBody),
+    /// The identity is not confirmed; both outcomes are withheld.
+    IdentityNotConfirmed,
+}
+
+/// Outcome of one question. Closed; *cannot say* replaces only *none held*.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<H> {
+    /// Something is held.
+    Held(H),
+    /// Nothing is held as of the moment of asking, which is not reassurance.
+    NoneHeld,
+    /// Kith cannot say.
+    CannotSay(Vec<Doubt>),
+}
+
+/// Why Kith cannot say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// A feed that the child's own record points to is stale or absent.
+    OwnFeedStale,
+    /// More feeds are stale or absent than the configured share.
+    TooManyFeedsStale,
+    /// The person has no NHS number.
+    NoNhsNumber,
+}
+
+/// What an answer does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completeness<N> {
+    /// Counts over feeds.
+    pub counts: crate::feed::FeedCounts,
+    /// Stale or absent feeds that the record points to; `()` where naming one would tell a place.
+    pub named: N,
+}
+
+/// The answer about an ordinary record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBody {
+    /// On a plan?
+    pub plans: Outcome<Vec<PlanView>>,
+    /// Plans cut off by the cap.
+    pub more_plans: u32,
+    /// What the plan answer does not know.
+    pub plan_completeness: Completeness<Vec<LaCode>>,
+    /// Seen, at any organisation?
+    pub presentations: Outcome<Seen>,
+    /// Seen at another organisation?
+    pub elsewhere: Outcome<()>,
+    /// What the presentation answer does not know.
+    pub presentation_completeness: Completeness<Vec<OdsCode>>,
+    /// Earlier lookups, newest first.
+    pub accesses: Vec<crate::child::Access>,
+    /// Rows of history beyond these.
+    pub more_accesses: u32,
+}
+
+/// Presentations held.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// At the asking organisation, newest first.
+    pub here: Vec<PresentationView>,
+    /// At others, newest first.
+    pub elsewhere: Vec<PresentationView>,
+    /// Older than the window.
+    pub beyond_window: u32,
+    /// Cut off by the cap.
+    pub beyond_cap: u32,
+}
+
+/// One plan as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanView {
+    /// Kind; `None`: held, kind unknown.
+    pub kind: Option<PlanKind>,
+    /// State today.
+    pub state: PlanState,
+    /// First day.
+    pub start: Option<Day>,
+    /// Last day.
+    pub end: Option<Day>,
+    /// The authority.
+    pub authority: LaCode,
+    /// Where it is moving to.
+    pub moving_to: Option<LaCode>,
+}
+
+/// One presentation as shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentationView {
+    /// The organisation.
+    pub organisation: OdsCode,
+    /// Site, arrival, setting and complaint; none when only the closing has been told.
+    pub details: Option<(SiteCode, Moment, CareSetting, Complaint)>,
+    /// Outcome so far.
+    pub outcome: PresentationOutcome,
+}
+
+/// The answer about a shielded record: no field can hold a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShieldedBody {
+    /// On a plan?
+    pub plans: Outcome<Vec<ShieldedPlanView>>,
+    /// Plans cut off by the cap.
+    pub more_plans: u32,
+    /// What the plan answer does not know.
+    pub plan_completeness: Completeness<()>,
+    /// Seen, at any organisation?
+    pub presentations: Outcome<ShieldedSeen>,
+    /// What the presentation answer does not know.
+    pub presentation_completeness: Completeness<()>,
+    /// Rows of access history, none of them shown.
+    pub accesses: u32,
+}
+
+/// One plan of a shielded record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShieldedPlanView {
+    /// Kind; `None`: held, kind unknown.
+    pub kind: Option<PlanKind>,
+    /// State today.
+    pub state: PlanState,
+    /// First day.
+    pub start: Option<Day>,
+    /// Last day.
+    pub end: Option<Day>,
+    /// A transfer is under way.
+    pub moving: bool,
+}
+
+/// Presentations of a shielded record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShieldedSeen {
+    /// Within the window, newest first: day of arrival, complaint and outcome.
+    pub presentations: Vec<(Option<Day>, Option<Complaint>, PresentationOutcome)>,
+    /// Older than the window.
+    pub beyond_window: u32,
+    /// Cut off by the cap.
+    pub beyond_cap: u32,
+}

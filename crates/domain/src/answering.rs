@@ -1,0 +1,265 @@
+//! Making an answer from a record: what is shown, what is counted, and what cannot be said. Pure; the only place where
+//! "none held" comes to be, and it comes only from an empty record beside feeds within their bounds.
+
+use crate::answer::{
+    Answer, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Question, Seen, ShieldedBody,
+    ShieldedPlanView, ShieldedSeen,
+};
+use crate::change::Feed;
+use crate::child::{ChildRecord, Subject};
+use crate::codes::{LaCode, OdsCode};
+use crate::directory::{Contact, Directory};
+use crate::feed::{FeedBoard, FeedCounts, FeedState};
+use crate::identity::{self, IdentityCheck};
+use crate::notify::last_day;
+use crate::permit::ReadPermit;
+use crate::plan::PlanState;
+use crate::presentation::{Outcome as PresentationOutcome, Presentation};
+use crate::settings::AnswerSettings;
+use crate::time::Day;
+
+/// What an answer is made with, beside the record.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// Settings.
+    pub settings: &'a AnswerSettings,
+    /// Names and numbers.
+    pub directory: &'a Directory,
+    /// Feed health.
+    pub feeds: &'a FeedBoard,
+}
+
+/// Answers a question from the record found for it. The permit is proof that the asker may ask.
+#[must_use]
+pub fn answer(permit: &ReadPermit, question: &Question, record: Option<&ChildRecord>, means: Means<'_>) -> Answer {
+    let identity = identity::check(record, question.birth_date);
+    let asker = permit.peer().organisation;
+    let today = question.now.london_day();
+    let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
+    let ring = contact(record, &plans, question, identity, asker, means);
+    let body = match (identity, record) {
+        (IdentityCheck::NotConfirmed, _) => Body::IdentityNotConfirmed,
+        (_, Some(record)) if record.is_shielded() => Body::Shielded(shielded(record, plans, question, asker, means)),
+        (_, record) => Body::Open(open(record, plans, question, asker, means)),
+    };
+    Answer { as_of: question.now, identity, number_traced: question.number_traced, ring, body }
+}
+
+/// Plans shown today, active first, then future, then ended; newest start first.
+fn shown_plans(record: &ChildRecord, today: Day, settings: &AnswerSettings) -> Vec<PlanView> {
+    let mut shown: Vec<PlanView> = record
+        .plans
+        .iter()
+        .filter(|plan| !plan.is_withdrawn())
+        .filter_map(|plan| {
+            let last = last_day(record, plan);
+            let state = plan.state(today, last, settings.plan_retention_months)?;
+            Some(PlanView {
+                kind: plan.kind.get().copied(),
+                state,
+                start: plan.start.get().copied(),
+                end: last.filter(|_| state == PlanState::Ended).or(plan.end.get().copied()),
+                authority: plan.authority,
+                moving_to: plan.moving_to.get().copied(),
+            })
+        })
+        .collect();
+    shown.sort_by_key(|plan| (plan.state, std::cmp::Reverse(plan.start)));
+    shown
+}
+
+/// The number to ring: the authority of the first plan shown, else the asker's own; for a shielded child the national.
+fn contact(
+    record: Option<&ChildRecord>,
+    plans: &[PlanView],
+    question: &Question,
+    identity: IdentityCheck,
+    asker: OdsCode,
+    means: Means<'_>,
+) -> Contact {
+    let directory = means.directory;
+    if record.is_some_and(ChildRecord::is_shielded) {
+        return directory.national_contact("the record is shielded: the national contact resolves the audit reference");
+    }
+    let unconfirmed = identity == IdentityCheck::NotConfirmed;
+    if let Some(plan) = plans.iter().find(|plan| plan.state != PlanState::Ended).or_else(|| plans.first()) {
+        let because = match (unconfirmed, plan.state) {
+            (true, _) => "identity not confirmed: this authority can confirm it",
+            (false, PlanState::Active) => "responsible authority of the plan in force",
+            (false, PlanState::Future) => "responsible authority of the plan that starts later",
+            (false, PlanState::Ended) => "responsible authority of the latest ended plan",
+        };
+        return directory.authority_contact(plan.authority, question.now, because);
+    }
+    let because =
+        if unconfirmed { "identity not confirmed: your own safeguarding contact" } else { "your own safeguarding contact" };
+    directory.own_contact(asker, because)
+}
+
+/// Presentations shown, in order of arrival with the newest first, and what is cut off.
+struct Windowed<'a> {
+    shown: Vec<&'a Presentation>,
+    beyond_window: u32,
+    beyond_cap: u32,
+}
+
+fn windowed<'a>(record: Option<&'a ChildRecord>, question: &Question, asker: OdsCode, settings: &AnswerSettings) -> Windowed<'a> {
+    let today = question.now.london_day();
+    let first_shown = today.plus_days(-settings.presentation_window_days);
+    let first_held = today.plus_days(-settings.presentation_retention_days);
+    let mut result = Windowed { shown: Vec::new(), beyond_window: 0, beyond_cap: 0 };
+    for presentation in record.iter().flat_map(|record| &record.presentations) {
+        let current = presentation.organisation == asker && question.checking_in.as_ref() == Some(&presentation.encounter);
+        if current || presentation.outcome() == PresentationOutcome::EnteredInError {
+            continue;
+        }
+        let day = presentation.moment().london_day();
+        if day >= first_shown {
+            result.shown.push(presentation);
+        } else if day >= first_held {
+            result.beyond_window += 1;
+        }
+    }
+    result.shown.sort_by_key(|presentation| std::cmp::Reverse(presentation.moment()));
+    let cut = result.shown.len().saturating_sub(settings.max_presentations);
+    result.shown.truncate(settings.max_presentations);
+    result.beyond_cap = u32::try_from(cut).unwrap_or(u32::MAX);
+    result
+}
+
+impl Windowed<'_> {
+    fn is_empty(&self) -> bool {
+        self.shown.is_empty() && self.beyond_window == 0
+    }
+}
+
+/// Feeds of the record that are stale or absent.
+fn doubtful<C: Copy + Ord>(codes: impl Iterator<Item = C>, state: impl Fn(C) -> FeedState) -> Vec<C> {
+    let mut named: Vec<C> = codes.filter(|code| state(*code) != FeedState::Fresh).collect();
+    named.sort_unstable();
+    named.dedup();
+    named
+}
+
+fn doubts(own_stale: bool, counts: &FeedCounts, question: &Question, settings: &AnswerSettings) -> Vec<Doubt> {
+    let local = matches!(question.subject, Subject::Local(..));
+    let found = [
+        (local, Doubt::NoNhsNumber),
+        (own_stale, Doubt::OwnFeedStale),
+        (counts.beyond(settings.cannot_say_percent), Doubt::TooManyFeedsStale),
+    ];
+    found.into_iter().filter(|(holds, _)| *holds).map(|(_, doubt)| doubt).collect()
+}
+
+/// Held when anything is; none held only without any doubt.
+fn outcome<H>(held: Option<H>, doubts: Vec<Doubt>) -> Outcome<H> {
+    match held {
+        Some(held) => Outcome::Held(held),
+        None if doubts.is_empty() => Outcome::NoneHeld,
+        None => Outcome::CannotSay(doubts),
+    }
+}
+
+/// Both questions' completeness and doubts.
+struct Knowledge {
+    plans: Completeness<Vec<LaCode>>,
+    plan_doubts: Vec<Doubt>,
+    presentations: Completeness<Vec<OdsCode>>,
+    presentation_doubts: Vec<Doubt>,
+}
+
+fn knowledge(record: Option<&ChildRecord>, question: &Question, asker: OdsCode, means: Means<'_>) -> Knowledge {
+    let now = question.now;
+    let authorities = record.iter().flat_map(|record| &record.plans).map(|plan| plan.authority);
+    let plan_named = doubtful(authorities, |code| means.feeds.state(Feed::Plans(code), now));
+    let plan_counts = means.feeds.plan_counts(now);
+    let others = record.iter().flat_map(|record| &record.presentations).map(|p| p.organisation);
+    let seen_named =
+        doubtful(others.filter(|code| *code != asker), |code| means.feeds.state(Feed::Presentations(code), now));
+    let seen_counts = means.feeds.presentation_counts(now);
+    Knowledge {
+        plan_doubts: doubts(!plan_named.is_empty(), &plan_counts, question, means.settings),
+        plans: Completeness { counts: plan_counts, named: plan_named },
+        presentation_doubts: doubts(!seen_named.is_empty(), &seen_counts, question, means.settings),
+        presentations: Completeness { counts: seen_counts, named: seen_named },
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn open(record: Option<&ChildRecord>, mut plans: Vec<PlanView>, question: &Question, asker: OdsCode, means: Means<'_>) -> OpenBody {
+    let known = knowledge(record, question, asker, means);
+    let seen = windowed(record, question, asker, means.settings);
+    let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
+    plans.truncate(means.settings.max_plans);
+    let elsewhere_held = |p: &&Presentation| p.organisation != asker;
+    let any_elsewhere = seen.shown.iter().any(elsewhere_held) || beyond_elsewhere(record, asker, question, means.settings);
+    let (here, elsewhere) = seen.shown.iter().map(|p| view(p)).partition(|view| view.organisation == asker);
+    let held = (!seen.is_empty()).then_some(Seen {
+        here,
+        elsewhere,
+        beyond_window: seen.beyond_window,
+        beyond_cap: seen.beyond_cap,
+    });
+    OpenBody {
+        plans: outcome((!plans.is_empty()).then_some(plans), known.plan_doubts),
+        more_plans,
+        plan_completeness: known.plans,
+        presentations: outcome(held, known.presentation_doubts.clone()),
+        elsewhere: outcome(any_elsewhere.then_some(()), known.presentation_doubts),
+        presentation_completeness: known.presentations,
+        accesses: record.map(|record| record.accesses.iter().rev().cloned().collect()).unwrap_or_default(),
+        more_accesses: record.map_or(0, |record| record.accesses_beyond),
+    }
+}
+
+/// True when another organisation holds a presentation within retention, however old or cut off.
+fn beyond_elsewhere(record: Option<&ChildRecord>, asker: OdsCode, question: &Question, settings: &AnswerSettings) -> bool {
+    let first_held = question.now.london_day().plus_days(-settings.presentation_retention_days);
+    record.iter().flat_map(|record| &record.presentations).any(|p| {
+        p.organisation != asker
+            && p.outcome() != PresentationOutcome::EnteredInError
+            && p.moment().london_day() >= first_held
+    })
+}
+
+fn view(presentation: &Presentation) -> PresentationView {
+    let details = presentation.details.get();
+    PresentationView {
+        organisation: presentation.organisation,
+        details: details.map(|d| (d.site, d.arrived_at, d.setting, d.complaint)),
+        outcome: presentation.outcome(),
+    }
+}
+
+fn shielded(record: &ChildRecord, mut plans: Vec<PlanView>, question: &Question, asker: OdsCode, means: Means<'_>) -> ShieldedBody {
+    let known = knowledge(Some(record), question, asker, means);
+    let seen = windowed(Some(record), question, asker, means.settings);
+    let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
+    plans.truncate(means.settings.max_plans);
+    let plans: Vec<ShieldedPlanView> = plans
+        .into_iter()
+        .map(|PlanView { kind, state, start, end, authority: _, moving_to }| {
+            ShieldedPlanView { kind, state, start, end, moving: moving_to.is_some() }
+        })
+        .collect();
+    let one = |p: &&Presentation| {
+        let details = p.details.get();
+        (details.map(|d| d.arrived_at.london_day()), details.map(|d| d.complaint), p.outcome())
+    };
+    let held = (!seen.is_empty()).then(|| ShieldedSeen {
+        presentations: seen.shown.iter().map(one).collect(),
+        beyond_window: seen.beyond_window,
+        beyond_cap: seen.beyond_cap,
+    });
+    ShieldedBody {
+        plans: outcome((!plans.is_empty()).then_some(plans), known.plan_doubts),
+        more_plans,
+        plan_completeness: Completeness { counts: known.plans.counts, named: () },
+        presentations: outcome(held, known.presentation_doubts),
+        presentation_completeness: Completeness { counts: known.presentations.counts, named: () },
+        accesses: count(record.accesses.len()).saturating_add(record.accesses_beyond),
+    }
+}

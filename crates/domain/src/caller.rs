@@ -1,0 +1,96 @@
+//! Who calls: the peer that a certificate proves, and the named person behind a request.
+
+use crate::codes::OdsCode;
+use crate::text::{PersonText, UserId};
+use serde::{Deserialize, Serialize};
+
+/// Role of an organisation, from its certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Role {
+    /// An emergency department or another unscheduled-care setting.
+    Ed,
+    /// Planned care.
+    ScheduledCare,
+    /// A local authority's children's services.
+    LocalAuthority,
+    /// The demographics service.
+    Demographics,
+    /// A safeguarding team.
+    Safeguarding,
+    /// The broker who resolves references of shielded children.
+    Broker,
+    /// An auditor.
+    Auditor,
+    /// Operations. Sees no child.
+    Ops,
+    /// An audit witness.
+    Witness,
+}
+
+impl Role {
+    /// Every role with its word in certificates.
+    pub const WORDS: [(Self, &'static str); 9] = [
+        (Self::Ed, "ed"),
+        (Self::ScheduledCare, "scheduled-care"),
+        (Self::LocalAuthority, "local-authority"),
+        (Self::Demographics, "demographics"),
+        (Self::Safeguarding, "safeguarding"),
+        (Self::Broker, "broker"),
+        (Self::Auditor, "auditor"),
+        (Self::Ops, "ops"),
+        (Self::Witness, "witness"),
+    ];
+
+    /// The role of a word in a certificate; `None` for any other word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(role, _)| *role)
+    }
+}
+
+/// What a client certificate proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The organisation's code.
+    pub organisation: OdsCode,
+    /// Its role.
+    pub role: Role,
+}
+
+/// Why a person asks. A closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Caring for the child now.
+    DirectCare,
+    /// A section 47 or similar enquiry.
+    ChildProtectionEnquiry,
+    /// A safeguarding team's review of attendances.
+    SafeguardingReview,
+    /// Sending and correcting records.
+    RecordKeeping,
+}
+
+/// Planned or unplanned care. Absent counts as unscheduled: fail towards notifying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum CareContext {
+    /// Emergency, walk-in, ambulance, out of hours and the like.
+    #[default]
+    Unscheduled,
+    /// Planned care: a silent read, still audited.
+    Scheduled,
+}
+
+/// The named person behind a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// Their identifier in the organisation.
+    pub user_id: UserId,
+    /// Their name.
+    pub user_name: PersonText,
+    /// Their role.
+    pub user_role: PersonText,
+    /// Why they ask.
+    pub purpose: Purpose,
+    /// The organisation the request names; it must be the certificate's.
+    pub organisation: OdsCode,
+}

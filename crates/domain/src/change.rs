@@ -1,0 +1,184 @@
+//! A change of state: a record of the ordered log. It carries its own id and time; applying it reads nothing else.
+
+use crate::child::Subject;
+use crate::codes::{LaCode, OdsCode};
+use crate::plan::{PlanKind, PlanName};
+use crate::presentation::{Closing, Details};
+use crate::text::{EncounterId, PersonText, PlanReference};
+use crate::time::{Day, Moment};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One record of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// When the service took it.
+    pub at: Moment,
+    /// The change.
+    pub change: Change,
+}
+
+/// Everything that can change the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// An authority's event about a plan.
+    Plan(PlanEvent),
+    /// An organisation's event about a presentation.
+    Presentation(PresentationEvent),
+    /// A feed is alive and has nothing to tell.
+    Heartbeat(Heartbeat),
+    /// Someone asked about a child; derived from the audit.
+    Accessed(Accessed),
+    /// An authority acknowledged notifications.
+    Acknowledged(Acknowledged),
+    /// A power cut may have lost audit entries after this one.
+    AuditGap(AuditGap),
+}
+
+/// What happened to a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PlanAction {
+    /// It starts.
+    Start,
+    /// Its details change.
+    Change,
+    /// It ends.
+    End,
+    /// It was entered in error.
+    Withdraw,
+    /// It moves to another authority.
+    TransferOut(LaCode),
+    /// It comes from another authority.
+    TransferIn(LaCode),
+}
+
+/// An authority's event about one of its plans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanEvent {
+    /// The authority; the client certificate's.
+    pub authority: LaCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The child, or the mother of an unborn child.
+    pub subject: Subject,
+    /// What happened.
+    pub action: PlanAction,
+    /// The kind of plan.
+    pub kind: PlanKind,
+    /// The authority's own reference.
+    pub reference: Option<PlanReference>,
+    /// The plan's version, from 1.
+    pub version: u64,
+    /// First day.
+    pub start: Option<Day>,
+    /// Last day.
+    pub end: Option<Day>,
+    /// Birth date of the subject.
+    pub birth_date: Option<Day>,
+    /// The child's whereabouts must not be revealed.
+    pub shielded: bool,
+}
+
+impl PlanEvent {
+    /// The plan's name: its reference, else kind and start; `None` when it has neither, which is refused on entry.
+    #[must_use]
+    pub fn name(&self) -> Option<PlanName> {
+        match (&self.reference, self.start) {
+            (Some(reference), _) => Some(PlanName::Reference(reference.clone())),
+            (None, Some(start)) => Some(PlanName::KindAndStart(self.kind, start)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What an event says of a presentation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PresentationAction {
+    /// It happens now: authorities of a child on a plan are notified.
+    Record(Details),
+    /// Its details are corrected.
+    Amend(Details),
+    /// It has an outcome.
+    Close(Closing),
+    /// It happened in the past: nobody is notified.
+    Import(Details, Option<Closing>),
+}
+
+/// An organisation's event about one of its presentations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentationEvent {
+    /// The organisation; the client certificate's.
+    pub organisation: OdsCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The organisation's own encounter id.
+    pub encounter: EncounterId,
+    /// The encounter's version, from 1.
+    pub version: u64,
+    /// What it says.
+    pub action: PresentationAction,
+}
+
+/// A sign of life of a feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The feed.
+    pub feed: Feed,
+    /// The event's id.
+    pub event_id: Uuid,
+}
+
+/// A feed: an authority's plans or an organisation's presentations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Feed {
+    /// An authority's plans.
+    Plans(LaCode),
+    /// An organisation's presentations.
+    Presentations(OdsCode),
+}
+
+/// An unscheduled lookup, derived from its audit entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accessed {
+    /// Sequence of the audit entry; the log remembers how far the audit has been derived.
+    pub audit_sequence: u64,
+    /// Who was asked about and by whom; `None` when the entry has no consequence but its position.
+    pub access: Option<AccessFacts>,
+}
+
+/// Who asked about whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessFacts {
+    /// Whom the question was about.
+    pub subject: Subject,
+    /// The asking organisation.
+    pub organisation: OdsCode,
+    /// The request's id: a retry counts once.
+    pub request_id: Uuid,
+    /// When it was asked.
+    pub at: Moment,
+    /// The viewer's name.
+    pub user_name: PersonText,
+    /// The viewer's role.
+    pub user_role: PersonText,
+}
+
+/// Notifications an authority has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// The authority.
+    pub authority: LaCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// Ids of the notifications, all of this authority.
+    pub ids: Vec<u64>,
+}
+
+/// A range in which audit entries may be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditGap {
+    /// The last entry known before it.
+    pub after_audit_sequence: u64,
+}

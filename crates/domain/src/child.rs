@@ -1,0 +1,93 @@
+//! A person's record: plans, presentations and the last accesses, and no more. Not held: address, parents' names,
+//! reasons for a plan, abuse category, clinical notes, social worker's name.
+
+use crate::codes::{LaCode, OdsCode};
+use crate::nhs_number::NhsNumber;
+use crate::plan::Plan;
+use crate::presentation::Presentation;
+use crate::text::{LocalKey, PersonText};
+use crate::time::Moment;
+use serde::{Deserialize, Serialize};
+
+/// Whom a record is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Subject {
+    /// A person with an NHS number.
+    Nhs(NhsNumber),
+    /// A person without one yet: an organisation's own key.
+    Local(OdsCode, LocalKey),
+}
+
+/// Lookups by one organisation within [`ACCESS_WINDOW_SECONDS`]: one row with a count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The organisation.
+    pub organisation: OdsCode,
+    /// The last viewer's name.
+    pub user_name: PersonText,
+    /// The last viewer's role.
+    pub user_role: PersonText,
+    /// The first lookup.
+    pub first_at: Moment,
+    /// The last lookup.
+    pub last_at: Moment,
+    /// How many.
+    pub count: u32,
+}
+
+/// The last notified moment per organisation, so that one encounter notifies once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notified {
+    /// The organisation that saw or looked up the child.
+    pub organisation: OdsCode,
+    /// When its encounter began.
+    pub first_at: Moment,
+}
+
+/// Everything held about one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildRecord {
+    /// Whom it is about.
+    pub subject: Subject,
+    /// Plans, withdrawn and expired ones included, in order of authority and name.
+    pub plans: Vec<Plan>,
+    /// Presentations in order of organisation and encounter.
+    pub presentations: Vec<Presentation>,
+    /// The newest accesses, at most [`MAX_ACCESSES`], oldest first.
+    pub accesses: Vec<Access>,
+    /// Rows of access history that the bound pushed out.
+    pub accesses_beyond: u32,
+    /// Encounters lately notified.
+    pub notified: Vec<Notified>,
+    /// Authorities that shield this child. A missing flag never removes one.
+    pub shielded_by: Vec<LaCode>,
+}
+
+/// Rows of access history kept: CP-IS shows the last 25.
+pub const MAX_ACCESSES: usize = 25;
+/// Lookups of one organisation within four hours are one encounter.
+pub const ACCESS_WINDOW_SECONDS: i64 = 4 * 60 * 60;
+/// Encounters remembered for notifying once; more organisations than this within four hours notify again.
+pub const MAX_NOTIFIED: usize = 32;
+
+impl ChildRecord {
+    /// A record about which nothing is held yet.
+    #[must_use]
+    pub fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            plans: Vec::new(),
+            presentations: Vec::new(),
+            accesses: Vec::new(),
+            accesses_beyond: 0,
+            notified: Vec::new(),
+            shielded_by: Vec::new(),
+        }
+    }
+
+    /// True when the child's whereabouts must not be revealed.
+    #[must_use]
+    pub fn is_shielded(&self) -> bool {
+        !self.shielded_by.is_empty()
+    }
+}

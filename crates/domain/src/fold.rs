@@ -1,0 +1,237 @@
+//! Applying changes to a record: a deterministic fold that reads no clock, no randomness and no setting. Events of one
+//! plan or encounter give the same record in any order of arrival, because each field keeps its greatest version.
+
+use crate::change::{AccessFacts, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use crate::child::{ACCESS_WINDOW_SECONDS, Access, ChildRecord, MAX_ACCESSES};
+use crate::plan::{Plan, PlanName};
+use crate::presentation::{Closing, Details, Presentation};
+
+/// What a change did to the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Effect {
+    /// The record shows it.
+    Applied,
+    /// A later version had arrived before it and still stands.
+    Overtaken,
+}
+
+impl Effect {
+    fn of(any: bool) -> Self {
+        if any { Self::Applied } else { Self::Overtaken }
+    }
+}
+
+/// Applies a plan event. `name` is the event's own, checked on entry.
+pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -> Effect {
+    if event.shielded
+        && let Err(at) = record.shielded_by.binary_search(&event.authority)
+    {
+        record.shielded_by.insert(at, event.authority);
+    }
+    let plan = plan_of(record, event, name);
+    let version = event.version;
+    let mut any = plan.kind.set(version, Some(event.kind));
+    if event.birth_date.is_some() {
+        any |= plan.birth_date.set(version, event.birth_date);
+    }
+    match event.action {
+        PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change => {
+            any |= plan.start.set(version, event.start);
+            any |= plan.end.set(version, event.end);
+            any |= plan.withdrawn.set(version, Some(false));
+        }
+        PlanAction::End => {
+            any |= plan.end.set(version, event.end);
+        }
+        PlanAction::Withdraw => {
+            any |= plan.withdrawn.set(version, Some(true));
+        }
+        PlanAction::TransferOut(to) => {
+            any |= plan.moving_to.set(version, Some(to));
+            if event.end.is_some() {
+                any |= plan.end.set(version, event.end);
+            }
+        }
+    }
+    Effect::of(any)
+}
+
+/// The event's plan in the record, made when it is not there.
+fn plan_of<'a>(record: &'a mut ChildRecord, event: &PlanEvent, name: PlanName) -> &'a mut Plan {
+    let key = |plan: &Plan| (plan.authority, plan.name.clone());
+    let at = match record.plans.binary_search_by_key(&(event.authority, name.clone()), key) {
+        Ok(at) => at,
+        Err(at) => {
+            record.plans.insert(at, Plan::new(event.authority, name));
+            at
+        }
+    };
+    &mut record.plans[at]
+}
+
+/// Applies a presentation event.
+pub fn apply_presentation(record: &mut ChildRecord, event: &PresentationEvent) -> Effect {
+    let presentation = presentation_of(record, event);
+    let version = event.version;
+    let details = |p: &mut Presentation, d: &Details| p.details.set(version, Some(d.clone()));
+    let closing = |p: &mut Presentation, c: &Closing| p.closing.set(version, Some(*c));
+    let any = match &event.action {
+        PresentationAction::Record(d) | PresentationAction::Amend(d) => details(presentation, d),
+        PresentationAction::Close(c) => closing(presentation, c),
+        PresentationAction::Import(d, c) => {
+            let first = details(presentation, d);
+            let second = c.as_ref().is_some_and(|c| closing(presentation, c));
+            first || second
+        }
+    };
+    Effect::of(any)
+}
+
+/// The event's presentation in the record, made when it is not there.
+fn presentation_of<'a>(record: &'a mut ChildRecord, event: &PresentationEvent) -> &'a mut Presentation {
+    let wanted = (&event.organisation, &event.encounter);
+    let at = match record.presentations.binary_search_by(|p| (&p.organisation, &p.encounter).cmp(&wanted)) {
+        Ok(at) => at,
+        Err(at) => {
+            record.presentations.insert(at, Presentation::new(event.organisation, event.encounter.clone()));
+            at
+        }
+    };
+    &mut record.presentations[at]
+}
+
+/// Adds an unscheduled lookup to the access history: one row per organisation and four hours, with a count.
+pub fn apply_access(record: &mut ChildRecord, facts: &AccessFacts) {
+    let within = |row: &Access| {
+        row.organisation == facts.organisation && (facts.at.0 - row.first_at.0).abs() < ACCESS_WINDOW_SECONDS * 1000
+    };
+    if let Some(row) = record.accesses.iter_mut().rev().find(|row| within(row)) {
+        row.count = row.count.saturating_add(1);
+        row.first_at = row.first_at.min(facts.at);
+        if facts.at >= row.last_at {
+            row.last_at = facts.at;
+            row.user_name = facts.user_name.clone();
+            row.user_role = facts.user_role.clone();
+        }
+        return;
+    }
+    record.accesses.push(Access {
+        organisation: facts.organisation,
+        user_name: facts.user_name.clone(),
+        user_role: facts.user_role.clone(),
+        first_at: facts.at,
+        last_at: facts.at,
+        count: 1,
+    });
+    if record.accesses.len() > MAX_ACCESSES {
+        record.accesses.remove(0);
+        record.accesses_beyond = record.accesses_beyond.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::Subject;
+    use crate::codes::{LaCode, OdsCode};
+    use crate::plan::PlanKind;
+    use crate::text::{PersonText, PlanReference};
+    use crate::time::{Day, Moment};
+    use crate::NhsNumber;
+    use uuid::Uuid;
+
+    fn record() -> ChildRecord {
+        ChildRecord::new(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()))
+    }
+
+    fn event(action: PlanAction, version: u64, start: Option<&str>, end: Option<&str>) -> PlanEvent {
+        let day = |text| Day::parse(text).unwrap();
+        PlanEvent {
+            authority: LaCode::parse("E06000001").unwrap(),
+            event_id: Uuid::from_u128(u128::from(version)),
+            subject: record().subject,
+            action,
+            kind: PlanKind::ChildProtection,
+            reference: Some(PlanReference::parse("P1").unwrap()),
+            version,
+            start: start.map(day),
+            end: end.map(day),
+            birth_date: None,
+            shielded: false,
+        }
+    }
+
+    /// Every order of a six-event history gives the same record.
+    #[test]
+    fn any_order_of_events_gives_the_same_plan() {
+        let to = LaCode::parse("E06000002").unwrap();
+        let history = [
+            event(PlanAction::Start, 1, Some("2025-01-10"), None),
+            event(PlanAction::Change, 2, Some("2025-01-12"), None),
+            event(PlanAction::End, 3, None, Some("2025-06-01")),
+            event(PlanAction::Withdraw, 4, None, None),
+            event(PlanAction::Change, 5, Some("2025-01-11"), None),
+            event(PlanAction::TransferOut(to), 6, None, None),
+        ];
+        let mut first = None;
+        permutations(&mut (0..history.len()).collect::<Vec<_>>(), 0, &mut |order| {
+            let mut child = record();
+            for index in order {
+                let name = history[*index].name().unwrap();
+                apply_plan(&mut child, &history[*index], name);
+            }
+            assert_eq!(first.get_or_insert_with(|| child.clone()), &child, "{order:?}");
+        });
+        let plan = &first.unwrap().plans[0];
+        assert_eq!(plan.start.get().unwrap().text(), "2025-01-11");
+        assert!(!plan.is_withdrawn() && plan.end.get().is_none() && plan.moving_to.get() == Some(&to));
+    }
+
+    fn permutations(items: &mut [usize], at: usize, visit: &mut dyn FnMut(&[usize])) {
+        if at == items.len() {
+            visit(items);
+            return;
+        }
+        for other in at..items.len() {
+            items.swap(at, other);
+            permutations(items, at + 1, visit);
+            items.swap(at, other);
+        }
+    }
+
+    #[test]
+    fn a_missing_flag_never_unshields() {
+        let mut child = record();
+        let mut first = event(PlanAction::Start, 1, Some("2025-01-10"), None);
+        first.shielded = true;
+        apply_plan(&mut child, &first, first.name().unwrap());
+        let second = event(PlanAction::Change, 2, Some("2025-01-10"), None);
+        apply_plan(&mut child, &second, second.name().unwrap());
+        assert!(child.is_shielded());
+    }
+
+    #[test]
+    fn four_hours_of_one_organisation_are_one_row() {
+        let mut child = record();
+        let facts = |organisation: &str, hours: i64| AccessFacts {
+            subject: child.subject.clone(),
+            organisation: OdsCode::parse(organisation).unwrap(),
+            request_id: Uuid::nil(),
+            at: Moment(0).plus_seconds(hours * 3600),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+        };
+        let all = [facts("R1H", 1), facts("R1H", 4), facts("RRK", 4), facts("R1H", 5)];
+        for one in &all {
+            apply_access(&mut child, one);
+        }
+        let counts: Vec<_> = child.accesses.iter().map(|row| (row.organisation.to_string(), row.count)).collect();
+        assert_eq!(counts, [("R1H".into(), 2), ("RRK".into(), 1), ("R1H".into(), 1)]);
+        for hours in 0..40 {
+            let mut one = all[2].clone();
+            one.at = Moment(0).plus_seconds(hours * 5 * 3600 + 100 * 3600);
+            apply_access(&mut child, &one);
+        }
+        assert_eq!((child.accesses.len(), child.accesses_beyond), (MAX_ACCESSES, 18));
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether the record found is the person asked about: the birth date given beside the dates held.
+//! An authority's date outranks a department's.
+
+use crate::child::ChildRecord;
+use crate::time::Day;
+
+/// Outcome of the check. Closed: no value turns into another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum IdentityCheck {
+    /// The date given is one held.
+    Matched,
+    /// No date was given.
+    NotGiven,
+    /// No date is held.
+    NothingToCompare,
+    /// Day and month swapped, or one digit off: answered, with a warning.
+    NearMiss,
+    /// It differs from a department's date alone: answered, with a warning.
+    DiffersFromPresentation,
+    /// It differs from an authority's date: withheld.
+    NotConfirmed,
+}
+
+/// Compares a birth date with those held.
+#[must_use]
+pub fn check(record: Option<&ChildRecord>, given: Option<Day>) -> IdentityCheck {
+    let Some(given) = given else { return IdentityCheck::NotGiven };
+    let Some(record) = record else { return IdentityCheck::NothingToCompare };
+    let authorities = record.plans.iter().filter(|plan| !plan.is_withdrawn()).filter_map(|plan| plan.birth_date.get());
+    if let Some(check) = compare(authorities, given, IdentityCheck::NotConfirmed) {
+        return check;
+    }
+    let departments = record
+        .presentations
+        .iter()
+        .filter(|presentation| presentation.outcome() != crate::presentation::Outcome::EnteredInError)
+        .filter_map(|presentation| presentation.details.get()?.birth_date.as_ref());
+    compare(departments, given, IdentityCheck::DiffersFromPresentation).unwrap_or(IdentityCheck::NothingToCompare)
+}
+
+/// The best of the dates held; `None` when there is none.
+fn compare<'a>(held: impl Iterator<Item = &'a Day>, given: Day, differs: IdentityCheck) -> Option<IdentityCheck> {
+    let mut best = None;
+    for day in held {
+        if *day == given {
+            return Some(IdentityCheck::Matched);
+        }
+        if is_near(*day, given) {
+            best = Some(IdentityCheck::NearMiss);
+        } else if best.is_none() {
+            best = Some(differs);
+        }
+    }
+    best
+}
+
+/// Day and month swapped, or exactly one digit off.
+fn is_near(a: Day, b: Day) -> bool {
+    let ((ay, am, ad), (by, bm, bd)) = (a.ymd(), b.ymd());
+    if ay == by && am == bd && ad == bm {
+        return true;
+    }
+    let (left, right) = (a.text(), b.text());
+    left.bytes().zip(right.bytes()).filter(|(x, y)| x != y).count() == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_is_a_swap_or_one_digit() {
+        let day = |text| Day::parse(text).unwrap();
+        assert!(is_near(day("2019-03-04"), day("2019-04-03")));
+        assert!(is_near(day("2019-03-04"), day("2018-03-04")));
+        assert!(!is_near(day("2019-03-04"), day("2018-03-05")));
+        assert!(!is_near(day("2019-03-04"), day("2018-04-03")));
+    }
+}

@@ -1,0 +1,27 @@
+//! What a child's record, a plan, a presentation, a caller, a question, an answer and a change are, and the rules
+//! between them. This crate never does I/O, never reads a clock, is never async, and knows neither protobuf nor RocksDB.
+//!
+//! The rule above all rules: step up, never step down. "None held", "identity not confirmed" and "cannot say" are
+//! different values of closed types, and no conversion between them exists.
+
+pub mod answer;
+pub mod answering;
+pub mod caller;
+pub mod change;
+pub mod child;
+pub mod codes;
+pub mod directory;
+pub mod feed;
+pub mod fold;
+pub mod identity;
+pub mod nhs_number;
+pub mod notify;
+pub mod permit;
+pub mod plan;
+pub mod presentation;
+pub mod settings;
+pub mod text;
+pub mod time;
+pub mod words;
+
+pub use nhs_number::NhsNumber;

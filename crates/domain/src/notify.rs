@@ -1,0 +1,90 @@
+//! Whom to notify when a child is looked up or seen in unscheduled care: every authority with an active or future plan,
+//! once per organisation and four hours; for a shielded child, those who shielded it and nobody else.
+
+use crate::child::{ACCESS_WINDOW_SECONDS, ChildRecord, MAX_NOTIFIED, Notified, Subject};
+use crate::codes::{LaCode, OdsCode};
+use crate::plan::{Plan, PlanState, RecordRole};
+use crate::text::PersonText;
+use crate::time::{Day, Moment};
+use serde::{Deserialize, Serialize};
+
+/// What an authority is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// Whom it is about.
+    pub subject: Subject,
+    /// When the child was looked up, or the recording was taken.
+    pub at: Moment,
+    /// Why, and by whom.
+    pub cause: Cause,
+    /// The record is shielded: no place and no person is told.
+    pub shielded: bool,
+    /// The authority has acknowledged it.
+    pub acknowledged: bool,
+}
+
+/// Why an authority is notified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// An unscheduled lookup or check-in by this person.
+    Lookup(OdsCode, PersonText, PersonText),
+    /// A presentation recorded live.
+    Presentation(OdsCode),
+}
+
+impl Cause {
+    /// The organisation.
+    #[must_use]
+    pub fn organisation(&self) -> OdsCode {
+        match self {
+            Self::Lookup(organisation, _, _) | Self::Presentation(organisation) => *organisation,
+        }
+    }
+}
+
+/// The last day of a plan that counts for its state: its own end, the 18th birthday (not for an unborn plan on the
+/// mother's record), and the start of the plan of the authority that it moved to.
+#[must_use]
+pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
+    let kind = plan.kind.get();
+    let birthday = match kind.map(|kind| kind.role()) {
+        Some(RecordRole::Child) => plan.birth_date.get().map(|day| day.eighteenth_birthday()),
+        Some(RecordRole::Mother) | None => None,
+    };
+    let moved = plan.moving_to.get().and_then(|to| {
+        let arrived = |other: &&Plan| other.authority == *to && !other.is_withdrawn() && other.kind.get() == kind;
+        record.plans.iter().filter(arrived).filter_map(|other| other.start.get().copied()).max()
+    });
+    [plan.end.get().copied(), birthday, moved].into_iter().flatten().min()
+}
+
+/// Authorities with an active or future plan on `today`.
+#[must_use]
+pub fn responsible(record: &ChildRecord, today: Day) -> Vec<LaCode> {
+    let current = record.plans.iter().filter(|plan| {
+        let state = plan.state(today, last_day(record, plan), 0);
+        !plan.is_withdrawn() && matches!(state, Some(PlanState::Active | PlanState::Future))
+    });
+    let mut authorities: Vec<LaCode> = current.map(|plan| plan.authority).collect();
+    authorities.dedup();
+    authorities
+}
+
+/// Authorities to notify of an encounter with `organisation` at `at`; marks the encounter as notified.
+pub fn due(record: &mut ChildRecord, organisation: OdsCode, at: Moment) -> Vec<LaCode> {
+    let authorities = responsible(record, at.london_day());
+    if authorities.is_empty() {
+        return authorities;
+    }
+    let window_ms = ACCESS_WINDOW_SECONDS * 1000;
+    let near = |n: &Notified| n.organisation == organisation && (at.0 - n.first_at.0).abs() < window_ms;
+    if record.notified.iter().any(near) {
+        return Vec::new();
+    }
+    record.notified.retain(|n| at.0 - n.first_at.0 < window_ms);
+    if record.notified.len() == MAX_NOTIFIED {
+        record.notified.remove(0);
+    }
+    record.notified.push(Notified { organisation, first_at: at });
+    if record.is_shielded() { record.shielded_by.clone() } else { authorities }
+}

@@ -1,0 +1,173 @@
+//! Who may do what. A permit can be made only here, so an unauthorised read or change does not compile:
+//!
+//! ```compile_fail
+//! use kith_domain::permit::ReadPermit;
+//! let forged = ReadPermit { _private: () };
+//! ```
+//!
+//! The default is to deny: every role and action that no rule names is refused.
+
+use crate::caller::{CareContext, Caller, Peer, Role};
+
+/// Proof that a peer may ask about a child.
+#[derive(Debug)]
+pub struct ReadPermit {
+    peer: Peer,
+    context: CareContext,
+    _private: (),
+}
+
+impl ReadPermit {
+    /// The peer that holds it.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The care context it is for.
+    #[must_use]
+    pub fn context(&self) -> CareContext {
+        self.context
+    }
+}
+
+/// Proof that a peer may change or list what an [`Action`] names.
+#[derive(Debug)]
+pub struct ActionPermit {
+    peer: Peer,
+    action: Action,
+    _private: (),
+}
+
+impl ActionPermit {
+    /// The peer that holds it.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What it allows.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.action
+    }
+}
+
+/// What a peer may do beside asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Send presentations of its own.
+    SendPresentations,
+    /// Send events of its own plans.
+    SendPlans,
+    /// List and acknowledge its own notifications.
+    ReadNotifications,
+    /// See the state of the service, without any child.
+    ReadStatus,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request names an organisation that the certificate does not prove.
+    #[error("the request names another organisation than the certificate")]
+    OrganisationMismatch,
+    /// The certificate's role may not do this.
+    #[error("the certificate's role may not do this")]
+    RoleNotAllowed,
+    /// An emergency department cannot make a scheduled read.
+    #[error("an emergency department's certificate cannot make a scheduled read")]
+    ScheduledNotAllowed,
+}
+
+/// Decides whether a peer may ask about a child.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn authorise_read(peer: Peer, caller: &Caller, context: CareContext) -> Result<ReadPermit, Refusal> {
+    if caller.organisation != peer.organisation {
+        return Err(Refusal::OrganisationMismatch);
+    }
+    match (peer.role, context) {
+        (Role::Ed, CareContext::Scheduled) => Err(Refusal::ScheduledNotAllowed),
+        (Role::Ed, CareContext::Unscheduled) | (Role::ScheduledCare | Role::Safeguarding, _) => {
+            Ok(ReadPermit { peer, context, _private: () })
+        }
+        (
+            Role::LocalAuthority | Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness,
+            _,
+        ) => Err(Refusal::RoleNotAllowed),
+    }
+}
+
+/// Decides whether a peer may do something beside asking. `caller` is the named person where the call has one.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> Result<ActionPermit, Refusal> {
+    if caller.is_some_and(|caller| caller.organisation != peer.organisation) {
+        return Err(Refusal::OrganisationMismatch);
+    }
+    let allowed = match action {
+        Action::SendPresentations => peer.role == Role::Ed,
+        Action::SendPlans | Action::ReadNotifications => peer.role == Role::LocalAuthority,
+        Action::ReadStatus => true,
+    };
+    if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caller::Purpose;
+    use crate::codes::OdsCode;
+    use crate::text::{PersonText, UserId};
+
+    fn caller(organisation: &str) -> Caller {
+        Caller {
+            user_id: UserId::parse("u1").unwrap(),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+            purpose: Purpose::DirectCare,
+            organisation: OdsCode::parse(organisation).unwrap(),
+        }
+    }
+
+    fn peer(role: Role) -> Peer {
+        Peer { organisation: OdsCode::parse("R1H").unwrap(), role }
+    }
+
+    #[test]
+    fn every_role_and_context_is_decided() {
+        for (role, _) in Role::WORDS {
+            for context in [CareContext::Unscheduled, CareContext::Scheduled] {
+                let expected = match (role, context) {
+                    (Role::Ed, CareContext::Scheduled) => Err(Refusal::ScheduledNotAllowed),
+                    (Role::Ed | Role::ScheduledCare | Role::Safeguarding, _) => Ok(()),
+                    _ => Err(Refusal::RoleNotAllowed),
+                };
+                let found = authorise_read(peer(role), &caller("R1H"), context).map(|_| ());
+                assert_eq!(found, expected, "{role:?} {context:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn another_organisation_is_refused_before_the_role() {
+        let refused = authorise_read(peer(Role::Ed), &caller("RRK"), CareContext::Unscheduled).map(|_| ());
+        assert_eq!(refused, Err(Refusal::OrganisationMismatch));
+        let refused = authorise_action(peer(Role::Ed), Some(&caller("RRK")), Action::SendPresentations).map(|_| ());
+        assert_eq!(refused, Err(Refusal::OrganisationMismatch));
+    }
+
+    #[test]
+    fn actions_belong_to_one_role() {
+        for (role, _) in Role::WORDS {
+            let sends = |action| authorise_action(peer(role), None, action).is_ok();
+            assert_eq!(sends(Action::SendPresentations), role == Role::Ed);
+            assert_eq!(sends(Action::SendPlans), role == Role::LocalAuthority);
+            assert_eq!(sends(Action::ReadNotifications), role == Role::LocalAuthority);
+            assert!(sends(Action::ReadStatus));
+        }
+    }
+}

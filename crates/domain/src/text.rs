@@ -1,0 +1,116 @@
+//! Short texts that callers supply: bounded, without control characters, and redacted in logs because they may embed an
+//! identity.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Why a text is refused. No variant carries the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Empty, or longer than allowed.
+    #[error("a text of 1 to {max} characters is needed")]
+    Length {
+        /// Most characters allowed.
+        max: usize,
+    },
+    /// A control, direction-changing or invisible character.
+    #[error("control and direction-changing characters are not allowed")]
+    Control,
+}
+
+fn check(text: &str, max: usize) -> Result<(), TextError> {
+    let length = text.chars().take(max + 1).count();
+    if length == 0 || length > max || text.trim().is_empty() {
+        return Err(TextError::Length { max });
+    }
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if text.chars().any(hidden) { Err(TextError::Control) } else { Ok(()) }
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Most characters.
+            pub const MAX: usize = $max;
+
+            /// Takes a text of 1 to [`Self::MAX`] characters without control characters.
+            ///
+            /// # Errors
+            /// [`TextError`], which never carries the text.
+            pub fn parse(text: &str) -> Result<Self, TextError> {
+                check(text, Self::MAX)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = TextError;
+
+            fn try_from(text: String) -> Result<Self, TextError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0.into()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(redacted)"))
+            }
+        }
+    };
+}
+
+text!(
+    /// An organisation's own key for a person who has no NHS number yet.
+    LocalKey, 64
+);
+text!(
+    /// An organisation's own encounter id.
+    EncounterId, 64
+);
+text!(
+    /// An authority's own reference of a plan.
+    PlanReference, 64
+);
+text!(
+    /// A person's identifier in their organisation.
+    UserId, 64
+);
+text!(
+    /// A person's name or role, as shown to the next reader.
+    PersonText, 100
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_and_hidden_characters() {
+        assert!(LocalKey::parse("A-1").is_ok());
+        assert!(PersonText::parse("Zo\u{eb} O'Brien").is_ok());
+        for text in ["", "  ", "a\r\nb", "\u{1b}[31m", "a\u{202e}b", "a\u{200b}", "a\0b", &"x".repeat(65)] {
+            assert!(LocalKey::parse(text).is_err(), "{text:?}");
+        }
+        assert_eq!(format!("{:?}", LocalKey::parse("9434765919").unwrap()), "LocalKey(redacted)");
+    }
+}

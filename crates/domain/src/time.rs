@@ -1,0 +1,194 @@
+//! Moments and London days. Time is always an argument; nothing here reads a clock.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+pub struct Moment(pub i64);
+
+/// A calendar date in Europe/London: days since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Day(i32);
+
+/// Why a date is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DayError {
+    /// No such date in the calendar.
+    #[error("no such date in the calendar")]
+    NoSuchDate,
+    /// Before 1900.
+    #[error("the date is before 1900")]
+    BeforeCentury,
+    /// After 2199.
+    #[error("the date is after 2199")]
+    TooFar,
+}
+
+const MS_PER_SECOND: i64 = 1000;
+/// Years accepted; a later end date is a typing error.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=2199;
+
+fn epoch() -> Date {
+    Date::constant(1970, 1, 1)
+}
+
+/// Europe/London from the bundled database. Should it be missing, civil days follow UTC.
+fn london() -> &'static TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(|| TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC))
+}
+
+impl Moment {
+    /// The London date at this moment.
+    #[must_use]
+    pub fn london_day(self) -> Day {
+        let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        Day::from_date(stamp.to_zoned(london().clone()).date())
+    }
+
+    /// London minutes since midnight at this moment, for office hours.
+    #[must_use]
+    pub fn london_minute(self) -> u16 {
+        let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        let time = stamp.to_zoned(london().clone()).time();
+        let hour = u16::try_from(time.hour()).unwrap_or(0);
+        hour * 60 + u16::try_from(time.minute()).unwrap_or(0)
+    }
+
+    /// Seconds from `earlier` to this moment; zero when `earlier` is later.
+    #[must_use]
+    pub fn seconds_since(self, earlier: Self) -> u64 {
+        u64::try_from((self.0 - earlier.0) / MS_PER_SECOND).unwrap_or(0)
+    }
+
+    /// This moment plus so many seconds.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(MS_PER_SECOND)))
+    }
+
+    /// The moment in London as `2026-11-22 03:04`, for words.
+    #[must_use]
+    pub fn london_text(self) -> String {
+        let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        stamp.to_zoned(london().clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+}
+
+impl Day {
+    /// A date of the calendar from 1900 to 2199.
+    ///
+    /// # Errors
+    /// [`DayError`].
+    pub fn new(year: i32, month: i32, day: i32) -> Result<Self, DayError> {
+        let narrow = (i16::try_from(year), i8::try_from(month), i8::try_from(day));
+        let (Ok(y), Ok(m), Ok(d)) = narrow else { return Err(DayError::NoSuchDate) };
+        let date = Date::new(y, m, d).map_err(|_| DayError::NoSuchDate)?;
+        if year < *YEARS.start() {
+            return Err(DayError::BeforeCentury);
+        }
+        if year > *YEARS.end() {
+            return Err(DayError::TooFar);
+        }
+        Ok(Self::from_date(date))
+    }
+
+    fn from_date(date: Date) -> Self {
+        Self((date - epoch()).get_days())
+    }
+
+    fn date(self) -> Date {
+        epoch().saturating_add(jiff::Span::new().days(self.0))
+    }
+
+    /// Year, month, day.
+    #[must_use]
+    pub fn ymd(self) -> (i32, i32, i32) {
+        let date = self.date();
+        (i32::from(date.year()), i32::from(date.month()), i32::from(date.day()))
+    }
+
+    /// This day plus so many days.
+    #[must_use]
+    pub fn plus_days(self, days: i32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
+    /// This day plus so many months; the last day of the month when it has no such day.
+    #[must_use]
+    pub fn plus_months(self, months: i32) -> Self {
+        Self::from_date(self.date().saturating_add(jiff::Span::new().months(months)))
+    }
+
+    /// The 18th birthday of a person born on this day: 29 February becomes 28 February in a common year, the earlier
+    /// of the two readings, and the plan's retention window lies on top of it.
+    #[must_use]
+    pub fn eighteenth_birthday(self) -> Self {
+        self.plus_months(18 * 12)
+    }
+
+    /// True from Monday to Friday.
+    #[must_use]
+    pub fn is_weekday(self) -> bool {
+        self.date().weekday().to_monday_zero_offset() < 5
+    }
+
+    /// The date as `2026-11-22`.
+    #[must_use]
+    pub fn text(self) -> String {
+        self.date().to_string()
+    }
+
+    /// Parses `2026-11-22`.
+    ///
+    /// # Errors
+    /// [`DayError`].
+    pub fn parse(text: &str) -> Result<Self, DayError> {
+        let bytes = text.as_bytes();
+        let shape = bytes.len() == 10
+            && bytes.iter().enumerate().all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() });
+        if !shape {
+            return Err(DayError::NoSuchDate);
+        }
+        let part = |range: std::ops::Range<usize>| text[range].parse::<i32>().map_err(|_| DayError::NoSuchDate);
+        Self::new(part(0..4)?, part(5..7)?, part(8..10)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str) -> Moment {
+        Moment(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+    }
+
+    #[test]
+    fn london_days_follow_summer_time() {
+        assert_eq!(moment("2026-06-30T23:30:00Z").london_day().text(), "2026-07-01");
+        assert_eq!(moment("2026-12-31T23:30:00Z").london_day().text(), "2026-12-31");
+        assert_eq!(moment("2026-06-30T23:30:00Z").london_minute(), 30);
+    }
+
+    #[test]
+    fn dates_are_checked() {
+        assert_eq!(Day::new(2024, 2, 29).unwrap().text(), "2024-02-29");
+        assert_eq!(Day::new(2023, 2, 29), Err(DayError::NoSuchDate));
+        assert_eq!(Day::new(1899, 12, 31), Err(DayError::BeforeCentury));
+        assert_eq!(Day::new(2200, 1, 1), Err(DayError::TooFar));
+        assert_eq!(Day::new(i32::MAX, 1, 1), Err(DayError::NoSuchDate));
+        assert_eq!(Day::parse("2026-1-01"), Err(DayError::NoSuchDate));
+        assert_eq!(Day::parse("2026-01-31").unwrap().plus_months(1).text(), "2026-02-28");
+        assert_eq!(Day::new(1899, 1, 1), Err(DayError::BeforeCentury));
+    }
+
+    #[test]
+    fn a_day_survives_its_parts() {
+        let day = Day::new(1968, 3, 1).unwrap();
+        assert_eq!(day.ymd(), (1968, 3, 1));
+        assert_eq!(Day::new(2024, 2, 29).unwrap().eighteenth_birthday().text(), "2042-02-28");
+    }
+}

@@ -1,0 +1,87 @@
+//! Answers a question from memory. It never waits for a disk or for a change in progress, never touches disk, and holds
+//! one entry per person, bounded by what the log holds.
+
+mod counts;
+
+pub use counts::Sizes;
+use dashmap::DashMap;
+use kith_domain::answer::{Answer, Question};
+use kith_domain::answering::{self, Means};
+use kith_domain::change::Feed;
+use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::directory::Directory;
+use kith_domain::feed::FeedBoard;
+use kith_domain::permit::ReadPermit;
+use kith_domain::settings::AnswerSettings;
+use kith_domain::time::Moment;
+use std::sync::Arc;
+
+/// Every record, by subject, and the health of every feed.
+#[derive(Debug)]
+pub struct Index {
+    children: DashMap<Subject, Arc<ChildRecord>>,
+    feeds: FeedBoard,
+    sizes: counts::Counters,
+}
+
+impl Index {
+    /// An empty index over the known feeds.
+    #[must_use]
+    pub fn new(feeds: FeedBoard) -> Self {
+        Self { children: DashMap::new(), feeds, sizes: counts::Counters::default() }
+    }
+
+    /// Answers a question. Only the holder of a permit can ask:
+    ///
+    /// ```compile_fail
+    /// fn peek(index: &kith_index::Index, question: &kith_domain::answer::Question) {
+    ///     let settings = Default::default();
+    ///     let directory = Default::default();
+    ///     index.answer(question, &settings, &directory);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn answer(
+        &self,
+        permit: &ReadPermit,
+        question: &Question,
+        settings: &AnswerSettings,
+        directory: &Directory,
+    ) -> Answer {
+        let record = self.children.get(&question.subject).map(|entry| Arc::clone(entry.value()));
+        let means = Means { settings, directory, feeds: &self.feeds };
+        answering::answer(permit, question, record.as_deref(), means)
+    }
+
+    /// The record that a change is applied to. For the writer, not for answers.
+    #[must_use]
+    pub fn for_writer(&self, subject: &Subject) -> Option<Arc<ChildRecord>> {
+        self.children.get(subject).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// Publishes a record: readers see it from now on.
+    pub fn publish(&self, record: ChildRecord) {
+        let subject = record.subject.clone();
+        self.sizes.add(&record);
+        if let Some(old) = self.children.insert(subject, Arc::new(record)) {
+            self.sizes.remove(&old);
+        }
+    }
+
+    /// Notes that a feed was heard of.
+    pub fn heard(&self, feed: Feed, at: Moment) {
+        self.feeds.heard(feed, at);
+    }
+
+    /// Health of every feed.
+    #[must_use]
+    pub fn feeds(&self) -> &FeedBoard {
+        &self.feeds
+    }
+
+    /// How much is held.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        self.sizes.read()
+    }
+}

@@ -1,0 +1,165 @@
+//! Ranges of single keys and rules between keys.
+//! Never reads a file; what the named files hold is checked by the parts that read them.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use super::{Config, Log};
+use crate::identity;
+use crate::mistakes::Mistakes;
+
+/// Milliseconds in the longest time-out accepted anywhere: an hour.
+const HOUR_MS: u64 = 3_600_000;
+
+/// Seconds in the longest connection age accepted: a day.
+const DAY_S: u64 = 86_400;
+
+/// Longest expected silence of a feed accepted: a year.
+const YEAR_S: u64 = 366 * DAY_S;
+
+pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
+    let mut check = Check { mistakes };
+    check.server(config);
+    check.storage(config);
+    check.audit(config);
+    check.answers(config);
+    check.feeds(config);
+    check.limits(config);
+    check.log(&config.log);
+}
+
+struct Check<'a> {
+    mistakes: &'a mut Mistakes,
+}
+
+impl Check<'_> {
+    fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, range: RangeInclusive<T>) {
+        if !range.contains(&value) {
+            self.mistakes.note(key, format!("expected {} to {}, found {value}", range.start(), range.end()));
+        }
+    }
+
+    fn rule(&mut self, holds: bool, key: &str, what: &str) {
+        if !holds {
+            self.mistakes.note(key, what);
+        }
+    }
+
+    fn server(&mut self, config: &Config) {
+        let server = &config.server;
+        self.range("server.data_threads", server.data_threads, 0..=1_024);
+        self.range("server.drain_limit_ms", server.drain_limit_ms, 0..=HOUR_MS);
+        self.range("tls.reload_interval_ms", config.tls.reload_interval_ms, 50..=HOUR_MS);
+        self.rule(
+            identity::is_trust_domain(&server.trust_domain),
+            "server.trust_domain",
+            "expected lower-case letters, digits, dots, dashes and underscores, 1 to 255 of them",
+        );
+    }
+
+    fn storage(&mut self, config: &Config) {
+        let storage = &config.storage;
+        self.range("storage.reserve_bytes", storage.reserve_bytes, 1 << 20..=1 << 40);
+        self.range("storage.log_group_max_changes", storage.log_group_max_changes, 1..=65_536);
+        self.range("storage.log_group_max_bytes", storage.log_group_max_bytes, 4_096..=64 << 20);
+        self.range("storage.log_queue_max_changes", storage.log_queue_max_changes, 1..=1 << 20);
+        self.rule(
+            storage.log_group_max_changes <= storage.log_queue_max_changes,
+            "storage.log_queue_max_changes",
+            "expected at least storage.log_group_max_changes: a group never fills otherwise",
+        );
+        self.rule(
+            config.limits.max_message_bytes <= storage.log_group_max_bytes,
+            "storage.log_group_max_bytes",
+            "expected at least limits.max_message_bytes: the largest change must fit into a group",
+        );
+    }
+
+    fn audit(&mut self, config: &Config) {
+        let audit = &config.audit;
+        self.range("audit.sync_interval_ms", audit.sync_interval_ms, 1..=1_000);
+        self.range("audit.wait_after_ms", audit.wait_after_ms, 1..=60_000);
+        self.range("audit.fail_after_ms", audit.fail_after_ms, 1..=60_000);
+        self.range("audit.segment_bytes", audit.segment_bytes, 64 << 10..=4 << 30);
+        self.rule(audit.primary != audit.spill, "audit.spill", "expected another directory than audit.primary");
+        self.rule(
+            audit.sync_interval_ms < audit.wait_after_ms,
+            "audit.wait_after_ms",
+            "expected more than audit.sync_interval_ms: every answer would wait",
+        );
+        self.rule(
+            audit.wait_after_ms < audit.fail_after_ms,
+            "audit.fail_after_ms",
+            "expected more than audit.wait_after_ms: an answer must be able to wait before it fails",
+        );
+        self.rule(
+            audit.fail_after_ms < config.limits.request_timeout_ms,
+            "limits.request_timeout_ms",
+            "expected more than audit.fail_after_ms: the deadline would hide why an answer failed",
+        );
+    }
+
+    fn answers(&mut self, config: &Config) {
+        let answers = &config.answers;
+        self.range("answers.presentation_window_days", answers.presentation_window_days, 1..=3_660);
+        self.range("answers.presentation_retention_days", answers.presentation_retention_days, 1..=3_660);
+        self.range("answers.plan_retention_months", answers.plan_retention_months, 1..=240);
+        self.range("answers.max_presentations", answers.max_presentations, 1..=1_000);
+        self.rule(
+            answers.presentation_window_days <= answers.presentation_retention_days,
+            "answers.presentation_window_days",
+            "expected at most answers.presentation_retention_days: what is not kept cannot be shown",
+        );
+        for (key, value) in [
+            ("answers.national_contact_name", &answers.national_contact_name),
+            ("answers.national_contact_phone", &answers.national_contact_phone),
+        ] {
+            let set = !value.trim().is_empty() && value.len() <= 200 && !value.chars().any(char::is_control);
+            self.rule(set, key, "expected 1 to 200 characters: without it nobody can be rung about a shielded child");
+        }
+        let phone = &answers.national_contact_phone;
+        self.rule(
+            phone.is_empty() || crate::directory::is_phone(phone),
+            "answers.national_contact_phone",
+            "expected a telephone number",
+        );
+    }
+
+    fn feeds(&mut self, config: &Config) {
+        let feeds = &config.feeds;
+        self.range("feeds.plan_interval_hours", feeds.plan_interval_hours, 1..=YEAR_S / 3_600);
+        self.range("feeds.presentation_interval_hours", feeds.presentation_interval_hours, 1..=YEAR_S / 3_600);
+        self.range("feeds.cannot_say_percent", feeds.cannot_say_percent, 0..=100);
+        for (code, interval) in &feeds.overrides {
+            let key = format!("feeds.overrides.{code}");
+            self.rule(identity::is_organisation_code(code), &key, "expected an ODS or GSS code in capitals");
+            self.range(&format!("{key}.interval_seconds"), interval.interval_seconds, 1..=YEAR_S);
+        }
+    }
+
+    fn limits(&mut self, config: &Config) {
+        let limits = &config.limits;
+        self.range("limits.max_message_bytes", limits.max_message_bytes, 1_024..=16 << 20);
+        self.range("limits.max_header_bytes", limits.max_header_bytes, 1_024..=1 << 20);
+        self.range("limits.max_concurrent_streams", limits.max_concurrent_streams, 1..=65_536);
+        self.range("limits.handshake_timeout_ms", limits.handshake_timeout_ms, 100..=HOUR_MS);
+        self.range("limits.concurrent_handshakes", limits.concurrent_handshakes, 1..=65_536);
+        self.range("limits.idle_timeout_s", limits.idle_timeout_s, 1..=DAY_S);
+        self.range("limits.connection_age_s", limits.connection_age_s, 1..=DAY_S);
+        self.range("limits.max_connections", limits.max_connections, 1..=1 << 20);
+        self.range("limits.request_timeout_ms", limits.request_timeout_ms, 10..=HOUR_MS);
+        self.range("limits.max_in_flight", limits.max_in_flight, 1..=1 << 20);
+        self.range("limits.max_worklist", limits.max_worklist, 1..=1_000);
+        self.range("limits.max_stream_events", limits.max_stream_events, 1..=100_000_000);
+        self.rule(
+            limits.concurrent_handshakes <= limits.max_connections,
+            "limits.concurrent_handshakes",
+            "expected at most limits.max_connections",
+        );
+    }
+
+    fn log(&mut self, log: &Log) {
+        let usable = tracing_subscriber::EnvFilter::try_new(&log.level).is_ok() && !log.level.trim().is_empty();
+        self.rule(usable, "log.level", "expected error, warn, info, debug, trace or a filter of them");
+    }
+}

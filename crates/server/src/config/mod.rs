@@ -1,0 +1,126 @@
+//! The configuration: defaults, then the file, then the environment; every mistake reported at once.
+//! Never reads the files it names: that is for the parts that use them.
+
+mod check;
+mod layers;
+mod sections;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use sections::{
+    Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Server, Storage, Tls,
+};
+
+use crate::mistakes::Mistakes;
+
+/// The default file: every key, explained. It parses to [`Config::default`].
+pub const DEFAULT_FILE: &str = include_str!("../../../../config/kithd.toml");
+
+/// Prefix of the environment variables that override a key.
+pub const ENVIRONMENT_PREFIX: &str = "KITH__";
+
+/// Largest configuration file read: a hundred times the default one.
+const FILE_MAX_BYTES: u64 = 1 << 20;
+
+/// All settings of the process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Listening, threads, shutdown.
+    pub server: Server,
+    /// Certificates.
+    pub tls: Tls,
+    /// Change log and state.
+    pub storage: Storage,
+    /// Audit journal.
+    pub audit: Audit,
+    /// Windows, retention and contacts of answers.
+    pub answers: Answers,
+    /// Expected intervals of feeds.
+    pub feeds: Feeds,
+    /// Organisations, sites and authorities.
+    pub directory: Directory,
+    /// A bound on everything a client can ask for.
+    pub limits: Limits,
+    /// Log format and level.
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads `path` (or only the defaults when there is none) and the process's environment.
+    ///
+    /// # Errors
+    /// Every mistake found, each with its place.
+    pub fn load(path: Option<&Path>) -> Result<Self, Mistakes> {
+        let (name, text) = read(path)?;
+        Self::parse(&name, &text, process_environment())
+    }
+
+    /// Lays `text` and then `environment` over the defaults, and checks the result.
+    ///
+    /// # Errors
+    /// Every mistake found, each with its place.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut mistakes = Mistakes::new();
+        let config = layers::lay(name, text, environment, &mut mistakes);
+        check::check(&config, &mut mistakes);
+        mistakes.into_result().map(|()| config)
+    }
+
+    /// Only the `[log]` section, ignoring every mistake: logging starts before the configuration is judged.
+    pub fn peek_log(path: Option<&Path>) -> Log {
+        let Ok((name, text)) = read(path) else { return Log::default() };
+        layers::lay(&name, &text, process_environment(), &mut Mistakes::new()).log
+    }
+
+    /// The settings in force as a TOML file.
+    ///
+    /// # Errors
+    /// When a value has no TOML form, which no checked configuration has.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+}
+
+fn process_environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn read(path: Option<&Path>) -> Result<(String, String), Mistakes> {
+    let Some(path) = path else { return Ok((String::from("defaults"), String::new())) };
+    let name = path.display().to_string();
+    bounded_text(path, FILE_MAX_BYTES).map(|text| (name.clone(), text)).map_err(|what| {
+        let mut mistakes = Mistakes::new();
+        mistakes.note(name, what);
+        mistakes
+    })
+}
+
+/// Reads a text file of at most `max_bytes`; the error says what is wrong with it.
+pub(crate) fn bounded_text(path: &Path, max_bytes: u64) -> Result<String, String> {
+    let length = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if length > max_bytes {
+        return Err(format!("expected at most {max_bytes} bytes, found {length}"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|_| String::from("expected UTF-8 text"))
+}
+
+/// The files that the configuration names and `kithd` must be able to read.
+pub fn named_files(config: &Config) -> Vec<(&'static str, PathBuf)> {
+    vec![
+        ("tls.certificate", config.tls.certificate.clone()),
+        ("tls.key", config.tls.key.clone()),
+        ("tls.client_ca", config.tls.client_ca.clone()),
+        ("storage.key_file", config.storage.key_file.clone()),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

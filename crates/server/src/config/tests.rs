@@ -1,0 +1,116 @@
+//! Tests of the configuration: the compiled-in file, mistakes and overrides.
+
+use super::*;
+
+const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n";
+
+fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
+    let environment = environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned()));
+    Config::parse("kithd.toml", &format!("{CONTACT}{text}"), environment)
+}
+
+fn mistakes(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    parse(text, environment).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_default_file_equals_the_defaults() {
+    assert_eq!(toml::from_str::<Config>(DEFAULT_FILE).unwrap(), Config::default());
+}
+
+#[test]
+fn the_default_file_has_every_key() {
+    let file = toml::from_str::<toml::Table>(DEFAULT_FILE).unwrap();
+    assert_eq!(file, toml::Table::try_from(Config::default()).unwrap());
+}
+
+#[test]
+fn the_printed_configuration_reads_back() {
+    let config = parse("[feeds.overrides]\nE06000001 = { interval_seconds = 1 }", &[]).unwrap();
+    let printed = config.to_toml().unwrap();
+    assert_eq!(Config::parse("printed", &printed, []).unwrap(), config);
+}
+
+#[test]
+fn the_contact_for_shielded_children_must_be_set() {
+    let error = Config::parse("kithd.toml", "", []).unwrap_err().to_string();
+    assert!(error.contains("answers.national_contact_name: expected"), "{error}");
+    assert!(error.contains("answers.national_contact_phone: expected"), "{error}");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    let found = mistakes("[limits]\nmax_mesage_bytes = 5\n", &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("kithd.toml:5: limits.max_mesage_bytes: unknown field"), "{found:?}");
+}
+
+#[test]
+fn all_mistakes_are_reported_together() {
+    let text = "[limits]\nmax_worklist = \"many\"\nmax_connections = 0\nsurprise = 1\n[audit]\nmode = \"loose\"\n\
+                wait_after_ms = 400\n[unknown]\na = 1\n[directory]\nbank_holidays = [\"2026-02-30\"]\n";
+    let found = mistakes(text, &[("KITH__SERVER__LISTEN", "nowhere"), ("KITH__SERVER__PORT", "1")]).join("\n");
+    for expected in [
+        "limits.max_worklist",
+        "limits.max_connections: expected 1 to",
+        "limits.surprise: unknown field",
+        "audit.mode: unknown variant",
+        "audit.fail_after_ms: expected more than audit.wait_after_ms",
+        "unknown.a: unknown field",
+        "directory.bank_holidays: expected a date YYYY-MM-DD",
+        "KITH__SERVER__LISTEN: ",
+        "KITH__SERVER__PORT: unknown field",
+    ] {
+        assert!(found.contains(expected), "{expected} not in:\n{found}");
+    }
+}
+
+#[test]
+fn all_syntax_errors_are_reported_with_their_lines() {
+    let error = Config::parse("kithd.toml", "[server]\nlisten = \n[log]\nlevel = 'a\n", []).unwrap_err().to_string();
+    assert!(error.contains("kithd.toml:2:"), "{error}");
+    assert!(error.contains("kithd.toml:4:"), "{error}");
+}
+
+#[test]
+fn a_section_that_is_a_value_is_refused() {
+    let error = Config::parse("kithd.toml", "limits = 3", []).unwrap_err().to_string();
+    assert!(error.contains("kithd.toml:1: limits: invalid type"), "{error}");
+}
+
+#[test]
+fn a_negative_number_is_refused() {
+    assert!(mistakes("[limits]\nmax_worklist = -1\n", &[])[0].contains("limits.max_worklist"));
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = parse(
+        "[server]\nlisten = \"127.0.0.1:1\"\ndata_threads = 3\n",
+        &[
+            ("KITH__SERVER__LISTEN", "127.0.0.1:2"),
+            ("KITH__ANSWERS__NATIONAL_CONTACT_PHONE", "01632960002"),
+            ("KITH__ANSWERS__NATIONAL_CONTACT_NAME", "7"),
+            ("KITH__FEEDS__OVERRIDES__E06000001__INTERVAL_SECONDS", "1"),
+            ("KITH__DIRECTORY__BANK_HOLIDAYS", "[\"2026-12-25\"]"),
+            ("KITH_SERVER", "ignored: one underscore is the client's"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.data_threads, 3);
+    assert_eq!(config.answers.national_contact_phone, "01632960002");
+    assert_eq!(config.answers.national_contact_name, "7");
+    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, 1);
+    assert_eq!(config.directory.bank_holidays, [Day(jiff::civil::date(2026, 12, 25))]);
+}
+
+#[test]
+fn overrides_of_single_feeds_are_read_and_checked() {
+    let config = parse("[feeds.overrides]\n\"E06000001\" = { interval_seconds = 1 }\n", &[]).unwrap();
+    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, 1);
+    let found = mistakes("[feeds.overrides]\ne0 = { interval_seconds = 0 }\nR1H = { hours = 1 }\n", &[]).join("\n");
+    assert!(found.contains("feeds.overrides.e0: expected an ODS or GSS code"), "{found}");
+    assert!(found.contains("feeds.overrides.e0.interval_seconds: expected 1 to"), "{found}");
+    assert!(found.contains("feeds.overrides.R1H: unknown field"), "{found}");
+}

@@ -1,0 +1,142 @@
+//! What can go wrong with the database, told apart by what the caller must do about it.
+//! It never carries a value, and of keys only what the engine made.
+
+use std::io;
+
+use super::table::{BatchFault, Table};
+use crate::seal::SealError;
+use crate::watermark::WatermarkError;
+
+/// Why a data directory could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory or one of its small files could not be read or made.
+    #[error("use data directory: {0}")]
+    Io(#[from] io::Error),
+    /// Another process, or another store in this one, has the directory open.
+    #[error("lock data directory: another process has it open")]
+    Locked,
+    /// Written by a newer version of the software.
+    #[error("open data directory: format {found} is newer than {supported}")]
+    NewerFormat {
+        /// The format found.
+        found: u32,
+        /// The newest format this version reads.
+        supported: u32,
+    },
+    /// A file that must be there is missing or unreadable.
+    #[error("open data directory: {what}")]
+    Damaged {
+        /// What is wrong, by name.
+        what: String,
+    },
+    /// The key file belongs to another data directory.
+    #[error("open data directory: the key file is not the one it was sealed with")]
+    KeyMismatch,
+    /// The log ends before, or differs from, what was acknowledged. Nothing may be served from it.
+    #[error("open data directory: DATA_LOSS_SUSPECTED, recovered {recovered}, acknowledged {watermark}")]
+    DataLossSuspected {
+        /// Number of the last record recovered.
+        recovered: u64,
+        /// Number of the last record acknowledged.
+        watermark: u64,
+    },
+    /// The watermark file is damaged or newer.
+    #[error(transparent)]
+    Watermark(#[from] WatermarkError),
+    /// RocksDB could not open its files.
+    #[error("open database: {0}")]
+    Database(String),
+}
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// RocksDB could not read.
+    #[error("read database: {0}")]
+    Database(String),
+    /// A row does not open under its key.
+    #[error("open a row of table {table}: {source}")]
+    Sealed {
+        /// The table's name.
+        table: &'static str,
+        /// Why.
+        source: SealError,
+    },
+    /// A log record is missing or out of place.
+    #[error("read log record {sequence}: {what}")]
+    Log {
+        /// The record's number.
+        sequence: u64,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The chain over the records is not the one that was kept.
+    #[error("verify log: chain differs at record {sequence}")]
+    Chain {
+        /// The last record covered.
+        sequence: u64,
+    },
+    /// The database is closed after a refused write and could not be opened again yet.
+    #[error("read database: closed until the disk takes writes again")]
+    Closed,
+    /// A small file could not be read.
+    #[error("read data directory: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl StoreError {
+    pub(crate) fn sealed(table: Table, source: SealError) -> Self {
+        Self::Sealed { table: table.name(), source }
+    }
+}
+
+/// Why a commit was refused with nothing written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedCause {
+    /// Less room than the reserve.
+    #[error("disk full, {available_bytes} bytes left")]
+    DiskFull {
+        /// What is left, in bytes.
+        available_bytes: u64,
+    },
+    /// The file system is read-only.
+    #[error("disk read-only")]
+    ReadOnly,
+    /// The store was opened read-only.
+    #[error("store opened read-only")]
+    OpenedReadOnly,
+    /// The disk did not say how much room it has, or RocksDB could not be opened again.
+    #[error("disk not usable: {0}")]
+    Unusable(String),
+}
+
+/// Why a commit was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing was written; the same batch may be tried again later, and this heals by itself.
+    #[error("commit: refused, {cause}")]
+    Refused {
+        /// Why.
+        cause: RefusedCause,
+    },
+    /// The batch itself is out of bounds; trying again cannot help.
+    #[error("commit: batch out of bounds, {0}")]
+    Invalid(#[from] BatchFault),
+    /// It is not known what is on disk: nothing may be acknowledged and the process must end.
+    #[error("commit: {what}; the process must end")]
+    Fatal {
+        /// What failed.
+        what: String,
+    },
+}
+
+impl CommitError {
+    pub(crate) fn refused(cause: RefusedCause) -> Self {
+        Self::Refused { cause }
+    }
+
+    pub(crate) fn fatal(what: impl Into<String>) -> Self {
+        Self::Fatal { what: what.into() }
+    }
+}

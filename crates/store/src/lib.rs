@@ -1,0 +1,18 @@
+//! The store of Kith: it keeps the change log, the state and the audit durably and gives them back in order.
+//! It is the sole owner of RocksDB and of the audit journal's files. It never knows gRPC, policy or the index:
+//! it takes opaque plaintext rows, seals them, and says plainly when it cannot vouch for what is on disk.
+
+mod database;
+mod disk;
+mod journal;
+mod keys;
+mod seal;
+mod watermark;
+
+pub use database::{
+    Batch, BatchFault, CommitError, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, OpenError,
+    RefusedCause, Row, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table,
+};
+pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
+pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};
+pub use watermark::{Head, WatermarkError};

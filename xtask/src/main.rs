@@ -1,0 +1,68 @@
+//! `cargo xtask`: the commands that people and continuous integration run.
+//!
+//! It installs what a build needs, so it is built from light crates alone and
+//! depends on nothing of ours. It never runs in production.
+
+mod bench;
+mod demo;
+mod prerequisites;
+mod process;
+mod steps;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The commands of the Kith workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build, start a server on a synthetic England, fill it and ask it a dozen questions
+    Demo(demo::DemoArguments),
+    /// Everything that guards the project: format, lints, rules, protocol, all tests
+    Test(test::TestArguments),
+    /// What continuous integration runs: test, then demo --once
+    Ci(test::TestArguments),
+    /// The project's own rules about its source
+    Tidy,
+    /// The benchmarks
+    Bench(bench::BenchArguments),
+    /// Record the protocol as it stands as what later changes must not break
+    ProtoBaseline,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nxtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    let workspace = workspace::Workspace::find()?;
+    match verb {
+        Verb::Demo(arguments) => demo::run(&workspace, &arguments),
+        Verb::Test(arguments) => test::run(&workspace, &arguments),
+        Verb::Ci(arguments) => {
+            test::run(&workspace, &arguments)?;
+            demo::run(&workspace, &demo::DemoArguments::once())
+        }
+        Verb::Tidy => tidy::run(&workspace),
+        Verb::Bench(arguments) => bench::run(&workspace, &arguments),
+        Verb::ProtoBaseline => test::proto::record_baseline(&workspace),
+    }
+}
