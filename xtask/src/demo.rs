@@ -10,6 +10,7 @@ mod london;
 mod place;
 mod questions;
 mod server;
+mod suggest;
 mod truth;
 
 use std::time::Instant;
@@ -24,6 +25,7 @@ use crate::{prerequisites, process};
 use place::Place;
 use questions::Verdicts;
 use server::Server;
+use truth::Case;
 
 #[derive(Args)]
 pub struct DemoArguments {
@@ -49,22 +51,23 @@ pub fn run(workspace: &Workspace, arguments: &DemoArguments) -> Result<()> {
     england::prepare(&place)?;
 
     heading("Starting kithd with mutual TLS");
-    let mut server = Server::start(&place)?;
+    let server = Server::start(&place)?;
     load::everything(&place)?;
     let counts = client::status(&place)?;
     println!("  held now: {}", client::sizes(&counts));
 
     let mut verdicts = Verdicts::default();
     let cases = truth::read(&place.england("truth.jsonl"))?;
-    heading("A dozen questions, and the answers as a nurse reads them");
-    questions::while_running(&place, &cases, &mut verdicts)?;
-    server = questions::across_a_stop(&place, &cases, server, &mut verdicts)?;
+    heading("Checking answers against the truth file");
+    questions::quietly(&place, &cases, &mut verdicts)?;
 
-    heading("Checking the other answers against the truth file");
-    questions::the_rest(&place, &cases, &mut verdicts)?;
+    heading("A dozen questions, and the answers as a nurse reads them");
+    questions::shown(&place, &cases, &mut verdicts)?;
+    let server = questions::across_a_stop(&place, &cases, server, &mut verdicts)?;
+
     let told = verdicts.tell();
     println!("All of it took {}.", seconds(started.elapsed()));
-    finish(&place, server, arguments.once, told)
+    finish(&place, &cases, server, arguments.once, told)
 }
 
 fn build(workspace: &Workspace) -> Result<()> {
@@ -74,7 +77,7 @@ fn build(workspace: &Workspace) -> Result<()> {
 }
 
 /// With `--once` it stops; else it serves until Ctrl-C ends this process and kithd with it.
-fn finish(place: &Place, mut server: Server, once: bool, told: Result<()>) -> Result<()> {
+fn finish(place: &Place, cases: &[Case], mut server: Server, once: bool, told: Result<()>) -> Result<()> {
     if once {
         server.stop()?;
         return told;
@@ -82,14 +85,8 @@ fn finish(place: &Place, mut server: Server, once: bool, told: Result<()>) -> Re
     if let Err(error) = told {
         println!("\n{error:#}");
     }
-    println!("\nFive commands to try, in another terminal:\n");
-    for line in client::five_commands(place) {
-        println!("  {line}");
-    }
-    println!(
-        "\nServing on {} until Ctrl-C; kithd's log: .kith-demo/kithd.log",
-        place.address
-    );
+    suggest::five_commands(place, cases)?;
+    println!("\nServing on {} until Ctrl-C; kithd's log: .kith-demo/kithd.log", place.address);
     let status = server.wait()?;
     ensure!(status.success(), "kithd ended by itself: {status}");
     Ok(())

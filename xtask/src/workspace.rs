@@ -4,7 +4,7 @@
 //! exactly as cargo does. `.ci/run` sets the variable. Never creates anything.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -25,10 +25,6 @@ impl Workspace {
             env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let root = manifest.parent().context("the folder of xtask has no parent")?;
         Ok(Self { root: root.to_path_buf() })
-    }
-
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {

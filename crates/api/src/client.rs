@@ -72,6 +72,14 @@ pub enum ConnectError {
         /// The transport's own words.
         source: tonic::transport::Error,
     },
+    /// Names, TCP and TLS took too long together.
+    #[error("reach the service at {server} within {limit_ms} ms")]
+    TimedOut {
+        /// The address tried.
+        server: String,
+        /// The limit, in milliseconds.
+        limit_ms: u128,
+    },
     /// The service cannot be reached, or one side refused the other's certificate.
     #[error("reach the service at {server}: {}", causes(source))]
     Unreachable {
@@ -100,18 +108,20 @@ impl Client {
             .ca_certificate(Certificate::from_pem(read_pem("certificate authority", &ca)?))
             .identity(Identity::from_pem(read_pem("certificate", &cert)?, read_pem("key", &key)?))
             .timeout(connect_timeout);
-        let channel = endpoint(&server)?
+        let connecting = endpoint(&server)?
             .tls_config(tls)
             .map_err(|source| ConnectError::Tls { source })?
             .connect_timeout(connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .connect()
-            .await
-            .map_err(|source| ConnectError::Unreachable { server, source })?;
-        Ok(Self { channel, request_timeout })
+            .http2_max_header_list_size(MAX_HEADER_BYTES);
+        let connected = tokio::time::timeout(connect_timeout, connecting.connect()).await;
+        match connected {
+            Ok(Ok(channel)) => Ok(Self { channel, request_timeout }),
+            Ok(Err(source)) => Err(ConnectError::Unreachable { server, source }),
+            Err(_) => Err(ConnectError::TimedOut { server, limit_ms: connect_timeout.as_millis() }),
+        }
     }
 
     /// A unary request with this connection's deadline, told to the service as well.
@@ -186,9 +196,9 @@ fn read_pem(kind: &'static str, path: &Path) -> Result<Vec<u8>, ConnectError> {
 }
 
 /// The chain of causes in one line: the transport's own message says only "transport error".
-fn causes(error: &tonic::transport::Error) -> String {
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
-    let mut next = std::error::Error::source(error);
+    let mut next = error.source();
     while let Some(cause) = next {
         words = format!("{words}: {cause}");
         next = cause.source();

@@ -1,2 +1,43 @@
-//! Placeholder.
-fn main() {}
+//! `kith`: asks the service and pushes to it, from a shell or a script. It never opens the data directory, never retries
+//! by itself, and never means "none held" by an exit code that a shell, a signal or a crash could also give.
+
+mod args;
+mod commands;
+mod dates;
+mod exit;
+mod failure;
+mod person;
+mod profile;
+mod push;
+mod reading;
+mod render;
+#[cfg(test)]
+mod samples;
+mod settings;
+mod words;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("kith: fault in the program at {place}");
+    }));
+    let exit = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        eprintln!("kith: COULD NOT ASK: the program itself failed. This says nothing about a child.");
+        Exit::CouldNotAsk
+    });
+    ExitCode::from(exit.code())
+}
+
+fn run() -> Exit {
+    match args::Cli::try_parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => args::usage(&error),
+    }
+}

@@ -177,7 +177,7 @@ pub struct Acknowledged {
 }
 
 /// A range in which audit entries may be missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditGap {
     /// The last entry known before it.
     pub after_audit_sequence: u64,

@@ -20,8 +20,10 @@ pub mod permit;
 pub mod plan;
 pub mod presentation;
 pub mod settings;
+pub mod refused;
 pub mod text;
 pub mod time;
+pub mod validate;
 pub mod words;
 
 pub use nhs_number::NhsNumber;

@@ -1,7 +1,27 @@
 //! The process around the engine: configuration, TLS, listeners, identity, limits, health, start-up and shutdown.
 //! Never decides anything about a child: that is the engine's.
 
+mod accept;
+pub mod application;
+pub mod command;
 pub mod config;
+pub mod connection;
+mod dataplane;
+pub mod deadline;
+pub mod dev_certs;
 pub mod directory;
+pub mod engine_slot;
+pub mod health;
 pub mod identity;
+mod load;
 pub mod mistakes;
+pub mod new_key;
+mod quota;
+pub mod refusal;
+pub mod serve;
+mod socket;
+pub mod stop;
+mod systemd;
+pub mod telemetry;
+pub mod tls;
+mod watch;

@@ -42,6 +42,13 @@ impl Default for StoreOptions {
     }
 }
 
+/// What a scan calls for each row: its key and its opened value; breaking ends the scan.
+pub type VisitRow<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+/// What a reading of the log calls for each record: its number and its opened content; breaking ends it.
+pub type VisitRecord<'a> = dyn FnMut(u64, &[u8]) -> ControlFlow<()> + 'a;
+/// What a scan over sealed rows calls.
+type VisitSealed<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> + 'a;
+
 /// The tag that binds sealed log records.
 const LOG_TAG: &str = "log";
 
@@ -120,7 +127,7 @@ impl Store {
         table: Table,
         from: &[u8],
         prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut VisitRow<'_>,
     ) -> Result<(), StoreError> {
         let guard = self.database();
         let db = guard.as_ref().ok_or(StoreError::Closed)?;
@@ -135,11 +142,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Log`] for a missing record or one that does not open, [`StoreError::Chain`] when the chain differs.
-    pub fn log_from(
-        &self,
-        sequence: u64,
-        visit: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    pub fn log_from(&self, sequence: u64, visit: &mut VisitRecord<'_>) -> Result<(), StoreError> {
         let guard = self.database();
         let db = guard.as_ref().ok_or(StoreError::Closed)?;
         let head = self.head();
@@ -168,7 +171,7 @@ fn scan_sealed(
     family: &str,
     from: &[u8],
     prefix: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+    visit: &mut VisitSealed<'_>,
 ) -> Result<(), StoreError> {
     let family = rocks::family(db, family).map_err(StoreError::Database)?;
     let mut rows = db.raw_iterator_cf_opt(family, rocks::scanning());

@@ -7,11 +7,18 @@ mod disk;
 mod journal;
 mod keys;
 mod seal;
+#[cfg(test)]
+mod testing;
 mod watermark;
 
 pub use database::{
     Batch, BatchFault, CommitError, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, OpenError,
-    RefusedCause, Row, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table,
+    RefusedCause, Row, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, VisitRecord,
+    VisitRow,
+};
+pub use journal::{
+    AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault, JournalOptions,
+    JournalReport, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Window,
 };
 pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};

@@ -12,7 +12,8 @@ const EARLY_EVERY: usize = 5;
 
 /// Writes the three files.
 pub(crate) fn write(out: &Path, reference: &Reference) -> Result<Vec<FileEntry>, SynthError> {
-    let mut organisations = TableFile::create(out, "directory/organisations.csv", "ods_code,name,contact_phone,successor_code")?;
+    let mut organisations =
+        TableFile::create(out, "directory/organisations.csv", "ods_code,name,contact_phone,successor_code")?;
     for (place, trust) in reference.trusts.iter().enumerate() {
         record(&mut organisations, &[&trust.code, &trust.name, &format!("01632 960{place:03}"), ""])?;
     }

@@ -12,8 +12,7 @@ use crate::person::{Course, Outcome, Person, Plan, Visit};
 use crate::reference::Reference;
 use crate::staff;
 
-const PLAN_HEADER: &str =
-    "event,nhs_number,date_of_birth,plan,start,end,other_authority,shielded,reference,version";
+const PLAN_HEADER: &str = "event,nhs_number,date_of_birth,plan,start,end,other_authority,shielded,reference,version";
 const PRESENTATION_HEADER: &str =
     "site,encounter_id,version,nhs_number,date_of_birth,arrived_at,care_setting,complaint,outcome,outcome_at";
 const ACCESS_HEADER: &str = "nhs_number,at,user_id,user_name,role";
@@ -186,4 +185,3 @@ fn create_each<'c>(
 ) -> Result<Vec<TableFile>, SynthError> {
     codes.map(|code| TableFile::create(out, &format!("{folder}/{code}.csv"), header)).collect()
 }
-

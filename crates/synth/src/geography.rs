@@ -12,7 +12,7 @@ const NEARNESS: [(i64, u64); 4] = [(5_000, 25), (10_000, 8), (20_000, 3), (35_00
 const NEAREST: u64 = 10;
 /// Usual size of an authority; counties hold several districts; two authorities have hardly any children.
 const SIZE: u64 = 100;
-const COUNTY_SIZE: u64 = 300;
+const COUNTY_SIZE: u64 = 150;
 const TINY_SIZE: u64 = 1;
 const TINY: [&str; 2] = ["E09000001", "E06000053"];
 /// Keeps the shares of small authorities whole numbers.
@@ -94,7 +94,8 @@ fn nearness(reference: &Reference) -> Vec<Vec<u64>> {
         .iter()
         .map(|trust| reference.authorities.iter().map(|authority| distance(trust, authority)).collect())
         .collect();
-    let mut weights: Vec<Vec<u64>> = distances.iter().map(|row| row.iter().map(|metres| weight(*metres)).collect()).collect();
+    let mut weights: Vec<Vec<u64>> =
+        distances.iter().map(|row| row.iter().map(|metres| weight(*metres)).collect()).collect();
     for (trust, row) in distances.iter().enumerate() {
         if let Some((nearest, _)) = row.iter().enumerate().min_by_key(|(_, metres)| **metres) {
             weights[trust][nearest] = weights[trust][nearest].max(NEAREST);
@@ -168,7 +169,8 @@ mod tests {
         let geography = Geography::new(&reference);
         let mut dice = Dice::new(1, Part::Families, 0, 0);
         for place in 0..137 {
-            let home = Home { trust: place, authority: geography.authorities_of[usize::from(place)].draw(&mut dice).unwrap() };
+            let home =
+                Home { trust: place, authority: geography.authorities_of[usize::from(place)].draw(&mut dice).unwrap() };
             assert_ne!(geography.neighbour(&mut dice, home), home.trust);
             assert_ne!(geography.other_authority(&mut dice, home), home.authority);
         }

@@ -31,11 +31,16 @@
 //! # The truth file
 //!
 //! One JSON object a line: `scenario`, the question (`nhs_number`, `date_of_birth`, `ask_as` = the asking trust,
-//! `number_traced`) and `expect`. The order of `plan_list` means nothing. `presentations` is `held` when an attendance
-//! lies within the 90-day window, here or elsewhere; samples are asked so that one of them was elsewhere. `beyond_window`
-//! counts the older ones. For a shielded child no place is given: authorities and the two counts are null and
-//! `presentations_total` stands instead. For `date-of-birth-mismatch` everything is withheld and all counts are null.
-//! Nobody is sampled who has a fact within three days of a boundary, so the answers hold for some days.
+//! `number_traced`) and `expect`. The order of `plan_list` means nothing.
+//!
+//! - `identity` is `confirmed` wherever nothing has to be withheld, also when no birth date is held to compare with.
+//! - `plans` and `presentations` are `held`, `none-held` or `withheld`, with every feed heard of and fresh. An attendance
+//!   of the last twelve months counts as held: `at_this_trust` and `at_other_trusts` count those of the 90-day window,
+//!   `beyond_window` the older ones. Whoever has any is asked about by a trust for which one of them was elsewhere.
+//! - For a shielded child no place is given: authorities and the two counts are null, `presentations_total` stands
+//!   instead of the counts.
+//! - For `date-of-birth-mismatch` everything is withheld and all counts are null.
+//! - Nobody is sampled who has a fact within three days of a boundary, so the answers hold for some days.
 
 mod calendar;
 mod cases;

@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { seed, scale, as_of, out } = arguments;
     let request = Request { seed, scale, as_of, out };
-    let manifest = generate(&request).with_context(|| format!("write a synthetic England to {}", request.out.display()))?;
+    let manifest =
+        generate(&request).with_context(|| format!("write a synthetic England to {}", request.out.display()))?;
     let counts = &manifest.counts;
     println!(
         "{} children attending {} times, {} plans, {} accesses, {} questions with known answers, in {} files below {}",

@@ -8,7 +8,8 @@ use crate::geography::{Geography, Home};
 use crate::person::{Course, Kind, Plan};
 
 /// Lengths of child protection plans: (weight, shortest, longest) in days.
-const CPP_LENGTHS: [(u32, Day, Day); 5] = [(16, 10, 90), (26, 91, 182), (31, 183, 365), (23, 366, 730), (4, 731, 1_100)];
+const CPP_LENGTHS: [(u32, Day, Day); 5] =
+    [(16, 10, 90), (26, 91, 182), (31, 183, 365), (23, 366, 730), (4, 731, 1_100)];
 /// Lengths of time looked after.
 const LAC_LENGTHS: [(u32, Day, Day); 4] = [(10, 14, 90), (25, 91, 365), (40, 366, 1_095), (25, 1_096, 2_500)];
 /// Ended plans end within this many days: inside the twelve-month tail by a margin.
@@ -37,7 +38,7 @@ impl PlanMaker<'_> {
             Case::Moving => self.moving(),
             Case::CppEnded => vec![self.ended(Kind::Cpp, 1)],
             Case::LacEnded => vec![self.ended(Kind::Lac, 1)],
-            Case::CppEndedLacActive => self.into_care(),
+            Case::CppEndedLacActive => self.taken_into_care(),
             Case::RepeatCpp => self.repeat(),
             Case::UnbornActive | Case::UnbornYoungMother => {
                 let start = -self.dice.days(1, 200);
@@ -124,7 +125,7 @@ impl PlanMaker<'_> {
     }
 
     /// A child protection plan that ended because the child came into care.
-    fn into_care(&mut self) -> Vec<Plan> {
+    fn taken_into_care(&mut self) -> Vec<Plan> {
         let protection = self.ended(Kind::Cpp, 1);
         let start = (protection.end.unwrap_or(-1) + self.dice.days(0, 30)).min(-1);
         vec![protection, self.plan(Kind::Lac, start, None)]

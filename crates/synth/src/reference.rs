@@ -99,7 +99,8 @@ impl Reference {
             emergency_sites: Vec::new(),
         });
         let authorities = rows::<AuthorityRow>("local_authorities.csv", AUTHORITIES)?;
-        let authorities = authorities.into_iter().map(|row| Authority { code: row.gss_code, name: row.name, points: Vec::new() });
+        let authorities =
+            authorities.into_iter().map(|row| Authority { code: row.gss_code, name: row.name, points: Vec::new() });
         let mut reference = Self { trusts: trusts.collect(), sites: Vec::new(), authorities: authorities.collect() };
         reference.place_sites()?;
         reference.place_the_rest()?;
@@ -114,7 +115,8 @@ impl Reference {
         for row in rows::<SiteRow>("hospital_sites.csv", SITES)? {
             let Some(trust) = trust_places.get(&row.trust_ods_code).copied() else { continue };
             let point = Point { north: decimal(&row.latitude)?, east: decimal(&row.longitude)? };
-            let holds = |range: &&DistrictRow| range.first <= row.district_gss_code && row.district_gss_code <= range.last;
+            let holds =
+                |range: &&DistrictRow| range.first <= row.district_gss_code && row.district_gss_code <= range.last;
             let district = districts.iter().find(holds).map_or(&row.district_gss_code, |range| &range.authority);
             if let Some(authority) = authority_places.get(district) {
                 self.authorities[usize::from(*authority)].points.push(point);
@@ -141,7 +143,8 @@ impl Reference {
                 self.sites.push(Site { code, name, trust: place as u16 });
             }
             let own = |wanted: fn(&Site) -> bool| {
-                let mine = self.sites.iter().enumerate().filter(|(_, site)| usize::from(site.trust) == place && wanted(site));
+                let mine =
+                    self.sites.iter().enumerate().filter(|(_, site)| usize::from(site.trust) == place && wanted(site));
                 mine.map(|(index, _)| index as u16).collect::<Vec<_>>()
             };
             trust.emergency_sites = own(is_hospital);
@@ -158,7 +161,9 @@ impl Reference {
         let authorities = self.authorities.iter().filter(|authority| authority.points.is_empty());
         let lost = trusts.map(|trust| &trust.code).chain(authorities.map(|authority| &authority.code)).next();
         match lost {
-            Some(code) => Err(SynthError::Reference { file: "positions.csv", detail: format!("no position for {code}") }),
+            Some(code) => {
+                Err(SynthError::Reference { file: "positions.csv", detail: format!("no position for {code}") })
+            }
             None => Ok(()),
         }
     }

@@ -17,7 +17,7 @@ const LARGEST: u64 = 10 * WHOLE;
 
 /// Why a scale was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("read the scale: expected a decimal from 0.0001 to 10 with at most six decimals")]
+#[error("failed to read the scale: expected a decimal from 0.0001 to 10 with at most six decimals")]
 pub struct ScaleError;
 
 impl Scale {

@@ -1,14 +1,11 @@
 //! Which of the situations worth asking about a person is in, and whether the answer will still hold if it is asked a
 //! few days early or late. Never writes the expected answer itself.
 
-use serde::Serialize;
-
 use crate::calendar::{ADULT_YEARS, Calendar, Day};
 use crate::person::{Course, Kind, Outcome, Person, Plan, State};
 
 /// A situation that the truth file has samples of.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Scenario {
     OnPlan,
     LookedAfter,
@@ -91,7 +88,8 @@ fn describes(scenario: Scenario, person: &Person) -> bool {
         [plan] if !person.shielded => Some(plan),
         _ => None,
     };
-    let single_is = |kind: Kind, state: State| single.is_some_and(|plan| plan.kind == kind && plan.state() == Some(state));
+    let single_is =
+        |kind: Kind, state: State| single.is_some_and(|plan| plan.kind == kind && plan.state() == Some(state));
     match scenario {
         Scenario::OnPlan => single_is(Kind::Cpp, State::Active) && !recent,
         Scenario::OnPlanAndSeenElsewhere => single_is(Kind::Cpp, State::Active) && recent,

@@ -8,7 +8,7 @@ use crate::calendar::{Calendar, Day};
 use crate::dice::{Dice, Part, mix};
 use crate::geography::Geography;
 use crate::output::TableFile;
-use crate::person::{Household, Person, State};
+use crate::person::{Household, Person, State, Visit};
 use crate::reference::Reference;
 use crate::scenario::{Scenario, WINDOW_DAYS, fits, is_settled};
 use crate::{SynthError, people::PeopleMaker};
@@ -22,7 +22,7 @@ const ASKER_THROW: u8 = 1;
 
 #[derive(Serialize)]
 struct Line {
-    scenario: Scenario,
+    scenario: &'static str,
     nhs_number: String,
     date_of_birth: String,
     ask_as: String,
@@ -133,7 +133,7 @@ impl<'a> Truth<'a> {
         let asker = self.asker(person);
         let mismatch = scenario == Scenario::DateOfBirthMismatch;
         Line {
-            scenario,
+            scenario: scenario.name(),
             nhs_number: format!("{:010}", person.number),
             date_of_birth: if mismatch { self.wrong_birth(person) } else { self.calendar.text(person.born).to_owned() },
             ask_as: self.reference.trusts[usize::from(asker)].code.clone(),
@@ -142,11 +142,12 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// The usual trust, unless that is the only one with recent attendances: then a neighbour, so that whatever is
-    /// recent was seen elsewhere and no sample rests on how a service words "seen here only".
+    /// The usual trust, unless that is the only one that counts: then a neighbour, so that whatever is held of the last
+    /// weeks (or, without such, of the year) was seen elsewhere and no sample rests on how "seen here only" is worded.
     fn asker(&self, person: &Person) -> u16 {
-        let mut recent = person.visits.iter().filter(|visit| is_recent(visit.day)).peekable();
-        if recent.peek().is_none() || recent.any(|visit| visit.trust != person.home.trust) {
+        let any_recent = person.visits.iter().any(|visit| is_recent(visit.day));
+        let mut telling = person.visits.iter().filter(|visit| !any_recent || is_recent(visit.day)).peekable();
+        if telling.peek().is_none() || telling.any(|visit| visit.trust != person.home.trust) {
             return person.home.trust;
         }
         let mut dice = Dice::new(self.seed, Part::Strangers, person.number, ASKER_THROW);
@@ -164,27 +165,31 @@ impl<'a> Truth<'a> {
 
     fn expect(&self, person: &Person, asker: u16) -> Expect {
         let recent = person.visits.iter().filter(|visit| is_recent(visit.day));
-        let (here, elsewhere): (Vec<_>, Vec<_>) = recent.partition(|visit| visit.trust == asker);
+        let (here, elsewhere): (Vec<&Visit>, Vec<&Visit>) = recent.partition(|visit| visit.trust == asker);
         let total = here.len() + elsewhere.len();
-        let plan_list: Vec<PlanLine> = person.plans.iter().filter_map(|plan| {
-            let state = match plan.state()? {
-                State::Future => "future",
-                State::Active => "active",
-                State::Ended => "ended",
-            };
-            let authority = &self.reference.authorities[usize::from(plan.authority)].code;
-            Some(PlanLine {
-                kind: plan.kind.code(),
-                authority: (!person.shielded).then(|| authority.clone()),
-                state,
-                start: self.calendar.text(plan.start).to_owned(),
-                end: plan.end.map(|end| self.calendar.text(end).to_owned()),
+        let plan_list: Vec<PlanLine> = person
+            .plans
+            .iter()
+            .filter_map(|plan| {
+                let state = match plan.state()? {
+                    State::Future => "future",
+                    State::Active => "active",
+                    State::Ended => "ended",
+                };
+                let authority = &self.reference.authorities[usize::from(plan.authority)].code;
+                Some(PlanLine {
+                    kind: plan.kind.code(),
+                    authority: (!person.shielded).then(|| authority.clone()),
+                    state,
+                    start: self.calendar.text(plan.start).to_owned(),
+                    end: plan.end.map(|end| self.calendar.text(end).to_owned()),
+                })
             })
-        }).collect();
+            .collect();
         Expect {
             identity: "confirmed",
             plans: held(!plan_list.is_empty()),
-            presentations: held(total > 0),
+            presentations: held(!person.visits.is_empty()),
             plan_list,
             at_this_trust: (!person.shielded).then_some(here.len()),
             at_other_trusts: (!person.shielded).then_some(elsewhere.len()),

@@ -21,8 +21,7 @@ const INFANT_DAYS: Day = 730;
 /// In a thousand: at another trust near home, at a trust anywhere else; the rest at the usual one.
 const ELSEWHERE: [u32; 3] = [80, 40, 880];
 /// Arrivals by hour of the London day.
-const HOURS: [u32; 24] =
-    [20, 14, 10, 8, 7, 7, 10, 18, 32, 46, 54, 56, 54, 53, 54, 58, 66, 74, 78, 74, 64, 52, 40, 28];
+const HOURS: [u32; 24] = [20, 14, 10, 8, 7, 7, 10, 18, 32, 46, 54, 56, 54, 53, 54, 58, 66, 74, 78, 74, 64, 52, 40, 28];
 const SETTINGS: [(&str, u32); 6] = [
     ("emergency-department", 860),
     ("urgent-treatment-centre", 70),

@@ -13,6 +13,7 @@ use super::truth::Case;
 
 /// Exit codes of `kith` for a question.
 pub mod code {
+    pub const USAGE: i32 = 2;
     pub const HELD: i32 = 10;
     pub const NONE_HELD: i32 = 11;
     pub const CANNOT_SAY: i32 = 12;
@@ -23,9 +24,8 @@ pub mod code {
 
 /// A `kith` command as the given organisation.
 fn kith(place: &Place, organisation: &str) -> Command {
-    let mut command = Command::new(place.program("kith"));
+    let mut command = place.command("kith");
     command
-        .current_dir(place.root())
         .arg("--server")
         .arg(format!("https://{}", place.address))
         .arg("--ca")
@@ -45,10 +45,11 @@ fn question(place: &Place, case: &Case) -> Command {
         command.args(["--date-of-birth", date]);
     }
     if case.number_traced {
-        command.arg("--number-traced");
+        command.arg("--traced");
     }
     command.args(["--user-id", "demo-nurse", "--user-name", "Sam Demo"]);
     command.args(["--user-role", "Triage nurse"]);
+    command.args(["--purpose", "direct-care"]);
     command
 }
 
@@ -65,10 +66,7 @@ pub fn ask_json(place: &Place, case: &Case) -> Result<(i32, Value)> {
     let output = process::output(question(place, case).args(["--output", "json"]))?;
     let code = exit_code(&output)?;
     if output.stdout.is_empty() {
-        bail!(
-            "kith printed no answer (exit code {code}): {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("kith printed no answer (exit code {code}): {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     let answer = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("failed to read the answer of kith (exit code {code})"))?;
@@ -89,7 +87,8 @@ pub fn push_presentations(place: &Place, trust: &str, file: &Path) -> Result<()>
             .args(["presentations", "push"])
             .arg(file)
             .args(["--user-id", "demo-feed", "--user-name", "Demo feed"])
-            .args(["--user-role", "Integration"]),
+            .args(["--user-role", "Integration"])
+            .args(["--purpose", "record-keeping"]),
     )
 }
 
@@ -102,48 +101,18 @@ pub fn status(place: &Place) -> Result<Value> {
     serde_json::from_str(&text).context("failed to read the status")
 }
 
-/// Whether it answers questions by now; not being able to ask is "not yet".
+/// Whether it answers questions by now; not being able to ask is "not yet", having failed is an error.
 pub fn is_ready(place: &Place) -> Result<bool> {
     let output = process::output(kith(place, "ops").args(["status", "--output", "json"]))?;
-    let code = exit_code(&output)?;
-    ensure!(
-        code != 2,
-        "kith does not know its arguments: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(exit_code(&output)? != code::USAGE, "kith does not know its arguments: {said}");
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    ensure!(answer["readiness"] != "failed", "kithd cannot answer: {}", answer["reason"]);
     Ok(answer["readiness"] == "ready")
 }
 
 /// The sizes of a status in one line.
 pub fn sizes(status: &Value) -> String {
     let held = &status["sizes"];
-    format!(
-        "{} people, {} plans, {} presentations",
-        held["children"], held["plans"], held["presentations"]
-    )
-}
-
-/// For a second terminal: set the variables once, then ask.
-pub fn five_commands(place: &Place, case: &Case) -> Vec<String> {
-    let shown = |path: &Path| {
-        path.strip_prefix(place.root())
-            .unwrap_or(path)
-            .display()
-            .to_string()
-    };
-    let kith = shown(&place.program("kith"));
-    let variables = format!(
-        "export KITH_SERVER=https://{} KITH_CA=.kith-demo/certs/ca.pem KITH_CERT=.kith-demo/certs/{trust}.pem \
-         KITH_KEY=.kith-demo/certs/{trust}.key KITH_USER_ID=me KITH_USER_NAME='A Nurse' KITH_USER_ROLE='Triage nurse'",
-        place.address,
-        trust = case.ask_as,
-    );
-    vec![
-        variables,
-        format!("{kith} status"),
-        format!("{kith} lookup --nhs-number {}", case.nhs_number),
-        format!("{kith} lookup --nhs-number {} --output json", case.nhs_number),
-        format!("{kith} --help"),
-    ]
+    format!("{} people, {} plans, {} presentations", held["children"], held["plans"], held["presentations"])
 }

@@ -2,7 +2,6 @@
 //! certificates, the storage key and `kithd.toml`.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -18,43 +17,34 @@ const SCALE: &str = "0.01";
 pub fn prepare(place: &Place) -> Result<()> {
     let today = london::today()?;
     process::run(
-        Command::new(place.program("kith-synth"))
+        place
+            .command("kith-synth")
             .args(["--seed", SEED, "--scale", SCALE, "--as-of", &today, "--out"])
             .arg(place.england("")),
     )?;
     process::run(
-        Command::new(place.program("kithd"))
+        place
+            .command("kithd")
             .arg("dev-certs")
             .arg("--out")
             .arg(place.certificate(""))
             .arg("--directory")
             .arg(place.england("directory")),
     )?;
-    process::run(
-        Command::new(place.program("kithd"))
-            .arg("new-key")
-            .arg(place.file("kith.key")),
-    )?;
+    process::run(place.command("kithd").args(["new-key", "--out"]).arg(place.file("kith.key")))?;
     write_config(place, None)?;
-    process::run(
-        Command::new(place.program("kithd"))
-            .arg("check-config")
-            .arg("--config")
-            .arg(place.file("kithd.toml")),
-    )
+    process::run(place.command("kithd").arg("check-config").arg("--config").arg(place.file("kithd.toml")))
 }
 
 /// Writes `kithd.toml`; with `impatient`, that authority counts as stale after one second.
 pub fn write_config(place: &Place, impatient: Option<&str>) -> Result<()> {
-    fs::write(place.file("kithd.toml"), config(place, impatient))
-        .context("failed to write kithd.toml")
+    fs::write(place.file("kithd.toml"), config(place, impatient)).context("failed to write kithd.toml")
 }
 
 fn config(place: &Place, impatient: Option<&str>) -> String {
     let file = |name: &str| place.file(name).display().to_string();
-    let overrides = impatient.map_or_else(String::new, |code| {
-        format!("\n[feeds.overrides]\n\"{code}\" = {{ interval_seconds = 1 }}\n")
-    });
+    let overrides = impatient
+        .map_or_else(String::new, |code| format!("\n[feeds.overrides]\n\"{code}\" = {{ interval_seconds = 1 }}\n"));
     format!(
         r#"# The demo's kithd. Every other key has its default: kithd print-config shows them all.
 

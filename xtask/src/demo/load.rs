@@ -24,12 +24,7 @@ pub fn everything(place: &Place) -> Result<()> {
     let plans = place.feeds("plans")?;
     all(place, &plans, "plans of local authorities", client::push_plans)?;
     let presentations = place.feeds("presentations")?;
-    all(
-        place,
-        &presentations,
-        "presentations of trusts",
-        client::push_presentations,
-    )
+    all(place, &presentations, "presentations of trusts", client::push_presentations)
 }
 
 fn all(place: &Place, feeds: &[(String, PathBuf)], what: &str, push: Push) -> Result<()> {
@@ -65,7 +60,5 @@ pub fn bar(length: usize, what: &str) -> Result<ProgressBar> {
     let length = u64::try_from(length).context("too many for a progress bar")?;
     let style = ProgressStyle::with_template("  {msg:<28} [{bar:40}] {pos}/{len} {eta}")
         .context("failed to lay out the progress bar")?;
-    Ok(ProgressBar::new(length)
-        .with_style(style)
-        .with_message(what.to_owned()))
+    Ok(ProgressBar::new(length).with_style(style).with_message(what.to_owned()))
 }

@@ -10,9 +10,7 @@ const HOUR: i64 = 3_600;
 
 /// YYYY-MM-DD.
 pub fn today() -> Result<String> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     let seconds = i64::try_from(now.as_secs()).context("the clock stands too far ahead")?;
     Ok(date(seconds))
 }

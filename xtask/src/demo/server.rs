@@ -34,22 +34,18 @@ impl Server {
             .append(true)
             .open(place.file("kithd.log"))
             .context("failed to open kithd.log")?;
-        let child = Command::new(place.program("kithd"))
+        let child = place
+            .command("kithd")
             .arg("serve")
             .arg("--config")
             .arg(place.file("kithd.toml"))
-            .current_dir(place.root())
             .stdin(Stdio::null())
             .stdout(log.try_clone().context("failed to share kithd.log")?)
             .stderr(log)
             .spawn()
             .context("failed to start kithd")?;
-        fs::write(place.file("kithd.pid"), child.id().to_string())
-            .context("failed to write kithd.pid")?;
-        let mut server = Self {
-            child,
-            ended: false,
-        };
+        fs::write(place.file("kithd.pid"), child.id().to_string()).context("failed to write kithd.pid")?;
+        let mut server = Self { child, ended: false };
         server.until_ready(place)?;
         Ok(server)
     }
@@ -63,11 +59,7 @@ impl Server {
                 bail!("kithd ended before it was ready: {status}\n{log}");
             }
             if client::is_ready(place)? {
-                println!(
-                    "  ready on {} after {}",
-                    place.address,
-                    seconds(started.elapsed())
-                );
+                println!("  ready on {} after {}", place.address, seconds(started.elapsed()));
                 return Ok(());
             }
             ensure!(
@@ -139,10 +131,7 @@ pub fn stop_left_over(pid_file: &Path) -> Result<()> {
     terminate(pid)?;
     let started = Instant::now();
     while is_ours() {
-        ensure!(
-            started.elapsed() < STOP_LIMIT,
-            "the kithd of an earlier demo (process {pid}) does not stop"
-        );
+        ensure!(started.elapsed() < STOP_LIMIT, "the kithd of an earlier demo (process {pid}) does not stop");
         thread::sleep(POLL);
     }
     Ok(())
@@ -150,9 +139,7 @@ pub fn stop_left_over(pid_file: &Path) -> Result<()> {
 
 /// A binary that was built anew since shows as "kithd (deleted)".
 fn names_kithd(path: &Path) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name == "kithd" || name == "kithd (deleted)")
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name == "kithd" || name == "kithd (deleted)")
 }
 
 #[cfg(test)]

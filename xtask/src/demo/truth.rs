@@ -22,8 +22,7 @@ pub struct Case {
 }
 
 pub fn read(path: &Path) -> Result<Vec<Case>> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("failed to read {}", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
     let cases: Vec<Case> = text
         .lines()
         .enumerate()
@@ -35,12 +34,7 @@ pub fn read(path: &Path) -> Result<Vec<Case>> {
 
 fn case(line: &str) -> Result<Case> {
     let value: Value = serde_json::from_str(line).context("not JSON")?;
-    let text = |key: &str| {
-        value[key]
-            .as_str()
-            .map(str::to_owned)
-            .with_context(|| format!("no text `{key}`"))
-    };
+    let text = |key: &str| value[key].as_str().map(str::to_owned).with_context(|| format!("no text `{key}`"));
     Ok(Case {
         scenario: text("scenario")?,
         nhs_number: text("nhs_number")?,
@@ -79,11 +73,7 @@ impl Case {
         compare("identity", &expect["identity"], &identity(answer));
         compare("plans", &expect["plans"], &outcome(&answer["plans"]));
         let presentations = &answer["presentations"];
-        compare(
-            "presentations",
-            &expect["presentations"],
-            &outcome(presentations),
-        );
+        compare("presentations", &expect["presentations"], &outcome(presentations));
         if expect["identity"] == "not-confirmed" {
             compare("plans shown", &Value::from(0), &count(&answer["plans"]["plans"]));
             compare("presentations shown", &Value::from(0), &shown(presentations));
@@ -104,11 +94,7 @@ impl Case {
             compare("at this trust", &expect["at_this_trust"], &here);
             compare("at other trusts", &expect["at_other_trusts"], &elsewhere);
         }
-        compare(
-            "beyond the window",
-            &expect["beyond_window"],
-            &number(&presentations["beyond_window"]),
-        );
+        compare("beyond the window", &expect["beyond_window"], &number(&presentations["beyond_window"]));
         found
     }
 }
@@ -149,20 +135,12 @@ fn with_place(presentations: &Value) -> Value {
 }
 
 fn shown(presentations: &Value) -> Value {
-    let lists = [
-        "at_this_organisation",
-        "at_other_organisations",
-        "shielded_presentations",
-    ];
+    let lists = ["at_this_organisation", "at_other_organisations", "shielded_presentations"];
     sum(presentations, &lists)
 }
 
 fn sum(presentations: &Value, lists: &[&str]) -> Value {
-    lists
-        .iter()
-        .map(|list| presentations[list].as_array().map_or(0, Vec::len))
-        .sum::<usize>()
-        .into()
+    lists.iter().map(|list| presentations[list].as_array().map_or(0, Vec::len)).sum::<usize>().into()
 }
 
 fn sorted(mut lines: Vec<String>) -> Value {

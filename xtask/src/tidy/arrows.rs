@@ -29,7 +29,7 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
     ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-load", "kith-tests"], "gRPC stays at the edge"),
     ("prost", &["kith-api", "kith-server", "kith-tests"], "generated types stay at the edge"),
     ("rustls", &["kith-server", "kith-tests"], "certificates are the server's"),
-    ("x509", &["kith-server", "kith-tests"], "certificates are the server's"),
+    ("x509", &["kith-api", "kith-server", "kith-tests"], "only the two ends of a connection read certificates"),
     (
         "anyhow",
         &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-tests", "kith-benches", "xtask"],

@@ -87,6 +87,7 @@ pub fn is_test_file(path: &str) -> bool {
         || path.starts_with("benches/")
         || path.contains("/tests/")
         || path.ends_with("/tests.rs")
+        || path.ends_with("/testing.rs")
         || path.ends_with("_tests.rs")
 }
 

@@ -7,7 +7,9 @@
 use std::sync::OnceLock;
 
 use prost::{Message, Name};
-use prost_reflect::{DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, ReflectMessage, Value,
+};
 use serde_json::{Map, Value as Json};
 
 use crate::FILE_DESCRIPTOR_SET;
@@ -72,10 +74,14 @@ fn render(value: &Value, kind: &Kind) -> Json {
         Value::F64(value) => Json::from(*value),
         Value::String(value) => Json::from(value.as_str()),
         Value::Bytes(value) => value.iter().map(|byte| Json::from(*byte)).collect(),
-        Value::EnumNumber(number) => kind.as_enum().map_or(Json::Null, |described| enum_word(described, *number).into()),
+        Value::EnumNumber(number) => {
+            kind.as_enum().map_or(Json::Null, |described| enum_word(described, *number).into())
+        }
         Value::Message(message) => special(message).unwrap_or_else(|| Json::Object(object(message))),
         Value::List(values) => values.iter().map(|value| render(value, kind)).collect(),
-        Value::Map(values) => values.iter().map(|(key, value)| (map_key(key), render(value, &map_value(kind)))).collect(),
+        Value::Map(values) => {
+            values.iter().map(|(key, value)| (map_key(key), render(value, &map_value(kind)))).collect()
+        }
     }
 }
 
@@ -178,7 +184,7 @@ mod tests {
         assert_eq!(json["plans"]["plans"][0]["start"], "2026-03-04");
         assert_eq!(json["plans"]["plans"][0]["end"], Json::Null);
         assert_eq!(json["plans"]["plans"][0]["moving"], false);
-        assert_eq!(json["as_of"], "2026-11-22T22:16:00Z");
+        assert_eq!(json["as_of"], "2026-11-22T21:36:00Z");
         assert_eq!(json["identity"], Json::Null);
         assert_eq!(json["audit_reference"], "");
     }
@@ -187,7 +193,11 @@ mod tests {
     fn what_is_unknown_is_never_rendered_as_known() {
         let mut answer = v1::Answer {
             identity: Some(v1::IdentityAnswer { outcome: 77, ..Default::default() }),
-            plans: Some(v1::PlanAnswer { outcome: 99, plans: vec![v1::Plan { kind: 9, state: 9, ..Default::default() }], ..Default::default() }),
+            plans: Some(v1::PlanAnswer {
+                outcome: 99,
+                plans: vec![v1::Plan { kind: 9, state: 9, ..Default::default() }],
+                ..Default::default()
+            }),
             presentations: Some(v1::PresentationAnswer { outcome: 0, ..Default::default() }),
             ..Default::default()
         };

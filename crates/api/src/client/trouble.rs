@@ -20,7 +20,7 @@ pub struct Trouble {
     pub fields: Vec<FieldTrouble>,
     /// How long to wait before the same request may succeed.
     pub retry_after: Option<Duration>,
-    /// The status message. Never an identity.
+    /// The status message, with its causes when the transport gave it. Never an identity.
     pub message: String,
 }
 
@@ -36,10 +36,7 @@ pub struct FieldTrouble {
 impl From<&Status> for Trouble {
     fn from(status: &Status) -> Self {
         let details = status.get_error_details();
-        let reason = details
-            .error_info()
-            .filter(|info| info.domain == REASON_DOMAIN)
-            .map(|info| info.reason.clone());
+        let reason = details.error_info().filter(|info| info.domain == REASON_DOMAIN).map(|info| info.reason.clone());
         let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         Self {
             code: status.code(),
@@ -49,7 +46,10 @@ impl From<&Status> for Trouble {
                 .map(|violation| FieldTrouble { field: violation.field.clone(), words: violation.description.clone() })
                 .collect(),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
-            message: status.message().to_owned(),
+            message: match std::error::Error::source(status) {
+                Some(cause) => format!("{}: {}", status.message(), super::causes(cause)),
+                None => status.message().to_owned(),
+            },
         }
     }
 }
@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn a_reason_of_another_domain_and_a_bare_status_give_none() {
-        let details = ErrorDetails::with_error_info("LOADING", "proxy", std::collections::HashMap::<String, String>::new());
+        let details =
+            ErrorDetails::with_error_info("LOADING", "proxy", std::collections::HashMap::<String, String>::new());
         let status = Status::with_error_details(Code::Unavailable, "elsewhere", details);
         assert_eq!(Trouble::from(&status).reason, None);
         let bare = Trouble::from(&Status::unavailable("connection refused"));

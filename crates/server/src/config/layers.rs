@@ -146,12 +146,7 @@ fn is_section(path: &[String]) -> bool {
     path.len() == 1 || path == CODE_TABLE
 }
 
-fn collect_lines(
-    text: &str,
-    table: &DeTable<'_>,
-    path: &mut Vec<String>,
-    lines: &mut HashMap<Vec<String>, usize>,
-) {
+fn collect_lines(text: &str, table: &DeTable<'_>, path: &mut Vec<String>, lines: &mut HashMap<Vec<String>, usize>) {
     for (key, value) in table.iter() {
         path.push(key.get_ref().to_string());
         lines.insert(path.clone(), line_of(text, key.span().start));

@@ -129,7 +129,10 @@ fn is_gss_code(cell: &str) -> bool {
 /// Reads HH:MM and nothing else.
 fn time(cell: &str) -> Option<Time> {
     let (hours, minutes) = cell.split_once(':')?;
-    let two_digits = |part: &str| (part.len() == 2).then(|| part.parse::<i8>().ok()).flatten();
+    let two_digits = |part: &str| {
+        let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| part.parse::<i8>().ok()).flatten()
+    };
     Time::new(two_digits(hours)?, two_digits(minutes)?, 0, 0).ok()
 }
 

@@ -2,7 +2,8 @@
 
 use super::*;
 
-const ORGANISATIONS: &str = "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,\nR9Z,Old,01632960101,R1H\n";
+const ORGANISATIONS: &str =
+    "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,\nR9Z,Old,01632960101,R1H\n";
 const SITES: &str = "ods_site_code,name,organisation_code\nR1H12,Royal London,R1H\n";
 const AUTHORITIES: &str = "gss_code,name,office_phone,out_of_hours_phone,office_opens,office_closes\n\
                            E06000001,Hartlepool,01632 960200,01632 960201,08:30,17:00\n";
@@ -18,9 +19,7 @@ fn load(organisations: &str, sites: &str, authorities: &str) -> Result<Directory
         *path = dir.path().join(name);
         std::fs::write(&*path, text).unwrap();
     }
-    Directory::load(&config).map_err(|mistakes| {
-        mistakes.to_string().replace(&format!("{}/", dir.path().display()), "")
-    })
+    Directory::load(&config).map_err(|mistakes| mistakes.to_string().replace(&format!("{}/", dir.path().display()), ""))
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The tables of the store and what one commit carries.
 //! It never knows what a row means: keys and values are the engine's.
 
+use std::fmt;
+
 /// A table of rows that the engine keeps. Each is a column family of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
@@ -59,6 +61,14 @@ pub struct Row {
     pub value: Option<Vec<u8>>,
 }
 
+impl fmt::Debug for Row {
+    /// Shows sizes only: keys and values are not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.as_ref().map(Vec::len);
+        write!(f, "Row({}, key of {} bytes, value of {value:?} bytes)", self.table.name(), self.key.len())
+    }
+}
+
 /// What one commit writes, all or nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -67,6 +77,13 @@ pub struct Batch {
     pub log: Vec<Vec<u8>>,
     /// Row changes, applied in order: a later one wins over an earlier one of the same key.
     pub rows: Vec<Row>,
+}
+
+impl fmt::Debug for Batch {
+    /// Shows sizes only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} records, {} rows)", self.log.len(), self.rows.len())
+    }
 }
 
 /// Longest row key, in bytes: two pseudonyms and some ordering fields fit many times over.

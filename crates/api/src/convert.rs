@@ -1,0 +1,13 @@
+//! Conversions between the wire and the domain, one file per noun. They hold no rules: they take messages apart field by
+//! field, so that a new field stops the build until someone decides about it, and collect every fault at once.
+
+pub mod answer;
+pub mod caller;
+pub mod fault;
+pub mod lookup;
+pub mod notification;
+pub mod plan;
+pub mod presentation;
+pub mod subject;
+pub mod time;
+pub mod words;

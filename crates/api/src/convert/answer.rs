@@ -1,0 +1,216 @@
+//! Answers on the wire. A shielded body has no field for a place, so none can be written here.
+
+use super::{time, words};
+use crate::v1;
+use kith_domain::answer::{
+    Answer, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Seen, ShieldedBody,
+    ShieldedPlanView, ShieldedSeen,
+};
+use kith_domain::child::Access;
+use kith_domain::codes::LaCode;
+use kith_domain::directory::{Contact, Directory};
+use kith_domain::words as lines;
+
+/// An answer on the wire.
+#[must_use]
+pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days: i32) -> v1::Answer {
+    let Contact { code, name, phone, why } = answer.ring.clone();
+    let (mut plans, mut presentations, access_history, shielded) = match &answer.body {
+        Body::Open(body) => (plans(body, directory), presentations(body, directory), history(body, directory), false),
+        Body::Shielded(body) => {
+            let history = v1::AccessHistory { accesses: Vec::new(), more: body.accesses };
+            (shielded_plans(body), shielded_presentations(body), history, true)
+        }
+        Body::IdentityNotConfirmed => withheld(),
+    };
+    plans.words = lines::plans(answer);
+    presentations.words = lines::presentations(answer, window_days);
+    presentations.window_days = u32::try_from(window_days).unwrap_or(0);
+    v1::Answer {
+        identity: Some(v1::IdentityAnswer {
+            outcome: words::identity(answer.identity).into(),
+            words: lines::identity(answer.identity).to_owned(),
+            number_traced: answer.number_traced,
+        }),
+        plans: Some(plans),
+        presentations: Some(presentations),
+        access_history: Some(access_history),
+        shielded,
+        as_of: Some(time::timestamp(answer.as_of)),
+        ring: Some(v1::Contact { name, phone, why, code }),
+        audit_reference: reference.to_owned(),
+        words: lines::lines(answer, window_days),
+    }
+}
+
+fn withheld() -> (v1::PlanAnswer, v1::PresentationAnswer, v1::AccessHistory, bool) {
+    let outcome = v1::Outcome::IdentityNotConfirmed.into();
+    let plans = v1::PlanAnswer { outcome, ..v1::PlanAnswer::default() };
+    let presentations = v1::PresentationAnswer { outcome, elsewhere: outcome, ..v1::PresentationAnswer::default() };
+    (plans, presentations, v1::AccessHistory::default(), false)
+}
+
+fn outcome<H>(outcome: &Outcome<H>) -> i32 {
+    match outcome {
+        Outcome::Held(_) => v1::Outcome::Held.into(),
+        Outcome::NoneHeld => v1::Outcome::NoneHeld.into(),
+        Outcome::CannotSay(_) => v1::Outcome::CannotSay.into(),
+    }
+}
+
+fn doubts<H>(outcome: &Outcome<H>) -> &[Doubt] {
+    match outcome {
+        Outcome::CannotSay(doubts) => doubts,
+        Outcome::Held(_) | Outcome::NoneHeld => &[],
+    }
+}
+
+fn completeness<N>(known: &Completeness<N>, named: Vec<String>, doubts: &[Doubt]) -> v1::Completeness {
+    let counts = known.counts;
+    v1::Completeness {
+        feeds: counts.feeds(),
+        fresh: counts.fresh,
+        stale: counts.stale,
+        absent: counts.absent,
+        named,
+        oldest_fresh_seconds: counts.oldest_fresh_seconds,
+        doubts: doubts.iter().map(|doubt| words::doubt(*doubt).into()).collect(),
+    }
+}
+
+fn authority(code: LaCode, directory: &Directory) -> v1::Authority {
+    v1::Authority { code: code.to_string(), name: directory.authority_name(code) }
+}
+
+fn plans(body: &OpenBody, directory: &Directory) -> v1::PlanAnswer {
+    let held: &[PlanView] = match &body.plans {
+        Outcome::Held(plans) => plans,
+        Outcome::NoneHeld | Outcome::CannotSay(_) => &[],
+    };
+    let named = body.plan_completeness.named.iter().map(ToString::to_string).collect();
+    v1::PlanAnswer {
+        outcome: outcome(&body.plans),
+        plans: held.iter().map(|plan| open_plan(plan, directory)).collect(),
+        more: body.more_plans,
+        completeness: Some(completeness(&body.plan_completeness, named, doubts(&body.plans))),
+        words: String::new(),
+    }
+}
+
+fn open_plan(plan: &PlanView, directory: &Directory) -> v1::Plan {
+    let PlanView { kind, state, start, end, authority: own, moving_to } = plan;
+    v1::Plan {
+        kind: kind.map_or(v1::PlanKind::Unspecified, words::kind).into(),
+        state: words::plan_state(*state).into(),
+        start: start.map(time::date),
+        end: end.map(time::date),
+        authority: Some(authority(*own, directory)),
+        moving_to: moving_to.map(|code| authority(code, directory)),
+        moving: moving_to.is_some(),
+    }
+}
+
+fn shielded_plans(body: &ShieldedBody) -> v1::PlanAnswer {
+    let held: &[ShieldedPlanView] = match &body.plans {
+        Outcome::Held(plans) => plans,
+        Outcome::NoneHeld | Outcome::CannotSay(_) => &[],
+    };
+    let plan = |plan: &ShieldedPlanView| {
+        let ShieldedPlanView { kind, state, start, end, moving } = plan;
+        v1::Plan {
+            kind: kind.map_or(v1::PlanKind::Unspecified, words::kind).into(),
+            state: words::plan_state(*state).into(),
+            start: start.map(time::date),
+            end: end.map(time::date),
+            authority: None,
+            moving_to: None,
+            moving: *moving,
+        }
+    };
+    v1::PlanAnswer {
+        outcome: outcome(&body.plans),
+        plans: held.iter().map(plan).collect(),
+        more: body.more_plans,
+        completeness: Some(completeness(&body.plan_completeness, Vec::new(), doubts(&body.plans))),
+        words: String::new(),
+    }
+}
+
+fn presentations(body: &OpenBody, directory: &Directory) -> v1::PresentationAnswer {
+    let none = Seen::default();
+    let seen = match &body.presentations {
+        Outcome::Held(seen) => seen,
+        Outcome::NoneHeld | Outcome::CannotSay(_) => &none,
+    };
+    let named = body.presentation_completeness.named.iter().map(ToString::to_string).collect();
+    let of_elsewhere = doubts(&body.elsewhere);
+    let known = completeness(&body.presentation_completeness, named, of_elsewhere);
+    let list = |views: &[PresentationView]| views.iter().map(|view| presentation(view, directory)).collect();
+    v1::PresentationAnswer {
+        outcome: outcome(&body.presentations),
+        elsewhere: outcome(&body.elsewhere),
+        at_this_organisation: list(&seen.here),
+        at_other_organisations: list(&seen.elsewhere),
+        beyond_window: seen.beyond_window,
+        beyond_cap: seen.beyond_cap,
+        completeness: Some(known),
+        ..v1::PresentationAnswer::default()
+    }
+}
+
+fn presentation(view: &PresentationView, directory: &Directory) -> v1::Presentation {
+    let PresentationView { organisation, details, outcome } = view;
+    let mut wire = v1::Presentation {
+        organisation: organisation.to_string(),
+        organisation_name: directory.organisation_name(*organisation),
+        outcome: words::outcome(*outcome).into(),
+        ..v1::Presentation::default()
+    };
+    if let Some((site, arrived_at, setting, complaint)) = details {
+        wire.site = site.to_string();
+        wire.site_name = directory.site_name(*site);
+        wire.arrived_at = Some(time::timestamp(*arrived_at));
+        wire.care_setting = words::setting(*setting).into();
+        wire.complaint = words::complaint(*complaint).into();
+    }
+    wire
+}
+
+fn shielded_presentations(body: &ShieldedBody) -> v1::PresentationAnswer {
+    let none = ShieldedSeen::default();
+    let seen = match &body.presentations {
+        Outcome::Held(seen) => seen,
+        Outcome::NoneHeld | Outcome::CannotSay(_) => &none,
+    };
+    let one = |(day, complaint, outcome): &(Option<_>, Option<_>, _)| v1::ShieldedPresentation {
+        arrived_on: day.map(time::date),
+        complaint: complaint.map_or(v1::ComplaintGroup::Unspecified, words::complaint).into(),
+        outcome: words::outcome(*outcome).into(),
+    };
+    let doubts = doubts(&body.presentations);
+    v1::PresentationAnswer {
+        outcome: outcome(&body.presentations),
+        elsewhere: outcome(&body.presentations),
+        shielded_presentations: seen.presentations.iter().map(one).collect(),
+        beyond_window: seen.beyond_window,
+        beyond_cap: seen.beyond_cap,
+        completeness: Some(completeness(&body.presentation_completeness, Vec::new(), doubts)),
+        ..v1::PresentationAnswer::default()
+    }
+}
+
+fn history(body: &OpenBody, directory: &Directory) -> v1::AccessHistory {
+    let one = |access: &Access| {
+        let Access { organisation, user_name, user_role, first_at, last_at, count } = access;
+        v1::Access {
+            first_at: Some(time::timestamp(*first_at)),
+            last_at: Some(time::timestamp(*last_at)),
+            count: *count,
+            user_name: user_name.as_str().to_owned(),
+            user_role: user_role.as_str().to_owned(),
+            organisation: organisation.to_string(),
+            organisation_name: directory.organisation_name(*organisation),
+        }
+    };
+    v1::AccessHistory { accesses: body.accesses.iter().map(one).collect(), more: body.more_accesses }
+}

@@ -1,0 +1,66 @@
+//! Faults of a request, collected field by field. No fault carries what the caller sent.
+
+use kith_domain::refused::Refused;
+
+/// One fault of one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The field's path in the message.
+    pub field: String,
+    /// Stable, UPPER_SNAKE.
+    pub reason: &'static str,
+    /// For a person.
+    pub words: String,
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self { field: refused.field.to_owned(), reason: refused.reason, words: refused.words.to_owned() }
+    }
+}
+
+/// Every fault of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Faults {
+    /// Adds a fault.
+    pub fn add(&mut self, field: &str, reason: &'static str, words: impl ToString) {
+        self.0.push(Fault { field: field.to_owned(), reason, words: words.to_string() });
+    }
+
+    /// The value, or `None` with its fault noted.
+    pub fn take<T, E: ToString>(&mut self, field: &str, reason: &'static str, parsed: Result<T, E>) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(field, reason, error);
+                None
+            }
+        }
+    }
+
+    /// The value of a required message, or `None` with its absence noted.
+    pub fn need<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.add(field, "MISSING", "this field is required");
+        }
+        value
+    }
+
+    /// The value when no fault was found.
+    ///
+    /// # Errors
+    /// All the faults.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            Some(_) => Err(self),
+            None if self.0.is_empty() => {
+                self.add("", "MISSING", "the request is not complete");
+                Err(self)
+            }
+            None => Err(self),
+        }
+    }
+}

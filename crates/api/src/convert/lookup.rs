@@ -1,0 +1,112 @@
+//! Questions.
+
+use super::fault::Faults;
+use super::{caller, subject, time};
+use crate::v1;
+use kith_domain::answer::Question;
+use kith_domain::caller::{Caller, CareContext};
+use kith_domain::codes::OdsCode;
+use kith_domain::time::{Day, Moment};
+use uuid::Uuid;
+
+/// A question with everything around it.
+#[derive(Debug, Clone)]
+pub struct ParsedLookup {
+    /// Who asks.
+    pub caller: Caller,
+    /// Planned or unplanned care.
+    pub context: CareContext,
+    /// The question.
+    pub question: Question,
+    /// The request's id.
+    pub request_id: Uuid,
+}
+
+fn birth_date(faults: &mut Faults, field: &str, date: Option<v1::Date>, now: Moment) -> Option<Day> {
+    let day = time::day(faults, field, date)?;
+    if day > now.london_day() {
+        faults.add(field, "BIRTH_DATE_IN_FUTURE", "the date of birth is in the future");
+        return None;
+    }
+    Some(day)
+}
+
+/// Takes a lookup apart. A local key is `organisation`'s own.
+///
+/// # Errors
+/// Every fault found.
+pub fn parse(request: v1::LookupRequest, organisation: OdsCode, now: Moment) -> Result<ParsedLookup, Faults> {
+    let mut faults = Faults::default();
+    let parsed = parse_into(&mut faults, "", request, organisation, now);
+    faults.finish(parsed)
+}
+
+pub(super) fn parse_into(
+    faults: &mut Faults,
+    prefix: &str,
+    request: v1::LookupRequest,
+    organisation: OdsCode,
+    now: Moment,
+) -> Option<ParsedLookup> {
+    let v1::LookupRequest { caller, care_context, subject, number_traced, date_of_birth, request_id } = request;
+    let path = |name: &str| format!("{prefix}{name}");
+    let caller = caller::parse(faults, &path("caller"), caller);
+    let context = caller::care_context(faults, &path("care_context"), care_context);
+    let subject = subject::parse(faults, &path("subject"), subject, organisation);
+    let birth_date = birth_date(faults, &path("date_of_birth"), date_of_birth, now);
+    let request_id = time::uuid(faults, &path("request_id"), &request_id);
+    Some(ParsedLookup {
+        caller: caller?,
+        context: context?,
+        question: Question { subject: subject?, number_traced, birth_date, checking_in: None, now },
+        request_id: request_id?,
+    })
+}
+
+/// A worklist with one question per entry; an entry that is no question carries its faults.
+#[derive(Debug, Clone)]
+pub struct ParsedWorklist {
+    /// Who asks.
+    pub caller: Caller,
+    /// Planned or unplanned care.
+    pub context: CareContext,
+    /// The questions, in order.
+    pub questions: Vec<Result<Question, Faults>>,
+    /// The request's id.
+    pub request_id: Uuid,
+}
+
+/// Takes a worklist apart.
+///
+/// # Errors
+/// Every fault of the request itself; a fault of one entry stays with the entry.
+pub fn parse_worklist(
+    request: v1::LookupManyRequest,
+    organisation: OdsCode,
+    now: Moment,
+    max_entries: usize,
+) -> Result<ParsedWorklist, Faults> {
+    let v1::LookupManyRequest { caller, care_context, entries, request_id } = request;
+    let mut faults = Faults::default();
+    if entries.is_empty() || entries.len() > max_entries {
+        faults.add("entries", "WORKLIST_SIZE", format!("a worklist has 1 to {max_entries} entries"));
+    }
+    let caller = caller::parse(&mut faults, "caller", caller);
+    let context = caller::care_context(&mut faults, "care_context", care_context);
+    let request_id = time::uuid(&mut faults, "request_id", &request_id);
+    let (Some(caller), Some(context), Some(request_id), true) = (caller, context, request_id, faults.0.is_empty())
+    else {
+        return Err(faults);
+    };
+    let questions = entries.into_iter().map(|entry| parse_entry(entry, organisation, now)).collect();
+    Ok(ParsedWorklist { caller, context, questions, request_id })
+}
+
+fn parse_entry(entry: v1::WorklistEntry, organisation: OdsCode, now: Moment) -> Result<Question, Faults> {
+    let v1::WorklistEntry { subject, number_traced, date_of_birth } = entry;
+    let mut faults = Faults::default();
+    let subject = subject::parse(&mut faults, "subject", subject, organisation);
+    let birth_date = birth_date(&mut faults, "date_of_birth", date_of_birth, now);
+    let question = subject.map(|subject| Question { subject, number_traced, birth_date, checking_in: None, now });
+    faults.finish(question)
+}

@@ -1,0 +1,172 @@
+//! Presentations to record, amend, close and import.
+
+use super::fault::Faults;
+use super::lookup::{self, ParsedLookup};
+use super::{caller, subject, time, words};
+use crate::v1;
+use kith_domain::caller::Caller;
+use kith_domain::change::{PresentationAction, PresentationEvent};
+use kith_domain::child::Subject;
+use kith_domain::codes::{OdsCode, SiteCode};
+use kith_domain::presentation::{Closing, Details, Outcome};
+use kith_domain::text::EncounterId;
+use kith_domain::time::{Day, Moment};
+
+/// Details with the encounter's id and version.
+struct Encounter {
+    id: EncounterId,
+    version: u64,
+    details: Details,
+}
+
+fn details(
+    faults: &mut Faults,
+    field: &str,
+    details: Option<v1::PresentationDetails>,
+    birth_date: Option<Day>,
+) -> Option<Encounter> {
+    let v1::PresentationDetails { encounter_id, version, site, arrived_at, care_setting, complaint } =
+        faults.need(field, details)?;
+    let path = |name: &str| format!("{field}.{name}");
+    let id = faults.take(&path("encounter_id"), "BAD_TEXT", EncounterId::parse(&encounter_id));
+    let site = faults.take(&path("site"), "UNKNOWN_SITE", SiteCode::parse(&site));
+    let arrived_at = time::moment(faults, &path("arrived_at"), arrived_at);
+    let setting = words::parse_setting(faults, &path("care_setting"), care_setting);
+    let complaint = words::parse_complaint(faults, &path("complaint"), complaint);
+    let details =
+        Details { site: site?, arrived_at: arrived_at?, setting: setting?, complaint: complaint?, birth_date };
+    Some(Encounter { id: id?, version, details })
+}
+
+/// A person's event about a presentation.
+pub type CalledEvent = (Caller, PresentationEvent);
+
+/// Takes a recording apart.
+///
+/// # Errors
+/// Every fault found.
+pub fn record(request: v1::RecordRequest, organisation: OdsCode) -> Result<CalledEvent, Faults> {
+    let v1::RecordRequest { caller, event_id, subject, date_of_birth, presentation } = request;
+    let parts = (caller, event_id, subject, date_of_birth, presentation);
+    detailed(parts, organisation, PresentationAction::Record)
+}
+
+/// Takes a correction apart.
+///
+/// # Errors
+/// Every fault found.
+pub fn amend(request: v1::AmendRequest, organisation: OdsCode) -> Result<CalledEvent, Faults> {
+    let v1::AmendRequest { caller, event_id, subject, date_of_birth, presentation } = request;
+    let parts = (caller, event_id, subject, date_of_birth, presentation);
+    detailed(parts, organisation, PresentationAction::Amend)
+}
+
+type DetailedParts =
+    (Option<v1::Caller>, String, Option<v1::Subject>, Option<v1::Date>, Option<v1::PresentationDetails>);
+
+fn detailed(
+    (caller, event_id, subject, date_of_birth, presentation): DetailedParts,
+    organisation: OdsCode,
+    action: fn(Details) -> PresentationAction,
+) -> Result<CalledEvent, Faults> {
+    let mut faults = Faults::default();
+    let caller = caller::parse(&mut faults, "caller", caller);
+    let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    let subject = subject::parse(&mut faults, "subject", subject, organisation);
+    let birth_date = time::day(&mut faults, "date_of_birth", date_of_birth);
+    let encounter = details(&mut faults, "presentation", presentation, birth_date);
+    let parsed = match (caller, event_id, subject, encounter) {
+        (Some(caller), Some(event_id), Some(subject), Some(Encounter { id, version, details })) => {
+            let action = action(details);
+            Some((caller, PresentationEvent { organisation, event_id, subject, encounter: id, version, action }))
+        }
+        (_, _, _, _) => None,
+    };
+    faults.finish(parsed)
+}
+
+/// Takes a closing apart.
+///
+/// # Errors
+/// Every fault found.
+pub fn close(request: v1::CloseRequest, organisation: OdsCode) -> Result<CalledEvent, Faults> {
+    let v1::CloseRequest { caller, event_id, subject, encounter_id, version, outcome, outcome_at } = request;
+    let mut faults = Faults::default();
+    let caller = caller::parse(&mut faults, "caller", caller);
+    let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    let subject = subject::parse(&mut faults, "subject", subject, organisation);
+    let encounter = faults.take("encounter_id", "BAD_TEXT", EncounterId::parse(&encounter_id));
+    let outcome = words::parse_outcome(&mut faults, "outcome", outcome);
+    let at = time::moment(&mut faults, "outcome_at", outcome_at);
+    let parsed = match (caller, event_id, subject, encounter, outcome, at) {
+        (Some(caller), Some(event_id), Some(subject), Some(encounter), Some(outcome), Some(at)) => {
+            let action = PresentationAction::Close(Closing { outcome, at });
+            Some((caller, PresentationEvent { organisation, event_id, subject, encounter, version, action }))
+        }
+        (_, _, _, _, _, _) => None,
+    };
+    faults.finish(parsed)
+}
+
+/// Takes one row of an import apart; the caller is the stream's.
+///
+/// # Errors
+/// Every fault found.
+pub fn import(request: v1::ImportRequest, organisation: OdsCode) -> Result<PresentationEvent, Faults> {
+    let v1::ImportRequest { caller: _, event_id, subject, date_of_birth, presentation, outcome, outcome_at } = request;
+    let mut faults = Faults::default();
+    let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    let subject = subject::parse(&mut faults, "subject", subject, organisation);
+    let birth_date = time::day(&mut faults, "date_of_birth", date_of_birth);
+    let encounter = details(&mut faults, "presentation", presentation, birth_date);
+    let closing = closing(&mut faults, outcome, outcome_at);
+    let parsed = match (event_id, subject, encounter, closing) {
+        (Some(event_id), Some(subject), Some(Encounter { id, version, details }), Some(closing)) => {
+            let action = PresentationAction::Import(details, closing);
+            Some(PresentationEvent { organisation, event_id, subject, encounter: id, version, action })
+        }
+        (_, _, _, _) => None,
+    };
+    faults.finish(parsed)
+}
+
+/// An import's optional outcome: `Some(None)` when the child was still waiting or nothing is known.
+fn closing(faults: &mut Faults, outcome: i32, at: Option<prost_types::Timestamp>) -> Option<Option<Closing>> {
+    if outcome == i32::from(v1::PresentationOutcome::Unspecified) {
+        return Some(None);
+    }
+    let outcome = words::parse_outcome(faults, "outcome", outcome)?;
+    if outcome == Outcome::Waiting {
+        return Some(None);
+    }
+    time::moment(faults, "outcome_at", at).map(|at| Some(Closing { outcome, at }))
+}
+
+/// Takes a check-in apart: the question, and the event that records the presentation.
+///
+/// # Errors
+/// Every fault found.
+pub fn check_in(
+    request: v1::CheckInRequest,
+    organisation: OdsCode,
+    now: Moment,
+) -> Result<(ParsedLookup, PresentationEvent), Faults> {
+    let v1::CheckInRequest { lookup, presentation, event_id } = request;
+    let mut faults = Faults::default();
+    let lookup = faults.need("lookup", lookup);
+    let lookup = lookup.and_then(|lookup| lookup::parse_into(&mut faults, "lookup.", lookup, organisation, now));
+    let birth_date = lookup.as_ref().and_then(|lookup| lookup.question.birth_date);
+    let encounter = details(&mut faults, "presentation", presentation, birth_date);
+    let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    let parsed = match (lookup, encounter, event_id) {
+        (Some(mut lookup), Some(Encounter { id, version, details }), Some(event_id)) => {
+            lookup.question.checking_in = Some(id.clone());
+            let subject: Subject = lookup.question.subject.clone();
+            let action = PresentationAction::Record(details);
+            let event = PresentationEvent { organisation, event_id, subject, encounter: id, version, action };
+            Some((lookup, event))
+        }
+        (_, _, _) => None,
+    };
+    faults.finish(parsed)
+}

@@ -1,0 +1,251 @@
+//! Why a verb has no result, and how that is shown. Every failure says that it is no answer about a child; none shows a
+//! run of digits that could be an NHS number.
+
+use kith_api::client::{ConnectError, FieldTrouble, Trouble};
+use serde_json::{Value as Json, json};
+use tonic::{Code, Status};
+
+use crate::exit::Exit;
+
+/// Runs of this many digits are masked: shorter ones are years, ports and line numbers.
+const MASKED_DIGITS: usize = 9;
+
+/// Why a verb has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code, which is also the kind.
+    pub exit: Exit,
+    /// What happened.
+    pub message: String,
+    /// The standard code, when the service or the transport gave one.
+    pub code: Option<Code>,
+    /// Stable reason, UPPER_SNAKE.
+    pub reason: Option<String>,
+    /// Fields at fault.
+    pub fields: Vec<FieldTrouble>,
+    /// Milliseconds after which the same may succeed.
+    pub retry_after_ms: Option<u64>,
+    /// How to do the same again, in this program's own words: shown as it is.
+    pub again: Option<String>,
+}
+
+/// What a status means depends on what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A question, or a request for state.
+    Question,
+    /// A change.
+    Change,
+}
+
+impl Failure {
+    fn plain(exit: Exit, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { exit, message, code: None, reason: None, fields: Vec::new(), retry_after_ms: None, again: None }
+    }
+
+    /// A mistake on the command line or in the profile.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::plain(Exit::Usage, message)
+    }
+
+    /// A value or a file that cannot be used.
+    pub fn bad_input(message: impl Into<String>) -> Self {
+        Self::plain(Exit::BadInput, message)
+    }
+
+    /// A named field that cannot be used.
+    pub fn bad_field(field: &str, words: impl Into<String>) -> Self {
+        let fields = vec![FieldTrouble { field: field.to_owned(), words: words.into() }];
+        Self { fields, ..Self::plain(Exit::BadInput, "a value cannot be used") }
+    }
+
+    /// No answer came, or one that cannot be understood.
+    pub fn could_not_ask(message: impl Into<String>) -> Self {
+        Self::plain(Exit::CouldNotAsk, message)
+    }
+
+    /// A status of the service or the transport.
+    pub fn status(status: &Status, sent: Sent) -> Self {
+        let Trouble { code, reason, fields, retry_after, message } = Trouble::from(status);
+        let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        let (exit, code) = (exit_of(code, sent), Some(code));
+        Self { exit, message, code, reason, fields, retry_after_ms, again: None }
+    }
+
+    /// What happened, with the code and the reason, in one line without identities.
+    pub fn line(&self) -> String {
+        let words = match (self.message.as_str(), self.code) {
+            (_, Some(Code::Cancelled)) if self.reason.is_none() => {
+                "the connection ended before a reply: the certificate may have been refused, or the time was up"
+            }
+            ("", _) => "the service gave no words",
+            (message, _) => message,
+        };
+        let marks: Vec<String> = [self.code.map(code_name), self.reason.clone()].into_iter().flatten().collect();
+        let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
+        masked(&format!("{words}{marks}"))
+    }
+
+    /// For a program.
+    pub fn json(&self) -> Json {
+        let fields: Vec<Json> =
+            self.fields.iter().map(|f| json!({"field": f.field, "words": masked(&f.words)})).collect();
+        json!({
+            "error": {
+                "kind": self.kind(),
+                "code": self.code.map(code_name),
+                "reason": self.reason,
+                "message": masked(&self.message),
+                "fields": fields,
+                "retry_after_ms": self.retry_after_ms,
+                "again": self.again,
+            },
+            "exit_code": self.exit.code(),
+        })
+    }
+
+    /// The kind in one kebab word.
+    pub fn kind(&self) -> &'static str {
+        match self.exit {
+            Exit::Usage => "usage",
+            Exit::BadInput => "bad-input",
+            Exit::Refused => "refused",
+            Exit::ChangeRefused => "change-refused",
+            Exit::Done
+            | Exit::Held
+            | Exit::NoneHeld
+            | Exit::CannotSay
+            | Exit::NotConfirmed
+            | Exit::NotRecorded
+            | Exit::CouldNotAsk => "could-not-ask",
+        }
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let message = format!("failed to {error}");
+        match error {
+            ConnectError::File { .. } | ConnectError::Address | ConnectError::Tls { .. } => Self::bad_input(message),
+            ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } => Self::could_not_ask(message),
+        }
+    }
+}
+
+fn exit_of(code: Code, sent: Sent) -> Exit {
+    match code {
+        Code::InvalidArgument | Code::OutOfRange => Exit::BadInput,
+        Code::PermissionDenied | Code::Unauthenticated => Exit::Refused,
+        Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => match sent {
+            Sent::Change => Exit::ChangeRefused,
+            Sent::Question => Exit::CouldNotAsk,
+        },
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => Exit::CouldNotAsk,
+    }
+}
+
+/// `DeadlineExceeded` to `DEADLINE_EXCEEDED`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+/// Masks every run of nine or more digits, with spaces or dashes between them or not. A UUID is left alone: its longest
+/// run is masked only when it has nine digits in a row, which costs a retry nothing.
+pub fn masked(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let mut shown = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < letters.len() {
+        let end = run_end(&letters, at);
+        let run = &letters[at..end];
+        if run.iter().filter(|c| c.is_numeric()).count() >= MASKED_DIGITS {
+            shown.push_str("[withheld]");
+        } else {
+            shown.extend(run);
+        }
+        at = end;
+    }
+    shown
+}
+
+/// End of the run of digits and separators that starts at `at`, or of the one other letter there.
+fn run_end(letters: &[char], at: usize) -> usize {
+    if !letters[at].is_numeric() {
+        return at + 1;
+    }
+    let mut end = at + 1;
+    let mut next = end;
+    while let Some(letter) = letters.get(next) {
+        next += 1;
+        if letter.is_numeric() {
+            end = next;
+        } else if !matches!(letter, ' ' | '-') {
+            break;
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_status_means() {
+        let cases = [
+            (Code::InvalidArgument, Exit::BadInput, Exit::BadInput),
+            (Code::PermissionDenied, Exit::Refused, Exit::Refused),
+            (Code::Unauthenticated, Exit::Refused, Exit::Refused),
+            (Code::Unavailable, Exit::CouldNotAsk, Exit::CouldNotAsk),
+            (Code::DeadlineExceeded, Exit::CouldNotAsk, Exit::CouldNotAsk),
+            (Code::Cancelled, Exit::CouldNotAsk, Exit::CouldNotAsk),
+            (Code::NotFound, Exit::CouldNotAsk, Exit::ChangeRefused),
+            (Code::FailedPrecondition, Exit::CouldNotAsk, Exit::ChangeRefused),
+            (Code::Ok, Exit::CouldNotAsk, Exit::CouldNotAsk),
+        ];
+        for (code, question, change) in cases {
+            let status = Status::new(code, "words");
+            assert_eq!(Failure::status(&status, Sent::Question).exit, question, "{code:?}");
+            assert_eq!(Failure::status(&status, Sent::Change).exit, change, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_like_an_nhs_number_is_shown() {
+        for text in ["found '9990000018'", "found '999 000 0018'", "found '999-000-0018', expected", "x9990000018y"] {
+            let shown = masked(text);
+            assert!(shown.contains("[withheld]") && !shown.contains("0018"), "{shown}");
+        }
+        assert_eq!(masked("line 12345, 2026-11-22 and port 8443"), "line 12345, 2026-11-22 and port 8443");
+        let failure = Failure::bad_input("value 9990000018 is odd").json().to_string();
+        assert!(!failure.contains("9990000018"), "{failure}");
+    }
+
+    #[test]
+    fn json_says_the_kind_and_the_code() {
+        let json = Failure::status(&Status::deadline_exceeded("late"), Sent::Question).json();
+        assert_eq!(json["error"]["kind"], "could-not-ask");
+        let cut = Failure::status(&Status::cancelled("operation was canceled"), Sent::Question);
+        assert!(cut.line().ends_with("(CANCELLED)") && cut.line().contains("certificate"), "{}", cut.line());
+        let bare = Failure::status(&Status::unimplemented(""), Sent::Question);
+        assert_eq!(bare.line(), "the service gave no words (UNIMPLEMENTED)");
+        assert_eq!(json["error"]["code"], "DEADLINE_EXCEEDED");
+        assert_eq!(json["exit_code"], 20);
+    }
+}

@@ -1,0 +1,160 @@
+//! An answer for a tired person at three in the morning: what is held first, then whom to ring, then each question by
+//! itself with what it does not know. The words of the service are shown as they are; none is left out.
+
+use kith_api::v1;
+
+use super::{Page, blocks, seen};
+use crate::reading::{self, Identity, Reading};
+use crate::{dates, words};
+
+/// Accesses shown as text; the rest is counted.
+const ACCESSES_SHOWN: usize = 8;
+
+/// The whole answer.
+pub fn page(answer: &v1::Answer, not_recorded: Option<&v1::NotRecorded>) -> Page {
+    let mut page = Page::default();
+    banner(&mut page, answer, not_recorded.is_some());
+    identity(&mut page, answer);
+    ring(&mut page, answer.ring.as_ref());
+    for words in remaining_words(answer) {
+        page.text(0, 2, words);
+    }
+    page.gap();
+    blocks::plans(&mut page, answer);
+    page.gap();
+    seen::presentations(&mut page, answer);
+    page.gap();
+    accesses(&mut page, answer);
+    footer(&mut page, answer);
+    if let Some(not_recorded) = not_recorded {
+        recording_failed(&mut page, not_recorded);
+    }
+    page
+}
+
+fn banner(page: &mut Page, answer: &v1::Answer, not_recorded: bool) {
+    page.rule();
+    if answer.shielded {
+        page.attention(0, 2, "SHIELDED RECORD: never reveal where this child is.");
+    }
+    if reading::identity(answer) == Identity::NotConfirmed {
+        page.attention(0, 2, "IDENTITY NOT CONFIRMED: the answer is withheld. Ring the number below.");
+    }
+    let plans = reading::plans(answer);
+    let plan_completeness = answer.plans.as_ref().and_then(|part| part.completeness.as_ref());
+    let detail = blocks::plan_headline(answer, plans);
+    headline(page, &format!("ON A PLAN?       {}{detail}", plans.words()), plans, plan_completeness);
+    let (reading, detail) = seen::headline(answer);
+    let seen_completeness = answer.presentations.as_ref().and_then(|part| part.completeness.as_ref());
+    headline(page, &format!("SEEN ELSEWHERE?  {}{detail}", reading.words()), reading, seen_completeness);
+    if not_recorded {
+        page.attention(0, 2, "THIS PRESENTATION IS NOT RECORDED: send it again.");
+    }
+    page.rule();
+}
+
+/// One question's line; a "none held" never stands bare.
+fn headline(page: &mut Page, text: &str, reading: Reading, completeness: Option<&v1::Completeness>) {
+    match reading {
+        Reading::NoneHeld => {
+            let silent = completeness.map_or(0, |known| known.stale.saturating_add(known.absent));
+            let silent = if silent > 0 { format!("; {silent} senders late or never heard of") } else { String::new() };
+            page.text(0, 17, &format!("{text}: this is NOT reassurance{silent}"));
+        }
+        Reading::Held | Reading::CannotSay | Reading::NotConfirmed | Reading::CouldNotAsk => {
+            page.attention(0, 17, text);
+        }
+    }
+}
+
+fn identity(page: &mut Page, answer: &v1::Answer) {
+    let said = answer.identity.as_ref().map_or("", |identity| identity.words.as_str());
+    match reading::identity(answer) {
+        Identity::Answered { warning: false } => page.text(0, 10, &format!("IDENTITY: {said}")),
+        Identity::Answered { warning: true } => page.attention(0, 10, &format!("IDENTITY: {said}")),
+        Identity::NotConfirmed => page.attention(0, 2, said),
+        Identity::Unknown => page.attention(
+            0,
+            10,
+            &format!("IDENTITY: COULD NOT ASK: this program does not know the identity answer. {said}"),
+        ),
+    }
+}
+
+fn ring(page: &mut Page, ring: Option<&v1::Contact>) {
+    page.gap();
+    let Some(v1::Contact { name, phone, why, code }) = ring else {
+        page.attention(0, 5, "RING no number was given: use the telephone procedure.");
+        return;
+    };
+    let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
+    page.attention(0, 5, &format!("RING {phone}"));
+    page.text(5, 5, &format!("{name}{code}"));
+    page.text(5, 5, &format!("Why: {why}"));
+    page.gap();
+}
+
+/// Lines of the service that no block shows.
+fn remaining_words(answer: &v1::Answer) -> impl Iterator<Item = &str> {
+    let own = [
+        answer.identity.as_ref().map(|part| part.words.as_str()),
+        answer.plans.as_ref().map(|part| part.words.as_str()),
+        answer.presentations.as_ref().map(|part| part.words.as_str()),
+    ];
+    let ring = answer.ring.as_ref().map(|ring| ring.phone.as_str()).unwrap_or_default();
+    answer.words.iter().map(String::as_str).filter(move |line| {
+        let in_block = own.contains(&Some(*line));
+        let in_ring = line.starts_with("Ring ") && !ring.is_empty() && line.contains(ring);
+        let in_banner = answer.shielded && line.starts_with("SHIELDED RECORD");
+        !(in_block || in_ring || in_banner)
+    })
+}
+
+fn accesses(page: &mut Page, answer: &v1::Answer) {
+    let Some(v1::AccessHistory { accesses, more }) = &answer.access_history else { return };
+    if accesses.is_empty() && *more == 0 {
+        page.text(0, 2, "LOOKED UP BEFORE: no unscheduled lookup on record.");
+        page.gap();
+        return;
+    }
+    page.text(0, 2, "LOOKED UP BEFORE (unscheduled, newest first)");
+    for access in accesses.iter().take(ACCESSES_SHOWN) {
+        page.text(2, 6, &format!("- {}", access_line(access)));
+    }
+    let left = u64::from(*more) + u64::try_from(accesses.len().saturating_sub(ACCESSES_SHOWN)).unwrap_or(u64::MAX);
+    if left > 0 {
+        page.text(2, 6, &format!("and {left} more on record, not listed here"));
+    }
+    page.gap();
+}
+
+fn access_line(access: &v1::Access) -> String {
+    let v1::Access { first_at, last_at, count, user_name, user_role, organisation, organisation_name } = access;
+    let at = last_at.as_ref().or(first_at.as_ref()).map_or_else(|| "time not given".to_owned(), dates::show_moment);
+    let place = if organisation_name.is_empty() { organisation } else { organisation_name };
+    let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
+    format!("{at}  {user_name}, {user_role}, {place}{times}")
+}
+
+fn footer(page: &mut Page, answer: &v1::Answer) {
+    let at = answer.as_of.as_ref().map_or_else(|| "time not given".to_owned(), dates::show_moment);
+    page.text(0, 2, &format!("As of {at} (UK time). Audit reference {}", answer.audit_reference));
+}
+
+fn recording_failed(page: &mut Page, not_recorded: &v1::NotRecorded) {
+    let v1::NotRecorded { words, reason } = not_recorded;
+    page.gap();
+    let words = if words.is_empty() { "presentation NOT recorded, send again" } else { words };
+    let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    page.attention(0, 2, &format!("{words}{reason}"));
+}
+
+/// Why it cannot say, in one line per reason.
+pub fn doubts(page: &mut Page, completeness: &v1::Completeness) {
+    for doubt in &completeness.doubts {
+        page.text(3, 5, &format!("- {}", words::doubt(*doubt)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

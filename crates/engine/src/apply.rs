@@ -1,0 +1,138 @@
+//! Applying one record of the log to the state: a deterministic fold, the same when it happens and when it is replayed.
+//! It reads no clock, no randomness and no setting.
+
+use crate::changes::{self, Checked};
+use crate::keys;
+use crate::rows::{Acknowledgement, EventRow, OwnerRow};
+use crate::working::{StateError, Working};
+use kith_domain::change::{
+    Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanEvent, PresentationAction, PresentationEvent,
+};
+use kith_domain::child::Subject;
+use kith_domain::fold::{self, Effect};
+use kith_domain::notify::{self, Cause, Notification};
+use kith_domain::refused::Refused;
+use kith_domain::time::Moment;
+use kith_store::Table;
+use uuid::Uuid;
+
+/// Gaps kept for listing.
+const MAX_GAPS: usize = 20;
+
+/// What became of a change.
+pub(crate) enum Applied {
+    /// A record of the log with this acknowledgement.
+    Logged(Acknowledgement),
+    /// Acknowledged before; nothing to log.
+    Repeated(Acknowledgement),
+    /// Refused; nothing to log.
+    Refused(Refused),
+}
+
+/// Checks and applies one change as record `sequence` of the log.
+pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord) -> Result<Applied, StateError> {
+    let fresh = match changes::check(working, &record.change)? {
+        Checked::New(fresh) => fresh,
+        Checked::Repeated(first) => return Ok(Applied::Repeated(first)),
+        Checked::Refused(refused) => return Ok(Applied::Refused(refused)),
+    };
+    let at = record.at;
+    let effect = match &record.change {
+        Change::Plan(event) => plan(working, event, at)?,
+        Change::Presentation(event) => presentation(working, event, at)?,
+        Change::Heartbeat(beat) => working.heard(beat.feed, at).map(|()| Effect::Applied)?,
+        Change::Accessed(accessed) => access(working, accessed)?,
+        Change::Acknowledged(ack) => acknowledge(working, ack)?,
+        Change::AuditGap(gap) => audit_gap(working, *gap, at),
+    };
+    let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
+    let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };
+    if let Some(fresh) = fresh {
+        working.put(Table::Event, fresh.key, &EventRow { body_hash: fresh.body_hash, acknowledgement })?;
+    }
+    Ok(Applied::Logged(acknowledgement))
+}
+
+/// Notes the owner and the version of a plan reference or an encounter id.
+fn own(working: &mut Working<'_>, table: Table, key: Vec<u8>, subject: &Subject, version: u64) -> Result<(), StateError> {
+    let held = working.row::<OwnerRow>(table, &key)?;
+    let mut row = held.unwrap_or_else(|| OwnerRow { subject: subject.clone(), versions: Vec::new() });
+    if let Err(at) = row.versions.binary_search(&version) {
+        row.versions.insert(at, version);
+    }
+    working.put(table, key, &row)
+}
+
+fn plan(working: &mut Working<'_>, event: &PlanEvent, at: Moment) -> Result<Effect, StateError> {
+    working.heard(Feed::Plans(event.authority), at)?;
+    let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
+    let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
+    own(working, Table::Plan, key, &event.subject, event.version)?;
+    Ok(fold::apply_plan(working.child(&event.subject)?, event, name))
+}
+
+fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment) -> Result<Effect, StateError> {
+    working.heard(Feed::Presentations(event.organisation), at)?;
+    let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
+    own(working, Table::Encounter, key, &event.subject, event.version)?;
+    let effect = fold::apply_presentation(working.child(&event.subject)?, event);
+    match event.action {
+        PresentationAction::Record(_) => notify_all(working, &event.subject, Cause::Presentation(event.organisation), at)?,
+        PresentationAction::Amend(_) | PresentationAction::Close(_) | PresentationAction::Import(..) => {}
+    }
+    Ok(effect)
+}
+
+fn access(working: &mut Working<'_>, accessed: &Accessed) -> Result<Effect, StateError> {
+    let meta = working.meta_mut();
+    meta.derived_through = meta.derived_through.max(accessed.audit_sequence);
+    let Some(facts) = &accessed.access else { return Ok(Effect::Applied) };
+    let key = keys::request(working.keys(), facts.organisation, facts.request_id);
+    if working.row::<u8>(Table::Event, &key)?.is_some() {
+        return Ok(Effect::Overtaken);
+    }
+    working.put(Table::Event, key, &1_u8)?;
+    fold::apply_access(working.child(&facts.subject)?, facts);
+    let cause = Cause::Lookup(facts.organisation, facts.user_name.clone(), facts.user_role.clone());
+    notify_all(working, &facts.subject, cause, facts.at)?;
+    Ok(Effect::Applied)
+}
+
+/// Queues one notification for each authority due.
+fn notify_all(working: &mut Working<'_>, subject: &Subject, cause: Cause, at: Moment) -> Result<(), StateError> {
+    let record = working.child(subject)?;
+    let authorities = notify::due(record, cause.organisation(), at);
+    let shielded = record.is_shielded();
+    for authority in authorities {
+        let meta = working.meta_mut();
+        meta.last_notification += 1;
+        let key = keys::notification(working.keys(), authority, working.meta().last_notification);
+        let notification =
+            Notification { subject: subject.clone(), at, cause: cause.clone(), shielded, acknowledged: false };
+        working.put(Table::Notification, key, &notification)?;
+    }
+    Ok(())
+}
+
+fn acknowledge(working: &mut Working<'_>, ack: &Acknowledged) -> Result<Effect, StateError> {
+    let mut effect = Effect::Overtaken;
+    for id in &ack.ids {
+        let key = keys::notification(working.keys(), ack.authority, *id);
+        let Some(mut notification) = working.row::<Notification>(Table::Notification, &key)? else { continue };
+        if !notification.acknowledged {
+            notification.acknowledged = true;
+            working.put(Table::Notification, key, &notification)?;
+            effect = Effect::Applied;
+        }
+    }
+    Ok(effect)
+}
+
+fn audit_gap(working: &mut Working<'_>, gap: AuditGap, at: Moment) -> Effect {
+    let gaps = &mut working.meta_mut().gaps;
+    gaps.push((at, gap));
+    if gaps.len() > MAX_GAPS {
+        gaps.remove(0);
+    }
+    Effect::Applied
+}

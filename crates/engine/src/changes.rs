@@ -1,0 +1,106 @@
+//! Whether a change may be taken, given what is held: event ids, versions, owners and bounds. Checks come before any
+//! change of the working state, so a refused change leaves nothing behind.
+
+use crate::keys;
+use crate::rows::{Acknowledgement, EventRow, OwnerRow, encode};
+use crate::working::{StateError, Working};
+use kith_domain::change::{Change, PlanEvent, PresentationEvent};
+use kith_domain::child::Subject;
+use kith_domain::refused::Refused;
+use kith_store::Table;
+use uuid::Uuid;
+
+/// Most versions of one plan or encounter: far over a plan's life, far under a loop that never stops.
+const MAX_VERSIONS: usize = 500;
+/// Most plans in one record.
+const MAX_PLANS: usize = 100;
+/// Most presentations in one record: more than one a day for the whole retention.
+const MAX_PRESENTATIONS: usize = 500;
+
+/// What a check found.
+pub(crate) enum Checked {
+    /// It may be applied; the keyed hash of its body, when it has an event id.
+    New(Option<Fresh>),
+    /// It was acknowledged before.
+    Repeated(Acknowledgement),
+    /// It may not be taken.
+    Refused(Refused),
+}
+
+/// A new event: where its id is kept, and its body's hash.
+pub(crate) struct Fresh {
+    pub(crate) key: Vec<u8>,
+    pub(crate) event_id: Uuid,
+    pub(crate) body_hash: [u8; 16],
+}
+
+/// Organisation and event id of a change that has one.
+fn identity(change: &Change) -> Option<(String, Uuid)> {
+    match change {
+        Change::Plan(event) => Some((event.authority.to_string(), event.event_id)),
+        Change::Presentation(event) => Some((event.organisation.to_string(), event.event_id)),
+        Change::Heartbeat(beat) => {
+            let code = match beat.feed {
+                kith_domain::change::Feed::Plans(code) => code.to_string(),
+                kith_domain::change::Feed::Presentations(code) => code.to_string(),
+            };
+            Some((code, beat.event_id))
+        }
+        Change::Acknowledged(ack) => Some((ack.authority.to_string(), ack.event_id)),
+        Change::Accessed(_) | Change::AuditGap(_) => None,
+    }
+}
+
+/// Checks a change against the working state.
+pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, StateError> {
+    let Some((organisation, event_id)) = identity(change) else { return Ok(Checked::New(None)) };
+    let key = keys::event(working.keys(), &organisation, event_id);
+    let body_hash = working.keys().body_hash(&encode(change)?);
+    if let Some(row) = working.row::<EventRow>(Table::Event, &key)? {
+        return Ok(if row.body_hash == body_hash {
+            Checked::Repeated(Acknowledgement { repeated: true, ..row.acknowledgement })
+        } else {
+            Checked::Refused(Refused::EVENT_ID_REUSED)
+        });
+    }
+    let refused = match change {
+        Change::Plan(event) => check_plan(working, event)?,
+        Change::Presentation(event) => check_presentation(working, event)?,
+        Change::Heartbeat(_) | Change::Acknowledged(_) | Change::Accessed(_) | Change::AuditGap(_) => None,
+    };
+    Ok(match refused {
+        Some(refused) => Checked::Refused(refused),
+        None => Checked::New(Some(Fresh { key, event_id, body_hash })),
+    })
+}
+
+fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64) -> Option<Refused> {
+    let row = row?;
+    if row.subject != *subject {
+        return Some(Refused::SUBJECT_MISMATCH);
+    }
+    if row.versions.contains(&version) {
+        return Some(Refused::VERSION_REUSED);
+    }
+    (row.versions.len() >= MAX_VERSIONS).then_some(Refused::TOO_MANY)
+}
+
+fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused>, StateError> {
+    let Some(name) = event.name() else { return Ok(None) };
+    let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
+    let row = working.row::<OwnerRow>(Table::Plan, &key)?;
+    if row.is_none() && working.peek(&event.subject)?.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
+        return Ok(Some(Refused::TOO_MANY));
+    }
+    Ok(check_owner(row.as_ref(), &event.subject, event.version))
+}
+
+fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {
+    let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
+    let row = working.row::<OwnerRow>(Table::Encounter, &key)?;
+    let full = |record: kith_domain::child::ChildRecord| record.presentations.len() >= MAX_PRESENTATIONS;
+    if row.is_none() && working.peek(&event.subject)?.is_some_and(full) {
+        return Ok(Some(Refused::TOO_MANY));
+    }
+    Ok(check_owner(row.as_ref(), &event.subject, event.version))
+}

@@ -1,0 +1,144 @@
+//! The engine: what is shared by the read path, the write path and the background work. Opening is in `open`.
+
+use crate::writer::{Command, Progress, Verdict};
+use kith_domain::change::Change;
+use kith_domain::directory::Directory;
+use kith_domain::permit::ActionPermit;
+use kith_domain::refused::Refused;
+use kith_domain::settings::AnswerSettings;
+use kith_domain::time::Moment;
+use kith_index::{Index, Sizes};
+use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, Window};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// What the engine opens with.
+pub struct EngineOptions {
+    /// Where the log and the state are.
+    pub data_dir: PathBuf,
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// Bounds of the store.
+    pub store: StoreOptions,
+    /// Sinks and times of the audit journal.
+    pub journal: JournalOptions,
+    /// The machine's boot id, to tell a killed process from a power cut.
+    pub boot_id: String,
+    /// Settings of answers.
+    pub settings: AnswerSettings,
+    /// Names and numbers.
+    pub directory: Arc<Directory>,
+    /// Expected interval of an authority's feed and of an organisation's, in seconds, by code.
+    pub interval_seconds: Box<dyn Fn(kith_domain::change::Feed) -> u64 + Send + Sync>,
+    /// The clock that ages unsynced audit entries.
+    pub clock: Arc<dyn Monotonic>,
+}
+
+/// Where everything stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Positions {
+    /// Last change in the log.
+    pub log_sequence: u64,
+    /// Audit entries whose consequences are in the log.
+    pub derived_through: u64,
+    /// Audit entries on disk.
+    pub synced_through: u64,
+}
+
+/// The service's core. Made by [`Engine::open`].
+pub struct Engine {
+    pub(crate) index: Arc<Index>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) settings: AnswerSettings,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Makes changes: on disk and visible when this returns. One verdict per change, in order. A change whose fate is not
+    /// known because the log failed is refused as unavailable; sending it again is idempotent.
+    pub async fn change(&self, _permit: &ActionPermit, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
+        self.submit(at, changes).await
+    }
+
+    pub(crate) async fn submit(&self, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
+        let count = changes.len();
+        let (reply, verdicts) = oneshot::channel();
+        if self.commands.send(Command { at, changes, reply }).await.is_err() {
+            return vec![Err(Refused::STORAGE); count];
+        }
+        verdicts.await.unwrap_or_else(|_| vec![Err(Refused::STORAGE); count])
+    }
+
+    /// Names and numbers.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Settings of answers.
+    #[must_use]
+    pub fn settings(&self) -> &AnswerSettings {
+        &self.settings
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// How much is held.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        self.index.sizes()
+    }
+
+    /// Health of every feed; tells nothing of any child.
+    #[must_use]
+    pub fn feeds(&self) -> &kith_domain::feed::FeedBoard {
+        self.index.feeds()
+    }
+
+    /// Where everything stands.
+    #[must_use]
+    pub fn positions(&self) -> Positions {
+        Positions {
+            log_sequence: self.progress.log_sequence.load(Ordering::Acquire),
+            derived_through: self.progress.derived_through.load(Ordering::Acquire),
+            synced_through: self.journal.synced_through(),
+        }
+    }
+
+    /// What the audit journal achieves.
+    #[must_use]
+    pub fn audit_window(&self) -> Window {
+        self.journal.window()
+    }
+
+    /// Stops in order: the background work ends and the audit is closed with a mark. Blocks until done.
+    pub fn close(&self, at: Moment) {
+        self.stop.store(true, Ordering::Release);
+        let deriver = self.deriver.lock().ok().and_then(|mut held| held.take());
+        if deriver.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the deriving thread ended in a panic");
+        }
+        let entry = crate::AuditEntry::of_service(at, crate::Decision::Stopped);
+        if let Ok(bytes) = crate::rows::encode(&entry)
+            && self.journal.append(&bytes).is_err()
+        {
+            tracing::warn!("the stop could not be written to the audit");
+        }
+        self.journal.close();
+    }
+}

@@ -1,0 +1,87 @@
+//! Keys of rows: pseudonyms, so that no identity and no caller's id stands in a key. The domain word of each kind keeps
+//! one kind's keys apart from another's.
+
+use kith_domain::change::Feed;
+use kith_domain::child::Subject;
+use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::plan::PlanName;
+use kith_domain::text::EncounterId;
+use kith_store::Keys;
+use uuid::Uuid;
+
+/// Key of the one row of small facts.
+pub(crate) const META: &[u8] = b"facts";
+
+fn subject_parts(subject: &Subject) -> (&'static [u8], Vec<u8>, Vec<u8>) {
+    match subject {
+        Subject::Nhs(number) => (b"nhs", number.value().to_be_bytes().to_vec(), Vec::new()),
+        Subject::Local(organisation, key) => {
+            (b"local", organisation.as_str().as_bytes().to_vec(), key.as_str().as_bytes().to_vec())
+        }
+    }
+}
+
+/// Key of a person's record.
+pub(crate) fn child(keys: &Keys, subject: &Subject) -> Vec<u8> {
+    let (kind, a, b) = subject_parts(subject);
+    keys.pseudonym("child", &[kind, &a, &b]).to_vec()
+}
+
+/// Key of a used event id.
+pub(crate) fn event(keys: &Keys, organisation: &str, event_id: Uuid) -> Vec<u8> {
+    keys.pseudonym("event", &[organisation.as_bytes(), event_id.as_bytes()]).to_vec()
+}
+
+/// Key of a request id that has been counted in the access history.
+pub(crate) fn request(keys: &Keys, organisation: OdsCode, request_id: Uuid) -> Vec<u8> {
+    keys.pseudonym("request", &[organisation.as_str().as_bytes(), request_id.as_bytes()]).to_vec()
+}
+
+/// Key of a plan: by reference, or by subject, kind and start.
+pub(crate) fn plan(keys: &Keys, authority: LaCode, name: &PlanName, subject: &Subject) -> Vec<u8> {
+    let authority = authority.as_str().as_bytes();
+    let key = match name {
+        PlanName::Reference(reference) => keys.pseudonym("plan-reference", &[authority, reference.as_str().as_bytes()]),
+        PlanName::KindAndStart(kind, start) => {
+            let (word, a, b) = subject_parts(subject);
+            let named = format!("{kind:?}/{}", start.text());
+            keys.pseudonym("plan-start", &[authority, named.as_bytes(), word, &a, &b])
+        }
+    };
+    key.to_vec()
+}
+
+/// Key of an encounter.
+pub(crate) fn encounter(keys: &Keys, organisation: OdsCode, encounter: &EncounterId) -> Vec<u8> {
+    keys.pseudonym("encounter", &[organisation.as_str().as_bytes(), encounter.as_str().as_bytes()]).to_vec()
+}
+
+/// First bytes of the keys of an authority's notifications.
+pub(crate) fn notifications(keys: &Keys, authority: LaCode) -> Vec<u8> {
+    keys.pseudonym("notifications", &[authority.as_str().as_bytes()]).to_vec()
+}
+
+/// Key of one notification, in order of id within its authority.
+pub(crate) fn notification(keys: &Keys, authority: LaCode, id: u64) -> Vec<u8> {
+    let mut key = notifications(keys, authority);
+    key.extend(id.to_be_bytes());
+    key
+}
+
+/// Key of a feed: no secret.
+pub(crate) fn feed(feed: Feed) -> Vec<u8> {
+    match feed {
+        Feed::Plans(code) => format!("p/{code}").into_bytes(),
+        Feed::Presentations(code) => format!("s/{code}").into_bytes(),
+    }
+}
+
+/// The feed of a key; `None` for a key that this version does not know.
+pub(crate) fn parse_feed(key: &[u8]) -> Option<Feed> {
+    let (kind, code) = std::str::from_utf8(key).ok()?.split_once('/')?;
+    match kind {
+        "p" => LaCode::parse(code).ok().map(Feed::Plans),
+        "s" => OdsCode::parse(code).ok().map(Feed::Presentations),
+        _ => None,
+    }
+}

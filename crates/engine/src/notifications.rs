@@ -1,0 +1,113 @@
+//! Access notifications as an authority reads them: its own alone, in order of id, in pages.
+
+use crate::engine::Engine;
+use crate::keys;
+use crate::rows::{CodecError, MetaRow, decode};
+use crate::writer::Verdict;
+use kith_domain::change::{Acknowledged, AuditGap, Change};
+use kith_domain::codes::LaCode;
+use kith_domain::notify::Notification;
+use kith_domain::permit::ActionPermit;
+use kith_domain::refused::Refused;
+use kith_domain::time::Moment;
+use kith_store::{StoreError, Table};
+use std::ops::ControlFlow;
+use uuid::Uuid;
+
+/// Rows looked at for one page, so that many acknowledged ones cannot make one call long.
+const MAX_SCANNED: usize = 5_000;
+/// Bytes of the authority's pseudonym before the id in a key.
+const PREFIX_BYTES: usize = 16;
+
+/// A notification with its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNotification {
+    /// Its id, unique over all authorities.
+    pub id: u64,
+    /// What the authority is told.
+    pub notification: Notification,
+}
+
+/// A page of notifications.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NotificationPage {
+    /// In order of id.
+    pub notifications: Vec<StoredNotification>,
+    /// The id after which the next page begins; none at the end.
+    pub next_after: Option<u64>,
+    /// Gaps of the audit, newest first.
+    pub gaps: Vec<(Moment, AuditGap)>,
+}
+
+impl Engine {
+    /// Lists an authority's notifications after an id.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be read.
+    pub fn notifications(
+        &self,
+        permit: &ActionPermit,
+        after: u64,
+        limit: usize,
+        include_acknowledged: bool,
+    ) -> Result<NotificationPage, StoreError> {
+        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else {
+            return Ok(NotificationPage::default());
+        };
+        let mut page = NotificationPage::default();
+        let (mut scanned, mut last) = (0, after);
+        let prefix = keys::notifications(&self.keys, authority);
+        let from = keys::notification(&self.keys, authority, after.saturating_add(1));
+        self.store.scan(Table::Notification, &from, &prefix, &mut |key, bytes| {
+            if page.notifications.len() == limit || scanned == MAX_SCANNED {
+                page.next_after = Some(last);
+                return ControlFlow::Break(());
+            }
+            scanned += 1;
+            let id = key.get(PREFIX_BYTES..).and_then(|id| id.try_into().ok()).map_or(0, u64::from_be_bytes);
+            last = id;
+            if let Ok(notification) = decode_logged::<Notification>(bytes)
+                && (include_acknowledged || !notification.acknowledged)
+            {
+                page.notifications.push(StoredNotification { id, notification });
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(bytes) = self.store.get(Table::Meta, keys::META)?
+            && let Ok(meta) = decode_logged::<MetaRow>(&bytes)
+        {
+            page.gaps = meta.gaps.into_iter().rev().collect();
+        }
+        Ok(page)
+    }
+
+    /// Acknowledges an authority's notifications; gives the verdict and the ids that are not its own.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be read.
+    pub async fn acknowledge(
+        &self,
+        permit: &ActionPermit,
+        at: Moment,
+        event_id: Uuid,
+        ids: Vec<u64>,
+    ) -> Result<(Verdict, Vec<u64>), StoreError> {
+        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else {
+            return Ok((Err(Refused::STORAGE), ids));
+        };
+        let mut unknown = Vec::new();
+        for id in &ids {
+            let key = keys::notification(&self.keys, authority, *id);
+            if self.store.get(Table::Notification, &key)?.is_none() {
+                unknown.push(*id);
+            }
+        }
+        let change = Change::Acknowledged(Acknowledged { authority, event_id, ids });
+        let verdicts = self.submit(at, vec![change]).await;
+        Ok((verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE)), unknown))
+    }
+}
+
+fn decode_logged<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    decode(bytes).inspect_err(|error| tracing::error!(%error, "a row of the state cannot be decoded"))
+}

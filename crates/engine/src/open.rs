@@ -1,0 +1,182 @@
+//! The start: store, state into the index, audit journal, writer, background work. Nothing is answered before it returns.
+
+use crate::audit_entry::{AuditEntry, Decision};
+use crate::derive::Deriver;
+use crate::engine::{Engine, EngineOptions};
+use crate::rows::{CodecError, MetaRow, decode, encode};
+use crate::writer::{Command, Held, Progress, Writer, channel};
+use crate::keys;
+use kith_domain::change::{AuditGap, Change, Feed};
+use kith_domain::child::ChildRecord;
+use kith_domain::feed::FeedBoard;
+use kith_domain::time::Moment;
+use kith_index::Index;
+use kith_store::{AuditError, Journal, JournalError, Store, StoreError, Table};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// Called once when the change log failed beyond repair: the process must end.
+pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Records between two lines of progress while loading.
+const PROGRESS_EVERY: u64 = 500_000;
+
+/// Why the engine cannot start. The service then gives no answers and says so.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The store cannot be opened, or is behind what was acknowledged.
+    #[error(transparent)]
+    Open(#[from] kith_store::OpenError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row cannot be decoded.
+    #[error("{0}")]
+    Codec(String),
+    /// The audit journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The audit journal takes no entry.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A thread cannot be started.
+    #[error("start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl EngineError {
+    /// Stable reason for readers: why there are no answers.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Open(kith_store::OpenError::DataLossSuspected { .. }) => "DATA_LOSS_SUSPECTED",
+            Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
+            Self::Journal(_) | Self::Audit(_) => "AUDIT_UNAVAILABLE",
+        }
+    }
+}
+
+impl From<CodecError> for EngineError {
+    fn from(error: CodecError) -> Self {
+        Self::Codec(error.to_string())
+    }
+}
+
+impl Engine {
+    /// Opens everything, reads the state into the index and starts the background work. Blocks; takes as long as the
+    /// state is large.
+    ///
+    /// # Errors
+    /// [`EngineError`]: nothing may be answered.
+    pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
+        let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store.clone())?);
+        let index = Arc::new(Index::new(board(&options)));
+        let meta = load(&store, &index)?;
+        let (journal, recovered) = Journal::open(
+            options.journal,
+            Arc::clone(&options.keys),
+            meta.derived_through,
+            &options.boot_id,
+            options.clock,
+        )?;
+        let progress = Arc::new(Progress {
+            log_sequence: AtomicU64::new(store.head().sequence),
+            derived_through: AtomicU64::new(meta.derived_through),
+        });
+        let (commands, received) = channel();
+        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
+        let writer = Writer { held, keys: Arc::clone(&options.keys), meta, progress: Arc::clone(&progress), on_fatal };
+        std::thread::Builder::new().name("kith-writer".into()).spawn(move || writer.run(received))?;
+        announce(&journal, recovered.gap.as_ref(), &commands, now)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let deriver = Deriver {
+            journal: Arc::clone(&journal),
+            commands: commands.clone(),
+            progress: Arc::clone(&progress),
+            stop: Arc::clone(&stop),
+        };
+        let deriver = std::thread::Builder::new().name("kith-derive".into()).spawn(move || deriver.run())?;
+        Ok(Self {
+            index,
+            store,
+            journal,
+            keys: options.keys,
+            directory: options.directory,
+            settings: options.settings,
+            commands,
+            progress,
+            stop,
+            deriver: std::sync::Mutex::new(Some(deriver)),
+        })
+    }
+}
+
+/// Every known feed with its interval.
+fn board(options: &EngineOptions) -> FeedBoard {
+    let interval = &options.interval_seconds;
+    let plans = options.directory.authorities.keys().map(|code| (*code, interval(Feed::Plans(*code))));
+    let presentations =
+        options.directory.organisations.keys().map(|code| (*code, interval(Feed::Presentations(*code))));
+    FeedBoard::new(plans, presentations)
+}
+
+/// Reads the state into the index.
+fn load(store: &Store, index: &Index) -> Result<MetaRow, EngineError> {
+    let mut read = 0_u64;
+    each(store, Table::Child, |_, record: ChildRecord| {
+        index.publish(record);
+        read += 1;
+        if read.is_multiple_of(PROGRESS_EVERY) {
+            tracing::info!(records = read, "loading");
+        }
+    })?;
+    each(store, Table::Feed, |key, at: Moment| {
+        if let Some(feed) = keys::parse_feed(key) {
+            index.heard(feed, at);
+        }
+    })?;
+    tracing::info!(records = read, "loaded");
+    let meta = store.get(Table::Meta, keys::META)?;
+    Ok(meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+}
+
+/// Visits every decoded row of a table; the first fault ends it.
+fn each<T: serde::de::DeserializeOwned>(
+    store: &Store,
+    table: Table,
+    mut visit: impl FnMut(&[u8], T),
+) -> Result<(), EngineError> {
+    let mut fault = None;
+    store.scan(table, &[], &[], &mut |key, bytes| match decode::<T>(bytes) {
+        Ok(row) => {
+            visit(key, row);
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            fault = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    fault.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Writes the start into the audit, and a gap where the last run did not end in order; a gap is also logged, so that
+/// every authority hears of it.
+fn announce(
+    journal: &Journal,
+    gap: Option<&kith_store::Gap>,
+    commands: &tokio::sync::mpsc::Sender<Command>,
+    now: Moment,
+) -> Result<(), EngineError> {
+    journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
+    let Some(gap) = gap else { return Ok(()) };
+    tracing::warn!(after = gap.after_sequence, "the last run did not end in order: audit entries after this may be missing");
+    journal.append(&encode(&AuditEntry::of_service(now, Decision::Gap(gap.after_sequence)))?)?;
+    let change = Change::AuditGap(AuditGap { after_audit_sequence: gap.after_sequence });
+    let (reply, _) = tokio::sync::oneshot::channel();
+    if commands.blocking_send(Command { at: now, changes: vec![change], reply }).is_err() {
+        tracing::error!("the gap could not be logged: the writer has stopped");
+    }
+    Ok(())
+}

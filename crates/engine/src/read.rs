@@ -1,0 +1,94 @@
+//! The read path: authorise, index, audit, answer. One shape for every outcome, and no answer without a durable audit
+//! entry, whether something is held or not and whether the request is allowed or refused.
+
+use crate::audit_entry::{AuditEntry, Decision, Disclosed};
+use crate::engine::Engine;
+use crate::rows::encode;
+use kith_domain::answer::{Answer, Question};
+use kith_domain::caller::{CareContext, Caller, Peer};
+use kith_domain::permit::{self, Refusal};
+use kith_store::{AuditError, AuditRef};
+use uuid::Uuid;
+
+/// One question and everything the audit keeps of it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What the certificate proves.
+    pub peer: Peer,
+    /// The named person.
+    pub caller: Caller,
+    /// Planned or unplanned care.
+    pub context: CareContext,
+    /// The question.
+    pub question: Question,
+    /// The request's id; a retry counts once.
+    pub request_id: Uuid,
+    /// One entry of a worklist: audited, but it makes neither history nor notifications.
+    pub worklist: bool,
+}
+
+/// An answer that may leave: its audit entry is in a durable sink.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Where the question stands in the audit.
+    pub reference: AuditRef,
+}
+
+/// Why no answer is given. None of these says anything about the child.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not allowed; audited.
+    #[error("ask: {0}")]
+    Refused(#[from] Refusal),
+    /// The audit takes no entry, so nothing may be answered.
+    #[error("ask: the audit takes no entry")]
+    Audit(#[from] AuditError),
+}
+
+impl Engine {
+    /// Answers a question once its audit entry is durable.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing was disclosed.
+    pub async fn ask(&self, asked: Asked) -> Result<Answered, ReadError> {
+        let permit = match permit::authorise_read(asked.peer, &asked.caller, asked.context) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                let decision = Decision::Refused(refusal.to_string());
+                self.audit(&entry(asked, decision)).await?;
+                return Err(refusal.into());
+            }
+        };
+        let answer = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
+        let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
+        let decision = Decision::Answered { disclosed: Disclosed::of(&answer), counted };
+        let reference = self.audit(&entry(asked, decision)).await?;
+        Ok(Answered { answer, reference })
+    }
+
+    /// Puts an entry into a durable sink and waits as long as the mode asks for.
+    ///
+    /// # Errors
+    /// [`AuditError`] when no sink takes it in time.
+    pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
+        let bytes = encode(entry).map_err(|_| AuditError::NoSink)?;
+        let reference = self.journal().append(&bytes)?;
+        self.journal().settled(reference).await?;
+        Ok(reference)
+    }
+}
+
+fn entry(asked: Asked, decision: Decision) -> AuditEntry {
+    AuditEntry {
+        at: asked.question.now,
+        organisation: Some(asked.peer.organisation),
+        role: Some(asked.peer.role),
+        caller: Some(asked.caller),
+        context: Some(asked.context),
+        subject: Some(asked.question.subject),
+        request_id: Some(asked.request_id),
+        decision,
+    }
+}

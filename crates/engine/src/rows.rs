@@ -1,0 +1,104 @@
+//! Rows of the state beside the records themselves, and their encoding: one schema byte, then postcard. The store seals
+//! them. Never shown to anyone.
+
+use kith_domain::change::AuditGap;
+use kith_domain::child::Subject;
+use kith_domain::fold::Effect;
+use kith_domain::time::Moment;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Version of every encoding here. A newer one is refused, never guessed.
+const SCHEMA: u8 = 1;
+
+/// Acknowledgement of one change: on disk and visible to readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// The change's event id.
+    pub event_id: Uuid,
+    /// Position in the log, from 1.
+    pub sequence: u64,
+    /// When it was taken.
+    pub at: Moment,
+    /// What it did.
+    pub effect: Effect,
+    /// Acknowledged before with these values.
+    pub repeated: bool,
+}
+
+/// An event id that was used, with the keyed hash of its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EventRow {
+    pub(crate) body_hash: [u8; 16],
+    pub(crate) acknowledgement: Acknowledgement,
+}
+
+/// Whose a plan reference or an encounter id is, and which versions it has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OwnerRow {
+    pub(crate) subject: Subject,
+    pub(crate) versions: Vec<u64>,
+}
+
+/// Small facts of the whole state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub(crate) struct MetaRow {
+    /// Audit entries up to this one have their consequences in the log.
+    pub(crate) derived_through: u64,
+    /// Id of the last notification.
+    pub(crate) last_notification: u64,
+    /// The last audit gaps, oldest first, with the moment each was found.
+    pub(crate) gaps: Vec<(Moment, AuditGap)>,
+}
+
+/// A row or record cannot be encoded or decoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CodecError {
+    #[error("decode a row: schema version {found:?}, expected {SCHEMA}")]
+    Schema { found: Option<u8> },
+    #[error("decode a row: {0}")]
+    Postcard(#[from] postcard::Error),
+}
+
+/// Encodes a value.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    Ok(postcard::to_extend(value, vec![SCHEMA])?)
+}
+
+/// Decodes a value; bytes left over are a fault.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    match bytes.split_first() {
+        Some((&SCHEMA, rest)) => match postcard::take_from_bytes(rest)? {
+            (value, []) => Ok(value),
+            (_, _) => Err(CodecError::Postcard(postcard::Error::DeserializeBadEncoding)),
+        },
+        other => Err(CodecError::Schema { found: other.map(|(version, _)| *version) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kith_domain::change::{Change, Heartbeat, LogRecord};
+    use kith_domain::codes::OdsCode;
+
+    #[test]
+    fn a_log_record_has_these_bytes() {
+        let feed = kith_domain::change::Feed::Presentations(OdsCode::parse("R1H").unwrap());
+        let change = Change::Heartbeat(Heartbeat { feed, event_id: Uuid::from_u128(1) });
+        let bytes = encode(&LogRecord { at: Moment(1_000), change: change.clone() }).unwrap();
+        let expected = [1, 0xd0, 0x0f, 2, 1, 3, b'R', b'1', b'H', 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(bytes, expected);
+        assert_eq!(decode::<LogRecord>(&bytes).unwrap().change, change);
+    }
+
+    #[test]
+    fn newer_schema_and_leftover_bytes_are_refused() {
+        let mut bytes = encode(&7_u64).unwrap();
+        bytes.push(0);
+        assert!(decode::<u64>(&bytes).is_err());
+        assert_eq!(decode::<u64>(&[2, 7]), Err(CodecError::Schema { found: Some(2) }));
+        assert_eq!(decode::<u64>(&[]), Err(CodecError::Schema { found: None }));
+    }
+}

@@ -1,0 +1,119 @@
+//! Holding what is on disk against itself: every row opens, the chain is whole, the log replays to the very state that is
+//! stored, and every audit entry opens. Runs offline; answers nothing.
+
+use crate::apply::{Applied, apply};
+use crate::rows::{MetaRow, decode};
+use crate::state_hash;
+use crate::working::{Empty, Working};
+use kith_domain::change::LogRecord;
+use kith_store::{Journal, JournalReport, Keys, Row, Store, StoreOptions, StoreReport, Table};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What was found.
+#[derive(Debug)]
+pub struct VerifyReport {
+    /// The store's own checks.
+    pub store: StoreReport,
+    /// The audit's checks.
+    pub audit: JournalReport,
+    /// Hash of the stored state.
+    pub state_hash: [u8; 32],
+    /// Hash of the state that the log replays to; it must be the same.
+    pub replayed_hash: [u8; 32],
+}
+
+/// Why the data could not be verified at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] kith_store::OpenError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] kith_store::StoreError),
+    /// The audit cannot be read.
+    #[error(transparent)]
+    Journal(#[from] kith_store::JournalError),
+    /// The log does not replay.
+    #[error("replay log record {sequence}: {what}")]
+    Replay {
+        /// The record.
+        sequence: u64,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Verifies a data directory and its audit sinks.
+///
+/// # Errors
+/// [`VerifyError`] when they cannot be read; what is wrong inside is in the report.
+pub fn verify(data_dir: &Path, primary: &Path, spill: &Path, keys: &Arc<Keys>) -> Result<VerifyReport, VerifyError> {
+    let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
+    let report = store.verify()?;
+    let audit = Journal::verify(primary, spill, keys)?;
+    Ok(VerifyReport {
+        store: report,
+        audit,
+        state_hash: state_hash::of_rows(stored_rows(&store)?.into_iter()),
+        replayed_hash: replayed(&store, keys)?,
+    })
+}
+
+fn stored_rows(store: &Store) -> Result<Vec<Row>, VerifyError> {
+    let mut rows = Vec::new();
+    for table in Table::ALL {
+        store.scan(table, &[], &[], &mut |key, value| {
+            rows.push(Row { table, key: key.to_vec(), value: Some(value.to_vec()) });
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(rows)
+}
+
+/// Replays the whole log from nothing.
+fn replayed(store: &Store, keys: &Keys) -> Result<[u8; 32], VerifyError> {
+    let mut working = Working::new(&Empty, keys, MetaRow::default());
+    let mut fault = None;
+    store.log_from(1, &mut |sequence, bytes| {
+        let outcome = decode::<LogRecord>(bytes).map_err(|error| error.to_string()).and_then(|record| {
+            match apply(&mut working, sequence, &record) {
+                Ok(Applied::Logged(_)) => Ok(()),
+                Ok(Applied::Repeated(_) | Applied::Refused(_)) => Err("not taken again".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(what) => {
+                fault = Some(VerifyError::Replay { sequence, what });
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    let changed = working.finish().map_err(|error| VerifyError::Replay { sequence: 0, what: error.to_string() })?;
+    Ok(state_hash::of_rows(changed.rows.into_iter()))
+}
+
+/// Counts rows of each table and records of the log, by name: what is there, without any of it.
+///
+/// # Errors
+/// [`VerifyError`] when the store cannot be read.
+pub fn inspect(data_dir: &Path, keys: &Arc<Keys>) -> Result<Vec<(&'static str, u64)>, VerifyError> {
+    let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
+    let mut counts = vec![("log", store.head().sequence)];
+    for table in Table::ALL {
+        let mut rows = 0;
+        store.scan(table, &[], &[], &mut |_, _| {
+            rows += 1;
+            ControlFlow::Continue(())
+        })?;
+        counts.push((table.name(), rows));
+    }
+    Ok(counts)
+}

@@ -1,0 +1,140 @@
+//! The state as one commit group sees it: what is held, under what the group has changed so far. A group that cannot be
+//! committed is dropped whole.
+
+use crate::rows::{CodecError, MetaRow, decode, encode};
+use crate::{keys, rows};
+use kith_domain::change::Feed;
+use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::time::Moment;
+use kith_store::{Keys, Row, StoreError, Table};
+use std::collections::BTreeMap;
+
+/// Why the state cannot be read or encoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+}
+
+/// What is held below a working state.
+pub(crate) trait Base {
+    fn child(&self, subject: &Subject) -> Result<Option<ChildRecord>, StateError>;
+    fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+}
+
+/// Nothing is held: the start of a replay.
+pub(crate) struct Empty;
+
+impl Base for Empty {
+    fn child(&self, _: &Subject) -> Result<Option<ChildRecord>, StateError> {
+        Ok(None)
+    }
+
+    fn row(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(None)
+    }
+}
+
+/// A state being changed.
+pub(crate) struct Working<'a> {
+    base: &'a dyn Base,
+    keys: &'a Keys,
+    children: BTreeMap<Subject, ChildRecord>,
+    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    heard: BTreeMap<Feed, Moment>,
+    meta: MetaRow,
+    meta_changed: bool,
+}
+
+/// What a group changed, ready to commit and to publish.
+pub(crate) struct Changed {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) children: Vec<ChildRecord>,
+    pub(crate) heard: BTreeMap<Feed, Moment>,
+    pub(crate) meta: MetaRow,
+}
+
+impl<'a> Working<'a> {
+    pub(crate) fn new(base: &'a dyn Base, keys: &'a Keys, meta: MetaRow) -> Self {
+        Self {
+            base,
+            keys,
+            children: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            meta,
+            meta_changed: false,
+        }
+    }
+
+    pub(crate) fn keys(&self) -> &'a Keys {
+        self.keys
+    }
+
+    /// The record of a subject, to change in place; made when there is none.
+    pub(crate) fn child(&mut self, subject: &Subject) -> Result<&mut ChildRecord, StateError> {
+        if !self.children.contains_key(subject) {
+            let held = self.base.child(subject)?.unwrap_or_else(|| ChildRecord::new(subject.clone()));
+            self.children.insert(subject.clone(), held);
+        }
+        Ok(self.children.entry(subject.clone()).or_insert_with(|| ChildRecord::new(subject.clone())))
+    }
+
+    /// The record of a subject, without making one.
+    pub(crate) fn peek(&self, subject: &Subject) -> Result<Option<ChildRecord>, StateError> {
+        match self.children.get(subject) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.base.child(subject),
+        }
+    }
+
+    pub(crate) fn row<T: serde::de::DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StateError> {
+        let bytes = match self.rows.get(&(table, key.to_vec())) {
+            Some(bytes) => Some(bytes.clone()),
+            None => self.base.row(table, key)?,
+        };
+        Ok(bytes.map(|bytes| decode(&bytes)).transpose()?)
+    }
+
+    pub(crate) fn put<T: serde::Serialize>(&mut self, table: Table, key: Vec<u8>, row: &T) -> Result<(), StateError> {
+        self.rows.insert((table, key), encode(row)?);
+        Ok(())
+    }
+
+    pub(crate) fn heard(&mut self, feed: Feed, at: Moment) -> Result<(), StateError> {
+        let held: Option<Moment> = self.row(Table::Feed, &keys::feed(feed))?;
+        if held.is_none_or(|held| at > held) {
+            self.put(Table::Feed, keys::feed(feed), &at)?;
+            self.heard.insert(feed, at);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn meta(&self) -> &MetaRow {
+        &self.meta
+    }
+
+    pub(crate) fn meta_mut(&mut self) -> &mut MetaRow {
+        self.meta_changed = true;
+        &mut self.meta
+    }
+
+    /// Every changed row, encoded, and the changed records.
+    pub(crate) fn finish(mut self) -> Result<Changed, StateError> {
+        if self.meta_changed {
+            let meta = self.meta.clone();
+            self.put(Table::Meta, keys::META.to_vec(), &meta)?;
+        }
+        let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
+        for ((table, key), value) in self.rows {
+            rows.push(Row { table, key, value: Some(value) });
+        }
+        for (subject, record) in &self.children {
+            let key = keys::child(self.keys, subject);
+            rows.push(Row { table: Table::Child, key, value: Some(rows::encode(record)?) });
+        }
+        Ok(Changed { rows, children: self.children.into_values().collect(), heard: self.heard, meta: self.meta })
+    }
+}

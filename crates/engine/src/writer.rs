@@ -1,0 +1,180 @@
+//! The one writer: it orders all changes in groups. One synced batch carries a group's changes, the new state and the
+//! notifications they cause; then the group is published to readers; then it is acknowledged. Never in another order.
+
+use crate::apply::{Applied, apply};
+use crate::open::OnFatal;
+use crate::rows::{Acknowledgement, MetaRow, encode};
+use crate::working::{Base, Changed, StateError, Working};
+use kith_domain::change::{Change, LogRecord};
+use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::refused::Refused;
+use kith_domain::time::Moment;
+use kith_index::Index;
+use kith_store::{Batch, CommitError, Keys, Store, Table};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+/// Outcome of one change: acknowledged, or refused.
+pub type Verdict = Result<Acknowledgement, Refused>;
+
+/// Most changes in one group: bounds the time a group holds up the next.
+const MAX_GROUP: usize = 512;
+/// Commands waiting for the writer; more are refused or wait.
+const QUEUE: usize = 1024;
+
+/// Changes to make, and where to answer.
+pub(crate) struct Command {
+    pub(crate) at: Moment,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) reply: oneshot::Sender<Vec<Verdict>>,
+}
+
+/// What is held: records in the index, everything else in the store.
+pub(crate) struct Held {
+    pub(crate) index: Arc<Index>,
+    pub(crate) store: Arc<Store>,
+}
+
+impl Base for Held {
+    fn child(&self, subject: &Subject) -> Result<Option<ChildRecord>, StateError> {
+        Ok(self.index.for_writer(subject).map(|record| (*record).clone()))
+    }
+
+    fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.store.get(table, key)?)
+    }
+}
+
+/// Where the log and the derived audit stand, for everyone to read.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    pub(crate) log_sequence: AtomicU64,
+    pub(crate) derived_through: AtomicU64,
+}
+
+/// The writer's own state.
+pub(crate) struct Writer {
+    pub(crate) held: Held,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) meta: MetaRow,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) on_fatal: OnFatal,
+}
+
+/// A channel to the writer.
+pub(crate) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
+    mpsc::channel(QUEUE)
+}
+
+impl Writer {
+    /// Takes commands until every sender is gone, or the log fails.
+    pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(first) = commands.blocking_recv() {
+            let mut size = first.changes.len();
+            let mut group = vec![first];
+            while size < MAX_GROUP
+                && let Ok(next) = commands.try_recv()
+            {
+                size += next.changes.len();
+                group.push(next);
+            }
+            if let Err(what) = self.commit(group) {
+                tracing::error!(%what, "the change log failed: nothing more is acknowledged");
+                (self.on_fatal)(&what);
+                return;
+            }
+        }
+    }
+
+    /// Commits one group and answers it. An error is fatal: the group is not answered.
+    fn commit(&mut self, group: Vec<Command>) -> Result<(), String> {
+        let (verdicts, outcome) = match self.prepare(&group) {
+            Ok((verdicts, None)) => (verdicts, Ok(())),
+            Ok((verdicts, Some((batch, changed)))) => (verdicts, self.write(batch, changed)),
+            Err(error) => {
+                tracing::error!(%error, "failed to prepare a group of changes: they are refused");
+                (Vec::new(), Err(CommitFault::Refused(Refused::STORAGE)))
+            }
+        };
+        match outcome {
+            Ok(()) => {
+                for (command, verdicts) in group.into_iter().zip(verdicts) {
+                    // The asker may have gone; the change stands and a retry repeats the acknowledgement.
+                    let _ = command.reply.send(verdicts);
+                }
+                Ok(())
+            }
+            Err(CommitFault::Refused(refused)) => {
+                for command in group {
+                    let verdicts = command.changes.iter().map(|_| Err(refused)).collect();
+                    let _ = command.reply.send(verdicts);
+                }
+                Ok(())
+            }
+            Err(CommitFault::Fatal(what)) => Err(what),
+        }
+    }
+
+    /// Checks and applies a group to a working state.
+    fn prepare(&self, group: &[Command]) -> Result<(Vec<Vec<Verdict>>, Option<(Batch, Changed)>), StateError> {
+        let mut working = Working::new(&self.held, &self.keys, self.meta.clone());
+        let mut log = Vec::new();
+        let mut next = self.held.store.head().sequence + 1;
+        let mut verdicts = Vec::with_capacity(group.len());
+        for command in group {
+            let mut of_command = Vec::with_capacity(command.changes.len());
+            for change in &command.changes {
+                let record = LogRecord { at: command.at, change: change.clone() };
+                of_command.push(match apply(&mut working, next, &record)? {
+                    Applied::Logged(acknowledgement) => {
+                        log.push(encode(&record)?);
+                        next += 1;
+                        Ok(acknowledgement)
+                    }
+                    Applied::Repeated(first) => Ok(first),
+                    Applied::Refused(refused) => Err(refused),
+                });
+            }
+            verdicts.push(of_command);
+        }
+        if log.is_empty() {
+            return Ok((verdicts, None));
+        }
+        let mut changed = working.finish()?;
+        let batch = Batch { log, rows: std::mem::take(&mut changed.rows) };
+        Ok((verdicts, Some((batch, changed))))
+    }
+
+    /// Writes and syncs a batch, then publishes it.
+    fn write(&mut self, batch: Batch, changed: Changed) -> Result<(), CommitFault> {
+        let head = match self.held.store.commit(batch) {
+            Ok(head) => head,
+            Err(CommitError::Refused { cause }) => {
+                tracing::warn!(%cause, "the log takes no writes now: changes are refused");
+                return Err(CommitFault::Refused(Refused::STORAGE));
+            }
+            Err(CommitError::Invalid(fault)) => {
+                tracing::warn!(%fault, "a group of changes is beyond the bounds of one batch");
+                return Err(CommitFault::Refused(Refused::TOO_MANY));
+            }
+            Err(CommitError::Fatal { what }) => return Err(CommitFault::Fatal(what)),
+        };
+        for record in changed.children {
+            self.held.index.publish(record);
+        }
+        for (feed, at) in changed.heard {
+            self.held.index.heard(feed, at);
+        }
+        self.meta = changed.meta;
+        self.progress.log_sequence.store(head.sequence, Ordering::Release);
+        self.progress.derived_through.store(self.meta.derived_through, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Why a group was not committed.
+enum CommitFault {
+    Refused(Refused),
+    Fatal(String),
+}

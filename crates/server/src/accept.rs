@@ -1,0 +1,201 @@
+//! Accepts connections and does their TLS handshakes on a thread of its own, under a budget, so that a storm of
+//! reconnecting clients never stands in front of calls. Never logs anything of a certificate.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::CertificateError;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Limits;
+use crate::connection::{ConnectInfo, Connection};
+use crate::identity::{IdentityError, PeerIdentity};
+use crate::load::{Bound, Held, least_loaded};
+use crate::quota::Quota;
+use crate::socket::Socket;
+use crate::stop::StopSignal;
+use crate::tls::TlsState;
+
+/// How long accepting pauses when the system has no file descriptor left for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// When the kernel asks a silent peer whether it is still there.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Refusals logged in one second; further ones are counted and told with the next. A storm must not fill the log.
+const REFUSALS_LOGGED_PER_SECOND: u32 = 5;
+
+/// A data thread as the accept thread sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lane {
+    pub(crate) connections: mpsc::Sender<Connection>,
+    pub(crate) load: Arc<Bound>,
+}
+
+/// Everything a handshake needs.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    tls: Arc<TlsState>,
+    limits: Limits,
+    lanes: Vec<Lane>,
+    connections: Arc<Bound>,
+    handshakes: Arc<Semaphore>,
+    refusals: Quota,
+}
+
+/// Why a connection came to nothing. Carries nothing that the peer sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum HandshakeFailure {
+    #[error("finish the handshake in time")]
+    TimedOut,
+    #[error("get a client certificate")]
+    NoCertificate,
+    #[error("trust the client certificate")]
+    NotTrusted,
+    #[error("accept the client certificate: it is not in force now")]
+    NotInForce,
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("agree on TLS 1.3")]
+    Protocol,
+    #[error("keep the connection: {0}")]
+    Connection(io::ErrorKind),
+}
+
+impl Acceptor {
+    pub(crate) fn new(tls: Arc<TlsState>, limits: Limits, lanes: Vec<Lane>) -> Self {
+        Self {
+            connections: Bound::new(limits.max_connections),
+            handshakes: Arc::new(Semaphore::new(limits.concurrent_handshakes)),
+            refusals: Quota::new(REFUSALS_LOGGED_PER_SECOND),
+            tls,
+            limits,
+            lanes,
+        }
+    }
+
+    /// Accepts until the order to drain; then the listener is closed.
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, stop: StopSignal) {
+        let mut drain = std::pin::pin!(stop.draining());
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut drain => return,
+                accepted = self.next(&listener) => accepted,
+            };
+            match accepted {
+                Ok((tcp, address, turn)) => self.begin(tcp, address, turn),
+                Err(error) => {
+                    tracing::warn!(kind = ?error.kind(), "failed to accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// The next connection, once a handshake may begin.
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let turn = Arc::clone(&self.handshakes).acquire_owned().await.map_err(io::Error::other)?;
+        let (tcp, address) = listener.accept().await?;
+        Ok((tcp, address, turn))
+    }
+
+    fn begin(self: &Arc<Self>, tcp: TcpStream, address: SocketAddr, turn: OwnedSemaphorePermit) {
+        let Some(held) = self.connections.take() else {
+            if let Some(unlogged) = self.refusals.take(Instant::now()) {
+                let max = self.limits.max_connections;
+                tracing::warn!(max, unlogged, "closed a connection: as many are open as may be");
+            }
+            return;
+        };
+        let acceptor = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(failure) = acceptor.serve(tcp, address, held).await {
+                acceptor.report(failure, address);
+            }
+            drop(turn);
+        });
+    }
+
+    async fn serve(&self, tcp: TcpStream, address: SocketAddr, mut held: Held) -> Result<(), HandshakeFailure> {
+        let limit = Duration::from_millis(self.limits.handshake_timeout_ms);
+        let handshake = self.handshake(tcp);
+        let (stream, peer) = tokio::time::timeout(limit, handshake).await.map_err(|_| HandshakeFailure::TimedOut)??;
+        let Some(lane) = least_loaded(self.lanes.iter().map(|lane| lane.load.held())).and_then(|at| self.lanes.get(at))
+        else {
+            return Err(HandshakeFailure::Connection(io::ErrorKind::NotConnected));
+        };
+        if let Some(place) = lane.load.take() {
+            held.join(place);
+        }
+        let idle = Duration::from_secs(self.limits.idle_timeout_s);
+        let info = ConnectInfo::new(Arc::new(peer), address);
+        let connection =
+            Connection::new(stream, info, idle, held).map_err(|e| HandshakeFailure::Connection(e.kind()))?;
+        // A closed lane means that the server is stopping: the connection is dropped with it.
+        lane.connections.send(connection).await.map_err(|_| HandshakeFailure::Connection(io::ErrorKind::NotConnected))
+    }
+
+    async fn handshake(
+        &self,
+        tcp: TcpStream,
+    ) -> Result<(tokio_rustls::server::TlsStream<Socket>, PeerIdentity), HandshakeFailure> {
+        prepare(&tcp).map_err(|error| HandshakeFailure::Connection(error.kind()))?;
+        let acceptor = TlsAcceptor::from(self.tls.current());
+        let stream = acceptor.accept(Socket::Attached(tcp)).await.map_err(|error| classify(&error))?;
+        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificate = certificates.first().ok_or(HandshakeFailure::NoCertificate)?;
+        let peer = PeerIdentity::from_certificate(certificate, self.tls.trust_domain())?;
+        Ok((stream, peer))
+    }
+
+    /// Refused certificates are worth a warning; connections that merely end are not.
+    fn report(&self, failure: HandshakeFailure, address: SocketAddr) {
+        match failure {
+            HandshakeFailure::TimedOut | HandshakeFailure::Protocol | HandshakeFailure::Connection(_) => {
+                tracing::debug!(%address, "failed to {failure}");
+            }
+            HandshakeFailure::NoCertificate
+            | HandshakeFailure::NotTrusted
+            | HandshakeFailure::NotInForce
+            | HandshakeFailure::Identity(_) => {
+                if let Some(unlogged) = self.refusals.take(Instant::now()) {
+                    tracing::warn!(%address, unlogged, "refused a connection: failed to {failure}");
+                }
+            }
+        }
+    }
+}
+
+fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))
+}
+
+fn classify(error: &io::Error) -> HandshakeFailure {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(tls) = tls else { return HandshakeFailure::Connection(error.kind()) };
+    if let rustls::Error::NoCertificatesPresented = tls {
+        return HandshakeFailure::NoCertificate;
+    }
+    let rustls::Error::InvalidCertificate(reason) = tls else { return HandshakeFailure::Protocol };
+    if let CertificateError::Other(other) = reason {
+        return match other.0.downcast_ref::<IdentityError>() {
+            Some(identity) => HandshakeFailure::Identity(*identity),
+            None => HandshakeFailure::NotTrusted,
+        };
+    }
+    let dated = matches!(
+        reason,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    );
+    if dated { HandshakeFailure::NotInForce } else { HandshakeFailure::NotTrusted }
+}

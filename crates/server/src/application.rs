@@ -1,0 +1,100 @@
+//! What the process needs from the engine and the services: how to open, ask, close and examine.
+//! Never knows what an answer is.
+
+use std::error::Error;
+use std::io::Write;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tonic::service::RoutesBuilder;
+
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::engine_slot::{EngineSlot, OpenFailure};
+use crate::health::Readiness;
+use crate::stop::StopSignal;
+
+/// What opening the engine may use.
+#[derive(Debug)]
+pub struct Opening {
+    /// The checked configuration.
+    pub config: Arc<Config>,
+    /// The checked directory.
+    pub directory: Arc<Directory>,
+    /// Where background work runs; never the threads that answer calls.
+    pub control: Handle,
+    /// The order to stop.
+    pub stop: StopSignal,
+    /// The latch behind the health service, to hold the server back later.
+    pub readiness: Readiness,
+}
+
+/// What the services may use.
+#[derive(Debug)]
+pub struct Wiring<E> {
+    /// The engine, once it is open.
+    pub engine: Arc<EngineSlot<E>>,
+    /// The checked configuration.
+    pub config: Arc<Config>,
+    /// The checked directory.
+    pub directory: Arc<Directory>,
+    /// The order to stop: long streams end when it is given.
+    pub stop: StopSignal,
+    /// Where background work runs.
+    pub control: Handle,
+}
+
+/// The outcome of an offline examination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything examined is as it should be.
+    Sound,
+    /// Something is wrong, and was named in the output.
+    Damaged,
+}
+
+/// The engine and its services, as the process runs them.
+pub trait Application: Send + Sync + 'static {
+    /// What handlers ask.
+    type Engine: Send + Sync + 'static;
+
+    /// Full names of the services, for the health service.
+    fn service_names(&self) -> Vec<&'static str>;
+
+    /// The encoded file descriptor set of the services and of the error details, imports included.
+    fn descriptors(&self) -> &'static [u8];
+
+    /// Adds the services. Called once, before the engine is open.
+    fn add_services(&self, wiring: Wiring<Self::Engine>, routes: &mut RoutesBuilder);
+
+    /// Opens the store and replays it. Runs on a thread of its own and may take its time.
+    ///
+    /// # Errors
+    /// The reason that clients are told, and the cause for the log.
+    fn open(&self, opening: Opening) -> Result<Self::Engine, OpenFailure>;
+
+    /// Closes the engine after the last call has ended.
+    fn close(&self, engine: Arc<Self::Engine>);
+
+    /// Verifies the audit and the data of a stopped server, writing what it finds.
+    ///
+    /// # Errors
+    /// When the data cannot be examined at all.
+    fn verify(
+        &self,
+        config: &Config,
+        directory: &Directory,
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Box<dyn Error + Send + Sync>>;
+
+    /// Writes what the data of a stopped server consists of: counts and positions, nothing about a child.
+    ///
+    /// # Errors
+    /// When the data cannot be examined.
+    fn inspect(
+        &self,
+        config: &Config,
+        directory: &Directory,
+        out: &mut dyn Write,
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
+}

@@ -1,0 +1,271 @@
+//! The verbs of `kithd`, parsed and carried out.
+//! Never prints anything about a child; `serve` prints nothing at all and logs instead.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::application::{Application, Verdict};
+use crate::config::{Config, DEFAULT_FILE};
+use crate::dev_certs::{self, DevCerts};
+use crate::directory::Directory;
+use crate::mistakes::Mistakes;
+use crate::serve::{self, Ending, Ground};
+use crate::tls::TlsState;
+use crate::{new_key, telemetry};
+
+/// Exit code when the work could not be done.
+const FAILED: u8 = 1;
+
+/// Exit code when configuration or directory files have mistakes (EX_CONFIG of sysexits.h).
+const MISTAKEN: u8 = 78;
+
+/// Exit code when an examination found damage.
+const DAMAGED: u8 = 3;
+
+/// Exit code when a second SIGTERM ended everything at once: 128 and the signal's number, as a shell would say it.
+const ENDED_AT_ONCE: u8 = 143;
+
+/// The Kith server.
+#[derive(Debug, Parser)]
+#[command(name = "kithd", version, about = "The Kith server", arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the server.
+    Serve(ConfigArgument),
+    /// Report every mistake in the configuration and the files it names.
+    CheckConfig {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Do not open the files that the configuration names.
+        #[arg(long)]
+        syntax_only: bool,
+    },
+    /// Print the settings in force: defaults, file and environment.
+    PrintConfig {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Print the default file instead, with every key explained.
+        #[arg(long)]
+        defaults: bool,
+    },
+    /// Verify the audit and the data of a stopped server.
+    Verify(ConfigArgument),
+    /// Show what the data of a stopped server consists of.
+    Inspect(ConfigArgument),
+    /// Make a development certificate authority and certificates.
+    DevCerts(DevCertsArguments),
+    /// Make a storage key.
+    NewKey {
+        /// The file to write; must not exist.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgument {
+    /// Configuration file; without it, defaults and environment.
+    #[arg(long, env = "KITHD_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct DevCertsArguments {
+    /// Where the files go.
+    #[arg(long)]
+    out: PathBuf,
+    /// Where organisations.csv, sites.csv and authorities.csv are.
+    #[arg(long)]
+    directory: PathBuf,
+    /// Name of the server, besides 127.0.0.1 and ::1; may be given more than once.
+    #[arg(long = "host", default_value = "localhost")]
+    hosts: Vec<String>,
+    /// Days that the certificates are in force.
+    #[arg(long, default_value_t = 30)]
+    days: u32,
+    /// Trust domain of the identities.
+    #[arg(long, default_value = "kith.test")]
+    trust_domain: String,
+    /// Replace an authority that is already there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Why a verb could not be carried out.
+#[derive(Debug, thiserror::Error)]
+enum VerbError {
+    #[error("{0}")]
+    Mistakes(#[from] Mistakes),
+    #[error("kithd: failed to {0}")]
+    Failed(#[from] Box<dyn Error + Send + Sync>),
+}
+
+/// Carries out the verb, with `application` behind it, and gives the exit code.
+pub fn run<A: Application>(arguments: Arguments, application: A) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let outcome = match arguments.verb {
+        Verb::Serve(argument) => {
+            drop(out);
+            return serve(argument.config.as_deref(), application);
+        }
+        Verb::CheckConfig { config, syntax_only } => check_config(config.config.as_deref(), syntax_only, &mut out),
+        Verb::PrintConfig { config, defaults } => print_config(config.config.as_deref(), defaults, &mut out),
+        Verb::Verify(argument) => verify(argument.config.as_deref(), &application, &mut out),
+        Verb::Inspect(argument) => inspect(argument.config.as_deref(), &application, &mut out),
+        Verb::DevCerts(arguments) => dev_certs(arguments, &mut out),
+        Verb::NewKey { out: path } => make_key(&path, &mut out),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // When standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::from(match error {
+                VerbError::Mistakes(_) => MISTAKEN,
+                VerbError::Failed(_) => FAILED,
+            })
+        }
+    }
+}
+
+/// Start-up, in its order.
+fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
+    // Telemetry: before anything can go wrong.
+    if let Err(error) = telemetry::start(&Config::peek_log(path)) {
+        let _ = writeln!(io::stderr(), "kithd: failed to start logging: {error}");
+        return ExitCode::from(FAILED);
+    }
+    // Config: the settings, and the directory they name.
+    let loaded = Config::load(path).and_then(|config| Ok((Directory::load(&config)?, config)));
+    let (directory, config) = match loaded {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            for mistake in mistakes.iter() {
+                tracing::error!("configuration: {mistake}");
+            }
+            return ExitCode::from(MISTAKEN);
+        }
+    };
+    match run_server(config, directory, application) {
+        Ok(Ending::Drained | Ending::LimitReached) => ExitCode::SUCCESS,
+        Ok(Ending::AtOnce) => ExitCode::from(ENDED_AT_ONCE),
+        Err(error) => {
+            tracing::error!("failed to {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn run_server<A: Application>(
+    config: Config,
+    directory: Directory,
+    application: A,
+) -> Result<Ending, serve::StartError> {
+    // Keys: the certificates; the storage key is read where the store is opened. Signals from here on.
+    let ground = Ground::prepare(&config)?;
+    ground.hear_signals()?;
+    // Listen, before the store: whoever asks meanwhile is told that nothing can be said yet.
+    let listener = serve::bind(config.server.listen)?;
+    // Store, replay, ready: behind the listener.
+    let running = serve::start(ground, Arc::new(config), Arc::new(directory), listener, application)?;
+    Ok(running.wait())
+}
+
+fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let config = Config::load(path)?;
+    if !syntax_only {
+        let mut mistakes = Mistakes::new();
+        if let Err(found) = Directory::load(&config) {
+            mistakes.absorb(found);
+        }
+        if let Err(error) = TlsState::load(config.tls.clone(), &config.server.trust_domain) {
+            mistakes.note("tls", format!("failed to {error}"));
+        }
+        if let Err(what) = new_key::examine(&config.storage.key_file) {
+            mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
+        }
+        mistakes.into_result()?;
+    }
+    say(out, if syntax_only { "no mistakes found; the named files were not opened\n" } else { "no mistakes found\n" })
+}
+
+fn print_config(path: Option<&Path>, defaults: bool, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    if defaults {
+        return say(out, DEFAULT_FILE);
+    }
+    let text = Config::load(path)?.to_toml().map_err(|error| format!("print the configuration: {error}"))?;
+    say(out, &text)
+}
+
+fn verify<A: Application>(path: Option<&Path>, application: &A, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let config = Config::load(path)?;
+    let directory = Directory::load(&config)?;
+    match application.verify(&config, &directory, out)? {
+        Verdict::Sound => Ok(ExitCode::SUCCESS),
+        Verdict::Damaged => Ok(ExitCode::from(DAMAGED)),
+    }
+}
+
+fn inspect<A: Application>(path: Option<&Path>, application: &A, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let config = Config::load(path)?;
+    let directory = Directory::load(&config)?;
+    application.inspect(&config, &directory, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dev_certs(arguments: DevCertsArguments, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let DevCertsArguments { out: to, directory, hosts, days, trust_domain, force } = arguments;
+    let request = DevCerts { out: to, directory, hosts, days, trust_domain, force };
+    let made = dev_certs::make(&request).map_err(|error| Box::<dyn Error + Send + Sync>::from(error.to_string()))?;
+    say(out, &format!("{made} development certificates in {}\n", request.out.display()))
+}
+
+fn make_key(path: &Path, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    new_key::write(path).map_err(|error| format!("write {}: {error}", path.display()))?;
+    say(out, &format!("a new storage key is in {}; keep a copy elsewhere\n", path.display()))
+}
+
+fn say(out: &mut dyn Write, text: &str) -> Result<ExitCode, VerbError> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| format!("write to standard output: {error}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<String> for VerbError {
+    fn from(what: String) -> Self {
+        VerbError::Failed(what.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_verbs_are_well_formed() {
+        Arguments::command().debug_assert();
+        for line in [
+            "kithd serve --config /etc/kith/kithd.toml",
+            "kithd check-config --syntax-only",
+            "kithd print-config --defaults",
+            "kithd verify",
+            "kithd inspect",
+            "kithd dev-certs --out a --directory b --host one --host ::1 --days 7",
+            "kithd new-key --out k",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+        assert!(Arguments::try_parse_from(["kithd", "serve", "--unknown"]).is_err());
+    }
+}

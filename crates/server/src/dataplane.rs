@@ -1,0 +1,149 @@
+//! The threads that answer calls: one single-threaded runtime each, fed by the accept thread.
+//! Never does a handshake, reads a signal or runs background work.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::accept::{Acceptor, Lane};
+use crate::config::{Config, Limits};
+use crate::connection::Connection;
+use crate::deadline::CallLimitsLayer;
+use crate::load::Bound;
+use crate::stop::StopSignal;
+use crate::tls::TlsState;
+
+/// Connections handed over and not yet taken up by their data thread.
+const LANE_CAPACITY: usize = 64;
+
+/// How often a connection is asked whether its peer is still there.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the peer may take to answer that.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Streams a peer may open and reset before the connection is closed (rapid reset).
+const RESET_STREAMS_MAX: usize = 32;
+
+/// Flow-control window of a stream: several of the largest usual messages.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// Flow-control window of a connection.
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// The running threads. Each holds a sender until it ends; `ended` hears when the last one is gone.
+#[derive(Debug)]
+pub(crate) struct DataPlane {
+    ended: mpsc::Receiver<()>,
+}
+
+impl DataPlane {
+    /// Starts the accept thread on `listener` and the data threads behind it.
+    ///
+    /// # Errors
+    /// When a thread or its runtime cannot be started.
+    pub(crate) fn start(
+        config: &Config,
+        listener: std::net::TcpListener,
+        tls: Arc<TlsState>,
+        routes: Routes,
+        stop: &StopSignal,
+    ) -> io::Result<Self> {
+        let limits = &config.limits;
+        let layer = CallLimitsLayer::new(Duration::from_millis(limits.request_timeout_ms), limits.max_in_flight);
+        let (alive, ended) = mpsc::channel::<()>(1);
+        let mut lanes = Vec::new();
+        for number in 0..thread_count(config) {
+            let (sender, receiver) = mpsc::channel(LANE_CAPACITY);
+            lanes.push(Lane { connections: sender, load: Bound::new(usize::MAX) });
+            let router = server(limits).layer(layer.clone()).add_routes(routes.clone());
+            let signal = stop.clone();
+            run_thread(format!("kithd-data-{number}"), alive.clone(), async move {
+                let served = router.serve_with_incoming_shutdown(incoming(receiver), signal.draining());
+                tokio::select! {
+                    result = served => log_end(result),
+                    () = signal.ending() => {}
+                }
+            })?;
+        }
+        let acceptor = Arc::new(Acceptor::new(tls, limits.clone(), lanes));
+        let signal = stop.clone();
+        listener.set_nonblocking(true)?;
+        run_thread(String::from("kithd-accept"), alive, async move {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => acceptor.run(listener, signal).await,
+                Err(error) => tracing::error!(%error, "failed to listen"),
+            }
+        })?;
+        Ok(Self { ended })
+    }
+
+    /// Waits until every thread has ended.
+    pub(crate) async fn ended(&mut self) {
+        // Nothing is ever sent: the channel only closes.
+        while self.ended.recv().await.is_some() {}
+    }
+}
+
+fn thread_count(config: &Config) -> usize {
+    match config.server.data_threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
+
+/// Runs `work` on a thread with a runtime of its own; `alive` is dropped when it has ended.
+fn run_thread(
+    name: String,
+    alive: mpsc::Sender<()>,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name(name).spawn(move || {
+        runtime.block_on(work);
+        drop(runtime);
+        drop(alive);
+    })?;
+    Ok(())
+}
+
+fn incoming(receiver: mpsc::Receiver<Connection>) -> impl tokio_stream::Stream<Item = io::Result<Connection>> {
+    ReceiverStream::new(receiver).filter_map(|mut connection| match connection.attach() {
+        Ok(()) => Some(Ok(connection)),
+        Err(error) => {
+            tracing::warn!(kind = ?error.kind(), "failed to take over a connection");
+            None
+        }
+    })
+}
+
+/// Every bound the transport has, set. There is no grace after `max_connection_age`: with one, the transport would cut
+/// calls in progress instead of asking the client to finish them.
+fn server(limits: &Limits) -> Server {
+    Server::builder()
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .concurrency_limit_per_connection(usize::try_from(limits.max_concurrent_streams).unwrap_or(usize::MAX))
+        .load_shed(true)
+        .http2_max_header_list_size(limits.max_header_bytes)
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_connection_age(Duration::from_secs(limits.connection_age_s))
+}
+
+fn log_end(result: Result<(), tonic::transport::Error>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "failed to serve connections");
+    }
+}

@@ -1,0 +1,232 @@
+//! A bound on every call: its deadline, and how many may be in progress at once.
+//! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
+//! an answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+use tonic::body::Body;
+use tonic::codegen::Bytes;
+use tower::{Layer, Service};
+
+use crate::connection::{ConnectInfo, OpenCall};
+use crate::load::{Bound, Held};
+use crate::refusal;
+
+/// The header in which a client states its time-out.
+const TIMEOUT_HEADER: &str = "grpc-timeout";
+
+/// Most digits in that header, by the gRPC protocol.
+const TIMEOUT_DIGITS_MAX: usize = 8;
+
+/// Calls that may last: they have no deadline unless the client sets one.
+const STREAMING: [&str; 6] = [
+    "/kith.v1.PlanService/SubmitEvents",
+    "/kith.v1.PresentationService/Import",
+    "/kith.v1.LookupService/LookupMany",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Calls that are answered even under overload: whoever watches the service must be able to see it.
+const NEVER_SHED: &str = "/grpc.health.v1.Health/";
+
+/// Sets the deadline of each call and bounds the calls in progress.
+#[derive(Debug, Clone)]
+pub struct CallLimitsLayer {
+    default_timeout: Duration,
+    in_flight: Arc<Bound>,
+}
+
+impl CallLimitsLayer {
+    /// `default_timeout` is for unary calls whose client set none; `max_in_flight` counts over all clones.
+    pub fn new(default_timeout: Duration, max_in_flight: usize) -> Self {
+        Self { default_timeout, in_flight: Bound::new(max_in_flight) }
+    }
+
+    fn deadline(&self, path: &str, headers: &HeaderMap, now: Instant) -> Result<Option<Instant>, tonic::Status> {
+        let timeout = match timeout_header(headers)? {
+            Some(timeout) => Some(timeout),
+            None if STREAMING.contains(&path) => None,
+            None => Some(self.default_timeout),
+        };
+        // A time-out beyond what the clock can count is none.
+        Ok(timeout.and_then(|timeout| now.checked_add(timeout)))
+    }
+
+    fn admit(&self, path: &str, call: Option<OpenCall>) -> Result<Admitted, tonic::Status> {
+        let held = if path.starts_with(NEVER_SHED) {
+            None
+        } else {
+            Some(self.in_flight.take().ok_or_else(refusal::overloaded)?)
+        };
+        Ok(Admitted { _held: held, _call: call })
+    }
+}
+
+impl<S> Layer<S> for CallLimitsLayer {
+    type Service = CallLimits<S>;
+
+    fn layer(&self, inner: S) -> CallLimits<S> {
+        CallLimits { inner, limits: self.clone() }
+    }
+}
+
+/// What a call holds until its last byte is sent.
+#[derive(Debug)]
+struct Admitted {
+    _held: Option<Held>,
+    _call: Option<OpenCall>,
+}
+
+/// The service behind the limits.
+#[derive(Debug, Clone)]
+pub struct CallLimits<S> {
+    inner: S,
+    limits: CallLimitsLayer,
+}
+
+impl<S, E> Service<Request<Body>> for CallLimits<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = E>,
+    S::Future: Send + 'static,
+    E: 'static,
+{
+    type Response = Response<Body>;
+    type Error = E;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        let call = request.extensions().get::<ConnectInfo>().map(|info| info.activity().open_call());
+        let admitted = self.limits.deadline(path, request.headers(), Instant::now()).and_then(|deadline| {
+            let admitted = self.limits.admit(path, call)?;
+            Ok((deadline, admitted))
+        });
+        let (deadline, admitted) = match admitted {
+            Ok(admitted) => admitted,
+            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+        };
+        // The timer is set before the transport around this layer sets its own, so this one ends first.
+        let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
+        let response = self.inner.call(request);
+        Box::pin(bounded(response, timer, admitted))
+    }
+}
+
+async fn bounded<F, E>(response: F, timer: Option<Pin<Box<Sleep>>>, admitted: Admitted) -> Result<Response<Body>, E>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    let Some(mut timer) = timer else {
+        return Ok(response.await?.map(|body| Body::new(BoundedBody::new(body, None, admitted))));
+    };
+    tokio::select! {
+        biased;
+        response = response => Ok(response?.map(|body| Body::new(BoundedBody::new(body, Some(timer), admitted)))),
+        () = &mut timer => Ok(refusal::deadline_exceeded().into_http()),
+    }
+}
+
+/// A response body that ends with DEADLINE_EXCEEDED when the deadline passes before its own end.
+struct BoundedBody {
+    inner: Body,
+    timer: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+    admitted: Option<Admitted>,
+}
+
+impl BoundedBody {
+    fn new(inner: Body, timer: Option<Pin<Box<Sleep>>>, admitted: Admitted) -> Self {
+        Self { inner, timer, ended: false, admitted: Some(admitted) }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.timer = None;
+        self.admitted = None;
+    }
+
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.timer.as_mut() {
+            Some(timer) => timer.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl HttpBody for BoundedBody {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
+            if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+                this.end();
+            }
+            return Poll::Ready(frame);
+        }
+        ready!(this.poll_deadline(cx));
+        this.end();
+        this.inner = Body::default();
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(Some(match refusal::deadline_exceeded().add_header(&mut trailers) {
+            Ok(()) => Ok(Frame::trailers(trailers)),
+            Err(status) => Err(status),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// The client's time-out, when it set one.
+fn timeout_header(headers: &HeaderMap) -> Result<Option<Duration>, tonic::Status> {
+    let mut values = headers.get_all(TIMEOUT_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refusal::bad_timeout());
+    }
+    let text = value.to_str().ok().and_then(parse_timeout);
+    text.map(Some).ok_or_else(refusal::bad_timeout)
+}
+
+/// Reads one to eight digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (position, unit) = text.char_indices().next_back()?;
+    let digits = text.get(..position)?;
+    let usable = (1..=TIMEOUT_DIGITS_MAX).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let value: u64 = usable.then(|| digits.parse().ok()).flatten()?;
+    match unit {
+        'H' => Some(Duration::from_secs(value * 3_600)),
+        'M' => Some(Duration::from_secs(value * 60)),
+        'S' => Some(Duration::from_secs(value)),
+        'm' => Some(Duration::from_millis(value)),
+        'u' => Some(Duration::from_micros(value)),
+        'n' => Some(Duration::from_nanos(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Tests of deadlines and of the bound on calls in progress, with time held still by the test.
+
+use std::convert::Infallible;
+
+use super::*;
+use tonic::Code;
+use tonic_types::StatusExt;
+
+/// What the service behind the layer does.
+#[derive(Clone, Copy)]
+enum Behaviour {
+    Answer,
+    NeverAnswer,
+    NeverEndBody,
+}
+
+/// A body that never ends.
+struct Endless;
+
+impl HttpBody for Endless {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        Poll::Pending
+    }
+}
+
+fn service(
+    layer: &CallLimitsLayer,
+    behaviour: Behaviour,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + use<> {
+    layer.layer(tower::service_fn(move |_: Request<Body>| async move {
+        match behaviour {
+            Behaviour::Answer => Ok(tonic::Status::new(Code::Ok, "").into_http()),
+            Behaviour::NeverAnswer => std::future::pending().await,
+            Behaviour::NeverEndBody => Ok(Response::new(Body::new(Endless))),
+        }
+    }))
+}
+
+fn layer() -> CallLimitsLayer {
+    CallLimitsLayer::new(Duration::from_secs(5), 2)
+}
+
+fn request(path: &str, timeout: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder().uri(path);
+    if let Some(timeout) = timeout {
+        request = request.header(TIMEOUT_HEADER, timeout);
+    }
+    request.body(Body::default()).unwrap()
+}
+
+const UNARY: &str = "/kith.v1.LookupService/Lookup";
+
+async fn outcome(behaviour: Behaviour, path: &str, timeout: Option<&str>) -> (Option<Code>, Duration) {
+    let began = Instant::now();
+    let call = service(&layer(), behaviour).call(request(path, timeout));
+    let patience = Duration::from_secs(100_000);
+    let response = tokio::time::timeout(patience, call).await;
+    let code = response.ok().map(|response| {
+        tonic::Status::from_header_map(response.unwrap().headers()).map_or(Code::Ok, |status| status.code())
+    });
+    (code, began.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_passed_deadline_is_deadline_exceeded() {
+    for (timeout, expected) in [("20m", 20), ("2S", 2_000), ("1M", 60_000), ("1H", 3_600_000), ("3000u", 3)] {
+        let (code, elapsed) = outcome(Behaviour::NeverAnswer, UNARY, Some(timeout)).await;
+        assert_eq!((code, elapsed.as_millis()), (Some(Code::DeadlineExceeded), expected), "{timeout}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_of_nothing_is_deadline_exceeded() {
+    for timeout in ["0n", "1n", "0S"] {
+        assert_eq!(outcome(Behaviour::NeverAnswer, UNARY, Some(timeout)).await.0, Some(Code::DeadlineExceeded));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unary_call_without_a_deadline_gets_the_default_one() {
+    let (code, elapsed) = outcome(Behaviour::NeverAnswer, UNARY, None).await;
+    assert_eq!((code, elapsed.as_secs()), (Some(Code::DeadlineExceeded), 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_set_a_longer_deadline_than_the_default() {
+    let (code, elapsed) = outcome(Behaviour::NeverAnswer, UNARY, Some("30S")).await;
+    assert_eq!((code, elapsed.as_secs()), (Some(Code::DeadlineExceeded), 30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_have_no_default_deadline_but_keep_their_own() {
+    for path in STREAMING {
+        assert_eq!(outcome(Behaviour::NeverAnswer, path, None).await.0, None, "{path}");
+        assert_eq!(outcome(Behaviour::NeverAnswer, path, Some("1S")).await.0, Some(Code::DeadlineExceeded), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_timeout_is_an_invalid_argument() {
+    for timeout in ["", "5", "S", "123456789S", "-1S", "+1S", "1s", "1 S", "1.5S", "0x1S", "1SS"] {
+        let (code, _) = outcome(Behaviour::Answer, UNARY, Some(timeout)).await;
+        assert_eq!(code, Some(Code::InvalidArgument), "{timeout:?}");
+    }
+    let twice = Request::builder().uri(UNARY).header(TIMEOUT_HEADER, "1S").header(TIMEOUT_HEADER, "2S");
+    let response = service(&layer(), Behaviour::Answer).call(twice.body(Body::default()).unwrap()).await.unwrap();
+    let status = tonic::Status::from_header_map(response.headers()).unwrap();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(status.get_details_bad_request().unwrap().field_violations[0].field, "grpc-timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_timeout_is_accepted() {
+    assert_eq!(outcome(Behaviour::Answer, UNARY, Some("99999999H")).await.0, Some(Code::Ok));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_outlives_its_deadline_ends_with_it_in_the_trailers() {
+    let mut service = service(&layer(), Behaviour::NeverEndBody);
+    let response = service.call(request(STREAMING[2], Some("1S"))).await.unwrap();
+    let mut body = std::pin::pin!(response.into_body());
+    let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.unwrap().unwrap();
+    let status = tonic::Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(status.get_details_error_info().unwrap().reason, "DEADLINE_EXCEEDED");
+    assert!(std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_beyond_the_bound_are_refused_until_a_body_ends() {
+    let layer = layer();
+    let mut service = service(&layer, Behaviour::NeverEndBody);
+    let first = service.call(request(STREAMING[2], None)).await.unwrap();
+    let _second = service.call(request(STREAMING[2], None)).await.unwrap();
+
+    let refused = service.call(request(STREAMING[2], None)).await.unwrap();
+    let status = tonic::Status::from_header_map(refused.headers()).unwrap();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status.get_details_error_info().unwrap().reason, "OVERLOADED");
+    assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
+
+    let health = service.call(request("/grpc.health.v1.Health/Check", None)).await.unwrap();
+    assert!(tonic::Status::from_header_map(health.headers()).is_none(), "health is never shed");
+
+    drop(first);
+    let admitted = service.call(request(STREAMING[2], None)).await.unwrap();
+    assert!(tonic::Status::from_header_map(admitted.headers()).is_none());
+    assert_eq!(layer.in_flight.held(), 2);
+}

@@ -1,0 +1,57 @@
+//! The statuses that the process itself answers with, each with a stable reason.
+//! Never carries anything of the request, and never reads like an answer about a child.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "kith";
+
+/// What a client is told to wait before it tries again under overload.
+const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
+
+/// What a client is told to wait before it tries again while loading.
+const LOADING_RETRY: Duration = Duration::from_secs(2);
+
+/// A status with an `ErrorInfo` of this reason, and a `RetryInfo` where trying again helps.
+pub fn status(code: Code, reason: &str, message: &str, retry: Option<Duration>) -> Status {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    if retry.is_some() {
+        details.set_retry_info(retry);
+    }
+    Status::with_error_details(code, message, details)
+}
+
+pub(crate) fn loading() -> Status {
+    let message = "no answer was given: the service is loading; use the telephone procedure or ask again shortly";
+    status(Code::Unavailable, "LOADING", message, Some(LOADING_RETRY))
+}
+
+pub(crate) fn not_opened(reason: &str) -> Status {
+    let message = "no answer was given: the service could not open its data; use the telephone procedure";
+    status(Code::Unavailable, reason, message, None)
+}
+
+pub(crate) fn overloaded() -> Status {
+    let message = "no answer was given: too many calls are in progress; ask again shortly";
+    status(Code::ResourceExhausted, "OVERLOADED", message, Some(OVERLOAD_RETRY))
+}
+
+pub(crate) fn deadline_exceeded() -> Status {
+    let message = "no answer was given: the deadline of the call passed; use the telephone procedure or ask again";
+    status(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message, None)
+}
+
+pub(crate) fn bad_timeout() -> Status {
+    let message = "no answer was given: grpc-timeout must be one to eight digits and one of H, M, S, m, u, n";
+    let mut details = ErrorDetails::with_error_info("BAD_GRPC_TIMEOUT", DOMAIN, HashMap::new());
+    details.add_bad_request_violation("grpc-timeout", "expected one to eight digits and one of H, M, S, m, u, n");
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+pub(crate) fn no_identity() -> Status {
+    status(Code::Unauthenticated, "NO_IDENTITY", "the connection carries no identity", None)
+}

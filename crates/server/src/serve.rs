@@ -1,0 +1,297 @@
+//! Start-up in one order, readiness, and shutdown within a limit.
+//! Never answers before everything is up, and never exits because the store would not open: it says why instead.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tonic::service::Routes;
+
+use crate::application::{Application, Opening, Wiring};
+use crate::config::Config;
+use crate::dataplane::DataPlane;
+use crate::directory::Directory;
+use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
+use crate::health::{self, Readiness};
+use crate::stop::{self, StopHandle, StopSignal};
+use crate::systemd;
+use crate::tls::{TlsError, TlsState};
+use crate::watch;
+
+/// Threads of the runtime for signals, reloads and background work.
+const CONTROL_THREADS: usize = 2;
+
+/// Connections waiting in the kernel to be accepted: a whole region reconnecting at once.
+const BACKLOG: i32 = 4_096;
+
+/// How long threads may take to end after everything was told to end now.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why the server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The certificates are not usable.
+    #[error("load certificates: failed to {0}")]
+    Tls(#[from] TlsError),
+    /// The address cannot be listened on.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// The configured address.
+        address: SocketAddr,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// A thread or runtime cannot be started.
+    #[error("start threads: {0}")]
+    Threads(#[from] io::Error),
+    /// The descriptors of the services are not readable.
+    #[error("describe the services: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Every call in progress ended.
+    Drained,
+    /// The drain limit ran out; calls in progress were cut.
+    LimitReached,
+    /// A second order ended everything at once.
+    AtOnce,
+}
+
+/// What a server stands on before it listens: certificates, the order to stop, and the threads that hear it.
+#[derive(Debug)]
+pub struct Ground {
+    control: Runtime,
+    tls: Arc<TlsState>,
+    stop: StopHandle,
+    signal: StopSignal,
+}
+
+impl Ground {
+    /// Loads the certificates and starts the threads for everything that is not a call.
+    ///
+    /// # Errors
+    /// When certificates or threads are not usable.
+    pub fn prepare(config: &Config) -> Result<Self, StartError> {
+        let tls = Arc::new(TlsState::load(config.tls.clone(), &config.server.trust_domain)?);
+        let control = Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .thread_name("kithd-control")
+            .enable_all()
+            .build()?;
+        let (stop, signal) = stop::channel();
+        Ok(Self { control, tls, stop, signal })
+    }
+
+    /// From here on SIGTERM and SIGINT drain, a second one ends at once, and SIGHUP reloads the certificates.
+    ///
+    /// # Errors
+    /// When a signal cannot be listened for.
+    pub fn hear_signals(&self) -> Result<(), StartError> {
+        let _entered = self.control.enter();
+        self.control.spawn(watch::signals(self.stop.clone(), Arc::clone(&self.tls))?);
+        Ok(())
+    }
+}
+
+/// A started server.
+pub struct Running<A: Application> {
+    control: Runtime,
+    application: Arc<A>,
+    engine: Arc<EngineSlot<A::Engine>>,
+    readiness: Readiness,
+    plane: DataPlane,
+    tls: Arc<TlsState>,
+    address: SocketAddr,
+    stop: StopHandle,
+    signal: StopSignal,
+    drain_limit: Duration,
+}
+
+/// Binds the configured address.
+///
+/// # Errors
+/// When the address is in use or not ours.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM.nonblocking(),
+            Some(socket2::Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| StartError::Listen { address, source })
+}
+
+/// Starts the server: it listens at once, NOT_SERVING, and opens the engine behind that.
+///
+/// # Errors
+/// When the listener or threads are not usable. A store that does not open is no such error.
+pub fn start<A: Application>(
+    ground: Ground,
+    config: Arc<Config>,
+    directory: Arc<Directory>,
+    listener: TcpListener,
+    application: A,
+) -> Result<Running<A>, StartError> {
+    let Ground { control, tls, stop, signal } = ground;
+    let application = Arc::new(application);
+    let engine = Arc::new(EngineSlot::default());
+
+    // Listen: every call is refused as LOADING, and health says NOT_SERVING.
+    let wiring = Wiring {
+        engine: Arc::clone(&engine),
+        config: Arc::clone(&config),
+        directory: Arc::clone(&directory),
+        stop: signal.clone(),
+        control: control.handle().clone(),
+    };
+    let (routes, readiness) = control.block_on(routes(application.as_ref(), wiring))?;
+    let address = listener.local_addr()?;
+    let plane = DataPlane::start(&config, listener, Arc::clone(&tls), routes, &signal)?;
+    tracing::info!(%address, "listening, not yet serving");
+
+    // Store and replay, on a thread of its own; ready when it is done.
+    let opening = Opening {
+        config: Arc::clone(&config),
+        directory,
+        control: control.handle().clone(),
+        stop: signal.clone(),
+        readiness: readiness.clone(),
+    };
+    open_behind(Arc::clone(&application), opening, Arc::clone(&engine))?;
+
+    control.spawn(watch::certificates(
+        Arc::clone(&tls),
+        Duration::from_millis(config.tls.reload_interval_ms),
+        signal.clone(),
+    ));
+    let drain_limit = config.server.drain_limit();
+    Ok(Running { control, application, engine, readiness, plane, tls, address, stop, signal, drain_limit })
+}
+
+/// The application's services, health and reflection.
+async fn routes<A: Application>(
+    application: &A,
+    wiring: Wiring<A::Engine>,
+) -> Result<(Routes, Readiness), tonic_reflection::server::Error> {
+    let mut builder = Routes::builder();
+    let readiness = Readiness::install(application.service_names(), &mut builder).await;
+    health::install_reflection(application.descriptors(), &mut builder)?;
+    application.add_services(wiring, &mut builder);
+    Ok((builder.routes().prepare(), readiness))
+}
+
+fn open_behind<A: Application>(
+    application: Arc<A>,
+    opening: Opening,
+    slot: Arc<EngineSlot<A::Engine>>,
+) -> io::Result<()> {
+    thread::Builder::new().name(String::from("kithd-open")).spawn(move || {
+        systemd::status("loading");
+        let _not_loading_for_ever = FailWhenLost(Arc::clone(&slot));
+        let (readiness, stop, control) = (opening.readiness.clone(), opening.stop.clone(), opening.control.clone());
+        match application.open(opening) {
+            Ok(engine) => {
+                slot.fill(Ok(Arc::new(engine)));
+                control.block_on(readiness.open());
+                if !stop.is_draining() {
+                    systemd::ready("serving");
+                    tracing::info!("serving");
+                }
+            }
+            Err(failure) => {
+                slot.fill(Err(failure.reason()));
+                tracing::error!(reason = failure.reason(), "failed to {failure}; listening, but giving no answers");
+                systemd::ready(&format!("NOT SERVING: {}", failure.reason()));
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// Says that the engine could not be opened when the thread that opens it ends without saying anything: by a panic.
+struct FailWhenLost<E>(Arc<EngineSlot<E>>);
+
+impl<E> Drop for FailWhenLost<E> {
+    fn drop(&mut self) {
+        if let EngineState::Loading = self.0.state() {
+            self.0.fill(Err(OpenFailure::STORE_NOT_OPENED));
+            tracing::error!("opening the engine ended without a result; listening, but giving no answers");
+            systemd::ready(&format!("NOT SERVING: {}", OpenFailure::STORE_NOT_OPENED));
+        }
+    }
+}
+
+impl<A: Application> Running<A> {
+    /// The address listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gives the order to stop.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// The certificates in force.
+    pub fn tls(&self) -> Arc<TlsState> {
+        Arc::clone(&self.tls)
+    }
+
+    /// The latch behind the health service.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Waits for the order to stop, drains, and closes the engine.
+    pub fn wait(mut self) -> Ending {
+        self.control.block_on(self.signal.draining());
+        systemd::stopping();
+        tracing::info!(limit_ms = self.drain_limit.as_millis(), "draining");
+        let drain = drain(&self.readiness, &mut self.plane, &self.stop, &self.signal, self.drain_limit);
+        let ending = self.control.block_on(drain);
+        match ending {
+            Ending::Drained => tracing::info!("drained"),
+            Ending::LimitReached => tracing::warn!("the drain limit ran out; calls in progress were cut"),
+            Ending::AtOnce => tracing::warn!("ended at once; calls in progress were cut"),
+        }
+        match self.engine.state() {
+            EngineState::Ready(engine) => self.application.close(engine),
+            EngineState::Loading | EngineState::Failed(_) => {}
+        }
+        // Background work holds nothing that closing the engine has not made durable.
+        self.control.shutdown_background();
+        ending
+    }
+}
+
+async fn drain(
+    readiness: &Readiness,
+    plane: &mut DataPlane,
+    stop: &StopHandle,
+    signal: &StopSignal,
+    limit: Duration,
+) -> Ending {
+    readiness.drain().await;
+    let ending = tokio::select! {
+        biased;
+        () = plane.ended() => Ending::Drained,
+        () = signal.ending() => Ending::AtOnce,
+        () = tokio::time::sleep(limit) => Ending::LimitReached,
+    };
+    stop.end_now();
+    if tokio::time::timeout(END_LIMIT, plane.ended()).await.is_err() {
+        tracing::warn!("a data thread did not end");
+    }
+    ending
+}

@@ -1,0 +1,163 @@
+//! Who may connect, what a stalled or hostile peer can do, and where connections go.
+
+use std::collections::BTreeMap;
+
+use rustls::version::{TLS12, TLS13};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::Code;
+
+use crate::authority::{Authority, Pair};
+use crate::harness::{ED, LA, TestServer, call, client};
+
+/// The first bytes of every HTTP/2 connection.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// Whether the server takes the connection: it then sends its HTTP/2 settings.
+async fn is_taken(server: &TestServer, pair: Option<&Pair>) -> bool {
+    let Ok(mut stream) = server.tls(pair, &[&TLS13]).await else { return false };
+    let mut settings = [0_u8; 9];
+    stream.write_all(PREFACE).await.is_ok() && stream.read_exact(&mut settings).await.is_ok()
+}
+
+#[test]
+fn a_handler_learns_who_asks() {
+    let server = TestServer::ready(|_| {});
+    client(async {
+        for (uri, expected) in [(ED, "R1H ed kithd-data-"), (LA, "E06000001 local-authority kithd-data-")] {
+            let channel = server.channel(uri).await;
+            let status = call(&channel, "Who", &[]).await;
+            assert_eq!(status.code(), Code::Ok);
+            assert!(status.message().starts_with(expected), "{}", status.message());
+        }
+    });
+}
+
+#[test]
+fn only_one_verified_identity_is_taken() {
+    let server = TestServer::ready(|_| {});
+    let ours = &server.authority;
+    let refused = [
+        ("no certificate", None),
+        ("another authority", Some(Authority::new().client(&[ED]))),
+        ("two identities", Some(ours.client(&[ED, LA]))),
+        ("the same identity twice", Some(ours.client(&[ED, ED]))),
+        ("no identity but a common name", Some(ours.client(&[]))),
+        ("another trust domain", Some(ours.client(&["spiffe://other.test/org/R1H/role/ed"]))),
+        ("an unknown role", Some(ours.client(&["spiffe://kith.test/org/R1H/role/root"]))),
+        ("another scheme", Some(ours.client(&["https://kith.test/org/R1H/role/ed"]))),
+        ("expired", Some(ours.expired_client(ED))),
+        ("for servers only", Some(ours.client_for_servers_only(ED))),
+    ];
+    client(async {
+        for (name, pair) in &refused {
+            assert!(!is_taken(&server, pair.as_ref()).await, "{name} was taken");
+        }
+        assert!(is_taken(&server, Some(&ours.client(&[ED]))).await);
+    });
+}
+
+#[test]
+fn tls_before_1_3_is_refused() {
+    let server = TestServer::ready(|_| {});
+    let pair = server.authority.client(&[ED]);
+    client(async {
+        assert!(server.tls(Some(&pair), &[&TLS12]).await.is_err());
+        assert!(server.tls(Some(&pair), &[&TLS12, &TLS13]).await.is_ok());
+    });
+}
+
+#[test]
+fn what_is_not_tls_is_closed() {
+    let server = TestServer::ready(|_| {});
+    client(async {
+        for bytes in [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(), PREFACE, &[0_u8; 64]] {
+            let mut tcp = TcpStream::connect(server.address).await.unwrap();
+            tcp.write_all(bytes).await.unwrap();
+            let mut received = Vec::new();
+            // An alert or a reset, and in either case the end.
+            let _ = tcp.read_to_end(&mut received).await;
+            assert!(received.len() < 32, "{received:?}");
+        }
+    });
+}
+
+#[test]
+fn stalled_handshakes_do_not_keep_others_out() {
+    let server = TestServer::ready(|config| {
+        config.limits.concurrent_handshakes = 3;
+        config.limits.handshake_timeout_ms = 200;
+    });
+    client(async {
+        let mut stalled = Vec::new();
+        for _ in 0..6 {
+            stalled.push(TcpStream::connect(server.address).await.unwrap());
+        }
+        let channel = server.channel(ED).await;
+        assert_eq!(call(&channel, "Who", &[]).await.code(), Code::Ok);
+        for mut tcp in stalled {
+            assert_eq!(tcp.read(&mut [0]).await.unwrap_or(0), 0, "a stalled handshake was not given up");
+        }
+    });
+}
+
+#[test]
+fn connections_beyond_the_bound_are_closed_and_come_in_when_there_is_room() {
+    let server = TestServer::ready(|config| {
+        config.limits.max_connections = 2;
+        config.limits.concurrent_handshakes = 2;
+    });
+    let pair = server.authority.client(&[ED]);
+    client(async {
+        let first = server.connect(&pair).await.unwrap();
+        let second = server.connect(&pair).await.unwrap();
+        assert_eq!(call(&first, "Who", &[]).await.code(), Code::Ok);
+        assert_eq!(call(&second, "Who", &[]).await.code(), Code::Ok);
+        assert!(!is_taken(&server, Some(&pair)).await);
+        drop(first);
+        while !is_taken(&server, Some(&pair)).await {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn connections_go_to_the_least_loaded_thread() {
+    let server = TestServer::ready(|_| {});
+    client(async {
+        let mut channels = Vec::new();
+        let mut threads: BTreeMap<String, u32> = BTreeMap::new();
+        for _ in 0..6 {
+            let channel = server.channel(ED).await;
+            let status = call(&channel, "Who", &[]).await;
+            *threads.entry(status.message().to_owned()).or_default() += 1;
+            channels.push(channel);
+        }
+        assert_eq!(threads.values().copied().collect::<Vec<_>>(), [3, 3], "{threads:?}");
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_a_used_one_is_not() {
+    let server = TestServer::ready(|config| config.limits.idle_timeout_s = 1);
+    let pair = server.authority.client(&[ED]);
+    client(async {
+        let used = server.wire_client(ED).await.send("Wait", Some("2500m"));
+        let mut idle = server.tls(Some(&pair), &[&TLS13]).await.unwrap();
+        idle.write_all(PREFACE).await.unwrap();
+        // Settings come first, then the end.
+        let _ = idle.read_to_end(&mut Vec::new()).await;
+        assert_eq!(used.await.code(), Code::DeadlineExceeded);
+    });
+}
+
+#[test]
+fn oversized_headers_are_refused() {
+    let server = TestServer::ready(|config| config.limits.max_header_bytes = 4_096);
+    client(async {
+        let channel = server.channel(ED).await;
+        let long = "x".repeat(8_192);
+        assert_ne!(call(&channel, "Who", &[("x-long", &long)]).await.code(), Code::Ok);
+        assert_eq!(call(&channel, "Who", &[("x-short", "x")]).await.code(), Code::Ok);
+    });
+}

@@ -1,0 +1,230 @@
+//! One server as production starts it, on a port of its own, with certificates and directory files of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use http::Request;
+use kith_server::config::Config;
+use kith_server::directory::Directory;
+use kith_server::serve::{self, Ending, Ground, Running};
+use kith_server::stop::StopHandle;
+use kith_server::tls::TlsState;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::body::Body;
+use tonic::codegen::Bytes;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tower::ServiceExt;
+
+use crate::authority::{Authority, Pair};
+use crate::probe::{Opened, ProbeApplication, SERVICE};
+
+pub const ED: &str = "spiffe://kith.test/org/R1H/role/ed";
+pub const LA: &str = "spiffe://kith.test/org/E06000001/role/local-authority";
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const ORGANISATIONS: &str = "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,\n";
+pub const SITES: &str = "ods_site_code,name,organisation_code\nR1H12,Royal London,R1H\n";
+pub const AUTHORITIES: &str = "gss_code,name,office_phone,out_of_hours_phone,office_opens,office_closes\n\
+                               E06000001,Hartlepool,01632 960200,01632 960201,08:30,17:00\n";
+
+pub struct TestServer {
+    pub dir: TempDir,
+    pub authority: Authority,
+    pub address: SocketAddr,
+    pub stop: StopHandle,
+    pub tls: Arc<TlsState>,
+    pub open: mpsc::Sender<Opened>,
+    pub closed: Arc<AtomicBool>,
+    running: Option<Running<ProbeApplication>>,
+}
+
+impl TestServer {
+    /// Started, and open.
+    pub fn ready(change: impl FnOnce(&mut Config)) -> Self {
+        let server = Self::loading(change);
+        server.open.send(Ok(())).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !server.running.as_ref().unwrap().readiness().is_serving() {
+            assert!(Instant::now() < deadline, "not serving");
+            std::thread::yield_now();
+        }
+        server
+    }
+
+    /// Started, and not open until the test says so.
+    pub fn loading(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        let mut config = config_in(&dir, &authority);
+        change(&mut config);
+        let directory = Directory::load(&config).unwrap();
+        let ground = Ground::prepare(&config).unwrap();
+        let listener = serve::bind(config.server.listen).unwrap();
+        let (open, told) = mpsc::channel();
+        let closed = Arc::new(AtomicBool::new(false));
+        let application = ProbeApplication { open: Mutex::new(told), closed: Arc::clone(&closed) };
+        let running = serve::start(ground, Arc::new(config), Arc::new(directory), listener, application).unwrap();
+        Self {
+            address: running.address(),
+            stop: running.stop_handle(),
+            tls: running.tls(),
+            running: Some(running),
+            dir,
+            authority,
+            open,
+            closed,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A connection of its own for this identity.
+    pub async fn channel(&self, uri: &str) -> Channel {
+        let pair = self.authority.client(&[uri]);
+        self.connect(&pair).await.unwrap()
+    }
+
+    pub async fn connect(&self, pair: &Pair) -> Result<Channel, tonic::transport::Error> {
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
+        endpoint.tls_config(pair.tonic(&self.authority.pem)).unwrap().connect().await
+    }
+
+    /// A bare TLS connection; what comes of it shows only at the first read.
+    pub async fn tls(
+        &self,
+        pair: Option<&Pair>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let config = client_config(&self.authority.pem, pair, versions);
+        let tcp = TcpStream::connect(self.address).await?;
+        TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), tcp).await
+    }
+
+    /// Waits for the end on a thread of its own; the order to stop is the test's.
+    pub fn wait(&mut self) -> std::thread::JoinHandle<Ending> {
+        let running = self.running.take().unwrap();
+        std::thread::spawn(move || running.wait())
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop.end_now();
+        if let Some(running) = self.running.take() {
+            std::thread::spawn(move || running.wait()).join().unwrap();
+        }
+    }
+}
+
+fn client_config(
+    authority_pem: &str,
+    pair: Option<&Pair>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ClientConfig {
+    use rustls_pki_types::pem::PemObject;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority_pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match pair {
+        None => builder.with_no_client_auth(),
+        Some(pair) => {
+            let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config
+}
+
+fn config_in(dir: &TempDir, authority: &Authority) -> Config {
+    let at = |name: &str| dir.path().join(name);
+    authority.server().write(&at("server.pem"), &at("server.key"));
+    for (name, text) in [
+        ("clients.pem", authority.pem.as_str()),
+        ("organisations.csv", ORGANISATIONS),
+        ("sites.csv", SITES),
+        ("authorities.csv", AUTHORITIES),
+    ] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let mut config = Config::default();
+    config.server.listen = "127.0.0.1:0".parse().unwrap();
+    config.server.data_threads = 2;
+    config.tls.certificate = at("server.pem");
+    config.tls.key = at("server.key");
+    config.tls.client_ca = at("clients.pem");
+    config.directory.organisations = at("organisations.csv");
+    config.directory.sites = at("sites.csv");
+    config.directory.authorities = at("authorities.csv");
+    config
+}
+
+/// Runs a client's side of a test, with a limit.
+pub fn client<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await.expect("took too long") })
+}
+
+/// Calls a method of the probe, with these extra headers.
+pub async fn call(channel: &Channel, method: &str, headers: &[(&str, &str)]) -> Status {
+    let mut request = Request::post(format!("http://localhost/{SERVICE}/{method}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    match channel.clone().oneshot(request.body(Body::default()).unwrap()).await {
+        Ok(response) => Status::from_header_map(response.headers()).unwrap_or_else(|| Status::unknown("no status")),
+        Err(error) => Status::new(Code::Unknown, format!("transport: {error:?}")),
+    }
+}
+
+/// A client that leaves deadlines to the server: tonic's own would give up by itself first.
+#[derive(Clone)]
+pub struct WireClient(h2::client::SendRequest<Bytes>);
+
+impl TestServer {
+    pub async fn wire_client(&self, uri: &str) -> WireClient {
+        let pair = self.authority.client(&[uri]);
+        let stream = self.tls(Some(&pair), &[&rustls::version::TLS13]).await.unwrap();
+        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        // It ends with the connection, well or not; the calls on it say which.
+        tokio::spawn(async move { connection.await.ok() });
+        WireClient(sender.ready().await.unwrap())
+    }
+}
+
+impl WireClient {
+    /// Sends a call; the second future waits for its answer.
+    pub fn send(&mut self, method: &str, timeout: Option<&str>) -> impl Future<Output = Status> + use<> {
+        let mut request = Request::post(format!("https://localhost/{SERVICE}/{method}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        if let Some(timeout) = timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        let (response, _) = self.0.send_request(request.body(()).unwrap(), true).unwrap();
+        async {
+            match response.await {
+                Ok(response) => Status::from_header_map(response.headers()).expect("no status"),
+                Err(error) => Status::new(Code::Unknown, format!("transport: {error:?}")),
+            }
+        }
+    }
+}

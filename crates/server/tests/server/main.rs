@@ -1,0 +1,16 @@
+//! The process parts together: real sockets, real TLS, real threads, and a service made for the tests.
+
+#[cfg(test)]
+mod authority;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod probe;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod serving;

@@ -1,0 +1,106 @@
+//! A service that shows what the process hands to handlers, and an engine that opens when the test says so.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Ready, ready};
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use kith_server::application::{Application, Opening, Verdict, Wiring};
+use kith_server::config::Config;
+use kith_server::connection::ConnectInfo;
+use kith_server::directory::Directory;
+use kith_server::engine_slot::{EngineSlot, OpenFailure};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+use tonic::{Code, Status};
+
+pub const SERVICE: &str = "kith.test.Probe";
+
+/// A failure with this reason makes opening panic.
+pub const PANIC: &str = "PANIC";
+
+/// What opening the engine comes to.
+pub type Opened = Result<(), OpenFailure>;
+
+/// The application of the tests: opens when told, and says when it was closed.
+pub struct ProbeApplication {
+    pub open: Mutex<mpsc::Receiver<Opened>>,
+    pub closed: Arc<AtomicBool>,
+}
+
+impl Application for ProbeApplication {
+    type Engine = ();
+
+    fn service_names(&self) -> Vec<&'static str> {
+        vec![SERVICE]
+    }
+
+    fn descriptors(&self) -> &'static [u8] {
+        tonic_types::pb::FILE_DESCRIPTOR_SET
+    }
+
+    fn add_services(&self, wiring: Wiring<()>, routes: &mut RoutesBuilder) {
+        routes.add_service(Probe(wiring.engine));
+    }
+
+    fn open(&self, _: Opening) -> Opened {
+        let told = self.open.lock().unwrap().recv();
+        if let Ok(Err(failure)) = &told {
+            assert_ne!(failure.reason(), PANIC, "told to panic");
+        }
+        told.unwrap_or_else(|gone| Err(OpenFailure::new(OpenFailure::STORE_NOT_OPENED, gone)))
+    }
+
+    fn close(&self, _: Arc<()>) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    fn verify(&self, _: &Config, _: &Directory, _: &mut dyn Write) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+        Ok(Verdict::Sound)
+    }
+
+    fn inspect(&self, _: &Config, _: &Directory, _: &mut dyn Write) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+}
+
+/// `/Who` says who asks and on which thread; `/Ask` needs the engine; `/Wait` answers never.
+#[derive(Clone)]
+struct Probe(Arc<EngineSlot<()>>);
+
+impl NamedService for Probe {
+    const NAME: &'static str = SERVICE;
+}
+
+impl tower::Service<Request<Body>> for Probe {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let answer: Ready<Status> = ready(match method.as_str() {
+            "Who" => who(&request),
+            "Ask" => self.0.get().err().unwrap_or_else(|| Status::new(Code::Ok, "")),
+            "Wait" => return Box::pin(std::future::pending()),
+            _ => Status::unimplemented(method),
+        });
+        Box::pin(async move { Ok(answer.await.into_http()) })
+    }
+}
+
+fn who(request: &Request<Body>) -> Status {
+    let Some(info) = request.extensions().get::<ConnectInfo>() else { return Status::unauthenticated("") };
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    Status::new(Code::Ok, format!("{} {} {thread}", info.peer.organisation, info.peer.role))
+}

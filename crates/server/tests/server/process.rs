@@ -1,0 +1,215 @@
+//! `kithd` as a process: its verbs, its signals, and what it tells the service manager.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::harness::{AUTHORITIES, ORGANISATIONS, PATIENCE, SITES};
+
+fn kithd(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kithd"));
+    command.current_dir(dir).args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(dir: &Path, arguments: &[&str]) -> Output {
+    kithd(dir, arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A directory with everything that `serve` needs, made by the verbs themselves.
+fn installed() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    for (name, content) in
+        [("organisations.csv", ORGANISATIONS), ("sites.csv", SITES), ("authorities.csv", AUTHORITIES)]
+    {
+        fs::write(at.join(name), content).unwrap();
+    }
+    let made = run(at, &["dev-certs", "--out", "certs", "--directory", "."]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    assert!(run(at, &["new-key", "--out", "storage.key"]).status.success());
+    fs::write(
+        at.join("kithd.toml"),
+        "[server]\nlisten = \"127.0.0.1:0\"\n[tls]\ncertificate = \"certs/server.pem\"\nkey = \"certs/server.key\"\n\
+         client_ca = \"certs/ca.pem\"\n[storage]\ndata_dir = \"data\"\nkey_file = \"storage.key\"\n\
+         [audit]\nprimary = \"audit\"\nspill = \"spill\"\n[answers]\nnational_contact_name = \"Duty desk\"\n\
+         national_contact_phone = \"01632 960001\"\n[directory]\norganisations = \"organisations.csv\"\n\
+         sites = \"sites.csv\"\nauthorities = \"authorities.csv\"\n",
+    )
+    .unwrap();
+    dir
+}
+
+struct Process {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Process {
+    fn start(dir: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = kithd(dir, &["serve", "--config", "kithd.toml"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).env("KITH__LOG__FORMAT", "json");
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
+    }
+
+    fn read_until(&mut self, words: &str) -> String {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap() > 0 {
+            if line.contains(words) {
+                return line;
+            }
+            line.clear();
+        }
+        panic!("{words:?} was never logged");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "kithd did not end");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already ended when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn sigterm_drains_and_ends_well() {
+    let dir = installed();
+    let mut process = Process::start(dir.path(), |_| {});
+    process.read_until("listening");
+    process.signal("-TERM");
+    process.read_until("drained");
+    assert_eq!(process.exit_code(), Some(0));
+}
+
+#[test]
+fn sighup_reloads_certificates_and_a_bad_one_is_an_error() {
+    let dir = installed();
+    let mut process = Process::start(dir.path(), |_| {});
+    process.read_until("listening");
+    process.signal("-HUP");
+    process.read_until("certificates reloaded");
+    fs::write(dir.path().join("certs/server.pem"), "").unwrap();
+    process.signal("-HUP");
+    let line = process.read_until("stay in force");
+    assert!(line.contains("\"level\":\"ERROR\""), "{line}");
+    process.signal("-INT");
+    assert_eq!(process.exit_code(), Some(0));
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let dir = installed();
+    let socket = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let process = Process::start(dir.path(), |command| {
+        command.env("NOTIFY_SOCKET", &socket);
+    });
+    let await_word = |word: &str| {
+        let mut buffer = [0; 1024];
+        loop {
+            let length = manager.recv(&mut buffer).unwrap();
+            if text(&buffer[..length]).contains(word) {
+                return;
+            }
+        }
+    };
+    await_word("READY=1");
+    process.signal("-TERM");
+    await_word("STOPPING=1");
+    assert_eq!(process.exit_code(), Some(0));
+}
+
+#[test]
+fn every_mistake_is_reported_and_has_its_exit_code() {
+    let dir = installed();
+    let at = dir.path();
+    let good = run(at, &["check-config", "--config", "kithd.toml"]);
+    assert!(good.status.success(), "{}", text(&good.stderr));
+
+    let mut config = fs::read_to_string(at.join("kithd.toml")).unwrap();
+    config.push_str("colour = \"red\"\n[limits]\nmax_worklist = 0\n");
+    fs::write(at.join("kithd.toml"), config).unwrap();
+    for verb in ["check-config", "serve", "print-config", "verify", "inspect"] {
+        let bad = run(at, &[verb, "--config", "kithd.toml"]);
+        let said = text(&bad.stderr);
+        assert_eq!(bad.status.code(), Some(78), "{verb}: {said}");
+        assert!(said.contains("directory.colour: unknown field"), "{verb}: {said}");
+        assert!(said.contains("limits.max_worklist: expected 1 to 1000, found 0"), "{verb}: {said}");
+    }
+}
+
+#[test]
+fn check_config_opens_the_named_files_unless_told_not_to() {
+    let dir = installed();
+    let at = dir.path();
+    fs::remove_file(at.join("sites.csv")).unwrap();
+    fs::write(at.join("certs/server.key"), "").unwrap();
+    fs::set_permissions(at.join("storage.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = text(&run(at, &["check-config", "--config", "kithd.toml"]).stderr);
+    for expected in ["sites.csv: cannot be read", "tls: failed to read certs/server.key", "expected mode 0600"] {
+        assert!(said.contains(expected), "{expected} not in:\n{said}");
+    }
+    assert!(run(at, &["check-config", "--syntax-only", "--config", "kithd.toml"]).status.success());
+}
+
+#[test]
+fn print_config_shows_what_is_in_force_and_the_defaults() {
+    let dir = installed();
+    let printed = kithd(dir.path(), &["print-config", "--config", "kithd.toml"])
+        .env("KITH__LIMITS__MAX_WORKLIST", "7")
+        .output()
+        .unwrap();
+    assert!(text(&printed.stdout).contains("max_worklist = 7"));
+    let defaults = text(&run(dir.path(), &["print-config", "--defaults"]).stdout);
+    assert_eq!(defaults, kith_server::config::DEFAULT_FILE);
+}
+
+#[test]
+fn development_certificates_are_private_and_not_replaced_by_accident() {
+    let dir = installed();
+    let at = dir.path();
+    for name in ["ca", "server", "R1H", "E06000001", "ops"] {
+        let key = at.join(format!("certs/{name}.key"));
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        assert!(at.join(format!("certs/{name}.pem")).exists(), "{name}");
+    }
+    let before = fs::read(at.join("certs/ca.pem")).unwrap();
+    let again = ["dev-certs", "--out", "certs", "--directory", "."];
+    let refused = run(at, &again);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--force"), "{}", text(&refused.stderr));
+    assert_eq!(fs::read(at.join("certs/ca.pem")).unwrap(), before);
+    assert!(run(at, &[&again[..], &["--force"]].concat()).status.success());
+    assert_ne!(fs::read(at.join("certs/ca.pem")).unwrap(), before);
+}

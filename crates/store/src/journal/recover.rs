@@ -1,0 +1,239 @@
+//! What is on disk when the journal opens: which segments, how far they go, and whether the last end was clean.
+//! It never writes to an old segment; a torn tail simply ends it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::{Header, HeaderFault, open_entry};
+use super::reader::{SegmentReader, Step, read_header};
+use super::types::{Gap, GapCause, JournalError, Recovered};
+use crate::disk::{replace_durably, sync_parent};
+use crate::keys::Keys;
+use crate::watermark::Fields;
+
+/// Numbers left out after an unclean end: more than can be given between two syncs, so that a reference that
+/// left with an answer is never given again.
+pub(crate) const UNCLEAN_STRIDE: u64 = 1 << 20;
+
+const SEGMENT_PREFIX: &str = "audit-";
+const SEGMENT_SUFFIX: &str = ".seg";
+/// The mark of a clean end: `[magic 8][last sequence u64][crc32c u32]`.
+const MARKER_NAME: &str = "closed";
+const MARKER_MAGIC: [u8; 8] = *b"KITHCLSD";
+const MARKER_BYTES: usize = 20;
+
+/// A segment file by name.
+#[derive(Debug, Clone)]
+pub(crate) struct SegmentFile {
+    /// Where.
+    pub(crate) path: PathBuf,
+    /// Its number in its directory.
+    pub(crate) index: u32,
+}
+
+/// A segment that holds at least one entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Segment {
+    /// Where.
+    pub(crate) path: PathBuf,
+    /// Its header.
+    pub(crate) header: Header,
+    /// Number of its first entry.
+    pub(crate) first: u64,
+    /// Number of its last entry, as far as known: an upper bound for all but the newest.
+    pub(crate) last: u64,
+}
+
+/// Everything found.
+pub(crate) struct Found {
+    /// Segments with entries, in the order of their entries.
+    pub(crate) segments: Vec<Segment>,
+    /// What to tell the caller.
+    pub(crate) recovered: Recovered,
+    /// The first number to give.
+    pub(crate) next_sequence: u64,
+    /// The next free file index.
+    pub(crate) next_index: u32,
+}
+
+/// The path of a segment.
+pub(crate) fn segment_path(dir: &Path, index: u32) -> PathBuf {
+    dir.join(format!("{SEGMENT_PREFIX}{index:08}{SEGMENT_SUFFIX}"))
+}
+
+/// A file's name, for errors and reports.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The segment files of one directory, oldest first.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<SegmentFile>> {
+    let mut files = Vec::new();
+    for item in std::fs::read_dir(dir)? {
+        let path = item?.path();
+        let name = file_name(&path);
+        let digits = name.strip_prefix(SEGMENT_PREFIX).and_then(|rest| rest.strip_suffix(SEGMENT_SUFFIX));
+        if let Some(index) = digits.and_then(|digits| digits.parse().ok()) {
+            files.push(SegmentFile { path, index });
+        }
+    }
+    files.sort_by_key(|file| file.index);
+    Ok(files)
+}
+
+/// What the two directories hold.
+struct Scan {
+    segments: Vec<Segment>,
+    next_index: u32,
+    /// The highest first number of any opening; `None` when there never was one.
+    highest_start: Option<u64>,
+}
+
+/// Reads both directories. `floor` is a number known to have been given, `boot_id` names the machine's boot.
+pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 36]) -> Result<Found, JournalError> {
+    let Scan { mut segments, next_index, highest_start } = scan(dirs, keys)?;
+    let mut last_sequence = 0;
+    if let Some(newest) = segments.last_mut() {
+        newest.last = last_entry(newest)?;
+        last_sequence = newest.last;
+    }
+    let marker = read_markers(dirs)?;
+    remove_markers(dirs)?;
+    let floor = floor.max(marker.unwrap_or(0));
+    let known = last_sequence.max(floor).max(highest_start.unwrap_or(0).saturating_sub(1));
+    let cause = if floor > last_sequence {
+        Some(GapCause::EntriesMissing)
+    } else if marker == Some(last_sequence) || highest_start.is_none() {
+        None
+    } else if segments.last().is_some_and(|newest| newest.header.boot_id == boot_id) {
+        Some(GapCause::ProcessEnded)
+    } else {
+        Some(GapCause::MachineRestarted)
+    };
+    let left_out = if cause.is_some() { UNCLEAN_STRIDE } else { 0 };
+    let next_sequence = known.saturating_add(1 + left_out);
+    let gap = cause.map(|cause| Gap { after_sequence: last_sequence, before_sequence: next_sequence, cause });
+    Ok(Found { segments, recovered: Recovered { last_sequence, gap }, next_sequence, next_index })
+}
+
+/// Finds the segments that hold entries and puts them in order.
+fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
+    let mut found = Scan { segments: Vec::new(), next_index: 1, highest_start: None };
+    for dir in dirs {
+        for file in list(dir)? {
+            found.next_index = found.next_index.max(file.index.saturating_add(1));
+            if let Some(header) = usable_header(&file.path)? {
+                found.highest_start = found.highest_start.max(Some(header.first_sequence));
+                // What was written before the last end may still be in memory only.
+                File::open(&file.path)?.sync_data()?;
+                found.segments.extend(examine(&file.path, header, keys)?);
+            }
+        }
+    }
+    found.segments.sort_by_key(|segment| segment.first);
+    let firsts: Vec<u64> = found.segments.iter().skip(1).map(|segment| segment.first).collect();
+    for (segment, following) in found.segments.iter_mut().zip(firsts) {
+        segment.last = following.saturating_sub(1);
+    }
+    Ok(found)
+}
+
+/// The header of a segment; `None` when it was torn while being made, and so holds nothing.
+fn usable_header(path: &Path) -> Result<Option<Header>, JournalError> {
+    match read_header(path)? {
+        Ok(header) => Ok(Some(header)),
+        Err(HeaderFault::Newer(found)) => Err(JournalError::NewerFormat { segment: file_name(path), found }),
+        Err(HeaderFault::NotAHeader) => {
+            tracing::warn!(segment = %file_name(path), "audit segment has no readable header");
+            Ok(None)
+        }
+    }
+}
+
+/// Looks at the first entry: its number places the segment, and it must open under our keys.
+fn examine(path: &Path, header: Header, keys: &Keys) -> Result<Option<Segment>, JournalError> {
+    let mut reader = SegmentReader::open(path, 0)?;
+    loop {
+        match reader.step()? {
+            Step::Entry { sequence, sealed, .. } => {
+                if open_entry(keys, sequence, &sealed).is_err() {
+                    return Err(JournalError::KeyMismatch);
+                }
+                return Ok(Some(Segment { path: path.to_owned(), header, first: sequence, last: sequence }));
+            }
+            Step::End => return Ok(None),
+            Step::Bad { offset } => {
+                tracing::warn!(segment = %file_name(path), offset, "audit segment is damaged or torn");
+                if reader.skip_damage(offset)?.is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+    }
+}
+
+/// The number of the last whole entry of a segment.
+fn last_entry(segment: &Segment) -> Result<u64, JournalError> {
+    let mut reader = SegmentReader::open(&segment.path, 0)?;
+    let mut last = segment.first;
+    loop {
+        match reader.step()? {
+            Step::Entry { sequence, .. } => last = last.max(sequence),
+            Step::End => return Ok(last),
+            Step::Bad { offset } => {
+                tracing::warn!(segment = %file_name(&segment.path), offset, "audit segment is damaged or torn");
+                if reader.skip_damage(offset)?.is_none() {
+                    return Ok(last);
+                }
+            }
+        }
+    }
+}
+
+/// The last number by the mark of a clean end; `None` when the journal was not closed.
+pub(crate) fn read_markers(dirs: [&Path; 2]) -> io::Result<Option<u64>> {
+    let mut marker = None;
+    for dir in dirs {
+        match std::fs::read(dir.join(MARKER_NAME)) {
+            Ok(bytes) => marker = marker.max(decode_marker(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(marker)
+}
+
+/// From here on the journal is open, so its end is not clean until it is closed again.
+fn remove_markers(dirs: [&Path; 2]) -> io::Result<()> {
+    for dir in dirs {
+        let path = dir.join(MARKER_NAME);
+        match std::fs::remove_file(&path) {
+            Ok(()) => sync_parent(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Writes the mark of a clean end into one directory.
+pub(crate) fn write_marker(dir: &Path, last_sequence: u64) -> io::Result<()> {
+    replace_durably(&dir.join(MARKER_NAME), &encode_marker(last_sequence))
+}
+
+fn encode_marker(last_sequence: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MARKER_BYTES);
+    bytes.extend_from_slice(&MARKER_MAGIC);
+    bytes.extend_from_slice(&last_sequence.to_be_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_be_bytes());
+    bytes
+}
+
+fn decode_marker(bytes: &[u8]) -> Option<u64> {
+    let whole: &[u8; MARKER_BYTES] = bytes.try_into().ok()?;
+    let (body, stored) = whole.split_last_chunk::<4>()?;
+    let mut fields = Fields(body);
+    let right = crc32c::crc32c(body) == u32::from_be_bytes(*stored) && fields.take() == Some(MARKER_MAGIC);
+    if right { fields.take().map(u64::from_be_bytes) } else { None }
+}

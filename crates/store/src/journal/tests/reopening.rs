@@ -1,0 +1,93 @@
+//! Unclean ends: what is told, and that no number is ever given twice.
+
+use super::*;
+use crate::journal::recover::UNCLEAN_STRIDE;
+use crate::keys::Keys;
+
+#[test]
+fn a_killed_process_and_a_restarted_machine_are_told_apart() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    append_all(&journal, 1..=3);
+    kill(journal);
+    let (journal, recovered) = bench.open();
+    let before_sequence = 4 + UNCLEAN_STRIDE;
+    let gap = Gap { after_sequence: 3, before_sequence, cause: GapCause::ProcessEnded };
+    assert_eq!(recovered, Recovered { last_sequence: 3, gap: Some(gap) });
+    assert_eq!(journal.append(b"gap entry").unwrap().sequence, before_sequence);
+    synced(&journal, before_sequence);
+    assert_eq!(read_all(&journal).len(), 3, "read_all stops at the first empty reading");
+    assert_eq!(journal.read_from(before_sequence, 9).unwrap().len(), 1);
+    kill(journal);
+    let (journal, recovered) = bench.try_open(0, "another boot").unwrap();
+    assert_eq!(recovered.gap.unwrap().cause, GapCause::MachineRestarted);
+    kill(journal);
+    let report = bench.verify();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(report.declared_gaps.len(), 1);
+}
+
+#[test]
+fn numbers_whose_entries_were_lost_are_never_given_again() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let mut given = Vec::new();
+    for _ in 0..4 {
+        let (journal, _) = bench.open();
+        given.push(journal.append(b"lost").unwrap().sequence);
+        kill(journal);
+        // A power cut took the entry; the segment's header had been synced.
+        for path in bench.segments(&bench.primary()) {
+            fs::File::options().write(true).open(path).unwrap().set_len(96).unwrap();
+        }
+    }
+    // Even a clean end in between does not bring them back.
+    let (journal, _) = bench.open();
+    journal.close().unwrap();
+    drop(journal);
+    let (journal, recovered) = bench.open();
+    assert_eq!(recovered.gap, None);
+    given.push(journal.append(b"kept").unwrap().sequence);
+    let mut unique = given.clone();
+    unique.dedup();
+    assert!(given.is_sorted() && unique == given, "{given:?}");
+}
+
+#[test]
+fn a_floor_above_what_was_found_is_a_gap() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    append_all(&journal, 1..=3);
+    journal.close().unwrap();
+    drop(journal);
+    let (journal, recovered) = bench.try_open(9, BOOT).unwrap();
+    let gap = recovered.gap.unwrap();
+    assert_eq!((gap.after_sequence, gap.cause), (3, GapCause::EntriesMissing));
+    assert!(journal.append(b"x").unwrap().sequence > 9);
+}
+
+#[test]
+fn other_keys_are_refused() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    append_all(&journal, 1..=3);
+    journal.close().unwrap();
+    drop(journal);
+    let options = JournalOptions::new(bench.primary(), bench.spill());
+    let clock: Arc<dyn Monotonic> = bench.clock.clone();
+    let other = Arc::new(Keys::from_master([9; 32]));
+    assert!(matches!(Journal::open(options, other, 0, BOOT, clock), Err(JournalError::KeyMismatch)));
+}
+
+#[test]
+fn reading_after_a_restart_remembers_its_places() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    append_all(&journal, 1..=5_000);
+    journal.close().unwrap();
+    drop(journal);
+    let (journal, _) = bench.open();
+    assert_eq!(read_all(&journal).len(), 5_000);
+    let state = journal.shared.lock();
+    let marks = &state.catalogue[0].marks;
+    assert!(marks.len() >= 4 && marks.is_sorted(), "{marks:?}");
+}

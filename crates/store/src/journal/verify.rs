@@ -1,0 +1,260 @@
+//! Verifying a journal that no process has open: every entry of both sinks is read, opened and put in order,
+//! and what is wrong is named. It never changes a file.
+
+use std::fmt;
+use std::path::Path;
+
+use super::Journal;
+use super::format::{Header, HeaderFault, open_entry};
+use super::reader::{SegmentReader, Step, read_header};
+use super::recover::{file_name, list, read_markers};
+use super::types::{Gap, GapCause, JournalError, Sink};
+use crate::keys::Keys;
+
+/// Most faults listed one by one; beyond them only their number grows.
+const MAX_FAULTS_LISTED: usize = 1_000;
+
+/// One thing that is wrong. Segments are named by sink and file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalFault {
+    /// The header is damaged: nothing of the segment was checked against it.
+    #[error("{segment}: header damaged")]
+    Header {
+        /// Which.
+        segment: String,
+    },
+    /// Written by a newer version.
+    #[error("{segment}: version {found} is newer than this one")]
+    NewerFormat {
+        /// Which.
+        segment: String,
+        /// The version found.
+        found: u16,
+    },
+    /// The file could not be read to its end.
+    #[error("{segment}: {what}")]
+    Unreadable {
+        /// Which.
+        segment: String,
+        /// The system's words.
+        what: String,
+    },
+    /// Bytes in the middle are not whole entries.
+    #[error("{segment}: damaged from byte {offset} up to entry {next_sequence}")]
+    Damaged {
+        /// Which.
+        segment: String,
+        /// Where it begins.
+        offset: u64,
+        /// The next whole entry.
+        next_sequence: u64,
+    },
+    /// A whole entry does not open under its number.
+    #[error("{segment}: entry {sequence} does not open under its number")]
+    Sealed {
+        /// Which.
+        segment: String,
+        /// Its number.
+        sequence: u64,
+    },
+    /// A number is there twice.
+    #[error("{segment}: entry {sequence} is there twice")]
+    Duplicate {
+        /// Where the second one stands.
+        segment: String,
+        /// Its number.
+        sequence: u64,
+    },
+    /// An entry stands after one with a higher number.
+    #[error("{segment}: entry {sequence} stands after entry {previous}")]
+    OutOfOrder {
+        /// Which.
+        segment: String,
+        /// The entry's number.
+        sequence: u64,
+        /// The one before it.
+        previous: u64,
+    },
+    /// Entries are missing and no opening declared it.
+    #[error("entries {first} to {last} are missing")]
+    Missing {
+        /// The first missing.
+        first: u64,
+        /// The last missing.
+        last: u64,
+    },
+}
+
+/// What [`Journal::verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JournalReport {
+    /// Segments read.
+    pub segments: u64,
+    /// Whole entries read.
+    pub entries: u64,
+    /// The highest number; 0 when there is none.
+    pub last_sequence: u64,
+    /// Ranges that an opening left out after an unclean end: what may have been lost there was announced.
+    pub declared_gaps: Vec<Gap>,
+    /// Segments that end in part of an entry: a write that never returned, or never reached the disk.
+    pub torn_tails: Vec<String>,
+    /// What is wrong, at most 1,000 of it.
+    pub faults: Vec<JournalFault>,
+    /// Faults found beyond those listed.
+    pub more_faults: u64,
+}
+
+/// A run of entries of one segment.
+struct Run {
+    name: String,
+    header: Option<Header>,
+    first: u64,
+    last: u64,
+    /// Ranges inside the run that are not there.
+    holes: Vec<(u64, u64)>,
+}
+
+impl JournalReport {
+    /// Whether nothing is wrong. Declared gaps and torn tails are not faults, and are listed.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty() && self.more_faults == 0
+    }
+
+    fn add(&mut self, fault: JournalFault) {
+        if self.faults.len() < MAX_FAULTS_LISTED {
+            self.faults.push(fault);
+        } else {
+            self.more_faults += 1;
+        }
+    }
+
+    fn read_segment(&mut self, name: String, path: &Path, keys: &Keys) -> std::io::Result<Option<Run>> {
+        self.segments += 1;
+        let header = match read_header(path)? {
+            Ok(header) => Some(header),
+            Err(HeaderFault::Newer(found)) => {
+                self.add(JournalFault::NewerFormat { segment: name, found });
+                return Ok(None);
+            }
+            Err(HeaderFault::NotAHeader) => {
+                self.add(JournalFault::Header { segment: name.clone() });
+                None
+            }
+        };
+        let mut reader = SegmentReader::open(path, 0)?;
+        let mut run: Option<Run> = None;
+        loop {
+            match reader.step()? {
+                Step::Entry { sequence, sealed, .. } => {
+                    self.entries += 1;
+                    if open_entry(keys, sequence, &sealed).is_err() {
+                        self.add(JournalFault::Sealed { segment: name.clone(), sequence });
+                    }
+                    self.extend(&mut run, &name, header, sequence);
+                }
+                Step::End => return Ok(run),
+                Step::Bad { offset } => match reader.skip_damage(offset)? {
+                    Some(next_sequence) => {
+                        self.add(JournalFault::Damaged { segment: name.clone(), offset, next_sequence });
+                    }
+                    None => {
+                        self.torn_tails.push(name);
+                        return Ok(run);
+                    }
+                },
+            }
+        }
+    }
+
+    fn extend(&mut self, run: &mut Option<Run>, name: &str, header: Option<Header>, sequence: u64) {
+        let Some(run) = run else {
+            *run = Some(Run { name: name.to_owned(), header, first: sequence, last: sequence, holes: Vec::new() });
+            return;
+        };
+        let previous = run.last;
+        if sequence == previous {
+            self.add(JournalFault::Duplicate { segment: name.to_owned(), sequence });
+        } else if sequence < previous {
+            self.add(JournalFault::OutOfOrder { segment: name.to_owned(), sequence, previous });
+        } else if sequence > previous + 1 {
+            run.holes.push((previous + 1, sequence - 1));
+        }
+        run.last = previous.max(sequence);
+    }
+
+    /// Puts the runs in order and names what lies between them.
+    fn join(&mut self, mut runs: Vec<Run>) {
+        runs.sort_by_key(|run| (run.first, run.last));
+        let mut missing = Vec::new();
+        for run in &runs {
+            let previous = self.last_sequence;
+            let declared = run
+                .header
+                .is_some_and(|header| header.resumes_after == previous && header.first_sequence == run.first);
+            if run.first <= previous {
+                self.add(JournalFault::Duplicate { segment: run.name.clone(), sequence: run.first });
+            } else if run.first > previous + 1 && declared {
+                let cause = GapCause::EntriesMissing;
+                self.declared_gaps.push(Gap { after_sequence: previous, before_sequence: run.first, cause });
+            } else if run.first > previous + 1 {
+                missing.push((previous + 1, run.first - 1));
+            }
+            missing.extend(run.holes.iter().copied());
+            self.last_sequence = previous.max(run.last);
+        }
+        for (first, last) in missing {
+            self.add(JournalFault::Missing { first, last });
+        }
+    }
+}
+
+impl Journal {
+    /// Reads every segment of both sinks: headers, sums, every entry opened under its number, and the order
+    /// over both sinks. For a journal that no process has open.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when a directory cannot be listed; everything else is in the report.
+    pub fn verify(primary: &Path, spill: &Path, keys: &Keys) -> Result<JournalReport, JournalError> {
+        let mut report = JournalReport::default();
+        let mut runs = Vec::new();
+        for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
+            for file in list(dir)? {
+                let name = format!("{}/{}", sink.name(), file_name(&file.path));
+                match report.read_segment(name.clone(), &file.path, keys) {
+                    Ok(run) => runs.extend(run),
+                    Err(error) => {
+                        report.add(JournalFault::Unreadable { segment: name, what: error.to_string() });
+                    }
+                }
+            }
+        }
+        report.join(runs);
+        let last = report.last_sequence;
+        if let Some(marked) = read_markers([primary, spill])?
+            && marked > last
+        {
+            report.add(JournalFault::Missing { first: last + 1, last: marked });
+        }
+        Ok(report)
+    }
+}
+
+impl fmt::Display for JournalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "audit: {} segments, {} entries, last {}", self.segments, self.entries, self.last_sequence)?;
+        for gap in &self.declared_gaps {
+            writeln!(f, "gap declared between entries {} and {}", gap.after_sequence, gap.before_sequence)?;
+        }
+        for name in &self.torn_tails {
+            writeln!(f, "torn tail: {name}")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "FAULT {fault}")?;
+        }
+        if self.more_faults > 0 {
+            writeln!(f, "FAULT and {} more", self.more_faults)?;
+        }
+        Ok(())
+    }
+}
