@@ -62,6 +62,12 @@ pub struct Engine {
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("positions", &self.positions()).finish_non_exhaustive()
+    }
+}
+
 impl Engine {
     /// Makes changes: on disk and visible when this returns. One verdict per change, in order. A change whose fate is not
     /// known because the log failed is refused as unavailable; sending it again is idempotent.
@@ -139,6 +145,8 @@ impl Engine {
         {
             tracing::warn!("the stop could not be written to the audit");
         }
-        self.journal.close();
+        if let Err(error) = self.journal.close() {
+            tracing::error!(%error, "the audit could not be closed in order");
+        }
     }
 }

@@ -70,7 +70,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]: nothing may be answered.
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
-        let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store.clone())?);
+        let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index)?;
         let (journal, recovered) = Journal::open(

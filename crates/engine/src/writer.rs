@@ -117,7 +117,7 @@ impl Writer {
     }
 
     /// Checks and applies a group to a working state.
-    fn prepare(&self, group: &[Command]) -> Result<(Vec<Vec<Verdict>>, Option<(Batch, Changed)>), StateError> {
+    fn prepare(&self, group: &[Command]) -> Result<Prepared, StateError> {
         let mut working = Working::new(&self.held, &self.keys, self.meta.clone());
         let mut log = Vec::new();
         let mut next = self.held.store.head().sequence + 1;
@@ -172,6 +172,9 @@ impl Writer {
         Ok(())
     }
 }
+
+/// Verdicts by command, and what to write; nothing when every change was known or refused.
+type Prepared = (Vec<Vec<Verdict>>, Option<(Batch, Changed)>);
 
 /// Why a group was not committed.
 enum CommitFault {

@@ -1,13 +1,18 @@
 //! `kithd`: parses its arguments and hands over to the library.
-//! Never does anything else.
+//! Never does anything else, but for ending the process when the change log has failed.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use kith_server::command::{self, Arguments};
+use kith_server::kith::Kith;
 
-mod unwired;
+/// Exit code when the change log failed: nothing more may be acknowledged by this process (EX_IOERR of sysexits.h).
+const LOG_FAILED: i32 = 74;
 
 fn main() -> ExitCode {
-    command::run(Arguments::parse(), unwired::Unwired)
+    // At once: a retry after a failed sync would report success on lost data.
+    let on_fatal = |_: &str| std::process::exit(LOG_FAILED);
+    command::run(Arguments::parse(), Kith::new(Arc::new(on_fatal)))
 }

@@ -285,8 +285,8 @@ async fn drain(
     readiness.drain().await;
     let ending = tokio::select! {
         biased;
-        () = plane.ended() => Ending::Drained,
         () = signal.ending() => Ending::AtOnce,
+        () = plane.ended() => Ending::Drained,
         () = tokio::time::sleep(limit) => Ending::LimitReached,
     };
     stop.end_now();

@@ -122,13 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// When RocksDB cannot read, or a value does not open under its key; what came before has been visited.
-    pub fn scan(
-        &self,
-        table: Table,
-        from: &[u8],
-        prefix: &[u8],
-        visit: &mut VisitRow<'_>,
-    ) -> Result<(), StoreError> {
+    pub fn scan(&self, table: Table, from: &[u8], prefix: &[u8], visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
         let guard = self.database();
         let db = guard.as_ref().ok_or(StoreError::Closed)?;
         scan_sealed(db, table.name(), from.max(prefix), prefix, &mut |key, sealed| {

@@ -139,8 +139,7 @@ impl Journal {
         let boot_id = format::boot_id(boot_id);
         let found = recover::recover(dirs, &keys, floor, boot_id)?;
         let recovered = found.recovered;
-        let header =
-            Header { first_sequence: found.next_sequence, resumes_after: recovered.last_sequence, boot_id };
+        let header = Header { first_sequence: found.next_sequence, resumes_after: recovered.last_sequence, boot_id };
         let shared = Arc::new(Shared {
             keys,
             clock,
@@ -229,13 +228,14 @@ impl Journal {
         for sink in Sink::ALL {
             self.shared.wake(sink).notify_all();
         }
-        while !state.unsynced.is_empty()
+        while state.is_syncing()
             && let Some(left) = limit.left()
         {
             state = self.shared.drained.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let unsynced = state.unsynced_count() + state.given_up_count();
-        let last_sequence = state.catalogue.last().map_or(0, |segment| segment.last);
+        let last = state.catalogue.last().map_or(0, |segment| segment.last);
+        let marker = recover::Marker { last, next: state.next_sequence };
         drop(state);
         self.shared.stop();
         if unsynced > 0 {
@@ -248,7 +248,7 @@ impl Journal {
         for unused in Sink::ALL.map(|sink| self.shared.lock().sink_mut(sink).standby.take()).into_iter().flatten() {
             let _gone_or_not = std::fs::remove_file(&unused.path);
         }
-        let marks = Sink::ALL.map(|sink| recover::write_marker(self.shared.dir(sink), last_sequence));
+        let marks = Sink::ALL.map(|sink| recover::write_marker(self.shared.dir(sink), marker));
         let [primary, spill] = marks;
         Ok(primary.or(spill)?)
     }

@@ -13,8 +13,7 @@ mod watermark;
 
 pub use database::{
     Batch, BatchFault, CommitError, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, OpenError,
-    RefusedCause, Row, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, VisitRecord,
-    VisitRow,
+    RefusedCause, Row, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, VisitRecord, VisitRow,
 };
 pub use journal::{
     AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault, JournalOptions,

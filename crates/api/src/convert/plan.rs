@@ -122,3 +122,16 @@ pub fn acknowledgement(
         effect: words::effect(effect).into(),
     }
 }
+
+/// Checks an acknowledgement of notifications and gives its event id.
+///
+/// # Errors
+/// Every fault found.
+pub fn acknowledging(ids: &[u64], event_id: &str, max: usize) -> Result<Uuid, Faults> {
+    let mut faults = Faults::default();
+    if ids.is_empty() || ids.len() > max {
+        faults.add("ids", "ID_COUNT", format!("1 to {max} ids are needed"));
+    }
+    let event_id = time::uuid(&mut faults, "event_id", event_id);
+    faults.finish(event_id)
+}

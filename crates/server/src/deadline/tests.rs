@@ -122,7 +122,8 @@ async fn a_stream_that_outlives_its_deadline_ends_with_it_in_the_trailers() {
     let mut service = service(&layer(), Behaviour::NeverEndBody);
     let response = service.call(request(STREAMING[2], Some("1S"))).await.unwrap();
     let mut body = std::pin::pin!(response.into_body());
-    let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.unwrap().unwrap();
+    let next = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx));
+    let frame = tokio::time::timeout(Duration::from_secs(2), next).await.expect("no end").unwrap().unwrap();
     let status = tonic::Status::from_header_map(frame.trailers_ref().unwrap()).unwrap();
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(status.get_details_error_info().unwrap().reason, "DEADLINE_EXCEEDED");

@@ -18,10 +18,10 @@ pub(crate) const UNCLEAN_STRIDE: u64 = 1 << 20;
 
 const SEGMENT_PREFIX: &str = "audit-";
 const SEGMENT_SUFFIX: &str = ".seg";
-/// The mark of a clean end: `[magic 8][last sequence u64][crc32c u32]`.
+/// The mark of a clean end: `[magic 8][last sequence u64][next sequence u64][crc32c u32]`.
 const MARKER_NAME: &str = "closed";
 const MARKER_MAGIC: [u8; 8] = *b"KITHCLSD";
-const MARKER_BYTES: usize = 20;
+const MARKER_BYTES: usize = 28;
 
 /// A segment file by name.
 #[derive(Debug, Clone)]
@@ -100,11 +100,12 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     }
     let marker = read_markers(dirs)?;
     remove_markers(dirs)?;
-    let floor = floor.max(marker.unwrap_or(0));
-    let known = last_sequence.max(floor).max(highest_start.unwrap_or(0).saturating_sub(1));
+    let floor = floor.max(marker.map_or(0, |marker| marker.last));
+    let marked_start = marker.map_or(0, |marker| marker.next.saturating_sub(1));
+    let known = marked_start.max(last_sequence).max(floor).max(highest_start.unwrap_or(0).saturating_sub(1));
     let cause = if floor > last_sequence {
         Some(GapCause::EntriesMissing)
-    } else if marker == Some(last_sequence) || highest_start.is_none() {
+    } else if marker.is_some_and(|marker| marker.last == last_sequence) || highest_start.is_none() {
         None
     } else if segments.last().is_some_and(|newest| newest.header.boot_id == boot_id) {
         Some(GapCause::ProcessEnded)
@@ -191,8 +192,17 @@ fn last_entry(segment: &Segment) -> Result<u64, JournalError> {
     }
 }
 
-/// The last number by the mark of a clean end; `None` when the journal was not closed.
-pub(crate) fn read_markers(dirs: [&Path; 2]) -> io::Result<Option<u64>> {
+/// What the journal said when it was closed. Ordered by its last number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Marker {
+    /// The last number given.
+    pub(crate) last: u64,
+    /// The next it would have given: beyond what was left out after earlier unclean ends.
+    pub(crate) next: u64,
+}
+
+/// The mark of a clean end; `None` when the journal was not closed.
+pub(crate) fn read_markers(dirs: [&Path; 2]) -> io::Result<Option<Marker>> {
     let mut marker = None;
     for dir in dirs {
         match std::fs::read(dir.join(MARKER_NAME)) {
@@ -218,22 +228,24 @@ fn remove_markers(dirs: [&Path; 2]) -> io::Result<()> {
 }
 
 /// Writes the mark of a clean end into one directory.
-pub(crate) fn write_marker(dir: &Path, last_sequence: u64) -> io::Result<()> {
-    replace_durably(&dir.join(MARKER_NAME), &encode_marker(last_sequence))
+pub(crate) fn write_marker(dir: &Path, marker: Marker) -> io::Result<()> {
+    replace_durably(&dir.join(MARKER_NAME), &encode_marker(marker))
 }
 
-fn encode_marker(last_sequence: u64) -> Vec<u8> {
+fn encode_marker(marker: Marker) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MARKER_BYTES);
     bytes.extend_from_slice(&MARKER_MAGIC);
-    bytes.extend_from_slice(&last_sequence.to_be_bytes());
+    bytes.extend_from_slice(&marker.last.to_be_bytes());
+    bytes.extend_from_slice(&marker.next.to_be_bytes());
     bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_be_bytes());
     bytes
 }
 
-fn decode_marker(bytes: &[u8]) -> Option<u64> {
+fn decode_marker(bytes: &[u8]) -> Option<Marker> {
     let whole: &[u8; MARKER_BYTES] = bytes.try_into().ok()?;
     let (body, stored) = whole.split_last_chunk::<4>()?;
     let mut fields = Fields(body);
     let right = crc32c::crc32c(body) == u32::from_be_bytes(*stored) && fields.take() == Some(MARKER_MAGIC);
-    if right { fields.take().map(u64::from_be_bytes) } else { None }
+    let (last, next) = (fields.take()?, fields.take()?);
+    right.then(|| Marker { last: u64::from_be_bytes(last), next: u64::from_be_bytes(next) })
 }

@@ -27,10 +27,9 @@ impl State {
         if let Some(given) = self.given_up.iter().rev().find(|given| given.range.holds(sequence)) {
             return Verdict::Fail(match given.cause {
                 GapCause::SyncFailed => AuditError::SyncFailed,
-                GapCause::ProcessEnded
-                | GapCause::MachineRestarted
-                | GapCause::EntriesMissing
-                | GapCause::SyncHung => AuditError::TooLate,
+                GapCause::ProcessEnded | GapCause::MachineRestarted | GapCause::EntriesMissing | GapCause::SyncHung => {
+                    AuditError::TooLate
+                }
             });
         }
         let Some(own) = self.unsynced.iter().find(|range| range.holds(sequence)) else { return Verdict::Go };

@@ -197,8 +197,8 @@ impl State {
             return Err(AuditError::Closed);
         }
         let sequence = self.next_sequence;
-        let entry = encode_entry(keys, sequence, plaintext)
-            .map_err(|_| AuditError::TooLarge { found: plaintext.len() })?;
+        let entry =
+            encode_entry(keys, sequence, plaintext).map_err(|_| AuditError::TooLarge { found: plaintext.len() })?;
         for _ in Sink::ALL {
             if !self.choose(entry.len() as u64, now) {
                 break;

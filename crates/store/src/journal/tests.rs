@@ -89,7 +89,8 @@ fn read_all(journal: &Journal) -> Vec<(u64, String)> {
         if some.is_empty() {
             return found;
         }
-        found.extend(some.into_iter().map(|(reference, plain)| (reference.sequence, String::from_utf8(plain).unwrap())));
+        found
+            .extend(some.into_iter().map(|(reference, plain)| (reference.sequence, String::from_utf8(plain).unwrap())));
     }
 }
 
@@ -128,7 +129,8 @@ fn segments_roll_over_and_reading_goes_on_across_them() {
         eventually("next segment", || journal.shared.lock().sink(Sink::Primary).standby.is_some());
     }
     assert!(bench.segments(&bench.primary()).len() > 8);
-    let sequences: Vec<u64> = (0..6).flat_map(|part| journal.read_from(part * 7 + 1, 7).unwrap()).map(|e| e.0.sequence).collect();
+    let sequences: Vec<u64> =
+        (0..6).flat_map(|part| journal.read_from(part * 7 + 1, 7).unwrap()).map(|e| e.0.sequence).collect();
     assert_eq!(sequences, (1..=40).collect::<Vec<_>>());
     journal.close().unwrap();
     assert!(bench.verify().is_sound());
@@ -156,7 +158,18 @@ fn references_have_one_spelling() {
     assert_eq!("1-000000001234".parse(), Ok(reference));
     let long = AuditRef { journal: 65_535, sequence: u64::MAX };
     assert_eq!(long.to_string().parse(), Ok(long));
-    for bad in ["", "1", "1-", "-000000001234", "1-1234", "01-000000001234", "1-0000000001234", "1-00000000123x", "1-+00000001234", "70000-000000001234"] {
+    for bad in [
+        "",
+        "1",
+        "1-",
+        "-000000001234",
+        "1-1234",
+        "01-000000001234",
+        "1-0000000001234",
+        "1-00000000123x",
+        "1-+00000001234",
+        "70000-000000001234",
+    ] {
         assert_eq!(bad.parse::<AuditRef>(), Err(AuditRefError), "{bad}");
     }
 }

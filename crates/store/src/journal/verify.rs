@@ -189,9 +189,8 @@ impl JournalReport {
         let mut missing = Vec::new();
         for run in &runs {
             let previous = self.last_sequence;
-            let declared = run
-                .header
-                .is_some_and(|header| header.resumes_after == previous && header.first_sequence == run.first);
+            let declared =
+                run.header.is_some_and(|header| header.resumes_after == previous && header.first_sequence == run.first);
             if run.first <= previous {
                 self.add(JournalFault::Duplicate { segment: run.name.clone(), sequence: run.first });
             } else if run.first > previous + 1 && declared {
@@ -232,9 +231,9 @@ impl Journal {
         report.join(runs);
         let last = report.last_sequence;
         if let Some(marked) = read_markers([primary, spill])?
-            && marked > last
+            && marked.last > last
         {
-            report.add(JournalFault::Missing { first: last + 1, last: marked });
+            report.add(JournalFault::Missing { first: last + 1, last: marked.last });
         }
         Ok(report)
     }

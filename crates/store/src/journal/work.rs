@@ -98,6 +98,12 @@ impl State {
         }
     }
 
+    /// Whether a sync is under way or still to come, for entries waited for or given up.
+    pub(crate) fn is_syncing(&self) -> bool {
+        let busy = |sink| self.sink(sink).busy || !self.sink(sink).retiring.is_empty();
+        !self.unsynced.is_empty() || Sink::ALL.into_iter().any(busy)
+    }
+
     fn wants_segment(&self, sink: Sink, now: Duration) -> bool {
         let state = self.sink(sink);
         state.standby.is_none() && now >= state.retry_at && !self.closing
@@ -112,7 +118,9 @@ impl State {
     /// Whether the ticker has nothing to watch: all is synced and both sinks are ready.
     pub(crate) fn is_quiet(&self) -> bool {
         self.unsynced.is_empty()
-            && Sink::ALL.into_iter().all(|sink| self.sink(sink).standby.is_some() && self.sink(sink).retiring.is_empty())
+            && Sink::ALL
+                .into_iter()
+                .all(|sink| self.sink(sink).standby.is_some() && self.sink(sink).retiring.is_empty())
     }
 }
 
@@ -162,10 +170,8 @@ impl Shared {
         }
         let header: &Header = &self.header;
         let file = self.disk.create(&path)?;
-        let made = file
-            .write_at(&header.encode(), 0)
-            .and_then(|()| file.sync_data())
-            .and_then(|()| self.disk.sync_dir(dir));
+        let made =
+            file.write_at(&header.encode(), 0).and_then(|()| file.sync_data()).and_then(|()| self.disk.sync_dir(dir));
         if let Err(error) = made {
             // It holds nothing; left behind it would only be told as a segment without a header.
             let _gone_or_not = std::fs::remove_file(&path);

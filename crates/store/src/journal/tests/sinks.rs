@@ -48,6 +48,7 @@ fn a_healed_primary_starts_a_new_segment_after_a_second() {
     let (journal, _) = bench.open();
     bench.disk.fail(&bench.primary(), Call::Write, 1, true, EIO);
     append_all(&journal, 1..=3);
+    synced(&journal, 3);
     assert_eq!(journal.window().sink, Some(Sink::Spill));
     bench.disk.heal();
     bench.clock.advance_ms(999);
@@ -103,6 +104,7 @@ fn a_failed_sync_closes_its_segment_for_good_and_names_what_may_be_lost() {
         let (journal, _) = bench.open();
         append_all(&journal, 1..=2);
         synced(&journal, 2);
+        eventually("quiet", || journal.shared.lock().sink(Sink::Primary).standby.is_some());
         bench.disk.fail(&bench.primary(), Call::Sync, 1, sticky, EIO);
         let lost = journal.append(b"entry 3").unwrap();
         eventually("failed sync", || journal.window().given_up == 1);
@@ -127,7 +129,7 @@ fn a_failed_sync_closes_its_segment_for_good_and_names_what_may_be_lost() {
         }
         assert_eq!(fs::metadata(&failed).unwrap().len(), length, "never written to again");
         assert!(matches!(journal.close(), Err(JournalError::Unsynced { unsynced: 1 })));
-        drop(journal);
+        kill(journal);
         assert!(bench.verify().is_sound(), "here the entry reached the disk after all");
     }
 }

@@ -125,7 +125,11 @@ fn an_unknown_reference_never_settles() {
     let bench = Bench::new(AuditMode::Bounded);
     let (journal, _) = bench.open();
     let reference = journal.append(b"entry").unwrap();
-    for unknown in [AuditRef { sequence: 2, ..reference }, AuditRef { sequence: 0, ..reference }, AuditRef { journal: 2, ..reference }] {
+    for unknown in [
+        AuditRef { sequence: 2, ..reference },
+        AuditRef { sequence: 0, ..reference },
+        AuditRef { journal: 2, ..reference },
+    ] {
         assert_eq!(wait(&journal, unknown), Err(AuditError::Unknown));
     }
 }

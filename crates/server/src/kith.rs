@@ -1,0 +1,123 @@
+//! The application behind the process: the engine with its services. Opens, closes and examines it; decides nothing
+//! about a child.
+
+use std::error::Error;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kith_domain::change::Feed;
+use kith_engine::{Engine, EngineOptions, OnFatal};
+use kith_store::{JournalOptions, Keys, StoreOptions, SystemMonotonic};
+use tonic::service::RoutesBuilder;
+
+use crate::application::{Application, Opening, Verdict, Wiring};
+use crate::config::{AuditMode, Config};
+use crate::directory::Directory;
+use crate::engine_slot::OpenFailure;
+use crate::services::{self, Services};
+use crate::translate;
+
+/// Kith itself.
+pub struct Kith {
+    on_fatal: OnFatal,
+}
+
+impl Kith {
+    /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
+    #[must_use]
+    pub fn new(on_fatal: OnFatal) -> Self {
+        Self { on_fatal }
+    }
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+impl Application for Kith {
+    type Engine = Engine;
+
+    fn service_names(&self) -> Vec<&'static str> {
+        services::NAMES.to_vec()
+    }
+
+    fn descriptors(&self) -> &'static [u8] {
+        kith_api::FILE_DESCRIPTOR_SET
+    }
+
+    fn add_services(&self, wiring: Wiring<Engine>, routes: &mut RoutesBuilder) {
+        services::add(&Services::new(wiring), routes);
+    }
+
+    fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
+        let config = &opening.config;
+        let keys = Keys::load(&config.storage.key_file)
+            .map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
+        let options = options(config, &opening.directory, Arc::new(keys))
+            .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
+        Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
+            .map_err(|error| OpenFailure::new(error.reason(), error))
+    }
+
+    fn close(&self, engine: Arc<Engine>) {
+        engine.close(services::now());
+    }
+
+    fn verify(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<Verdict, Failure> {
+        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let audit = &config.audit;
+        let report = kith_engine::verify(&config.storage.data_dir, &audit.primary, &audit.spill, &keys)?;
+        let same = report.state_hash == report.replayed_hash;
+        write!(out, "{}{}", report.store, report.audit)?;
+        writeln!(out, "state: hash {}", hex::encode(report.state_hash))?;
+        if !same {
+            writeln!(out, "FAULT the log replays to another state: hash {}", hex::encode(report.replayed_hash))?;
+        }
+        let sound = same && report.store.is_sound() && report.audit.is_sound();
+        writeln!(out, "{}", if sound { "sound" } else { "DAMAGED" })?;
+        Ok(if sound { Verdict::Sound } else { Verdict::Damaged })
+    }
+
+    fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
+        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        for (name, rows) in kith_engine::inspect(&config.storage.data_dir, &keys)? {
+            writeln!(out, "{name}: {rows}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What the engine opens with.
+fn options(config: &Config, directory: &Directory, keys: Arc<Keys>) -> Result<EngineOptions, Failure> {
+    let audit = &config.audit;
+    let mode = match audit.mode {
+        AuditMode::Bounded => kith_store::AuditMode::Bounded,
+        AuditMode::Strict => kith_store::AuditMode::Strict,
+    };
+    let journal = JournalOptions {
+        mode,
+        sync_interval: Duration::from_millis(audit.sync_interval_ms),
+        wait_after: Duration::from_millis(audit.wait_after_ms),
+        fail_after: Duration::from_millis(audit.fail_after_ms),
+        segment_bytes: audit.segment_bytes,
+        ..JournalOptions::new(&audit.primary, &audit.spill)
+    };
+    let feeds = config.feeds.clone();
+    let interval_seconds = move |feed: Feed| {
+        let (code, hours) = match feed {
+            Feed::Plans(code) => (code.to_string(), feeds.plan_interval_hours),
+            Feed::Presentations(code) => (code.to_string(), feeds.presentation_interval_hours),
+        };
+        feeds.overrides.get(&code).map_or(hours.saturating_mul(3600), |own| own.interval_seconds)
+    };
+    Ok(EngineOptions {
+        data_dir: config.storage.data_dir.clone(),
+        keys,
+        store: StoreOptions { reserve_bytes: config.storage.reserve_bytes, ..StoreOptions::default() },
+        journal,
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+        settings: translate::settings(&config.answers, &config.feeds)?,
+        directory: Arc::new(translate::directory(directory, config)?),
+        interval_seconds: Box::new(interval_seconds),
+        clock: Arc::new(SystemMonotonic::default()),
+    })
+}

@@ -1,0 +1,42 @@
+//! The gRPC services: each handler decodes, authorises, asks or changes, audits and encodes, in this order. They decide
+//! nothing about a child: rules are the domain's, order is the engine's.
+
+mod context;
+mod errors;
+mod group;
+mod lookup;
+mod notifications;
+mod plans;
+mod presentations;
+mod status;
+
+pub(crate) use context::Services;
+pub(crate) use context::now;
+
+use kith_api::v1;
+use tonic::service::RoutesBuilder;
+use v1::lookup_service_server::LookupServiceServer;
+use v1::notification_service_server::NotificationServiceServer;
+use v1::plan_service_server::PlanServiceServer;
+use v1::presentation_service_server::PresentationServiceServer;
+use v1::status_service_server::StatusServiceServer;
+
+/// Full names of the services, for health.
+pub(crate) const NAMES: [&str; 5] = [
+    "kith.v1.LookupService",
+    "kith.v1.PresentationService",
+    "kith.v1.PlanService",
+    "kith.v1.NotificationService",
+    "kith.v1.StatusService",
+];
+
+/// Adds every service with its bound on message sizes.
+pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
+    let max = services.limits().max_message_bytes;
+    routes
+        .add_service(LookupServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(PresentationServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(PlanServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(NotificationServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(StatusServiceServer::new(services.clone()).max_decoding_message_size(max));
+}

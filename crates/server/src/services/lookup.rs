@@ -1,0 +1,159 @@
+//! `LookupService`: the question at triage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
+use kith_api::convert::{answer, lookup, plan, presentation};
+use kith_api::v1;
+use kith_domain::caller::Peer;
+use kith_domain::change::{Change, PresentationEvent};
+use kith_domain::permit::{Action, ActionPermit, authorise_read};
+use kith_domain::refused::Refused;
+use kith_domain::time::Moment;
+use kith_domain::{validate, words};
+use kith_engine::{Answered, Asked, Engine};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::context::{self, Services, now};
+use super::errors;
+use v1::lookup_service_server::LookupService;
+
+/// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
+const RECORD_LIMIT: Duration = Duration::from_millis(1_500);
+/// Items of a worklist waiting for a slow reader.
+const WORKLIST_BUFFER: usize = 16;
+
+const NOT_IN_TIME: Refused = Refused { words: "the disk did not confirm it in time", ..Refused::STORAGE };
+
+fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
+    let window = engine.settings().presentation_window_days;
+    answer::wire(&answered.answer, &answered.reference.to_string(), engine.directory(), window)
+}
+
+fn asked(peer: Peer, parsed: ParsedLookup) -> Asked {
+    let ParsedLookup { caller, context, question, request_id } = parsed;
+    Asked { peer, caller, context, question, request_id, worklist: false }
+}
+
+#[tonic::async_trait]
+impl LookupService for Services {
+    async fn lookup(
+        &self,
+        request: Request<v1::LookupRequest>,
+    ) -> Result<Response<v1::LookupResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let parsed = match lookup::parse(request.into_inner(), peer.organisation, now()) {
+            Ok(parsed) => parsed,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        let answered = engine.ask(asked(peer, parsed)).await.map_err(errors::read)?;
+        Ok(Response::new(v1::LookupResponse { answer: Some(wire(&engine, &answered)) }))
+    }
+
+    async fn check_in(
+        &self,
+        request: Request<v1::CheckInRequest>,
+    ) -> Result<Response<v1::CheckInResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let at = now();
+        let (parsed, event) = match presentation::check_in(request.into_inner(), peer.organisation, at) {
+            Ok(parsed) => parsed,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        let permit = context::permit(&engine, peer, Some(&parsed.caller), Action::SendPresentations).await?;
+        let (answered, recording) = tokio::join!(engine.ask(asked(peer, parsed)), record(&engine, &permit, event, at));
+        let answered = answered.map_err(errors::read)?;
+        let response = v1::CheckInResponse { answer: Some(wire(&engine, &answered)), recording: Some(recording) };
+        Ok(Response::new(response))
+    }
+
+    type LookupManyStream = ReceiverStream<Result<v1::LookupManyResponse, Status>>;
+
+    async fn lookup_many(
+        &self,
+        request: Request<v1::LookupManyRequest>,
+    ) -> Result<Response<Self::LookupManyStream>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let max = self.limits().max_worklist;
+        let worklist = match lookup::parse_worklist(request.into_inner(), peer.organisation, now(), max) {
+            Ok(worklist) => worklist,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        if let Err(refused) = authorise_read(peer, &worklist.caller, worklist.context) {
+            return Err(context::refused_read(&engine, peer, worklist.caller, refused).await);
+        }
+        let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
+        tokio::spawn(answer_worklist(engine, peer, worklist, items));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Records a check-in's presentation, and says plainly when it did not.
+async fn record(
+    engine: &Engine,
+    permit: &ActionPermit,
+    event: PresentationEvent,
+    at: Moment,
+) -> v1::check_in_response::Recording {
+    let verdict = match validate::presentation_event(&event, engine.directory(), at) {
+        Err(refused) => Err(refused),
+        Ok(()) => {
+            let change = engine.change(permit, at, vec![Change::Presentation(event)]);
+            match tokio::time::timeout(RECORD_LIMIT, change).await {
+                Ok(verdicts) => verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE)),
+                Err(_) => Err(NOT_IN_TIME),
+            }
+        }
+    };
+    match verdict {
+        Ok(ack) => {
+            let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
+            v1::check_in_response::Recording::Recorded(ack)
+        }
+        Err(refused) => v1::check_in_response::Recording::NotRecorded(v1::NotRecorded {
+            words: format!("{}: {}", words::NOT_RECORDED, refused.words),
+            reason: refused.reason.to_owned(),
+        }),
+    }
+}
+
+/// Answers a worklist item by item, in order; ends when the reader has gone.
+async fn answer_worklist(
+    engine: Arc<Engine>,
+    peer: Peer,
+    worklist: ParsedWorklist,
+    items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
+) {
+    let ParsedWorklist { caller, context, questions, request_id } = worklist;
+    for (position, question) in (0_u32..).zip(questions) {
+        let item = match question {
+            Err(faults) => could_not_ask(errors::invalid(&faults)),
+            Ok(question) => {
+                let asked =
+                    Asked { peer, caller: caller.clone(), context, question, request_id, worklist: true };
+                match engine.ask(asked).await {
+                    Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
+                    Err(error) => could_not_ask(errors::read(error)),
+                }
+            }
+        };
+        let response = v1::LookupManyResponse { position, item: Some(item) };
+        if items.send(Ok(response)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn could_not_ask(status: Status) -> v1::lookup_many_response::Item {
+    let reason = tonic_types::StatusExt::get_details_error_info(&status).map(|info| info.reason);
+    v1::lookup_many_response::Item::CouldNotAsk(v1::CouldNotAsk {
+        reason: reason.unwrap_or_default(),
+        words: status.message().to_owned(),
+    })
+}

@@ -1,0 +1,95 @@
+//! `NotificationService`: what an authority hears of its own children.
+
+use std::sync::Arc;
+
+use kith_api::convert::fault::Faults;
+use kith_api::convert::{notification, plan, time};
+use kith_api::v1;
+use kith_domain::permit::Action;
+use kith_engine::{AuditEntry, Decision};
+use tonic::{Request, Response, Status};
+
+use super::context::{self, Services, now};
+use super::errors;
+use v1::notification_service_server::NotificationService;
+
+/// Notifications in a page when the caller names no number.
+const DEFAULT_PAGE: u32 = 100;
+/// The one journal of a process; references carry it so that there may be more.
+const JOURNAL: u16 = 1;
+/// Most notifications in a page, and most ids acknowledged at once.
+const MAX_PAGE: u32 = 500;
+
+/// Page size and the id to begin after.
+fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
+    let mut faults = Faults::default();
+    if size > MAX_PAGE {
+        faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} notifications"));
+    }
+    let after = match token {
+        "" => Some(0),
+        token => faults.take("page_token", "BAD_PAGE_TOKEN", token.parse::<u64>().map_err(|_| "not a page token")),
+    };
+    let size = if size == 0 { DEFAULT_PAGE } else { size };
+    faults.finish(after.map(|after| (size as usize, after)))
+}
+
+#[tonic::async_trait]
+impl NotificationService for Services {
+    async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let permit = context::permit(&engine, peer, None, Action::ReadNotifications).await?;
+        let v1::ListRequest { page_size, page_token, include_acknowledged } = request.into_inner();
+        let (limit, after) = match page_of(page_size, &page_token) {
+            Ok(page) => page,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        let reader = Arc::clone(&engine);
+        let read = self.control().spawn_blocking(move || reader.notifications(&permit, after, limit, include_acknowledged));
+        let page = match read.await {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "notifications could not be read");
+                return Err(errors::storage());
+            }
+            Err(_) => return Err(errors::storage()),
+        };
+        let listed = Decision::Listed(page.notifications.len() as u64);
+        let entry = AuditEntry::of_peer(now(), peer, None, None, listed);
+        engine.audit(&entry).await.map_err(errors::audit)?;
+        let directory = engine.directory();
+        let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
+            after_audit_reference: kith_store::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }.to_string(),
+            found_at: Some(time::timestamp(*at)),
+        };
+        Ok(Response::new(v1::ListResponse {
+            notifications: page.notifications.iter().map(|n| notification::wire(n.id, &n.notification, directory)).collect(),
+            next_page_token: page.next_after.map(|after| after.to_string()).unwrap_or_default(),
+            gaps: page.gaps.iter().map(gap).collect(),
+        }))
+    }
+
+    async fn acknowledge(
+        &self,
+        request: Request<v1::AcknowledgeRequest>,
+    ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let permit = context::permit(&engine, peer, None, Action::ReadNotifications).await?;
+        let v1::AcknowledgeRequest { ids, event_id } = request.into_inner();
+        let event_id = match plan::acknowledging(&ids, &event_id, MAX_PAGE as usize) {
+            Ok(event_id) => event_id,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        let outcome = engine.acknowledge(&permit, now(), event_id, ids).await;
+        let (verdict, unknown_ids) = outcome.map_err(|error| {
+            tracing::error!(%error, "notifications could not be read");
+            errors::storage()
+        })?;
+        context::changed(&engine, peer, None, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+        let ack = verdict.map_err(errors::refused)?;
+        let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
+        Ok(Response::new(v1::AcknowledgeResponse { acknowledgement: Some(ack), unknown_ids }))
+    }
+}

@@ -1,0 +1,157 @@
+//! `PlanService`: plan events pushed by authorities, one verdict per event, in order.
+
+use std::sync::Arc;
+
+use kith_api::convert::fault::Fault;
+use kith_api::convert::plan;
+use kith_api::v1;
+use kith_domain::caller::Peer;
+use kith_domain::change::Change;
+use kith_domain::codes::LaCode;
+use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::refused::{Refused, RefusedKind};
+use kith_domain::validate;
+use kith_engine::{Engine, Verdict};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use super::context::{self, Services, now};
+use super::{errors, group};
+use v1::plan_service_server::PlanService;
+
+/// Verdicts waiting for a slow reader; then the stream is read no further.
+const VERDICT_BUFFER: usize = 256;
+
+type Verdicts = mpsc::Sender<Result<v1::SubmitEventsResponse, Status>>;
+
+#[tonic::async_trait]
+impl PlanService for Services {
+    type SubmitEventsStream = ReceiverStream<Result<v1::SubmitEventsResponse, Status>>;
+
+    async fn submit_events(
+        &self,
+        request: Request<Streaming<v1::SubmitEventsRequest>>,
+    ) -> Result<Response<Self::SubmitEventsStream>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let permit = context::permit(&engine, peer, None, Action::SendPlans).await?;
+        let Ok(authority) = LaCode::parse(peer.organisation.as_str()) else {
+            return Err(errors::refused(UNKNOWN_AUTHORITY));
+        };
+        if !engine.directory().authorities.contains_key(&authority) {
+            return Err(errors::refused(UNKNOWN_AUTHORITY));
+        }
+        let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
+        let feed = PlanFeed { engine, peer, permit, authority, acknowledged: 0, refused: 0 };
+        tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone()));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+const UNKNOWN_AUTHORITY: Refused =
+    Refused::invalid("authority", "UNKNOWN_AUTHORITY", "this authority is not known to this service");
+
+/// One authority's stream.
+struct PlanFeed {
+    engine: Arc<Engine>,
+    peer: Peer,
+    permit: ActionPermit,
+    authority: LaCode,
+    acknowledged: u64,
+    refused: u64,
+}
+
+/// One event of a group: to be committed, or refused already.
+enum Item {
+    Change,
+    Refused(Option<Uuid>, Fault, bool),
+}
+
+impl PlanFeed {
+    /// Takes events until the stream ends, the reader has gone, or the server stops.
+    async fn run(mut self, mut stream: Streaming<v1::SubmitEventsRequest>, verdicts: Verdicts, services: Services) {
+        let end = loop {
+            let group = tokio::select! {
+                group = group::next(&mut stream) => group,
+                () = services.stop().draining() => break Some(errors::draining()),
+            };
+            if !self.take(group.items, &verdicts).await {
+                break None;
+            }
+            if self.acknowledged + self.refused > services.limits().max_stream_events {
+                break Some(errors::stream_too_long());
+            }
+            match group.end {
+                None => {}
+                Some(Ok(())) => break None,
+                Some(Err(status)) => break Some(status),
+            }
+        };
+        let audited = context::changed(&self.engine, self.peer, None, self.acknowledged, self.refused).await;
+        if let Some(status) = audited.err().or(end) {
+            // The reader may have gone; there is nobody else to tell.
+            let _ = verdicts.send(Err(status)).await;
+        }
+    }
+
+    /// Commits a group and sends its verdicts; false when the reader has gone.
+    async fn take(&mut self, requests: Vec<v1::SubmitEventsRequest>, verdicts: &Verdicts) -> bool {
+        let at = now();
+        let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
+        for request in requests {
+            let sent = plan::sent_event_id(&request);
+            let fault = match plan::parse(request, self.authority, self.peer.organisation) {
+                Err(faults) => faults.0.into_iter().next(),
+                Ok(Change::Plan(event)) => match validate::plan_event(&event, self.engine.directory(), at) {
+                    Err(refused) => Some(refused.into()),
+                    Ok(()) => {
+                        changes.push(Change::Plan(event));
+                        None
+                    }
+                },
+                Ok(change) => {
+                    changes.push(change);
+                    None
+                }
+            };
+            items.push(fault.map_or(Item::Change, |fault| Item::Refused(sent, fault, false)));
+        }
+        let mut outcomes = match changes.is_empty() {
+            true => Vec::new(),
+            false => self.engine.change(&self.permit, at, changes).await,
+        }
+        .into_iter();
+        for item in items {
+            let response = match item {
+                Item::Change => self.verdict(outcomes.next().unwrap_or(Err(Refused::STORAGE))),
+                Item::Refused(sent, fault, retry) => self.refusal(sent, fault, retry),
+            };
+            if verdicts.send(Ok(response)).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn verdict(&mut self, verdict: Verdict) -> v1::SubmitEventsResponse {
+        match verdict {
+            Ok(ack) => {
+                self.acknowledged += 1;
+                let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
+                let verdict = v1::submit_events_response::Verdict::Acknowledgement(ack);
+                v1::SubmitEventsResponse { verdict: Some(verdict) }
+            }
+            Err(refused) => self.refusal(None, refused.into(), refused.kind == RefusedKind::Unavailable),
+        }
+    }
+
+    fn refusal(&mut self, sent: Option<Uuid>, fault: Fault, retry: bool) -> v1::SubmitEventsResponse {
+        self.refused += 1;
+        let Fault { field, reason, words } = fault;
+        let event_id = sent.map(|id| id.to_string()).unwrap_or_default();
+        let refusal = v1::Refusal { event_id, field, reason: reason.to_owned(), words, retry };
+        v1::SubmitEventsResponse { verdict: Some(v1::submit_events_response::Verdict::Refusal(refusal)) }
+    }
+}

@@ -1,0 +1,103 @@
+//! `StatusService`: what state the service is in. Answers while loading too, and tells nothing of any child.
+
+use kith_api::convert::{time, words};
+use kith_api::v1;
+use kith_domain::change::Feed;
+use kith_domain::feed::{FeedCounts, FeedLine};
+use kith_engine::Engine;
+use tonic::{Request, Response, Status};
+
+use super::context::{self, Services, now};
+use crate::config::AuditMode;
+use crate::engine_slot::EngineState;
+use v1::status_service_server::StatusService;
+
+#[tonic::async_trait]
+impl StatusService for Services {
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        context::peer(&request)?;
+        let v1::GetStatusRequest { include_feeds } = request.into_inner();
+        let mut status = v1::GetStatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            now: Some(time::timestamp(now())),
+            ..v1::GetStatusResponse::default()
+        };
+        match self.slot().state() {
+            EngineState::Loading => {
+                status.set_readiness(v1::Readiness::Loading);
+                status.reason = "LOADING".to_owned();
+            }
+            EngineState::Failed(reason) => {
+                status.set_readiness(v1::Readiness::Failed);
+                status.reason = reason.to_owned();
+            }
+            EngineState::Ready(engine) => {
+                let draining = self.stop().is_draining();
+                let readiness = if draining { v1::Readiness::Draining } else { v1::Readiness::Ready };
+                status.set_readiness(readiness);
+                self.fill(&mut status, &engine, include_feeds);
+            }
+        }
+        Ok(Response::new(status))
+    }
+}
+
+impl Services {
+    fn fill(&self, status: &mut v1::GetStatusResponse, engine: &Engine, include_feeds: bool) {
+        let sizes = engine.sizes();
+        status.sizes = Some(v1::Sizes {
+            children: sizes.children,
+            plans: sizes.plans,
+            presentations: sizes.presentations,
+            accesses: sizes.accesses,
+        });
+        let positions = engine.positions();
+        status.positions = Some(v1::Positions {
+            log_sequence: positions.log_sequence,
+            audit_derived_through: positions.derived_through,
+            audit_synced_through: positions.synced_through,
+            audit_last: positions.synced_through + engine.audit_window().unsynced,
+        });
+        let window = engine.audit_window();
+        let mode = match self.config().audit.mode {
+            AuditMode::Bounded => "bounded",
+            AuditMode::Strict => "strict",
+        };
+        status.audit = Some(v1::AuditWindow {
+            mode: mode.to_owned(),
+            sink: window.sink.map_or_else(String::new, |sink| sink.name().to_owned()),
+            window_max_ms: window.max_ms as f64,
+            window_last_ms: window.last_ms as f64,
+            failed_segments: u32::try_from(window.closed_segments).unwrap_or(u32::MAX),
+        });
+        let at = now();
+        status.plan_feeds = Some(summary(&engine.feeds().plan_counts(at)));
+        status.presentation_feeds = Some(summary(&engine.feeds().presentation_counts(at)));
+        if include_feeds {
+            status.feeds = engine.feeds().lines(at).iter().map(|line| feed(line, engine)).collect();
+        }
+    }
+}
+
+fn summary(counts: &FeedCounts) -> v1::FeedSummary {
+    v1::FeedSummary { feeds: counts.feeds(), fresh: counts.fresh, stale: counts.stale, absent: counts.absent }
+}
+
+fn feed(line: &FeedLine, engine: &Engine) -> v1::Feed {
+    let FeedLine { feed, last, interval_seconds, state } = *line;
+    let directory = engine.directory();
+    let (code, name) = match feed {
+        Feed::Plans(code) => (code.to_string(), directory.authority_name(code)),
+        Feed::Presentations(code) => (code.to_string(), directory.organisation_name(code)),
+    };
+    v1::Feed {
+        code,
+        name,
+        state: words::feed_state(state).into(),
+        last_heard_at: last.map(time::timestamp),
+        interval_seconds,
+    }
+}
