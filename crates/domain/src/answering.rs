@@ -91,8 +91,11 @@ fn contact(
         };
         return directory.authority_contact(plan.authority, question.now, because);
     }
-    let because =
-        if unconfirmed { "identity not confirmed: your own safeguarding contact" } else { "your own safeguarding contact" };
+    let because = if unconfirmed {
+        "identity not confirmed: your own safeguarding contact"
+    } else {
+        "your own safeguarding contact"
+    };
     directory.own_contact(asker, because)
 }
 
@@ -103,13 +106,19 @@ struct Windowed<'a> {
     beyond_cap: u32,
 }
 
-fn windowed<'a>(record: Option<&'a ChildRecord>, question: &Question, asker: OdsCode, settings: &AnswerSettings) -> Windowed<'a> {
+fn windowed<'a>(
+    record: Option<&'a ChildRecord>,
+    question: &Question,
+    asker: OdsCode,
+    settings: &AnswerSettings,
+) -> Windowed<'a> {
     let today = question.now.london_day();
     let first_shown = today.plus_days(-settings.presentation_window_days);
     let first_held = today.plus_days(-settings.presentation_retention_days);
     let mut result = Windowed { shown: Vec::new(), beyond_window: 0, beyond_cap: 0 };
     for presentation in record.iter().flat_map(|record| &record.presentations) {
-        let current = presentation.organisation == asker && question.checking_in.as_ref() == Some(&presentation.encounter);
+        let current =
+            presentation.organisation == asker && question.checking_in.as_ref() == Some(&presentation.encounter);
         if current || presentation.outcome() == PresentationOutcome::EnteredInError {
             continue;
         }
@@ -189,13 +198,20 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn open(record: Option<&ChildRecord>, mut plans: Vec<PlanView>, question: &Question, asker: OdsCode, means: Means<'_>) -> OpenBody {
+fn open(
+    record: Option<&ChildRecord>,
+    mut plans: Vec<PlanView>,
+    question: &Question,
+    asker: OdsCode,
+    means: Means<'_>,
+) -> OpenBody {
     let known = knowledge(record, question, asker, means);
     let seen = windowed(record, question, asker, means.settings);
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
     plans.truncate(means.settings.max_plans);
     let elsewhere_held = |p: &&Presentation| p.organisation != asker;
-    let any_elsewhere = seen.shown.iter().any(elsewhere_held) || beyond_elsewhere(record, asker, question, means.settings);
+    let any_elsewhere =
+        seen.shown.iter().any(elsewhere_held) || beyond_elsewhere(record, asker, question, means.settings);
     let (here, elsewhere) = seen.shown.iter().map(|p| view(p)).partition(|view| view.organisation == asker);
     let held = (!seen.is_empty()).then_some(Seen {
         here,
@@ -216,7 +232,12 @@ fn open(record: Option<&ChildRecord>, mut plans: Vec<PlanView>, question: &Quest
 }
 
 /// True when another organisation holds a presentation within retention, however old or cut off.
-fn beyond_elsewhere(record: Option<&ChildRecord>, asker: OdsCode, question: &Question, settings: &AnswerSettings) -> bool {
+fn beyond_elsewhere(
+    record: Option<&ChildRecord>,
+    asker: OdsCode,
+    question: &Question,
+    settings: &AnswerSettings,
+) -> bool {
     let first_held = question.now.london_day().plus_days(-settings.presentation_retention_days);
     record.iter().flat_map(|record| &record.presentations).any(|p| {
         p.organisation != asker
@@ -234,15 +255,25 @@ fn view(presentation: &Presentation) -> PresentationView {
     }
 }
 
-fn shielded(record: &ChildRecord, mut plans: Vec<PlanView>, question: &Question, asker: OdsCode, means: Means<'_>) -> ShieldedBody {
+fn shielded(
+    record: &ChildRecord,
+    mut plans: Vec<PlanView>,
+    question: &Question,
+    asker: OdsCode,
+    means: Means<'_>,
+) -> ShieldedBody {
     let known = knowledge(Some(record), question, asker, means);
     let seen = windowed(Some(record), question, asker, means.settings);
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
     plans.truncate(means.settings.max_plans);
     let plans: Vec<ShieldedPlanView> = plans
         .into_iter()
-        .map(|PlanView { kind, state, start, end, authority: _, moving_to }| {
-            ShieldedPlanView { kind, state, start, end, moving: moving_to.is_some() }
+        .map(|PlanView { kind, state, start, end, authority: _, moving_to }| ShieldedPlanView {
+            kind,
+            state,
+            start,
+            end,
+            moving: moving_to.is_some(),
         })
         .collect();
     let one = |p: &&Presentation| {

@@ -166,7 +166,8 @@ mod tests {
         assert_eq!(phone("2026-07-01T16:30:00Z"), "01632 960002", "17:30 in London");
         assert_eq!(phone("2026-11-21T12:00:00Z"), "01632 960002", "a Saturday");
         assert_eq!(phone("2026-12-25T12:00:00Z"), "01632 960002", "a bank holiday on a Friday");
-        let unknown = directory.authority_contact(LaCode::parse("E06000999").unwrap(), moment("2026-07-01T08:30:00Z"), "x");
+        let unknown =
+            directory.authority_contact(LaCode::parse("E06000999").unwrap(), moment("2026-07-01T08:30:00Z"), "x");
         assert_eq!(unknown.phone, "020 7946 0000");
     }
 }

@@ -132,12 +132,12 @@ pub fn apply_access(record: &mut ChildRecord, facts: &AccessFacts) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NhsNumber;
     use crate::child::Subject;
     use crate::codes::{LaCode, OdsCode};
     use crate::plan::PlanKind;
     use crate::text::{PersonText, PlanReference};
     use crate::time::{Day, Moment};
-    use crate::NhsNumber;
     use uuid::Uuid;
 
     fn record() -> ChildRecord {

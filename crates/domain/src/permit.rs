@@ -7,7 +7,7 @@
 //!
 //! The default is to deny: every role and action that no rule names is refused.
 
-use crate::caller::{CareContext, Caller, Peer, Role};
+use crate::caller::{Caller, CareContext, Peer, Role};
 
 /// Proof that a peer may ask about a child.
 #[derive(Debug)]
@@ -93,10 +93,9 @@ pub fn authorise_read(peer: Peer, caller: &Caller, context: CareContext) -> Resu
         (Role::Ed, CareContext::Unscheduled) | (Role::ScheduledCare | Role::Safeguarding, _) => {
             Ok(ReadPermit { peer, context, _private: () })
         }
-        (
-            Role::LocalAuthority | Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness,
-            _,
-        ) => Err(Refusal::RoleNotAllowed),
+        (Role::LocalAuthority | Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness, _) => {
+            Err(Refusal::RoleNotAllowed)
+        }
     }
 }
 

@@ -162,7 +162,10 @@ mod tests {
 
     #[test]
     fn states_by_day() {
-        let mut plan = Plan::new(LaCode::parse("E06000001").unwrap(), PlanName::KindAndStart(PlanKind::LookedAfter, day("2025-01-10")));
+        let mut plan = Plan::new(
+            LaCode::parse("E06000001").unwrap(),
+            PlanName::KindAndStart(PlanKind::LookedAfter, day("2025-01-10")),
+        );
         plan.start.set(1, Some(day("2025-01-10")));
         let end = Some(day("2025-03-01"));
         let cases = [

@@ -30,17 +30,12 @@ const UNKNOWN_ORGANISATION: Refused =
 const UNKNOWN_SITE: Refused = Refused::invalid("site", "UNKNOWN_SITE", "the site is not known to this service");
 const SITE_ELSEWHERE: Refused =
     Refused::invalid("site", "SITE_OF_ANOTHER_ORGANISATION", "the site belongs to another organisation");
-const ARRIVAL_LATER: Refused =
-    Refused::invalid("arrived_at", "ARRIVAL_IN_FUTURE", "the arrival is in the future");
+const ARRIVAL_LATER: Refused = Refused::invalid("arrived_at", "ARRIVAL_IN_FUTURE", "the arrival is in the future");
 const ARRIVAL_UNBORN: Refused =
     Refused::invalid("arrived_at", "ARRIVAL_BEFORE_BIRTH", "the arrival is before the date of birth");
-const ADULT: Refused = Refused::invalid(
-    "date_of_birth",
-    "ADULT",
-    "aged 18 or over at arrival: no presentation of an adult is kept",
-);
-const OUTCOME_LATER: Refused =
-    Refused::invalid("outcome_at", "OUTCOME_IN_FUTURE", "the outcome is in the future");
+const ADULT: Refused =
+    Refused::invalid("date_of_birth", "ADULT", "aged 18 or over at arrival: no presentation of an adult is kept");
+const OUTCOME_LATER: Refused = Refused::invalid("outcome_at", "OUTCOME_IN_FUTURE", "the outcome is in the future");
 const OUTCOME_EARLY: Refused =
     Refused::invalid("outcome_at", "OUTCOME_BEFORE_ARRIVAL", "the outcome is before the arrival");
 
@@ -105,7 +100,12 @@ fn check_closing(closing: &Closing, details: &Details, now: Moment) -> Result<()
     check(!waiting && closing.at < details.arrived_at, OUTCOME_EARLY)
 }
 
-fn check_details(event: &PresentationEvent, details: &Details, directory: &Directory, now: Moment) -> Result<(), Refused> {
+fn check_details(
+    event: &PresentationEvent,
+    details: &Details,
+    directory: &Directory,
+    now: Moment,
+) -> Result<(), Refused> {
     check_site(event, details.site, directory)?;
     check(later(details.arrived_at, now), ARRIVAL_LATER)?;
     let Some(born) = details.birth_date else { return Ok(()) };

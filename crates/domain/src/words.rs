@@ -21,7 +21,9 @@ pub fn identity(check: IdentityCheck) -> &'static str {
         IdentityCheck::Matched => "Date of birth matches the one held.",
         IdentityCheck::NotGiven => "No date of birth was given: check that this is the right person.",
         IdentityCheck::NothingToCompare => "No date of birth is held to compare with.",
-        IdentityCheck::NearMiss => "WARNING: date of birth nearly matches (swapped or one digit off). Check who this is.",
+        IdentityCheck::NearMiss => {
+            "WARNING: date of birth nearly matches (swapped or one digit off). Check who this is."
+        }
         IdentityCheck::DiffersFromPresentation => {
             "WARNING: date of birth differs from the one another department recorded. Check who this is."
         }
@@ -91,7 +93,14 @@ fn shielded_presentations(body: &ShieldedBody, as_of: Moment, window_days: i32) 
         }
         Outcome::NoneHeld | Outcome::CannotSay(_) => String::new(),
     };
-    question("Presentations", "from any hospital", held, &body.presentations, &body.presentation_completeness.counts, as_of)
+    question(
+        "Presentations",
+        "from any hospital",
+        held,
+        &body.presentations,
+        &body.presentation_completeness.counts,
+        as_of,
+    )
 }
 
 fn beyond(window: u32, cap: u32) -> String {
@@ -104,7 +113,14 @@ fn beyond(window: u32, cap: u32) -> String {
 }
 
 /// One question's line.
-fn question<H>(what: &str, kind: &str, held: String, outcome: &Outcome<H>, counts: &FeedCounts, as_of: Moment) -> String {
+fn question<H>(
+    what: &str,
+    kind: &str,
+    held: String,
+    outcome: &Outcome<H>,
+    counts: &FeedCounts,
+    as_of: Moment,
+) -> String {
     let feeds = feeds(counts);
     match outcome {
         Outcome::Held(_) => format!("{what}: HELD: {held}. {feeds}"),

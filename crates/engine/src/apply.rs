@@ -54,7 +54,13 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
 }
 
 /// Notes the owner and the version of a plan reference or an encounter id.
-fn own(working: &mut Working<'_>, table: Table, key: Vec<u8>, subject: &Subject, version: u64) -> Result<(), StateError> {
+fn own(
+    working: &mut Working<'_>,
+    table: Table,
+    key: Vec<u8>,
+    subject: &Subject,
+    version: u64,
+) -> Result<(), StateError> {
     let held = working.row::<OwnerRow>(table, &key)?;
     let mut row = held.unwrap_or_else(|| OwnerRow { subject: subject.clone(), versions: Vec::new() });
     if let Err(at) = row.versions.binary_search(&version) {
@@ -77,7 +83,9 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     own(working, Table::Encounter, key, &event.subject, event.version)?;
     let effect = fold::apply_presentation(working.child(&event.subject)?, event);
     match event.action {
-        PresentationAction::Record(_) => notify_all(working, &event.subject, Cause::Presentation(event.organisation), at)?,
+        PresentationAction::Record(_) => {
+            notify_all(working, &event.subject, Cause::Presentation(event.organisation), at)?
+        }
         PresentationAction::Amend(_) | PresentationAction::Close(_) | PresentationAction::Import(..) => {}
     }
     Ok(effect)

@@ -2,7 +2,7 @@
 //! journal seals it; nothing of it is logged.
 
 use kith_domain::answer::{Answer, Body, Outcome};
-use kith_domain::caller::{CareContext, Caller, Peer, Role};
+use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
@@ -118,12 +118,27 @@ impl AuditEntry {
     /// An entry of the service itself.
     #[must_use]
     pub fn of_service(at: Moment, decision: Decision) -> Self {
-        Self { at, organisation: None, role: None, caller: None, context: None, subject: None, request_id: None, decision }
+        Self {
+            at,
+            organisation: None,
+            role: None,
+            caller: None,
+            context: None,
+            subject: None,
+            request_id: None,
+            decision,
+        }
     }
 
     /// An entry of a peer without a question.
     #[must_use]
-    pub fn of_peer(at: Moment, peer: Peer, caller: Option<Caller>, request_id: Option<Uuid>, decision: Decision) -> Self {
+    pub fn of_peer(
+        at: Moment,
+        peer: Peer,
+        caller: Option<Caller>,
+        request_id: Option<Uuid>,
+        decision: Decision,
+    ) -> Self {
         Self {
             organisation: Some(peer.organisation),
             role: Some(peer.role),

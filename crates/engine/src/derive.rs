@@ -2,12 +2,13 @@
 //! appended to the log in bounded batches. After a crash, what was audited and not yet logged is derived again. It never
 //! stands in front of a lookup.
 
-use crate::audit_entry::AuditEntry;
-use crate::rows::decode;
+use crate::audit_entry::{AuditEntry, Decision};
+use crate::open::WallClock;
+use crate::rows::{decode, encode};
 use crate::writer::{Command, Progress};
-use kith_domain::change::{Accessed, Change};
+use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::time::Moment;
-use kith_store::{AuditRef, Journal};
+use kith_store::{AuditRef, Journal, JournalError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct Deriver {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
+    /// The time of day, for gaps found while running.
+    pub(crate) wall_clock: WallClock,
 }
 
 impl Deriver {
@@ -35,6 +38,7 @@ impl Deriver {
     pub(crate) fn run(self) {
         let mut position = self.progress.derived_through.load(Ordering::Acquire);
         while !self.stop.load(Ordering::Acquire) {
+            self.announce_gaps();
             match self.step(position) {
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
                 Ok(next) => position = next,
@@ -48,7 +52,17 @@ impl Deriver {
 
     /// Derives one batch after `position` and gives the new position.
     fn step(&self, position: u64) -> Result<u64, &'static str> {
-        let entries = self.journal.read_from(position + 1, BATCH).map_err(|_| "the audit journal cannot be read")?;
+        let entries = match self.journal.read_from(position + 1, BATCH) {
+            Ok(entries) => entries,
+            Err(JournalError::Damaged { next_sequence, .. }) => {
+                tracing::error!(position, next_sequence, "the audit is damaged: history goes on after it");
+                return Ok(next_sequence.saturating_sub(1).max(position));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit journal cannot be read");
+                return Err("the audit journal cannot be read");
+            }
+        };
         let Some((last, _)) = entries.last() else { return Ok(position) };
         let last = last.sequence;
         let logged = self.progress.derived_through.load(Ordering::Acquire);
@@ -61,13 +75,27 @@ impl Deriver {
         Ok(last)
     }
 
+    /// Entries given up while running are a gap: written into the audit, and logged so that every authority hears of it.
+    fn announce_gaps(&self) {
+        for gap in self.journal.take_gaps() {
+            let after = gap.after_sequence;
+            tracing::error!(after, "a sync of the audit failed: entries after this may be missing");
+            let at = (self.wall_clock)();
+            let entry = AuditEntry::of_service(at, Decision::Gap(after));
+            let written = encode(&entry).is_ok_and(|bytes| self.journal.append(&bytes).is_ok());
+            let change = Change::AuditGap(AuditGap { after_audit_sequence: after });
+            if !written || self.submit(at, vec![change]).is_err() {
+                tracing::error!(after, "the gap could not be announced");
+            }
+        }
+    }
+
     fn submit(&self, at: Moment, changes: Vec<Change>) -> Result<(), &'static str> {
         let (reply, verdicts) = oneshot::channel();
         self.commands.blocking_send(Command { at, changes, reply }).map_err(|_| "the writer has stopped")?;
         let verdicts = verdicts.blocking_recv().map_err(|_| "the writer has stopped")?;
-        let unavailable = |refused: &kith_domain::refused::Refused| {
-            refused.kind == kith_domain::refused::RefusedKind::Unavailable
-        };
+        let unavailable =
+            |refused: &kith_domain::refused::Refused| refused.kind == kith_domain::refused::RefusedKind::Unavailable;
         match verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).any(unavailable) {
             true => Err("the log takes no writes"),
             false => Ok(()),

@@ -35,6 +35,8 @@ pub struct EngineOptions {
     pub interval_seconds: Box<dyn Fn(kith_domain::change::Feed) -> u64 + Send + Sync>,
     /// The clock that ages unsynced audit entries.
     pub clock: Arc<dyn Monotonic>,
+    /// The time of day, for what the engine finds by itself while running.
+    pub wall_clock: crate::WallClock,
 }
 
 /// Where everything stands.

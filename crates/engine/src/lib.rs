@@ -20,7 +20,7 @@ mod writer;
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use notifications::{NotificationPage, StoredNotification};
-pub use open::{EngineError, OnFatal};
+pub use open::{EngineError, OnFatal, WallClock};
 pub use read::{Answered, Asked, ReadError};
 pub use rows::Acknowledgement;
 pub use verify::{VerifyError, VerifyReport, inspect, verify};

@@ -3,9 +3,9 @@
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
+use crate::keys;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::writer::{Command, Held, Progress, Writer, channel};
-use crate::keys;
 use kith_domain::change::{AuditGap, Change, Feed};
 use kith_domain::child::ChildRecord;
 use kith_domain::feed::FeedBoard;
@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Called once when the change log failed beyond repair: the process must end.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The time of day, for what the engine finds by itself while running; passed in, so that tests decide it.
+pub type WallClock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// Records between two lines of progress while loading.
 const PROGRESS_EVERY: u64 = 500_000;
@@ -95,6 +98,7 @@ impl Engine {
             commands: commands.clone(),
             progress: Arc::clone(&progress),
             stop: Arc::clone(&stop),
+            wall_clock: options.wall_clock,
         };
         let deriver = std::thread::Builder::new().name("kith-derive".into()).spawn(move || deriver.run())?;
         Ok(Self {
@@ -171,7 +175,10 @@ fn announce(
 ) -> Result<(), EngineError> {
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
     let Some(gap) = gap else { return Ok(()) };
-    tracing::warn!(after = gap.after_sequence, "the last run did not end in order: audit entries after this may be missing");
+    tracing::warn!(
+        after = gap.after_sequence,
+        "the last run did not end in order: audit entries after this may be missing"
+    );
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Gap(gap.after_sequence)))?)?;
     let change = Change::AuditGap(AuditGap { after_audit_sequence: gap.after_sequence });
     let (reply, _) = tokio::sync::oneshot::channel();

@@ -5,7 +5,7 @@ use crate::audit_entry::{AuditEntry, Decision, Disclosed};
 use crate::engine::Engine;
 use crate::rows::encode;
 use kith_domain::answer::{Answer, Question};
-use kith_domain::caller::{CareContext, Caller, Peer};
+use kith_domain::caller::{Caller, CareContext, Peer};
 use kith_domain::permit::{self, Refusal};
 use kith_store::{AuditError, AuditRef};
 use uuid::Uuid;

@@ -90,7 +90,11 @@ impl<'a> Working<'a> {
         }
     }
 
-    pub(crate) fn row<T: serde::de::DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StateError> {
+    pub(crate) fn row<T: serde::de::DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<T>, StateError> {
         let bytes = match self.rows.get(&(table, key.to_vec())) {
             Some(bytes) => Some(bytes.clone()),
             None => self.base.row(table, key)?,

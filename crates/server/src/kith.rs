@@ -50,8 +50,8 @@ impl Application for Kith {
 
     fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
         let config = &opening.config;
-        let keys = Keys::load(&config.storage.key_file)
-            .map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
+        let keys =
+            Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
         let options = options(config, &opening.directory, Arc::new(keys))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
@@ -119,5 +119,6 @@ fn options(config: &Config, directory: &Directory, keys: Arc<Keys>) -> Result<En
         directory: Arc::new(translate::directory(directory, config)?),
         interval_seconds: Box::new(interval_seconds),
         clock: Arc::new(SystemMonotonic::default()),
+        wall_clock: Arc::new(services::now),
     })
 }

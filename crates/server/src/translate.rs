@@ -57,9 +57,8 @@ pub(crate) fn directory(files: &directory::Directory, config: &Config) -> Result
         let entry = SiteEntry { name: site.name.clone(), organisation: OdsCode::parse(&site.organisation)? };
         sites.insert(SiteCode::parse(&site.code)?, entry);
     }
-    let holiday = |day: &crate::config::Day| {
-        Day::new(i32::from(day.0.year()), i32::from(day.0.month()), i32::from(day.0.day()))
-    };
+    let holiday =
+        |day: &crate::config::Day| Day::new(i32::from(day.0.year()), i32::from(day.0.month()), i32::from(day.0.day()));
     Ok(Directory {
         authorities,
         organisations,

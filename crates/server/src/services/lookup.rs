@@ -40,10 +40,7 @@ fn asked(peer: Peer, parsed: ParsedLookup) -> Asked {
 
 #[tonic::async_trait]
 impl LookupService for Services {
-    async fn lookup(
-        &self,
-        request: Request<v1::LookupRequest>,
-    ) -> Result<Response<v1::LookupResponse>, Status> {
+    async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
         let parsed = match lookup::parse(request.into_inner(), peer.organisation, now()) {
@@ -54,10 +51,7 @@ impl LookupService for Services {
         Ok(Response::new(v1::LookupResponse { answer: Some(wire(&engine, &answered)) }))
     }
 
-    async fn check_in(
-        &self,
-        request: Request<v1::CheckInRequest>,
-    ) -> Result<Response<v1::CheckInResponse>, Status> {
+    async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
         let at = now();
@@ -135,8 +129,7 @@ async fn answer_worklist(
         let item = match question {
             Err(faults) => could_not_ask(errors::invalid(&faults)),
             Ok(question) => {
-                let asked =
-                    Asked { peer, caller: caller.clone(), context, question, request_id, worklist: true };
+                let asked = Asked { peer, caller: caller.clone(), context, question, request_id, worklist: true };
                 match engine.ask(asked).await {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
                     Err(error) => could_not_ask(errors::read(error)),

@@ -46,7 +46,8 @@ impl NotificationService for Services {
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
         };
         let reader = Arc::clone(&engine);
-        let read = self.control().spawn_blocking(move || reader.notifications(&permit, after, limit, include_acknowledged));
+        let read =
+            self.control().spawn_blocking(move || reader.notifications(&permit, after, limit, include_acknowledged));
         let page = match read.await {
             Ok(Ok(page)) => page,
             Ok(Err(error)) => {
@@ -60,11 +61,16 @@ impl NotificationService for Services {
         engine.audit(&entry).await.map_err(errors::audit)?;
         let directory = engine.directory();
         let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
-            after_audit_reference: kith_store::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }.to_string(),
+            after_audit_reference: kith_store::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }
+                .to_string(),
             found_at: Some(time::timestamp(*at)),
         };
         Ok(Response::new(v1::ListResponse {
-            notifications: page.notifications.iter().map(|n| notification::wire(n.id, &n.notification, directory)).collect(),
+            notifications: page
+                .notifications
+                .iter()
+                .map(|n| notification::wire(n.id, &n.notification, directory))
+                .collect(),
             next_page_token: page.next_after.map(|after| after.to_string()).unwrap_or_default(),
             gaps: page.gaps.iter().map(gap).collect(),
         }))

@@ -5,7 +5,7 @@ use kith_api::convert::presentation::CalledEvent;
 use kith_api::convert::{caller, plan, presentation};
 use kith_api::v1;
 use kith_domain::caller::{Caller, Peer};
-use kith_domain::change::{Change, Feed, Heartbeat, PresentationEvent};
+use kith_domain::change::{Change, Feed, Heartbeat, PresentationAction, PresentationEvent};
 use kith_domain::permit::{Action, ActionPermit};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
@@ -42,8 +42,19 @@ impl Services {
     }
 }
 
+/// The fault with the path of its field: details stand one level deeper in a recording or an amendment.
+fn placed(refused: Refused, action: &PresentationAction) -> Refused {
+    let field = match (action, refused.field) {
+        (PresentationAction::Record(_) | PresentationAction::Amend(_), "site") => "presentation.site",
+        (PresentationAction::Record(_) | PresentationAction::Amend(_), "arrived_at") => "presentation.arrived_at",
+        (PresentationAction::Record(_) | PresentationAction::Amend(_), "version") => "presentation.version",
+        (_, field) => field,
+    };
+    Refused { field, ..refused }
+}
+
 async fn take_event(engine: &Engine, permit: &ActionPermit, event: PresentationEvent, at: Moment) -> Verdict {
-    validate::presentation_event(&event, engine.directory(), at)?;
+    validate::presentation_event(&event, engine.directory(), at).map_err(|refused| placed(refused, &event.action))?;
     let verdicts = engine.change(permit, at, vec![Change::Presentation(event)]).await;
     verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE))
 }
@@ -95,11 +106,11 @@ impl PresentationService for Services {
                 Some(Ok(())) => break,
             }
         }
-        let verdict = match import {
-            Some(import) => import.end().await?,
-            None => v1::ImportResponse::default(),
+        let import = match import {
+            Some(import) => import,
+            None => Import::of_nothing(&engine, peer).await?,
         };
-        Ok(Response::new(verdict))
+        Ok(Response::new(import.end().await?))
     }
 }
 
@@ -107,7 +118,7 @@ impl PresentationService for Services {
 struct Import<'a> {
     engine: &'a Engine,
     peer: Peer,
-    caller: Caller,
+    caller: Option<Caller>,
     permit: ActionPermit,
     verdict: v1::ImportResponse,
 }
@@ -122,7 +133,13 @@ impl<'a> Import<'a> {
             Err(faults) => return Err(context::malformed(engine, peer, faults).await),
         };
         let permit = context::permit(engine, peer, Some(&caller), Action::SendPresentations).await?;
-        Ok(Self { engine, peer, caller, permit, verdict: v1::ImportResponse::default() })
+        Ok(Self { engine, peer, caller: Some(caller), permit, verdict: v1::ImportResponse::default() })
+    }
+
+    /// An import without rows: the organisation has nothing to send, and that it said so keeps its feed fresh.
+    async fn of_nothing(engine: &'a Engine, peer: Peer) -> Result<Self, Status> {
+        let permit = context::permit(engine, peer, None, Action::SendPresentations).await?;
+        Ok(Self { engine, peer, caller: None, permit, verdict: v1::ImportResponse::default() })
     }
 
     /// Takes a group of rows: the good ones are committed together.
@@ -132,12 +149,15 @@ impl<'a> Import<'a> {
         for row in rows {
             self.verdict.processed += 1;
             let number = self.verdict.processed;
-            let parsed = presentation::import(row, self.peer.organisation).and_then(|event| {
-                match validate::presentation_event(&event, self.engine.directory(), at) {
+            let parsed =
+                presentation::import(row, self.peer.organisation).and_then(|event| match validate::presentation_event(
+                    &event,
+                    self.engine.directory(),
+                    at,
+                ) {
                     Ok(()) => Ok(event),
                     Err(refused) => Err(Faults(vec![refused.into()])),
-                }
-            });
+                });
             match parsed {
                 Ok(event) => {
                     changes.push(Change::Presentation(event));
@@ -180,7 +200,7 @@ impl<'a> Import<'a> {
             tracing::warn!(reason = refused.reason, "the end of an import could not be noted");
         }
         let verdict = self.verdict;
-        context::changed(self.engine, self.peer, Some(self.caller), verdict.accepted, verdict.rejected).await?;
+        context::changed(self.engine, self.peer, self.caller, verdict.accepted, verdict.rejected).await?;
         Ok(verdict)
     }
 }
