@@ -19,6 +19,8 @@ mod writer;
 
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
+/// What a process opens the engine with; the store itself stays behind it.
+pub use kith_store::{AuditError, AuditMode, AuditRef, JournalOptions, Keys, Monotonic, StoreOptions, SystemMonotonic};
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
 pub use read::{Answered, Asked, ReadError};

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kith_domain::change::Feed;
-use kith_engine::{Engine, EngineOptions, OnFatal};
-use kith_store::{JournalOptions, Keys, StoreOptions, SystemMonotonic};
+use kith_engine::{Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic};
 use tonic::service::RoutesBuilder;
 
 use crate::application::{Application, Opening, Verdict, Wiring};
@@ -90,8 +89,8 @@ impl Application for Kith {
 fn options(config: &Config, directory: &Directory, keys: Arc<Keys>) -> Result<EngineOptions, Failure> {
     let audit = &config.audit;
     let mode = match audit.mode {
-        AuditMode::Bounded => kith_store::AuditMode::Bounded,
-        AuditMode::Strict => kith_store::AuditMode::Strict,
+        AuditMode::Bounded => kith_engine::AuditMode::Bounded,
+        AuditMode::Strict => kith_engine::AuditMode::Strict,
     };
     let journal = JournalOptions {
         mode,

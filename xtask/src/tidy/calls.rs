@@ -29,7 +29,8 @@ const BANS: &[Ban] = &[
         calls: &["process::exit("],
         why: "only a main may end the process: nothing would be drained or synced",
         within: &["crates/", "xtask/"],
-        except: &[],
+        // The server ends at once when the change log failed: a retry would report success on lost data.
+        except: &["crates/server/src/main.rs"],
         tests_too: true,
     },
     Ban {

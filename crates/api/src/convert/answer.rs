@@ -16,10 +16,12 @@ use kith_domain::words as lines;
 pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days: i32) -> v1::Answer {
     let Contact { code, name, phone, why } = answer.ring.clone();
     let (mut plans, mut presentations, access_history, shielded) = match &answer.body {
-        Body::Open(body) => (plans(body, directory), presentations(body, directory), history(body, directory), false),
+        Body::Open(body) => {
+            (plans(body, directory), presentations(body, directory), Some(history(body, directory)), false)
+        }
         Body::Shielded(body) => {
             let history = v1::AccessHistory { accesses: Vec::new(), more: body.accesses };
-            (shielded_plans(body), shielded_presentations(body), history, true)
+            (shielded_plans(body), shielded_presentations(body), Some(history), true)
         }
         Body::IdentityNotConfirmed => withheld(),
     };
@@ -34,7 +36,7 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
         }),
         plans: Some(plans),
         presentations: Some(presentations),
-        access_history: Some(access_history),
+        access_history,
         shielded,
         as_of: Some(time::timestamp(answer.as_of)),
         ring: Some(v1::Contact { name, phone, why, code }),
@@ -43,11 +45,11 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
     }
 }
 
-fn withheld() -> (v1::PlanAnswer, v1::PresentationAnswer, v1::AccessHistory, bool) {
+fn withheld() -> (v1::PlanAnswer, v1::PresentationAnswer, Option<v1::AccessHistory>, bool) {
     let outcome = v1::Outcome::IdentityNotConfirmed.into();
     let plans = v1::PlanAnswer { outcome, ..v1::PlanAnswer::default() };
     let presentations = v1::PresentationAnswer { outcome, elsewhere: outcome, ..v1::PresentationAnswer::default() };
-    (plans, presentations, v1::AccessHistory::default(), false)
+    (plans, presentations, None, false)
 }
 
 fn outcome<H>(outcome: &Outcome<H>) -> i32 {

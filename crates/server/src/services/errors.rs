@@ -8,8 +8,7 @@ use kith_api::convert::fault::{Fault, Faults};
 use kith_domain::permit::Refusal;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::words;
-use kith_engine::ReadError;
-use kith_store::AuditError;
+use kith_engine::{AuditError, ReadError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 

@@ -61,7 +61,7 @@ impl NotificationService for Services {
         engine.audit(&entry).await.map_err(errors::audit)?;
         let directory = engine.directory();
         let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
-            after_audit_reference: kith_store::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }
+            after_audit_reference: kith_engine::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }
                 .to_string(),
             found_at: Some(time::timestamp(*at)),
         };
