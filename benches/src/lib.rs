@@ -1,1 +1,175 @@
-//! Placeholder.
+//! An engine filled with invented children, for the benchmarks. Opens the real store and the real audit journal in a
+//! scratch directory; never used in production.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kith_domain::NhsNumber;
+use kith_domain::answer::Question;
+use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
+use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use kith_domain::child::Subject;
+use kith_domain::codes::{CodeError, LaCode, OdsCode, SiteCode};
+use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
+use kith_domain::permit::{Action, authorise_action};
+use kith_domain::plan::PlanKind;
+use kith_domain::presentation::{CareSetting, Complaint, Details};
+use kith_domain::settings::AnswerSettings;
+use kith_domain::text::{EncounterId, PersonText, UserId};
+use kith_domain::time::{Day, Moment};
+use kith_engine::{Asked, AuditMode, Engine, EngineOptions, JournalOptions, Keys, StoreOptions, SystemMonotonic};
+use uuid::Uuid;
+
+/// The moment at which everything happens.
+pub const NOW: Moment = Moment(1_790_000_000_000);
+/// Changes sent to the writer at once.
+const GROUP: usize = 500;
+/// One child in so many has a plan.
+const PLAN_EVERY: usize = 60;
+
+/// Why an engine could not be filled.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// An open engine with what it holds; the directory goes with it.
+pub struct Filled {
+    /// The engine.
+    pub engine: Engine,
+    /// Numbers about which something is held.
+    pub held: Vec<NhsNumber>,
+    /// Numbers about which nothing is held.
+    pub unknown: Vec<NhsNumber>,
+    _dir: tempfile::TempDir,
+}
+
+/// The `n`-th invented number from a base of the never-issued range.
+fn numbers(base: u32, count: usize) -> Vec<NhsNumber> {
+    (base..).filter_map(NhsNumber::from_first_nine).take(count).collect()
+}
+
+fn directory() -> Result<Directory, CodeError> {
+    let authority = AuthorityEntry {
+        name: "Authority".into(),
+        office_phone: "01632 960001".into(),
+        out_of_hours_phone: "01632 960002".into(),
+        opens_minute: 540,
+        closes_minute: 1020,
+    };
+    let organisation =
+        OrganisationEntry { name: "Trust".into(), contact_phone: "01632 960003".into(), successor: None };
+    Ok(Directory {
+        authorities: BTreeMap::from([(LaCode::parse("E06000001")?, authority)]),
+        organisations: BTreeMap::from([
+            (OdsCode::parse("R1H")?, organisation.clone()),
+            (OdsCode::parse("RRK")?, organisation),
+        ]),
+        national_name: "National".into(),
+        national_phone: "020 7946 0000".into(),
+        ..Directory::default()
+    })
+}
+
+fn open(dir: &std::path::Path, mode: AuditMode) -> Result<Engine, Failure> {
+    let mut journal = JournalOptions::new(dir.join("audit"), dir.join("spill"));
+    journal.mode = mode;
+    let options = EngineOptions {
+        data_dir: dir.join("store"),
+        keys: Arc::new(Keys::from_master([7; 32])),
+        store: StoreOptions::default(),
+        journal,
+        boot_id: "bench".into(),
+        settings: AnswerSettings::default(),
+        directory: Arc::new(directory()?),
+        interval_seconds: Box::new(|_| 86_400),
+        clock: Arc::new(SystemMonotonic::default()),
+        wall_clock: Arc::new(|| NOW),
+    };
+    Ok(Engine::open(options, NOW, Arc::new(|what| eprintln!("the log failed: {what}")))?)
+}
+
+fn presentation(n: usize, number: NhsNumber) -> Result<Change, Failure> {
+    let details = Details {
+        site: SiteCode::parse("RRK01")?,
+        arrived_at: NOW.plus_seconds(-86_400 * (1 + i64::try_from(n % 80)?)),
+        setting: CareSetting::EmergencyDepartment,
+        complaint: Complaint::Illness,
+        birth_date: Some(Day::new(2018, 3, 4)?),
+    };
+    Ok(Change::Presentation(PresentationEvent {
+        organisation: OdsCode::parse("RRK")?,
+        event_id: Uuid::from_u128(n as u128 + 1),
+        subject: Subject::Nhs(number),
+        encounter: EncounterId::parse(&format!("E{n}"))?,
+        version: 1,
+        action: PresentationAction::Import(details, None),
+    }))
+}
+
+fn plan(n: usize, number: NhsNumber) -> Result<Change, Failure> {
+    Ok(Change::Plan(PlanEvent {
+        authority: LaCode::parse("E06000001")?,
+        event_id: Uuid::from_u128(n as u128 + (1 << 64)),
+        subject: Subject::Nhs(number),
+        action: PlanAction::Start,
+        kind: PlanKind::ChildProtection,
+        reference: None,
+        version: 1,
+        start: Some(Day::new(2026, 1, 10)?),
+        end: None,
+        birth_date: Some(Day::new(2018, 3, 4)?),
+        shielded: false,
+    }))
+}
+
+/// Opens an engine in a scratch directory and fills it with `children`, each with a presentation and some with a plan.
+///
+/// # Errors
+/// When it cannot be opened or does not take a change.
+pub async fn filled(children: usize, mode: AuditMode) -> Result<Filled, Failure> {
+    let dir = tempfile::tempdir()?;
+    let engine = open(dir.path(), mode)?;
+    let held = numbers(900_000_000, children);
+    let trust = Peer { organisation: OdsCode::parse("RRK")?, role: Role::Ed };
+    let permit = authorise_action(trust, None, Action::SendPresentations)?;
+    for (start, group) in held.chunks(GROUP).enumerate() {
+        let mut changes = Vec::with_capacity(GROUP + GROUP / PLAN_EVERY + 1);
+        for (offset, number) in group.iter().enumerate() {
+            let n = start * GROUP + offset;
+            changes.push(presentation(n, *number)?);
+            if n.is_multiple_of(PLAN_EVERY) {
+                changes.push(plan(n, *number)?);
+            }
+        }
+        for verdict in engine.change(&permit, NOW, changes).await {
+            verdict?;
+        }
+    }
+    Ok(Filled { engine, held, unknown: numbers(950_000_000, children), _dir: dir })
+}
+
+/// A question about one number by a nurse of R1H.
+///
+/// # Errors
+/// When a code or text is wrong.
+pub fn asked(number: NhsNumber) -> Result<Asked, Failure> {
+    let organisation = OdsCode::parse("R1H")?;
+    Ok(Asked {
+        peer: Peer { organisation, role: Role::Ed },
+        caller: Caller {
+            user_id: UserId::parse("n1")?,
+            user_name: PersonText::parse("A Nurse")?,
+            user_role: PersonText::parse("Triage nurse")?,
+            purpose: Purpose::DirectCare,
+            organisation,
+        },
+        context: CareContext::Unscheduled,
+        question: Question {
+            subject: Subject::Nhs(number),
+            number_traced: true,
+            birth_date: None,
+            checking_in: None,
+            now: NOW,
+        },
+        request_id: Uuid::new_v4(),
+        worklist: true,
+    })
+}

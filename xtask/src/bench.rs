@@ -17,6 +17,6 @@ pub struct BenchArguments {
 pub fn run(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
     prerequisites::ensure(prerequisites::BUILD, &[])?;
     let mut command = workspace.cargo();
-    command.args(["bench", "--package", "kith-benches", "--"]);
+    command.args(["bench", "--profile", "dev", "--package", "kith-benches", "--bench", "lookup", "--"]);
     process::run(command.args(&arguments.rest))
 }

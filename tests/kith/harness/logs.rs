@@ -1,0 +1,57 @@
+//! What the server logged: no warning or error that the test did not expect, and no identity at all.
+
+use serde_json::Value;
+use std::path::Path;
+
+use super::build::{NURSE, USER};
+
+/// One log line.
+pub struct Line {
+    pub level: String,
+    pub message: String,
+    pub fields: Value,
+}
+
+/// The lines of a log. A line that is not JSON is a panic's or a library's own, and counts as an error.
+pub fn lines(path: &Path) -> Vec<Line> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(line).collect()
+}
+
+fn line(text: &str) -> Line {
+    let parsed = serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+    let level = parsed["level"].as_str().unwrap_or("ERROR").to_owned();
+    let message = parsed["message"].as_str().unwrap_or(text).to_owned();
+    Line { level, message, fields: parsed }
+}
+
+/// Fails on a warning or error that holds none of the `expected` words, and on any identity.
+pub fn check(path: &Path, expected: &[&str]) {
+    for Line { level, message, fields } in lines(path) {
+        let loud = level == "WARN" || level == "ERROR";
+        let known = expected.iter().any(|words| message.contains(words));
+        assert!(!loud || known, "unexpected {level} in {}: {message} {fields}", path.display());
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    for word in [NURSE, USER] {
+        assert!(!text.contains(word), "{} holds a caller's identity", path.display());
+    }
+    assert!(!has_number(&text), "{} holds an NHS number", path.display());
+}
+
+/// A fixture's NHS number: ten digits from 999 on, together or in groups.
+fn has_number(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let starts = text.match_indices("999").map(|(at, _)| at);
+    starts.filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit()).any(|at| {
+        let digits: Vec<u8> = bytes[at..].iter().copied().take_while(|b| b.is_ascii_digit() || *b == b' ').collect();
+        digits.iter().filter(|b| b.is_ascii_digit()).count() == 10
+    })
+}
+
+#[test]
+fn a_number_in_a_log_is_found() {
+    assert!(has_number("x 9990000018 y") && has_number("{\"a\":\"999 000 0018\"}"));
+    assert!(!has_number("1999000001") && !has_number("999000001") && !has_number("0.9990000018123"));
+}

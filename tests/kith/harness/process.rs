@@ -1,0 +1,143 @@
+//! The server as a process: started, asked for its state, signalled, killed.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kith_api::client::{Client, ConnectError, ConnectOptions};
+use kith_api::v1;
+
+use super::logs;
+use super::wait::{PATIENCE, until, until_async};
+
+/// A program of this workspace, beside this test's own executable.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let beside = own.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(beside.exists(), "{name} is not built: run `cargo build --workspace --bins` first");
+    beside
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    dir: PathBuf,
+    log: PathBuf,
+}
+
+impl Server {
+    pub fn start(dir: &Path, log: &Path) -> Self {
+        let mut command = Command::new(program("kithd"));
+        command.current_dir(dir).args(["serve", "--config", "kithd.toml"]).stdin(Stdio::null());
+        let file = std::fs::File::create(log).unwrap();
+        let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { child, address: nowhere, dir: dir.to_owned(), log: log.to_owned() };
+        server.address = until("the server listens", || {
+            assert!(server.is_running(), "kithd ended: {}", std::fs::read_to_string(log).unwrap());
+            let lines = logs::lines(log);
+            let line = lines.iter().find(|line| line.message.starts_with("listening"))?;
+            Some(line.fields["address"].as_str().unwrap().parse().unwrap())
+        });
+        server
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How the certificate of this name connects.
+    pub fn options(&self, name: &str) -> ConnectOptions {
+        let certs = self.dir.join("certs");
+        ConnectOptions {
+            server: self.address.to_string(),
+            ca: certs.join("ca.pem"),
+            cert: certs.join(format!("{name}.pem")),
+            key: certs.join(format!("{name}.key")),
+            connect_timeout: PATIENCE,
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+
+    pub async fn connect(&self, name: &str) -> Result<Client, ConnectError> {
+        Client::connect(self.options(name)).await
+    }
+
+    pub async fn client(&self, name: &str) -> Client {
+        self.connect(name).await.unwrap()
+    }
+
+    /// Its state, as it tells it.
+    pub async fn status(&self) -> v1::GetStatusResponse {
+        let client = self.client("ops").await;
+        let request = client.request(v1::GetStatusRequest { include_feeds: true });
+        client.status().get_status(request).await.unwrap().into_inner()
+    }
+
+    /// Waits until it answers questions; a failed start ends the test at once, with its reason.
+    pub async fn ready(&self) {
+        let readiness = self.settled().await;
+        assert_eq!(readiness.0, v1::Readiness::Ready, "{} ({})", readiness.1, self.log.display());
+    }
+
+    /// Waits until it has finished loading, and gives what it says then.
+    pub async fn settled(&self) -> (v1::Readiness, String) {
+        let client = self.client("ops").await;
+        until_async("the server has finished loading", async || {
+            let request = client.request(v1::GetStatusRequest::default());
+            let status = client.status().get_status(request).await.unwrap().into_inner();
+            let readiness = status.readiness();
+            (readiness != v1::Readiness::Loading).then(|| (readiness, status.reason.clone()))
+        })
+        .await
+    }
+
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    pub fn has_logged(&self, words: &str) -> bool {
+        logs::lines(&self.log).iter().any(|line| line.message.contains(words))
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.process_id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end and gives the exit code.
+    pub fn exit_code(mut self) -> Option<i32> {
+        until("the server ends", || self.child.try_wait().unwrap()).code()
+    }
+
+    /// SIGTERM, and a good end.
+    pub fn stop(self) {
+        self.signal("-TERM");
+        assert_eq!(self.exit_code(), Some(0), "the server did not end well");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone when the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
