@@ -132,7 +132,8 @@ impl Lane {
                 }
             }
             let Some(verdict) = verdicts.message().await? else { return Ok(()) };
-            self.sent[answered].sequence = Some(acknowledged(verdict).sequence);
+            let Some(ack) = acknowledged(verdict) else { return Ok(()) };
+            self.sent[answered].sequence = Some(ack.sequence);
             answered += 1;
         }
     }
@@ -234,7 +235,7 @@ impl Lane {
             let stream = client.plans().submit_events(tokio_stream::iter(events)).await.unwrap();
             let mut verdicts = stream.into_inner();
             while let Some(verdict) = verdicts.message().await.unwrap() {
-                acks.push(acknowledged(verdict));
+                acks.push(acknowledged(verdict).expect("the disk takes writes again"));
             }
             return acks;
         }
@@ -262,9 +263,11 @@ fn plan_of(item: Item) -> v1::SubmitEventsRequest {
     }
 }
 
-fn acknowledged(verdict: v1::SubmitEventsResponse) -> v1::Acknowledgement {
+/// The acknowledgement; none when the disk takes no writes and the event is to be sent again.
+fn acknowledged(verdict: v1::SubmitEventsResponse) -> Option<v1::Acknowledgement> {
     match verdict.verdict.unwrap() {
-        v1::submit_events_response::Verdict::Acknowledgement(ack) => ack,
+        v1::submit_events_response::Verdict::Acknowledgement(ack) => Some(ack),
+        v1::submit_events_response::Verdict::Refusal(refusal) if refusal.retry => None,
         v1::submit_events_response::Verdict::Refusal(refusal) => panic!("{}: {}", refusal.reason, refusal.words),
     }
 }

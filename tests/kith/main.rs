@@ -5,6 +5,13 @@
 mod harness;
 
 #[cfg(test)]
+mod answers;
+
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod notifications;
+#[cfg(test)]
+mod power_cut;

@@ -55,7 +55,6 @@ pub fn none_held() -> v1::Answer {
             outcome: v1::Outcome::NoneHeld.into(),
             elsewhere: v1::Outcome::NoneHeld.into(),
             window_days: 90,
-            beyond_window: 1,
             completeness: completeness(137, 0),
             words: seen.clone(),
             ..Default::default()

@@ -109,10 +109,19 @@ pub struct Seen {
     pub here: Vec<PresentationView>,
     /// At others, newest first.
     pub elsewhere: Vec<PresentationView>,
+    /// Beyond the window and the cap, at the asking organisation.
+    pub beyond_here: Beyond,
+    /// Beyond the window and the cap, at others.
+    pub beyond_elsewhere: Beyond,
+}
+
+/// How many more are held than listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Beyond {
     /// Older than the window.
-    pub beyond_window: u32,
+    pub window: u32,
     /// Cut off by the cap.
-    pub beyond_cap: u32,
+    pub cap: u32,
 }
 
 /// One plan as shown.
@@ -180,8 +189,6 @@ pub struct ShieldedPlanView {
 pub struct ShieldedSeen {
     /// Within the window, newest first: day of arrival, complaint and outcome.
     pub presentations: Vec<(Option<Day>, Option<Complaint>, PresentationOutcome)>,
-    /// Older than the window.
-    pub beyond_window: u32,
-    /// Cut off by the cap.
-    pub beyond_cap: u32,
+    /// How many more.
+    pub beyond: Beyond,
 }

@@ -2,8 +2,8 @@
 //! "none held" comes to be, and it comes only from an empty record beside feeds within their bounds.
 
 use crate::answer::{
-    Answer, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Question, Seen, ShieldedBody,
-    ShieldedPlanView, ShieldedSeen,
+    Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Question, Seen,
+    ShieldedBody, ShieldedPlanView, ShieldedSeen,
 };
 use crate::change::Feed;
 use crate::child::{ChildRecord, Subject};
@@ -64,8 +64,16 @@ fn shown_plans(record: &ChildRecord, today: Day, settings: &AnswerSettings) -> V
             })
         })
         .collect();
-    shown.sort_by_key(|plan| (plan.state, std::cmp::Reverse(plan.start)));
+    shown.sort_by_key(|plan| (plan.state, std::cmp::Reverse(newest(plan))));
     shown
+}
+
+/// What makes a plan come first among those of its state: the latest end of ended ones, the latest start of others.
+fn newest(plan: &PlanView) -> Option<Day> {
+    match plan.state {
+        PlanState::Ended => plan.end,
+        PlanState::Active | PlanState::Future => plan.start,
+    }
 }
 
 /// The number to ring: the authority of the first plan shown, else the asker's own; for a shielded child the national.
@@ -78,10 +86,14 @@ fn contact(
     means: Means<'_>,
 ) -> Contact {
     let directory = means.directory;
-    if record.is_some_and(ChildRecord::is_shielded) {
-        return directory.national_contact("the record is shielded: the national contact resolves the audit reference");
-    }
     let unconfirmed = identity == IdentityCheck::NotConfirmed;
+    if record.is_some_and(ChildRecord::is_shielded) {
+        return directory.national_contact(if unconfirmed {
+            "identity not confirmed: the national contact can confirm it"
+        } else {
+            "the record is shielded: the national contact resolves the audit reference"
+        });
+    }
     if let Some(plan) = plans.iter().find(|plan| plan.state != PlanState::Ended).or_else(|| plans.first()) {
         let because = match (unconfirmed, plan.state) {
             (true, _) => "identity not confirmed: this authority can confirm it",
@@ -100,46 +112,53 @@ fn contact(
 }
 
 /// Presentations shown, in order of arrival with the newest first, and what is cut off.
+#[derive(Default)]
 struct Windowed<'a> {
     shown: Vec<&'a Presentation>,
-    beyond_window: u32,
-    beyond_cap: u32,
-}
-
-fn windowed<'a>(
-    record: Option<&'a ChildRecord>,
-    question: &Question,
-    asker: OdsCode,
-    settings: &AnswerSettings,
-) -> Windowed<'a> {
-    let today = question.now.london_day();
-    let first_shown = today.plus_days(-settings.presentation_window_days);
-    let first_held = today.plus_days(-settings.presentation_retention_days);
-    let mut result = Windowed { shown: Vec::new(), beyond_window: 0, beyond_cap: 0 };
-    for presentation in record.iter().flat_map(|record| &record.presentations) {
-        let current =
-            presentation.organisation == asker && question.checking_in.as_ref() == Some(&presentation.encounter);
-        if current || presentation.outcome() == PresentationOutcome::EnteredInError {
-            continue;
-        }
-        let day = presentation.moment().london_day();
-        if day >= first_shown {
-            result.shown.push(presentation);
-        } else if day >= first_held {
-            result.beyond_window += 1;
-        }
-    }
-    result.shown.sort_by_key(|presentation| std::cmp::Reverse(presentation.moment()));
-    let cut = result.shown.len().saturating_sub(settings.max_presentations);
-    result.shown.truncate(settings.max_presentations);
-    result.beyond_cap = u32::try_from(cut).unwrap_or(u32::MAX);
-    result
+    beyond: Beyond,
 }
 
 impl Windowed<'_> {
     fn is_empty(&self) -> bool {
-        self.shown.is_empty() && self.beyond_window == 0
+        self.shown.is_empty() && self.beyond.window == 0
     }
+}
+
+/// Presentations that count: neither the one being checked in nor one entered in error, and within retention.
+fn counted<'a>(
+    record: Option<&'a ChildRecord>,
+    question: &'a Question,
+    asker: OdsCode,
+    settings: &AnswerSettings,
+) -> impl Iterator<Item = &'a Presentation> {
+    let first_held = question.now.london_day().plus_days(-settings.presentation_retention_days);
+    record.into_iter().flat_map(|record| &record.presentations).filter(move |presentation| {
+        let current =
+            presentation.organisation == asker && question.checking_in.as_ref() == Some(&presentation.encounter);
+        let error = presentation.outcome() == PresentationOutcome::EnteredInError;
+        !current && !error && presentation.moment().london_day() >= first_held
+    })
+}
+
+/// What of `presentations` is within the window, newest first, at most so many, and what is cut off.
+fn windowed<'a>(
+    presentations: impl Iterator<Item = &'a Presentation>,
+    today: Day,
+    settings: &AnswerSettings,
+) -> Windowed<'a> {
+    let first_shown = today.plus_days(-settings.presentation_window_days);
+    let mut result = Windowed::default();
+    for presentation in presentations {
+        if presentation.moment().london_day() >= first_shown {
+            result.shown.push(presentation);
+        } else {
+            result.beyond.window += 1;
+        }
+    }
+    result.shown.sort_by_key(|presentation| std::cmp::Reverse(presentation.moment()));
+    result.beyond.cap = count(result.shown.len().saturating_sub(settings.max_presentations));
+    result.shown.truncate(settings.max_presentations);
+    result
 }
 
 /// Feeds of the record that are stale or absent.
@@ -206,19 +225,19 @@ fn open(
     means: Means<'_>,
 ) -> OpenBody {
     let known = knowledge(record, question, asker, means);
-    let seen = windowed(record, question, asker, means.settings);
+    let today = question.now.london_day();
+    let counted = || counted(record, question, asker, means.settings);
+    let here = windowed(counted().filter(|p| p.organisation == asker), today, means.settings);
+    let elsewhere = windowed(counted().filter(|p| p.organisation != asker), today, means.settings);
+    let any_elsewhere = !elsewhere.is_empty();
+    let held = (any_elsewhere || !here.is_empty()).then(|| Seen {
+        here: here.shown.iter().map(|p| view(p)).collect(),
+        elsewhere: elsewhere.shown.iter().map(|p| view(p)).collect(),
+        beyond_here: here.beyond,
+        beyond_elsewhere: elsewhere.beyond,
+    });
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
     plans.truncate(means.settings.max_plans);
-    let elsewhere_held = |p: &&Presentation| p.organisation != asker;
-    let any_elsewhere =
-        seen.shown.iter().any(elsewhere_held) || beyond_elsewhere(record, asker, question, means.settings);
-    let (here, elsewhere) = seen.shown.iter().map(|p| view(p)).partition(|view| view.organisation == asker);
-    let held = (!seen.is_empty()).then_some(Seen {
-        here,
-        elsewhere,
-        beyond_window: seen.beyond_window,
-        beyond_cap: seen.beyond_cap,
-    });
     OpenBody {
         plans: outcome((!plans.is_empty()).then_some(plans), known.plan_doubts),
         more_plans,
@@ -231,21 +250,6 @@ fn open(
     }
 }
 
-/// True when another organisation holds a presentation within retention, however old or cut off.
-fn beyond_elsewhere(
-    record: Option<&ChildRecord>,
-    asker: OdsCode,
-    question: &Question,
-    settings: &AnswerSettings,
-) -> bool {
-    let first_held = question.now.london_day().plus_days(-settings.presentation_retention_days);
-    record.iter().flat_map(|record| &record.presentations).any(|p| {
-        p.organisation != asker
-            && p.outcome() != PresentationOutcome::EnteredInError
-            && p.moment().london_day() >= first_held
-    })
-}
-
 fn view(presentation: &Presentation) -> PresentationView {
     let details = presentation.details.get();
     PresentationView {
@@ -253,6 +257,17 @@ fn view(presentation: &Presentation) -> PresentationView {
         details: details.map(|d| (d.site, d.arrived_at, d.setting, d.complaint)),
         outcome: presentation.outcome(),
     }
+}
+
+/// Doubts of a shielded record: that its own feed is the stale one would tell which place to look for.
+fn without_place(mut doubts: Vec<Doubt>) -> Vec<Doubt> {
+    for doubt in &mut doubts {
+        if *doubt == Doubt::OwnFeedStale {
+            *doubt = Doubt::TooManyFeedsStale;
+        }
+    }
+    doubts.dedup();
+    doubts
 }
 
 fn shielded(
@@ -263,7 +278,8 @@ fn shielded(
     means: Means<'_>,
 ) -> ShieldedBody {
     let known = knowledge(Some(record), question, asker, means);
-    let seen = windowed(Some(record), question, asker, means.settings);
+    let counted = counted(Some(record), question, asker, means.settings);
+    let seen = windowed(counted, question.now.london_day(), means.settings);
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
     plans.truncate(means.settings.max_plans);
     let plans: Vec<ShieldedPlanView> = plans
@@ -280,16 +296,13 @@ fn shielded(
         let details = p.details.get();
         (details.map(|d| d.arrived_at.london_day()), details.map(|d| d.complaint), p.outcome())
     };
-    let held = (!seen.is_empty()).then(|| ShieldedSeen {
-        presentations: seen.shown.iter().map(one).collect(),
-        beyond_window: seen.beyond_window,
-        beyond_cap: seen.beyond_cap,
-    });
+    let held = (!seen.is_empty())
+        .then(|| ShieldedSeen { presentations: seen.shown.iter().map(one).collect(), beyond: seen.beyond });
     ShieldedBody {
-        plans: outcome((!plans.is_empty()).then_some(plans), known.plan_doubts),
+        plans: outcome((!plans.is_empty()).then_some(plans), without_place(known.plan_doubts)),
         more_plans,
         plan_completeness: Completeness { counts: known.plans.counts, named: () },
-        presentations: outcome(held, known.presentation_doubts),
+        presentations: outcome(held, without_place(known.presentation_doubts)),
         presentation_completeness: Completeness { counts: known.presentations.counts, named: () },
         accesses: count(record.accesses.len()).saturating_add(record.accesses_beyond),
     }

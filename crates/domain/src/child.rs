@@ -35,11 +35,13 @@ pub struct Access {
     pub count: u32,
 }
 
-/// The last notified moment per organisation, so that one encounter notifies once.
+/// The last notified moment per organisation and authority, so that one encounter notifies each authority once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notified {
     /// The organisation that saw or looked up the child.
     pub organisation: OdsCode,
+    /// The authority that was notified.
+    pub authority: LaCode,
     /// When its encounter began.
     pub first_at: Moment,
 }
@@ -67,8 +69,8 @@ pub struct ChildRecord {
 pub const MAX_ACCESSES: usize = 25;
 /// Lookups of one organisation within four hours are one encounter.
 pub const ACCESS_WINDOW_SECONDS: i64 = 4 * 60 * 60;
-/// Encounters remembered for notifying once; more organisations than this within four hours notify again.
-pub const MAX_NOTIFIED: usize = 32;
+/// Encounters remembered for notifying once, one for each authority; more than this within four hours notify again.
+pub const MAX_NOTIFIED: usize = 64;
 
 impl ChildRecord {
     /// A record about which nothing is held yet.
@@ -83,6 +85,15 @@ impl ChildRecord {
             notified: Vec::new(),
             shielded_by: Vec::new(),
         }
+    }
+
+    /// Gives back memory that growing left unused.
+    pub fn shrink(&mut self) {
+        self.plans.shrink_to_fit();
+        self.presentations.shrink_to_fit();
+        self.accesses.shrink_to_fit();
+        self.notified.shrink_to_fit();
+        self.shielded_by.shrink_to_fit();
     }
 
     /// True when the child's whereabouts must not be revealed.

@@ -47,6 +47,8 @@ impl FeedCounts {
     }
 }
 
+/// How far a moment may lie in the future before it tells of a wrong clock.
+const CLOCK_AHEAD_SECONDS: i64 = 300;
 /// Marks a feed that was never heard of.
 const NEVER: i64 = i64::MIN;
 
@@ -95,6 +97,8 @@ impl<C: Ord + Copy> Entry<C> {
     fn state(&self, now: Moment) -> FeedState {
         match self.last() {
             None => FeedState::Absent,
+            // Heard of in the future: a clock was wrong, so when it was heard of is not known.
+            Some(last) if last > now.plus_seconds(CLOCK_AHEAD_SECONDS) => FeedState::Stale,
             Some(last) if now.seconds_since(last) > self.interval_seconds => FeedState::Stale,
             Some(_) => FeedState::Fresh,
         }
@@ -194,6 +198,14 @@ mod tests {
         assert_eq!(board.lines(Moment(0))[0].last, Some(Moment(1_000)), "an older moment changes nothing");
         let counts = board.plan_counts(Moment(31_000));
         assert_eq!((counts.fresh, counts.stale, counts.absent, counts.oldest_fresh_seconds), (1, 0, 1, Some(30)));
+    }
+
+    #[test]
+    fn a_feed_heard_of_in_the_future_is_stale() {
+        let a = LaCode::parse("E06000001").unwrap();
+        let board = FeedBoard::new(std::iter::once((a, 3600)), std::iter::empty());
+        board.heard(Feed::Plans(a), Moment(0).plus_seconds(400 * 86_400));
+        assert_eq!(board.state(Feed::Plans(a), Moment(0)), FeedState::Stale);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
             any |= plan.start.set(version, event.start);
             any |= plan.end.set(version, event.end);
             any |= plan.withdrawn.set(version, Some(false));
+            any |= apply_arrival(plan, event);
         }
         PlanAction::End => {
             any |= plan.end.set(version, event.end);
@@ -54,6 +55,18 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
         }
     }
     Effect::of(any)
+}
+
+/// A start or an arrival ends a transfer out that was reported before it: the child has stayed or come back.
+fn apply_arrival(plan: &mut Plan, event: &PlanEvent) -> bool {
+    match event.action {
+        PlanAction::Start => plan.moving_to.set(event.version, None),
+        PlanAction::TransferIn(from) => {
+            let stayed = plan.moving_to.set(event.version, None);
+            plan.moved_from.set(event.version, Some(from)) || stayed
+        }
+        PlanAction::Change | PlanAction::End | PlanAction::Withdraw | PlanAction::TransferOut(_) => false,
+    }
 }
 
 /// The event's plan in the record, made when it is not there.

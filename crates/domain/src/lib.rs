@@ -6,6 +6,8 @@
 
 pub mod answer;
 pub mod answering;
+#[cfg(test)]
+mod answering_tests;
 pub mod caller;
 pub mod change;
 pub mod child;

@@ -52,10 +52,21 @@ pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
         Some(RecordRole::Mother) | None => None,
     };
     let moved = plan.moving_to.get().and_then(|to| {
-        let arrived = |other: &&Plan| other.authority == *to && !other.is_withdrawn() && other.kind.get() == kind;
-        record.plans.iter().filter(arrived).filter_map(|other| other.start.get().copied()).max()
+        let arrived = record.plans.iter().filter(|other| has_taken_over(plan, *to, other));
+        arrived.filter_map(|other| other.start.get().copied()).min()
     });
-    [plan.end.get().copied(), birthday, moved].into_iter().flatten().min()
+    // A day before the plan's own start contradicts it: the plan is then shown as in force.
+    let start = plan.start.get().copied();
+    let possible = |day: &Day| start.is_none_or(|start| *day >= start);
+    [plan.end.get().copied(), birthday, moved].into_iter().flatten().filter(possible).min()
+}
+
+/// Whether `other` is the plan that the transfer to `to` has led to: of the same kind, begun after `plan`, and either
+/// reported as coming from its authority or still open. An older plan of that authority never ends this one.
+fn has_taken_over(plan: &Plan, to: LaCode, other: &Plan) -> bool {
+    let begun_later = matches!((plan.start.get(), other.start.get()), (Some(own), Some(later)) if later > own);
+    let follows = other.moved_from.get() == Some(&plan.authority) || other.end.get().is_none();
+    other.authority == to && !other.is_withdrawn() && other.kind.get() == plan.kind.get() && begun_later && follows
 }
 
 /// Authorities with an active or future plan on `today`.
@@ -77,14 +88,19 @@ pub fn due(record: &mut ChildRecord, organisation: OdsCode, at: Moment) -> Vec<L
         return authorities;
     }
     let window_ms = ACCESS_WINDOW_SECONDS * 1000;
-    let near = |n: &Notified| n.organisation == organisation && (at.0 - n.first_at.0).abs() < window_ms;
-    if record.notified.iter().any(near) {
-        return Vec::new();
-    }
+    let mut due = if record.is_shielded() { record.shielded_by.clone() } else { authorities };
+    due.retain(|authority| {
+        let told = |n: &Notified| {
+            n.organisation == organisation && n.authority == *authority && (at.0 - n.first_at.0).abs() < window_ms
+        };
+        !record.notified.iter().any(told)
+    });
     record.notified.retain(|n| at.0 - n.first_at.0 < window_ms);
-    if record.notified.len() == MAX_NOTIFIED {
-        record.notified.remove(0);
+    for authority in &due {
+        if record.notified.len() == MAX_NOTIFIED {
+            record.notified.remove(0);
+        }
+        record.notified.push(Notified { organisation, authority: *authority, first_at: at });
     }
-    record.notified.push(Notified { organisation, first_at: at });
-    if record.is_shielded() { record.shielded_by.clone() } else { authorities }
+    due
 }

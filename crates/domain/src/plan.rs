@@ -112,6 +112,8 @@ pub struct Plan {
     pub withdrawn: Register<bool>,
     /// The authority it moves to.
     pub moving_to: Register<LaCode>,
+    /// The authority it came from.
+    pub moved_from: Register<LaCode>,
 }
 
 impl Plan {
@@ -127,6 +129,7 @@ impl Plan {
             birth_date: Register::default(),
             withdrawn: Register::default(),
             moving_to: Register::default(),
+            moved_from: Register::default(),
         }
     }
 

@@ -124,7 +124,12 @@ impl Presentation {
     /// The outcome so far.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        self.closing.get().map_or(Outcome::Waiting, |closing| closing.outcome)
+        match self.closing.get().map(|closing| closing.outcome) {
+            // Recorded again under a greater version: it was no error after all.
+            Some(Outcome::EnteredInError) if self.details.version() > self.closing.version() => Outcome::Waiting,
+            Some(outcome) => outcome,
+            None => Outcome::Waiting,
+        }
     }
 
     /// Arrival, or the closing while the arrival has not been told.

@@ -46,6 +46,9 @@ impl Refused {
         reason: "EVENT_ID_REUSED",
         words: "this event id was used before for another event: nothing was changed; use a new id",
     };
+    /// The authority is not in the directory.
+    pub const UNKNOWN_AUTHORITY: Self =
+        Self::invalid("authority", "UNKNOWN_AUTHORITY", "this authority is not known to this service");
     /// The version was used by another event of the same plan or encounter.
     pub const VERSION_REUSED: Self = Self {
         kind: RefusedKind::Conflict,
@@ -58,7 +61,7 @@ impl Refused {
         kind: RefusedKind::Conflict,
         field: "subject",
         reason: "SUBJECT_MISMATCH",
-        words: "this reference was first sent for another person: withdraw that one, or use another reference",
+        words: "this reference was first sent for another person: withdraw that one first, or use another reference",
     };
     /// The record or the plan has as many entries as are kept.
     pub const TOO_MANY: Self = Self {

@@ -4,6 +4,7 @@
 use crate::change::{PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use crate::codes::{LaCode, SiteCode};
 use crate::directory::Directory;
+use crate::plan::RecordRole;
 use crate::presentation::{Closing, Details, Outcome};
 use crate::refused::Refused;
 use crate::time::{Day, Moment};
@@ -35,6 +36,11 @@ const ARRIVAL_UNBORN: Refused =
     Refused::invalid("arrived_at", "ARRIVAL_BEFORE_BIRTH", "the arrival is before the date of birth");
 const ADULT: Refused =
     Refused::invalid("date_of_birth", "ADULT", "aged 18 or over at arrival: no presentation of an adult is kept");
+const ADULT_AT_START: Refused = Refused::invalid(
+    "date_of_birth",
+    "ADULT_AT_START",
+    "aged 18 or over when the plan starts: check the date of birth",
+);
 const OUTCOME_LATER: Refused = Refused::invalid("outcome_at", "OUTCOME_IN_FUTURE", "the outcome is in the future");
 const OUTCOME_EARLY: Refused =
     Refused::invalid("outcome_at", "OUTCOME_BEFORE_ARRIVAL", "the outcome is before the arrival");
@@ -57,6 +63,11 @@ pub fn plan_event(event: &PlanEvent, directory: &Directory, now: Moment) -> Resu
     check(event.version == 0, VERSION_ZERO)?;
     check(event.birth_date.is_some_and(|day| day > today), BORN_LATER)?;
     check(matches!((event.start, event.end), (Some(start), Some(end)) if end < start), END_BEFORE_START)?;
+    check(
+        matches!((event.birth_date, event.start), (Some(born), Some(start))
+        if event.kind.role() == RecordRole::Child && is_adult(born, start)),
+        ADULT_AT_START,
+    )?;
     check(event.name().is_none(), NOT_NAMED)?;
     match event.action {
         PlanAction::Start | PlanAction::Change => check(event.start.is_none(), START_MISSING),

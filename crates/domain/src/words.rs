@@ -1,18 +1,30 @@
 //! The words of an answer, as a tired person reads them. They raise attention and never lower it: every "none held" says
 //! as of when, what is not known, and that it is not reassurance.
 
-use crate::answer::{Answer, Body, Doubt, OpenBody, Outcome, ShieldedBody};
+use crate::answer::{Answer, Beyond, Body, Doubt, OpenBody, Outcome, ShieldedBody};
 use crate::feed::FeedCounts;
 use crate::identity::IdentityCheck;
 use crate::plan::PlanState;
+use crate::refused::{Refused, RefusedKind};
 use crate::time::Moment;
 
 /// Said with every "none held".
 pub const NOT_REASSURANCE: &str = "This is not reassurance: use your own judgement and procedures.";
-/// Said when a check-in could not record.
+/// Said when a check-in could not record, and sending again may help.
 pub const NOT_RECORDED: &str = "presentation NOT recorded, send again";
 /// Said when no answer can be given.
 pub const TELEPHONE: &str = "Kith could not be asked: use the telephone procedure.";
+
+/// Words of a check-in whose presentation was not recorded: "send again" only where that can help.
+#[must_use]
+pub fn not_recorded(refused: &Refused) -> String {
+    match refused.kind {
+        RefusedKind::Unavailable => format!("{NOT_RECORDED}: {}", refused.words),
+        RefusedKind::Invalid | RefusedKind::EventIdReused | RefusedKind::Conflict | RefusedKind::TooMany => {
+            format!("presentation NOT recorded, and sending it again as it is will not help: {}", refused.words)
+        }
+    }
+}
 
 /// Words of the identity check.
 #[must_use]
@@ -70,46 +82,37 @@ pub fn presentations(answer: &Answer, window_days: i32) -> String {
 
 fn open_presentations(body: &OpenBody, as_of: Moment, window_days: i32) -> String {
     let counts = &body.presentation_completeness.counts;
-    let held = match &body.presentations {
-        Outcome::Held(seen) => {
-            let elsewhere = match &body.elsewhere {
-                Outcome::Held(()) => format!("{} elsewhere", seen.elsewhere.len()),
-                Outcome::NoneHeld => "none held from elsewhere".to_owned(),
-                Outcome::CannotSay(_) => "elsewhere: CANNOT SAY".to_owned(),
-            };
-            let more = beyond(seen.beyond_window, seen.beyond_cap);
-            format!("{elsewhere}, {} here in {window_days} days{more}", seen.here.len())
-        }
-        Outcome::NoneHeld | Outcome::CannotSay(_) => String::new(),
+    let Outcome::Held(seen) = &body.presentations else {
+        return question("Presentations", "from any hospital", String::new(), &body.presentations, counts, as_of);
     };
-    question("Presentations", "from any hospital", held, &body.presentations, counts, as_of)
+    let elsewhere = held_times(seen.elsewhere.len(), seen.beyond_elsewhere, window_days);
+    let elsewhere = question("Presentations elsewhere", "from elsewhere", elsewhere, &body.elsewhere, counts, as_of);
+    let here = held_times(seen.here.len(), seen.beyond_here, window_days);
+    if here.is_empty() { elsewhere } else { format!("{elsewhere} At this hospital: HELD: {here}.") }
 }
 
 fn shielded_presentations(body: &ShieldedBody, as_of: Moment, window_days: i32) -> String {
     let held = match &body.presentations {
         Outcome::Held(seen) => {
-            let more = beyond(seen.beyond_window, seen.beyond_cap);
-            format!("{} in {window_days} days{more}, places not shown", seen.presentations.len())
+            let times = held_times(seen.presentations.len(), seen.beyond, window_days);
+            format!("{times}; places not shown")
         }
         Outcome::NoneHeld | Outcome::CannotSay(_) => String::new(),
     };
-    question(
-        "Presentations",
-        "from any hospital",
-        held,
-        &body.presentations,
-        &body.presentation_completeness.counts,
-        as_of,
-    )
+    let counts = &body.presentation_completeness.counts;
+    question("Presentations", "from any hospital", held, &body.presentations, counts, as_of)
 }
 
-fn beyond(window: u32, cap: u32) -> String {
-    match (window, cap) {
-        (0, 0) => String::new(),
-        (older, 0) => format!(", {older} older held"),
-        (0, cut) => format!(", {cut} more not listed"),
-        (older, cut) => format!(", {cut} more not listed, {older} older held"),
-    }
+/// How many are held, without ever a zero beside "held"; empty when none is.
+fn held_times(listed: usize, beyond: Beyond, window_days: i32) -> String {
+    let parts = [
+        (listed > 0, format!("{listed} in {window_days} days")),
+        (beyond.cap > 0, format!("{} more in {window_days} days not listed", beyond.cap)),
+        (beyond.window > 0 && listed > 0, format!("{} older", beyond.window)),
+        (beyond.window > 0 && listed == 0, format!("{}, all older than {window_days} days", beyond.window)),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|(holds, _)| *holds).map(|(_, part)| part).collect();
+    parts.join(", ")
 }
 
 /// One question's line.
@@ -145,7 +148,10 @@ fn doubt_words(doubt: Doubt) -> &'static str {
 /// What the feeds say of completeness.
 fn feeds(counts: &FeedCounts) -> String {
     let all = counts.feeds();
-    if counts.fresh == all && all > 0 {
+    if all == 0 {
+        return "No sender is known to this service.".to_owned();
+    }
+    if counts.fresh == all {
         let age = counts.oldest_fresh_seconds.map(minutes).unwrap_or_default();
         return format!("All {all} senders heard of in time{age}.");
     }

@@ -62,7 +62,8 @@ fn own(
     version: u64,
 ) -> Result<(), StateError> {
     let held = working.row::<OwnerRow>(table, &key)?;
-    let mut row = held.unwrap_or_else(|| OwnerRow { subject: subject.clone(), versions: Vec::new() });
+    let versions = held.map(|row| row.versions).unwrap_or_default();
+    let mut row = OwnerRow { subject: subject.clone(), versions };
     if let Err(at) = row.versions.binary_search(&version) {
         row.versions.insert(at, version);
     }
@@ -95,7 +96,7 @@ fn access(working: &mut Working<'_>, accessed: &Accessed) -> Result<Effect, Stat
     let meta = working.meta_mut();
     meta.derived_through = meta.derived_through.max(accessed.audit_sequence);
     let Some(facts) = &accessed.access else { return Ok(Effect::Applied) };
-    let key = keys::request(working.keys(), facts.organisation, facts.request_id);
+    let key = keys::request(working.keys(), facts.organisation, facts.request_id, &facts.subject);
     if working.row::<u8>(Table::Event, &key)?.is_some() {
         return Ok(Effect::Overtaken);
     }

@@ -6,6 +6,8 @@ use crate::rows::{Acknowledgement, EventRow, OwnerRow, encode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanEvent, PresentationEvent};
 use kith_domain::child::Subject;
+use kith_domain::plan::Plan;
+use kith_domain::presentation::{Outcome, Presentation};
 use kith_domain::refused::Refused;
 use kith_store::Table;
 use uuid::Uuid;
@@ -74,9 +76,10 @@ pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, S
     })
 }
 
-fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64) -> Option<Refused> {
+/// `released` says that the reference's first owner has given it up: withdrawn, or entered in error.
+fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64, released: bool) -> Option<Refused> {
     let row = row?;
-    if row.subject != *subject {
+    if row.subject != *subject && !released {
         return Some(Refused::SUBJECT_MISMATCH);
     }
     if row.versions.contains(&version) {
@@ -92,7 +95,10 @@ fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused
     if row.is_none() && working.peek(&event.subject)?.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
         return Ok(Some(Refused::TOO_MANY));
     }
-    Ok(check_owner(row.as_ref(), &event.subject, event.version))
+    let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
+    let withdrawn = |plan: &Plan| plan.authority == event.authority && plan.name == name && plan.is_withdrawn();
+    let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn));
+    Ok(check_owner(row.as_ref(), &event.subject, event.version, released))
 }
 
 fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {
@@ -102,5 +108,11 @@ fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Resul
     if row.is_none() && working.peek(&event.subject)?.is_some_and(full) {
         return Ok(Some(Refused::TOO_MANY));
     }
-    Ok(check_owner(row.as_ref(), &event.subject, event.version))
+    let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
+    let in_error = |p: &Presentation| {
+        let same = p.organisation == event.organisation && p.encounter == event.encounter;
+        same && p.outcome() == Outcome::EnteredInError
+    };
+    let released = owner.is_some_and(|record| record.presentations.iter().any(in_error));
+    Ok(check_owner(row.as_ref(), &event.subject, event.version, released))
 }

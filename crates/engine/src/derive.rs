@@ -7,6 +7,7 @@ use crate::open::WallClock;
 use crate::rows::{decode, encode};
 use crate::writer::{Command, Progress};
 use kith_domain::change::{Accessed, AuditGap, Change};
+use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, Journal, JournalError};
 use std::sync::Arc;
@@ -37,13 +38,15 @@ impl Deriver {
     /// Derives until told to stop; what is left is derived at the next start.
     pub(crate) fn run(self) {
         let mut position = self.progress.derived_through.load(Ordering::Acquire);
+        let mut limit = BATCH;
         while !self.stop.load(Ordering::Acquire) {
-            self.announce_gaps();
-            match self.step(position) {
+            self.note_gaps();
+            match self.step(position, limit) {
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
-                Ok(next) => position = next,
+                Ok(next) => (position, limit) = (next, BATCH),
+                Err(Trouble::TooMany) if limit > 1 => limit /= 2,
                 Err(what) => {
-                    tracing::warn!(what, "access history waits");
+                    tracing::warn!(%what, "access history waits");
                     std::thread::sleep(PAUSE_AFTER_FAILURE);
                 }
             }
@@ -51,8 +54,8 @@ impl Deriver {
     }
 
     /// Derives one batch after `position` and gives the new position.
-    fn step(&self, position: u64) -> Result<u64, &'static str> {
-        let entries = match self.journal.read_from(position + 1, BATCH) {
+    fn step(&self, position: u64, limit: usize) -> Result<u64, Trouble> {
+        let entries = match self.journal.read_from(position + 1, limit) {
             Ok(entries) => entries,
             Err(JournalError::Damaged { next_sequence, .. }) => {
                 tracing::error!(position, next_sequence, "the audit is damaged: history goes on after it");
@@ -60,13 +63,13 @@ impl Deriver {
             }
             Err(error) => {
                 tracing::error!(%error, "the audit journal cannot be read");
-                return Err("the audit journal cannot be read");
+                return Err(Trouble::Unreadable);
             }
         };
         let Some((last, _)) = entries.last() else { return Ok(position) };
         let last = last.sequence;
         let logged = self.progress.derived_through.load(Ordering::Acquire);
-        let (at, mut changes) = changes_of(entries)?;
+        let (at, mut changes) = changes_of(entries);
         if changes.is_empty() && last < logged + POSITION_EVERY {
             return Ok(last);
         }
@@ -75,44 +78,65 @@ impl Deriver {
         Ok(last)
     }
 
-    /// Entries given up while running are a gap: written into the audit, and logged so that every authority hears of it.
-    fn announce_gaps(&self) {
+    /// Entries given up while running are a gap: written into the audit, and from there derived into the log, so that
+    /// every authority hears of it even when the log takes no writes now.
+    fn note_gaps(&self) {
         for gap in self.journal.take_gaps() {
             let after = gap.after_sequence;
             tracing::error!(after, "a sync of the audit failed: entries after this may be missing");
-            let at = (self.wall_clock)();
-            let entry = AuditEntry::of_service(at, Decision::Gap(after));
-            let written = encode(&entry).is_ok_and(|bytes| self.journal.append(&bytes).is_ok());
-            let change = Change::AuditGap(AuditGap { after_audit_sequence: after });
-            if !written || self.submit(at, vec![change]).is_err() {
-                tracing::error!(after, "the gap could not be announced");
+            let entry = AuditEntry::of_service((self.wall_clock)(), Decision::Gap(after));
+            if !encode(&entry).is_ok_and(|bytes| self.journal.append(&bytes).is_ok()) {
+                tracing::error!(after, "the gap could not be written into the audit");
             }
         }
     }
 
-    fn submit(&self, at: Moment, changes: Vec<Change>) -> Result<(), &'static str> {
+    /// Gives changes to the writer; the worst refusal is the outcome.
+    fn submit(&self, at: Moment, changes: Vec<Change>) -> Result<(), Trouble> {
         let (reply, verdicts) = oneshot::channel();
-        self.commands.blocking_send(Command { at, changes, reply }).map_err(|_| "the writer has stopped")?;
-        let verdicts = verdicts.blocking_recv().map_err(|_| "the writer has stopped")?;
-        let unavailable =
-            |refused: &kith_domain::refused::Refused| refused.kind == kith_domain::refused::RefusedKind::Unavailable;
-        match verdicts.iter().filter_map(|verdict| verdict.as_ref().err()).any(unavailable) {
-            true => Err("the log takes no writes"),
-            false => Ok(()),
+        self.commands.blocking_send(Command { at, changes, reply }).map_err(|_| Trouble::Stopped)?;
+        let verdicts = verdicts.blocking_recv().map_err(|_| Trouble::Stopped)?;
+        match verdicts.iter().find_map(|verdict| verdict.as_ref().err()) {
+            None => Ok(()),
+            Some(refused) if refused.kind == RefusedKind::TooMany => Err(Trouble::TooMany),
+            Some(_) => Err(Trouble::Refused),
         }
     }
 }
 
-/// Changes of entries that count, and the moment of the last entry.
-fn changes_of(entries: Vec<(AuditRef, Vec<u8>)>) -> Result<(Moment, Vec<Change>), &'static str> {
+/// Why a batch was not derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Trouble {
+    #[error("the audit journal cannot be read")]
+    Unreadable,
+    #[error("the writer has stopped")]
+    Stopped,
+    #[error("the log takes no writes")]
+    Refused,
+    #[error("the batch is too large")]
+    TooMany,
+}
+
+/// Changes of entries that count, and the moment of the last entry. An entry that cannot be decoded is passed over, so that
+/// one of them does not stop the history of everyone; `verify` names it.
+fn changes_of(entries: Vec<(AuditRef, Vec<u8>)>) -> (Moment, Vec<Change>) {
     let mut changes = Vec::new();
     let mut at = Moment::default();
     for (reference, bytes) in entries {
-        let entry: AuditEntry = decode(&bytes).map_err(|_| "an audit entry cannot be decoded")?;
+        let sequence = reference.sequence;
+        let entry = match decode::<AuditEntry>(&bytes) {
+            Ok(entry) => entry,
+            Err(error) => {
+                tracing::error!(sequence, %error, "an audit entry cannot be decoded: its consequences are left out");
+                continue;
+            }
+        };
         at = entry.at;
-        if let Some(access) = entry.access() {
-            changes.push(Change::Accessed(Accessed { audit_sequence: reference.sequence, access: Some(access) }));
+        if let Decision::Gap(after) = entry.decision {
+            changes.push(Change::AuditGap(AuditGap { after_audit_sequence: after }));
+        } else if let Some(access) = entry.access() {
+            changes.push(Change::Accessed(Accessed { audit_sequence: sequence, access: Some(access) }));
         }
     }
-    Ok((at, changes))
+    (at, changes)
 }

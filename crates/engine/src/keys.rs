@@ -4,7 +4,7 @@
 use kith_domain::change::Feed;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::plan::PlanName;
+use kith_domain::plan::{PlanKind, PlanName};
 use kith_domain::text::EncounterId;
 use kith_store::Keys;
 use uuid::Uuid;
@@ -32,9 +32,20 @@ pub(crate) fn event(keys: &Keys, organisation: &str, event_id: Uuid) -> Vec<u8> 
     keys.pseudonym("event", &[organisation.as_bytes(), event_id.as_bytes()]).to_vec()
 }
 
-/// Key of a request id that has been counted in the access history.
-pub(crate) fn request(keys: &Keys, organisation: OdsCode, request_id: Uuid) -> Vec<u8> {
-    keys.pseudonym("request", &[organisation.as_str().as_bytes(), request_id.as_bytes()]).to_vec()
+/// Key of a request id that has been counted in this person's access history.
+pub(crate) fn request(keys: &Keys, organisation: OdsCode, request_id: Uuid, subject: &Subject) -> Vec<u8> {
+    let (kind, a, b) = subject_parts(subject);
+    let parts = [organisation.as_str().as_bytes(), request_id.as_bytes(), kind, &a, &b];
+    keys.pseudonym("request", &parts).to_vec()
+}
+
+/// The word of a kind of plan in keys; it never changes.
+fn kind_word(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::ChildProtection => "cpp",
+        PlanKind::LookedAfter => "lac",
+        PlanKind::Unborn => "ucpp",
+    }
 }
 
 /// Key of a plan: by reference, or by subject, kind and start.
@@ -44,7 +55,7 @@ pub(crate) fn plan(keys: &Keys, authority: LaCode, name: &PlanName, subject: &Su
         PlanName::Reference(reference) => keys.pseudonym("plan-reference", &[authority, reference.as_str().as_bytes()]),
         PlanName::KindAndStart(kind, start) => {
             let (word, a, b) = subject_parts(subject);
-            let named = format!("{kind:?}/{}", start.text());
+            let named = format!("{}/{}", kind_word(*kind), start.text());
             keys.pseudonym("plan-start", &[authority, named.as_bytes(), word, &a, &b])
         }
     };

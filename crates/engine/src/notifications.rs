@@ -68,6 +68,7 @@ impl Engine {
             last = id;
             if let Ok(notification) = decode_logged::<Notification>(bytes)
                 && (include_acknowledged || !notification.acknowledged)
+                && let Some(notification) = self.as_shielded_now(notification, authority)
             {
                 page.notifications.push(StoredNotification { id, notification });
             }
@@ -81,30 +82,39 @@ impl Engine {
         Ok(page)
     }
 
-    /// Acknowledges an authority's notifications; gives the verdict and the ids that are not its own.
+    /// A notification as it may be told today: of a child who is shielded now, only to those who shield, without a place.
+    fn as_shielded_now(&self, mut notification: Notification, authority: LaCode) -> Option<Notification> {
+        let record = self.index().for_writer(&notification.subject);
+        if let Some(record) = record.filter(|record| record.is_shielded()) {
+            notification.shielded = true;
+            return record.shielded_by.contains(&authority).then_some(notification);
+        }
+        Some(notification)
+    }
+
+    /// Ids that are not this authority's. Reads the disk: not for the threads that answer questions.
     ///
     /// # Errors
     /// [`StoreError`] when the state cannot be read.
-    pub async fn acknowledge(
-        &self,
-        permit: &ActionPermit,
-        at: Moment,
-        event_id: Uuid,
-        ids: Vec<u64>,
-    ) -> Result<(Verdict, Vec<u64>), StoreError> {
-        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else {
-            return Ok((Err(Refused::STORAGE), ids));
-        };
+    pub fn unknown_notifications(&self, permit: &ActionPermit, ids: &[u64]) -> Result<Vec<u64>, StoreError> {
+        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else { return Ok(ids.to_vec()) };
         let mut unknown = Vec::new();
-        for id in &ids {
+        for id in ids {
             let key = keys::notification(&self.keys, authority, *id);
             if self.store.get(Table::Notification, &key)?.is_none() {
                 unknown.push(*id);
             }
         }
+        Ok(unknown)
+    }
+
+    /// Acknowledges an authority's notifications; ids that are not its own change nothing.
+    pub async fn acknowledge(&self, permit: &ActionPermit, at: Moment, event_id: Uuid, ids: Vec<u64>) -> Verdict {
+        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else {
+            return Err(Refused::UNKNOWN_AUTHORITY);
+        };
         let change = Change::Acknowledged(Acknowledged { authority, event_id, ids });
-        let verdicts = self.submit(at, vec![change]).await;
-        Ok((verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE)), unknown))
+        self.submit(at, vec![change]).await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
     }
 }
 

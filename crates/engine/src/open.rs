@@ -5,8 +5,8 @@ use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::keys;
 use crate::rows::{CodecError, MetaRow, decode, encode};
-use crate::writer::{Command, Held, Progress, Writer, channel};
-use kith_domain::change::{AuditGap, Change, Feed};
+use crate::writer::{Held, Progress, Writer, channel};
+use kith_domain::change::Feed;
 use kith_domain::child::ChildRecord;
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
@@ -37,6 +37,14 @@ pub enum EngineError {
     /// A row cannot be decoded.
     #[error("{0}")]
     Codec(String),
+    /// Fewer or more records than are held.
+    #[error("load: {loaded} records, expected {expected}")]
+    Counts {
+        /// Records loaded.
+        loaded: u64,
+        /// Records that the state says it holds.
+        expected: u64,
+    },
     /// The audit journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -53,7 +61,7 @@ impl EngineError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Open(kith_store::OpenError::DataLossSuspected { .. }) => "DATA_LOSS_SUSPECTED",
+            Self::Open(kith_store::OpenError::DataLossSuspected { .. }) | Self::Counts { .. } => "DATA_LOSS_SUSPECTED",
             Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
             Self::Journal(_) | Self::Audit(_) => "AUDIT_UNAVAILABLE",
         }
@@ -89,9 +97,18 @@ impl Engine {
         });
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
-        let writer = Writer { held, keys: Arc::clone(&options.keys), meta, progress: Arc::clone(&progress), on_fatal };
-        std::thread::Builder::new().name("kith-writer".into()).spawn(move || writer.run(received))?;
-        announce(&journal, recovered.gap.as_ref(), &commands, now)?;
+        let for_deriver = Arc::clone(&on_fatal);
+        let writer = Writer {
+            held,
+            keys: Arc::clone(&options.keys),
+            meta,
+            progress: Arc::clone(&progress),
+            on_fatal: Arc::clone(&on_fatal),
+        };
+        std::thread::Builder::new()
+            .name("kith-writer".into())
+            .spawn(move || watched(&on_fatal, || writer.run(received)))?;
+        announce(&journal, recovered.gap.as_ref(), now)?;
         let stop = Arc::new(AtomicBool::new(false));
         let deriver = Deriver {
             journal: Arc::clone(&journal),
@@ -100,7 +117,9 @@ impl Engine {
             stop: Arc::clone(&stop),
             wall_clock: options.wall_clock,
         };
-        let deriver = std::thread::Builder::new().name("kith-derive".into()).spawn(move || deriver.run())?;
+        let deriver = std::thread::Builder::new()
+            .name("kith-derive".into())
+            .spawn(move || watched(&for_deriver, || deriver.run()))?;
         Ok(Self {
             index,
             store,
@@ -116,12 +135,28 @@ impl Engine {
     }
 }
 
+/// Runs a thread's work; a panic in it is told as fatal, so that the service never goes on without it in silence.
+fn watched(on_fatal: &OnFatal, work: impl FnOnce()) {
+    struct Told<'a>(&'a OnFatal);
+    impl Drop for Told<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                tracing::error!("a background thread ended in a panic");
+                (self.0)("a background thread ended in a panic");
+            }
+        }
+    }
+    let _told = Told(on_fatal);
+    work();
+}
+
 /// Every known feed with its interval.
 fn board(options: &EngineOptions) -> FeedBoard {
     let interval = &options.interval_seconds;
     let plans = options.directory.authorities.keys().map(|code| (*code, interval(Feed::Plans(*code))));
-    let presentations =
-        options.directory.organisations.keys().map(|code| (*code, interval(Feed::Presentations(*code))));
+    // An organisation that became part of another sends under the other's code.
+    let sending = options.directory.organisations.iter().filter(|(_, entry)| entry.successor.is_none());
+    let presentations = sending.map(|(code, _)| (*code, interval(Feed::Presentations(*code))));
     FeedBoard::new(plans, presentations)
 }
 
@@ -140,9 +175,13 @@ fn load(store: &Store, index: &Index) -> Result<MetaRow, EngineError> {
             index.heard(feed, at);
         }
     })?;
-    tracing::info!(records = read, "loaded");
     let meta = store.get(Table::Meta, keys::META)?;
-    Ok(meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default())
+    let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
+    if meta.children != read {
+        return Err(EngineError::Counts { loaded: read, expected: meta.children });
+    }
+    tracing::info!(records = read, "loaded");
+    Ok(meta)
 }
 
 /// Visits every decoded row of a table; the first fault ends it.
@@ -165,14 +204,9 @@ fn each<T: serde::de::DeserializeOwned>(
     fault.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Writes the start into the audit, and a gap where the last run did not end in order; a gap is also logged, so that
-/// every authority hears of it.
-fn announce(
-    journal: &Journal,
-    gap: Option<&kith_store::Gap>,
-    commands: &tokio::sync::mpsc::Sender<Command>,
-    now: Moment,
-) -> Result<(), EngineError> {
+/// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
+/// log, so that every authority hears of it.
+fn announce(journal: &Journal, gap: Option<&kith_store::Gap>, now: Moment) -> Result<(), EngineError> {
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
     let Some(gap) = gap else { return Ok(()) };
     tracing::warn!(
@@ -180,10 +214,5 @@ fn announce(
         "the last run did not end in order: audit entries after this may be missing"
     );
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Gap(gap.after_sequence)))?)?;
-    let change = Change::AuditGap(AuditGap { after_audit_sequence: gap.after_sequence });
-    let (reply, _) = tokio::sync::oneshot::channel();
-    if commands.blocking_send(Command { at: now, changes: vec![change], reply }).is_err() {
-        tracing::error!("the gap could not be logged: the writer has stopped");
-    }
     Ok(())
 }

@@ -46,6 +46,8 @@ pub(crate) struct OwnerRow {
 pub(crate) struct MetaRow {
     /// Audit entries up to this one have their consequences in the log.
     pub(crate) derived_through: u64,
+    /// People with a record, to compare with what is loaded.
+    pub(crate) children: u64,
     /// Id of the last notification.
     pub(crate) last_notification: u64,
     /// The last audit gaps, oldest first, with the moment each was found.
@@ -92,6 +94,62 @@ mod tests {
         assert_eq!(bytes, expected);
         assert_eq!(decode::<LogRecord>(&bytes).unwrap().change, change);
     }
+
+    /// Every stored type, byte by byte: a field or variant that moves turns this red.
+    #[test]
+    fn rows_have_these_bytes() {
+        use crate::{AuditEntry, Decision};
+        use kith_domain::NhsNumber;
+        use kith_domain::child::{Access, ChildRecord, Notified};
+        use kith_domain::codes::LaCode;
+        use kith_domain::notify::{Cause, Notification};
+        use kith_domain::plan::{Plan, PlanKind, PlanName};
+        use kith_domain::presentation::Presentation;
+        use kith_domain::text::{EncounterId, PersonText, PlanReference};
+        let subject = Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap());
+        let (trust, authority) = (OdsCode::parse("R1H").unwrap(), LaCode::parse("E06000001").unwrap());
+        let nurse = PersonText::parse("N").unwrap();
+        let mut plan = Plan::new(authority, PlanName::Reference(PlanReference::parse("P").unwrap()));
+        plan.kind.set(3, Some(PlanKind::LookedAfter));
+        let at = Moment(1_000);
+        let (user_name, user_role) = (nurse.clone(), nurse.clone());
+        let record = ChildRecord {
+            plans: vec![plan],
+            presentations: vec![Presentation::new(trust, EncounterId::parse("E").unwrap())],
+            accesses: vec![Access { organisation: trust, user_name, user_role, first_at: at, last_at: at, count: 2 }],
+            notified: vec![Notified { organisation: trust, authority, first_at: at }],
+            shielded_by: vec![authority],
+            ..ChildRecord::new(subject.clone())
+        };
+        let cause = Cause::Lookup(trust, nurse.clone(), nurse);
+        let notification = Notification { subject: subject.clone(), at, cause, shielded: false, acknowledged: true };
+        let owner = OwnerRow { subject, versions: vec![1, 300] };
+        let entry = AuditEntry::of_service(at, Decision::Gap(9));
+        let found = [
+            hex(&encode(&record).unwrap()),
+            hex(&encode(&notification).unwrap()),
+            hex(&encode(&owner).unwrap()),
+            hex(&encode(&entry).unwrap()),
+            hex(&encode(&MetaRow::default()).unwrap()),
+        ];
+        assert_eq!(found, KEPT_BYTES);
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    const KEPT_BYTES: [&str; 5] = [
+        concat!(
+            "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000103523148014500",
+            "0000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f010945303630303030",
+            "3031",
+        ),
+        "0100929bcd9b25d00f0003523148014e014e0001",
+        "0100929bcd9b250201ac02",
+        "01d00f0000000000000609",
+        "0100000000",
+    ];
 
     #[test]
     fn newer_schema_and_leftover_bytes_are_refused() {

@@ -76,8 +76,11 @@ impl<'a> Working<'a> {
     /// The record of a subject, to change in place; made when there is none.
     pub(crate) fn child(&mut self, subject: &Subject) -> Result<&mut ChildRecord, StateError> {
         if !self.children.contains_key(subject) {
-            let held = self.base.child(subject)?.unwrap_or_else(|| ChildRecord::new(subject.clone()));
-            self.children.insert(subject.clone(), held);
+            let held = self.base.child(subject)?;
+            if held.is_none() {
+                self.meta_mut().children += 1;
+            }
+            self.children.insert(subject.clone(), held.unwrap_or_else(|| ChildRecord::new(subject.clone())));
         }
         Ok(self.children.entry(subject.clone()).or_insert_with(|| ChildRecord::new(subject.clone())))
     }

@@ -87,14 +87,15 @@ impl Writer {
         }
     }
 
-    /// Commits one group and answers it. An error is fatal: the group is not answered.
+    /// Commits one group and answers it. A group that is refused as a whole is tried command by command, so that one of
+    /// them does not refuse the others. An error is fatal: the group is not answered.
     fn commit(&mut self, group: Vec<Command>) -> Result<(), String> {
         let (verdicts, outcome) = match self.prepare(&group) {
             Ok((verdicts, None)) => (verdicts, Ok(())),
             Ok((verdicts, Some((batch, changed)))) => (verdicts, self.write(batch, changed)),
             Err(error) => {
-                tracing::error!(%error, "failed to prepare a group of changes: they are refused");
-                (Vec::new(), Err(CommitFault::Refused(Refused::STORAGE)))
+                tracing::error!(%error, "failed to prepare a group of changes");
+                (Vec::new(), Err(CommitFault::OfGroup(Refused::STORAGE)))
             }
         };
         match outcome {
@@ -105,7 +106,10 @@ impl Writer {
                 }
                 Ok(())
             }
-            Err(CommitFault::Refused(refused)) => {
+            Err(CommitFault::OfGroup(_)) if group.len() > 1 => {
+                group.into_iter().try_for_each(|command| self.commit(vec![command]))
+            }
+            Err(CommitFault::OfGroup(refused) | CommitFault::Refused(refused)) => {
                 for command in group {
                     let verdicts = command.changes.iter().map(|_| Err(refused)).collect();
                     let _ = command.reply.send(verdicts);
@@ -156,7 +160,7 @@ impl Writer {
             }
             Err(CommitError::Invalid(fault)) => {
                 tracing::warn!(%fault, "a group of changes is beyond the bounds of one batch");
-                return Err(CommitFault::Refused(Refused::TOO_MANY));
+                return Err(CommitFault::OfGroup(Refused::TOO_MANY));
             }
             Err(CommitError::Fatal { what }) => return Err(CommitFault::Fatal(what)),
         };
@@ -178,6 +182,9 @@ type Prepared = (Vec<Vec<Verdict>>, Option<(Batch, Changed)>);
 
 /// Why a group was not committed.
 enum CommitFault {
+    /// Every change is refused: the disk takes none.
     Refused(Refused),
+    /// Something in the group cannot be taken; the others may be.
+    OfGroup(Refused),
     Fatal(String),
 }

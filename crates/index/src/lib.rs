@@ -60,7 +60,8 @@ impl Index {
     }
 
     /// Publishes a record: readers see it from now on.
-    pub fn publish(&self, record: ChildRecord) {
+    pub fn publish(&self, mut record: ChildRecord) {
+        record.shrink();
         let subject = record.subject.clone();
         self.sizes.add(&record);
         if let Some(old) = self.children.insert(subject, Arc::new(record)) {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustls::CertificateError;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::config::Limits;
 use crate::connection::{ConnectInfo, Connection};
@@ -23,6 +23,9 @@ use crate::tls::TlsState;
 
 /// How long accepting pauses when the system has no file descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a new connection may take to send its first message of the handshake. It is one packet or two.
+const HELLO_LIMIT: Duration = Duration::from_secs(1);
 
 /// When the kernel asks a silent peer whether it is still there.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
@@ -86,10 +89,10 @@ impl Acceptor {
             let accepted = tokio::select! {
                 biased;
                 () = &mut drain => return,
-                accepted = self.next(&listener) => accepted,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, address, turn)) => self.begin(tcp, address, turn),
+                Ok((tcp, address)) => self.begin(tcp, address),
                 Err(error) => {
                     tracing::warn!(kind = ?error.kind(), "failed to accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -98,14 +101,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection, once a handshake may begin.
-    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let turn = Arc::clone(&self.handshakes).acquire_owned().await.map_err(io::Error::other)?;
-        let (tcp, address) = listener.accept().await?;
-        Ok((tcp, address, turn))
-    }
-
-    fn begin(self: &Arc<Self>, tcp: TcpStream, address: SocketAddr, turn: OwnedSemaphorePermit) {
+    fn begin(self: &Arc<Self>, tcp: TcpStream, address: SocketAddr) {
         let Some(held) = self.connections.take() else {
             if let Some(unlogged) = self.refusals.take(Instant::now()) {
                 let max = self.limits.max_connections;
@@ -118,14 +114,21 @@ impl Acceptor {
             if let Err(failure) = acceptor.serve(tcp, address, held).await {
                 acceptor.report(failure, address);
             }
-            drop(turn);
         });
     }
 
     async fn serve(&self, tcp: TcpStream, address: SocketAddr, mut held: Held) -> Result<(), HandshakeFailure> {
+        prepare(&tcp).map_err(|error| HandshakeFailure::Connection(error.kind()))?;
         let limit = Duration::from_millis(self.limits.handshake_timeout_ms);
-        let handshake = self.handshake(tcp);
+        // First the whole ClientHello, then a turn: whoever says nothing keeps nobody else from a handshake.
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Socket::Attached(tcp));
+        let hello = tokio::time::timeout(limit.min(HELLO_LIMIT), hello).await;
+        let hello = hello.map_err(|_| HandshakeFailure::TimedOut)?.map_err(|error| classify(&error))?;
+        let turn = self.handshakes.acquire().await;
+        let turn = turn.map_err(|_| HandshakeFailure::Connection(io::ErrorKind::NotConnected))?;
+        let handshake = self.handshake(hello);
         let (stream, peer) = tokio::time::timeout(limit, handshake).await.map_err(|_| HandshakeFailure::TimedOut)??;
+        drop(turn);
         let Some(lane) = least_loaded(self.lanes.iter().map(|lane| lane.load.held())).and_then(|at| self.lanes.get(at))
         else {
             return Err(HandshakeFailure::Connection(io::ErrorKind::NotConnected));
@@ -143,11 +146,9 @@ impl Acceptor {
 
     async fn handshake(
         &self,
-        tcp: TcpStream,
+        hello: StartHandshake<Socket>,
     ) -> Result<(tokio_rustls::server::TlsStream<Socket>, PeerIdentity), HandshakeFailure> {
-        prepare(&tcp).map_err(|error| HandshakeFailure::Connection(error.kind()))?;
-        let acceptor = TlsAcceptor::from(self.tls.current());
-        let stream = acceptor.accept(Socket::Attached(tcp)).await.map_err(|error| classify(&error))?;
+        let stream = hello.into_stream(self.tls.current()).await.map_err(|error| classify(&error))?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificate = certificates.first().ok_or(HandshakeFailure::NoCertificate)?;
         let peer = PeerIdentity::from_certificate(certificate, self.tls.trust_domain())?;

@@ -73,6 +73,10 @@ pub trait Application: Send + Sync + 'static {
     /// The reason that clients are told, and the cause for the log.
     fn open(&self, opening: Opening) -> Result<Self::Engine, OpenFailure>;
 
+    /// Whether the engine can answer now: false holds the server back until it is true again. Asked several times a
+    /// second, off the threads that answer calls.
+    fn can_answer(&self, engine: &Self::Engine) -> bool;
+
     /// Closes the engine after the last call has ended.
     fn close(&self, engine: Arc<Self::Engine>);
 

@@ -120,9 +120,19 @@ where
         };
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let response = self.inner.call(request);
+        let response = explained(self.inner.call(request));
         Box::pin(bounded(response, timer, admitted))
     }
+}
+
+/// The response, or with a stable reason where the transport refused without one.
+async fn explained<E>(response: impl Future<Output = Result<Response<Body>, E>>) -> Result<Response<Body>, E> {
+    let response = response.await?;
+    let refused = tonic::Status::from_header_map(response.headers());
+    Ok(match refused.as_ref().and_then(refusal::explained) {
+        Some(status) => status.into_http(),
+        None => response,
+    })
 }
 
 async fn bounded<F, E>(response: F, timer: Option<Pin<Box<Sleep>>>, admitted: Admitted) -> Result<Response<Body>, E>

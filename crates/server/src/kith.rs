@@ -3,8 +3,8 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use kith_domain::change::Feed;
 use kith_engine::{Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic};
@@ -14,19 +14,21 @@ use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::OpenFailure;
+use crate::pulse::{Beat, Pulse};
 use crate::services::{self, Services};
 use crate::translate;
 
 /// Kith itself.
 pub struct Kith {
     on_fatal: OnFatal,
+    pulse: Mutex<Pulse>,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal }
+        Self { on_fatal, pulse: Mutex::default() }
     }
 }
 
@@ -55,6 +57,13 @@ impl Application for Kith {
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))
+    }
+
+    fn can_answer(&self, engine: &Engine) -> bool {
+        let window = engine.audit_window();
+        let synced_through = engine.positions().synced_through;
+        let beat = Beat { sink: window.sink.is_some(), unsynced: window.unsynced, synced_through };
+        self.pulse.lock().unwrap_or_else(PoisonError::into_inner).beats(beat, Instant::now())
     }
 
     fn close(&self, engine: Arc<Engine>) {

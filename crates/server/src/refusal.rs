@@ -52,6 +52,34 @@ pub(crate) fn bad_timeout() -> Status {
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
+/// The same status with a stable reason, when the transport made it without one; nothing when it has one already or is
+/// none of the transport's.
+pub(crate) fn explained(found: &Status) -> Option<Status> {
+    if !found.details().is_empty() {
+        return None;
+    }
+    let (reason, message) = match found.code() {
+        Code::OutOfRange => ("MESSAGE_TOO_LARGE", "nothing was asked or changed: the message is larger than allowed"),
+        Code::Unimplemented => ("UNKNOWN_METHOD", "nothing was asked or changed: this service has no such method"),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => return None,
+    };
+    Some(status(found.code(), reason, message, None))
+}
+
 pub(crate) fn no_identity() -> Status {
     status(Code::Unauthenticated, "NO_IDENTITY", "the connection carries no identity", None)
 }

@@ -3,9 +3,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tonic::service::Routes;
@@ -27,8 +27,20 @@ const CONTROL_THREADS: usize = 2;
 /// Connections waiting in the kernel to be accepted: a whole region reconnecting at once.
 const BACKLOG: i32 = 4_096;
 
-/// How long threads may take to end after everything was told to end now.
-const END_LIMIT: Duration = Duration::from_secs(2);
+/// Share of the drain limit that calls get; the rest is for the threads to end and for closing the engine.
+const CALLS_SHARE: (u32, u32) = (7, 10);
+
+/// Share of the drain limit at which the threads have ended, or are no longer waited for.
+const THREADS_SHARE: (u32, u32) = (8, 10);
+
+/// Closing gets at least this, however short the drain limit: without its mark the next start reports a gap.
+const CLOSE_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// How long an engine that is still opening is waited for, to close it in order.
+const OPENING_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often that is looked at.
+const OPENING_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +114,7 @@ impl Ground {
 /// A started server.
 pub struct Running<A: Application> {
     control: Runtime,
-    application: Arc<A>,
+    closer: Closer<A>,
     engine: Arc<EngineSlot<A::Engine>>,
     readiness: Readiness,
     plane: DataPlane,
@@ -168,7 +180,9 @@ pub fn start<A: Application>(
         stop: signal.clone(),
         readiness: readiness.clone(),
     };
-    open_behind(Arc::clone(&application), opening, Arc::clone(&engine))?;
+    let closer = Closer { application: Arc::clone(&application), closed: Arc::default() };
+    open_behind(closer.clone(), opening, Arc::clone(&engine))?;
+    control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
     control.spawn(watch::certificates(
         Arc::clone(&tls),
@@ -176,7 +190,7 @@ pub fn start<A: Application>(
         signal.clone(),
     ));
     let drain_limit = config.server.drain_limit();
-    Ok(Running { control, application, engine, readiness, plane, tls, address, stop, signal, drain_limit })
+    Ok(Running { control, closer, engine, readiness, plane, tls, address, stop, signal, drain_limit })
 }
 
 /// The application's services, health and reflection.
@@ -191,8 +205,46 @@ async fn routes<A: Application>(
     Ok((builder.routes().prepare(), readiness))
 }
 
-fn open_behind<A: Application>(
+/// Closes the engine once, whoever comes first: the end of a drain, or an opening that ends after it.
+struct Closer<A> {
     application: Arc<A>,
+    closed: Arc<Mutex<bool>>,
+}
+
+impl<A> Clone for Closer<A> {
+    fn clone(&self) -> Self {
+        Self { application: Arc::clone(&self.application), closed: Arc::clone(&self.closed) }
+    }
+}
+
+impl<A: Application> Closer<A> {
+    /// Closes, or waits until the other has closed.
+    fn close(&self, engine: Arc<A::Engine>) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *closed, true) {
+            self.application.close(engine);
+        }
+    }
+
+    /// Closes on a thread of its own, which is waited for until `deadline`: a disk may hang.
+    fn close_until(&self, engine: Arc<A::Engine>, deadline: Instant) {
+        let (ended, end) = mpsc::channel();
+        let closer = self.clone();
+        let closing = thread::Builder::new().name(String::from("kithd-close")).spawn(move || {
+            closer.close(engine);
+            // Nobody waits any more when the deadline has passed.
+            let _ = ended.send(());
+        });
+        match closing {
+            Ok(_) if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() => {}
+            Ok(_) => tracing::error!("the engine could not be closed in time: the next start reports a gap"),
+            Err(error) => tracing::error!(%error, "failed to close the engine"),
+        }
+    }
+}
+
+fn open_behind<A: Application>(
+    closer: Closer<A>,
     opening: Opening,
     slot: Arc<EngineSlot<A::Engine>>,
 ) -> io::Result<()> {
@@ -200,11 +252,15 @@ fn open_behind<A: Application>(
         systemd::status("loading");
         let _not_loading_for_ever = FailWhenLost(Arc::clone(&slot));
         let (readiness, stop, control) = (opening.readiness.clone(), opening.stop.clone(), opening.control.clone());
-        match application.open(opening) {
+        match closer.application.open(opening) {
             Ok(engine) => {
-                slot.fill(Ok(Arc::new(engine)));
+                let engine = Arc::new(engine);
+                slot.fill(Ok(Arc::clone(&engine)));
                 control.block_on(readiness.open());
-                if !stop.is_draining() {
+                if stop.is_draining() {
+                    // The order came while it was opening, and the drain may be over.
+                    closer.close(engine);
+                } else {
                     systemd::ready("serving");
                     tracing::info!("serving");
                 }
@@ -258,6 +314,7 @@ impl<A: Application> Running<A> {
         self.control.block_on(self.signal.draining());
         systemd::stopping();
         tracing::info!(limit_ms = self.drain_limit.as_millis(), "draining");
+        let began = Instant::now();
         let drain = drain(&self.readiness, &mut self.plane, &self.stop, &self.signal, self.drain_limit);
         let ending = self.control.block_on(drain);
         match ending {
@@ -265,8 +322,9 @@ impl<A: Application> Running<A> {
             Ending::LimitReached => tracing::warn!("the drain limit ran out; calls in progress were cut"),
             Ending::AtOnce => tracing::warn!("ended at once; calls in progress were cut"),
         }
-        match self.engine.state() {
-            EngineState::Ready(engine) => self.application.close(engine),
+        let deadline = (began + self.drain_limit).max(Instant::now() + CLOSE_AT_LEAST);
+        match self.control.block_on(opened(&self.engine, ending)) {
+            EngineState::Ready(engine) => self.closer.close_until(engine, deadline),
             EngineState::Loading | EngineState::Failed(_) => {}
         }
         // Background work holds nothing that closing the engine has not made durable.
@@ -275,6 +333,20 @@ impl<A: Application> Running<A> {
     }
 }
 
+/// What became of the opening; one that is still under way is waited for a little, unless everything ends at once.
+async fn opened<E>(slot: &EngineSlot<E>, ending: Ending) -> EngineState<E> {
+    let deadline = Instant::now() + OPENING_LIMIT;
+    loop {
+        match slot.state() {
+            EngineState::Loading if ending != Ending::AtOnce && Instant::now() < deadline => {
+                tokio::time::sleep(OPENING_INTERVAL).await;
+            }
+            state @ (EngineState::Loading | EngineState::Ready(_) | EngineState::Failed(_)) => return state,
+        }
+    }
+}
+
+/// Drains within its shares of `limit`: a call that does not end in time is cut, and what is left closes the engine.
 async fn drain(
     readiness: &Readiness,
     plane: &mut DataPlane,
@@ -282,15 +354,17 @@ async fn drain(
     signal: &StopSignal,
     limit: Duration,
 ) -> Ending {
+    let share = |(parts, of): (u32, u32)| tokio::time::Instant::now() + limit * parts / of;
+    let (calls, threads) = (share(CALLS_SHARE), share(THREADS_SHARE));
     readiness.drain().await;
     let ending = tokio::select! {
         biased;
         () = signal.ending() => Ending::AtOnce,
         () = plane.ended() => Ending::Drained,
-        () = tokio::time::sleep(limit) => Ending::LimitReached,
+        () = tokio::time::sleep_until(calls) => Ending::LimitReached,
     };
     stop.end_now();
-    if tokio::time::timeout(END_LIMIT, plane.ended()).await.is_err() {
+    if tokio::time::timeout_at(threads, plane.ended()).await.is_err() {
         tracing::warn!("a data thread did not end");
     }
     ending

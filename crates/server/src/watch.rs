@@ -1,4 +1,4 @@
-//! Looks at the certificate files for changes, and listens for signals.
+//! Looks at the certificate files for changes and at whether the engine can answer, and listens for signals.
 //! Never lets a bad new file replace a good old one.
 
 use std::io;
@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use crate::application::Application;
+use crate::engine_slot::{EngineSlot, EngineState};
+use crate::health::Readiness;
 use crate::stop::{StopHandle, StopSignal};
 use crate::tls::TlsState;
 
@@ -30,6 +33,38 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
             loaded = now;
         }
         seen = now;
+    }
+}
+
+/// How often it is looked whether the engine can answer.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Holds the server back while the engine cannot answer, so that health never says SERVING when every question fails.
+pub(crate) async fn health<A: Application>(
+    application: Arc<A>,
+    engine: Arc<EngineSlot<A::Engine>>,
+    readiness: Readiness,
+    stop: StopSignal,
+) {
+    let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut held_back = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.draining() => return,
+            _ = ticks.tick() => {}
+        }
+        let EngineState::Ready(engine) = engine.state() else { continue };
+        let hold = !application.can_answer(&engine);
+        if hold != held_back {
+            match hold {
+                true => tracing::error!("NOT SERVING: questions cannot be audited now"),
+                false => tracing::info!("serving again: questions can be audited"),
+            }
+            readiness.hold_back(hold).await;
+            held_back = hold;
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub fn check(path: &Path, expected: &[&str]) {
 }
 
 /// A fixture's NHS number: ten digits from 999 on, together or in groups.
-fn has_number(text: &str) -> bool {
+pub fn has_number(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = text.match_indices("999").map(|(at, _)| at);
     starts.filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit()).any(|at| {

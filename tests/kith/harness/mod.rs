@@ -2,8 +2,10 @@
 //! clients with certificates. It never lets a test end without looking at what the server logged.
 
 pub mod build;
+pub mod calls;
 pub mod certificates;
 pub mod logs;
+pub mod mount;
 pub mod offline;
 pub mod process;
 pub mod scratch;

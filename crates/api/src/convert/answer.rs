@@ -153,8 +153,10 @@ fn presentations(body: &OpenBody, directory: &Directory) -> v1::PresentationAnsw
         elsewhere: outcome(&body.elsewhere),
         at_this_organisation: list(&seen.here),
         at_other_organisations: list(&seen.elsewhere),
-        beyond_window: seen.beyond_window,
-        beyond_cap: seen.beyond_cap,
+        beyond_window: seen.beyond_here.window + seen.beyond_elsewhere.window,
+        beyond_cap: seen.beyond_here.cap + seen.beyond_elsewhere.cap,
+        beyond_window_elsewhere: seen.beyond_elsewhere.window,
+        beyond_cap_elsewhere: seen.beyond_elsewhere.cap,
         completeness: Some(known),
         ..v1::PresentationAnswer::default()
     }
@@ -194,8 +196,8 @@ fn shielded_presentations(body: &ShieldedBody) -> v1::PresentationAnswer {
         outcome: outcome(&body.presentations),
         elsewhere: outcome(&body.presentations),
         shielded_presentations: seen.presentations.iter().map(one).collect(),
-        beyond_window: seen.beyond_window,
-        beyond_cap: seen.beyond_cap,
+        beyond_window: seen.beyond.window,
+        beyond_cap: seen.beyond.cap,
         completeness: Some(completeness(&body.presentation_completeness, Vec::new(), doubts)),
         ..v1::PresentationAnswer::default()
     }

@@ -11,6 +11,7 @@ use kith_domain::codes::{OdsCode, SiteCode};
 use kith_domain::presentation::{Closing, Details, Outcome};
 use kith_domain::text::EncounterId;
 use kith_domain::time::{Day, Moment};
+use uuid::Uuid;
 
 /// Details with the encounter's id and version.
 struct Encounter {
@@ -142,31 +143,40 @@ fn closing(faults: &mut Faults, outcome: i32, at: Option<prost_types::Timestamp>
     time::moment(faults, "outcome_at", at).map(|at| Some(Closing { outcome, at }))
 }
 
-/// Takes a check-in apart: the question, and the event that records the presentation.
+/// A check-in taken apart: the question, and what is to be recorded.
+#[derive(Debug, Clone)]
+pub struct ParsedCheckIn {
+    /// The question.
+    pub lookup: ParsedLookup,
+    /// The event that records the presentation, or every fault of it: the question is answered all the same.
+    pub recording: Result<PresentationEvent, Faults>,
+    /// The event's id, when it is one.
+    pub event_id: Option<Uuid>,
+}
+
+/// Takes a check-in apart. A presentation that cannot be recorded does not refuse the question.
 ///
 /// # Errors
-/// Every fault found.
-pub fn check_in(
-    request: v1::CheckInRequest,
-    organisation: OdsCode,
-    now: Moment,
-) -> Result<(ParsedLookup, PresentationEvent), Faults> {
+/// Every fault of the question.
+pub fn check_in(request: v1::CheckInRequest, organisation: OdsCode, now: Moment) -> Result<ParsedCheckIn, Faults> {
     let v1::CheckInRequest { lookup, presentation, event_id } = request;
     let mut faults = Faults::default();
     let lookup = faults.need("lookup", lookup);
     let lookup = lookup.and_then(|lookup| lookup::parse_into(&mut faults, "lookup.", lookup, organisation, now));
-    let birth_date = lookup.as_ref().and_then(|lookup| lookup.question.birth_date);
-    let encounter = details(&mut faults, "presentation", presentation, birth_date);
+    let mut lookup = faults.finish(lookup)?;
+
+    let mut faults = Faults::default();
+    let encounter = details(&mut faults, "presentation", presentation, lookup.question.birth_date);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
-    let parsed = match (lookup, encounter, event_id) {
-        (Some(mut lookup), Some(Encounter { id, version, details }), Some(event_id)) => {
-            lookup.question.checking_in = Some(id.clone());
-            let subject: Subject = lookup.question.subject.clone();
-            let action = PresentationAction::Record(details);
-            let event = PresentationEvent { organisation, event_id, subject, encounter: id, version, action };
-            Some((lookup, event))
-        }
-        (_, _, _) => None,
-    };
-    faults.finish(parsed)
+    lookup.question.checking_in = encounter.as_ref().map(|encounter| encounter.id.clone());
+    let subject: Subject = lookup.question.subject.clone();
+    let event = encounter.zip(event_id).map(|(Encounter { id, version, details }, event_id)| {
+        let action = PresentationAction::Record(details);
+        PresentationEvent { organisation, event_id, subject, encounter: id, version, action }
+    });
+    Ok(ParsedCheckIn { lookup, recording: faults.finish(event), event_id })
 }
+
+#[cfg(test)]
+#[path = "presentation_tests.rs"]
+mod tests;

@@ -24,6 +24,7 @@ const PAGE_SIZE: u32 = 500;
 /// # Errors
 /// No connection, or a refusal.
 pub async fn list(settings: &Settings, include_acknowledged: bool, limit: u32) -> Result<Done, Failure> {
+    let caller = settings.person.caller(&settings.organisation, v1::Purpose::RecordKeeping)?;
     let client = settings.connect().await?;
     let mut listed = v1::ListResponse::default();
     loop {
@@ -32,14 +33,14 @@ pub async fn list(settings: &Settings, include_acknowledged: bool, limit: u32) -
             page_size: left.min(PAGE_SIZE),
             page_token: std::mem::take(&mut listed.next_page_token),
             include_acknowledged,
+            caller: Some(caller.clone()),
         };
         let v1::ListResponse { notifications, next_page_token, gaps } = page_of(&client, request).await?;
-        let empty = notifications.is_empty();
         listed.notifications.extend(notifications);
         listed.gaps = gaps;
         listed.next_page_token = next_page_token;
         let full = u32::try_from(listed.notifications.len()).unwrap_or(u32::MAX) >= limit;
-        if listed.next_page_token.is_empty() || full || empty {
+        if listed.next_page_token.is_empty() || full {
             break;
         }
     }
@@ -115,8 +116,9 @@ fn shown(moment: Option<&dates::ProtoTimestamp>) -> String {
 pub async fn acknowledge(settings: &Settings, ids: Vec<u64>, event_id: Option<&str>) -> Result<Done, Failure> {
     let event_id = uuid_or(event_id, "event_id", Uuid::new_v4)?.to_string();
     let asked = ids.len();
+    let caller = Some(settings.person.caller(&settings.organisation, v1::Purpose::RecordKeeping)?);
     let client = settings.connect().await?;
-    let request = v1::AcknowledgeRequest { ids, event_id };
+    let request = v1::AcknowledgeRequest { ids, event_id, caller };
     let response = client.notifications().acknowledge(client.request(request)).await;
     let response = response.map_err(|status| Failure::status(&status, Sent::Change))?.into_inner();
     acknowledged(&response, asked)

@@ -13,22 +13,35 @@ pub fn headline(answer: &v1::Answer) -> (Reading, String) {
     let overall = reading::presentations(answer);
     let reading = if answer.shielded { overall } else { reading::elsewhere(answer) };
     let days = seen.window_days;
-    let cut = if seen.beyond_cap > 0 { " or more" } else { "" };
+    let here = seen.at_this_organisation.len();
+    let here_older = seen.beyond_window.saturating_sub(seen.beyond_window_elsewhere);
     let detail = match reading {
         Reading::Held if answer.shielded => {
-            format!(
-                ": seen {}{cut} in the last {days} days, places not shown",
-                times(seen.shielded_presentations.len())
-            )
+            let held = held_times(seen.shielded_presentations.len(), seen.beyond_cap, seen.beyond_window, days);
+            format!(": {held}, places not shown")
         }
-        Reading::Held => format!(": {}{cut} in the last {days} days", times(seen.at_other_organisations.len())),
-        Reading::NoneHeld | Reading::CannotSay | Reading::CouldNotAsk => match seen.at_this_organisation.len() {
-            0 => String::new(),
-            here => format!(" (seen here {} in the last {days} days)", times(here)),
-        },
-        Reading::NotConfirmed => String::new(),
+        Reading::Held => {
+            let listed = seen.at_other_organisations.len();
+            format!(": {}", held_times(listed, seen.beyond_cap_elsewhere, seen.beyond_window_elsewhere, days))
+        }
+        Reading::NoneHeld | Reading::CannotSay | Reading::CouldNotAsk if here > 0 || here_older > 0 => {
+            let cap = seen.beyond_cap.saturating_sub(seen.beyond_cap_elsewhere);
+            format!(" (seen here: {})", held_times(here, cap, here_older, days))
+        }
+        Reading::NoneHeld | Reading::CannotSay | Reading::CouldNotAsk | Reading::NotConfirmed => String::new(),
     };
     (reading, detail)
+}
+
+/// How often, without ever a zero beside "held".
+fn held_times(listed: usize, cap: u32, older: u32, days: u32) -> String {
+    let cut = if cap > 0 { " or more" } else { "" };
+    match (listed, older) {
+        (0, 0) => "how often is not told".to_owned(),
+        (0, older) => format!("all older than {days} days: {older}"),
+        (listed, 0) => format!("{}{cut} in the last {days} days", times(listed)),
+        (listed, older) => format!("{}{cut} in the last {days} days, and {older} older", times(listed)),
+    }
 }
 
 fn times(count: usize) -> String {
@@ -55,6 +68,8 @@ pub fn presentations(page: &mut Page, answer: &v1::Answer) {
         shielded_presentations,
         beyond_window,
         beyond_cap,
+        beyond_window_elsewhere,
+        beyond_cap_elsewhere: _,
         window_days,
         completeness,
         words,
@@ -67,7 +82,13 @@ pub fn presentations(page: &mut Page, answer: &v1::Answer) {
         page.text(3, 5, &format!("In that time, held and not listed here: {beyond_cap}"));
     }
     if *beyond_window > 0 {
-        page.text(3, 5, &format!("Older than {window_days} days, held and not listed here: {beyond_window}"));
+        let elsewhere = if answer.shielded || *beyond_window_elsewhere == 0 {
+            String::new()
+        } else {
+            format!(", {beyond_window_elsewhere} of them at other organisations")
+        };
+        let line = format!("Older than {window_days} days, held and not listed here: {beyond_window}{elsewhere}");
+        page.text(3, 5, &line);
     }
     blocks::shown_completeness(page, completeness.as_ref(), "trusts and services", reading);
 }

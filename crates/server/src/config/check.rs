@@ -60,19 +60,6 @@ impl Check<'_> {
     fn storage(&mut self, config: &Config) {
         let storage = &config.storage;
         self.range("storage.reserve_bytes", storage.reserve_bytes, 1 << 20..=1 << 40);
-        self.range("storage.log_group_max_changes", storage.log_group_max_changes, 1..=65_536);
-        self.range("storage.log_group_max_bytes", storage.log_group_max_bytes, 4_096..=64 << 20);
-        self.range("storage.log_queue_max_changes", storage.log_queue_max_changes, 1..=1 << 20);
-        self.rule(
-            storage.log_group_max_changes <= storage.log_queue_max_changes,
-            "storage.log_queue_max_changes",
-            "expected at least storage.log_group_max_changes: a group never fills otherwise",
-        );
-        self.rule(
-            config.limits.max_message_bytes <= storage.log_group_max_bytes,
-            "storage.log_group_max_bytes",
-            "expected at least limits.max_message_bytes: the largest change must fit into a group",
-        );
     }
 
     fn audit(&mut self, config: &Config) {

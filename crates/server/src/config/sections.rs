@@ -18,7 +18,7 @@ pub struct Server {
     pub trust_domain: String,
     /// Data threads; 0 means one for each core.
     pub data_threads: usize,
-    /// Longest drain after SIGTERM.
+    /// Longest time from SIGTERM to the end, closing included.
     pub drain_limit_ms: u64,
 }
 
@@ -75,12 +75,6 @@ pub struct Storage {
     pub key_file: PathBuf,
     /// Free space below which changes are refused.
     pub reserve_bytes: u64,
-    /// Changes in one commit group.
-    pub log_group_max_changes: usize,
-    /// Bytes in one commit group.
-    pub log_group_max_bytes: usize,
-    /// Changes waiting for a group.
-    pub log_queue_max_changes: usize,
 }
 
 impl Default for Storage {
@@ -89,9 +83,6 @@ impl Default for Storage {
             data_dir: PathBuf::from("/var/lib/kith/data"),
             key_file: PathBuf::from("/etc/kith/storage.key"),
             reserve_bytes: 64 << 20,
-            log_group_max_changes: 512,
-            log_group_max_bytes: 1 << 20,
-            log_queue_max_changes: 8_192,
         }
     }
 }

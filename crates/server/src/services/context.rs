@@ -6,12 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kith_api::convert::fault::Faults;
 use kith_domain::caller::{Caller, Peer, Role};
-use kith_domain::codes::OdsCode;
+use kith_domain::child::Subject;
+use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::permit::{self, Action, ActionPermit};
+use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Decision, Engine};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
+use uuid::Uuid;
 
 use super::errors;
 use crate::application::Wiring;
@@ -90,10 +93,14 @@ pub(super) async fn permit(
     }
 }
 
+/// The refusal of a call that names no person, once it is in the audit.
+pub(super) async fn not_allowed(engine: &Engine, peer: Peer, refused: permit::Refusal) -> Status {
+    audited(engine, peer, None, refused.to_string(), errors::refusal(refused)).await
+}
+
 /// The status of a malformed request once it is in the audit.
 pub(super) async fn malformed(engine: &Engine, peer: Peer, faults: Faults) -> Status {
-    let reason = faults.0.first().map_or("MALFORMED", |fault| fault.reason);
-    audited(engine, peer, None, reason.to_owned(), errors::invalid(&faults)).await
+    audited(engine, peer, None, reason(&faults).to_owned(), errors::invalid(&faults)).await
 }
 
 /// The refusal's status, or that of the audit when that takes no entry.
@@ -105,16 +112,56 @@ async fn audited(engine: &Engine, peer: Peer, caller: Option<Caller>, reason: St
     }
 }
 
+/// The status of a refused change or listing once it is in the audit.
+pub(super) async fn refused(engine: &Engine, peer: Peer, caller: Option<Caller>, refused: Refused) -> Status {
+    audited(engine, peer, caller, refused.reason.to_owned(), errors::refused(refused)).await
+}
+
+/// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known
+/// must not read "nothing" for "not known".
+pub(super) async fn authority(engine: &Engine, peer: Peer, caller: Option<&Caller>) -> Result<LaCode, Status> {
+    match LaCode::parse(peer.organisation.as_str()) {
+        Ok(authority) if engine.directory().authorities.contains_key(&authority) => Ok(authority),
+        Ok(_) | Err(_) => Err(refused(engine, peer, caller.cloned(), Refused::UNKNOWN_AUTHORITY).await),
+    }
+}
+
+/// Who sent changes, and for a single one about whom and under which event id.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    pub(super) peer: Peer,
+    pub(super) caller: Option<Caller>,
+    pub(super) subject: Option<Subject>,
+    pub(super) event_id: Option<Uuid>,
+}
+
+impl Sender {
+    /// The sender of many changes at once.
+    pub(super) fn of_stream(peer: Peer, caller: Option<Caller>) -> Self {
+        Self { peer, caller, subject: None, event_id: None }
+    }
+
+    fn entry(self, decision: Decision) -> AuditEntry {
+        let Self { peer, caller, subject, event_id } = self;
+        AuditEntry { subject, ..AuditEntry::of_peer(now(), peer, caller, event_id, decision) }
+    }
+}
+
 /// Puts the outcome of changes into the audit.
-pub(super) async fn changed(
-    engine: &Engine,
-    peer: Peer,
-    caller: Option<Caller>,
-    acknowledged: u64,
-    refused: u64,
-) -> Result<(), Status> {
-    let entry = AuditEntry::of_peer(now(), peer, caller, None, Decision::Changed { acknowledged, refused });
+pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, refused: u64) -> Result<(), Status> {
+    let entry = sender.entry(Decision::Changed { acknowledged, refused });
     engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+}
+
+/// Puts a change that could not even be read into the audit.
+pub(super) async fn unreadable(engine: &Engine, sender: Sender, faults: &Faults) -> Result<(), Status> {
+    let entry = sender.entry(Decision::Refused(reason(faults).to_owned()));
+    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+}
+
+/// The stable reason of the first fault.
+pub(super) fn reason(faults: &Faults) -> &'static str {
+    faults.0.first().map_or("MALFORMED", |fault| fault.reason)
 }
 
 /// The status of a refused question once it is in the audit.

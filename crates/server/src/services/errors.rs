@@ -12,7 +12,7 @@ use kith_engine::{AuditError, ReadError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::refusal::{DOMAIN, status};
+use crate::refusal::{self, DOMAIN, status};
 
 /// What a client is told to wait before it tries again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -41,15 +41,21 @@ pub(super) fn refusal(refused: Refusal) -> Status {
     status(Code::PermissionDenied, reason, &format!("not allowed: {refused}"), None)
 }
 
-/// A refused change.
+/// A refused change: its reason, its field where it has one, and when to try again where that helps.
 pub(super) fn refused(refused: Refused) -> Status {
-    match refused.kind {
-        RefusedKind::Invalid => invalid(&Faults(vec![refused.into()])),
-        RefusedKind::EventIdReused => status(Code::AlreadyExists, refused.reason, refused.words, None),
-        RefusedKind::Conflict => status(Code::FailedPrecondition, refused.reason, refused.words, None),
-        RefusedKind::TooMany => status(Code::ResourceExhausted, refused.reason, refused.words, None),
-        RefusedKind::Unavailable => status(Code::Unavailable, refused.reason, refused.words, Some(RETRY)),
+    let (code, retry) = match refused.kind {
+        RefusedKind::Invalid => return invalid(&Faults(vec![refused.into()])),
+        RefusedKind::EventIdReused => (Code::AlreadyExists, None),
+        RefusedKind::Conflict => (Code::FailedPrecondition, None),
+        RefusedKind::TooMany => (Code::ResourceExhausted, None),
+        RefusedKind::Unavailable => (Code::Unavailable, Some(RETRY)),
+    };
+    if refused.field.is_empty() {
+        return status(code, refused.reason, refused.words, retry);
     }
+    let mut details = ErrorDetails::with_error_info(refused.reason, DOMAIN, HashMap::new());
+    details.add_bad_request_violation(refused.field, refused.words);
+    Status::with_error_details(code, refused.words, details)
 }
 
 /// The audit takes no entry, so there is no answer.
@@ -78,8 +84,46 @@ pub(super) fn draining() -> Status {
     status(Code::Unavailable, "DRAINING", message, Some(RETRY))
 }
 
+/// A stream that broke: a message that is too large or no message, or a client that has gone.
+pub(super) fn broken_stream(found: &Status) -> Status {
+    refusal::explained(found).unwrap_or_else(|| found.clone())
+}
+
+/// The work behind a stream ended without a result.
+pub(super) fn ended() -> Status {
+    let message = "the stream ended without a verdict: what was acknowledged stands; send it again";
+    status(Code::Unavailable, "STREAM_ENDED", message, Some(RETRY))
+}
+
 /// A stream carries more than one stream may.
 pub(super) fn stream_too_long() -> Status {
     let message = "this stream has carried as many events as one stream may: open another for the rest";
     status(Code::ResourceExhausted, "STREAM_TOO_LONG", message, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_and_a_reused_id_name_their_field() {
+        for (refused, code) in [
+            (Refused::VERSION_REUSED, Code::FailedPrecondition),
+            (Refused::SUBJECT_MISMATCH, Code::FailedPrecondition),
+            (Refused::EVENT_ID_REUSED, Code::AlreadyExists),
+            (Refused::UNKNOWN_AUTHORITY, Code::InvalidArgument),
+        ] {
+            let status = super::refused(refused);
+            assert_eq!(status.code(), code);
+            assert_eq!(status.get_details_error_info().unwrap().reason, refused.reason);
+            let violations = status.get_details_bad_request().unwrap().field_violations;
+            assert_eq!(violations[0].field, refused.field, "{}", refused.reason);
+        }
+    }
+
+    #[test]
+    fn only_what_may_pass_says_when_to_try_again() {
+        assert!(super::refused(Refused::STORAGE).get_details_retry_info().is_some());
+        assert!(super::refused(Refused::TOO_MANY).get_details_retry_info().is_none());
+    }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
+use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
-use kith_domain::caller::Peer;
+use kith_domain::caller::{Caller, Peer};
 use kith_domain::change::{Change, PresentationEvent};
 use kith_domain::permit::{Action, ActionPermit, authorise_read};
 use kith_domain::refused::Refused;
@@ -16,8 +18,9 @@ use kith_engine::{Answered, Asked, Engine};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
-use super::context::{self, Services, now};
+use super::context::{self, Sender, Services, now};
 use super::errors;
 use v1::lookup_service_server::LookupService;
 
@@ -55,15 +58,22 @@ impl LookupService for Services {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
         let at = now();
-        let (parsed, event) = match presentation::check_in(request.into_inner(), peer.organisation, at) {
+        let parsed = match presentation::check_in(request.into_inner(), peer.organisation, at) {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
         };
-        let permit = context::permit(&engine, peer, Some(&parsed.caller), Action::SendPresentations).await?;
-        let (answered, recording) = tokio::join!(engine.ask(asked(peer, parsed)), record(&engine, &permit, event, at));
-        let answered = answered.map_err(errors::read)?;
-        let response = v1::CheckInResponse { answer: Some(wire(&engine, &answered)), recording: Some(recording) };
-        Ok(Response::new(response))
+        let ParsedCheckIn { lookup, recording, event_id } = parsed;
+        // Nothing is recorded, and no authority told, for a question that will be refused.
+        if let Err(refused) = authorise_read(peer, &lookup.caller, lookup.context) {
+            return Err(context::refused_read(&engine, peer, lookup.caller, refused).await);
+        }
+        let permit = context::permit(&engine, peer, Some(&lookup.caller), Action::SendPresentations).await?;
+        let subject = Some(lookup.question.subject.clone());
+        let sender = Sender { peer, caller: Some(lookup.caller.clone()), subject, event_id };
+        let recording = record(&engine, &permit, recording, sender, at);
+        let (answered, recording) = tokio::join!(engine.ask(asked(peer, lookup)), recording);
+        let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
+        Ok(Response::new(v1::CheckInResponse { answer, recording: Some(recording?) }))
     }
 
     type LookupManyStream = ReceiverStream<Result<v1::LookupManyResponse, Status>>;
@@ -92,9 +102,17 @@ impl LookupService for Services {
 async fn record(
     engine: &Engine,
     permit: &ActionPermit,
-    event: PresentationEvent,
+    recording: Result<PresentationEvent, Faults>,
+    sender: Sender,
     at: Moment,
-) -> v1::check_in_response::Recording {
+) -> Result<v1::check_in_response::Recording, Status> {
+    let event = match recording {
+        Ok(event) => event,
+        Err(faults) => {
+            context::unreadable(engine, sender, &faults).await?;
+            return Ok(v1::check_in_response::Recording::NotRecorded(unreadable(&faults)));
+        }
+    };
     let verdict = match validate::presentation_event(&event, engine.directory(), at) {
         Err(refused) => Err(refused),
         Ok(()) => {
@@ -105,16 +123,27 @@ async fn record(
             }
         }
     };
-    match verdict {
+    context::changed(engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+    Ok(match verdict {
         Ok(ack) => {
             let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
             v1::check_in_response::Recording::Recorded(ack)
         }
         Err(refused) => v1::check_in_response::Recording::NotRecorded(v1::NotRecorded {
-            words: format!("{}: {}", words::NOT_RECORDED, refused.words),
+            words: words::not_recorded(&refused),
             reason: refused.reason.to_owned(),
         }),
+    })
+}
+
+/// What is said of a presentation that cannot be read: every field at fault.
+fn unreadable(faults: &Faults) -> v1::NotRecorded {
+    let mut words = String::from("presentation NOT recorded, and sending it again as it is will not help:");
+    for Fault { field, reason: _, words: why } in &faults.0 {
+        words.push_str(&format!(" {field}: {why};"));
     }
+    let words = words.trim_end_matches(';').to_owned();
+    v1::NotRecorded { words, reason: context::reason(faults).to_owned() }
 }
 
 /// Answers a worklist item by item, in order; ends when the reader has gone.
@@ -127,7 +156,7 @@ async fn answer_worklist(
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
     for (position, question) in (0_u32..).zip(questions) {
         let item = match question {
-            Err(faults) => could_not_ask(errors::invalid(&faults)),
+            Err(faults) => no_question(&engine, peer, &caller, request_id, &faults).await,
             Ok(question) => {
                 let asked = Asked { peer, caller: caller.clone(), context, question, request_id, worklist: true };
                 match engine.ask(asked).await {
@@ -141,6 +170,21 @@ async fn answer_worklist(
             return;
         }
     }
+}
+
+/// An entry that is no question: said, once it is in the audit.
+async fn no_question(
+    engine: &Engine,
+    peer: Peer,
+    caller: &Caller,
+    request_id: Uuid,
+    faults: &Faults,
+) -> v1::lookup_many_response::Item {
+    let sender = Sender { event_id: Some(request_id), ..Sender::of_stream(peer, Some(caller.clone())) };
+    could_not_ask(match context::unreadable(engine, sender, faults).await {
+        Ok(()) => errors::invalid(faults),
+        Err(status) => status,
+    })
 }
 
 fn could_not_ask(status: Status) -> v1::lookup_many_response::Item {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use kith_api::convert::fault::Faults;
-use kith_api::convert::{notification, plan, time};
+use kith_api::convert::{caller, notification, plan, time};
 use kith_api::v1;
-use kith_domain::permit::Action;
-use kith_engine::{AuditEntry, Decision};
+use kith_domain::caller::{Caller, Peer};
+use kith_domain::permit::{Action, ActionPermit};
+use kith_engine::{AuditEntry, Decision, Engine};
 use tonic::{Request, Response, Status};
 
-use super::context::{self, Services, now};
+use super::context::{self, Sender, Services, now};
 use super::errors;
 use v1::notification_service_server::NotificationService;
 
@@ -34,13 +35,26 @@ fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
     faults.finish(after.map(|after| (size as usize, after)))
 }
 
+/// The named person of an authority that the directory knows, and the permit to read its notifications.
+async fn reader(engine: &Engine, peer: Peer, caller: Option<v1::Caller>) -> Result<(ActionPermit, Caller), Status> {
+    let mut faults = Faults::default();
+    let parsed = caller::parse(&mut faults, "caller", caller);
+    let caller = match faults.finish(parsed) {
+        Ok(caller) => caller,
+        Err(faults) => return Err(context::malformed(engine, peer, faults).await),
+    };
+    let permit = context::permit(engine, peer, Some(&caller), Action::ReadNotifications).await?;
+    context::authority(engine, peer, Some(&caller)).await?;
+    Ok((permit, caller))
+}
+
 #[tonic::async_trait]
 impl NotificationService for Services {
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
-        let permit = context::permit(&engine, peer, None, Action::ReadNotifications).await?;
-        let v1::ListRequest { page_size, page_token, include_acknowledged } = request.into_inner();
+        let v1::ListRequest { page_size, page_token, include_acknowledged, caller } = request.into_inner();
+        let (permit, caller) = reader(&engine, peer, caller).await?;
         let (limit, after) = match page_of(page_size, &page_token) {
             Ok(page) => page,
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
@@ -57,7 +71,7 @@ impl NotificationService for Services {
             Err(_) => return Err(errors::storage()),
         };
         let listed = Decision::Listed(page.notifications.len() as u64);
-        let entry = AuditEntry::of_peer(now(), peer, None, None, listed);
+        let entry = AuditEntry::of_peer(now(), peer, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;
         let directory = engine.directory();
         let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
@@ -82,18 +96,26 @@ impl NotificationService for Services {
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
-        let permit = context::permit(&engine, peer, None, Action::ReadNotifications).await?;
-        let v1::AcknowledgeRequest { ids, event_id } = request.into_inner();
+        let v1::AcknowledgeRequest { ids, event_id, caller } = request.into_inner();
+        let (permit, caller) = reader(&engine, peer, caller).await?;
         let event_id = match plan::acknowledging(&ids, &event_id, MAX_PAGE as usize) {
             Ok(event_id) => event_id,
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
         };
-        let outcome = engine.acknowledge(&permit, now(), event_id, ids).await;
-        let (verdict, unknown_ids) = outcome.map_err(|error| {
-            tracing::error!(%error, "notifications could not be read");
-            errors::storage()
-        })?;
-        context::changed(&engine, peer, None, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+        let permit = Arc::new(permit);
+        let (known, reader, asked) = (Arc::clone(&engine), Arc::clone(&permit), ids.clone());
+        let read = self.control().spawn_blocking(move || known.unknown_notifications(&reader, &asked));
+        let unknown_ids = match read.await {
+            Ok(Ok(unknown)) => unknown,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "notifications could not be read");
+                return Err(errors::storage());
+            }
+            Err(_) => return Err(errors::storage()),
+        };
+        let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
+        let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(peer, Some(caller)) };
+        context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
         let ack = verdict.map_err(errors::refused)?;
         let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
         Ok(Response::new(v1::AcknowledgeResponse { acknowledgement: Some(ack), unknown_ids }))

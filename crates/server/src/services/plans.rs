@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::context::{self, Services, now};
+use super::context::{self, Sender, Services, now};
 use super::{errors, group};
 use v1::plan_service_server::PlanService;
 
@@ -37,21 +37,13 @@ impl PlanService for Services {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
         let permit = context::permit(&engine, peer, None, Action::SendPlans).await?;
-        let Ok(authority) = LaCode::parse(peer.organisation.as_str()) else {
-            return Err(errors::refused(UNKNOWN_AUTHORITY));
-        };
-        if !engine.directory().authorities.contains_key(&authority) {
-            return Err(errors::refused(UNKNOWN_AUTHORITY));
-        }
+        let authority = context::authority(&engine, peer, None).await?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
         let feed = PlanFeed { engine, peer, permit, authority, acknowledged: 0, refused: 0 };
         tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone()));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
-
-const UNKNOWN_AUTHORITY: Refused =
-    Refused::invalid("authority", "UNKNOWN_AUTHORITY", "this authority is not known to this service");
 
 /// One authority's stream.
 struct PlanFeed {
@@ -65,7 +57,7 @@ struct PlanFeed {
 
 /// One event of a group: to be committed, or refused already.
 enum Item {
-    Change,
+    Change(Option<Uuid>),
     Refused(Option<Uuid>, Fault, bool),
 }
 
@@ -86,10 +78,11 @@ impl PlanFeed {
             match group.end {
                 None => {}
                 Some(Ok(())) => break None,
-                Some(Err(status)) => break Some(status),
+                Some(Err(status)) => break Some(errors::broken_stream(&status)),
             }
         };
-        let audited = context::changed(&self.engine, self.peer, None, self.acknowledged, self.refused).await;
+        let audited =
+            context::changed(&self.engine, Sender::of_stream(self.peer, None), self.acknowledged, self.refused).await;
         if let Some(status) = audited.err().or(end) {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;
@@ -116,7 +109,7 @@ impl PlanFeed {
                     None
                 }
             };
-            items.push(fault.map_or(Item::Change, |fault| Item::Refused(sent, fault, false)));
+            items.push(fault.map_or(Item::Change(sent), |fault| Item::Refused(sent, fault, false)));
         }
         let mut outcomes = match changes.is_empty() {
             true => Vec::new(),
@@ -125,7 +118,7 @@ impl PlanFeed {
         .into_iter();
         for item in items {
             let response = match item {
-                Item::Change => self.verdict(outcomes.next().unwrap_or(Err(Refused::STORAGE))),
+                Item::Change(sent) => self.verdict(sent, outcomes.next().unwrap_or(Err(Refused::STORAGE))),
                 Item::Refused(sent, fault, retry) => self.refusal(sent, fault, retry),
             };
             if verdicts.send(Ok(response)).await.is_err() {
@@ -135,7 +128,7 @@ impl PlanFeed {
         true
     }
 
-    fn verdict(&mut self, verdict: Verdict) -> v1::SubmitEventsResponse {
+    fn verdict(&mut self, sent: Option<Uuid>, verdict: Verdict) -> v1::SubmitEventsResponse {
         match verdict {
             Ok(ack) => {
                 self.acknowledged += 1;
@@ -143,7 +136,7 @@ impl PlanFeed {
                 let verdict = v1::submit_events_response::Verdict::Acknowledgement(ack);
                 v1::SubmitEventsResponse { verdict: Some(verdict) }
             }
-            Err(refused) => self.refusal(None, refused.into(), refused.kind == RefusedKind::Unavailable),
+            Err(refused) => self.refusal(sent, refused.into(), refused.kind == RefusedKind::Unavailable),
         }
     }
 

@@ -1,5 +1,7 @@
 //! `PresentationService`: recording, amending, closing and importing presentations.
 
+use std::sync::Arc;
+
 use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::presentation::CalledEvent;
 use kith_api::convert::{caller, plan, presentation};
@@ -11,10 +13,11 @@ use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_domain::validate;
 use kith_engine::{Engine, Verdict};
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::context::{self, Services, now};
+use super::context::{self, Sender, Services, now};
 use super::{errors, group};
 use v1::presentation_service_server::PresentationService;
 
@@ -35,28 +38,44 @@ impl Services {
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
         };
         let permit = context::permit(&engine, peer, Some(&caller), Action::SendPresentations).await?;
+        let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let verdict = take_event(&engine, &permit, event, now()).await;
-        context::changed(&engine, peer, Some(caller), u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+        let sender = Sender { peer, caller: Some(caller), subject, event_id };
+        context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
         let ack = verdict.map_err(errors::refused)?;
         Ok(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect))
     }
 }
 
-/// The fault with the path of its field: details stand one level deeper in a recording or an amendment.
-fn placed(refused: Refused, action: &PresentationAction) -> Refused {
-    let field = match (action, refused.field) {
-        (PresentationAction::Record(_) | PresentationAction::Amend(_), "site") => "presentation.site",
-        (PresentationAction::Record(_) | PresentationAction::Amend(_), "arrived_at") => "presentation.arrived_at",
-        (PresentationAction::Record(_) | PresentationAction::Amend(_), "version") => "presentation.version",
+/// Whether an event's details stand one level deeper in its message.
+fn has_details(action: &PresentationAction) -> bool {
+    match action {
+        PresentationAction::Record(_) | PresentationAction::Amend(_) | PresentationAction::Import(_, _) => true,
+        PresentationAction::Close(_) => false,
+    }
+}
+
+/// The refusal with the path of its field.
+fn placed(refused: Refused, detailed: bool) -> Refused {
+    let field = match (detailed, refused.field) {
+        (true, "site") => "presentation.site",
+        (true, "arrived_at") => "presentation.arrived_at",
+        (true, "version") => "presentation.version",
         (_, field) => field,
     };
     Refused { field, ..refused }
 }
 
 async fn take_event(engine: &Engine, permit: &ActionPermit, event: PresentationEvent, at: Moment) -> Verdict {
-    validate::presentation_event(&event, engine.directory(), at).map_err(|refused| placed(refused, &event.action))?;
-    let verdicts = engine.change(permit, at, vec![Change::Presentation(event)]).await;
-    verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE))
+    let detailed = has_details(&event.action);
+    let verdict = match validate::presentation_event(&event, engine.directory(), at) {
+        Err(refused) => Err(refused),
+        Ok(()) => {
+            let verdicts = engine.change(permit, at, vec![Change::Presentation(event)]).await;
+            verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE))
+        }
+    };
+    verdict.map_err(|refused| placed(refused, detailed))
 }
 
 #[tonic::async_trait]
@@ -82,101 +101,110 @@ impl PresentationService for Services {
     ) -> Result<Response<v1::ImportResponse>, Status> {
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
-        let mut stream = request.into_inner();
-        let mut import: Option<Import<'_>> = None;
-        loop {
-            let group = tokio::select! {
-                group = group::next(&mut stream) => group,
-                () = self.stop().draining() => return Err(errors::draining()),
-            };
-            if let Some(first) = group.items.first()
-                && import.is_none()
-            {
-                import = Some(Import::begin(&engine, peer, first).await?);
-            }
-            if let Some(import) = &mut import {
-                import.take(group.items).await;
-                if import.verdict.processed > self.limits().max_stream_events {
-                    return Err(errors::stream_too_long());
-                }
-            }
-            match group.end {
-                None => {}
-                Some(Err(status)) => return Err(status),
-                Some(Ok(())) => break,
-            }
-        }
-        let import = match import {
-            Some(import) => import,
-            None => Import::of_nothing(&engine, peer).await?,
-        };
-        Ok(Response::new(import.end().await?))
+        // On a task of its own: what it took is audited even when the caller has gone. It ends when this call does.
+        let (call, gone) = oneshot::channel();
+        let import = Import { engine, peer, sender: None, verdict: v1::ImportResponse::default() };
+        let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone)).await;
+        drop::<oneshot::Sender<()>>(call);
+        Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
     }
 }
 
 /// An import under way. Rows are durable as they are taken.
-struct Import<'a> {
-    engine: &'a Engine,
+struct Import {
+    engine: Arc<Engine>,
     peer: Peer,
-    caller: Option<Caller>,
-    permit: ActionPermit,
+    /// Who sends it, and the permit to: known from the first row.
+    sender: Option<(Option<Caller>, ActionPermit)>,
     verdict: v1::ImportResponse,
 }
 
-impl<'a> Import<'a> {
-    /// Authorises an import by the caller of its first row.
-    async fn begin(engine: &'a Engine, peer: Peer, first: &v1::ImportRequest) -> Result<Self, Status> {
-        let mut faults = Faults::default();
-        let caller = caller::parse(&mut faults, "caller", first.caller.clone());
-        let caller = match faults.finish(caller) {
-            Ok(caller) => caller,
-            Err(faults) => return Err(context::malformed(engine, peer, faults).await),
+impl Import {
+    /// Takes rows until the stream ends, breaks, is too long, or the server stops; audits whatever came of it.
+    async fn run(
+        mut self,
+        stream: Streaming<v1::ImportRequest>,
+        services: Services,
+        gone: oneshot::Receiver<()>,
+    ) -> Result<v1::ImportResponse, Status> {
+        let end = self.take_all(stream, &services, gone).await;
+        let Some((caller, permit)) = self.sender else {
+            // Refused before the first row was taken, and that is in the audit.
+            return end.map(|()| self.verdict);
         };
-        let permit = context::permit(engine, peer, Some(&caller), Action::SendPresentations).await?;
-        Ok(Self { engine, peer, caller: Some(caller), permit, verdict: v1::ImportResponse::default() })
+        let verdict = self.verdict;
+        if end.is_ok() && is_sign_of_life(&verdict) {
+            heard_of(&self.engine, self.peer, &permit).await;
+        }
+        let sender = Sender::of_stream(self.peer, caller);
+        context::changed(&self.engine, sender, verdict.accepted, verdict.rejected).await?;
+        end.map(|()| verdict)
     }
 
-    /// An import without rows: the organisation has nothing to send, and that it said so keeps its feed fresh.
-    async fn of_nothing(engine: &'a Engine, peer: Peer) -> Result<Self, Status> {
-        let permit = context::permit(engine, peer, None, Action::SendPresentations).await?;
-        Ok(Self { engine, peer, caller: None, permit, verdict: v1::ImportResponse::default() })
+    async fn take_all(
+        &mut self,
+        mut stream: Streaming<v1::ImportRequest>,
+        services: &Services,
+        mut gone: oneshot::Receiver<()>,
+    ) -> Result<(), Status> {
+        loop {
+            let group = tokio::select! {
+                group = group::next(&mut stream) => group,
+                () = services.stop().draining() => return Err(errors::draining()),
+                _ = &mut gone => return Err(errors::ended()),
+            };
+            if let Some(first) = group.items.first()
+                && self.sender.is_none()
+            {
+                self.sender = Some(begin(&self.engine, self.peer, first).await?);
+            }
+            self.take(group.items).await;
+            if self.verdict.processed > services.limits().max_stream_events {
+                return Err(errors::stream_too_long());
+            }
+            match group.end {
+                None => {}
+                Some(Err(status)) => return Err(errors::broken_stream(&status)),
+                Some(Ok(())) => break,
+            }
+        }
+        if self.sender.is_none() {
+            // Without rows: the organisation has nothing to send, and says so.
+            let permit = context::permit(&self.engine, self.peer, None, Action::SendPresentations).await?;
+            self.sender = Some((None, permit));
+        }
+        Ok(())
     }
 
     /// Takes a group of rows: the good ones are committed together.
     async fn take(&mut self, rows: Vec<v1::ImportRequest>) {
+        let Some((_, permit)) = &self.sender else { return };
         let at = now();
-        let (mut changes, mut numbers) = (Vec::new(), Vec::new());
+        let (mut changes, mut numbers, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             self.verdict.processed += 1;
-            let number = self.verdict.processed;
-            let parsed =
-                presentation::import(row, self.peer.organisation).and_then(|event| match validate::presentation_event(
-                    &event,
-                    self.engine.directory(),
-                    at,
-                ) {
-                    Ok(()) => Ok(event),
-                    Err(refused) => Err(Faults(vec![refused.into()])),
-                });
-            match parsed {
+            match read_row(row, self.peer, &self.engine, at) {
                 Ok(event) => {
                     changes.push(Change::Presentation(event));
-                    numbers.push(number);
+                    numbers.push(self.verdict.processed);
                 }
-                Err(faults) => self.reject(number, faults.0.into_iter().next()),
+                Err(faults) => refused.push((self.verdict.processed, faults.0.into_iter().next())),
             }
         }
-        if changes.is_empty() {
-            return;
+        let verdicts = match changes.is_empty() {
+            true => Vec::new(),
+            false => self.engine.change(permit, at, changes).await,
+        };
+        for (number, fault) in refused {
+            self.reject(number, fault);
         }
-        let verdicts = self.engine.change(&self.permit, at, changes).await;
         for (number, verdict) in numbers.into_iter().zip(verdicts) {
             match verdict {
                 Ok(ack) => {
                     self.verdict.accepted += 1;
                     self.verdict.repeated += u64::from(ack.repeated);
                 }
-                Err(refused) => self.reject(number, Some(refused.into())),
+                Err(refused) => self.reject(number, Some(placed(refused, true).into())),
             }
         }
     }
@@ -190,17 +218,70 @@ impl<'a> Import<'a> {
             self.verdict.rejections.push(rejected);
         }
     }
+}
 
-    /// Notes that the organisation was heard of, audits, and gives the verdict.
-    async fn end(self) -> Result<v1::ImportResponse, Status> {
-        let feed = Feed::Presentations(self.peer.organisation);
-        let beat = Change::Heartbeat(Heartbeat { feed, event_id: Uuid::new_v4() });
-        let verdicts = self.engine.change(&self.permit, now(), vec![beat]).await;
-        if let Some(Err(refused)) = verdicts.into_iter().next() {
-            tracing::warn!(reason = refused.reason, "the end of an import could not be noted");
-        }
-        let verdict = self.verdict;
-        context::changed(self.engine, self.peer, self.caller, verdict.accepted, verdict.rejected).await?;
-        Ok(verdict)
+/// Authorises an import by the caller of its first row.
+async fn begin(
+    engine: &Engine,
+    peer: Peer,
+    first: &v1::ImportRequest,
+) -> Result<(Option<Caller>, ActionPermit), Status> {
+    let mut faults = Faults::default();
+    let caller = caller::parse(&mut faults, "caller", first.caller.clone());
+    let caller = match faults.finish(caller) {
+        Ok(caller) => caller,
+        Err(faults) => return Err(context::malformed(engine, peer, faults).await),
+    };
+    let permit = context::permit(engine, peer, Some(&caller), Action::SendPresentations).await?;
+    Ok((Some(caller), permit))
+}
+
+fn read_row(row: v1::ImportRequest, peer: Peer, engine: &Engine, at: Moment) -> Result<PresentationEvent, Faults> {
+    let event = presentation::import(row, peer.organisation)?;
+    validate::presentation_event(&event, engine.directory(), at)
+        .map_err(|refused| Faults(vec![placed(refused, true).into()]))?;
+    Ok(event)
+}
+
+/// An import tells that the feed is alive when a row was taken, or when there was none to send: a feed whose rows all
+/// fail must not look fresh.
+fn is_sign_of_life(verdict: &v1::ImportResponse) -> bool {
+    verdict.accepted > 0 || verdict.processed == 0
+}
+
+/// Notes that the organisation was heard of.
+async fn heard_of(engine: &Engine, peer: Peer, permit: &ActionPermit) {
+    let feed = Feed::Presentations(peer.organisation);
+    let beat = Change::Heartbeat(Heartbeat { feed, event_id: Uuid::new_v4() });
+    let verdicts = engine.change(permit, now(), vec![beat]).await;
+    if let Some(Err(refused)) = verdicts.into_iter().next() {
+        tracing::warn!(reason = refused.reason, "the end of an import could not be noted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_whose_rows_all_fail_is_no_sign_of_life() {
+        let verdict = |processed, accepted| v1::ImportResponse {
+            processed,
+            accepted,
+            rejected: processed - accepted,
+            ..Default::default()
+        };
+        assert!(!is_sign_of_life(&verdict(3, 0)));
+        assert!(is_sign_of_life(&verdict(3, 1)));
+        assert!(is_sign_of_life(&verdict(0, 0)));
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_by_its_path() {
+        let site = Refused::invalid("site", "UNKNOWN_SITE", "w");
+        assert_eq!(placed(site, true).field, "presentation.site");
+        assert_eq!(placed(Refused::VERSION_REUSED, true).field, "presentation.version");
+        assert_eq!(placed(Refused::VERSION_REUSED, false).field, "version");
+        assert_eq!(placed(Refused::SUBJECT_MISMATCH, true).field, "subject");
     }
 }

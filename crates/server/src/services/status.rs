@@ -2,12 +2,15 @@
 
 use kith_api::convert::{time, words};
 use kith_api::v1;
+use kith_domain::caller::Role;
 use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine};
+use kith_domain::permit::Refusal;
 use kith_engine::Engine;
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
+use super::errors;
 use crate::config::AuditMode;
 use crate::engine_slot::EngineState;
 use v1::status_service_server::StatusService;
@@ -18,8 +21,15 @@ impl StatusService for Services {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        context::peer(&request)?;
+        let peer = context::peer(&request)?;
         let v1::GetStatusRequest { include_feeds } = request.into_inner();
+        // Which feed is late can tell where a shielded child is: it is for operations alone.
+        if include_feeds && peer.role != Role::Ops {
+            return Err(match self.slot().state() {
+                EngineState::Ready(engine) => context::not_allowed(&engine, peer, Refusal::RoleNotAllowed).await,
+                EngineState::Loading | EngineState::Failed(_) => errors::refusal(Refusal::RoleNotAllowed),
+            });
+        }
         let mut status = v1::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: Some(time::timestamp(now())),

@@ -72,7 +72,6 @@ The NHS number was not traced: a record may stand under another number.
    Presentations: none held from any hospital as of 2026-11-22 03:12. All 137
    senders heard of in time. This is not reassurance: use your own judgement and
    procedures.
-   Older than 90 days, held and not listed here: 1
    Heard of in time: 137 of 137 trusts and services; 0 late, 0 never heard of.
 
 LOOKED UP BEFORE: no unscheduled lookup on record.
@@ -123,7 +122,7 @@ fn a_shielded_child_has_no_place() {
 ================================================================================
 SHIELDED RECORD: never reveal where this child is.
 ON A PLAN?       HELD: Child protection plan, IN FORCE
-SEEN ELSEWHERE?  HELD: seen twice in the last 90 days, places not shown
+SEEN ELSEWHERE?  HELD: twice in the last 90 days, and 4 older, places not shown
 ================================================================================
 IDENTITY: Date of birth matches the one held.
 
@@ -174,7 +173,10 @@ fn seen_here_only_is_said_and_is_not_seen_elsewhere() {
     seen.at_this_organisation = std::mem::take(&mut seen.at_other_organisations);
     seen.elsewhere = v1::Outcome::CannotSay.into();
     let shown = text(&answer);
-    assert!(shown.contains("SEEN ELSEWHERE?  CANNOT SAY (seen here once in the last 90 days)"), "{shown}");
+    assert!(
+        shown.contains("SEEN ELSEWHERE?  CANNOT SAY (seen here: once in the last 90 days, and 4 older)"),
+        "{shown}"
+    );
     assert!(shown.contains("At your organisation, last 90 days:"), "{shown}");
 }
 
