@@ -6,12 +6,23 @@ mod harness;
 
 #[cfg(test)]
 mod answers;
-
+#[cfg(test)]
+mod api_errors;
+#[cfg(test)]
+mod canary;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
+mod not_ready;
+#[cfg(test)]
 mod notifications;
+#[cfg(test)]
+mod order;
 #[cfg(test)]
 mod power_cut;

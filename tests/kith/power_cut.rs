@@ -90,7 +90,8 @@ async fn gaps_announced(server: &Server, before: usize, expected: bool) -> usize
     for code in AUTHORITIES {
         let client = server.client(code).await;
         found = until_async("the authority is told that audit entries may be missing", async || {
-            let request = client.request(v1::ListRequest { caller: Some(build::caller(code)), ..v1::ListRequest::default() });
+            let request =
+                client.request(v1::ListRequest { caller: Some(build::caller(code)), ..v1::ListRequest::default() });
             let response = client.notifications().list(request).await.unwrap().into_inner();
             (!expected || response.gaps.len() > before).then_some(response.gaps.len())
         })

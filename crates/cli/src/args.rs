@@ -199,6 +199,7 @@ pub enum PlansVerb {
 pub enum PresentationsVerb {
     /// Push a CSV file of past presentations. Nobody is notified.
     ///
+    /// A file with a header only tells the service that there is nothing to send, and keeps the feed in time.
     /// Columns, in any order: site, encounter_id, version, nhs_number, date_of_birth, arrived_at, care_setting, complaint,
     /// outcome, outcome_at, and if wanted event_id. A bad row is reported with its line; the others are pushed. The file
     /// can be sent again at any time.
@@ -276,7 +277,7 @@ pub struct ListArgs {
 /// State of the service.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// List every feed.
+    /// List every feed; for a certificate of the role ops alone.
     #[arg(long)]
     pub feeds: bool,
 }

@@ -62,6 +62,7 @@ pub struct Engine {
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -134,13 +135,16 @@ impl Engine {
         self.journal.window()
     }
 
-    /// Stops in order: the background work ends and the audit is closed with a mark. Blocks until done.
+    /// Stops in order: the background work ends, the writer takes what is queued and no more, the audit is closed with a
+    /// mark, and the store is closed: nothing of it may run on while the process ends. Blocks until done.
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
-        let deriver = self.deriver.lock().ok().and_then(|mut held| held.take());
-        if deriver.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the deriving thread ended in a panic");
-        }
+        join(&self.deriver, "deriving");
+        self.progress.closing.store(true, Ordering::Release);
+        let (reply, _) = oneshot::channel();
+        // It wakes a waiting writer; a full queue means that it is awake.
+        let _woken = self.commands.try_send(Command { at, changes: Vec::new(), reply });
+        join(&self.writer, "writing");
         let entry = crate::AuditEntry::of_service(at, crate::Decision::Stopped);
         if let Ok(bytes) = crate::rows::encode(&entry)
             && self.journal.append(&bytes).is_err()
@@ -150,5 +154,14 @@ impl Engine {
         if let Err(error) = self.journal.close() {
             tracing::error!(%error, "the audit could not be closed in order");
         }
+        self.store.close();
+    }
+}
+
+/// Waits for the end of a thread, once.
+fn join(thread: &std::sync::Mutex<Option<JoinHandle<()>>>, what: &str) {
+    let held = thread.lock().ok().and_then(|mut held| held.take());
+    if held.is_some_and(|thread| thread.join().is_err()) {
+        tracing::error!("the {what} thread ended in a panic");
     }
 }

@@ -94,6 +94,7 @@ impl Engine {
         let progress = Arc::new(Progress {
             log_sequence: AtomicU64::new(store.head().sequence),
             derived_through: AtomicU64::new(meta.derived_through),
+            closing: AtomicBool::new(false),
         });
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
@@ -105,7 +106,7 @@ impl Engine {
             progress: Arc::clone(&progress),
             on_fatal: Arc::clone(&on_fatal),
         };
-        std::thread::Builder::new()
+        let writer = std::thread::Builder::new()
             .name("kith-writer".into())
             .spawn(move || watched(&on_fatal, || writer.run(received)))?;
         announce(&journal, recovered.gap.as_ref(), now)?;
@@ -131,6 +132,7 @@ impl Engine {
             progress,
             stop,
             deriver: std::sync::Mutex::new(Some(deriver)),
+            writer: std::sync::Mutex::new(Some(writer)),
         })
     }
 }

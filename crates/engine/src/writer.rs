@@ -12,7 +12,7 @@ use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{Batch, CommitError, Keys, Store, Table};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// Outcome of one change: acknowledged, or refused.
@@ -51,6 +51,8 @@ impl Base for Held {
 pub(crate) struct Progress {
     pub(crate) log_sequence: AtomicU64,
     pub(crate) derived_through: AtomicU64,
+    /// The writer ends when it has taken what is queued.
+    pub(crate) closing: AtomicBool,
 }
 
 /// The writer's own state.
@@ -68,7 +70,7 @@ pub(crate) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
 }
 
 impl Writer {
-    /// Takes commands until every sender is gone, or the log fails.
+    /// Takes commands until every sender is gone, the engine closes, or the log fails.
     pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(first) = commands.blocking_recv() {
             let mut size = first.changes.len();
@@ -82,6 +84,9 @@ impl Writer {
             if let Err(what) = self.commit(group) {
                 tracing::error!(%what, "the change log failed: nothing more is acknowledged");
                 (self.on_fatal)(&what);
+                return;
+            }
+            if self.progress.closing.load(Ordering::Acquire) && commands.is_empty() {
                 return;
             }
         }

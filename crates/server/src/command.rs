@@ -156,6 +156,9 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
             return ExitCode::from(MISTAKEN);
         }
     };
+    for warning in config.warnings(today()) {
+        tracing::warn!("configuration: {warning}");
+    }
     match run_server(config, directory, application) {
         Ok(Ending::Drained | Ending::LimitReached) => ExitCode::SUCCESS,
         Ok(Ending::AtOnce) => ExitCode::from(ENDED_AT_ONCE),
@@ -196,7 +199,17 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         }
         mistakes.into_result()?;
     }
+    for warning in config.warnings(today()) {
+        say(out, &format!("warning: {warning}\n"))?;
+    }
     say(out, if syntax_only { "no mistakes found; the named files were not opened\n" } else { "no mistakes found\n" })
+}
+
+/// Today's date in Europe/London, or in UTC where the system has no time zones.
+fn today() -> jiff::civil::Date {
+    let now = jiff::Timestamp::now();
+    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap_or(jiff::tz::TimeZone::UTC);
+    now.to_zoned(zone).date()
 }
 
 fn print_config(path: Option<&Path>, defaults: bool, out: &mut dyn Write) -> Result<ExitCode, VerbError> {

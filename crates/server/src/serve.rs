@@ -33,8 +33,14 @@ const CALLS_SHARE: (u32, u32) = (7, 10);
 /// Share of the drain limit at which the threads have ended, or are no longer waited for.
 const THREADS_SHARE: (u32, u32) = (8, 10);
 
+/// Longest wait for the threads once everything was told to end now.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
 /// Closing gets at least this, however short the drain limit: without its mark the next start reports a gap.
 const CLOSE_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// How long background work may take to end.
+const BACKGROUND_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long an engine that is still opening is waited for, to close it in order.
 const OPENING_LIMIT: Duration = Duration::from_secs(1);
@@ -115,6 +121,7 @@ impl Ground {
 pub struct Running<A: Application> {
     control: Runtime,
     closer: Closer<A>,
+    opening: thread::JoinHandle<()>,
     engine: Arc<EngineSlot<A::Engine>>,
     readiness: Readiness,
     plane: DataPlane,
@@ -181,7 +188,7 @@ pub fn start<A: Application>(
         readiness: readiness.clone(),
     };
     let closer = Closer { application: Arc::clone(&application), closed: Arc::default() };
-    open_behind(closer.clone(), opening, Arc::clone(&engine))?;
+    let opening = open_behind(closer.clone(), opening, Arc::clone(&engine))?;
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
     control.spawn(watch::certificates(
@@ -190,7 +197,7 @@ pub fn start<A: Application>(
         signal.clone(),
     ));
     let drain_limit = config.server.drain_limit();
-    Ok(Running { control, closer, engine, readiness, plane, tls, address, stop, signal, drain_limit })
+    Ok(Running { control, closer, opening, engine, readiness, plane, tls, address, stop, signal, drain_limit })
 }
 
 /// The application's services, health and reflection.
@@ -227,7 +234,8 @@ impl<A: Application> Closer<A> {
     }
 
     /// Closes on a thread of its own, which is waited for until `deadline`: a disk may hang.
-    fn close_until(&self, engine: Arc<A::Engine>, deadline: Instant) {
+    /// True when it was closed.
+    fn close_until(&self, engine: Arc<A::Engine>, deadline: Instant) -> bool {
         let (ended, end) = mpsc::channel();
         let closer = self.clone();
         let closing = thread::Builder::new().name(String::from("kithd-close")).spawn(move || {
@@ -236,10 +244,11 @@ impl<A: Application> Closer<A> {
             let _ = ended.send(());
         });
         match closing {
-            Ok(_) if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() => {}
+            Ok(_) if end.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() => return true,
             Ok(_) => tracing::error!("the engine could not be closed in time: the next start reports a gap"),
             Err(error) => tracing::error!(%error, "failed to close the engine"),
         }
+        false
     }
 }
 
@@ -247,7 +256,7 @@ fn open_behind<A: Application>(
     closer: Closer<A>,
     opening: Opening,
     slot: Arc<EngineSlot<A::Engine>>,
-) -> io::Result<()> {
+) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(String::from("kithd-open")).spawn(move || {
         systemd::status("loading");
         let _not_loading_for_ever = FailWhenLost(Arc::clone(&slot));
@@ -271,8 +280,7 @@ fn open_behind<A: Application>(
                 systemd::ready(&format!("NOT SERVING: {}", failure.reason()));
             }
         }
-    })?;
-    Ok(())
+    })
 }
 
 /// Says that the engine could not be opened when the thread that opens it ends without saying anything: by a panic.
@@ -324,11 +332,16 @@ impl<A: Application> Running<A> {
         }
         let deadline = (began + self.drain_limit).max(Instant::now() + CLOSE_AT_LEAST);
         match self.control.block_on(opened(&self.engine, ending)) {
-            EngineState::Ready(engine) => self.closer.close_until(engine, deadline),
+            EngineState::Ready(engine) => {
+                // Its last holders end here, never while the process is already ending around them.
+                if self.closer.close_until(engine, deadline) && self.opening.join().is_err() {
+                    tracing::error!("the opening thread ended in a panic");
+                }
+            }
             EngineState::Loading | EngineState::Failed(_) => {}
         }
         // Background work holds nothing that closing the engine has not made durable.
-        self.control.shutdown_background();
+        self.control.shutdown_timeout(deadline.saturating_duration_since(Instant::now()).min(BACKGROUND_LIMIT));
         ending
     }
 }
@@ -364,6 +377,7 @@ async fn drain(
         () = tokio::time::sleep_until(calls) => Ending::LimitReached,
     };
     stop.end_now();
+    let threads = threads.min(tokio::time::Instant::now() + END_LIMIT);
     if tokio::time::timeout_at(threads, plane.ended()).await.is_err() {
         tracing::warn!("a data thread did not end");
     }

@@ -97,6 +97,12 @@ impl Store {
         *self.head.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Closes the database once no reading is under way; from then on every reading is refused. A process must not
+    /// end with it open: RocksDB's own threads would run on while its statics are taken down.
+    pub fn close(&self) {
+        drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     fn database(&self) -> RwLockReadGuard<'_, Option<DB>> {
         self.db.read().unwrap_or_else(PoisonError::into_inner)
     }

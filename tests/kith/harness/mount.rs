@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::wait::until;
+
 /// A mounted file system.
 pub struct Mount {
     image: Option<PathBuf>,
@@ -62,8 +64,9 @@ impl Mount {
         run("xfs_io", &["-x", "-c", order, self.at.to_str().unwrap()]).unwrap();
     }
 
+    /// Unmounts it; files of a killed process or of an ending thread may stay open for a moment.
     pub fn unmount(&mut self) {
-        run("umount", &[self.at.to_str().unwrap()]).unwrap();
+        until("the file system is no longer in use", || run("umount", &[self.at.to_str().unwrap()]).ok());
         self.mounted = false;
     }
 }

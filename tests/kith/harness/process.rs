@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kith_api::client::{Client, ConnectError, ConnectOptions};
 use kith_api::v1;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use super::logs;
 use super::wait::{PATIENCE, until, until_async};
@@ -44,10 +45,6 @@ impl Server {
         server
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     pub fn process_id(&self) -> u32 {
         self.child.id()
     }
@@ -71,6 +68,17 @@ impl Server {
 
     pub async fn client(&self, name: &str) -> Client {
         self.connect(name).await.unwrap()
+    }
+
+    /// A bare channel, for services that the typed client does not have.
+    pub async fn channel(&self, name: &str) -> Channel {
+        let options = self.options(name);
+        let read = |path: &Path| std::fs::read(path).unwrap();
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(read(&options.ca)))
+            .identity(Identity::from_pem(read(&options.cert), read(&options.key)));
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
+        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
     }
 
     /// Its state, as it tells it.

@@ -9,16 +9,35 @@ use super::logs;
 use super::process::{Server, program};
 use super::scratch::Scratch;
 
-/// Authorities, trusts and their sites. The names are such as no other word contains.
+/// Authorities and trusts. The names are such as no other word contains.
 pub const AUTHORITIES: [&str; 3] = ["E06000901", "E06000902", "E06000903"];
 pub const TRUSTS: [&str; 3] = ["RZ1", "RZ2", "RZ3"];
-/// The first site of each trust.
-pub const SITES: [&str; 3] = ["RZ101", "RZ201", "RZ301"];
 /// Every word that tells a place: codes, names and telephone numbers of authorities, trusts and sites.
 pub const PLACES: [&str; 24] = [
-    "E06000901", "E06000902", "E06000903", "Hartlemoor", "Thornwick", "Wexmoor", "01632 960011", "01632 960012",
-    "01632 960021", "01632 960022", "01632 960031", "01632 960032", "RZ1", "RZ2", "RZ3", "Barrowfold", "Quenbury",
-    "Ulverdale", "RZ101", "RZ201", "RZ301", "01632 960101", "01632 960102", "01632 960103",
+    "E06000901",
+    "E06000902",
+    "E06000903",
+    "Hartlemoor",
+    "Thornwick",
+    "Wexmoor",
+    "01632 960011",
+    "01632 960012",
+    "01632 960021",
+    "01632 960022",
+    "01632 960031",
+    "01632 960032",
+    "RZ1",
+    "RZ2",
+    "RZ3",
+    "Barrowfold",
+    "Quenbury",
+    "Ulverdale",
+    "RZ101",
+    "RZ201",
+    "RZ301",
+    "01632 960101",
+    "01632 960102",
+    "01632 960103",
 ];
 
 const AUTHORITY_FILE: &str = "gss_code,name,office_phone,out_of_hours_phone,office_opens,office_closes\n\

@@ -26,16 +26,19 @@ pub fn five_commands(place: &Place, cases: &[Case]) -> Result<()> {
     println!("  {kith} lookup --nhs-number {number}");
     println!("  {kith} lookup --nhs-number {number} --output json");
     println!("  {kith} notifications --profile authority");
-    println!("  {kith} status --feeds");
+    println!("  {kith} status --feeds --profile operations");
     println!("  {kith} exit-codes");
     Ok(())
 }
 
-/// A nurse of a trust, and an officer of an authority. Paths are relative to the file.
+/// A nurse of a trust, an officer of an authority, and an operator, who alone may list feeds. Paths are relative to the file.
 fn profiles(address: &str, trust: &str, authority: &str) -> String {
     let mut text = String::from("# Made by the demo for `kith`. Paths are relative to this file.\n");
-    let people =
-        [("default", trust, "Sam Demo", "Triage nurse"), ("authority", authority, "Jo Demo", "Duty social worker")];
+    let people = [
+        ("default", trust, "Sam Demo", "Triage nurse"),
+        ("authority", authority, "Jo Demo", "Duty social worker"),
+        ("operations", "ops", "Max Demo", "Operator"),
+    ];
     for (section, code, name, role) in people {
         text.push_str(&format!(
             "\n[{section}]\nserver = \"https://{address}\"\nca = \"certs/ca.pem\"\ncert = \"certs/{code}.pem\"\n\
@@ -50,9 +53,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_sections_name_their_own_certificate() {
+    fn every_section_names_their_own_certificate() {
         let text = profiles("127.0.0.1:7443", "R1H", "E06000001");
         assert!(text.contains("[default]\nserver = \"https://127.0.0.1:7443\""));
         assert!(text.contains("certs/R1H.key") && text.contains("[authority]") && text.contains("certs/E06000001.pem"));
+        assert!(text.contains("[operations]") && text.contains("certs/ops.pem"));
     }
 }

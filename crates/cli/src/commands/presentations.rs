@@ -1,4 +1,5 @@
-//! Pushes past presentations in streams of a bounded length, and closes a presentation. After a broken stream it counts
+//! Pushes past presentations in streams of a bounded length, and closes a presentation. A file without rows is sent as an
+//! empty import, which says that there is nothing to tell. After a broken stream it counts
 //! only the rows of the streams that were answered; the file can be sent again.
 
 use std::time::Duration;
@@ -52,6 +53,15 @@ async fn import(
     let mut report = Report::new(loaded.rows(), loaded.refused);
     bar.inc(report.refused);
     let mut rows = loaded.items;
+    if report.rows == 0 {
+        // Nothing to send, and an empty import says so: silence would make the feed late.
+        report.heartbeat = Some(false);
+        match verdict(&mut client, tokio_stream::empty()).await.and_then(|response| take(&mut report, &[], response)) {
+            Ok(()) => report.heartbeat = Some(true),
+            Err(failure) => report.broken = Some(failure),
+        }
+        return report;
+    }
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(ROWS_PER_STREAM));
         let (lines, mut items): (Vec<u64>, Vec<v1::ImportRequest>) = rows.into_iter().unzip();
@@ -60,11 +70,7 @@ async fn import(
         }
         let counted = bar.clone();
         let stream = tokio_stream::iter(items.into_iter().inspect(move |_| counted.inc(1)));
-        let taken = match tokio::time::timeout(STREAM_TIMEOUT, client.import(stream)).await {
-            Ok(Ok(response)) => take(&mut report, &lines, response.into_inner()),
-            Ok(Err(status)) => Err(Failure::status(&status, Sent::Change)),
-            Err(_) => Err(Failure::could_not_ask(format!("no verdict within {} seconds", STREAM_TIMEOUT.as_secs()))),
-        };
+        let taken = verdict(&mut client, stream).await.and_then(|response| take(&mut report, &lines, response));
         if let Err(failure) = taken {
             report.broken = Some(failure);
             return report;
@@ -72,6 +78,18 @@ async fn import(
         rows = rest;
     }
     report
+}
+
+/// Sends one stream and waits for its verdict.
+async fn verdict(
+    client: &mut PresentationServiceClient<Channel>,
+    rows: impl tokio_stream::Stream<Item = v1::ImportRequest> + Send + 'static,
+) -> Result<v1::ImportResponse, Failure> {
+    match tokio::time::timeout(STREAM_TIMEOUT, client.import(rows)).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(Failure::status(&status, Sent::Change)),
+        Err(_) => Err(Failure::could_not_ask(format!("no verdict within {} seconds", STREAM_TIMEOUT.as_secs()))),
+    }
 }
 
 /// Counts one stream's verdict, which must account for every row sent.

@@ -91,6 +91,9 @@ impl Report {
         if *refused > shown {
             lines.push(format!("  and {} more refused rows, not listed here", refused - shown));
         }
+        if *heartbeat == Some(true) && *rows == 0 {
+            lines.push("  nothing to send, and the service was told so: the feed is marked as alive".to_owned());
+        }
         if *heartbeat == Some(false) {
             lines.push("  the feed was not marked as alive".to_owned());
         }
@@ -167,6 +170,15 @@ mod tests {
         assert_eq!(text.lines().filter(|line| line.starts_with("  line ")).count(), 50);
         assert!(text.contains("and 1150 more refused rows"), "{text}");
         assert_eq!(report.json()["refusals"].as_array().unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn a_file_without_rows_says_whether_the_service_was_told() {
+        let mut report = Report::new(0, Vec::new());
+        report.heartbeat = Some(true);
+        assert!(report.text().contains("nothing to send, and the service was told so"), "{}", report.text());
+        report.heartbeat = Some(false);
+        assert!(report.text().contains("not marked as alive"), "{}", report.text());
     }
 
     #[test]

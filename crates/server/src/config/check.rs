@@ -17,6 +17,9 @@ const DAY_S: u64 = 86_400;
 /// Longest expected silence of a feed accepted: a year.
 const YEAR_S: u64 = 366 * DAY_S;
 
+/// Smallest journal file: two entries of the greatest length. The journal refuses less.
+const SEGMENT_MIN_BYTES: u64 = 128 << 10;
+
 pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     let mut check = Check { mistakes };
     check.server(config);
@@ -67,7 +70,7 @@ impl Check<'_> {
         self.range("audit.sync_interval_ms", audit.sync_interval_ms, 1..=1_000);
         self.range("audit.wait_after_ms", audit.wait_after_ms, 1..=60_000);
         self.range("audit.fail_after_ms", audit.fail_after_ms, 1..=60_000);
-        self.range("audit.segment_bytes", audit.segment_bytes, 64 << 10..=4 << 30);
+        self.range("audit.segment_bytes", audit.segment_bytes, SEGMENT_MIN_BYTES..=4 << 30);
         self.rule(audit.primary != audit.spill, "audit.spill", "expected another directory than audit.primary");
         self.rule(
             audit.sync_interval_ms < audit.wait_after_ms,

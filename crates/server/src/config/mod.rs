@@ -79,6 +79,20 @@ impl Config {
         layers::lay(&name, &text, process_environment(), &mut Mistakes::new()).log
     }
 
+    /// What is no mistake yet, but will mislead: said at the start and by `check-config`. `today` is in Europe/London.
+    #[must_use]
+    pub fn warnings(&self, today: jiff::civil::Date) -> Vec<String> {
+        let listed = |year: i16| self.directory.bank_holidays.iter().any(|day| day.0.year() == year);
+        let unlisted = [today.year(), today.year().saturating_add(1)].into_iter().filter(|year| !listed(*year));
+        let words = |year| {
+            format!(
+                "directory.bank_holidays: no day of {year} is listed: on its bank holidays the number of an office that \
+                 is closed will be given"
+            )
+        };
+        unlisted.map(words).collect()
+    }
+
     /// The settings in force as a TOML file.
     ///
     /// # Errors

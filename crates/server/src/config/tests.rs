@@ -114,3 +114,28 @@ fn overrides_of_single_feeds_are_read_and_checked() {
     assert!(found.contains("feeds.overrides.e0.interval_seconds: expected 1 to"), "{found}");
     assert!(found.contains("feeds.overrides.R1H: unknown field"), "{found}");
 }
+
+#[test]
+fn a_journal_file_that_the_journal_would_refuse_is_a_mistake() {
+    assert!(parse("[audit]\nsegment_bytes = 131072\n", &[]).is_ok());
+    let found = mistakes("[audit]\nsegment_bytes = 131071\n", &[]);
+    assert!(found[0].contains("audit.segment_bytes: expected 131072 to"), "{found:?}");
+}
+
+#[test]
+fn keys_that_would_do_nothing_are_unknown() {
+    for key in ["log_group_max_changes", "log_group_max_bytes", "log_queue_max_changes"] {
+        let found = mistakes(&format!("[storage]\n{key} = 1000\n"), &[]).join("\n");
+        assert!(found.contains(&format!("storage.{key}: unknown field")), "{found}");
+    }
+}
+
+#[test]
+fn bank_holidays_that_run_out_are_told_a_year_before() {
+    let config = parse("", &[]).unwrap();
+    let on = |year| config.warnings(jiff::civil::date(year, 6, 1));
+    assert_eq!(on(2026), Vec::<String>::new());
+    assert_eq!(on(2027).len(), 1);
+    assert!(on(2027)[0].contains("no day of 2028"), "{:?}", on(2027));
+    assert_eq!(on(2028).len(), 2);
+}

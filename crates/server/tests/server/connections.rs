@@ -102,6 +102,28 @@ fn stalled_handshakes_do_not_keep_others_out() {
 }
 
 #[test]
+fn whoever_says_nothing_takes_no_turn_from_others() {
+    let server = TestServer::ready(|config| {
+        config.limits.concurrent_handshakes = 1;
+        config.limits.handshake_timeout_ms = 60_000;
+    });
+    client(async {
+        let mut stalled = Vec::new();
+        for _ in 0..4 {
+            let mut tcp = TcpStream::connect(server.address).await.unwrap();
+            // The beginning of a record of a handshake, and no more.
+            tcp.write_all(&[22, 3, 1, 2, 0]).await.unwrap();
+            stalled.push(tcp);
+        }
+        let channel = server.channel(ED).await;
+        assert_eq!(call(&channel, "Who", &[]).await.code(), Code::Ok);
+        for mut tcp in stalled {
+            assert_eq!(tcp.read(&mut [0]).await.unwrap_or(0), 0, "a connection without a first message was kept");
+        }
+    });
+}
+
+#[test]
 fn connections_beyond_the_bound_are_closed_and_come_in_when_there_is_room() {
     let server = TestServer::ready(|config| {
         config.limits.max_connections = 2;

@@ -43,6 +43,7 @@ pub struct TestServer {
     pub tls: Arc<TlsState>,
     pub open: mpsc::Sender<Opened>,
     pub closed: Arc<AtomicBool>,
+    pub can_answer: Arc<AtomicBool>,
     running: Option<Running<ProbeApplication>>,
 }
 
@@ -70,7 +71,12 @@ impl TestServer {
         let listener = serve::bind(config.server.listen).unwrap();
         let (open, told) = mpsc::channel();
         let closed = Arc::new(AtomicBool::new(false));
-        let application = ProbeApplication { open: Mutex::new(told), closed: Arc::clone(&closed) };
+        let can_answer = Arc::new(AtomicBool::new(true));
+        let application = ProbeApplication {
+            open: Mutex::new(told),
+            closed: Arc::clone(&closed),
+            can_answer: Arc::clone(&can_answer),
+        };
         let running = serve::start(ground, Arc::new(config), Arc::new(directory), listener, application).unwrap();
         Self {
             address: running.address(),
@@ -81,6 +87,7 @@ impl TestServer {
             authority,
             open,
             closed,
+            can_answer,
         }
     }
 

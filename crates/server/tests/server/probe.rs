@@ -32,6 +32,7 @@ pub type Opened = Result<(), OpenFailure>;
 pub struct ProbeApplication {
     pub open: Mutex<mpsc::Receiver<Opened>>,
     pub closed: Arc<AtomicBool>,
+    pub can_answer: Arc<AtomicBool>,
 }
 
 impl Application for ProbeApplication {
@@ -55,6 +56,10 @@ impl Application for ProbeApplication {
             assert_ne!(failure.reason(), PANIC, "told to panic");
         }
         told.unwrap_or_else(|gone| Err(OpenFailure::new(OpenFailure::STORE_NOT_OPENED, gone)))
+    }
+
+    fn can_answer(&self, (): &()) -> bool {
+        self.can_answer.load(Ordering::SeqCst)
     }
 
     fn close(&self, _: Arc<()>) {

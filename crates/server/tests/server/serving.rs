@@ -215,3 +215,38 @@ fn a_server_that_is_still_loading_stops_too() {
     server.stop.drain();
     assert_eq!(waiting.join().unwrap(), Ending::Drained);
 }
+
+#[test]
+fn an_order_while_opening_closes_what_was_opened() {
+    let mut server = TestServer::loading(|_| {});
+    let waiting = server.wait();
+    server.stop.drain();
+    server.open.send(Ok(())).unwrap();
+    assert_eq!(waiting.join().unwrap(), Ending::Drained);
+    assert!(server.closed.load(Ordering::SeqCst), "the engine was left unclosed");
+}
+
+#[test]
+fn health_is_held_back_while_the_engine_cannot_answer() {
+    let server = TestServer::ready(|_| {});
+    client(async {
+        let channel = server.channel(ED).await;
+        for (can_answer, status) in [(false, ServingStatus::NotServing), (true, ServingStatus::Serving)] {
+            server.can_answer.store(can_answer, Ordering::SeqCst);
+            while health(&channel, SERVICE).await != status as i32 {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn an_unknown_method_has_a_stable_reason() {
+    let server = TestServer::ready(|_| {});
+    client(async {
+        let channel = server.channel(ED).await;
+        let refused = call(&channel, "NoSuchMethod", &[]).await;
+        assert_eq!(refused.code(), Code::Unimplemented);
+        assert_eq!(refused.get_details_error_info().unwrap().reason, "UNKNOWN_METHOD");
+    });
+}

@@ -48,7 +48,7 @@ pub enum StoreFault {
         /// The head's sequence.
         sequence: u64,
     },
-    /// The watermark is missing, damaged or not at the head.
+    /// The watermark is missing, damaged, beyond the head or not of this log.
     #[error("watermark: {0}")]
     Watermark(String),
 }
@@ -89,6 +89,10 @@ impl StoreReport {
 impl fmt::Display for StoreReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "log: {} records, head {}", self.log_records, self.head.sequence)?;
+        if let Some(mark) = self.watermark.filter(|mark| mark.sequence < self.head.sequence) {
+            let beyond = self.head.sequence - mark.sequence;
+            writeln!(f, "watermark: {}, {beyond} records after it were not acknowledged", mark.sequence)?;
+        }
         for (table, rows) in &self.rows {
             writeln!(f, "table {}: {rows} rows", table.name())?;
         }
@@ -134,7 +138,8 @@ impl Store {
                 if !reading.both_whole {
                     report.add(StoreFault::Watermark("one of two slots is damaged".to_owned()));
                 }
-                if reading.head != report.head {
+                // A head above the watermark was committed and not yet acknowledged when the process was killed.
+                if report.head.sequence < reading.head.sequence {
                     let what = format!("at {}, the head is at {}", reading.head.sequence, report.head.sequence);
                     report.add(StoreFault::Watermark(what));
                 }
@@ -145,13 +150,17 @@ impl Store {
     }
 
     fn verify_log(&self, db: &DB, report: &mut StoreReport) {
-        let head = report.head;
+        let (head, watermark) = (report.head, report.watermark);
         let mut walk = LogWalk::new(1, Head::EMPTY.chain);
         let read = scan_sealed(db, rocks::LOG, &[], &[], &mut |key, sealed| {
             let number = walk.step(key, sealed)?;
             report.log_records += 1;
             if number == head.sequence && walk.chain != head.chain {
                 report.add(StoreFault::Chain { sequence: number });
+            }
+            if watermark.is_some_and(|mark| mark.sequence == number && mark.chain != walk.chain) {
+                let what = format!("its chain is not that of the log at record {number}");
+                report.add(StoreFault::Watermark(what));
             }
             if let Err(StoreError::Log { sequence, what }) = open_record(&self.keys, number, sealed) {
                 report.add(StoreFault::Log { sequence, what });

@@ -1,0 +1,135 @@
+//! Signals and neighbours: a stop drains within its limit, certificates change without dropping a call, and a second server
+//! on the same data gives no answers.
+
+use std::time::{Duration, Instant};
+
+use kith_api::client::Client;
+use kith_api::v1;
+use kith_api::v1::submit_events_response::Verdict;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Streaming};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
+use crate::harness::process::Server;
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::wait::until;
+
+const LA: &str = AUTHORITIES[0];
+const ED: &str = TRUSTS[0];
+/// The promise, with room for a busy machine to notice that the process has ended.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// A stream of plan events held open.
+struct Open {
+    events: mpsc::Sender<v1::SubmitEventsRequest>,
+    verdicts: Streaming<v1::SubmitEventsResponse>,
+    sent: u32,
+}
+
+impl Open {
+    async fn begin(client: &Client) -> Self {
+        let (events, stream) = mpsc::channel(8);
+        let verdicts = client.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        Self { events, verdicts, sent: 0 }
+    }
+
+    /// Sends one more event, which must be acknowledged.
+    async fn send(&mut self) -> v1::PlanEvent {
+        self.sent += 1;
+        let plan = build::plan(nhs(self.sent), &format!("L{}", self.sent));
+        self.events.send(build::event(plan.clone())).await.unwrap();
+        let verdict = self.verdicts.message().await.unwrap().unwrap().verdict.unwrap();
+        assert!(matches!(verdict, Verdict::Acknowledgement(_)), "{verdict:?}");
+        plan
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_drains_in_time_with_a_stream_open() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let client = server.client(LA).await;
+    let mut open = Open::begin(&client).await;
+    let plan = open.send().await;
+    let mut health = HealthClient::new(server.channel("ops").await);
+    let request = HealthCheckRequest { service: String::new() };
+    let mut watch = health.watch(request).await.unwrap().into_inner();
+    while watch.message().await.unwrap().unwrap().status() != ServingStatus::Serving {}
+
+    let told = Instant::now();
+    server.signal("-TERM");
+    let next = watch.message().await.unwrap().unwrap();
+    assert_eq!(next.status(), ServingStatus::NotServing, "a drain is told at once");
+    let ended = open.verdicts.message().await;
+    expect_trouble(ended, Code::Unavailable, "DRAINING", &[]);
+    let log = server.log().to_owned();
+    assert_eq!(tokio::task::block_in_place(|| server.exit_code()), Some(0));
+    assert!(told.elapsed() < DRAIN_LIMIT, "ended after {:?}", told.elapsed());
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("\"drained\"") && !said.contains("limit ran out"), "{said}");
+
+    let server = site.ready().await;
+    let again = calls::accept(&server.client(LA).await, vec![plan]).await;
+    assert!(again[0].repeated, "what was acknowledged before the stop is there");
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_certificates_drop_no_call_and_shut_out_the_old() {
+    let mut site = Site::with(&[("tls", "reload_interval_ms", "3600000")]);
+    let server = site.ready().await;
+    let mut open = Open::begin(&server.client(LA).await).await;
+    open.send().await;
+    std::fs::rename(site.path("certs"), site.path("old-certs")).unwrap();
+    site.run(&["dev-certs", "--out", "certs", "--directory", "."]);
+    open.send().await;
+    server.signal("-HUP");
+    until("the certificates are reloaded", || server.has_logged("certificates reloaded").then_some(()));
+    open.send().await;
+    let new = server.client(ED).await;
+    calls::ask(&new, build::lookup(ED, nhs(1))).await;
+    assert!(!can_ask_with_old_certificate(&site, &server).await, "a certificate of the old authority was accepted");
+    open.send().await;
+    drop(open);
+    tokio::task::block_in_place(|| server.stop());
+    // The connection with the old certificate is refused, and said so.
+    site.finish(&["failed to trust the client certificate"]);
+}
+
+/// Asks with the old client certificate, trusting the new server's.
+async fn can_ask_with_old_certificate(site: &Site, server: &Server) -> bool {
+    let old = site.path("old-certs");
+    let mut options = server.options(ED);
+    options.cert = old.join(format!("{ED}.pem"));
+    options.key = old.join(format!("{ED}.key"));
+    // With TLS 1.3 the refusal may come with the first call instead of the handshake.
+    match Client::connect(options).await {
+        Ok(client) => calls::try_ask(&client, build::lookup(ED, nhs(1))).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_on_the_same_data_gives_no_answers() {
+    let mut site = Site::new();
+    let first = site.ready().await;
+    let second = site.start();
+    let (readiness, reason) = second.settled().await;
+    assert_eq!(readiness, v1::Readiness::Failed);
+    let refused = calls::try_ask(&second.client(ED).await, build::lookup(ED, nhs(1))).await;
+    expect_trouble(refused, Code::Unavailable, &reason, &[]);
+    let mut health = HealthClient::new(second.channel("ops").await);
+    let state = health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status();
+    assert_eq!(state, ServingStatus::NotServing);
+    tokio::task::block_in_place(|| second.stop());
+    let ack = calls::accept(&first.client(LA).await, vec![build::plan(nhs(1), "P")]).await;
+    assert!(!ack[0].repeated, "the first goes on");
+    tokio::task::block_in_place(|| first.stop());
+    site.finish(&["giving no answers"]);
+}
