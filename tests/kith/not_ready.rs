@@ -177,6 +177,14 @@ async fn a_missing_database_beside_its_watermark_is_noticed() {
     refuses(site, &["DATA_LOSS_SUSPECTED"]).await;
 }
 
+/// A disk that is not mounted: an empty directory beside the audit of a whole life must not become an empty England.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_directory_beside_a_written_audit_is_noticed() {
+    let (site, _) = stopped().await;
+    std::fs::remove_dir_all(site.path("disk/data")).unwrap();
+    refuses(site, &["DATA_LOSS_SUSPECTED"]).await;
+}
+
 /// What "none held" must carry: its counts, and the words.
 fn never_bare(answer: &v1::Answer) {
     let (plans, seen) = (answer.plans.as_ref().unwrap(), answer.presentations.as_ref().unwrap());

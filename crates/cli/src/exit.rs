@@ -41,7 +41,7 @@ Exit codes:
   21  refused: this caller may not do this
   22  bad input: a field, a file or a value was refused, nothing was done
   23  a change was refused: at least one row or change was not taken
-  24  check-in answered, but the presentation was NOT recorded: send it again
+  24  check-in answered, but the presentation was NOT recorded
 Any other code is a fault and means nothing about a child.";
 
 impl Exit {

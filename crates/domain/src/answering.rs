@@ -259,14 +259,13 @@ fn view(presentation: &Presentation) -> PresentationView {
     }
 }
 
-/// Doubts of a shielded record: that its own feed is the stale one would tell which place to look for.
-fn without_place(mut doubts: Vec<Doubt>) -> Vec<Doubt> {
-    for doubt in &mut doubts {
-        if *doubt == Doubt::OwnFeedStale {
-            *doubt = Doubt::TooManyFeedsStale;
-        }
+/// Doubts of a shielded record. That its own feed is the stale one would tell which place to look for, so any stale or
+/// absent feed is one too many here, whosever it is.
+fn without_place(mut doubts: Vec<Doubt>, counts: &FeedCounts) -> Vec<Doubt> {
+    doubts.retain(|doubt| *doubt == Doubt::NoNhsNumber);
+    if counts.stale > 0 || counts.absent > 0 || counts.feeds() == 0 {
+        doubts.push(Doubt::TooManyFeedsStale);
     }
-    doubts.dedup();
     doubts
 }
 
@@ -299,10 +298,10 @@ fn shielded(
     let held = (!seen.is_empty())
         .then(|| ShieldedSeen { presentations: seen.shown.iter().map(one).collect(), beyond: seen.beyond });
     ShieldedBody {
-        plans: outcome((!plans.is_empty()).then_some(plans), without_place(known.plan_doubts)),
+        plans: outcome((!plans.is_empty()).then_some(plans), without_place(known.plan_doubts, &known.plans.counts)),
         more_plans,
         plan_completeness: Completeness { counts: known.plans.counts, named: () },
-        presentations: outcome(held, without_place(known.presentation_doubts)),
+        presentations: outcome(held, without_place(known.presentation_doubts, &known.presentations.counts)),
         presentation_completeness: Completeness { counts: known.presentations.counts, named: () },
         accesses: count(record.accesses.len()).saturating_add(record.accesses_beyond),
     }

@@ -252,6 +252,21 @@ fn none_held_always_says_as_of_when_and_that_it_is_no_reassurance() {
     }
 }
 
+/// Whether the stale feed is the shielded child's own or another's cannot be told.
+#[test]
+fn doubts_of_a_shielded_record_tell_no_place() {
+    let mut start = event(A, "P", 1, PlanAction::Start, ("2025-05-01", ""));
+    start.shielded = true;
+    let record = after(&[start, event(A, "P", 2, PlanAction::Withdraw, ("", ""))]);
+    let own = ask(Some(&record), "2026-01-10", &[A]);
+    let other = ask(Some(&record), "2026-01-10", &[B]);
+    assert_eq!(own.body, other.body);
+    let Body::Shielded(body) = &own.body else { panic!("shielded") };
+    assert!(matches!(body.plans, Outcome::CannotSay(_)));
+    let Body::Shielded(fresh) = ask(Some(&record), "2026-01-10", &[]).body else { panic!("shielded") };
+    assert_eq!(fresh.plans, Outcome::NoneHeld);
+}
+
 #[test]
 fn none_held_becomes_cannot_say_and_held_never_does() {
     let three = [A, "E06000003", "E06000004"];

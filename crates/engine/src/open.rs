@@ -1,17 +1,19 @@
 //! The start: store, state into the index, audit journal, writer, background work. Nothing is answered before it returns.
 
+use crate::apply::apply;
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::keys;
 use crate::rows::{CodecError, MetaRow, decode, encode};
+use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
-use kith_domain::change::Feed;
+use kith_domain::change::{Accessed, Change, Feed, LogRecord};
 use kith_domain::child::ChildRecord;
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{AuditError, Journal, JournalError, Store, StoreError, Table};
+use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -45,6 +47,15 @@ pub enum EngineError {
         /// Records that the state says it holds.
         expected: u64,
     },
+    /// The store is empty beside an audit that is not: another directory, or a disk that is not mounted.
+    #[error("open store: it is empty, and the audit holds entries up to {audited}")]
+    StoreGone {
+        /// The last audit entry.
+        audited: u64,
+    },
+    /// The first record could not be written.
+    #[error(transparent)]
+    Commit(#[from] kith_store::CommitError),
     /// The audit journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -61,8 +72,10 @@ impl EngineError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Open(kith_store::OpenError::DataLossSuspected { .. }) | Self::Counts { .. } => "DATA_LOSS_SUSPECTED",
-            Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
+            Self::Open(kith_store::OpenError::DataLossSuspected { .. })
+            | Self::Counts { .. }
+            | Self::StoreGone { .. } => "DATA_LOSS_SUSPECTED",
+            Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Commit(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
             Self::Journal(_) | Self::Audit(_) => "AUDIT_UNAVAILABLE",
         }
     }
@@ -91,6 +104,7 @@ impl Engine {
             &options.boot_id,
             options.clock,
         )?;
+        let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let progress = Arc::new(Progress {
             log_sequence: AtomicU64::new(store.head().sequence),
             derived_through: AtomicU64::new(meta.derived_through),
@@ -135,6 +149,24 @@ impl Engine {
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+/// The first record of a new log, so that an empty store beside an audit with entries can only be one that is gone: it is
+/// written before the audit's first entry.
+fn begin(store: &Store, keys: &Keys, meta: MetaRow, audited: u64, now: Moment) -> Result<MetaRow, EngineError> {
+    if store.head().sequence > 0 {
+        return Ok(meta);
+    }
+    if audited > 0 {
+        return Err(EngineError::StoreGone { audited });
+    }
+    let record = LogRecord { at: now, change: Change::Accessed(Accessed { audit_sequence: 0, access: None }) };
+    let mut working = Working::new(&Empty, keys, meta);
+    let state = |error: StateError| EngineError::Codec(error.to_string());
+    apply(&mut working, 1, &record).map_err(state)?;
+    let changed = working.finish().map_err(state)?;
+    store.commit(Batch { log: vec![encode(&record)?], rows: changed.rows })?;
+    Ok(changed.meta)
 }
 
 /// Runs a thread's work; a panic in it is told as fatal, so that the service never goes on without it in silence.

@@ -48,7 +48,7 @@ fn banner(page: &mut Page, answer: &v1::Answer, not_recorded: bool) {
     let seen_completeness = answer.presentations.as_ref().and_then(|part| part.completeness.as_ref());
     headline(page, &format!("SEEN ELSEWHERE?  {}{detail}", reading.words()), reading, seen_completeness);
     if not_recorded {
-        page.attention(0, 2, "THIS PRESENTATION IS NOT RECORDED: send it again.");
+        page.attention(0, 2, "THIS PRESENTATION IS NOT RECORDED: read why below.");
     }
     page.rule();
 }
