@@ -61,6 +61,7 @@ async fn cut(mode: &str) {
         let flush = random.random_bool(0.3);
         println!("cut {cut} after {life:?}, file system's journal flushed: {flush}");
         load::run(&mut lanes, server, tokio::time::sleep(life), |server| {
+            server.freeze();
             disk.cut(flush);
             server.kill();
         })

@@ -119,6 +119,13 @@ impl Server {
         assert!(sent.success());
     }
 
+    /// SIGSTOP: from now on nothing leaves the process, as when the power goes. A process that outlived its disk could still
+    /// answer on the word of a sync that the shutdown of the file system overtook.
+    pub fn freeze(&self) {
+        let stopped = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status().unwrap();
+        assert!(stopped.success());
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
