@@ -346,7 +346,10 @@ async fn what_is_too_large_or_too_late_is_said_so() {
 
     let mut header = ed.request(build::lookup(ED, nhs(1)));
     header.metadata_mut().insert("x-large", "x".repeat(20_000).parse().unwrap());
-    let refused = ed.lookup().lookup(header).await.expect_err("a header list beyond the bound was taken");
+    expect_trouble(ed.lookup().lookup(header).await, Code::ResourceExhausted, "HEADERS_TOO_LARGE", &[]);
+    let mut header = ed.request(build::lookup(ED, nhs(1)));
+    header.metadata_mut().insert("x-large", "x".repeat(80_000).parse().unwrap());
+    let refused = ed.lookup().lookup(header).await.expect_err("a header list far beyond the bound was taken");
     assert_eq!(refused.code(), Code::Unknown, "HTTP/2 refuses it before there is a call that could have a reason");
     calls::ask(&ed, build::lookup(ED, nhs(1))).await;
 

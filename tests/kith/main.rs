@@ -9,6 +9,8 @@ mod answers;
 #[cfg(test)]
 mod api_errors;
 #[cfg(test)]
+mod audited;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod kills;

@@ -162,6 +162,18 @@ impl Run {
     }
 }
 
+/// A stop while loading leaves nothing half done: the next start has no gap to announce.
+#[test]
+fn giving_up_while_loading_leaves_no_gap() {
+    let now = Run::new(SEED).dice.now;
+    let mut place = Place::new(now);
+    let error = place.give_up_opening(now);
+    assert!(matches!(error, kith_engine::EngineError::GivenUp), "{error}");
+    assert_eq!(place.gaps(), 0, "a gap was announced for a start that was given up");
+    place.shut(now);
+    assert_sound(&place.verify());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_agrees_with_a_naive_model() {
     let given = std::env::var("KITH_TEST_SEED").ok().map(|text| text.parse().expect("KITH_TEST_SEED is a number"));

@@ -131,6 +131,12 @@ impl Client {
         request
     }
 
+    /// The connection itself, for the standard services: health and reflection.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// Questions.
     #[must_use]
     pub fn lookup(&self) -> LookupServiceClient<Channel> {

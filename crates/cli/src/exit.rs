@@ -24,8 +24,16 @@ pub enum Exit {
     BadInput,
     /// At least one change was refused.
     ChangeRefused,
-    /// Answered, but the presentation was not recorded.
+    /// A check-in whose presentation was not recorded, and whose answer this program does not know.
     NotRecorded,
+    /// As [`Exit::Held`], and the presentation was not recorded.
+    HeldNotRecorded,
+    /// As [`Exit::NoneHeld`], and the presentation was not recorded.
+    NoneHeldNotRecorded,
+    /// As [`Exit::CannotSay`], and the presentation was not recorded.
+    CannotSayNotRecorded,
+    /// As [`Exit::NotConfirmed`], and the presentation was not recorded.
+    NotConfirmedNotRecorded,
 }
 
 /// The table shown by `--help` and by `kith help exit-codes`.
@@ -41,7 +49,11 @@ Exit codes:
   21  refused: this caller may not do this
   22  bad input: a field, a file or a value was refused, nothing was done
   23  a change was refused: at least one row or change was not taken
-  24  check-in answered, but the presentation was NOT recorded
+  24  check-in: an unknown reply, and the presentation was NOT recorded
+  30  check-in: held, and the presentation was NOT recorded
+  31  check-in: none held, which is not reassurance, and the presentation was NOT recorded
+  32  check-in: cannot say, and the presentation was NOT recorded
+  33  check-in: identity not confirmed, and the presentation was NOT recorded
 Any other code is a fault and means nothing about a child.";
 
 impl Exit {
@@ -59,6 +71,32 @@ impl Exit {
             Self::BadInput => 22,
             Self::ChangeRefused => 23,
             Self::NotRecorded => 24,
+            Self::HeldNotRecorded => 30,
+            Self::NoneHeldNotRecorded => 31,
+            Self::CannotSayNotRecorded => 32,
+            Self::NotConfirmedNotRecorded => 33,
+        }
+    }
+
+    /// The code of an answer whose presentation was not recorded: neither fact hides the other.
+    #[must_use]
+    pub fn not_recorded(self) -> Self {
+        match self {
+            Self::Held => Self::HeldNotRecorded,
+            Self::NoneHeld => Self::NoneHeldNotRecorded,
+            Self::CannotSay => Self::CannotSayNotRecorded,
+            Self::NotConfirmed => Self::NotConfirmedNotRecorded,
+            Self::Done
+            | Self::Usage
+            | Self::CouldNotAsk
+            | Self::Refused
+            | Self::BadInput
+            | Self::ChangeRefused
+            | Self::NotRecorded
+            | Self::HeldNotRecorded
+            | Self::NoneHeldNotRecorded
+            | Self::CannotSayNotRecorded
+            | Self::NotConfirmedNotRecorded => Self::NotRecorded,
         }
     }
 }
@@ -67,7 +105,7 @@ impl Exit {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 11] = [
+    const ALL: [Exit; 15] = [
         Exit::Done,
         Exit::Usage,
         Exit::Held,
@@ -79,6 +117,10 @@ mod tests {
         Exit::BadInput,
         Exit::ChangeRefused,
         Exit::NotRecorded,
+        Exit::HeldNotRecorded,
+        Exit::NoneHeldNotRecorded,
+        Exit::CannotSayNotRecorded,
+        Exit::NotConfirmedNotRecorded,
     ];
 
     #[test]
@@ -96,6 +138,7 @@ mod tests {
     fn no_answer_shares_a_code_with_a_crash_a_shell_or_a_signal() {
         for exit in [Exit::Held, Exit::NoneHeld, Exit::CannotSay, Exit::NotConfirmed] {
             assert!((3..101).contains(&exit.code()));
+            assert_eq!(exit.not_recorded().code(), exit.code() + 20);
         }
     }
 }

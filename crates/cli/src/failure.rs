@@ -118,6 +118,10 @@ impl Failure {
             | Exit::CannotSay
             | Exit::NotConfirmed
             | Exit::NotRecorded
+            | Exit::HeldNotRecorded
+            | Exit::NoneHeldNotRecorded
+            | Exit::CannotSayNotRecorded
+            | Exit::NotConfirmedNotRecorded
             | Exit::CouldNotAsk => "could-not-ask",
         }
     }

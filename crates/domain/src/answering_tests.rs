@@ -7,7 +7,7 @@ use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
 use crate::change::{PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use crate::child::{ChildRecord, Subject};
 use crate::codes::{LaCode, OdsCode, SiteCode};
-use crate::directory::Directory;
+use crate::directory::{Directory, OrganisationEntry};
 use crate::feed::FeedBoard;
 use crate::fold;
 use crate::permit::authorise_read;
@@ -82,6 +82,15 @@ fn board(now: Moment, stale: &[&str]) -> FeedBoard {
     board
 }
 
+fn directory() -> Directory {
+    let organisation = |n: u32| {
+        let entry =
+            OrganisationEntry { name: format!("Trust {n}"), contact_phone: "020 7946 0001".into(), successor: None };
+        (OdsCode::parse(&format!("T{n:02}")).unwrap(), entry)
+    };
+    Directory { organisations: (1..=20).map(organisation).collect(), ..Directory::default() }
+}
+
 fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
     let organisation = OdsCode::parse("T01").unwrap();
     let caller = Caller {
@@ -91,11 +100,12 @@ fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
         purpose: Purpose::DirectCare,
         organisation,
     };
-    let permit = authorise_read(Peer { organisation, role: Role::Ed }, &caller, CareContext::Unscheduled).unwrap();
+    let (peer, directory) = (Peer { organisation, role: Role::Ed }, directory());
+    let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
     let now = noon(day);
     let question = Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now };
     let settings = AnswerSettings { max_presentations: 2, ..AnswerSettings::default() };
-    let (directory, feeds) = (Directory::default(), board(now, stale));
+    let feeds = board(now, stale);
     answer(&permit, &question, record, Means { settings: &settings, directory: &directory, feeds: &feeds })
 }
 
@@ -242,7 +252,7 @@ fn none_held_always_says_as_of_when_and_that_it_is_no_reassurance() {
     for record in &records {
         for stale in stale {
             let answer = ask(record.as_ref(), "2026-01-10", stale);
-            for line in words::lines(&answer, 90) {
+            for line in words::lines(&answer, &directory(), 90) {
                 let sentences = line.matches("none held").count();
                 assert!(sentences == 0 || line.contains(" as of 2026-01-10 12:00"), "{line}");
                 assert!(sentences == 0 || line.contains(words::NOT_REASSURANCE), "{line}");
@@ -250,6 +260,31 @@ fn none_held_always_says_as_of_when_and_that_it_is_no_reassurance() {
             }
         }
     }
+}
+
+/// Whoever shows the words alone misses no kind, no move and no ending.
+#[test]
+fn the_words_alone_tell_every_plan_and_presentation() {
+    let moving = event(A, "P", 2, PlanAction::TransferOut(la(B)), ("", ""));
+    let mut record = after(&[event(A, "P", 1, PlanAction::Start, ("2025-05-01", "")), moving]);
+    seen(&mut record, "T02", 1, "2026-01-01");
+    let at = noon("2026-01-01");
+    let left = Closing { outcome: How::LeftBeforeBeingSeen, at };
+    fold::apply_presentation(&mut record, &of_encounter("T02", 1, 2, PresentationAction::Close(left)));
+    let words = words::lines(&ask(Some(&record), "2026-01-10", &[]), &directory(), 90).join("\n");
+    let plan = "\n- child protection plan, IN FORCE from 2025-05-01; E06000001; MOVING to E06000002\n";
+    assert!(words.contains(plan), "{words}");
+    assert!(words.contains("\n- 2026-01-01 12:00; Trust 2, emergency department;"), "{words}");
+    assert!(words.contains("; LEFT BEFORE BEING SEEN\n"), "{words}");
+
+    record.shielded_by = vec![la(A)];
+    let words = words::lines(&ask(Some(&record), "2026-01-10", &[]), &directory(), 90).join("\n");
+    assert!(
+        words.contains("\n- child protection plan, IN FORCE from 2025-05-01; MOVING to another authority\n"),
+        "{words}"
+    );
+    assert!(words.contains("\n- 2026-01-01; ") && words.contains("LEFT BEFORE BEING SEEN"), "{words}");
+    assert!(!["Trust", "E06", "emergency"].iter().any(|place| words.contains(place)), "{words}");
 }
 
 /// Whether the stale feed is the shielded child's own or another's cannot be told.

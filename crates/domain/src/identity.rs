@@ -1,8 +1,10 @@
 //! Whether the record found is the person asked about: the birth date given beside the dates held.
 //! An authority's date outranks a department's.
 
+use crate::change::{PresentationAction, PresentationEvent};
 use crate::child::ChildRecord;
 use crate::time::Day;
+use crate::validate::is_adult;
 
 /// Outcome of the check. Closed: no value turns into another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -36,6 +38,23 @@ pub fn check(record: Option<&ChildRecord>, given: Option<Day>) -> IdentityCheck 
         .filter(|presentation| presentation.outcome() != crate::presentation::Outcome::EnteredInError)
         .filter_map(|presentation| presentation.details.get()?.birth_date.as_ref());
     compare(departments, given, IdentityCheck::DiffersFromPresentation).unwrap_or(IdentityCheck::NothingToCompare)
+}
+
+/// Whether an authority's birth date says that a presentation sent without one is an adult's. Where authorities differ
+/// the youngest stands: a child's presentation is never turned away on a doubt.
+#[must_use]
+pub fn is_adult_presentation(record: &ChildRecord, event: &PresentationEvent) -> bool {
+    let details = match &event.action {
+        PresentationAction::Record(details)
+        | PresentationAction::Amend(details)
+        | PresentationAction::Import(details, _) => details,
+        PresentationAction::Close(_) => return false,
+    };
+    if details.birth_date.is_some() {
+        return false;
+    }
+    let dates = record.plans.iter().filter(|plan| !plan.is_withdrawn()).filter_map(|plan| plan.birth_date.get());
+    dates.max().is_some_and(|born| is_adult(*born, details.arrived_at.london_day()))
 }
 
 /// The best of the dates held; `None` when there is none.

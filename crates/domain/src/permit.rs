@@ -8,6 +8,7 @@
 //! The default is to deny: every role and action that no rule names is refused.
 
 use crate::caller::{Caller, CareContext, Peer, Role};
+use crate::directory::Directory;
 
 /// Proof that a peer may ask about a child.
 #[derive(Debug)]
@@ -75,6 +76,9 @@ pub enum Refusal {
     /// The certificate's role may not do this.
     #[error("the certificate's role may not do this")]
     RoleNotAllowed,
+    /// The certificate's organisation is not in the directory: nobody could say who looked.
+    #[error("the certificate's organisation is not known to this service")]
+    OrganisationUnknown,
     /// An emergency department cannot make a scheduled read.
     #[error("an emergency department's certificate cannot make a scheduled read")]
     ScheduledNotAllowed,
@@ -84,14 +88,23 @@ pub enum Refusal {
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn authorise_read(peer: Peer, caller: &Caller, context: CareContext) -> Result<ReadPermit, Refusal> {
+pub fn authorise_read(
+    peer: Peer,
+    caller: &Caller,
+    context: CareContext,
+    directory: &Directory,
+) -> Result<ReadPermit, Refusal> {
     if caller.organisation != peer.organisation {
         return Err(Refusal::OrganisationMismatch);
     }
     match (peer.role, context) {
         (Role::Ed, CareContext::Scheduled) => Err(Refusal::ScheduledNotAllowed),
         (Role::Ed, CareContext::Unscheduled) | (Role::ScheduledCare | Role::Safeguarding, _) => {
-            Ok(ReadPermit { peer, context, _private: () })
+            if directory.organisations.contains_key(&peer.organisation) {
+                Ok(ReadPermit { peer, context, _private: () })
+            } else {
+                Err(Refusal::OrganisationUnknown)
+            }
         }
         (Role::LocalAuthority | Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness, _) => {
             Err(Refusal::RoleNotAllowed)
@@ -120,7 +133,9 @@ mod tests {
     use super::*;
     use crate::caller::Purpose;
     use crate::codes::OdsCode;
+    use crate::directory::OrganisationEntry;
     use crate::text::{PersonText, UserId};
+    use std::collections::BTreeMap;
 
     fn caller(organisation: &str) -> Caller {
         Caller {
@@ -136,6 +151,12 @@ mod tests {
         Peer { organisation: OdsCode::parse("R1H").unwrap(), role }
     }
 
+    fn directory() -> Directory {
+        let entry = OrganisationEntry { name: "Barts".into(), contact_phone: "020 7946 0001".into(), successor: None };
+        let organisations = BTreeMap::from([(OdsCode::parse("R1H").unwrap(), entry)]);
+        Directory { organisations, ..Directory::default() }
+    }
+
     #[test]
     fn every_role_and_context_is_decided() {
         for (role, _) in Role::WORDS {
@@ -145,7 +166,7 @@ mod tests {
                     (Role::Ed | Role::ScheduledCare | Role::Safeguarding, _) => Ok(()),
                     _ => Err(Refusal::RoleNotAllowed),
                 };
-                let found = authorise_read(peer(role), &caller("R1H"), context).map(|_| ());
+                let found = authorise_read(peer(role), &caller("R1H"), context, &directory()).map(|_| ());
                 assert_eq!(found, expected, "{role:?} {context:?}");
             }
         }
@@ -153,10 +174,20 @@ mod tests {
 
     #[test]
     fn another_organisation_is_refused_before_the_role() {
-        let refused = authorise_read(peer(Role::Ed), &caller("RRK"), CareContext::Unscheduled).map(|_| ());
+        let refused =
+            authorise_read(peer(Role::Ed), &caller("RRK"), CareContext::Unscheduled, &directory()).map(|_| ());
         assert_eq!(refused, Err(Refusal::OrganisationMismatch));
         let refused = authorise_action(peer(Role::Ed), Some(&caller("RRK")), Action::SendPresentations).map(|_| ());
         assert_eq!(refused, Err(Refusal::OrganisationMismatch));
+    }
+
+    #[test]
+    fn an_organisation_that_is_not_in_the_directory_may_not_ask() {
+        for role in [Role::Ed, Role::ScheduledCare, Role::Safeguarding] {
+            let refused =
+                authorise_read(peer(role), &caller("R1H"), CareContext::Unscheduled, &Directory::default()).map(|_| ());
+            assert_eq!(refused, Err(Refusal::OrganisationUnknown), "{role:?}");
+        }
     }
 
     #[test]

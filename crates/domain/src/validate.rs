@@ -32,9 +32,15 @@ const UNKNOWN_SITE: Refused = Refused::invalid("site", "UNKNOWN_SITE", "the site
 const SITE_ELSEWHERE: Refused =
     Refused::invalid("site", "SITE_OF_ANOTHER_ORGANISATION", "the site belongs to another organisation");
 const ARRIVAL_LATER: Refused = Refused::invalid("arrived_at", "ARRIVAL_IN_FUTURE", "the arrival is in the future");
+const ARRIVAL_TOO_OLD: Refused = Refused::invalid(
+    "arrived_at",
+    "ARRIVAL_BEYOND_RETENTION",
+    "the arrival is longer ago than presentations are kept: check the date",
+);
 const ARRIVAL_UNBORN: Refused =
     Refused::invalid("arrived_at", "ARRIVAL_BEFORE_BIRTH", "the arrival is before the date of birth");
-const ADULT: Refused =
+/// No presentation of an adult is kept.
+pub const ADULT: Refused =
     Refused::invalid("date_of_birth", "ADULT", "aged 18 or over at arrival: no presentation of an adult is kept");
 const ADULT_AT_START: Refused = Refused::invalid(
     "date_of_birth",
@@ -90,16 +96,21 @@ fn other_authority(own: LaCode, other: LaCode, directory: &Directory) -> Result<
 ///
 /// # Errors
 /// The first fault found.
-pub fn presentation_event(event: &PresentationEvent, directory: &Directory, now: Moment) -> Result<(), Refused> {
+pub fn presentation_event(
+    event: &PresentationEvent,
+    directory: &Directory,
+    retention_days: i32,
+    now: Moment,
+) -> Result<(), Refused> {
     check(!directory.organisations.contains_key(&event.organisation), UNKNOWN_ORGANISATION)?;
     check(event.version == 0, VERSION_ZERO)?;
     match &event.action {
         PresentationAction::Record(details) | PresentationAction::Amend(details) => {
-            check_details(event, details, directory, now)
+            check_details(event, details, directory, retention_days, now)
         }
         PresentationAction::Close(closing) => check(later(closing.at, now), OUTCOME_LATER),
         PresentationAction::Import(details, closing) => {
-            check_details(event, details, directory, now)?;
+            check_details(event, details, directory, retention_days, now)?;
             closing.as_ref().map_or(Ok(()), |closing| check_closing(closing, details, now))
         }
     }
@@ -115,12 +126,15 @@ fn check_details(
     event: &PresentationEvent,
     details: &Details,
     directory: &Directory,
+    retention_days: i32,
     now: Moment,
 ) -> Result<(), Refused> {
     check_site(event, details.site, directory)?;
     check(later(details.arrived_at, now), ARRIVAL_LATER)?;
-    let Some(born) = details.birth_date else { return Ok(()) };
     let arrived = details.arrived_at.london_day();
+    // A day more, so that a file made before midnight loads after it.
+    check(arrived < now.london_day().plus_days(-retention_days - 1), ARRIVAL_TOO_OLD)?;
+    let Some(born) = details.birth_date else { return Ok(()) };
     check(born > now.london_day(), BORN_LATER)?;
     check(arrived < born, ARRIVAL_UNBORN)?;
     check(is_adult(born, arrived), ADULT)

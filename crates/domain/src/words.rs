@@ -1,7 +1,10 @@
 //! The words of an answer, as a tired person reads them. They raise attention and never lower it: every "none held" says
 //! as of when, what is not known, and that it is not reassurance.
 
+mod details;
+
 use crate::answer::{Answer, Beyond, Body, Doubt, OpenBody, Outcome, ShieldedBody};
+use crate::directory::Directory;
 use crate::feed::FeedCounts;
 use crate::identity::IdentityCheck;
 use crate::plan::PlanState;
@@ -162,9 +165,10 @@ fn minutes(seconds: u64) -> String {
     format!(", the oldest {} min ago", seconds / 60)
 }
 
-/// The lines a person reads, most important first.
+/// The lines a person reads, most important first. Lines that begin with [`details::MARK`] tell the plans and presentations
+/// of the line before them one by one.
 #[must_use]
-pub fn lines(answer: &Answer, window_days: i32) -> Vec<String> {
+pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<String> {
     let mut lines = Vec::with_capacity(6);
     match &answer.body {
         Body::Shielded(_) => lines.push("SHIELDED RECORD: never reveal where this child is.".to_owned()),
@@ -179,7 +183,9 @@ pub fn lines(answer: &Answer, window_days: i32) -> Vec<String> {
         lines.push(check.clone());
     }
     lines.push(plans(answer));
+    lines.extend(details::plans(&answer.body, directory));
     lines.push(presentations(answer, window_days));
+    lines.extend(details::presentations(&answer.body, directory));
     if !first {
         lines.push(check);
     }

@@ -6,9 +6,11 @@ use crate::rows::{Acknowledgement, EventRow, OwnerRow, encode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanEvent, PresentationEvent};
 use kith_domain::child::Subject;
+use kith_domain::identity;
 use kith_domain::plan::Plan;
 use kith_domain::presentation::{Outcome, Presentation};
 use kith_domain::refused::Refused;
+use kith_domain::validate;
 use kith_store::Table;
 use uuid::Uuid;
 
@@ -104,9 +106,12 @@ fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused
 fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {
     let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
     let row = working.row::<OwnerRow>(Table::Encounter, &key)?;
-    let full = |record: kith_domain::child::ChildRecord| record.presentations.len() >= MAX_PRESENTATIONS;
-    if row.is_none() && working.peek(&event.subject)?.is_some_and(full) {
+    let held = working.peek(&event.subject)?;
+    if row.is_none() && held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS) {
         return Ok(Some(Refused::TOO_MANY));
+    }
+    if held.is_some_and(|record| identity::is_adult_presentation(&record, event)) {
+        return Ok(Some(validate::ADULT));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
     let in_error = |p: &Presentation| {

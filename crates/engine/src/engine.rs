@@ -37,6 +37,8 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Monotonic>,
     /// The time of day, for what the engine finds by itself while running.
     pub wall_clock: crate::WallClock,
+    /// Whether to give up opening: the process is to end, and loading may take longer than it has.
+    pub give_up: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Where everything stands.

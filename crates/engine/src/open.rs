@@ -27,6 +27,9 @@ pub type WallClock = Arc<dyn Fn() -> Moment + Send + Sync>;
 /// Records between two lines of progress while loading.
 const PROGRESS_EVERY: u64 = 500_000;
 
+/// Records loaded between two looks at whether to give up: a few milliseconds.
+const GIVE_UP_EVERY: u64 = 4_096;
+
 /// Why the engine cannot start. The service then gives no answers and says so.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -47,6 +50,9 @@ pub enum EngineError {
         /// Records that the state says it holds.
         expected: u64,
     },
+    /// Loading was given up because the process is to end.
+    #[error("load: given up, the service is stopping")]
+    GivenUp,
     /// The store is empty beside an audit that is not: another directory, or a disk that is not mounted.
     #[error("open store: it is empty, and the audit holds entries up to {audited}")]
     StoreGone {
@@ -76,6 +82,7 @@ impl EngineError {
             | Self::Counts { .. }
             | Self::StoreGone { .. } => "DATA_LOSS_SUSPECTED",
             Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Commit(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
+            Self::GivenUp => "LOADING",
             Self::Journal(_) | Self::Audit(_) => "AUDIT_UNAVAILABLE",
         }
     }
@@ -96,7 +103,7 @@ impl Engine {
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
         let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
         let index = Arc::new(Index::new(board(&options)));
-        let meta = load(&store, &index)?;
+        let meta = load(&store, &index, options.give_up.as_ref())?;
         let (journal, recovered) = Journal::open(
             options.journal,
             Arc::clone(&options.keys),
@@ -195,19 +202,26 @@ fn board(options: &EngineOptions) -> FeedBoard {
 }
 
 /// Reads the state into the index.
-fn load(store: &Store, index: &Index) -> Result<MetaRow, EngineError> {
+fn load(store: &Store, index: &Index, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
     let mut read = 0_u64;
+    let mut given_up = give_up();
     each(store, Table::Child, |_, record: ChildRecord| {
         index.publish(record);
         read += 1;
         if read.is_multiple_of(PROGRESS_EVERY) {
             tracing::info!(records = read, "loading");
         }
+        given_up = given_up || (read.is_multiple_of(GIVE_UP_EVERY) && give_up());
+        if given_up { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    if given_up {
+        return Err(EngineError::GivenUp);
+    }
     each(store, Table::Feed, |key, at: Moment| {
         if let Some(feed) = keys::parse_feed(key) {
             index.heard(feed, at);
         }
+        ControlFlow::Continue(())
     })?;
     let meta = store.get(Table::Meta, keys::META)?;
     let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
@@ -218,18 +232,15 @@ fn load(store: &Store, index: &Index) -> Result<MetaRow, EngineError> {
     Ok(meta)
 }
 
-/// Visits every decoded row of a table; the first fault ends it.
+/// Visits every decoded row of a table until told to stop; the first fault ends it.
 fn each<T: serde::de::DeserializeOwned>(
     store: &Store,
     table: Table,
-    mut visit: impl FnMut(&[u8], T),
+    mut visit: impl FnMut(&[u8], T) -> ControlFlow<()>,
 ) -> Result<(), EngineError> {
     let mut fault = None;
     store.scan(table, &[], &[], &mut |key, bytes| match decode::<T>(bytes) {
-        Ok(row) => {
-            visit(key, row);
-            ControlFlow::Continue(())
-        }
+        Ok(row) => visit(key, row),
         Err(error) => {
             fault = Some(error);
             ControlFlow::Break(())

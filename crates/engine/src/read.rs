@@ -53,7 +53,7 @@ impl Engine {
     /// # Errors
     /// [`ReadError`]: nothing was disclosed.
     pub async fn ask(&self, asked: Asked) -> Result<Answered, ReadError> {
-        let permit = match permit::authorise_read(asked.peer, &asked.caller, asked.context) {
+        let permit = match permit::authorise_read(asked.peer, &asked.caller, asked.context, self.directory()) {
             Ok(permit) => permit,
             Err(refusal) => {
                 let decision = Decision::Refused(refusal.to_string());

@@ -7,6 +7,7 @@ use crate::state_hash;
 use crate::working::{Empty, Working};
 use kith_domain::change::LogRecord;
 use kith_store::{Journal, JournalReport, Keys, Row, Store, StoreOptions, StoreReport, Table};
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +19,46 @@ pub struct VerifyReport {
     pub store: StoreReport,
     /// The audit's checks.
     pub audit: JournalReport,
-    /// Hash of the stored state.
-    pub state_hash: [u8; 32],
-    /// Hash of the state that the log replays to; it must be the same.
-    pub replayed_hash: [u8; 32],
+    /// The stored state beside the one that the log replays to.
+    pub state: StateReport,
+}
+
+/// What comparing the stored state with the replayed one found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateReport {
+    /// The log replays to the very state that is stored, with this hash.
+    Same([u8; 32]),
+    /// It replays to another one.
+    Differs {
+        /// Hash of the stored state.
+        stored: [u8; 32],
+        /// Hash of the replayed one.
+        replayed: [u8; 32],
+    },
+    /// One of the two cannot be read whole.
+    Unreadable(String),
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.store.is_sound() && self.audit.is_sound() && matches!(self.state, StateReport::Same(_))
+    }
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.store, self.audit)?;
+        match &self.state {
+            StateReport::Same(hash) => writeln!(f, "state: hash {}", hex::encode(hash)),
+            StateReport::Differs { stored, replayed } => {
+                let (stored, replayed) = (hex::encode(stored), hex::encode(replayed));
+                writeln!(f, "FAULT state: hash {stored}, and the log replays to {replayed}")
+            }
+            StateReport::Unreadable(what) => writeln!(f, "FAULT state: it cannot be compared with the log: {what}"),
+        }
+    }
 }
 
 /// Why the data could not be verified at all.
@@ -46,20 +83,38 @@ pub enum VerifyError {
     },
 }
 
+impl VerifyError {
+    /// Whether the data itself is at fault, not its place, its key or another process.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_damage(),
+            Self::Store(_) | Self::Replay { .. } => true,
+            Self::Journal(_) => false,
+        }
+    }
+}
+
 /// Verifies a data directory and its audit sinks.
 ///
 /// # Errors
-/// [`VerifyError`] when they cannot be read; what is wrong inside is in the report.
+/// [`VerifyError`] when they cannot be opened; what is wrong inside is in the report.
 pub fn verify(data_dir: &Path, primary: &Path, spill: &Path, keys: &Arc<Keys>) -> Result<VerifyReport, VerifyError> {
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
     let report = store.verify()?;
     let audit = Journal::verify(primary, spill, keys)?;
-    Ok(VerifyReport {
-        store: report,
-        audit,
-        state_hash: state_hash::of_rows(stored_rows(&store)?.into_iter()),
-        replayed_hash: replayed(&store, keys)?,
-    })
+    let state = match compared(&store, keys) {
+        Ok((stored, replayed)) if stored == replayed => StateReport::Same(stored),
+        Ok((stored, replayed)) => StateReport::Differs { stored, replayed },
+        Err(error) => StateReport::Unreadable(error.to_string()),
+    };
+    Ok(VerifyReport { store: report, audit, state })
+}
+
+/// Hashes of the stored state and of the replayed one.
+fn compared(store: &Store, keys: &Keys) -> Result<([u8; 32], [u8; 32]), VerifyError> {
+    let stored = state_hash::of_rows(stored_rows(store)?.into_iter());
+    Ok((stored, replayed(store, keys)?))
 }
 
 fn stored_rows(store: &Store) -> Result<Vec<Row>, VerifyError> {

@@ -15,8 +15,7 @@ use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
-use crate::tls::TlsState;
-use crate::{new_key, telemetry};
+use crate::{new_key, telemetry, tls};
 
 /// Exit code when the work could not be done.
 const FAILED: u8 = 1;
@@ -146,8 +145,11 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
         return ExitCode::from(FAILED);
     }
     // Config: the settings, and the directory they name.
-    let loaded = Config::load(path).and_then(|config| Ok((Directory::load(&config)?, config)));
-    let (directory, config) = match loaded {
+    let loaded = Config::load_with(path, |config, mistakes| {
+        tls_mistakes(config, mistakes);
+        Directory::collect(config, mistakes)
+    });
+    let (config, directory) = match loaded {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             for mistake in mistakes.iter() {
@@ -185,24 +187,27 @@ fn run_server<A: Application>(
 }
 
 fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
-    let config = Config::load(path)?;
-    if !syntax_only {
-        let mut mistakes = Mistakes::new();
-        if let Err(found) = Directory::load(&config) {
-            mistakes.absorb(found);
+    let (config, ()) = Config::load_with(path, |config, mistakes| {
+        if syntax_only {
+            return;
         }
-        if let Err(error) = TlsState::load(config.tls.clone(), &config.server.trust_domain) {
-            mistakes.note("tls", format!("failed to {error}"));
-        }
+        // What the directory holds is of no use here; its mistakes are.
+        let _ = Directory::collect(config, mistakes);
+        tls_mistakes(config, mistakes);
         if let Err(what) = new_key::examine(&config.storage.key_file) {
             mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
         }
-        mistakes.into_result()?;
-    }
+    })?;
     for warning in config.warnings(today()) {
         say(out, &format!("warning: {warning}\n"))?;
     }
     say(out, if syntax_only { "no mistakes found; the named files were not opened\n" } else { "no mistakes found\n" })
+}
+
+fn tls_mistakes(config: &Config, mistakes: &mut Mistakes) {
+    for fault in tls::faults(&config.tls, &config.server.trust_domain) {
+        mistakes.note("tls", format!("failed to {fault}"));
+    }
 }
 
 /// Today's date in Europe/London, or in UTC where the system has no time zones.
@@ -221,8 +226,7 @@ fn print_config(path: Option<&Path>, defaults: bool, out: &mut dyn Write) -> Res
 }
 
 fn verify<A: Application>(path: Option<&Path>, application: &A, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
-    let config = Config::load(path)?;
-    let directory = Directory::load(&config)?;
+    let (config, directory) = Config::load_with(path, Directory::collect)?;
     match application.verify(&config, &directory, out)? {
         Verdict::Sound => Ok(ExitCode::SUCCESS),
         Verdict::Damaged => Ok(ExitCode::from(DAMAGED)),
@@ -230,8 +234,7 @@ fn verify<A: Application>(path: Option<&Path>, application: &A, out: &mut dyn Wr
 }
 
 fn inspect<A: Application>(path: Option<&Path>, application: &A, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
-    let config = Config::load(path)?;
-    let directory = Directory::load(&config)?;
+    let (config, directory) = Config::load_with(path, Directory::collect)?;
     application.inspect(&config, &directory, out)?;
     Ok(ExitCode::SUCCESS)
 }

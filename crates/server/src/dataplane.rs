@@ -24,6 +24,10 @@ use crate::tls::TlsState;
 /// Connections handed over and not yet taken up by their data thread.
 const LANE_CAPACITY: usize = 64;
 
+/// Headers beyond the bound are refused with a reason, up to this many times the bound; beyond that HTTP/2 cuts them with a
+/// bare 431, before there is a call that could have a reason.
+const HEADERS_CUT_FACTOR: u32 = 4;
+
 /// How often a connection is asked whether its peer is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -58,7 +62,8 @@ impl DataPlane {
         stop: &StopSignal,
     ) -> io::Result<Self> {
         let limits = &config.limits;
-        let layer = CallLimitsLayer::new(Duration::from_millis(limits.request_timeout_ms), limits.max_in_flight);
+        let default_timeout = Duration::from_millis(limits.request_timeout_ms);
+        let layer = CallLimitsLayer::new(default_timeout, limits.max_in_flight, limits.max_header_bytes);
         let (alive, ended) = mpsc::channel::<()>(1);
         let mut lanes = Vec::new();
         for number in 0..thread_count(config) {
@@ -132,7 +137,7 @@ fn server(limits: &Limits) -> Server {
         .max_concurrent_streams(limits.max_concurrent_streams)
         .concurrency_limit_per_connection(usize::try_from(limits.max_concurrent_streams).unwrap_or(usize::MAX))
         .load_shed(true)
-        .http2_max_header_list_size(limits.max_header_bytes)
+        .http2_max_header_list_size(limits.max_header_bytes.saturating_mul(HEADERS_CUT_FACTOR))
         .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

@@ -22,6 +22,9 @@ use crate::refusal;
 /// The header in which a client states its time-out.
 const TIMEOUT_HEADER: &str = "grpc-timeout";
 
+/// What HTTP/2 counts for a header beside its name and value.
+const HEADER_OVERHEAD_BYTES: usize = 32;
+
 /// Most digits in that header, by the gRPC protocol.
 const TIMEOUT_DIGITS_MAX: usize = 8;
 
@@ -43,12 +46,23 @@ const NEVER_SHED: &str = "/grpc.health.v1.Health/";
 pub struct CallLimitsLayer {
     default_timeout: Duration,
     in_flight: Arc<Bound>,
+    max_header_bytes: u32,
 }
 
 impl CallLimitsLayer {
     /// `default_timeout` is for unary calls whose client set none; `max_in_flight` counts over all clones.
-    pub fn new(default_timeout: Duration, max_in_flight: usize) -> Self {
-        Self { default_timeout, in_flight: Bound::new(max_in_flight) }
+    pub fn new(default_timeout: Duration, max_in_flight: usize, max_header_bytes: u32) -> Self {
+        Self { default_timeout, in_flight: Bound::new(max_in_flight), max_header_bytes }
+    }
+
+    /// Refuses headers beyond the bound, counted as HTTP/2 counts them (RFC 9113, section 6.5.2).
+    fn headers(&self, path: &str, headers: &HeaderMap) -> Result<(), tonic::Status> {
+        let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES);
+        let bytes = path.len() + lines.sum::<usize>();
+        if bytes > usize::try_from(self.max_header_bytes).unwrap_or(usize::MAX) {
+            return Err(refusal::headers_too_large());
+        }
+        Ok(())
     }
 
     fn deadline(&self, path: &str, headers: &HeaderMap, now: Instant) -> Result<Option<Instant>, tonic::Status> {
@@ -110,7 +124,8 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         let call = request.extensions().get::<ConnectInfo>().map(|info| info.activity().open_call());
-        let admitted = self.limits.deadline(path, request.headers(), Instant::now()).and_then(|deadline| {
+        let admitted = self.limits.headers(path, request.headers()).and_then(|()| {
+            let deadline = self.limits.deadline(path, request.headers(), Instant::now())?;
             let admitted = self.limits.admit(path, call)?;
             Ok((deadline, admitted))
         });

@@ -53,7 +53,7 @@ impl Application for Kith {
         let config = &opening.config;
         let keys =
             Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
-        let options = options(config, &opening.directory, Arc::new(keys))
+        let options = options(config, &opening, Arc::new(keys))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))
@@ -73,14 +73,17 @@ impl Application for Kith {
     fn verify(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<Verdict, Failure> {
         let keys = Arc::new(Keys::load(&config.storage.key_file)?);
         let audit = &config.audit;
-        let report = kith_engine::verify(&config.storage.data_dir, &audit.primary, &audit.spill, &keys)?;
-        let same = report.state_hash == report.replayed_hash;
-        write!(out, "{}{}", report.store, report.audit)?;
-        writeln!(out, "state: hash {}", hex::encode(report.state_hash))?;
-        if !same {
-            writeln!(out, "FAULT the log replays to another state: hash {}", hex::encode(report.replayed_hash))?;
-        }
-        let sound = same && report.store.is_sound() && report.audit.is_sound();
+        let sound = match kith_engine::verify(&config.storage.data_dir, &audit.primary, &audit.spill, &keys) {
+            Ok(report) => {
+                write!(out, "{report}")?;
+                report.is_sound()
+            }
+            Err(error) if error.is_damage() => {
+                writeln!(out, "FAULT failed to {error}")?;
+                false
+            }
+            Err(error) => return Err(error.into()),
+        };
         writeln!(out, "{}", if sound { "sound" } else { "DAMAGED" })?;
         Ok(if sound { Verdict::Sound } else { Verdict::Damaged })
     }
@@ -95,7 +98,7 @@ impl Application for Kith {
 }
 
 /// What the engine opens with.
-fn options(config: &Config, directory: &Directory, keys: Arc<Keys>) -> Result<EngineOptions, Failure> {
+fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<EngineOptions, Failure> {
     let audit = &config.audit;
     let mode = match audit.mode {
         AuditMode::Bounded => kith_engine::AuditMode::Bounded,
@@ -109,7 +112,7 @@ fn options(config: &Config, directory: &Directory, keys: Arc<Keys>) -> Result<En
         segment_bytes: audit.segment_bytes,
         ..JournalOptions::new(&audit.primary, &audit.spill)
     };
-    let feeds = config.feeds.clone();
+    let (feeds, stop) = (config.feeds.clone(), opening.stop.clone());
     let interval_seconds = move |feed: Feed| {
         let (code, hours) = match feed {
             Feed::Plans(code) => (code.to_string(), feeds.plan_interval_hours),
@@ -124,9 +127,10 @@ fn options(config: &Config, directory: &Directory, keys: Arc<Keys>) -> Result<En
         journal,
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         settings: translate::settings(&config.answers, &config.feeds)?,
-        directory: Arc::new(translate::directory(directory, config)?),
+        directory: Arc::new(translate::directory(&opening.directory, config)?),
         interval_seconds: Box::new(interval_seconds),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
+        give_up: Box::new(move || stop.is_draining()),
     })
 }

@@ -36,11 +36,6 @@ impl Mistakes {
         self.0.push(Mistake { place: place.into(), what: what.into() });
     }
 
-    /// Takes over the mistakes of another set.
-    pub fn absorb(&mut self, other: Mistakes) {
-        self.0.extend(other.0);
-    }
-
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -16,6 +16,15 @@ const OVERLOAD_RETRY: Duration = Duration::from_millis(500);
 /// What a client is told to wait before it tries again while loading.
 const LOADING_RETRY: Duration = Duration::from_secs(2);
 
+/// How the transport begins to say that a request is compressed in a way that is not supported.
+const COMPRESSED: &str = "Content is compressed with";
+
+/// The header that names the encodings that would be taken.
+const ACCEPTED_ENCODINGS: &str = "grpc-accept-encoding";
+
+/// How the transport begins to say that a request is no message: it calls that INTERNAL, and it is the sender's fault.
+const UNREADABLE: [&str; 3] = ["failed to decode Protobuf message", "protocol error", "Unexpected EOF decoding stream"];
+
 /// A status with an `ErrorInfo` of this reason, and a `RetryInfo` where trying again helps.
 pub fn status(code: Code, reason: &str, message: &str, retry: Option<Duration>) -> Status {
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
@@ -58,9 +67,15 @@ pub(crate) fn explained(found: &Status) -> Option<Status> {
     if !found.details().is_empty() {
         return None;
     }
-    let (reason, message) = match found.code() {
-        Code::OutOfRange => ("MESSAGE_TOO_LARGE", "nothing was asked or changed: the message is larger than allowed"),
-        Code::Unimplemented => ("UNKNOWN_METHOD", "nothing was asked or changed: this service has no such method"),
+    let (code, reason, message) = match found.code() {
+        Code::OutOfRange => (Code::OutOfRange, "MESSAGE_TOO_LARGE", "the message is larger than allowed"),
+        Code::Unimplemented if found.message().starts_with(COMPRESSED) => {
+            (Code::Unimplemented, "COMPRESSION_NOT_SUPPORTED", "send the message without compression")
+        }
+        Code::Unimplemented => (Code::Unimplemented, "UNKNOWN_METHOD", "this service has no such method"),
+        Code::Internal if UNREADABLE.iter().any(|start| found.message().starts_with(start)) => {
+            (Code::InvalidArgument, "MALFORMED_MESSAGE", "the message is not one of this protocol")
+        }
         Code::Ok
         | Code::Cancelled
         | Code::Unknown
@@ -77,7 +92,17 @@ pub(crate) fn explained(found: &Status) -> Option<Status> {
         | Code::DataLoss
         | Code::Unauthenticated => return None,
     };
-    Some(status(found.code(), reason, message, None))
+    let mut explained = status(code, reason, &format!("nothing was asked or changed: {message}"), None);
+    if let Some(taken) = found.metadata().get(ACCEPTED_ENCODINGS) {
+        explained.metadata_mut().insert(ACCEPTED_ENCODINGS, taken.clone());
+    }
+    Some(explained)
+}
+
+/// Request headers beyond the bound.
+pub(crate) fn headers_too_large() -> Status {
+    let message = "nothing was asked or changed: the headers are larger than allowed";
+    status(Code::ResourceExhausted, "HEADERS_TOO_LARGE", message, None)
 }
 
 pub(crate) fn no_identity() -> Status {

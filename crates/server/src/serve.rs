@@ -274,6 +274,10 @@ fn open_behind<A: Application>(
                     tracing::info!("serving");
                 }
             }
+            Err(failure) if stop.is_draining() => {
+                slot.fill(Err(failure.reason()));
+                tracing::info!(reason = failure.reason(), "stopping before it was open");
+            }
             Err(failure) => {
                 slot.fill(Err(failure.reason()));
                 tracing::error!(reason = failure.reason(), "failed to {failure}; listening, but giving no answers");

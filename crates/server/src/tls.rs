@@ -109,14 +109,33 @@ impl TlsState {
     }
 }
 
-fn build(files: &config::Tls, trust_domain: &Arc<str>) -> Result<Arc<ServerConfig>, TlsError> {
+/// Everything that is wrong with the certificate files; nothing when they are usable together.
+pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let alone = [server_chain(files).err(), server_key(files).err(), chain_verifier(&files.client_ca, &provider).err()];
+    let mut faults: Vec<TlsError> = alone.into_iter().flatten().collect();
+    if faults.is_empty() {
+        faults.extend(build(files, &Arc::from(trust_domain)).err());
+    }
+    faults
+}
+
+fn server_chain(files: &config::Tls) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = certificates(&files.certificate)?;
     if !chain.first().is_some_and(is_in_force) {
         return Err(TlsError::NotInForce { path: files.certificate.clone() });
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|source| TlsError::Read { path: files.key.clone(), source })?;
+    Ok(chain)
+}
+
+fn server_key(files: &config::Tls) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Read { path: files.key.clone(), source })
+}
+
+fn build(files: &config::Tls, trust_domain: &Arc<str>) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = server_chain(files)?;
+    let key = server_key(files)?;
     let verifier = IdentityVerifier {
         chain: chain_verifier(&files.client_ca, &provider)?,
         trust_domain: Arc::clone(trust_domain),

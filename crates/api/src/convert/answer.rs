@@ -41,7 +41,7 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
         as_of: Some(time::timestamp(answer.as_of)),
         ring: Some(v1::Contact { name, phone, why, code }),
         audit_reference: reference.to_owned(),
-        words: lines::lines(answer, window_days),
+        words: lines::lines(answer, directory, window_days),
     }
 }
 

@@ -84,7 +84,8 @@ fn done(response: v1::CheckInResponse) -> Result<Done, Failure> {
         None => ("not_recorded", Some(unknown()), to_json(&unknown())),
     };
     let fields = fields.map_err(|error| Failure::could_not_ask(format!("failed to {error}")))?;
-    let exit = if not_recorded.is_some() { Exit::NotRecorded } else { reading::exit(&answer) };
+    let answered = reading::exit(&answer);
+    let exit = if not_recorded.is_some() { answered.not_recorded() } else { answered };
     Ok(Done {
         text: Text::Page(render::answer::page(&answer, not_recorded.as_ref())),
         json: lookup::json(&answer, exit, Map::from_iter([(name.to_owned(), Json::Object(fields))]))?,
@@ -114,13 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn not_recorded_outranks_every_answer_and_the_answer_is_still_shown() {
+    fn not_recorded_stands_beside_every_answer_and_hides_none() {
         for answer in samples::all() {
+            let code = match reading::exit(&answer).code() {
+                answered @ 10..=13 => answered + 20,
+                _ => 24,
+            };
             let not =
                 v1::NotRecorded { words: "presentation NOT recorded, send again".into(), reason: "DISK_FULL".into() };
             let done = done(v1::CheckInResponse { answer: Some(answer), recording: Some(Recording::NotRecorded(not)) });
             let done = done.unwrap();
-            assert_eq!((done.exit, done.json["exit_code"].clone()), (Exit::NotRecorded, 24.into()));
+            assert_eq!((done.exit.code(), done.json["exit_code"].clone()), (code, code.into()));
             assert_eq!(done.json["not_recorded"]["reason"], "DISK_FULL");
             let text = text(done);
             assert!(text.contains("THIS PRESENTATION IS NOT RECORDED") && text.contains("ON A PLAN?"), "{text}");
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn a_reply_that_does_not_say_counts_as_not_recorded() {
         let done = done(v1::CheckInResponse { answer: Some(samples::none_held()), recording: None }).unwrap();
-        assert_eq!(done.exit, Exit::NotRecorded);
+        assert_eq!(done.exit, Exit::NoneHeldNotRecorded);
     }
 
     #[test]

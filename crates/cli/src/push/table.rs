@@ -73,6 +73,13 @@ impl Table {
             let line = start_line(bytes, &record);
             rows.push((line, record));
         }
+        if let Some((line, last)) = rows.last()
+            && ends_within_quotes(bytes, last)
+        {
+            return Err(format!(
+                "a quote that is opened in the row of line {line} is never closed: its end is missing"
+            ));
+        }
         Ok(Self { names, records: rows })
     }
 
@@ -89,6 +96,33 @@ fn start_line(bytes: &[u8], record: &ByteRecord) -> u64 {
     let rest = bytes.get(from..).unwrap_or_default();
     let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
     position.line() + u64::try_from(blank).unwrap_or(0)
+}
+
+/// Whether the file ends inside a quoted cell of its last record: the reader would take all that follows the quote for
+/// one cell, and the rows in it would be lost without a word.
+fn ends_within_quotes(bytes: &[u8], last: &ByteRecord) -> bool {
+    let from = last.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(usize::MAX));
+    let mut place = Place::Start;
+    for byte in bytes.get(from..).unwrap_or_default() {
+        place = match (place, byte) {
+            (Place::Start, b'"') | (Place::AfterQuote, b'"') => Place::Quoted,
+            (Place::Quoted, b'"') => Place::AfterQuote,
+            (Place::Quoted, _) => Place::Quoted,
+            (Place::Start | Place::Plain | Place::AfterQuote, b',' | b'\r' | b'\n') => Place::Start,
+            (Place::Start | Place::Plain | Place::AfterQuote, _) => Place::Plain,
+        };
+    }
+    place == Place::Quoted
+}
+
+/// Where in a cell a byte stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Plain,
+    Quoted,
+    /// After a quote within quotes: the end, or the first of a doubled one.
+    AfterQuote,
 }
 
 fn names(header: &ByteRecord, columns: &Columns) -> Result<Vec<&'static str>, String> {
@@ -130,6 +164,10 @@ impl Row<'_> {
             if cell.len() > MAX_CELL_BYTES {
                 let words = format!("expected at most {MAX_CELL_BYTES} bytes");
                 return Err(Refused::here(self.line, name, "CELL_TOO_LONG", words));
+            }
+            if cell.trim_ascii().contains(&b'\n') {
+                let words = "it holds a line break: is a quote missing? rows may have been read as part of this cell";
+                return Err(Refused::here(self.line, name, "LINE_BREAK", words));
             }
             if std::str::from_utf8(cell).is_err() {
                 return Err(Refused::here(self.line, name, "NOT_UTF8", "expected UTF-8 text"));
@@ -201,6 +239,24 @@ mod tests {
         let table = parse("one,two\n\"a\nb\",\"c,d\"\ne,f\n").unwrap();
         assert_eq!(cells(&table, "one"), [(2, "a\nb".into()), (4, "e".into())]);
         assert_eq!(cells(&table, "two")[0].1, "c,d");
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_stops_the_file() {
+        let error = parse("one,two\na,b\nc,\"d\ne,f\n").unwrap_err();
+        assert!(error.contains("line 3") && error.contains("never closed"), "{error}");
+        for whole in ["one,two\na,\"b\"", "one,two\na,\"b\"\"\"\n", "one,two\na,b\"c\n", "one,two\na,b\"", "one,two\n"]
+        {
+            assert!(parse(whole).is_ok(), "{whole}");
+        }
+        assert!(parse("one,two\na,\"b\"\"").is_err(), "a doubled quote does not close");
+    }
+
+    #[test]
+    fn a_line_break_in_a_cell_is_that_rows_trouble() {
+        let table = parse("one,two\na,\"b\nc,d\"\ne,f\ng,\"h\n\"\n").unwrap();
+        let found: Vec<_> = table.rows().map(|row| row.complete().err().map(|r| (r.line, r.field, r.reason))).collect();
+        assert_eq!(found, [Some((2, "two".into(), "LINE_BREAK".into())), None, None]);
     }
 
     #[test]

@@ -106,7 +106,9 @@ fn remaining_words(answer: &v1::Answer) -> impl Iterator<Item = &str> {
         let in_block = own.contains(&Some(*line));
         let in_ring = line.starts_with("Ring ") && !ring.is_empty() && line.contains(ring);
         let in_banner = answer.shielded && line.starts_with("SHIELDED RECORD");
-        !(in_block || in_ring || in_banner)
+        // The blocks tell plans and presentations one by one from the answer's lists.
+        let in_list = line.starts_with("- ");
+        !(in_block || in_ring || in_banner || in_list)
     })
 }
 

@@ -21,18 +21,21 @@ struct Leaf {
     value: Value,
 }
 
-/// The configuration with every usable key laid over the defaults; what was not usable is in `mistakes`.
+/// The configuration with every usable key laid over the defaults, and whether the text is TOML at all; what was not usable
+/// is in `mistakes`.
 pub(super) fn lay(
     name: &str,
     text: &str,
     environment: impl IntoIterator<Item = (String, String)>,
     mistakes: &mut Mistakes,
-) -> Config {
+) -> (Config, bool) {
     let Ok(defaults) = Table::try_from(Config::default()) else {
         mistakes.note(name, "the default values have no TOML form");
-        return Config::default();
+        return (Config::default(), false);
     };
-    let mut leaves = file_leaves(name, text, mistakes);
+    let of_file = file_leaves(name, text, mistakes);
+    let is_toml = of_file.is_some();
+    let mut leaves = of_file.unwrap_or_default();
     leaves.extend(environment_leaves(&defaults, environment));
 
     let mut merged = defaults.clone();
@@ -44,26 +47,28 @@ pub(super) fn lay(
             Err(error) => mistakes.note(leaf.place, first_line(error.message())),
         }
     }
-    merged.try_into().unwrap_or_else(|error: toml::de::Error| {
+    let config = merged.try_into().unwrap_or_else(|error: toml::de::Error| {
         mistakes.note(name, first_line(error.message()));
         Config::default()
-    })
+    });
+    (config, is_toml)
 }
 
-fn file_leaves(name: &str, text: &str, mistakes: &mut Mistakes) -> Vec<Leaf> {
+/// Every key of the file; `None` when it is no TOML.
+fn file_leaves(name: &str, text: &str, mistakes: &mut Mistakes) -> Option<Vec<Leaf>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         mistakes.note(format!("{name}:{line}"), first_line(error.message()));
     }
     if !errors.is_empty() {
-        return Vec::new();
+        return None;
     }
     let table = match toml::from_str::<Table>(text) {
         Ok(table) => table,
         Err(error) => {
             mistakes.note(name, first_line(error.message()));
-            return Vec::new();
+            return None;
         }
     };
     let mut lines = HashMap::new();
@@ -74,7 +79,7 @@ fn file_leaves(name: &str, text: &str, mistakes: &mut Mistakes) -> Vec<Leaf> {
         let place = format!("{name}:{line}: {}", path.join("."));
         leaves.push(Leaf { place, path: path.to_vec(), value: value.clone() });
     });
-    leaves
+    Some(leaves)
 }
 
 fn environment_leaves(defaults: &Table, environment: impl IntoIterator<Item = (String, String)>) -> Vec<Leaf> {

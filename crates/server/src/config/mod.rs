@@ -68,15 +68,45 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::new();
-        let config = layers::lay(name, text, environment, &mut mistakes);
-        check::check(&config, &mut mistakes);
+        let (config, _) = Self::collect(name, text, environment, &mut mistakes);
         mistakes.into_result().map(|()| config)
+    }
+
+    /// Reads like [`Config::load`], and has `named` look at the files that the usable settings name, so that a mistake in
+    /// a value does not hide those in the files. A file that is no TOML names none.
+    ///
+    /// # Errors
+    /// Every mistake found in the settings and by `named`.
+    pub fn load_with<T>(
+        path: Option<&Path>,
+        named: impl FnOnce(&Self, &mut Mistakes) -> T,
+    ) -> Result<(Self, T), Mistakes> {
+        let (name, text) = read(path)?;
+        let mut mistakes = Mistakes::new();
+        let (config, is_toml) = Self::collect(&name, &text, process_environment(), &mut mistakes);
+        if !is_toml {
+            return Err(mistakes);
+        }
+        let found = named(&config, &mut mistakes);
+        mistakes.into_result().map(|()| (config, found))
+    }
+
+    /// The settings with defaults where a value is not usable, and whether the text is TOML at all.
+    fn collect(
+        name: &str,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+        mistakes: &mut Mistakes,
+    ) -> (Self, bool) {
+        let (config, is_toml) = layers::lay(name, text, environment, mistakes);
+        check::check(&config, mistakes);
+        (config, is_toml)
     }
 
     /// Only the `[log]` section, ignoring every mistake: logging starts before the configuration is judged.
     pub fn peek_log(path: Option<&Path>) -> Log {
         let Ok((name, text)) = read(path) else { return Log::default() };
-        layers::lay(&name, &text, process_environment(), &mut Mistakes::new()).log
+        layers::lay(&name, &text, process_environment(), &mut Mistakes::new()).0.log
     }
 
     /// What is no mistake yet, but will mislead: said at the start and by `check-config`. `today` is in Europe/London.

@@ -40,7 +40,7 @@ fn service(
 }
 
 fn layer() -> CallLimitsLayer {
-    CallLimitsLayer::new(Duration::from_secs(5), 2)
+    CallLimitsLayer::new(Duration::from_secs(5), 2, 16 << 10)
 }
 
 fn request(path: &str, timeout: Option<&str>) -> Request<Body> {

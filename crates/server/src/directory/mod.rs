@@ -67,13 +67,19 @@ impl Directory {
     /// Every mistake found, each with file, row and column.
     pub fn load(config: &Config) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::new();
-        let directory = load::load(&config.directory, &mut mistakes);
+        let directory = Self::collect(config, &mut mistakes);
+        mistakes.into_result().map(|()| directory)
+    }
+
+    /// Reads the three files as far as they are usable, and notes every mistake.
+    pub fn collect(config: &Config, mistakes: &mut Mistakes) -> Self {
+        let directory = load::load(&config.directory, mistakes);
         for code in config.feeds.overrides.keys() {
             if !directory.organisations.contains_key(code) && !directory.authorities.contains_key(code) {
                 mistakes.note(format!("feeds.overrides.{code}"), "expected a code of the directory");
             }
         }
-        mistakes.into_result().map(|()| directory)
+        directory
     }
 
     /// The organisation of this ODS code.

@@ -35,6 +35,7 @@ pub(super) fn invalid(faults: &Faults) -> Status {
 pub(super) fn refusal(refused: Refusal) -> Status {
     let reason = match refused {
         Refusal::OrganisationMismatch => "ORGANISATION_MISMATCH",
+        Refusal::OrganisationUnknown => "ORGANISATION_UNKNOWN",
         Refusal::RoleNotAllowed => "ROLE_NOT_ALLOWED",
         Refusal::ScheduledNotAllowed => "SCHEDULED_NOT_ALLOWED",
     };

@@ -64,7 +64,7 @@ impl LookupService for Services {
         };
         let ParsedCheckIn { lookup, recording, event_id } = parsed;
         // Nothing is recorded, and no authority told, for a question that will be refused.
-        if let Err(refused) = authorise_read(peer, &lookup.caller, lookup.context) {
+        if let Err(refused) = authorise_read(peer, &lookup.caller, lookup.context, engine.directory()) {
             return Err(context::refused_read(&engine, peer, lookup.caller, refused).await);
         }
         let permit = context::permit(&engine, peer, Some(&lookup.caller), Action::SendPresentations).await?;
@@ -89,7 +89,7 @@ impl LookupService for Services {
             Ok(worklist) => worklist,
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
         };
-        if let Err(refused) = authorise_read(peer, &worklist.caller, worklist.context) {
+        if let Err(refused) = authorise_read(peer, &worklist.caller, worklist.context, engine.directory()) {
             return Err(context::refused_read(&engine, peer, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
@@ -113,7 +113,12 @@ async fn record(
             return Ok(v1::check_in_response::Recording::NotRecorded(unreadable(&faults)));
         }
     };
-    let verdict = match validate::presentation_event(&event, engine.directory(), at) {
+    let verdict = match validate::presentation_event(
+        &event,
+        engine.directory(),
+        engine.settings().presentation_retention_days,
+        at,
+    ) {
         Err(refused) => Err(refused),
         Ok(()) => {
             let change = engine.change(permit, at, vec![Change::Presentation(event)]);

@@ -68,7 +68,12 @@ fn placed(refused: Refused, detailed: bool) -> Refused {
 
 async fn take_event(engine: &Engine, permit: &ActionPermit, event: PresentationEvent, at: Moment) -> Verdict {
     let detailed = has_details(&event.action);
-    let verdict = match validate::presentation_event(&event, engine.directory(), at) {
+    let verdict = match validate::presentation_event(
+        &event,
+        engine.directory(),
+        engine.settings().presentation_retention_days,
+        at,
+    ) {
         Err(refused) => Err(refused),
         Ok(()) => {
             let verdicts = engine.change(permit, at, vec![Change::Presentation(event)]).await;
@@ -238,7 +243,7 @@ async fn begin(
 
 fn read_row(row: v1::ImportRequest, peer: Peer, engine: &Engine, at: Moment) -> Result<PresentationEvent, Faults> {
     let event = presentation::import(row, peer.organisation)?;
-    validate::presentation_event(&event, engine.directory(), at)
+    validate::presentation_event(&event, engine.directory(), engine.settings().presentation_retention_days, at)
         .map_err(|refused| Faults(vec![placed(refused, true).into()]))?;
     Ok(event)
 }

@@ -181,6 +181,21 @@ fn check_config_opens_the_named_files_unless_told_not_to() {
         assert!(said.contains(expected), "{expected} not in:\n{said}");
     }
     assert!(run(at, &["check-config", "--syntax-only", "--config", "kithd.toml"]).status.success());
+
+    // A mistake in a value hides none in the files, and one file hides none in another.
+    let config = fs::read_to_string(at.join("kithd.toml")).unwrap();
+    fs::write(at.join("kithd.toml"), format!("{config}\n[limits]\nmax_worklist = 0\n")).unwrap();
+    fs::write(at.join("certs/ca.pem"), "").unwrap();
+    let said = text(&run(at, &["check-config", "--config", "kithd.toml"]).stderr);
+    for expected in [
+        "limits.max_worklist: expected 1 to 1000",
+        "sites.csv: cannot be read",
+        "tls: failed to read certs/server.key",
+        "certs/ca.pem",
+        "expected mode 0600",
+    ] {
+        assert!(said.contains(expected), "{expected} not in:\n{said}");
+    }
 }
 
 #[test]

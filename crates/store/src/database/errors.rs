@@ -49,6 +49,17 @@ pub enum OpenError {
     Database(String),
 }
 
+impl OpenError {
+    /// Whether the data itself is at fault, not its place, its key or another process.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::DataLossSuspected { .. } | Self::Watermark(_) | Self::Database(_) => true,
+            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } | Self::KeyMismatch => false,
+        }
+    }
+}
+
 /// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -1,0 +1,140 @@
+//! Plans and presentations of an answer in words, one line each: whoever reads the words alone misses nothing that matters.
+
+use crate::answer::{Body, Outcome, PlanView, PresentationView, ShieldedPlanView};
+use crate::directory::Directory;
+use crate::plan::{PlanKind, PlanState};
+use crate::presentation::{CareSetting, Complaint, Outcome as Ending};
+use crate::time::Day;
+
+/// How a line of details begins.
+pub const MARK: &str = "- ";
+/// Most plans, and most presentations, told one by one; the answer lists all of them.
+const MOST: usize = 10;
+
+/// One line for each plan held.
+pub fn plans(body: &Body, directory: &Directory) -> Vec<String> {
+    match body {
+        Body::Open(body) => capped(&body.plans, |plans| plans.iter().map(|plan| open_plan(plan, directory)).collect()),
+        Body::Shielded(body) => capped(&body.plans, |plans| plans.iter().map(shielded_plan).collect()),
+        Body::IdentityNotConfirmed => Vec::new(),
+    }
+}
+
+/// One line for each presentation listed, those elsewhere first.
+pub fn presentations(body: &Body, directory: &Directory) -> Vec<String> {
+    match body {
+        Body::Open(body) => capped(&body.presentations, |seen| {
+            seen.elsewhere.iter().chain(&seen.here).map(|one| open_presentation(one, directory)).collect()
+        }),
+        Body::Shielded(body) => capped(&body.presentations, |seen| {
+            let one = |(day, what, end): &(Option<Day>, Option<Complaint>, Ending)| {
+                told(&[date(*day), complaint(*what).to_owned(), ending(*end).to_owned()])
+            };
+            seen.presentations.iter().map(one).collect()
+        }),
+        Body::IdentityNotConfirmed => Vec::new(),
+    }
+}
+
+fn capped<H>(outcome: &Outcome<H>, lines: impl Fn(&H) -> Vec<String>) -> Vec<String> {
+    let Outcome::Held(held) = outcome else { return Vec::new() };
+    let mut lines = lines(held);
+    let more = lines.len().saturating_sub(MOST);
+    if more > 0 {
+        lines.truncate(MOST);
+        lines.push(format!("{MARK}and {more} more in the lists of this answer"));
+    }
+    lines
+}
+
+fn told(parts: &[String]) -> String {
+    format!("{MARK}{}", parts.join("; "))
+}
+
+fn open_plan(plan: &PlanView, directory: &Directory) -> String {
+    let PlanView { kind, state, start, end, authority, moving_to } = plan;
+    let mut parts = vec![plan_words(*kind, *state, *start, *end), directory.authority_name(*authority)];
+    parts.extend(moving_to.map(|to| format!("MOVING to {}", directory.authority_name(to))));
+    told(&parts)
+}
+
+fn shielded_plan(plan: &ShieldedPlanView) -> String {
+    let ShieldedPlanView { kind, state, start, end, moving } = plan;
+    let mut parts = vec![plan_words(*kind, *state, *start, *end)];
+    parts.extend(moving.then(|| "MOVING to another authority".to_owned()));
+    told(&parts)
+}
+
+fn plan_words(kind: Option<PlanKind>, state: PlanState, start: Option<Day>, end: Option<Day>) -> String {
+    let kind = match kind {
+        Some(PlanKind::ChildProtection) => "child protection plan",
+        Some(PlanKind::LookedAfter) => "looked-after child",
+        Some(PlanKind::Unborn) => "UNBORN child on a plan (this is the mother's record)",
+        None => "plan of unknown kind",
+    };
+    let from = start.map_or_else(String::new, |day| format!(" from {}", day.text()));
+    let until = |word: &str| end.map_or_else(String::new, |day| format!("{word}{}", day.text()));
+    match state {
+        PlanState::Active => format!("{kind}, IN FORCE{from}{}", until(", ends ")),
+        PlanState::Future => format!("{kind}, starts later{from}{}", until(", ends ")),
+        PlanState::Ended => format!("{kind}, ended{}", until(" ")),
+    }
+}
+
+fn open_presentation(one: &PresentationView, directory: &Directory) -> String {
+    let PresentationView { organisation, details, outcome } = one;
+    let place = directory.organisation_name(*organisation);
+    let Some((_, arrived_at, setting, what)) = details else {
+        return told(&["arrival not told".to_owned(), place, ending(*outcome).to_owned()]);
+    };
+    let place = format!("{place}, {}", care_setting(*setting));
+    told(&[arrived_at.london_text(), place, complaint(Some(*what)).to_owned(), ending(*outcome).to_owned()])
+}
+
+fn date(day: Option<Day>) -> String {
+    day.map_or_else(|| "arrival not told".to_owned(), Day::text)
+}
+
+fn care_setting(setting: CareSetting) -> &'static str {
+    match setting {
+        CareSetting::EmergencyDepartment => "emergency department",
+        CareSetting::WalkInCentre => "walk-in centre",
+        CareSetting::MinorInjuriesUnit => "minor injuries unit",
+        CareSetting::UrgentTreatmentCentre => "urgent treatment centre",
+        CareSetting::Ambulance => "ambulance service",
+        CareSetting::OutOfHours => "out-of-hours service",
+    }
+}
+
+fn complaint(what: Option<Complaint>) -> &'static str {
+    match what {
+        Some(Complaint::Injury) => "injury",
+        Some(Complaint::HeadInjury) => "head injury",
+        Some(Complaint::BurnOrScald) => "burn or scald",
+        Some(Complaint::PoisoningOrIngestion) => "poisoning or ingestion",
+        Some(Complaint::Fracture) => "fracture",
+        Some(Complaint::Bite) => "bite",
+        Some(Complaint::SelfHarm) => "self-harm",
+        Some(Complaint::MentalHealth) => "mental health",
+        Some(Complaint::AlcoholOrDrugs) => "alcohol or drugs",
+        Some(Complaint::SexualHealth) => "sexual health",
+        Some(Complaint::Illness) => "illness",
+        Some(Complaint::Other) => "another complaint",
+        Some(Complaint::NotRecorded) | None => "complaint not recorded",
+    }
+}
+
+/// How a presentation ended; the endings that a reader must not miss are in capitals.
+fn ending(outcome: Ending) -> &'static str {
+    match outcome {
+        Ending::Waiting => "outcome not told yet",
+        Ending::Discharged => "discharged",
+        Ending::Admitted => "admitted",
+        Ending::Transferred => "transferred to another provider",
+        Ending::LeftBeforeBeingSeen => "LEFT BEFORE BEING SEEN",
+        Ending::LeftAgainstAdvice => "LEFT AGAINST ADVICE",
+        Ending::DischargedWithConcernsRecorded => "discharged WITH CONCERNS RECORDED",
+        Ending::Died => "DIED",
+        Ending::EnteredInError => "entered in error",
+    }
+}

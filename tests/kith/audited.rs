@@ -1,0 +1,193 @@
+//! Every decision is in the audit: each entry of a worklist, both halves of a check-in, every refusal and every request that
+//! was no message at all. Read from the files after the server has stopped.
+
+use std::collections::BTreeMap;
+
+use kith_api::v1::{self, CareContext};
+use kith_domain::child::Subject;
+use kith_engine::{AuditEntry, Decision};
+use tonic::{Code, Request};
+use tonic_prost::ProstCodec;
+use uuid::Uuid;
+
+use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
+use crate::harness::process::Server;
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::{certificates, offline};
+
+const A: &str = AUTHORITIES[0];
+const ED: &str = TRUSTS[0];
+
+/// Stops the server and reads what it has audited.
+fn audit(site: &Site, server: Server) -> Vec<AuditEntry> {
+    tokio::task::block_in_place(|| server.stop());
+    offline::audit(site.dir()).into_values().collect()
+}
+
+/// Entries with this request or event id.
+fn of<'a>(entries: &'a [AuditEntry], id: &str) -> Vec<&'a AuditEntry> {
+    let id = Uuid::parse_str(id).unwrap();
+    entries.iter().filter(|entry| entry.request_id == Some(id)).collect()
+}
+
+/// How often each reason stands in the audit as a refusal.
+fn refusals(entries: &[AuditEntry]) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for entry in entries {
+        if let Decision::Refused(reason) = &entry.decision {
+            *found.entry(reason.clone()).or_default() += 1;
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_entry_of_a_worklist_and_both_halves_of_a_check_in() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let entry = |subject| v1::WorklistEntry { subject, ..v1::WorklistEntry::default() };
+    let bad = Some(v1::Subject { subject: Some(v1::subject::Subject::NhsNumber("12".into())) });
+    let worklist = v1::LookupManyRequest {
+        caller: Some(build::caller(ED)),
+        entries: vec![entry(build::subject(nhs(1))), entry(bad), entry(build::subject(nhs(2)))],
+        request_id: build::id(),
+        ..v1::LookupManyRequest::default()
+    };
+    let mut items = ed.lookup().lookup_many(worklist.clone()).await.unwrap().into_inner();
+    while items.message().await.unwrap().is_some() {}
+    let check_in = build::check_in(ED, nhs(3), "c1");
+    calls::check_in(&ed, check_in.clone()).await.unwrap();
+    let mut unrecorded = build::check_in(ED, nhs(4), "c2");
+    unrecorded.presentation.as_mut().unwrap().site = "RZ999".into();
+    calls::check_in(&ed, unrecorded.clone()).await.unwrap();
+
+    let entries = audit(&site, server);
+    let listed = of(&entries, &worklist.request_id);
+    let subjects: Vec<_> = listed.iter().map(|entry| entry.subject.clone()).collect();
+    assert_eq!(subjects, [Some(Subject::Nhs(nhs(1))), None, Some(Subject::Nhs(nhs(2)))]);
+    for (at, entry) in listed.iter().enumerate() {
+        let silent = matches!(entry.decision, Decision::Answered { counted: false, .. });
+        let refused = matches!(&entry.decision, Decision::Refused(reason) if reason == "NHS_NUMBER_LENGTH");
+        assert!(if at == 1 { refused } else { silent }, "{at}: {:?}", entry.decision);
+        assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
+    }
+    for (request, acknowledged, refused) in [(check_in, 1, 0), (unrecorded, 0, 1)] {
+        let question = of(&entries, &request.lookup.unwrap().request_id);
+        assert!(matches!(question[..], [AuditEntry { decision: Decision::Answered { counted: true, .. }, .. }]));
+        let recording = of(&entries, &request.event_id);
+        assert_eq!(recording.len(), 1);
+        assert_eq!(recording[0].decision, Decision::Changed { acknowledged, refused });
+        assert_eq!(recording[0].subject, question[0].subject);
+    }
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_refusal() {
+    let mut site = Site::new();
+    for (name, organisation, role) in
+        [("stranger", "RZ9", "ed"), ("unknown-la", "E06000999", "local-authority"), ("auditor", ED, "auditor")]
+    {
+        certificates::issue(&site.path("certs"), name, organisation, role);
+    }
+    let server = site.ready().await;
+    let (ed, stranger) = (server.client(ED).await, server.client("stranger").await);
+    let denied = Code::PermissionDenied;
+    let refused = calls::try_ask(&stranger, build::lookup("RZ9", nhs(1))).await;
+    expect_trouble(refused, denied, "ORGANISATION_UNKNOWN", &[]);
+    let refused = calls::check_in(&stranger, build::check_in("RZ9", nhs(1), "s")).await;
+    expect_trouble(refused, denied, "ORGANISATION_UNKNOWN", &[]);
+    expect_trouble(calls::try_ask(&ed, build::lookup("RZ2", nhs(1))).await, denied, "ORGANISATION_MISMATCH", &[]);
+    let scheduled = v1::LookupRequest { care_context: CareContext::Scheduled.into(), ..build::lookup(ED, nhs(1)) };
+    expect_trouble(calls::try_ask(&ed, scheduled).await, denied, "SCHEDULED_NOT_ALLOWED", &[]);
+    let auditor = server.client("auditor").await;
+    expect_trouble(calls::try_ask(&auditor, build::lookup(ED, nhs(1))).await, denied, "ROLE_NOT_ALLOWED", &[]);
+
+    // Which feed is late can tell where a shielded child is.
+    let with_feeds = v1::GetStatusRequest { include_feeds: true };
+    expect_trouble(ed.status().get_status(ed.request(with_feeds)).await, denied, "ROLE_NOT_ALLOWED", &[]);
+    let ops = server.client("ops").await;
+    let status = ops.status().get_status(ops.request(with_feeds)).await.unwrap().into_inner();
+    assert_eq!(status.feeds.len(), AUTHORITIES.len() + TRUSTS.len());
+
+    // An authority that is not known must not read "no notifications" for "not known".
+    let unknown = server.client("unknown-la").await;
+    let list = v1::ListRequest { caller: Some(build::caller("E06000999")), ..v1::ListRequest::default() };
+    let refused = unknown.notifications().list(unknown.request(list)).await;
+    expect_trouble(refused, Code::InvalidArgument, "UNKNOWN_AUTHORITY", &["authority"]);
+
+    let refusals = refusals(&audit(&site, server));
+    let expected = [
+        ("the certificate's organisation is not known to this service", 2),
+        ("the request names another organisation than the certificate", 1),
+        ("an emergency department's certificate cannot make a scheduled read", 1),
+        ("the certificate's role may not do this", 2),
+        ("UNKNOWN_AUTHORITY", 1),
+    ];
+    assert_eq!(refusals, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
+    site.finish(&[]);
+}
+
+/// Bytes that are no message of this protocol, and messages compressed in a way that is not taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_message_is_said_so() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    // Where the caller is expected stands the text of a contact, which is no message.
+    let odd = v1::Contact { name: "zzz".into(), ..v1::Contact::default() };
+    let mut raw = tonic::client::Grpc::new(ed.channel());
+    raw.ready().await.unwrap();
+    let path = "/kith.v1.LookupService/Lookup".parse().unwrap();
+    let codec = ProstCodec::<v1::Contact, v1::LookupResponse>::default();
+    let refused = raw.unary(Request::new(odd), path, codec).await;
+    expect_trouble(refused, Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
+
+    let mut asked = ed.request(build::lookup(ED, nhs(1)));
+    asked.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+    expect_trouble(ed.lookup().lookup(asked).await, Code::Unimplemented, "COMPRESSION_NOT_SUPPORTED", &[]);
+    calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// No presentation of an adult is kept, whoever told the date of birth; the question is answered all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_presentation_of_an_adult_is_kept() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let mother = v1::PlanEvent {
+        kind: v1::PlanKind::Unborn.into(),
+        date_of_birth: Some(build::day(-30 * 365)),
+        ..build::plan(nhs(1), "U")
+    };
+    calls::accept(&server.client(A).await, vec![mother]).await;
+    let response = calls::check_in(&ed, build::check_in(ED, nhs(1), "m")).await.unwrap();
+    let v1::check_in_response::Recording::NotRecorded(why) = response.recording.unwrap() else {
+        panic!("an adult's presentation was recorded")
+    };
+    assert_eq!(why.reason, "ADULT");
+    assert_eq!(response.answer.unwrap().plans.unwrap().outcome(), v1::Outcome::Held);
+    expect_trouble(
+        calls::record(&ed, build::record(ED, nhs(1), "n")).await,
+        Code::InvalidArgument,
+        "ADULT",
+        &["date_of_birth"],
+    );
+    let seen = calls::ask(&ed, build::lookup(ED, nhs(1))).await.presentations.unwrap();
+    assert_ne!(seen.outcome(), v1::Outcome::Held);
+
+    // Too long ago to be kept, told at once.
+    let mut old = build::check_in(ED, nhs(2), "o");
+    old.presentation.as_mut().unwrap().arrived_at = Some(build::ago(400 * 86_400));
+    let response = calls::check_in(&ed, old).await.unwrap();
+    let v1::check_in_response::Recording::NotRecorded(why) = response.recording.unwrap() else {
+        panic!("a presentation beyond retention was recorded")
+    };
+    assert_eq!(why.reason, "ARRIVAL_BEYOND_RETENTION");
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
