@@ -5,11 +5,14 @@ mod commit;
 mod errors;
 mod open;
 mod rocks;
+mod snapshot;
 mod table;
+mod trim;
 mod verify;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use ring::digest;
@@ -17,6 +20,8 @@ use rocksdb::DB;
 
 pub use errors::{CommitError, OpenError, RefusedCause, StoreError};
 pub use table::{Batch, BatchFault, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Row, Table};
+pub use snapshot::{StateHash, VisitSnapshot};
+pub use trim::{TrimError, TrimPoint, TrimStep};
 pub use verify::{StoreFault, StoreReport};
 
 use crate::disk::{Disk, RealDisk};
@@ -61,6 +66,10 @@ pub struct Store {
     /// `None` between a refused write and the next successful start of RocksDB.
     db: RwLock<Option<DB>>,
     head: RwLock<Head>,
+    /// Up to where the log has been trimmed, and the state there.
+    trimmed: RwLock<TrimPoint>,
+    /// A trim under way gives up: the database is to be closed or opened anew.
+    interrupt: AtomicBool,
     writer: Mutex<commit::Writer>,
     /// Held for as long as the store is open; the lock goes with the file.
     _lock: Option<std::fs::File>,
@@ -100,7 +109,16 @@ impl Store {
     /// Closes the database once no reading is under way; from then on every reading is refused. A process must not
     /// end with it open: RocksDB's own threads would run on while its statics are taken down.
     pub fn close(&self) {
+        self.interrupt_trim();
         drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Makes a trim under way give up its hold of the database, so that nobody waits for it.
+    fn interrupt_trim(&self) {
+        self.interrupt.store(true, Ordering::Release);
+        if let Some(db) = self.database().as_ref() {
+            db.cancel_all_background_work(false);
+        }
     }
 
     fn database(&self) -> RwLockReadGuard<'_, Option<DB>> {
@@ -137,8 +155,8 @@ impl Store {
         })
     }
 
-    /// Visits the log records from `sequence` on, in order, opened. Started at 1 (or 0) it also verifies the
-    /// hash chain up to [`Store::head`]. The visitor must not call [`Store::commit`].
+    /// Visits the log records from `sequence` on, in order, opened. Started at the first record that is still held,
+    /// or before it, it also verifies the hash chain up to [`Store::head`]. The visitor must not call [`Store::commit`].
     ///
     /// # Errors
     /// [`StoreError::Log`] for a missing record or one that does not open, [`StoreError::Chain`] when the chain differs.
@@ -146,11 +164,13 @@ impl Store {
         let guard = self.database();
         let db = guard.as_ref().ok_or(StoreError::Closed)?;
         let head = self.head();
-        let mut walk = LogWalk::new(sequence.max(1), Head::EMPTY.chain);
+        let trimmed = self.trimmed().head;
+        let whole = sequence <= trimmed.sequence + 1;
+        let mut walk = LogWalk::new(sequence.max(trimmed.sequence + 1), trimmed.chain);
         let mut stopped = false;
         scan_sealed(db, rocks::LOG, &walk.next.to_be_bytes(), &[], &mut |key, sealed| {
             let number = walk.step(key, sealed)?;
-            if sequence <= 1 && number == head.sequence && walk.chain != head.chain {
+            if whole && number == head.sequence && walk.chain != head.chain {
                 return Err(StoreError::Chain { sequence: number });
             }
             let record = open_record(&self.keys, number, sealed)?;

@@ -1,12 +1,13 @@
 //! Committing: seal, one synced write, then the watermark, then the new head is shown.
 //! It never retries a write after a failed sync, and never acknowledges what it is not sure of.
 
-use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 use rocksdb::{DB, WriteBatch};
 
 use super::rocks::WriteFailure;
-use super::{Batch, CommitError, LOG_TAG, RefusedCause, Store, link, open, rocks};
+use super::{Batch, CommitError, LOG_TAG, RefusedCause, Store, link, open, rocks, trim};
 use crate::seal::{SealError, seal};
 use crate::watermark::{Head, Watermark};
 
@@ -94,15 +95,68 @@ impl Store {
         let guard = self.database();
         let db = guard.as_ref().ok_or_else(|| CommitError::fatal("database is closed"))?;
         let (sealed, next) = self.seal_batch(db, batch, head)?;
+        self.write_synced(db, sealed, state)?;
+        Ok(next)
+    }
+
+    fn write_synced(&self, db: &DB, sealed: WriteBatch, state: &mut State) -> Result<(), CommitError> {
         db.write_opt(sealed, &rocks::synced()).map_err(|error| {
-            let message = error.into_string();
-            let failure = self.failure(&message);
+            let failure = self.failure(&error.into_string());
             if matches!(failure, CommitError::Refused { .. }) {
                 *state = State::Reopen;
             }
             failure
+        })
+    }
+
+    /// Holds off commits, while it is held, in a store that takes them: what is read is the state at the head.
+    pub(super) fn quiet(&self) -> Result<MutexGuard<'_, Writer>, CommitError> {
+        let writer = self.writer.lock().map_err(|_| CommitError::fatal("an earlier commit panicked"))?;
+        match (&writer.watermark, writer.state) {
+            (None, _) => Err(CommitError::refused(RefusedCause::OpenedReadOnly)),
+            (Some(_), State::Ready) => Ok(writer),
+            (Some(_), State::Reopen | State::Dead) => {
+                let what = "an earlier write was refused or failed".to_owned();
+                Err(CommitError::refused(RefusedCause::Unusable(what)))
+            }
+        }
+    }
+
+    /// Writes a batch of the store's own, synced, between two commits; it moves no head.
+    pub(super) fn write_own(
+        &self,
+        make: impl FnOnce(&DB) -> Result<WriteBatch, String>,
+        written: impl FnOnce(),
+    ) -> Result<(), CommitError> {
+        let mut writer = self.quiet()?;
+        let guard = self.database();
+        let db = guard.as_ref().ok_or_else(|| CommitError::refused(RefusedCause::Unusable("closed".to_owned())))?;
+        let batch = make(db).map_err(CommitError::fatal)?;
+        let state = &mut writer.state;
+        self.write_synced(db, batch, state).inspect_err(|error| {
+            if matches!(error, CommitError::Fatal { .. }) {
+                *state = State::Dead;
+            }
         })?;
-        Ok(next)
+        written();
+        Ok(())
+    }
+
+    /// Opens RocksDB anew between two commits, so that neither an old write-ahead log nor an old list of files stays.
+    pub(super) fn roll(&self) -> Result<(), CommitError> {
+        let mut writer = self.quiet()?;
+        if self.interrupt.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Should it fail, the next commit tries again before it writes.
+        writer.state = State::Reopen;
+        let outcome = self.reopen(self.head());
+        match &outcome {
+            Ok(()) => writer.state = State::Ready,
+            Err(CommitError::Fatal { .. }) => writer.state = State::Dead,
+            Err(CommitError::Refused { .. } | CommitError::Invalid(_)) => {}
+        }
+        outcome
     }
 
     fn seal_batch(&self, db: &DB, batch: Batch, head: Head) -> Result<(WriteBatch, Head), CommitError> {
@@ -150,6 +204,7 @@ impl Store {
     /// After a refused write RocksDB refuses all others until it is opened anew. What it then recovers must be
     /// exactly what was acknowledged: the refused batch must not have come through.
     fn reopen(&self, expected: Head) -> Result<(), CommitError> {
+        self.interrupt_trim();
         let mut guard = self.db.write().unwrap_or_else(PoisonError::into_inner);
         drop(guard.take());
         let db = rocks::open(&self.dir, &self.options).map_err(|error| self.failure(&error.into_string()))?;
@@ -157,7 +212,11 @@ impl Store {
         if found != Some(expected) {
             return Err(CommitError::fatal("log differs after a refused write"));
         }
+        // A refused trim may have come through or not; either is whole.
+        let trimmed = trim::read_point(&db, &self.keys).map_err(|error| CommitError::fatal(error.to_string()))?;
+        *self.trimmed.write().unwrap_or_else(PoisonError::into_inner) = trimmed;
         *guard = Some(db);
+        self.interrupt.store(false, Ordering::Release);
         Ok(())
     }
 }

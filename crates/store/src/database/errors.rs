@@ -88,6 +88,14 @@ pub enum StoreError {
         /// The last record covered.
         sequence: u64,
     },
+    /// The snapshot that the log was trimmed behind is missing, damaged or not the one recorded.
+    #[error("read snapshot {sequence}: {what}")]
+    Snapshot {
+        /// The last record whose effects it holds.
+        sequence: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// The database is closed after a refused write and could not be opened again yet.
     #[error("read database: closed until the disk takes writes again")]
     Closed,

@@ -4,12 +4,13 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 use rocksdb::{DB, WriteBatch};
 
 use super::commit::Writer;
-use super::{LogWalk, OpenError, Store, StoreError, StoreOptions, rocks, scan_sealed};
+use super::{LogWalk, OpenError, Store, StoreError, StoreOptions, rocks, scan_sealed, snapshot, trim};
 use crate::disk::{Disk, create_dir_durably, replace_durably};
 use crate::keys::Keys;
 use crate::seal;
@@ -23,7 +24,7 @@ const FORMAT_PREFIX: &str = "kith-store ";
 const FORMAT_FILE_BYTES: u64 = 64;
 
 /// Sealed rows of the store itself stand in the default column family under this tag.
-const SYSTEM_TAG: &str = "sys";
+pub(super) const SYSTEM_TAG: &str = "sys";
 const HEAD_KEY: &[u8] = b"head";
 const KEY_CHECK_KEY: &[u8] = b"key check";
 /// The known plaintext by which a wrong key file is told from damage.
@@ -53,6 +54,8 @@ pub(super) fn open(
         }
         None => initialise(&db, &keys)?,
     };
+    let trimmed = trim::read_point(&db, &keys)?;
+    snapshot::remove_others(dir, trimmed.head.sequence)?;
     let watermark = match reading {
         None if head.sequence > 0 => {
             return Err(OpenError::Damaged { what: "the watermark file is missing".to_owned() });
@@ -74,6 +77,8 @@ pub(super) fn open(
         disk,
         db: RwLock::new(Some(db)),
         head: RwLock::new(head),
+        trimmed: RwLock::new(trimmed),
+        interrupt: AtomicBool::new(false),
         writer: Mutex::new(Writer::new(Some(watermark))),
         _lock: Some(lock),
     })
@@ -89,6 +94,7 @@ pub(super) fn open_read_only(
     check_format(dir, false)?;
     let db = rocks::open_read_only(dir, &options).map_err(|error| OpenError::Database(error.into_string()))?;
     let head = read_head(&db, &keys)?.unwrap_or(Head::EMPTY);
+    let trimmed = trim::read_point(&db, &keys)?;
     Ok(Store {
         dir: dir.to_owned(),
         keys,
@@ -96,6 +102,8 @@ pub(super) fn open_read_only(
         disk,
         db: RwLock::new(Some(db)),
         head: RwLock::new(head),
+        trimmed: RwLock::new(trimmed),
+        interrupt: AtomicBool::new(false),
         writer: Mutex::new(Writer::new(None)),
         _lock: None,
     })

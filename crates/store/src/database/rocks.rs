@@ -85,6 +85,11 @@ fn families(options: &StoreOptions) -> Vec<(&'static str, Options)> {
     all
 }
 
+/// Every column family.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    [rocksdb::DEFAULT_COLUMN_FAMILY_NAME, LOG].into_iter().chain(Table::ALL.map(Table::name))
+}
+
 /// Opens the database for reading and writing, making it when there is none.
 pub(crate) fn open(dir: &Path, options: &StoreOptions) -> Result<DB, rocksdb::Error> {
     let all = families(options).into_iter().map(|(name, settings)| ColumnFamilyDescriptor::new(name, settings));

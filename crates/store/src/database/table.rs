@@ -41,6 +41,11 @@ impl Table {
         }
     }
 
+    /// The table of a name; `None` for one that this version does not know.
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name().as_bytes() == name)
+    }
+
     /// Whether rows are mostly asked for one by one, so that a bloom filter pays.
     pub(crate) const fn has_bloom(self) -> bool {
         match self {

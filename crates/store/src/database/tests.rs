@@ -2,6 +2,7 @@
 
 mod failing;
 mod recovery;
+mod trim;
 
 use std::fs;
 use std::ops::ControlFlow;

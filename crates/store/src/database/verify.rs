@@ -48,6 +48,9 @@ pub enum StoreFault {
         /// The head's sequence.
         sequence: u64,
     },
+    /// The snapshot that the log was trimmed behind is missing, damaged or not of this log.
+    #[error("snapshot: {0}")]
+    Snapshot(String),
     /// The watermark is missing, damaged, beyond the head or not of this log.
     #[error("watermark: {0}")]
     Watermark(String),
@@ -60,6 +63,8 @@ pub struct StoreReport {
     pub head: Head,
     /// The watermark; `None` when it could not be read.
     pub watermark: Option<Head>,
+    /// Where the log was trimmed; records up to there are in the snapshot's state.
+    pub trimmed: Head,
     /// Log records read.
     pub log_records: u64,
     /// Rows read in each table.
@@ -89,6 +94,9 @@ impl StoreReport {
 impl fmt::Display for StoreReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "log: {} records, head {}", self.log_records, self.head.sequence)?;
+        if self.trimmed.sequence > 0 {
+            writeln!(f, "snapshot: the state at record {}, the log begins after it", self.trimmed.sequence)?;
+        }
         if let Some(mark) = self.watermark.filter(|mark| mark.sequence < self.head.sequence) {
             let beyond = self.head.sequence - mark.sequence;
             writeln!(f, "watermark: {}, {beyond} records after it were not acknowledged", mark.sequence)?;
@@ -118,12 +126,16 @@ impl Store {
         let mut report = StoreReport {
             head: self.head(),
             watermark: None,
+            trimmed: self.trimmed().head,
             log_records: 0,
             rows: Vec::new(),
             faults: Vec::new(),
             more_faults: 0,
         };
         self.verify_watermark(&mut report);
+        if let Err(error) = self.snapshot_rows(&mut |_, _, _| ControlFlow::Continue(())) {
+            report.add(StoreFault::Snapshot(error.to_string()));
+        }
         self.verify_log(db, &mut report);
         for table in Table::ALL {
             self.verify_table(db, table, &mut report);
@@ -151,7 +163,7 @@ impl Store {
 
     fn verify_log(&self, db: &DB, report: &mut StoreReport) {
         let (head, watermark) = (report.head, report.watermark);
-        let mut walk = LogWalk::new(1, Head::EMPTY.chain);
+        let mut walk = LogWalk::new(report.trimmed.sequence + 1, report.trimmed.chain);
         let read = scan_sealed(db, rocks::LOG, &[], &[], &mut |key, sealed| {
             let number = walk.step(key, sealed)?;
             report.log_records += 1;
