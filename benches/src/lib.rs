@@ -82,6 +82,7 @@ fn open(dir: &std::path::Path, mode: AuditMode) -> Result<Engine, Failure> {
         interval_seconds: Box::new(|_| 86_400),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(|| NOW),
+        purge: kith_engine::PurgeOptions { enabled: false, pause: std::time::Duration::ZERO, ..Default::default() },
         give_up: Box::new(|| false),
     };
     Ok(Engine::open(options, NOW, Arc::new(|what| eprintln!("the log failed: {what}")))?)

@@ -29,12 +29,15 @@ pub struct Means<'a> {
     pub feeds: &'a FeedBoard,
 }
 
-/// Answers a question from the record found for it. The permit is proof that the asker may ask.
+/// Answers a question from the record found for it, without what has passed its retention: that is not held any more,
+/// whether or not the purge has been there. The permit is proof that the asker may ask.
 #[must_use]
 pub fn answer(permit: &ReadPermit, question: &Question, record: Option<&ChildRecord>, means: Means<'_>) -> Answer {
+    let today = question.now.london_day();
+    let passed = record.and_then(|record| means.settings.retention().split(record, today));
+    let record = passed.as_ref().map(|passed| &passed.kept).or(record);
     let identity = identity::check(record, question.birth_date);
     let asker = permit.peer().organisation;
-    let today = question.now.london_day();
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
     let ring = contact(record, &plans, question, identity, asker, means);
     let body = match (identity, record) {

@@ -4,6 +4,7 @@ use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
 use crate::plan::{PlanKind, PlanName};
 use crate::presentation::{Closing, Details};
+use crate::retention::Retention;
 use crate::text::{EncounterId, PersonText, PlanReference};
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub enum Change {
     Acknowledged(Acknowledged),
     /// A power cut may have lost audit entries after this one.
     AuditGap(AuditGap),
+    /// What retention has passed is removed.
+    Purge(Purge),
 }
 
 /// What happened to a plan.
@@ -181,4 +184,44 @@ pub struct Acknowledged {
 pub struct AuditGap {
     /// The last entry known before it.
     pub after_audit_sequence: u64,
+}
+
+/// A removal of what retention has passed. It names whom and what, and the rules it was decided by; what is removed is
+/// worked out anew from them when it is applied, so that an event taken in between is not lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purge {
+    /// The London day on which it was decided.
+    pub today: Day,
+    /// For how long people's records keep what they hold.
+    pub retention: Retention,
+    /// For how long the service keeps its own notes.
+    pub notes: NoteRetention,
+    /// People of whose record something has passed.
+    pub subjects: Vec<Subject>,
+    /// The service's own notes that have passed, by the key of their row.
+    pub rows: Vec<(Note, Vec<u8>)>,
+}
+
+/// For how long the service keeps its own notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoteRetention {
+    /// Used event ids: a sender may repeat an event for so many days.
+    pub event_id_days: i32,
+    /// Request ids counted in the access history.
+    pub request_id_days: i32,
+    /// Notifications that have been acknowledged.
+    pub acknowledged_days: i32,
+    /// That a plan was removed, so that a late repeat of an old event does not bring it back.
+    pub removed_plan_months: i32,
+}
+
+/// A kind of note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    /// A used event id, or a request id that has been counted.
+    UsedId,
+    /// A notification: acknowledged, or about a child whose plans have all been removed.
+    Notification,
+    /// That a plan was removed.
+    RemovedPlan,
 }

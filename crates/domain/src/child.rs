@@ -96,6 +96,17 @@ impl ChildRecord {
         self.shielded_by.shrink_to_fit();
     }
 
+    /// True when nothing is held about the person any more. A shield is something: only its setter lifts it.
+    #[must_use]
+    pub fn holds_nothing(&self) -> bool {
+        let Self { subject: _, plans, presentations, accesses, accesses_beyond: _, notified, shielded_by } = self;
+        plans.is_empty()
+            && presentations.is_empty()
+            && accesses.is_empty()
+            && notified.is_empty()
+            && shielded_by.is_empty()
+    }
+
     /// True when the child's whereabouts must not be revealed.
     #[must_use]
     pub fn is_shielded(&self) -> bool {

@@ -3,8 +3,10 @@
 
 use crate::change::{AccessFacts, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use crate::child::{ACCESS_WINDOW_SECONDS, Access, ChildRecord, MAX_ACCESSES};
+use crate::codes::LaCode;
 use crate::plan::{Plan, PlanName};
 use crate::presentation::{Closing, Details, Presentation};
+use crate::time::Moment;
 
 /// What a change did to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -55,6 +57,14 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
         }
     }
     Effect::of(any)
+}
+
+/// Notes when an event of a plan was taken, whatever it did.
+pub fn note_plan_event(record: &mut ChildRecord, authority: LaCode, name: &PlanName, at: Moment) {
+    let plan = record.plans.iter_mut().find(|plan| plan.authority == authority && plan.name == *name);
+    if let Some(plan) = plan {
+        plan.last_event_at = plan.last_event_at.max(at);
+    }
 }
 
 /// A start or an arrival ends a transfer out that was reported before it: the child has stayed or come back.
@@ -147,10 +157,10 @@ mod tests {
     use super::*;
     use crate::NhsNumber;
     use crate::child::Subject;
-    use crate::codes::{LaCode, OdsCode};
+    use crate::codes::OdsCode;
     use crate::plan::PlanKind;
     use crate::text::{PersonText, PlanReference};
-    use crate::time::{Day, Moment};
+    use crate::time::Day;
     use uuid::Uuid;
 
     fn record() -> ChildRecord {

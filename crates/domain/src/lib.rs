@@ -22,6 +22,7 @@ pub mod permit;
 pub mod plan;
 pub mod presentation;
 pub mod refused;
+pub mod retention;
 pub mod settings;
 pub mod text;
 pub mod time;

@@ -3,7 +3,7 @@
 
 use crate::codes::LaCode;
 use crate::text::PlanReference;
-use crate::time::Day;
+use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
 
 /// The three kinds, a closed set of SNOMED CT concepts.
@@ -114,6 +114,8 @@ pub struct Plan {
     pub moving_to: Register<LaCode>,
     /// The authority it came from.
     pub moved_from: Register<LaCode>,
+    /// When its last event was taken: a withdrawn plan is kept for a while after it.
+    pub last_event_at: Moment,
 }
 
 impl Plan {
@@ -130,6 +132,7 @@ impl Plan {
             withdrawn: Register::default(),
             moving_to: Register::default(),
             moved_from: Register::default(),
+            last_event_at: Moment::default(),
         }
     }
 

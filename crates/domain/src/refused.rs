@@ -63,6 +63,14 @@ impl Refused {
         reason: "SUBJECT_MISMATCH",
         words: "this reference was first sent for another person: withdraw that one first, or use another reference",
     };
+    /// The plan was removed after its retention, and later versions of it had been taken before that.
+    pub const PLAN_REMOVED: Self = Self {
+        kind: RefusedKind::Conflict,
+        field: "version",
+        reason: "PLAN_REMOVED",
+        words: "this plan was removed at the end of its retention and the event is older than that: nothing was changed; \
+                if the plan is in force, send it with a greater version",
+    };
     /// The record or the plan has as many entries as are kept.
     pub const TOO_MANY: Self = Self {
         kind: RefusedKind::TooMany,

@@ -1,5 +1,7 @@
 //! Settings of answers: what is shown, and for how long. Nothing here changes what is stored.
 
+use crate::retention::Retention;
+
 /// How answers are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerSettings {
@@ -27,5 +29,13 @@ impl Default for AnswerSettings {
             max_plans: 20,
             cannot_say_percent: 10,
         }
+    }
+}
+
+impl AnswerSettings {
+    /// For how long a record keeps what it holds.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention { presentation_days: self.presentation_retention_days, plan_months: self.plan_retention_months }
     }
 }

@@ -49,6 +49,12 @@ impl Moment {
         Day::from_date(stamp.to_zoned(london().clone()).date())
     }
 
+    /// The UTC date at this moment: the London date or the day before it.
+    #[must_use]
+    pub fn utc_day(self) -> Day {
+        Day(i32::try_from(self.0.div_euclid(24 * 60 * 60 * MS_PER_SECOND)).unwrap_or(i32::MAX))
+    }
+
     /// London minutes since midnight at this moment, for office hours.
     #[must_use]
     pub fn london_minute(self) -> u16 {
@@ -102,6 +108,12 @@ impl Day {
 
     fn date(self) -> Date {
         epoch().saturating_add(jiff::Span::new().days(self.0))
+    }
+
+    /// Midnight UTC at which this day begins there; in London it has then begun.
+    #[must_use]
+    pub fn utc_start(self) -> Moment {
+        Moment(i64::from(self.0) * 24 * 60 * 60 * MS_PER_SECOND)
     }
 
     /// Year, month, day.

@@ -48,6 +48,11 @@ const ADULT_AT_START: Refused = Refused::invalid(
     "aged 18 or over when the plan starts: check the date of birth",
 );
 const OUTCOME_LATER: Refused = Refused::invalid("outcome_at", "OUTCOME_IN_FUTURE", "the outcome is in the future");
+const OUTCOME_TOO_OLD: Refused = Refused::invalid(
+    "outcome_at",
+    "OUTCOME_BEYOND_RETENTION",
+    "the outcome is longer ago than presentations are kept: check the date",
+);
 const OUTCOME_EARLY: Refused =
     Refused::invalid("outcome_at", "OUTCOME_BEFORE_ARRIVAL", "the outcome is before the arrival");
 
@@ -108,7 +113,12 @@ pub fn presentation_event(
         PresentationAction::Record(details) | PresentationAction::Amend(details) => {
             check_details(event, details, directory, retention_days, now)
         }
-        PresentationAction::Close(closing) => check(later(closing.at, now), OUTCOME_LATER),
+        PresentationAction::Close(closing) => {
+            check(later(closing.at, now), OUTCOME_LATER)?;
+            // Else it would bring back, by its outcome alone, a presentation that was removed.
+            let oldest = now.london_day().plus_days(-retention_days - 1);
+            check(closing.at.london_day() < oldest, OUTCOME_TOO_OLD)
+        }
         PresentationAction::Import(details, closing) => {
             check_details(event, details, directory, retention_days, now)?;
             closing.as_ref().map_or(Ok(()), |closing| check_closing(closing, details, now))

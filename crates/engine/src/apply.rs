@@ -3,10 +3,12 @@
 
 use crate::changes::{self, Checked};
 use crate::keys;
-use crate::rows::{Acknowledgement, EventRow, OwnerRow};
+use crate::purge_apply;
+use crate::rows::{Acknowledgement, EventRow, OwnerRow, RequestRow};
 use crate::working::{StateError, Working};
 use kith_domain::change::{
-    Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanEvent, PresentationAction, PresentationEvent,
+    Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanAction, PlanEvent, PresentationAction,
+    PresentationEvent,
 };
 use kith_domain::child::Subject;
 use kith_domain::fold::{self, Effect};
@@ -44,6 +46,7 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::Accessed(accessed) => access(working, accessed)?,
         Change::Acknowledged(ack) => acknowledge(working, ack)?,
         Change::AuditGap(gap) => audit_gap(working, *gap, at),
+        Change::Purge(purge) => purge_apply::purge(working, purge)?,
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };
@@ -75,7 +78,20 @@ fn plan(working: &mut Working<'_>, event: &PlanEvent, at: Moment) -> Result<Effe
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
     own(working, Table::Plan, key, &event.subject, event.version)?;
-    Ok(fold::apply_plan(working.child(&event.subject)?, event, name))
+    if let (PlanAction::Start | PlanAction::TransferIn(_), Some(start)) = (event.action, event.start) {
+        told(working, start.utc_start(), at);
+    }
+    let record = working.child(&event.subject)?;
+    let effect = fold::apply_plan(record, event, name.clone());
+    fold::note_plan_event(record, event.authority, &name, at);
+    Ok(effect)
+}
+
+/// Notes a moment that a sender tells of: by it a clock of ours that runs ahead is known. What lies ahead tells nothing.
+fn told(working: &mut Working<'_>, moment: Moment, at: Moment) {
+    if moment <= at && moment > working.meta().told_at {
+        working.meta_mut().told_at = moment;
+    }
 }
 
 fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment) -> Result<Effect, StateError> {
@@ -83,6 +99,14 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
     own(working, Table::Encounter, key, &event.subject, event.version)?;
     let effect = fold::apply_presentation(working.child(&event.subject)?, event);
+    let moment = match &event.action {
+        PresentationAction::Record(details)
+        | PresentationAction::Amend(details)
+        | PresentationAction::Import(details, _) => details.arrived_at,
+        PresentationAction::Close(closing) => closing.at,
+    };
+    // A sender's clock may run ahead of ours by a little.
+    told(working, moment.min(at), at);
     match event.action {
         PresentationAction::Record(_) => {
             notify_all(working, &event.subject, Cause::Presentation(event.organisation), at)?
@@ -97,10 +121,10 @@ fn access(working: &mut Working<'_>, accessed: &Accessed) -> Result<Effect, Stat
     meta.derived_through = meta.derived_through.max(accessed.audit_sequence);
     let Some(facts) = &accessed.access else { return Ok(Effect::Applied) };
     let key = keys::request(working.keys(), facts.organisation, facts.request_id, &facts.subject);
-    if working.row::<u8>(Table::Event, &key)?.is_some() {
+    if working.row::<RequestRow>(Table::Event, &key)?.is_some() {
         return Ok(Effect::Overtaken);
     }
-    working.put(Table::Event, key, &1_u8)?;
+    working.put(Table::Event, key, &RequestRow { at: facts.at })?;
     fold::apply_access(working.child(&facts.subject)?, facts);
     let cause = Cause::Lookup(facts.organisation, facts.user_name.clone(), facts.user_role.clone());
     notify_all(working, &facts.subject, cause, facts.at)?;

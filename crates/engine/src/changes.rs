@@ -2,7 +2,7 @@
 //! change of the working state, so a refused change leaves nothing behind.
 
 use crate::keys;
-use crate::rows::{Acknowledgement, EventRow, OwnerRow, encode};
+use crate::rows::{Acknowledgement, EventRow, OwnerRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanEvent, PresentationEvent};
 use kith_domain::child::Subject;
@@ -51,7 +51,7 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
             Some((code, beat.event_id))
         }
         Change::Acknowledged(ack) => Some((ack.authority.to_string(), ack.event_id)),
-        Change::Accessed(_) | Change::AuditGap(_) => None,
+        Change::Accessed(_) | Change::AuditGap(_) | Change::Purge(_) => None,
     }
 }
 
@@ -70,7 +70,11 @@ pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, S
     let refused = match change {
         Change::Plan(event) => check_plan(working, event)?,
         Change::Presentation(event) => check_presentation(working, event)?,
-        Change::Heartbeat(_) | Change::Acknowledged(_) | Change::Accessed(_) | Change::AuditGap(_) => None,
+        Change::Heartbeat(_)
+        | Change::Acknowledged(_)
+        | Change::Accessed(_)
+        | Change::AuditGap(_)
+        | Change::Purge(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),
@@ -93,6 +97,10 @@ fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64, released
 fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused>, StateError> {
     let Some(name) = event.name() else { return Ok(None) };
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
+    let removed = working.row::<RemovedPlanRow>(Table::Plan, &keys::removed_plan(&key))?;
+    if removed.is_some_and(|removed| event.version <= removed.version) {
+        return Ok(Some(Refused::PLAN_REMOVED));
+    }
     let row = working.row::<OwnerRow>(Table::Plan, &key)?;
     if row.is_none() && working.peek(&event.subject)?.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
         return Ok(Some(Refused::TOO_MANY));

@@ -1,5 +1,6 @@
 //! The engine: what is shared by the read path, the write path and the background work. Opening is in `open`.
 
+use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::writer::{Command, Progress, Verdict};
 use kith_domain::change::Change;
 use kith_domain::directory::Directory;
@@ -8,7 +9,7 @@ use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_index::{Index, Sizes};
-use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, Window};
+use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,8 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Monotonic>,
     /// The time of day, for what the engine finds by itself while running.
     pub wall_clock: crate::WallClock,
+    /// How what retention has passed is removed.
+    pub purge: PurgeOptions,
     /// Whether to give up opening: the process is to end, and loading may take longer than it has.
     pub give_up: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -63,6 +66,8 @@ pub struct Engine {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) purger: Arc<Purger>,
+    pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -137,10 +142,35 @@ impl Engine {
         self.journal.window()
     }
 
+    /// Removes what retention has passed by `now`. Blocks; what runs by itself calls the same.
+    ///
+    /// # Errors
+    /// [`PurgeError::Held`] when it stopped by itself; what had been removed before any other error stays removed.
+    pub fn purge(&self, now: Moment) -> Result<PurgeReport, PurgeError> {
+        self.purger.purge(now)
+    }
+
+    /// Trims the log behind a snapshot of the state, so that what was removed is in no file of the data directory any
+    /// more; gives the last record that the log no longer holds. Blocks.
+    ///
+    /// # Errors
+    /// [`TrimError`]; nothing is lost.
+    pub fn trim(&self) -> Result<u64, TrimError> {
+        self.purger.trim()
+    }
+
+    /// Where the purge stands.
+    #[must_use]
+    pub fn purge_status(&self) -> PurgeStatus {
+        self.purger.status()
+    }
+
     /// Stops in order: the background work ends, the writer takes what is queued and no more, the audit is closed with a
     /// mark, and the store is closed: nothing of it may run on while the process ends. Blocks until done.
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
+        self.purger.give_up();
+        join(&self.purge_thread, "purging");
         join(&self.deriver, "deriving");
         self.progress.closing.store(true, Ordering::Release);
         let (reply, _) = oneshot::channel();

@@ -62,6 +62,11 @@ pub(crate) fn plan(keys: &Keys, authority: LaCode, name: &PlanName, subject: &Su
     key.to_vec()
 }
 
+/// Key of the note that a plan was removed: the plan's own key and one byte, so that neither is the other.
+pub(crate) fn removed_plan(plan: &[u8]) -> Vec<u8> {
+    [plan, b"r"].concat()
+}
+
 /// Key of an encounter.
 pub(crate) fn encounter(keys: &Keys, organisation: OdsCode, encounter: &EncounterId) -> Vec<u8> {
     keys.pseudonym("encounter", &[organisation.as_str().as_bytes(), encounter.as_str().as_bytes()]).to_vec()

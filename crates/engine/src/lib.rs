@@ -10,6 +10,9 @@ mod engine;
 mod keys;
 mod notifications;
 mod open;
+mod purge;
+mod purge_apply;
+mod purge_guard;
 mod read;
 mod rows;
 mod state_hash;
@@ -20,9 +23,13 @@ mod writer;
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
 /// What a process opens the engine with; the store itself stays behind it.
-pub use kith_store::{AuditError, AuditMode, AuditRef, JournalOptions, Keys, Monotonic, StoreOptions, SystemMonotonic};
+pub use kith_store::{
+    AuditError, AuditMode, AuditRef, JournalOptions, Keys, Monotonic, StoreOptions, SystemMonotonic, TrimError,
+};
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
+pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
+pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, ReadError};
 pub use rows::Acknowledgement;
 pub use verify::{VerifyError, VerifyReport, inspect, verify};

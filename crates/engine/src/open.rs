@@ -5,6 +5,7 @@ use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::keys;
+use crate::purge::Purger;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
@@ -16,7 +17,8 @@ use kith_index::Index;
 use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::thread::JoinHandle;
 
 /// Called once when the change log failed beyond repair: the process must end.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
@@ -115,6 +117,7 @@ impl Engine {
         let progress = Arc::new(Progress {
             log_sequence: AtomicU64::new(store.head().sequence),
             derived_through: AtomicU64::new(meta.derived_through),
+            told_at: AtomicI64::new(meta.told_at.0),
             closing: AtomicBool::new(false),
         });
         let (commands, received) = channel();
@@ -132,6 +135,15 @@ impl Engine {
             .spawn(move || watched(&on_fatal, || writer.run(received)))?;
         announce(&journal, recovered.gap.as_ref(), now)?;
         let stop = Arc::new(AtomicBool::new(false));
+        let retention = options.settings.retention();
+        let purger = Arc::new(Purger::new(
+            (Arc::clone(&store), Arc::clone(&index)),
+            (commands.clone(), Arc::clone(&progress)),
+            Arc::clone(&stop),
+            (retention, options.purge),
+            Arc::clone(&for_deriver),
+        ));
+        let purge_thread = purging(&purger, &options.wall_clock)?;
         let deriver = Deriver {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
@@ -152,10 +164,22 @@ impl Engine {
             commands,
             progress,
             stop,
+            purger,
+            purge_thread: std::sync::Mutex::new(purge_thread),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+/// Starts the purge, where it is to run by itself.
+fn purging(purger: &Arc<Purger>, wall_clock: &WallClock) -> Result<Option<JoinHandle<()>>, EngineError> {
+    if !purger.options.enabled {
+        return Ok(None);
+    }
+    let (purger, wall_clock) = (Arc::clone(purger), Arc::clone(wall_clock));
+    let run = move || watched(&purger.on_fatal, || purger.run(&*wall_clock));
+    Ok(Some(std::thread::Builder::new().name("kith-purge".into()).spawn(run)?))
 }
 
 /// The first record of a new log, so that an empty store beside an audit with entries can only be one that is gone: it is

@@ -4,7 +4,7 @@
 use kith_domain::change::AuditGap;
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
-use kith_domain::time::Moment;
+use kith_domain::time::{Day, Moment};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,6 +41,21 @@ pub(crate) struct OwnerRow {
     pub(crate) versions: Vec<u64>,
 }
 
+/// A request id that has been counted in a person's access history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RequestRow {
+    pub(crate) at: Moment,
+}
+
+/// That a plan was removed at the end of its retention. It names nobody: its key is a pseudonym of the plan's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemovedPlanRow {
+    /// The greatest version taken before.
+    pub(crate) version: u64,
+    /// When it was removed.
+    pub(crate) removed: Day,
+}
+
 /// Small facts of the whole state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub(crate) struct MetaRow {
@@ -52,6 +67,8 @@ pub(crate) struct MetaRow {
     pub(crate) last_notification: u64,
     /// The last audit gaps, oldest first, with the moment each was found.
     pub(crate) gaps: Vec<(Moment, AuditGap)>,
+    /// The latest moment that a sender's event tells of, and not later than it was taken: by it a wrong clock is told.
+    pub(crate) told_at: Moment,
 }
 
 /// A row or record cannot be encoded or decoded.
@@ -100,11 +117,13 @@ mod tests {
     fn rows_have_these_bytes() {
         use crate::{AuditEntry, Decision};
         use kith_domain::NhsNumber;
+        use kith_domain::change::{Note, NoteRetention, Purge};
         use kith_domain::child::{Access, ChildRecord, Notified};
         use kith_domain::codes::LaCode;
         use kith_domain::notify::{Cause, Notification};
         use kith_domain::plan::{Plan, PlanKind, PlanName};
         use kith_domain::presentation::Presentation;
+        use kith_domain::retention::Retention;
         use kith_domain::text::{EncounterId, PersonText, PlanReference};
         let subject = Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap());
         let (trust, authority) = (OdsCode::parse("R1H").unwrap(), LaCode::parse("E06000001").unwrap());
@@ -125,12 +144,27 @@ mod tests {
         let notification = Notification { subject: subject.clone(), at, cause, shielded: false, acknowledged: true };
         let owner = OwnerRow { subject, versions: vec![1, 300] };
         let entry = AuditEntry::of_service(at, Decision::Gap(9));
+        let purge = Purge {
+            today: Day::new(2026, 11, 22).unwrap(),
+            retention: Retention { presentation_days: 365, plan_months: 12 },
+            notes: NoteRetention {
+                event_id_days: 400,
+                request_id_days: 30,
+                acknowledged_days: 90,
+                removed_plan_months: 120,
+            },
+            subjects: vec![record.subject.clone()],
+            rows: vec![(Note::RemovedPlan, vec![0xab])],
+        };
         let found = [
             hex(&encode(&record).unwrap()),
             hex(&encode(&notification).unwrap()),
             hex(&encode(&owner).unwrap()),
             hex(&encode(&entry).unwrap()),
             hex(&encode(&MetaRow::default()).unwrap()),
+            hex(&encode(&RequestRow { at }).unwrap()),
+            hex(&encode(&RemovedPlanRow { version: 300, removed: Day::new(2026, 11, 22).unwrap() }).unwrap()),
+            hex(&encode(&LogRecord { at, change: Change::Purge(purge) }).unwrap()),
         ];
         assert_eq!(found, KEPT_BYTES);
     }
@@ -139,16 +173,19 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 5] = [
+    const KEPT_BYTES: [&str; 8] = [
         concat!(
-            "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000103523148014500",
-            "0000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f010945303630303030",
-            "3031",
+            "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000001035231480145",
+            "000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109453036303030",
+            "303031",
         ),
         "0100929bcd9b25d00f0003523148014e014e0001",
         "0100929bcd9b250201ac02",
         "01d00f0000000000000609",
-        "0100000000",
+        "010000000000",
+        "01d00f",
+        "01ac02d6c402",
+        "01d00f06d6c402da0518a0063cb401f0010100929bcd9b25010201ab",
     ];
 
     #[test]

@@ -1,12 +1,15 @@
-//! Holding what is on disk against itself: every row opens, the chain is whole, the log replays to the very state that is
-//! stored, and every audit entry opens. Runs offline; answers nothing.
+//! Holding what is on disk against itself: every row opens, the chain is whole, the log replays, from the snapshot
+//! that it was trimmed behind, to the very state that is stored, and every audit entry opens. Runs offline; answers nothing.
 
 use crate::apply::{Applied, apply};
-use crate::rows::{MetaRow, decode};
+use crate::keys;
+use crate::rows::decode;
 use crate::state_hash;
-use crate::working::{Empty, Working};
+use crate::working::{Base, StateError, Working};
 use kith_domain::change::LogRecord;
-use kith_store::{Journal, JournalReport, Keys, Row, Store, StoreOptions, StoreReport, Table};
+use kith_domain::child::{ChildRecord, Subject};
+use kith_store::{Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -128,9 +131,42 @@ fn stored_rows(store: &Store) -> Result<Vec<Row>, VerifyError> {
     Ok(rows)
 }
 
-/// Replays the whole log from nothing.
+/// The state at the trim point, as the base of a replay.
+struct Snapshot<'a> {
+    keys: &'a Keys,
+    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+}
+
+impl<'a> Snapshot<'a> {
+    fn read(store: &Store, keys: &'a Keys) -> Result<Self, StoreError> {
+        let mut rows = BTreeMap::new();
+        store.snapshot_rows(&mut |table, key, value| {
+            rows.insert((table, key.to_vec()), value.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        Ok(Self { keys, rows })
+    }
+}
+
+impl Base for Snapshot<'_> {
+    fn child(&self, subject: &Subject) -> Result<Option<ChildRecord>, StateError> {
+        let row = self.row(Table::Child, &keys::child(self.keys, subject))?;
+        Ok(row.map(|bytes| decode(&bytes)).transpose()?)
+    }
+
+    fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.rows.get(&(table, key.to_vec())).cloned())
+    }
+}
+
+/// Replays the log from the snapshot that it was trimmed behind, or from nothing.
 fn replayed(store: &Store, keys: &Keys) -> Result<[u8; 32], VerifyError> {
-    let mut working = Working::new(&Empty, keys, MetaRow::default());
+    let base = Snapshot::read(store, keys)?;
+    let of_state =
+        |error: StateError| VerifyError::Replay { sequence: store.trimmed().head.sequence, what: error.to_string() };
+    let meta = base.row(Table::Meta, keys::META).map_err(of_state)?;
+    let meta = meta.map(|bytes| decode(&bytes)).transpose().map_err(|error| of_state(error.into()))?;
+    let mut working = Working::new(&base, keys, meta.unwrap_or_default());
     let mut fault = None;
     store.log_from(1, &mut |sequence, bytes| {
         let outcome = decode::<LogRecord>(bytes).map_err(|error| error.to_string()).and_then(|record| {
@@ -152,7 +188,8 @@ fn replayed(store: &Store, keys: &Keys) -> Result<[u8; 32], VerifyError> {
         return Err(fault);
     }
     let changed = working.finish().map_err(|error| VerifyError::Replay { sequence: 0, what: error.to_string() })?;
-    Ok(state_hash::of_rows(changed.rows.into_iter()))
+    let held = base.rows.into_iter().map(|((table, key), value)| Row { table, key, value: Some(value) });
+    Ok(state_hash::of_rows(held.chain(changed.rows)))
 }
 
 /// Counts rows of each table and records of the log, by name: what is there, without any of it.
@@ -161,7 +198,7 @@ fn replayed(store: &Store, keys: &Keys) -> Result<[u8; 32], VerifyError> {
 /// [`VerifyError`] when the store cannot be read.
 pub fn inspect(data_dir: &Path, keys: &Arc<Keys>) -> Result<Vec<(&'static str, u64)>, VerifyError> {
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
-    let mut counts = vec![("log", store.head().sequence)];
+    let mut counts = vec![("log", store.head().sequence - store.trimmed().head.sequence)];
     for table in Table::ALL {
         let mut rows = 0;
         store.scan(table, &[], &[], &mut |_, _| {

@@ -41,8 +41,10 @@ impl Base for Empty {
 pub(crate) struct Working<'a> {
     base: &'a dyn Base,
     keys: &'a Keys,
-    children: BTreeMap<Subject, ChildRecord>,
-    rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    /// Changed records; `None` for a person about whom nothing is held any more.
+    children: BTreeMap<Subject, Option<ChildRecord>>,
+    /// Changed rows; `None` for a removed one.
+    rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     heard: BTreeMap<Feed, Moment>,
     meta: MetaRow,
     meta_changed: bool,
@@ -52,6 +54,8 @@ pub(crate) struct Working<'a> {
 pub(crate) struct Changed {
     pub(crate) rows: Vec<Row>,
     pub(crate) children: Vec<ChildRecord>,
+    /// People about whom nothing is held any more.
+    pub(crate) gone: Vec<Subject>,
     pub(crate) heard: BTreeMap<Feed, Moment>,
     pub(crate) meta: MetaRow,
 }
@@ -75,21 +79,38 @@ impl<'a> Working<'a> {
 
     /// The record of a subject, to change in place; made when there is none.
     pub(crate) fn child(&mut self, subject: &Subject) -> Result<&mut ChildRecord, StateError> {
-        if !self.children.contains_key(subject) {
-            let held = self.base.child(subject)?;
-            if held.is_none() {
-                self.meta_mut().children += 1;
-            }
-            self.children.insert(subject.clone(), held.unwrap_or_else(|| ChildRecord::new(subject.clone())));
+        let held = self.peek(subject)?;
+        if held.is_none() {
+            self.meta_mut().children += 1;
         }
-        Ok(self.children.entry(subject.clone()).or_insert_with(|| ChildRecord::new(subject.clone())))
+        let record = held.unwrap_or_else(|| ChildRecord::new(subject.clone()));
+        let place = self.children.entry(subject.clone()).or_default();
+        Ok(place.insert(record))
     }
 
     /// The record of a subject, without making one.
     pub(crate) fn peek(&self, subject: &Subject) -> Result<Option<ChildRecord>, StateError> {
         match self.children.get(subject) {
-            Some(record) => Ok(Some(record.clone())),
+            Some(record) => Ok(record.clone()),
             None => self.base.child(subject),
+        }
+    }
+
+    /// Puts what is left of a record in its place; one that holds nothing goes altogether.
+    pub(crate) fn replace(&mut self, record: ChildRecord) -> Result<(), StateError> {
+        let held = self.peek(&record.subject)?.is_some();
+        let gone = record.holds_nothing();
+        let meta = self.meta_mut();
+        meta.children = (meta.children + u64::from(!held)).saturating_sub(u64::from(gone));
+        self.children.insert(record.subject.clone(), (!gone).then_some(record));
+        Ok(())
+    }
+
+    /// The bytes of a row.
+    pub(crate) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        match self.rows.get(&(table, key.to_vec())) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => self.base.row(table, key),
         }
     }
 
@@ -98,16 +119,16 @@ impl<'a> Working<'a> {
         table: Table,
         key: &[u8],
     ) -> Result<Option<T>, StateError> {
-        let bytes = match self.rows.get(&(table, key.to_vec())) {
-            Some(bytes) => Some(bytes.clone()),
-            None => self.base.row(table, key)?,
-        };
-        Ok(bytes.map(|bytes| decode(&bytes)).transpose()?)
+        Ok(self.bytes(table, key)?.map(|bytes| decode(&bytes)).transpose()?)
     }
 
     pub(crate) fn put<T: serde::Serialize>(&mut self, table: Table, key: Vec<u8>, row: &T) -> Result<(), StateError> {
-        self.rows.insert((table, key), encode(row)?);
+        self.rows.insert((table, key), Some(encode(row)?));
         Ok(())
+    }
+
+    pub(crate) fn delete(&mut self, table: Table, key: Vec<u8>) {
+        self.rows.insert((table, key), None);
     }
 
     pub(crate) fn heard(&mut self, feed: Feed, at: Moment) -> Result<(), StateError> {
@@ -136,12 +157,18 @@ impl<'a> Working<'a> {
         }
         let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
         for ((table, key), value) in self.rows {
-            rows.push(Row { table, key, value: Some(value) });
+            rows.push(Row { table, key, value });
         }
-        for (subject, record) in &self.children {
-            let key = keys::child(self.keys, subject);
-            rows.push(Row { table: Table::Child, key, value: Some(rows::encode(record)?) });
+        let (mut children, mut gone) = (Vec::with_capacity(self.children.len()), Vec::new());
+        for (subject, record) in self.children {
+            let key = keys::child(self.keys, &subject);
+            let value = record.as_ref().map(rows::encode).transpose()?;
+            rows.push(Row { table: Table::Child, key, value });
+            match record {
+                Some(record) => children.push(record),
+                None => gone.push(subject),
+            }
         }
-        Ok(Changed { rows, children: self.children.into_values().collect(), heard: self.heard, meta: self.meta })
+        Ok(Changed { rows, children, gone, heard: self.heard, meta: self.meta })
     }
 }

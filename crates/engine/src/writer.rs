@@ -12,7 +12,7 @@ use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{Batch, CommitError, Keys, Store, Table};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 /// Outcome of one change: acknowledged, or refused.
@@ -51,6 +51,8 @@ impl Base for Held {
 pub(crate) struct Progress {
     pub(crate) log_sequence: AtomicU64,
     pub(crate) derived_through: AtomicU64,
+    /// The latest moment that a sender's event tells of, in milliseconds.
+    pub(crate) told_at: AtomicI64,
     /// The writer ends when it has taken what is queued.
     pub(crate) closing: AtomicBool,
 }
@@ -172,11 +174,15 @@ impl Writer {
         for record in changed.children {
             self.held.index.publish(record);
         }
+        for subject in &changed.gone {
+            self.held.index.remove(subject);
+        }
         for (feed, at) in changed.heard {
             self.held.index.heard(feed, at);
         }
         self.meta = changed.meta;
         self.progress.log_sequence.store(head.sequence, Ordering::Release);
+        self.progress.told_at.store(self.meta.told_at.0, Ordering::Release);
         self.progress.derived_through.store(self.meta.derived_through, Ordering::Release);
         Ok(())
     }

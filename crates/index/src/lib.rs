@@ -69,6 +69,13 @@ impl Index {
         }
     }
 
+    /// Removes the record of a person about whom nothing is held any more.
+    pub fn remove(&self, subject: &Subject) {
+        if let Some((_, old)) = self.children.remove(subject) {
+            self.sizes.remove(&old);
+        }
+    }
+
     /// Notes that a feed was heard of.
     pub fn heard(&self, feed: Feed, at: Moment) {
         self.feeds.heard(feed, at);

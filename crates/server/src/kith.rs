@@ -131,6 +131,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         interval_seconds: Box::new(interval_seconds),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
+        purge: config.purge.options(),
         give_up: Box::new(move || stop.is_draining()),
     })
 }

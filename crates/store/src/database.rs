@@ -19,8 +19,8 @@ use ring::digest;
 use rocksdb::DB;
 
 pub use errors::{CommitError, OpenError, RefusedCause, StoreError};
-pub use table::{Batch, BatchFault, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Row, Table};
 pub use snapshot::{StateHash, VisitSnapshot};
+pub use table::{Batch, BatchFault, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Row, Table};
 pub use trim::{TrimError, TrimPoint, TrimStep};
 pub use verify::{StoreFault, StoreReport};
 
@@ -113,8 +113,9 @@ impl Store {
         drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Makes a trim under way give up its hold of the database, so that nobody waits for it.
-    fn interrupt_trim(&self) {
+    /// Makes a trim under way give up its hold of the database, so that nobody waits for it. RocksDB's background work
+    /// stops with it: the store is to be closed or opened anew.
+    pub fn interrupt_trim(&self) {
         self.interrupt.store(true, Ordering::Release);
         if let Some(db) = self.database().as_ref() {
             db.cancel_all_background_work(false);

@@ -13,8 +13,8 @@ mod watermark;
 
 pub use database::{
     Batch, BatchFault, CommitError, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, OpenError,
-    RefusedCause, Row, StateHash, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, TrimError, TrimPoint,
-    TrimStep, VisitRecord, VisitRow, VisitSnapshot,
+    RefusedCause, Row, StateHash, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, TrimError,
+    TrimPoint, TrimStep, VisitRecord, VisitRow, VisitSnapshot,
 };
 pub use journal::{
     AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault, JournalOptions,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
 use kith_domain::codes::{LaCode, OdsCode};
@@ -13,8 +14,8 @@ use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{PersonText, UserId};
 use kith_domain::time::Moment;
 use kith_engine::{
-    Engine, EngineOptions, JournalOptions, Keys, StoreOptions, StoredNotification, SystemMonotonic, VerifyReport,
-    verify,
+    Engine, EngineOptions, JournalOptions, Keys, PurgeOptions, StoreOptions, StoredNotification, SystemMonotonic,
+    VerifyReport, verify,
 };
 
 use crate::harness::wait::until;
@@ -101,15 +102,38 @@ pub struct Place {
     generation: usize,
     engine: Option<Engine>,
     keys: Arc<Keys>,
+    purge: PurgeOptions,
 }
 
 impl Place {
     /// A new one that holds nothing.
     pub fn new(now: Moment) -> Self {
+        // Where a purge is to run, the test runs it.
+        Self::with_purge(now, PurgeOptions { enabled: false, pause: Duration::ZERO, ..PurgeOptions::default() })
+    }
+
+    /// A new one that purges like this.
+    pub fn with_purge(now: Moment, purge: PurgeOptions) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let mut place = Self { root, generation: 0, engine: None, keys: Arc::new(Keys::from_master([7; 32])) };
+        let mut place = Self { root, generation: 0, engine: None, keys: Arc::new(Keys::from_master([7; 32])), purge };
         place.open(now);
         place
+    }
+
+    /// Ends in order and starts again with another purge.
+    pub fn restart_with(&mut self, now: Moment, purge: PurgeOptions) {
+        self.purge = purge;
+        self.restart(now);
+    }
+
+    /// Where its files are.
+    pub fn files(&self) -> PathBuf {
+        self.dir().join("store")
+    }
+
+    /// How many rows each table holds, and records the log. Only while it is closed.
+    pub fn rows(&self) -> BTreeMap<&'static str, u64> {
+        kith_engine::inspect(&self.files(), &self.keys).unwrap().into_iter().collect()
     }
 
     pub fn engine(&self) -> &Engine {
@@ -152,6 +176,7 @@ impl Place {
             interval_seconds: Box::new(|_| INTERVAL_SECONDS),
             clock: Arc::new(SystemMonotonic::default()),
             wall_clock: Arc::new(move || now),
+            purge: self.purge,
             give_up: Box::new(|| false),
         }
     }

@@ -45,6 +45,7 @@ fn page(status: &v1::GetStatusResponse) -> Page {
         plan_feeds,
         presentation_feeds,
         feeds,
+        purge,
     } = status;
     let mut page = Page::default();
     let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
@@ -71,8 +72,38 @@ fn page(status: &v1::GetStatusResponse) -> Page {
     feed_summary(&mut page, "authorities", plan_feeds.as_ref());
     feed_summary(&mut page, "trusts and services", presentation_feeds.as_ref());
     internals(&mut page, positions.as_ref(), audit.as_ref());
+    purge.iter().for_each(|purge| removal(&mut page, purge));
     feeds.iter().for_each(|feed| one_feed(&mut page, feed));
     page
+}
+
+/// What retention has removed, and why it has stopped, when it has.
+fn removal(page: &mut Page, purge: &v1::PurgeStatus) {
+    let v1::PurgeStatus {
+        completed_at,
+        held,
+        held_words,
+        people,
+        plans,
+        presentations,
+        accesses,
+        notes,
+        unacknowledged_notifications,
+        trimmed_through,
+    } = purge;
+    if !held.is_empty() {
+        page.attention(0, 2, &format!("RETENTION HAS STOPPED ({held}): {held_words}; nothing is removed"));
+    }
+    let at = completed_at.as_ref().map_or_else(|| "not yet".to_owned(), dates::show_moment);
+    page.text(
+        0,
+        2,
+        &format!(
+            "retention last completed: {at}; removed since the start: {people} people, {plans} plans, {presentations} \
+             presentations, {accesses} accesses, {notes} notes, of them {unacknowledged_notifications} notifications \
+             that nobody had acknowledged; log trimmed to {trimmed_through}"
+        ),
+    );
 }
 
 fn internals(page: &mut Page, positions: Option<&v1::Positions>, audit: Option<&v1::AuditWindow>) {

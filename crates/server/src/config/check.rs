@@ -26,23 +26,24 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.storage(config);
     check.audit(config);
     check.answers(config);
+    config.purge.check(&mut check);
     check.feeds(config);
     check.limits(config);
     check.log(&config.log);
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     mistakes: &'a mut Mistakes,
 }
 
 impl Check<'_> {
-    fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, range: RangeInclusive<T>) {
+    pub(super) fn range<T: PartialOrd + Display>(&mut self, key: &str, value: T, range: RangeInclusive<T>) {
         if !range.contains(&value) {
             self.mistakes.note(key, format!("expected {} to {}, found {value}", range.start(), range.end()));
         }
     }
 
-    fn rule(&mut self, holds: bool, key: &str, what: &str) {
+    pub(super) fn rule(&mut self, holds: bool, key: &str, what: &str) {
         if !holds {
             self.mistakes.note(key, what);
         }

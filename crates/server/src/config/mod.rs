@@ -3,12 +3,14 @@
 
 mod check;
 mod layers;
+mod purge;
 mod sections;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use purge::Purge;
 pub use sections::{
     Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Server, Storage, Tls,
 };
@@ -38,6 +40,8 @@ pub struct Config {
     pub audit: Audit,
     /// Windows, retention and contacts of answers.
     pub answers: Answers,
+    /// Removing what retention has passed.
+    pub purge: Purge,
     /// Expected intervals of feeds.
     pub feeds: Feeds,
     /// Organisations, sites and authorities.
@@ -120,7 +124,7 @@ impl Config {
                  is closed will be given"
             )
         };
-        unlisted.map(words).collect()
+        unlisted.map(words).chain(self.purge.warnings(self, today)).collect()
     }
 
     /// The settings in force as a TOML file.

@@ -6,7 +6,7 @@ use kith_domain::caller::Role;
 use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine};
 use kith_domain::permit::Refusal;
-use kith_engine::Engine;
+use kith_engine::{Engine, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
@@ -83,12 +83,29 @@ impl Services {
             window_last_ms: window.last_ms as f64,
             failed_segments: u32::try_from(window.closed_segments).unwrap_or(u32::MAX),
         });
+        status.purge = Some(purge(&engine.purge_status()));
         let at = now();
         status.plan_feeds = Some(summary(&engine.feeds().plan_counts(at)));
         status.presentation_feeds = Some(summary(&engine.feeds().presentation_counts(at)));
         if include_feeds {
             status.feeds = engine.feeds().lines(at).iter().map(|line| feed(line, engine)).collect();
         }
+    }
+}
+
+fn purge(found: &PurgeStatus) -> v1::PurgeStatus {
+    let PurgeStatus { completed_at, held, removed, trimmed_through } = *found;
+    v1::PurgeStatus {
+        completed_at: completed_at.map(time::timestamp),
+        held: held.map_or_else(String::new, |held| held.reason().to_owned()),
+        held_words: held.map_or_else(String::new, |held| held.to_string()),
+        people: removed.going.people,
+        plans: removed.going.plans,
+        presentations: removed.going.presentations,
+        accesses: removed.going.accesses,
+        notes: removed.notes,
+        unacknowledged_notifications: removed.unacknowledged,
+        trimmed_through,
     }
 }
 

@@ -1,0 +1,82 @@
+//! Retention: what of a record has passed its time on a day, and what is left. Answers and the purge use the same
+//! function, so that a purge changes no answer: what has passed is not held, whether or not it has been removed yet.
+
+use crate::child::ChildRecord;
+use crate::notify::last_day;
+use crate::plan::Plan;
+use crate::presentation::Presentation;
+use crate::time::{Day, Moment};
+use serde::{Deserialize, Serialize};
+
+/// For how long a person's record keeps what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Presentations and rows of access history, from their London day on.
+    pub presentation_days: i32,
+    /// Plans, after their last day; withdrawn ones, after their last event.
+    pub plan_months: i32,
+}
+
+/// A record of which something has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// What is left, which may be nothing.
+    pub kept: ChildRecord,
+    /// Plans that have passed.
+    pub plans: Vec<Plan>,
+    /// Presentations that have passed.
+    pub presentations: Vec<Presentation>,
+    /// How many rows of access history have passed.
+    pub accesses: usize,
+}
+
+impl Retention {
+    /// The first day of which presentations are held.
+    #[must_use]
+    pub fn first_day(&self, today: Day) -> Day {
+        today.plus_days(-self.presentation_days)
+    }
+
+    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has.
+    #[must_use]
+    pub fn split(&self, record: &ChildRecord, today: Day) -> Option<Passed> {
+        let first = self.first_day(today);
+        let plan = |plan: &Plan| self.has_plan_passed(record, plan, today);
+        let seen = |presentation: &Presentation| before(presentation.moment(), first);
+        let any = record.plans.iter().any(plan)
+            || record.presentations.iter().any(seen)
+            || record.accesses.iter().any(|row| before(row.last_at, first))
+            || record.notified.iter().any(|mark| before(mark.first_at, today.plus_days(-1)));
+        if !any {
+            return None;
+        }
+        let mut kept = record.clone();
+        let plans = kept.plans.extract_if(.., |held| plan(held)).collect();
+        let presentations = kept.presentations.extract_if(.., |held| seen(held)).collect();
+        kept.accesses.retain(|row| !before(row.last_at, first));
+        let accesses = record.accesses.len() - kept.accesses.len();
+        if accesses > 0 {
+            // Rows that the bound pushed out are older than those that have passed now.
+            kept.accesses_beyond = 0;
+        }
+        // An encounter lasts hours: a mark of the day before yesterday decides nothing any more.
+        kept.notified.retain(|mark| !before(mark.first_at, today.plus_days(-1)));
+        Some(Passed { kept, plans, presentations, accesses })
+    }
+
+    fn has_plan_passed(&self, record: &ChildRecord, plan: &Plan, today: Day) -> bool {
+        if plan.is_withdrawn() {
+            return today > plan.last_event_at.london_day().plus_months(self.plan_months);
+        }
+        plan.state(today, last_day(record, plan), self.plan_months).is_none()
+    }
+}
+
+/// Whether a moment lies before a London day. The London day is never before the UTC day, so most need no time zone.
+fn before(moment: Moment, day: Day) -> bool {
+    moment.utc_day() < day && moment.london_day() < day
+}
+
+#[cfg(test)]
+#[path = "retention_tests.rs"]
+mod tests;

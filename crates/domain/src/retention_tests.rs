@@ -1,0 +1,256 @@
+//! Days on which things pass, and that removing what has passed changes no answer.
+
+use super::*;
+use crate::NhsNumber;
+use crate::answer::{Answer, Question};
+use crate::answering::{Means, answer};
+use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
+use crate::change::{Feed, PlanAction, PlanEvent};
+use crate::child::{Access, Notified, Subject};
+use crate::codes::{LaCode, OdsCode, SiteCode};
+use crate::directory::{Directory, OrganisationEntry};
+use crate::feed::FeedBoard;
+use crate::fold;
+use crate::permit::authorise_read;
+use crate::plan::PlanKind;
+use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
+use crate::settings::AnswerSettings;
+use crate::text::{EncounterId, PersonText, PlanReference, UserId};
+use uuid::Uuid;
+
+const RULES: Retention = Retention { presentation_days: 365, plan_months: 12 };
+
+fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+fn at(text: &str) -> Moment {
+    Moment(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+fn empty() -> ChildRecord {
+    ChildRecord::new(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()))
+}
+
+fn seen(arrived: Moment, encounter: &str, organisation: &str) -> Presentation {
+    let organisation = OdsCode::parse(organisation).unwrap();
+    let mut seen = Presentation::new(organisation, EncounterId::parse(encounter).unwrap());
+    let details = Details {
+        site: SiteCode::parse("T0101").unwrap(),
+        arrived_at: arrived,
+        setting: CareSetting::EmergencyDepartment,
+        complaint: Complaint::BurnOrScald,
+        birth_date: None,
+    };
+    seen.details.set(1, Some(details));
+    seen
+}
+
+fn plan_event(by: &str, reference: &str, version: u64, action: PlanAction) -> PlanEvent {
+    PlanEvent {
+        authority: LaCode::parse(by).unwrap(),
+        event_id: Uuid::from_u128(1),
+        subject: empty().subject,
+        action,
+        kind: PlanKind::ChildProtection,
+        reference: Some(PlanReference::parse(reference).unwrap()),
+        version,
+        start: None,
+        end: None,
+        birth_date: None,
+        shielded: false,
+    }
+}
+
+fn apply(record: &mut ChildRecord, event: &PlanEvent, taken: Moment) {
+    let name = event.name().unwrap();
+    fold::apply_plan(record, event, name.clone());
+    fold::note_plan_event(record, event.authority, &name, taken);
+}
+
+/// Whether a record with this one plan has passed on a day.
+fn passed(event: &PlanEvent, taken: &str, today: &str) -> bool {
+    let mut record = empty();
+    apply(&mut record, event, at(taken));
+    RULES.split(&record, day(today)).is_some_and(|passed| passed.kept.holds_nothing())
+}
+
+#[test]
+fn plans_pass_twelve_months_after_their_last_day() {
+    let start = PlanEvent { start: Some(day("2024-01-10")), ..plan_event("E06000001", "P", 1, PlanAction::Start) };
+    let ended = |end| PlanEvent { end: Some(day(end)), ..start.clone() };
+    let taken = "2024-01-10T12:00:00Z";
+    assert!(!passed(&ended("2024-06-30"), taken, "2025-06-30"));
+    assert!(passed(&ended("2024-06-30"), taken, "2025-07-01"));
+    assert!(!passed(&ended("2024-02-29"), taken, "2025-02-28"), "29 February counts as the 28th in a common year");
+    assert!(passed(&ended("2024-02-29"), taken, "2025-03-01"));
+    assert!(!passed(&start, taken, "2099-01-01"), "one that has not ended never passes by itself");
+    let born = PlanEvent { birth_date: Some(day("2008-02-29")), ..start };
+    assert!(!passed(&born, taken, "2027-02-28"), "18 on 28 February 2026, and twelve months more");
+    assert!(passed(&born, taken, "2027-03-01"));
+}
+
+#[test]
+fn withdrawn_plans_pass_after_their_last_event_and_mothers_do_not_turn_18() {
+    let withdrawn = plan_event("E06000001", "P", 2, PlanAction::Withdraw);
+    assert!(!passed(&withdrawn, "2025-06-30T22:59:00Z", "2026-06-30"), "23:59 in London");
+    assert!(passed(&withdrawn, "2025-06-30T22:59:00Z", "2026-07-01"));
+    assert!(!passed(&withdrawn, "2025-06-30T23:00:00Z", "2026-07-01"), "midnight of 1 July in London");
+    let mother = PlanEvent {
+        kind: PlanKind::Unborn,
+        start: Some(day("2025-01-01")),
+        birth_date: Some(day("2000-01-01")),
+        ..plan_event("E06000001", "P", 1, PlanAction::Start)
+    };
+    assert!(!passed(&mother, "2025-01-01T12:00:00Z", "2030-01-01"));
+}
+
+#[test]
+fn presentations_pass_by_their_london_day() {
+    let left = |arrived: &str, today: &str| {
+        let record = ChildRecord { presentations: vec![seen(at(arrived), "E", "T02")], ..empty() };
+        RULES.split(&record, day(today)).map_or(1, |passed| passed.kept.presentations.len())
+    };
+    assert_eq!(left("2025-06-30T22:59:00Z", "2026-06-30"), 1, "365 days ago");
+    assert_eq!(left("2025-06-30T22:59:00Z", "2026-07-01"), 0);
+    assert_eq!(left("2025-06-30T23:00:00Z", "2026-07-01"), 1, "1 July in London, 30 June in UTC");
+    assert_eq!(left("2023-03-01T12:00:00Z", "2024-02-29"), 1, "365 days to a 29 February");
+    assert_eq!(left("2023-03-01T12:00:00Z", "2024-03-01"), 0, "366 days over one");
+}
+
+#[test]
+fn a_shield_stays_when_nothing_else_is_left() {
+    let mut record = empty();
+    let event = PlanEvent { shielded: true, ..plan_event("E06000001", "P", 1, PlanAction::Withdraw) };
+    apply(&mut record, &event, at("2024-01-01T12:00:00Z"));
+    let left = RULES.split(&record, day("2026-01-01")).unwrap();
+    assert!(left.plans.len() == 1 && left.kept.is_shielded() && !left.kept.holds_nothing());
+}
+
+/// Numbers from a seed, enough for a test.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+
+    fn moment(&mut self, days_ago: u64, now: Moment) -> Moment {
+        let minutes = self.below(days_ago * 24 * 60);
+        now.plus_seconds(-60 * i64::try_from(minutes).unwrap())
+    }
+
+    fn maybe_day(&mut self, now: Moment) -> Option<Day> {
+        let day = self.moment(1_000, now).london_day().plus_days(200);
+        (self.below(3) > 0).then_some(day)
+    }
+}
+
+fn random_plan(dice: &mut Dice, now: Moment) -> (PlanEvent, Moment) {
+    let by = ["E06000001", "E06000002", "E06000003"];
+    let code = |dice: &mut Dice| LaCode::parse(by[dice.below(3) as usize]).unwrap();
+    let action = match dice.below(8) {
+        0..3 => PlanAction::Start,
+        3 => PlanAction::End,
+        4 => PlanAction::Withdraw,
+        5 => PlanAction::TransferOut(code(dice)),
+        6 => PlanAction::TransferIn(code(dice)),
+        _ => PlanAction::Change,
+    };
+    let reference = ["P", "Q"][dice.below(2) as usize];
+    let event = PlanEvent {
+        start: dice.maybe_day(now),
+        end: dice.maybe_day(now),
+        birth_date: dice.maybe_day(now).map(|day| day.plus_months(-12 * 18)),
+        kind: if dice.below(6) == 0 { PlanKind::Unborn } else { PlanKind::ChildProtection },
+        shielded: dice.below(40) == 0,
+        ..plan_event(code(dice).as_str(), reference, 1 + dice.below(9), action)
+    };
+    (event, dice.moment(900, now))
+}
+
+fn random(dice: &mut Dice, now: Moment) -> ChildRecord {
+    let mut record = empty();
+    for _ in 0..dice.below(7) {
+        let (event, taken) = random_plan(dice, now);
+        apply(&mut record, &event, taken);
+    }
+    for n in 0..dice.below(5) {
+        let organisation = ["T01", "T02", "T03"][dice.below(3) as usize];
+        let mut one = seen(dice.moment(800, now), &format!("E{n}"), organisation);
+        if dice.below(3) == 0 {
+            let outcome = if dice.below(2) == 0 { Outcome::EnteredInError } else { Outcome::Died };
+            one.closing.set(2, Some(Closing { outcome, at: dice.moment(800, now) }));
+        }
+        record.presentations.push(one);
+    }
+    let mut moments: Vec<Moment> = (0..dice.below(4)).map(|_| dice.moment(800, now)).collect();
+    moments.sort();
+    let (name, organisation) = (PersonText::parse("N").unwrap(), OdsCode::parse("T02").unwrap());
+    for at in moments {
+        let (user_name, user_role) = (name.clone(), name.clone());
+        record.accesses.push(Access { organisation, user_name, user_role, first_at: at, last_at: at, count: 1 });
+        record.notified.push(Notified { organisation, authority: LaCode::parse("E06000001").unwrap(), first_at: at });
+    }
+    record.accesses_beyond = if record.accesses.is_empty() { 0 } else { dice.below(3) as u32 };
+    record
+}
+
+fn ask(dice: &mut Dice, record: Option<&ChildRecord>, now: Moment, birth_date: Option<Day>) -> Answer {
+    let organisation = OdsCode::parse("T01").unwrap();
+    let entry = OrganisationEntry { name: "T".into(), contact_phone: "020 7946 0001".into(), successor: None };
+    let directory = Directory { organisations: [(organisation, entry)].into(), ..Directory::default() };
+    let text = |text| PersonText::parse(text).unwrap();
+    let caller = Caller {
+        user_id: UserId::parse("n1").unwrap(),
+        user_name: text("A Nurse"),
+        user_role: text("Nurse"),
+        purpose: Purpose::DirectCare,
+        organisation,
+    };
+    let permit =
+        authorise_read(Peer { organisation, role: Role::Ed }, &caller, CareContext::Unscheduled, &directory).unwrap();
+    let codes = |prefix: &'static str| (1..=12).map(move |n| format!("{prefix}{n:02}"));
+    let plans = codes("E060000").map(|code| (LaCode::parse(&code).unwrap(), 3600));
+    let feeds = FeedBoard::new(plans, codes("T").map(|code| (OdsCode::parse(&code).unwrap(), 3600)));
+    // One feed is stale: whether the record points to it decides between "none held" and "cannot say".
+    let stale = dice.below(6) as usize;
+    for (n, line) in feeds.lines(now).into_iter().enumerate() {
+        let near = match line.feed {
+            Feed::Plans(_) => n % 12,
+            Feed::Presentations(_) => n % 12 + 3,
+        };
+        if near != stale {
+            feeds.heard(line.feed, now);
+        }
+    }
+    let question = Question { subject: empty().subject, number_traced: true, birth_date, checking_in: None, now };
+    let settings = AnswerSettings::default();
+    answer(&permit, &question, record, Means { settings: &settings, directory: &directory, feeds: &feeds })
+}
+
+/// Over many records, days of purging and days of asking: the answer is the same with and without the purge, also where
+/// nothing is left and the record is gone.
+#[test]
+fn a_purge_changes_no_answer() {
+    let now = at("2026-07-01T22:30:00Z");
+    let (mut dice, mut split, mut emptied) = (Dice(20_091), 0, 0);
+    for _ in 0..20_000 {
+        let record = random(&mut dice, now);
+        let purged_on = now.london_day().plus_days(-(dice.below(60) as i32));
+        let kept = RULES.split(&record, purged_on).map_or_else(|| record.clone(), |passed| passed.kept);
+        let asked_at = now.plus_seconds(60 * 60 * 24 * dice.below(500) as i64);
+        let birth_date = dice.maybe_day(now).map(|day| day.plus_months(-12 * 18));
+        split += u32::from(kept != record);
+        emptied += u32::from(kept.holds_nothing());
+        let held = (!kept.holds_nothing()).then_some(&kept);
+        let state = dice.0;
+        let before = ask(&mut dice, Some(&record), asked_at, birth_date);
+        dice.0 = state;
+        assert_eq!(ask(&mut dice, held, asked_at, birth_date), before, "{record:?} and {kept:?}");
+    }
+    assert!(split > 5_000 && emptied > 500, "{split} were split, {emptied} emptied");
+}

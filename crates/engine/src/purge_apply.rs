@@ -1,0 +1,122 @@
+//! Applying a purge: the part of the fold that removes. It works out anew, from the record as it is now and the rules that
+//! the purge carries, what goes: an event taken since the purge was decided is kept.
+
+use crate::keys;
+use crate::rows::{EventRow, OwnerRow, RemovedPlanRow, RequestRow, decode};
+use crate::working::{StateError, Working};
+use kith_domain::change::{Note, NoteRetention, Purge};
+use kith_domain::child::Subject;
+use kith_domain::fold::Effect;
+use kith_domain::notify::Notification;
+use kith_domain::plan::Plan;
+use kith_domain::presentation::Presentation;
+use kith_domain::retention::{Passed, Retention};
+use kith_domain::time::{Day, Moment};
+use kith_store::Table;
+
+/// Removes what the purge names, where its rules still say so.
+pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, StateError> {
+    let mut effect = Effect::Overtaken;
+    for subject in &purge.subjects {
+        let Some(record) = working.peek(subject)? else { continue };
+        let Some(passed) = purge.retention.split(&record, purge.today) else { continue };
+        effect = Effect::Applied;
+        let Passed { kept, plans, presentations, accesses: _ } = passed;
+        for plan in &plans {
+            remove_plan(working, subject, plan, purge.today)?;
+        }
+        for presentation in &presentations {
+            remove_presentation(working, subject, presentation)?;
+        }
+        working.replace(kept)?;
+    }
+    for (note, key) in &purge.rows {
+        let table = table_of(*note);
+        let Some(bytes) = working.bytes(table, key)? else { continue };
+        let held = |subject: &Subject| Ok(working.peek(subject)?.is_some_and(|record| !record.plans.is_empty()));
+        if has_passed(*note, &bytes, purge.today, (purge.retention, purge.notes), held)? {
+            working.delete(table, key.clone());
+            effect = Effect::Applied;
+        }
+    }
+    Ok(effect)
+}
+
+/// The table in which a kind of note stands.
+pub(crate) fn table_of(note: Note) -> Table {
+    match note {
+        Note::UsedId => Table::Event,
+        Note::Notification => Table::Notification,
+        Note::RemovedPlan => Table::Plan,
+    }
+}
+
+/// Whether a key of the table of plans is that of a note that a plan was removed.
+pub(crate) fn is_removed_plan(key: &[u8]) -> bool {
+    key.len() > kith_store::PSEUDONYM_BYTES
+}
+
+/// Whether a note is a notification that nobody has acknowledged.
+pub(crate) fn is_unacknowledged(note: Note, bytes: &[u8]) -> bool {
+    note == Note::Notification && decode::<Notification>(bytes).is_ok_and(|row| !row.acknowledged)
+}
+
+/// Whether a note has passed its time. `has_plans` says whether a person's record holds any plan.
+pub(crate) fn has_passed(
+    note: Note,
+    bytes: &[u8],
+    today: Day,
+    rules: (Retention, NoteRetention),
+    has_plans: impl Fn(&Subject) -> Result<bool, StateError>,
+) -> Result<bool, StateError> {
+    let (retention, notes) = rules;
+    let older = |at: Moment, days: i32| at.london_day() < today.plus_days(-days);
+    match note {
+        Note::UsedId => Ok(match decode::<RequestRow>(bytes) {
+            Ok(row) => older(row.at, notes.request_id_days),
+            // The two rows of this table differ in length, so neither decodes as the other.
+            Err(_) => {
+                let row = decode::<EventRow>(bytes)?;
+                older(row.acknowledgement.at, notes.event_id_days)
+            }
+        }),
+        Note::Notification => {
+            let row = decode::<Notification>(bytes)?;
+            if row.acknowledged {
+                return Ok(older(row.at, notes.acknowledged_days));
+            }
+            // One that nobody has acknowledged goes only with the plans that it was about.
+            let passed = today > row.at.london_day().plus_months(retention.plan_months);
+            Ok(passed && !has_plans(&row.subject)?)
+        }
+        Note::RemovedPlan => {
+            let row = decode::<RemovedPlanRow>(bytes)?;
+            Ok(today > row.removed.plus_months(notes.removed_plan_months))
+        }
+    }
+}
+
+/// Removes the owner of a plan's name, and leaves a note by which a late repeat of an old event is told.
+fn remove_plan(working: &mut Working<'_>, subject: &Subject, plan: &Plan, today: Day) -> Result<(), StateError> {
+    let key = keys::plan(working.keys(), plan.authority, &plan.name, subject);
+    let Some(owner) = working.row::<OwnerRow>(Table::Plan, &key)? else { return Ok(()) };
+    if owner.subject != *subject {
+        // The name has been given to another person since; that one's plan stands.
+        return Ok(());
+    }
+    let note = keys::removed_plan(&key);
+    let before = working.row::<RemovedPlanRow>(Table::Plan, &note)?.map_or(0, |row| row.version);
+    let version = owner.versions.last().copied().unwrap_or(0).max(before);
+    working.put(Table::Plan, note, &RemovedPlanRow { version, removed: today })?;
+    working.delete(Table::Plan, key);
+    Ok(())
+}
+
+/// Removes the owner of an encounter id. A late repeat of an old event is refused by its dates.
+fn remove_presentation(working: &mut Working<'_>, subject: &Subject, seen: &Presentation) -> Result<(), StateError> {
+    let key = keys::encounter(working.keys(), seen.organisation, &seen.encounter);
+    if working.row::<OwnerRow>(Table::Encounter, &key)?.is_some_and(|owner| owner.subject == *subject) {
+        working.delete(Table::Encounter, key);
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! When the purge stops by itself: a wrong clock must not erase England. It decides from what senders tell, what is held
+//! and what would go; it removes nothing.
+
+use kith_domain::retention::Passed;
+use kith_domain::time::{Day, Moment};
+use kith_index::Sizes;
+
+/// How far our clock may run ahead of the newest moment that a sender told of.
+const AHEAD_SECONDS: u64 = 24 * 60 * 60;
+
+/// What goes from people's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Going {
+    /// People about whom nothing is held afterwards.
+    pub people: u64,
+    /// Plans.
+    pub plans: u64,
+    /// Presentations.
+    pub presentations: u64,
+    /// Rows of access history.
+    pub accesses: u64,
+}
+
+impl Going {
+    /// What goes with one record.
+    pub(crate) fn of(passed: &Passed) -> Self {
+        Self {
+            people: u64::from(passed.kept.holds_nothing()),
+            plans: passed.plans.len() as u64,
+            presentations: passed.presentations.len() as u64,
+            accesses: passed.accesses as u64,
+        }
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            people: self.people + other.people,
+            plans: self.plans + other.plans,
+            presentations: self.presentations + other.presentations,
+            accesses: self.accesses + other.accesses,
+        }
+    }
+}
+
+/// Why nothing is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Held {
+    /// The clock is ahead of everything that senders tell of.
+    #[error("the clock is {days} days ahead of the newest event")]
+    ClockAhead {
+        /// By so many whole days.
+        days: u64,
+    },
+    /// Too much would go on one day.
+    #[error("{going} of {held} {what} would go on one day")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// So much would go, at least.
+        going: u64,
+        /// Of so many.
+        held: u64,
+    },
+}
+
+impl Held {
+    /// Whether the reason is of the same kind, so that it need not be told again.
+    pub(crate) fn is_same_kind(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// Stable reason for readers.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::ClockAhead { .. } => "CLOCK_AHEAD",
+            Self::TooMuch { .. } => "TOO_MUCH_AT_ONCE",
+        }
+    }
+}
+
+/// The bounds of one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// More than this share of what is held is too much.
+    pub stop_percent: u32,
+    /// So many may always go: in a small service one person is a large share.
+    pub stop_floor: u64,
+    /// On this London day both bounds are lifted: a person has looked, and says what day it is.
+    pub accept_on: Option<Day>,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { stop_percent: 1, stop_floor: 500, accept_on: None }
+    }
+}
+
+impl Guard {
+    /// Whether a person has lifted the bounds for this day.
+    pub(crate) fn is_accepted(&self, today: Day) -> bool {
+        self.accept_on == Some(today)
+    }
+
+    /// Set when `now` is more than a day ahead of the newest moment told. Moments told are senders', not our own: they
+    /// stay behind when our clock jumps.
+    pub(crate) fn ahead(&self, now: Moment, told_at: Moment) -> Option<Held> {
+        let seconds = now.seconds_since(told_at);
+        (seconds > AHEAD_SECONDS).then_some(Held::ClockAhead { days: seconds / AHEAD_SECONDS })
+    }
+
+    /// Refuses when what goes today is too large a share of what was held this morning.
+    pub(crate) fn check(&self, today: Day, before: Going, going: Going, sizes: Sizes) -> Result<(), Held> {
+        if self.is_accepted(today) {
+            return Ok(());
+        }
+        let shares = [
+            ("people", before.people, going.people, sizes.children),
+            ("plans", before.plans, going.plans, sizes.plans),
+            ("presentations", before.presentations, going.presentations, sizes.presentations),
+            ("accesses", before.accesses, going.accesses, sizes.accesses),
+        ];
+        for (what, before, going, held) in shares {
+            let (going, held) = (before + going, before + held);
+            if going > self.stop_floor && going * 100 > held * u64::from(self.stop_percent) {
+                return Err(Held::TooMuch { what, going, held });
+            }
+        }
+        Ok(())
+    }
+}
