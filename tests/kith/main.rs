@@ -28,3 +28,5 @@ mod notifications;
 mod order;
 #[cfg(test)]
 mod power_cut;
+#[cfg(test)]
+mod purge;
