@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use kith_domain::change::{Change, PlanAction, PresentationAction};
+use kith_domain::change::{Change, Note, PlanAction, PresentationAction, Purge};
 use kith_domain::presentation::{Closing, Outcome as How};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::Keys;
+use kith_engine::{Keys, PurgeOptions};
 
 use super::{BEGIN, after, answer, look_up, number, plan, purge, seen, send, taken, trim};
 use crate::harness::wait::until;
-use crate::model::place::{Place, assert_sound, authority, reader};
+use crate::model::place::{Place, SETTINGS, assert_sound, authority, reader};
 
 /// Files below `dir` that hold `bytes`.
 fn holding(dir: &Path, bytes: &[u8]) -> Vec<String> {
@@ -107,7 +107,39 @@ async fn a_removed_plan_does_not_come_back_by_an_old_event() {
     assert_eq!(place.rows()["plan"], 1, "the plan that is in force, and no note");
 }
 
-/// An event that is taken between the decision and the removal is kept: the fold works out anew what goes.
+/// An event that is taken between the decision and the removal is kept: the fold works out anew what goes, and the notes
+/// that it is given.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_decided_before_an_event_keeps_what_the_event_says() {
+    let mut place = Place::new(BEGIN);
+    let start = Some(BEGIN.london_day());
+    let ended = plan(0, 0, 1, PlanAction::Start, (start, Some(after(10).london_day())));
+    taken(&place, BEGIN, vec![ended, seen(0, 0, 1, BEGIN), seen(1, 0, 2, BEGIN)]).await;
+    let now = after(10 + 366);
+    taken(&place, now, vec![plan(0, 0, 2, PlanAction::Change, (start, None)), seen(0, 0, 3, now)]).await;
+    let keys = Keys::from_master([7; 32]);
+    let event_id = |change: &Change| match change {
+        Change::Presentation(event) => keys.pseudonym("event", &[b"R0A", event.event_id.as_bytes()]).to_vec(),
+        _ => panic!("a presentation"),
+    };
+    let fresh = seen(2, 0, 4, now);
+    taken(&place, now, vec![fresh.clone()]).await;
+    let purge = Purge {
+        today: now.london_day(),
+        retention: SETTINGS.retention(),
+        notes: PurgeOptions::default().notes,
+        subjects: (0..4).map(super::subject).collect(),
+        rows: vec![(Note::UsedId, event_id(&fresh)), (Note::UsedId, vec![1; 16])],
+    };
+    taken(&place, now, vec![Change::Purge(purge)]).await;
+    let sizes = place.engine().sizes();
+    assert_eq!((sizes.children, sizes.plans, sizes.presentations), (2, 1, 2));
+    assert!(send(&place, now, vec![fresh]).await.remove(0).unwrap().repeated, "its id is still known");
+    place.shut(now);
+    assert_sound(&place.verify());
+}
+
+/// A closing alone would bring a presentation back without its arrival: an old one is refused by its date.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_closing_does_not_bring_a_presentation_back() {
     let place = Place::new(BEGIN);
