@@ -126,9 +126,18 @@ impl Run {
         self.saw("acknowledgements");
     }
 
+    /// The log is trimmed: the model knows nothing of it and must not notice, and the end verifies from the snapshot.
+    fn trim(&mut self) {
+        tokio::task::block_in_place(|| self.place.engine().trim()).expect("a trim");
+        self.saw("trims");
+    }
+
     /// Ends in order with history still to derive, or crashes, and starts again.
     async fn restart(&mut self) {
         let at = self.dice.now;
+        if self.dice.chance(50) {
+            self.trim();
+        }
         if self.dice.chance(50) {
             tokio::task::block_in_place(|| self.place.restart(at));
             self.saw("restarts");
@@ -202,7 +211,7 @@ async fn the_engine_agrees_with_a_naive_model() {
     println!("model: {} steps, {:?}", run.steps, run.seen);
     if given.is_none() && steps >= 10_000 {
         let usual = ["applied", "overtaken", "repeated", "EVENT_ID_REUSED", "VERSION_REUSED", "SUBJECT_MISMATCH"];
-        let rare = ["open", "shielded", "identity not confirmed", "not allowed", "restarts", "crashes"];
+        let rare = ["open", "shielded", "identity not confirmed", "not allowed", "restarts", "crashes", "trims"];
         for what in usual.into_iter().chain(rare) {
             assert!(run.seen.contains_key(what), "the run never met: {what}");
         }

@@ -17,7 +17,7 @@ use kith_index::Index;
 use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 /// Called once when the change log failed beyond repair: the process must end.
@@ -114,12 +114,7 @@ impl Engine {
             options.clock,
         )?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let progress = Arc::new(Progress {
-            log_sequence: AtomicU64::new(store.head().sequence),
-            derived_through: AtomicU64::new(meta.derived_through),
-            told_at: AtomicI64::new(meta.told_at.0),
-            closing: AtomicBool::new(false),
-        });
+        let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
         let for_deriver = Arc::clone(&on_fatal);
@@ -135,14 +130,10 @@ impl Engine {
             .spawn(move || watched(&on_fatal, || writer.run(received)))?;
         announce(&journal, recovered.gap.as_ref(), now)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let retention = options.settings.retention();
-        let purger = Arc::new(Purger::new(
-            (Arc::clone(&store), Arc::clone(&index)),
-            (commands.clone(), Arc::clone(&progress)),
-            Arc::clone(&stop),
-            (retention, options.purge),
-            Arc::clone(&for_deriver),
-        ));
+        let shared =
+            (Arc::clone(&store), Arc::clone(&index), commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
+        let rules = (options.settings.retention(), options.purge);
+        let purger = Arc::new(Purger::new(shared, rules, Arc::clone(&for_deriver)));
         let purge_thread = purging(&purger, &options.wall_clock)?;
         let deriver = Deriver {
             journal: Arc::clone(&journal),

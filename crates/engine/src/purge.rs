@@ -141,6 +141,11 @@ pub(crate) struct Purger {
     trimming: AtomicBool,
 }
 
+/// What the purge shares with the rest of the engine.
+type Shared = (Arc<Store>, Arc<Index>, mpsc::Sender<Command>, Arc<Progress>, Arc<AtomicBool>);
+/// What is called for each row of a table: its key and its value.
+type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), PurgeError> + 'a;
+
 /// One run.
 struct Run<'a> {
     purger: &'a Purger,
@@ -152,13 +157,8 @@ struct Run<'a> {
 }
 
 impl Purger {
-    pub(crate) fn new(
-        (store, index): (Arc<Store>, Arc<Index>),
-        (commands, progress): (mpsc::Sender<Command>, Arc<Progress>),
-        stop: Arc<AtomicBool>,
-        (retention, options): (Retention, PurgeOptions),
-        on_fatal: OnFatal,
-    ) -> Self {
+    pub(crate) fn new(shared: Shared, (retention, options): (Retention, PurgeOptions), on_fatal: OnFatal) -> Self {
+        let (store, index, commands, progress, stop) = shared;
         let status = PurgeStatus { trimmed_through: store.trimmed().head.sequence, ..PurgeStatus::default() };
         let memory = Mutex::new(Memory { status, ..Memory::default() });
         let (running, trimming) = (Mutex::new(()), AtomicBool::new(false));
@@ -335,11 +335,7 @@ impl Run<'_> {
     }
 
     /// Visits every row of a table, with a pause after each stretch.
-    fn walk(
-        &self,
-        table: Table,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), PurgeError>,
-    ) -> Result<(), PurgeError> {
+    fn walk(&self, table: Table, visit: &mut Visit<'_>) -> Result<(), PurgeError> {
         let mut from = Vec::new();
         loop {
             let (mut rows, mut fault) = (0, None);

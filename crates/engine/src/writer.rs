@@ -57,6 +57,18 @@ pub(crate) struct Progress {
     pub(crate) closing: AtomicBool,
 }
 
+impl Progress {
+    /// Where everything stands at a start.
+    pub(crate) fn begin(log_sequence: u64, meta: &MetaRow) -> Self {
+        Self {
+            log_sequence: AtomicU64::new(log_sequence),
+            derived_through: AtomicU64::new(meta.derived_through),
+            told_at: AtomicI64::new(meta.told_at.0),
+            closing: AtomicBool::new(false),
+        }
+    }
+}
+
 /// The writer's own state.
 pub(crate) struct Writer {
     pub(crate) held: Held,

@@ -57,6 +57,14 @@ fn state(plan: &PlanFacts, all: &[PlanFacts], today: Day) -> Option<PlanState> {
     }
 }
 
+/// What has passed its retention is not held: neither shown nor compared with, and it points to no feed.
+fn is_held(plan: &PlanFacts, all: &[PlanFacts], today: Day) -> bool {
+    if plan.withdrawn {
+        return plan.last_event_at.london_day().plus_months(SETTINGS.plan_retention_months) >= today;
+    }
+    state(plan, all, today).is_some()
+}
+
 /// Authorities with a plan in force or to come.
 pub fn responsible(all: &[PlanFacts], today: Day) -> Vec<LaCode> {
     let current = |plan: &&PlanFacts| {
@@ -186,7 +194,10 @@ impl Model {
     /// Identity, name of the number to ring and body of the answer to a question by `asker`.
     pub fn answer(&self, question: &Question, asker: OdsCode) -> (IdentityCheck, String, Body) {
         let today = question.now.london_day();
-        let (plans, seen) = (self.plans(&question.subject), self.seen(&question.subject));
+        let (mut plans, mut seen) = (self.plans(&question.subject), self.seen(&question.subject));
+        let all = plans.clone();
+        plans.retain(|plan| is_held(plan, &all, today));
+        seen.retain(|one| one.moment.london_day() >= today.plus_days(-SETTINGS.presentation_retention_days));
         let shown = plans_shown(&plans, today);
         let identity = Self::identity(&plans, &seen, question.birth_date);
         let shielded = !self.shielded_by(&question.subject).is_empty();
@@ -219,10 +230,9 @@ impl Model {
         let seen_feeds = self.feeds(&[0, 1, 2].map(trust), others, Feed::Presentations, now);
         let more_plans = shown.len().saturating_sub(SETTINGS.max_plans) as u32;
         shown.truncate(SETTINGS.max_plans);
-        let kept = today.plus_days(-SETTINGS.presentation_retention_days);
         let counted = seen.iter().filter(|one| {
             let current = one.organisation == asker && Some(&one.encounter) == question.checking_in.as_ref();
-            !current && one.outcome != Ended::EnteredInError && one.moment.london_day() >= kept
+            !current && one.outcome != Ended::EnteredInError
         });
         if shielded {
             let (listed, beyond) = listed(counted.collect(), today);

@@ -47,6 +47,8 @@ pub struct PlanFacts {
     pub withdrawn: bool,
     pub moving_to: Option<LaCode>,
     pub moved_from: Option<LaCode>,
+    /// When the last of its events was taken.
+    pub last_event_at: Moment,
 }
 
 /// A presentation as its events tell.
@@ -151,6 +153,7 @@ fn plan_facts(events: &[&PlanEvent]) -> PlanFacts {
         withdrawn: latest(events, version, withdrawal_told).is_some_and(|(_, told)| told),
         moving_to: latest(events, version, move_told).and_then(|(_, to)| to),
         moved_from: latest(events, version, origin_told).map(|(_, from)| from),
+        last_event_at: Moment::default(),
     }
 }
 
@@ -193,11 +196,20 @@ impl Model {
 
     /// Every plan on a person's record, in order of authority and name.
     pub fn plans(&self, subject: &Subject) -> Vec<PlanFacts> {
-        let mut groups: BTreeMap<(LaCode, PlanName), Vec<&PlanEvent>> = BTreeMap::new();
-        for event in self.plan_events().filter(|event| event.subject == *subject) {
-            groups.entry((event.authority, event.name().unwrap())).or_default().push(event);
+        let mut groups: BTreeMap<(LaCode, PlanName), (Moment, Vec<&PlanEvent>)> = BTreeMap::new();
+        for (at, change) in &self.log {
+            if let Change::Plan(event) = change
+                && event.subject == *subject
+            {
+                let (last, events) = groups.entry((event.authority, event.name().unwrap())).or_default();
+                *last = (*last).max(*at);
+                events.push(event);
+            }
         }
-        groups.values().map(|events| plan_facts(events)).collect()
+        groups
+            .values()
+            .map(|(last_event_at, events)| PlanFacts { last_event_at: *last_event_at, ..plan_facts(events) })
+            .collect()
     }
 
     /// Every presentation on a person's record, in order of organisation and encounter.

@@ -118,9 +118,9 @@ async fn a_purge_decided_before_an_event_keeps_what_the_event_says() {
     let now = after(10 + 366);
     taken(&place, now, vec![plan(0, 0, 2, PlanAction::Change, (start, None)), seen(0, 0, 3, now)]).await;
     let keys = Keys::from_master([7; 32]);
-    let event_id = |change: &Change| match change {
-        Change::Presentation(event) => keys.pseudonym("event", &[b"R0A", event.event_id.as_bytes()]).to_vec(),
-        _ => panic!("a presentation"),
+    let event_id = |change: &Change| {
+        let Change::Presentation(event) = change else { panic!("a presentation") };
+        keys.pseudonym("event", &[b"R0A", event.event_id.as_bytes()]).to_vec()
     };
     let fresh = seen(2, 0, 4, now);
     taken(&place, now, vec![fresh.clone()]).await;
