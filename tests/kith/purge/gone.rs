@@ -1,6 +1,7 @@
 //! What was removed is gone from memory, from answers and from every file, and does not come back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use kith_domain::change::{Change, Note, PlanAction, PresentationAction, Purge};
 use kith_domain::presentation::{Closing, Outcome as How};
@@ -182,5 +183,27 @@ async fn a_notification_that_nobody_acknowledged_goes_only_with_the_plan() {
     assert_eq!(place.engine().purge_status().removed.unacknowledged, 1);
     assert_eq!(place.notifications(code, true), []);
     place.shut(later);
+    assert_sound(&place.verify());
+}
+
+/// The thread does by itself what the other tests call for: it purges, trims, and does so again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_runs_by_itself_and_stops_with_the_engine() {
+    let mut place = Place::new(BEGIN);
+    taken(&place, BEGIN, vec![seen(0, 0, 1, BEGIN)]).await;
+    let now = after(400);
+    taken(&place, now, vec![seen(1, 0, 2, now)]).await;
+    let often = Duration::from_millis(10);
+    let options =
+        PurgeOptions { interval: often, pause: Duration::ZERO, trim_interval: often, ..PurgeOptions::default() };
+    place.restart_with(now, options);
+    let through = until("the first purge and trim", || {
+        let status = place.engine().purge_status();
+        (status.removed.going.people == 1 && status.completed_at == Some(now)).then_some(status.trimmed_through)
+    });
+    assert_eq!(place.engine().sizes().children, 1);
+    taken(&place, now, vec![seen(2, 0, 3, now)]).await;
+    until("another trim", || (place.engine().purge_status().trimmed_through > through.max(2)).then_some(()));
+    place.shut(now);
     assert_sound(&place.verify());
 }
