@@ -256,3 +256,82 @@ fn commits_beside_a_trim_are_kept() {
     store.close();
     assert!(matches!(store.trim(&|_| true), Err(TrimError::Store(StoreError::Closed) | TrimError::Commit(_))));
 }
+
+const STEPS: [TrimStep; 7] = [
+    TrimStep::Writing,
+    TrimStep::Written,
+    TrimStep::Verified,
+    TrimStep::Marked,
+    TrimStep::Replaced,
+    TrimStep::Compacted,
+    TrimStep::Rolled,
+];
+/// Directory and step of the process that is to be killed.
+const CHILD: &str = "KITH_TEST_TRIM_CHILD";
+
+/// Not a test of its own: the process that the next one kills. It trims up to a step, says so, and waits there.
+#[test]
+#[ignore = "started by a_process_killed_at_any_step_leaves_a_whole_store"]
+fn trims_until_killed() {
+    let Ok(told) = std::env::var(CHILD) else { return };
+    let (step, dir) = told.split_once(' ').unwrap();
+    let wanted = STEPS[step.parse::<usize>().unwrap()];
+    let store = filled(Path::new(dir), 30, 10);
+    store.trim(&|_| true).unwrap();
+    store.commit(batch(40)).unwrap();
+    store
+        .trim(&|step| {
+            if step == wanted {
+                println!("reached");
+                loop {
+                    std::thread::park();
+                }
+            }
+            true
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_process_killed_at_any_step_leaves_a_whole_store() {
+    use std::io::{BufRead, BufReader};
+    for (number, step) in STEPS.iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", "database::tests::trim::trims_until_killed"])
+            .env(CHILD, format!("{number} {}", dir.path().display()))
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let reached = lines.map(Result::unwrap).any(|line| line.ends_with("reached"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(reached, "{step:?}");
+        let store = open(dir.path());
+        assert_eq!(store.head().sequence, 32, "{step:?}");
+        assert_eq!(store.trimmed().head.sequence, if *step < TrimStep::Marked { 31 } else { 32 }, "{step:?}");
+        let report = store.verify().unwrap();
+        assert!(report.is_sound(), "{step:?}: {report}");
+        assert_eq!(snapshots(dir.path()), 1, "{step:?}");
+        store.trim(&|_| true).unwrap();
+        assert!(store.verify().unwrap().is_sound(), "{step:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_has_these_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.commit(batch(5)).unwrap();
+    let point = store.trim(&|_| true).unwrap();
+    let bytes = fs::read(dir.path().join("snapshot-00000000000000000001")).unwrap();
+    let (header, rest) = bytes.split_at(56);
+    assert_eq!(header[..24], *b"KITHSNAP\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\x01");
+    assert_eq!(header[24..], point.head.chain);
+    let sealed = "record 5".len() + crate::seal::SEAL_OVERHEAD_BYTES;
+    assert_eq!(rest[..19], *b"\x04plan\0\x08\0\0\0\x32\0\0\0\0\0\0\0\x05", "name, lengths of 8 and {sealed}, key");
+    let end = &rest[19 + sealed..];
+    assert_eq!(end[..9], *b"\0\0\0\0\0\0\0\0\x01");
+    assert_eq!(end[9..], *ring::digest::digest(&ring::digest::SHA256, &bytes[..bytes.len() - 32]).as_ref());
+}
