@@ -15,6 +15,8 @@ pub mod codes;
 pub mod directory;
 pub mod feed;
 pub mod fold;
+#[cfg(test)]
+mod fold_orders_tests;
 pub mod identity;
 pub mod nhs_number;
 pub mod notify;

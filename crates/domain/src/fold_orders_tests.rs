@@ -1,0 +1,211 @@
+//! Late and out-of-order events settle to the same record as in-order ones: every order of several six-event histories over
+//! two authorities. Of a transfer, whichever authority reports first, no order leaves a moment without a plan in force.
+
+use crate::NhsNumber;
+use crate::change::{PlanAction, PlanEvent};
+use crate::child::{ChildRecord, Subject};
+use crate::codes::LaCode;
+use crate::fold::apply_plan;
+use crate::notify::{last_day, responsible};
+use crate::plan::{PlanKind, PlanState};
+use crate::text::PlanReference;
+use crate::time::Day;
+use uuid::Uuid;
+
+const A: &str = "E06000001";
+const B: &str = "E06000002";
+/// Orders of six events.
+const ORDERS: usize = 720;
+
+fn la(code: &str) -> LaCode {
+    LaCode::parse(code).unwrap()
+}
+
+fn day(text: &str) -> Day {
+    Day::parse(text).unwrap()
+}
+
+fn event(by: &str, version: u64, action: PlanAction, start: &str, end: &str) -> PlanEvent {
+    let maybe = |text: &str| (!text.is_empty()).then(|| day(text));
+    PlanEvent {
+        authority: la(by),
+        event_id: Uuid::from_u128(u128::from(version)),
+        subject: Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()),
+        action,
+        kind: PlanKind::ChildProtection,
+        reference: Some(PlanReference::parse("P").unwrap()),
+        version,
+        start: maybe(start),
+        end: maybe(end),
+        birth_date: None,
+        shielded: false,
+    }
+}
+
+fn empty() -> ChildRecord {
+    ChildRecord::new(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()))
+}
+
+fn apply(record: &mut ChildRecord, event: &PlanEvent) {
+    apply_plan(record, event, event.name().unwrap());
+}
+
+/// Visits every order of the history.
+fn orders(history: &[PlanEvent; 6], mut visit: impl FnMut(&[usize])) {
+    fn each(items: &mut [usize], at: usize, visit: &mut dyn FnMut(&[usize])) {
+        if at == items.len() {
+            return visit(items);
+        }
+        for other in at..items.len() {
+            items.swap(at, other);
+            each(items, at + 1, visit);
+            items.swap(at, other);
+        }
+    }
+    let mut items: Vec<usize> = (0..history.len()).collect();
+    each(&mut items, 0, &mut visit);
+}
+
+/// State of each plan that is shown on a day.
+fn states(record: &ChildRecord, today: &str) -> Vec<(LaCode, PlanState)> {
+    let held = record.plans.iter().filter(|plan| !plan.is_withdrawn());
+    let shown = held.filter_map(|plan| Some((plan.authority, plan.state(day(today), last_day(record, plan), 12)?)));
+    shown.collect()
+}
+
+fn histories() -> Vec<(&'static str, [PlanEvent; 6])> {
+    use PlanAction::{Change, End, Start, TransferIn, TransferOut, Withdraw};
+    vec![
+        (
+            "a move that ends at the other authority",
+            [
+                event(A, 1, Start, "2025-01-10", ""),
+                event(A, 2, Change, "2025-01-12", ""),
+                event(A, 3, TransferOut(la(B)), "", ""),
+                event(B, 1, TransferIn(la(A)), "2025-03-01", ""),
+                event(B, 2, Change, "2025-03-02", ""),
+                event(B, 3, End, "", "2025-09-30"),
+            ],
+        ),
+        (
+            "a correction of a correction, and an end taken back",
+            [
+                event(A, 1, Start, "2025-01-10", ""),
+                event(A, 2, Change, "2025-01-01", ""),
+                event(A, 3, End, "", "2025-05-01"),
+                event(A, 4, Change, "2025-01-10", ""),
+                event(B, 1, Start, "2025-02-01", ""),
+                event(B, 2, Withdraw, "", ""),
+            ],
+        ),
+        (
+            "a move that never was, withdrawn by the one and taken back by the other",
+            [
+                event(A, 1, Start, "2025-01-10", ""),
+                event(A, 2, TransferOut(la(B)), "", ""),
+                event(B, 1, TransferIn(la(A)), "2025-03-01", ""),
+                event(B, 2, Withdraw, "", ""),
+                event(A, 3, Start, "2025-01-10", ""),
+                event(A, 4, Change, "2025-01-11", ""),
+            ],
+        ),
+        (
+            "there and back again",
+            [
+                event(A, 1, Start, "2025-01-10", ""),
+                event(A, 2, TransferOut(la(B)), "", ""),
+                event(B, 1, TransferIn(la(A)), "2025-03-01", ""),
+                event(B, 2, TransferOut(la(A)), "", ""),
+                event(A, 3, TransferIn(la(B)), "2025-06-01", ""),
+                event(A, 4, End, "", "2025-12-01"),
+            ],
+        ),
+        (
+            "withdrawn, sent again, and shielded by the other",
+            [
+                event(A, 1, Start, "2025-01-10", ""),
+                event(A, 2, Withdraw, "", ""),
+                event(A, 3, Start, "2025-01-20", ""),
+                PlanEvent { shielded: true, ..event(B, 1, Start, "2025-02-01", "") },
+                event(B, 2, Change, "2025-02-02", ""),
+                event(B, 3, End, "", "2025-04-01"),
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn every_order_of_every_history_gives_the_same_record() {
+    for (what, history) in histories() {
+        let (mut first, mut seen) = (None, 0);
+        orders(&history, |order| {
+            let mut record = empty();
+            order.iter().for_each(|at| apply(&mut record, &history[*at]));
+            assert_eq!(first.get_or_insert_with(|| record.clone()), &record, "{what}: {order:?}");
+            seen += 1;
+        });
+        assert_eq!(seen, ORDERS);
+    }
+}
+
+#[test]
+fn what_each_history_settles_to() {
+    let expected: [&[(&str, PlanState)]; 5] = [
+        &[(A, PlanState::Ended), (B, PlanState::Ended)],
+        &[(A, PlanState::Active)],
+        &[(A, PlanState::Active)],
+        &[(A, PlanState::Ended), (B, PlanState::Ended)],
+        &[(A, PlanState::Active), (B, PlanState::Ended)],
+    ];
+    for ((what, history), expected) in histories().into_iter().zip(expected) {
+        let mut record = empty();
+        history.iter().for_each(|event| apply(&mut record, event));
+        let expected: Vec<_> = expected.iter().map(|(code, state)| (la(code), *state)).collect();
+        assert_eq!(states(&record, "2025-12-31"), expected, "{what}");
+    }
+}
+
+/// A child on a plan that moves is on a plan at every moment, whichever authority reports first and whatever arrives late:
+/// from the first event on that tells of the plan itself.
+#[test]
+fn no_order_of_a_transfer_leaves_a_gap() {
+    use PlanAction::{Change, Start, TransferIn, TransferOut};
+    let history = [
+        event(A, 1, Start, "2025-01-10", ""),
+        event(A, 2, Change, "2025-01-12", ""),
+        event(A, 3, TransferOut(la(B)), "", ""),
+        event(B, 1, TransferIn(la(A)), "2025-03-01", ""),
+        event(B, 2, Change, "2025-03-02", ""),
+        event(B, 3, Change, "2025-03-03", ""),
+    ];
+    let mut moments = 0;
+    orders(&history, |order| {
+        let (mut record, mut told) = (empty(), false);
+        for at in order {
+            apply(&mut record, &history[*at]);
+            told |= !matches!(history[*at].action, TransferOut(_));
+            if told {
+                let today = day("2025-06-01");
+                assert!(!responsible(&record, today).is_empty(), "{order:?} up to {at}: nobody is responsible");
+                let active = states(&record, "2025-06-01").iter().any(|(_, state)| *state == PlanState::Active);
+                assert!(active, "{order:?} up to {at}: a gap");
+                moments += 1;
+            }
+        }
+        assert_eq!(responsible(&record, day("2025-06-01")), [la(B)], "{order:?}: it has arrived");
+    });
+    println!("transfer: {ORDERS} orders, {moments} moments");
+    assert!(moments > 5 * ORDERS);
+}
+
+/// An authority touches only its own plans: the same reference of another is another plan.
+#[test]
+fn an_authority_touches_only_its_own_plans() {
+    let mut record = empty();
+    apply(&mut record, &event(A, 1, PlanAction::Start, "2025-01-10", ""));
+    let before = record.plans[0].clone();
+    for action in [PlanAction::End, PlanAction::Withdraw, PlanAction::TransferOut(la(A)), PlanAction::Change] {
+        apply(&mut record, &event(B, 9, action, "2025-02-01", "2025-02-02"));
+        assert_eq!(record.plans[0], before, "{action:?}");
+    }
+}
