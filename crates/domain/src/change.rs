@@ -33,6 +33,8 @@ pub enum Change {
     Acknowledged(Acknowledged),
     /// A power cut may have lost audit entries after this one.
     AuditGap(AuditGap),
+    /// What a feed sent and was refused, or that it was taken whole.
+    FeedCounted(FeedCounted),
 }
 
 /// What happened to a plan.
@@ -181,4 +183,19 @@ pub struct Acknowledged {
 pub struct AuditGap {
     /// The last entry known before it.
     pub after_audit_sequence: u64,
+}
+
+/// Rows and events of a feed that never reach the log, counted so that its health is durable. Counts alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedCounted {
+    /// The feed.
+    pub feed: Feed,
+    /// Seen beside those that are records of their own.
+    pub seen: u64,
+    /// Of those: number valid and current, birth date not contradicted.
+    pub matched: u64,
+    /// Refused.
+    pub rejected: u64,
+    /// A whole batch was taken before these: earlier rejections are not open any more.
+    pub taken_whole: bool,
 }

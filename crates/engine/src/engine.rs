@@ -1,8 +1,11 @@
 //! The engine: what is shared by the read path, the write path and the background work. Opening is in `open`.
 
+use crate::feed_tally::Tally;
 use crate::writer::{Command, Progress, Verdict};
-use kith_domain::change::Change;
+use kith_domain::change::{Change, Feed};
+use kith_domain::codes::OdsCode;
 use kith_domain::directory::Directory;
+use kith_domain::feed_volume::ThinRule;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
@@ -32,7 +35,11 @@ pub struct EngineOptions {
     /// Names and numbers.
     pub directory: Arc<Directory>,
     /// Expected interval of an authority's feed and of an organisation's, in seconds, by code.
-    pub interval_seconds: Box<dyn Fn(kith_domain::change::Feed) -> u64 + Send + Sync>,
+    pub interval_seconds: Box<dyn Fn(Feed) -> u64 + Send + Sync>,
+    /// When a feed is thin.
+    pub thin: ThinRule,
+    /// Presentations a week of an organisation, where configured; else they are learned.
+    pub expected_per_week: Box<dyn Fn(OdsCode) -> Option<u32> + Send + Sync>,
     /// The clock that ages unsynced audit entries.
     pub clock: Arc<dyn Monotonic>,
     /// The time of day, for what the engine finds by itself while running.
@@ -63,6 +70,8 @@ pub struct Engine {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -87,6 +96,17 @@ impl Engine {
             return vec![Err(Refused::STORAGE); count];
         }
         verdicts.await.unwrap_or_else(|_| vec![Err(Refused::STORAGE); count])
+    }
+
+    /// Counts rows or events of a feed that were refused, `matched` of them with a number and a birth date that match.
+    /// Written into the log within a second, behind the acknowledgements.
+    pub fn feed_refused(&self, feed: Feed, refused: u64, matched: u64) {
+        self.tally.refused(&self.index, feed, refused, matched);
+    }
+
+    /// Notes that a batch of a feed (a file, a stream, a call) was taken whole.
+    pub fn feed_taken_whole(&self, feed: Feed) {
+        self.tally.taken_whole(&self.index, feed);
     }
 
     /// Names and numbers.
@@ -142,6 +162,7 @@ impl Engine {
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
         join(&self.deriver, "deriving");
+        join(&self.feeds, "counting");
         self.progress.closing.store(true, Ordering::Release);
         let (reply, _) = oneshot::channel();
         // It wakes a waiting writer; a full queue means that it is awake.
@@ -163,6 +184,10 @@ impl Engine {
 /// Waits for the end of a thread, once.
 fn join(thread: &std::sync::Mutex<Option<JoinHandle<()>>>, what: &str) {
     let held = thread.lock().ok().and_then(|mut held| held.take());
+    if let Some(thread) = &held {
+        // It may be waiting for its next turn.
+        thread.thread().unpark();
+    }
     if held.is_some_and(|thread| thread.join().is_err()) {
         tracing::error!("the {what} thread ended in a panic");
     }

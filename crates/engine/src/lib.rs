@@ -7,6 +7,7 @@ mod audit_entry;
 mod changes;
 mod derive;
 mod engine;
+mod feed_tally;
 mod keys;
 mod notifications;
 mod open;

@@ -4,6 +4,7 @@ use crate::apply::apply;
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
+use crate::feed_tally::{FeedWatch, Tally};
 use crate::keys;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::working::{Empty, StateError, Working};
@@ -11,12 +12,14 @@ use crate::writer::{Held, Progress, Writer, channel};
 use kith_domain::change::{Accessed, Change, Feed, LogRecord};
 use kith_domain::child::ChildRecord;
 use kith_domain::feed::FeedBoard;
+use kith_domain::feed_health::FeedRecord;
 use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread::JoinHandle;
 
 /// Called once when the change log failed beyond repair: the process must end.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
@@ -103,7 +106,7 @@ impl Engine {
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
         let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
         let index = Arc::new(Index::new(board(&options)));
-        let meta = load(&store, &index, options.give_up.as_ref())?;
+        let meta = load(&store, &index, now, options.give_up.as_ref())?;
         let (journal, recovered) = Journal::open(
             options.journal,
             Arc::clone(&options.keys),
@@ -119,7 +122,6 @@ impl Engine {
         });
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
-        let for_deriver = Arc::clone(&on_fatal);
         let writer = Writer {
             held,
             keys: Arc::clone(&options.keys),
@@ -127,9 +129,7 @@ impl Engine {
             progress: Arc::clone(&progress),
             on_fatal: Arc::clone(&on_fatal),
         };
-        let writer = std::thread::Builder::new()
-            .name("kith-writer".into())
-            .spawn(move || watched(&on_fatal, || writer.run(received)))?;
+        let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, recovered.gap.as_ref(), now)?;
         let stop = Arc::new(AtomicBool::new(false));
         let deriver = Deriver {
@@ -137,11 +137,18 @@ impl Engine {
             commands: commands.clone(),
             progress: Arc::clone(&progress),
             stop: Arc::clone(&stop),
+            wall_clock: Arc::clone(&options.wall_clock),
+        };
+        let deriver = spawn("kith-derive", &on_fatal, move || deriver.run())?;
+        let tally = Arc::new(Tally::default());
+        let feeds = FeedWatch {
+            tally: Arc::clone(&tally),
+            index: Arc::clone(&index),
+            commands: commands.clone(),
+            stop: Arc::clone(&stop),
             wall_clock: options.wall_clock,
         };
-        let deriver = std::thread::Builder::new()
-            .name("kith-derive".into())
-            .spawn(move || watched(&for_deriver, || deriver.run()))?;
+        let feeds = spawn("kith-feeds", &on_fatal, move || feeds.run())?;
         Ok(Self {
             index,
             store,
@@ -152,6 +159,8 @@ impl Engine {
             commands,
             progress,
             stop,
+            tally,
+            feeds: std::sync::Mutex::new(Some(feeds)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),
         })
@@ -176,6 +185,12 @@ fn begin(store: &Store, keys: &Keys, meta: MetaRow, audited: u64, now: Moment) -
     Ok(changed.meta)
 }
 
+/// Starts a background thread.
+fn spawn(name: &str, on_fatal: &OnFatal, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let on_fatal = Arc::clone(on_fatal);
+    std::thread::Builder::new().name(name.into()).spawn(move || watched(&on_fatal, work))
+}
+
 /// Runs a thread's work; a panic in it is told as fatal, so that the service never goes on without it in silence.
 fn watched(on_fatal: &OnFatal, work: impl FnOnce()) {
     struct Told<'a>(&'a OnFatal);
@@ -198,11 +213,11 @@ fn board(options: &EngineOptions) -> FeedBoard {
     // An organisation that became part of another sends under the other's code.
     let sending = options.directory.organisations.iter().filter(|(_, entry)| entry.successor.is_none());
     let presentations = sending.map(|(code, _)| (*code, interval(Feed::Presentations(*code))));
-    FeedBoard::new(plans, presentations)
+    FeedBoard::new(plans, presentations).with_volumes(options.thin, &options.expected_per_week)
 }
 
 /// Reads the state into the index.
-fn load(store: &Store, index: &Index, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
+fn load(store: &Store, index: &Index, now: Moment, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
     let mut read = 0_u64;
     let mut given_up = give_up();
     each(store, Table::Child, |_, record: ChildRecord| {
@@ -217,12 +232,13 @@ fn load(store: &Store, index: &Index, give_up: &dyn Fn() -> bool) -> Result<Meta
     if given_up {
         return Err(EngineError::GivenUp);
     }
-    each(store, Table::Feed, |key, at: Moment| {
+    each(store, Table::Feed, |key, record: FeedRecord| {
         if let Some(feed) = keys::parse_feed(key) {
-            index.heard(feed, at);
+            index.feed(feed, record, now);
         }
         ControlFlow::Continue(())
     })?;
+    index.feeds().assess(now);
     let meta = store.get(Table::Meta, keys::META)?;
     let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
     if meta.children != read {

@@ -100,8 +100,10 @@ mod tests {
     fn rows_have_these_bytes() {
         use crate::{AuditEntry, Decision};
         use kith_domain::NhsNumber;
+        use kith_domain::change::{Feed, FeedCounted};
         use kith_domain::child::{Access, ChildRecord, Notified};
         use kith_domain::codes::LaCode;
+        use kith_domain::feed_health::FeedRecord;
         use kith_domain::notify::{Cause, Notification};
         use kith_domain::plan::{Plan, PlanKind, PlanName};
         use kith_domain::presentation::Presentation;
@@ -125,12 +127,19 @@ mod tests {
         let notification = Notification { subject: subject.clone(), at, cause, shielded: false, acknowledged: true };
         let owner = OwnerRow { subject, versions: vec![1, 300] };
         let entry = AuditEntry::of_service(at, Decision::Gap(9));
+        let counted = FeedCounted { feed: Feed::Plans(authority), seen: 5, matched: 3, rejected: 4, taken_whole: true };
+        let mut feed = FeedRecord::default();
+        feed.event(at, true);
+        feed.file_taken(7, at);
+        feed.counted(&counted, at);
         let found = [
             hex(&encode(&record).unwrap()),
             hex(&encode(&notification).unwrap()),
             hex(&encode(&owner).unwrap()),
             hex(&encode(&entry).unwrap()),
             hex(&encode(&MetaRow::default()).unwrap()),
+            hex(&encode(&feed).unwrap()),
+            hex(&encode(&LogRecord { at, change: Change::FeedCounted(counted) }).unwrap()),
         ];
         assert_eq!(found, KEPT_BYTES);
     }
@@ -139,7 +148,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 5] = [
+    const KEPT_BYTES: [&str; 7] = [
         concat!(
             "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000103523148014500",
             "0000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f010945303630303030",
@@ -149,6 +158,8 @@ mod tests {
         "0100929bcd9b250201ac02",
         "01d00f0000000000000609",
         "0100000000",
+        "0101d00f01d00f0107d00f01000604040000",
+        "01d00f06000945303630303030303105030401",
     ];
 
     #[test]

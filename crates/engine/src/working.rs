@@ -5,7 +5,7 @@ use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
-use kith_domain::time::Moment;
+use kith_domain::feed_health::FeedRecord;
 use kith_store::{Keys, Row, StoreError, Table};
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub(crate) struct Working<'a> {
     keys: &'a Keys,
     children: BTreeMap<Subject, ChildRecord>,
     rows: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
-    heard: BTreeMap<Feed, Moment>,
+    feeds: BTreeMap<Feed, FeedRecord>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Working<'a> {
 pub(crate) struct Changed {
     pub(crate) rows: Vec<Row>,
     pub(crate) children: Vec<ChildRecord>,
-    pub(crate) heard: BTreeMap<Feed, Moment>,
+    pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
     pub(crate) meta: MetaRow,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Working<'a> {
             keys,
             children: BTreeMap::new(),
             rows: BTreeMap::new(),
-            heard: BTreeMap::new(),
+            feeds: BTreeMap::new(),
             meta,
             meta_changed: false,
         }
@@ -110,13 +110,13 @@ impl<'a> Working<'a> {
         Ok(())
     }
 
-    pub(crate) fn heard(&mut self, feed: Feed, at: Moment) -> Result<(), StateError> {
-        let held: Option<Moment> = self.row(Table::Feed, &keys::feed(feed))?;
-        if held.is_none_or(|held| at > held) {
-            self.put(Table::Feed, keys::feed(feed), &at)?;
-            self.heard.insert(feed, at);
+    /// What is kept of a feed, to change in place.
+    pub(crate) fn feed(&mut self, feed: Feed) -> Result<&mut FeedRecord, StateError> {
+        if !self.feeds.contains_key(&feed) {
+            let held: Option<FeedRecord> = self.row(Table::Feed, &keys::feed(feed))?;
+            self.feeds.insert(feed, held.unwrap_or_default());
         }
-        Ok(())
+        Ok(self.feeds.entry(feed).or_default())
     }
 
     pub(crate) fn meta(&self) -> &MetaRow {
@@ -134,6 +134,10 @@ impl<'a> Working<'a> {
             let meta = self.meta.clone();
             self.put(Table::Meta, keys::META.to_vec(), &meta)?;
         }
+        for (feed, record) in std::mem::take(&mut self.feeds) {
+            self.put(Table::Feed, keys::feed(feed), &record)?;
+            self.feeds.insert(feed, record);
+        }
         let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
         for ((table, key), value) in self.rows {
             rows.push(Row { table, key, value: Some(value) });
@@ -142,6 +146,6 @@ impl<'a> Working<'a> {
             let key = keys::child(self.keys, subject);
             rows.push(Row { table: Table::Child, key, value: Some(rows::encode(record)?) });
         }
-        Ok(Changed { rows, children: self.children.into_values().collect(), heard: self.heard, meta: self.meta })
+        Ok(Changed { rows, children: self.children.into_values().collect(), feeds: self.feeds, meta: self.meta })
     }
 }

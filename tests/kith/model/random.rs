@@ -128,7 +128,11 @@ impl Dice {
         match &mut change {
             Change::Plan(event) => event.version += 1,
             Change::Presentation(event) => event.subject = subject((at + 1) % SUBJECTS),
-            Change::Heartbeat(_) | Change::Accessed(_) | Change::Acknowledged(_) | Change::AuditGap(_) => {}
+            Change::Heartbeat(_)
+            | Change::Accessed(_)
+            | Change::Acknowledged(_)
+            | Change::AuditGap(_)
+            | Change::FeedCounted(_) => {}
         }
         change
     }

@@ -101,14 +101,14 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.server.data_threads, 3);
     assert_eq!(config.answers.national_contact_phone, "01632960002");
     assert_eq!(config.answers.national_contact_name, "7");
-    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, 1);
+    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, Some(1));
     assert_eq!(config.directory.bank_holidays, [Day(jiff::civil::date(2026, 12, 25))]);
 }
 
 #[test]
 fn overrides_of_single_feeds_are_read_and_checked() {
     let config = parse("[feeds.overrides]\n\"E06000001\" = { interval_seconds = 1 }\n", &[]).unwrap();
-    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, 1);
+    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, Some(1));
     let found = mistakes("[feeds.overrides]\ne0 = { interval_seconds = 0 }\nR1H = { hours = 1 }\n", &[]).join("\n");
     assert!(found.contains("feeds.overrides.e0: expected an ODS or GSS code"), "{found}");
     assert!(found.contains("feeds.overrides.e0.interval_seconds: expected 1 to"), "{found}");
