@@ -250,7 +250,12 @@ mod tests {
                 Role::Ops => Ok(FeedScope::All),
                 Role::Ed => Ok(FeedScope::Own(Feed::Presentations(OdsCode::parse("R1H").unwrap()))),
                 Role::LocalAuthority => Err(Refusal::OrganisationUnknown),
-                _ => Err(Refusal::RoleNotAllowed),
+                Role::ScheduledCare
+                | Role::Demographics
+                | Role::Safeguarding
+                | Role::Broker
+                | Role::Auditor
+                | Role::Witness => Err(Refusal::RoleNotAllowed),
             };
             assert_eq!(scope(role, "R1H", Action::ListFeeds), expected, "{role:?}");
             assert_eq!(scope(role, "R1H", Action::ReadStatus), Err(Refusal::RoleNotAllowed), "a permit for another");
