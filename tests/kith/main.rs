@@ -13,6 +13,10 @@ mod audited;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod every_combination;
+#[cfg(test)]
+mod feeds;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod lifecycle;

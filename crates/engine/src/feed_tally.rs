@@ -82,18 +82,26 @@ pub(crate) struct FeedWatch {
 impl FeedWatch {
     /// Runs until told to stop, by a flag and an unparking; what is counted by then is written.
     pub(crate) fn run(self) {
+        let mut waiting = false;
         while !self.stop.load(Ordering::Acquire) {
             std::thread::park_timeout(INTERVAL);
-            self.write();
+            let written = self.write();
+            if !written && !waiting {
+                tracing::warn!("the log takes no writes now: counts of feeds wait");
+            }
+            waiting = !written;
             self.index.feeds().assess((self.wall_clock)());
         }
-        self.write();
+        if !self.write() {
+            tracing::warn!("counts of feeds could not be written");
+        }
     }
 
-    fn write(&self) {
+    /// Writes what is counted; false when it waits.
+    fn write(&self) -> bool {
         let counts = self.tally.take();
         if counts.is_empty() {
-            return;
+            return true;
         }
         let (reply, verdicts) = oneshot::channel();
         let changes = counts.iter().copied().map(Change::FeedCounted).collect();
@@ -102,11 +110,12 @@ impl FeedWatch {
             Ok(()) => verdicts.blocking_recv().unwrap_or_else(|_| vec![Err(Refused::STORAGE)]),
             Err(_) => vec![Err(Refused::STORAGE)],
         };
-        if verdicts.iter().any(Result::is_err) {
-            // One command is taken or refused as a whole.
-            tracing::warn!("the log takes no counts of feeds now: they wait");
+        // One command is taken or refused as a whole.
+        let written = verdicts.iter().all(Result::is_ok);
+        if !written {
             self.tally.put_back(counts);
         }
+        written
     }
 }
 
