@@ -1,5 +1,6 @@
 //! The engine: what is shared by the read path, the write path and the background work. Opening is in `open`.
 
+use crate::answer_counts::{AnswerCounts, Counters};
 use crate::feed_tally::Tally;
 use crate::writer::{Command, Progress, Verdict};
 use kith_domain::change::{Change, Feed};
@@ -71,6 +72,7 @@ pub struct Engine {
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) answers: Counters,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -139,6 +141,12 @@ impl Engine {
     #[must_use]
     pub fn feeds(&self) -> &kith_domain::feed::FeedBoard {
         self.index.feeds()
+    }
+
+    /// Questions since the start, by outcome.
+    #[must_use]
+    pub fn answer_counts(&self) -> AnswerCounts {
+        self.answers.read()
     }
 
     /// Where everything stands.

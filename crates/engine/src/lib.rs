@@ -2,6 +2,7 @@
 //! acknowledge) and the start (state into the index, audit into the log). It knows neither tonic, sockets nor
 //! certificates, and reads no clock: every moment is an argument.
 
+mod answer_counts;
 mod apply;
 mod audit_entry;
 mod changes;
@@ -18,6 +19,7 @@ mod verify;
 mod working;
 mod writer;
 
+pub use answer_counts::{AnswerCounts, OutcomeCounts};
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
 /// What a process opens the engine with; the store itself stays behind it.

@@ -1,10 +1,11 @@
 //! The start: store, state into the index, audit journal, writer, background work. Nothing is answered before it returns.
 
+use crate::answer_counts::Counters;
 use crate::apply::apply;
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
-use crate::feed_tally::{FeedWatch, Tally};
+use crate::feed_tally::FeedWatch;
 use crate::keys;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::working::{Empty, StateError, Working};
@@ -121,9 +122,8 @@ impl Engine {
             closing: AtomicBool::new(false),
         });
         let (commands, received) = channel();
-        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
         let writer = Writer {
-            held,
+            held: Held { index: Arc::clone(&index), store: Arc::clone(&store) },
             keys: Arc::clone(&options.keys),
             meta,
             progress: Arc::clone(&progress),
@@ -140,15 +140,15 @@ impl Engine {
             wall_clock: Arc::clone(&options.wall_clock),
         };
         let deriver = spawn("kith-derive", &on_fatal, move || deriver.run())?;
-        let tally = Arc::new(Tally::default());
-        let feeds = FeedWatch {
-            tally: Arc::clone(&tally),
+        let watch = FeedWatch {
+            tally: Arc::default(),
             index: Arc::clone(&index),
             commands: commands.clone(),
             stop: Arc::clone(&stop),
             wall_clock: options.wall_clock,
         };
-        let feeds = spawn("kith-feeds", &on_fatal, move || feeds.run())?;
+        let tally = Arc::clone(&watch.tally);
+        let feeds = spawn("kith-feeds", &on_fatal, move || watch.run())?;
         Ok(Self {
             index,
             store,
@@ -160,6 +160,7 @@ impl Engine {
             progress,
             stop,
             tally,
+            answers: Counters::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),

@@ -14,7 +14,8 @@ use tonic::service::RoutesBuilder;
 use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
-use crate::engine_slot::OpenFailure;
+use crate::engine_slot::{EngineState, OpenFailure};
+use crate::metrics_page;
 use crate::pulse::{Beat, Pulse};
 use crate::services::{self, Services};
 use crate::translate;
@@ -65,6 +66,10 @@ impl Application for Kith {
         let synced_through = engine.positions().synced_through;
         let beat = Beat { sink: window.sink.is_some(), unsynced: window.unsynced, synced_through };
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner).beats(beat, Instant::now())
+    }
+
+    fn metrics(&self, engine: &EngineState<Engine>) -> String {
+        metrics_page::page(engine, services::now())
     }
 
     fn close(&self, engine: Arc<Engine>) {

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{Config, Log};
+use super::{Config, Log, Metrics};
 use crate::identity;
 use crate::mistakes::Mistakes;
 
@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.feeds(config);
     check.limits(config);
     check.log(&config.log);
+    check.metrics(&config.metrics);
 }
 
 struct Check<'a> {
@@ -155,6 +156,17 @@ impl Check<'_> {
             limits.concurrent_handshakes <= limits.max_connections,
             "limits.concurrent_handshakes",
             "expected at most limits.max_connections",
+        );
+    }
+
+    fn metrics(&mut self, metrics: &Metrics) {
+        let Metrics { listen, beyond_loopback } = metrics;
+        let address = listen.parse::<std::net::SocketAddr>();
+        self.rule(listen.is_empty() || address.is_ok(), "metrics.listen", "expected address:port, or nothing");
+        self.rule(
+            *beyond_loopback || address.is_ok_and(|address| address.ip().is_loopback()) || listen.is_empty(),
+            "metrics.listen",
+            "expected a loopback address, or metrics.beyond_loopback: the page is not encrypted and asks for no certificate",
         );
     }
 

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use sections::{
-    Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Server, Storage, Tls,
+    Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics, Server, Storage,
+    Tls,
 };
 
 use crate::mistakes::Mistakes;
@@ -46,6 +47,8 @@ pub struct Config {
     pub limits: Limits,
     /// Log format and level.
     pub log: Log,
+    /// The metrics endpoint.
+    pub metrics: Metrics,
 }
 
 impl Config {

@@ -40,6 +40,16 @@ impl Server {
     }
 }
 
+/// The metrics endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port; empty is off.
+    pub listen: String,
+    /// Whether the address may be another than a loopback one.
+    pub beyond_loopback: bool,
+}
+
 /// Certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

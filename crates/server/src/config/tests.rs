@@ -139,3 +139,24 @@ fn bank_holidays_that_run_out_are_told_a_year_before() {
     assert!(on(2027)[0].contains("no day of 2028"), "{:?}", on(2027));
     assert_eq!(on(2028).len(), 2);
 }
+
+#[test]
+fn metrics_beyond_this_machine_must_be_wanted() {
+    let parse = |text: &str| Config::parse("kithd.toml", &format!("{CONTACT}[metrics]\n{text}"), []);
+    assert!(parse("listen = \"127.0.0.1:9100\"").is_ok() && parse("listen = \"[::1]:9100\"").is_ok());
+    assert!(parse("listen = \"0.0.0.0:9100\"").is_err_and(|error| error.to_string().contains("beyond_loopback")));
+    assert!(parse("listen = \"0.0.0.0:9100\"\nbeyond_loopback = true").is_ok());
+    assert!(parse("listen = \"nowhere\"").is_err());
+}
+
+#[test]
+fn what_is_expected_of_a_trust_can_be_configured_alone() {
+    let parse = |text: &str| Config::parse("kithd.toml", &format!("{CONTACT}[feeds.overrides]\n{text}"), []);
+    let config = parse("\"R1H\" = { expected_per_week = 350 }").unwrap();
+    let own = &config.feeds.overrides["R1H"];
+    assert_eq!((own.expected_per_week, own.interval_seconds), (Some(350), None));
+    assert_eq!(Config::parse("again", &config.to_toml().unwrap(), []).unwrap(), config);
+    for bad in ["\"R1H\" = { expected_per_week = 0 }", "\"E06000001\" = { expected_per_week = 350 }"] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
