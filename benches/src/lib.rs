@@ -11,6 +11,7 @@ use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, Pre
 use kith_domain::child::Subject;
 use kith_domain::codes::{CodeError, LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
+use kith_domain::feed_volume::ThinRule;
 use kith_domain::permit::{Action, authorise_action};
 use kith_domain::plan::PlanKind;
 use kith_domain::presentation::{CareSetting, Complaint, Details};
@@ -80,6 +81,8 @@ fn open(dir: &std::path::Path, mode: AuditMode) -> Result<Engine, Failure> {
         settings: AnswerSettings::default(),
         directory: Arc::new(directory()?),
         interval_seconds: Box::new(|_| 86_400),
+        thin: ThinRule::default(),
+        expected_per_week: Box::new(|_| None),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(|| NOW),
         purge: kith_engine::PurgeOptions { enabled: false, pause: std::time::Duration::ZERO, ..Default::default() },

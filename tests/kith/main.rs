@@ -13,11 +13,17 @@ mod audited;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod every_combination;
+#[cfg(test)]
+mod feeds;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

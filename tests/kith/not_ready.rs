@@ -192,10 +192,10 @@ fn never_bare(answer: &v1::Answer) {
         (plans.outcome(), &plans.words, plans.completeness.as_ref().unwrap()),
         (seen.outcome(), &seen.words, seen.completeness.as_ref().unwrap()),
     ] {
-        assert_eq!(known.feeds, known.fresh + known.stale + known.absent);
+        assert_eq!(known.feeds, known.fresh + known.stale + known.absent + known.thin);
         if outcome == Outcome::NoneHeld {
             assert!(words.contains("not reassurance") && words.contains("as of"), "{words}");
-            let doubtful = known.stale + known.absent > 0;
+            let doubtful = known.stale + known.absent + known.thin > 0;
             assert_eq!(doubtful, words.contains("never heard of"), "{words}");
         }
     }

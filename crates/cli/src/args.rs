@@ -108,6 +108,8 @@ pub enum Verb {
     Notifications(NotificationsArgs),
     /// Show what state the service is in.
     Status(StatusArgs),
+    /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
+    Feeds,
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

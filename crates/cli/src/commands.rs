@@ -2,6 +2,7 @@
 //! it and gives the exit code.
 
 mod check_in;
+mod feeds;
 mod lookup;
 mod notifications;
 mod plans;
@@ -49,7 +50,8 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Plans(_)
         | Verb::Presentations(_)
         | Verb::Notifications(_)
-        | Verb::Status(_) => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
+        | Verb::Status(_)
+        | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
     match result {
         Ok(done) => print(done, output),
@@ -75,6 +77,7 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
                 }
             },
             Verb::Status(args) => status::run(settings, args.feeds).await,
+            Verb::Feeds => feeds::run(settings).await,
             Verb::Completions { .. } | Verb::ExitCodes => Err(Failure::usage("this verb needs no service")),
         }
     })

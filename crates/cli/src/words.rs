@@ -136,11 +136,25 @@ pub fn presentation_outcome(outcome: i32) -> String {
     }
 }
 
+/// State of a feed; one that this program does not know counts as late.
+pub fn feed_state(state: i32) -> &'static str {
+    match v1::FeedState::try_from(state) {
+        Ok(v1::FeedState::Fresh) => "in time",
+        Ok(v1::FeedState::Stale) => "LATE",
+        Ok(v1::FeedState::Absent) => "NEVER HEARD OF",
+        Ok(v1::FeedState::Thin) => "FAR BELOW USUAL",
+        Ok(v1::FeedState::Unspecified) | Err(_) => "LATE (state unknown)",
+    }
+}
+
 /// Why the service cannot say.
 pub fn doubt(doubt: i32) -> &'static str {
     match v1::Doubt::try_from(doubt) {
         Ok(v1::Doubt::OwnFeedStale) => "a sender that this child's own record points to is late or was never heard of",
-        Ok(v1::Doubt::TooManyFeedsStale) => "too many senders are late or were never heard of",
+        Ok(v1::Doubt::OwnFeedThin) => "a sender that this child's own record points to sends far less than usual",
+        Ok(v1::Doubt::TooManyFeedsStale) => {
+            "too many senders are late, send far less than usual or were never heard of"
+        }
         Ok(v1::Doubt::NoNhsNumber) => "there is no NHS number to ask by",
         Ok(v1::Doubt::Unspecified) | Err(_) => "for a reason that this program does not know",
     }

@@ -66,10 +66,21 @@ pub enum Outcome<H> {
 pub enum Doubt {
     /// A feed that the child's own record points to is stale or absent.
     OwnFeedStale,
-    /// More feeds are stale or absent than the configured share.
+    /// More feeds are stale, absent or thin than the configured share.
     TooManyFeedsStale,
     /// The person has no NHS number.
     NoNhsNumber,
+    /// A feed that the child's own record points to is far below its usual volume.
+    OwnFeedThin,
+}
+
+/// A feed that an answer cannot rely on, by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedFeed<C> {
+    /// The sender.
+    pub code: C,
+    /// Why: stale, absent or thin.
+    pub state: crate::feed::FeedState,
 }
 
 /// What an answer does not know.
@@ -77,7 +88,7 @@ pub enum Doubt {
 pub struct Completeness<N> {
     /// Counts over feeds.
     pub counts: crate::feed::FeedCounts,
-    /// Stale or absent feeds that the record points to; `()` where naming one would tell a place.
+    /// Stale, absent or thin feeds that the record points to; `()` where naming one would tell a place.
     pub named: N,
 }
 
@@ -89,13 +100,13 @@ pub struct OpenBody {
     /// Plans cut off by the cap.
     pub more_plans: u32,
     /// What the plan answer does not know.
-    pub plan_completeness: Completeness<Vec<LaCode>>,
+    pub plan_completeness: Completeness<Vec<NamedFeed<LaCode>>>,
     /// Seen, at any organisation?
     pub presentations: Outcome<Seen>,
     /// Seen at another organisation?
     pub elsewhere: Outcome<()>,
     /// What the presentation answer does not know.
-    pub presentation_completeness: Completeness<Vec<OdsCode>>,
+    pub presentation_completeness: Completeness<Vec<NamedFeed<OdsCode>>>,
     /// Earlier lookups, newest first.
     pub accesses: Vec<crate::child::Access>,
     /// Rows of history beyond these.

@@ -2,8 +2,8 @@
 //! "none held" comes to be, and it comes only from an empty record beside feeds within their bounds.
 
 use crate::answer::{
-    Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Question, Seen,
-    ShieldedBody, ShieldedPlanView, ShieldedSeen,
+    Answer, Beyond, Body, Completeness, Doubt, NamedFeed, OpenBody, Outcome, PlanView, PresentationView, Question,
+    Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen,
 };
 use crate::change::Feed;
 use crate::child::{ChildRecord, Subject};
@@ -164,19 +164,27 @@ fn windowed<'a>(
     result
 }
 
-/// Feeds of the record that are stale or absent.
-fn doubtful<C: Copy + Ord>(codes: impl Iterator<Item = C>, state: impl Fn(C) -> FeedState) -> Vec<C> {
-    let mut named: Vec<C> = codes.filter(|code| state(*code) != FeedState::Fresh).collect();
+/// Feeds of the record that are stale, absent or thin.
+fn doubtful<C: Copy + Ord>(codes: impl Iterator<Item = C>, state: impl Fn(C) -> FeedState) -> Vec<NamedFeed<C>> {
+    let named = codes.map(|code| NamedFeed { code, state: state(code) });
+    let mut named: Vec<NamedFeed<C>> = named.filter(|feed| feed.state != FeedState::Fresh).collect();
     named.sort_unstable();
-    named.dedup();
+    named.dedup_by_key(|feed| feed.code);
     named
 }
 
-fn doubts(own_stale: bool, counts: &FeedCounts, question: &Question, settings: &AnswerSettings) -> Vec<Doubt> {
+fn doubts<C>(
+    named: &[NamedFeed<C>],
+    counts: &FeedCounts,
+    question: &Question,
+    settings: &AnswerSettings,
+) -> Vec<Doubt> {
     let local = matches!(question.subject, Subject::Local(..));
+    let silent = |feed: &NamedFeed<C>| matches!(feed.state, FeedState::Stale | FeedState::Absent);
     let found = [
         (local, Doubt::NoNhsNumber),
-        (own_stale, Doubt::OwnFeedStale),
+        (named.iter().any(silent), Doubt::OwnFeedStale),
+        (named.iter().any(|feed| feed.state == FeedState::Thin), Doubt::OwnFeedThin),
         (counts.beyond(settings.cannot_say_percent), Doubt::TooManyFeedsStale),
     ];
     found.into_iter().filter(|(holds, _)| *holds).map(|(_, doubt)| doubt).collect()
@@ -193,9 +201,9 @@ fn outcome<H>(held: Option<H>, doubts: Vec<Doubt>) -> Outcome<H> {
 
 /// Both questions' completeness and doubts.
 struct Knowledge {
-    plans: Completeness<Vec<LaCode>>,
+    plans: Completeness<Vec<NamedFeed<LaCode>>>,
     plan_doubts: Vec<Doubt>,
-    presentations: Completeness<Vec<OdsCode>>,
+    presentations: Completeness<Vec<NamedFeed<OdsCode>>>,
     presentation_doubts: Vec<Doubt>,
 }
 
@@ -209,9 +217,9 @@ fn knowledge(record: Option<&ChildRecord>, question: &Question, asker: OdsCode, 
         doubtful(others.filter(|code| *code != asker), |code| means.feeds.state(Feed::Presentations(code), now));
     let seen_counts = means.feeds.presentation_counts(now);
     Knowledge {
-        plan_doubts: doubts(!plan_named.is_empty(), &plan_counts, question, means.settings),
+        plan_doubts: doubts(&plan_named, &plan_counts, question, means.settings),
         plans: Completeness { counts: plan_counts, named: plan_named },
-        presentation_doubts: doubts(!seen_named.is_empty(), &seen_counts, question, means.settings),
+        presentation_doubts: doubts(&seen_named, &seen_counts, question, means.settings),
         presentations: Completeness { counts: seen_counts, named: seen_named },
     }
 }
@@ -262,11 +270,11 @@ fn view(presentation: &Presentation) -> PresentationView {
     }
 }
 
-/// Doubts of a shielded record. That its own feed is the stale one would tell which place to look for, so any stale or
-/// absent feed is one too many here, whosever it is.
+/// Doubts of a shielded record. That its own feed is the stale one would tell which place to look for, so any stale, absent
+/// or thin feed is one too many here, whosever it is.
 fn without_place(mut doubts: Vec<Doubt>, counts: &FeedCounts) -> Vec<Doubt> {
     doubts.retain(|doubt| *doubt == Doubt::NoNhsNumber);
-    if counts.stale > 0 || counts.absent > 0 || counts.feeds() == 0 {
+    if counts.doubtful() > 0 || counts.feeds() == 0 {
         doubts.push(Doubt::TooManyFeedsStale);
     }
     doubts

@@ -222,7 +222,7 @@ fn no_zero_stands_beside_held() {
     seen(&mut record, "T02", 9, "2025-03-01");
     let answer = ask(Some(&record), "2026-01-10", &[]);
     assert_eq!(body(&answer).elsewhere, Outcome::Held(()));
-    let line = words::presentations(&answer, 90);
+    let line = words::presentations(&answer, &directory(), 90);
     assert!(line.contains("HELD: 1, all older than 90 days") && !line.contains(" 0 in"), "{line}");
 }
 

@@ -36,6 +36,8 @@ pub enum Change {
     AuditGap(AuditGap),
     /// What retention has passed is removed.
     Purge(Purge),
+    /// What a feed sent and was refused, or that it was taken whole.
+    FeedCounted(FeedCounted),
 }
 
 /// What happened to a plan.
@@ -224,4 +226,19 @@ pub enum Note {
     Notification,
     /// That a plan was removed.
     RemovedPlan,
+}
+
+/// Rows and events of a feed that never reach the log, counted so that its health is durable. Counts alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedCounted {
+    /// The feed.
+    pub feed: Feed,
+    /// Seen beside those that are records of their own.
+    pub seen: u64,
+    /// Of those: number valid and current, birth date not contradicted.
+    pub matched: u64,
+    /// Refused.
+    pub rejected: u64,
+    /// A whole batch was taken before these: earlier rejections are not open any more.
+    pub taken_whole: bool,
 }

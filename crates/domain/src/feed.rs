@@ -1,13 +1,16 @@
 //! Feed health: when each authority and each organisation was last heard of, and what that says about an answer.
-//! Readers never wait for writers here.
+//! Readers never wait for writers here: an answer reads atomics alone.
 
 use crate::change::Feed;
 use crate::codes::{LaCode, OdsCode};
+use crate::feed_health::{FeedRecord, FileSeen, Rows};
+use crate::feed_volume::{ThinRule, VolumeLine, Window, configured_hundredths};
 use crate::time::Moment;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// State of one feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FeedState {
     /// Heard of within its interval.
     Fresh,
@@ -15,17 +18,21 @@ pub enum FeedState {
     Stale,
     /// Never heard of.
     Absent,
+    /// Heard of within its interval, and far below its usual volume.
+    Thin,
 }
 
 /// Counts over feeds of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedCounts {
-    /// Heard of within their interval.
+    /// Heard of within their interval, and not far below their usual volume.
     pub fresh: u32,
     /// Not heard of within it.
     pub stale: u32,
     /// Never heard of.
     pub absent: u32,
+    /// Heard of within it, and far below their usual volume.
+    pub thin: u32,
     /// Age in seconds of the oldest fresh feed.
     pub oldest_fresh_seconds: Option<u64>,
 }
@@ -34,16 +41,21 @@ impl FeedCounts {
     /// All feeds.
     #[must_use]
     pub fn feeds(&self) -> u32 {
-        self.fresh + self.stale + self.absent
+        self.fresh + self.doubtful()
     }
 
-    /// True when stale and absent feeds are more than `percent` of all, or when no feed is known at all: an empty list
-    /// of feeds knows nothing.
+    /// Feeds that an answer cannot rely on: stale, absent or thin.
+    #[must_use]
+    pub fn doubtful(&self) -> u32 {
+        self.stale + self.absent + self.thin
+    }
+
+    /// True when stale, absent and thin feeds are more than `percent` of all, or when no feed is known at all: an empty
+    /// list of feeds knows nothing.
     #[must_use]
     pub fn beyond(&self, percent: u32) -> bool {
         let feeds = u64::from(self.feeds());
-        let doubtful = u64::from(self.stale) + u64::from(self.absent);
-        feeds == 0 || doubtful * 100 > feeds * u64::from(percent)
+        feeds == 0 || u64::from(self.doubtful()) * 100 > feeds * u64::from(percent)
     }
 }
 
@@ -57,7 +69,14 @@ const NEVER: i64 = i64::MIN;
 struct Entry<C> {
     code: C,
     interval_seconds: u64,
+    /// Presentations a week, where configured.
+    expected_per_week: Option<u32>,
+    /// What answers read.
     last_ms: AtomicI64,
+    /// What answers read: thin until it is assessed again.
+    thin: AtomicBool,
+    /// What listings and assessments read; answers never do.
+    record: Mutex<FeedRecord>,
 }
 
 /// One feed as listed.
@@ -71,18 +90,36 @@ pub struct FeedLine {
     pub interval_seconds: u64,
     /// Its state.
     pub state: FeedState,
+    /// Last event taken.
+    pub last_event: Option<Moment>,
+    /// Last file taken.
+    pub last_file: Option<FileSeen>,
+    /// Rows of the last 28 days.
+    pub rows: Rows,
+    /// Refused since the last batch that was taken whole.
+    pub open_rejections: u64,
+    /// An organisation's volume of the trailing hours; none for an authority.
+    pub volume: Option<VolumeLine>,
 }
 
-/// Every known feed with its last moment.
+/// Every known feed with its health.
 #[derive(Debug)]
 pub struct FeedBoard {
     plans: Box<[Entry<LaCode>]>,
     presentations: Box<[Entry<OdsCode>]>,
+    rule: ThinRule,
 }
 
 fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
     let mut list: Vec<Entry<C>> = feeds
-        .map(|(code, interval_seconds)| Entry { code, interval_seconds, last_ms: AtomicI64::new(NEVER) })
+        .map(|(code, interval_seconds)| Entry {
+            code,
+            interval_seconds,
+            expected_per_week: None,
+            last_ms: AtomicI64::new(NEVER),
+            thin: AtomicBool::new(false),
+            record: Mutex::default(),
+        })
         .collect();
     list.sort_by(|a, b| a.code.cmp(&b.code));
     list.into()
@@ -100,13 +137,57 @@ impl<C: Ord + Copy> Entry<C> {
             // Heard of in the future: a clock was wrong, so when it was heard of is not known.
             Some(last) if last > now.plus_seconds(CLOCK_AHEAD_SECONDS) => FeedState::Stale,
             Some(last) if now.seconds_since(last) > self.interval_seconds => FeedState::Stale,
+            Some(_) if self.thin.load(Ordering::Acquire) => FeedState::Thin,
             Some(_) => FeedState::Fresh,
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, FeedRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self, at: Moment) {
+        self.last_ms.fetch_max(at.0, Ordering::AcqRel);
+    }
+
+    fn publish(&self, record: FeedRecord) {
+        if let Some(at) = record.last_heard {
+            self.heard(at);
+        }
+        *self.record() = record;
+    }
+
+    fn volume(&self, record: &FeedRecord, window: &Window, rule: &ThinRule) -> VolumeLine {
+        let configured = self.expected_per_week.map(|per_week| configured_hundredths(per_week, rule.window_hours));
+        VolumeLine {
+            expected_hundredths: configured.or_else(|| record.volume.expected_hundredths(window)),
+            actual: record.volume.actual(window),
+        }
+    }
+
+    fn assess(&self, window: &Window, rule: &ThinRule) {
+        let thin = self.volume(&self.record(), window, rule).is_thin(rule);
+        self.thin.store(thin, Ordering::Release);
+    }
+
+    fn line(&self, feed: Feed, now: Moment, volume: Option<(&Window, &ThinRule)>) -> FeedLine {
+        let record = self.record();
+        FeedLine {
+            feed,
+            last: self.last(),
+            interval_seconds: self.interval_seconds,
+            state: self.state(now),
+            last_event: record.last_event,
+            last_file: record.last_file,
+            rows: record.rows(now),
+            open_rejections: record.open_rejections,
+            volume: volume.map(|(window, rule)| self.volume(&record, window, rule)),
         }
     }
 }
 
-fn find<C: Ord>(list: &[Entry<C>], code: &C) -> Option<usize> {
-    list.binary_search_by(|entry| entry.code.cmp(code)).ok()
+fn find<'a, C: Ord>(list: &'a [Entry<C>], code: &C) -> Option<&'a Entry<C>> {
+    list.binary_search_by(|entry| entry.code.cmp(code)).ok().and_then(|position| list.get(position))
 }
 
 fn counts<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> FeedCounts {
@@ -120,29 +201,81 @@ fn counts<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> FeedCounts {
             }
             FeedState::Stale => counts.stale += 1,
             FeedState::Absent => counts.absent += 1,
+            FeedState::Thin => counts.thin += 1,
         }
     }
     counts
 }
 
 impl FeedBoard {
-    /// A board of known feeds with their expected intervals in seconds; none has been heard of.
+    /// A board of known feeds with their expected intervals in seconds; none has been heard of, and none is ever thin.
     #[must_use]
     pub fn new(
         plans: impl Iterator<Item = (LaCode, u64)>,
         presentations: impl Iterator<Item = (OdsCode, u64)>,
     ) -> Self {
-        Self { plans: entries(plans), presentations: entries(presentations) }
+        let rule = ThinRule { percent: 0, ..ThinRule::default() };
+        Self { plans: entries(plans), presentations: entries(presentations), rule }
+    }
+
+    /// With this rule for thin feeds, and the presentations a week that are configured for some.
+    #[must_use]
+    pub fn with_volumes(mut self, rule: ThinRule, expected_per_week: impl Fn(OdsCode) -> Option<u32>) -> Self {
+        self.rule = rule;
+        for entry in &mut self.presentations {
+            entry.expected_per_week = expected_per_week(entry.code);
+        }
+        self
     }
 
     /// Notes that a feed was heard of. An unknown feed is not on the board and changes nothing.
     pub fn heard(&self, feed: Feed, at: Moment) {
-        let cell = match feed {
-            Feed::Plans(code) => find(&self.plans, &code).map(|i| &self.plans[i].last_ms),
-            Feed::Presentations(code) => find(&self.presentations, &code).map(|i| &self.presentations[i].last_ms),
+        match feed {
+            Feed::Plans(code) => find(&self.plans, &code).map(|entry| entry.heard(at)),
+            Feed::Presentations(code) => find(&self.presentations, &code).map(|entry| entry.heard(at)),
         };
-        if let Some(cell) = cell {
-            cell.fetch_max(at.0, Ordering::AcqRel);
+    }
+
+    /// Publishes what is kept of a feed, as of `now`. A feed that was thin is looked at again; one that was not can only
+    /// become so by the passing of time, which is [`FeedBoard::assess`]'s.
+    pub fn publish(&self, feed: Feed, record: FeedRecord, now: Moment) {
+        match feed {
+            Feed::Plans(code) => {
+                if let Some(entry) = find(&self.plans, &code) {
+                    entry.publish(record);
+                }
+            }
+            Feed::Presentations(code) => {
+                let Some(entry) = find(&self.presentations, &code) else { return };
+                entry.publish(record);
+                if entry.thin.load(Ordering::Acquire) {
+                    entry.assess(&Window::trailing(now, self.rule.window_hours), &self.rule);
+                }
+            }
+        }
+    }
+
+    /// Looks at every organisation's volume as of `now`. Answers use what this found until it is called again.
+    pub fn assess(&self, now: Moment) {
+        if self.rule.percent == 0 {
+            return;
+        }
+        let window = Window::trailing(now, self.rule.window_hours);
+        self.presentations.iter().for_each(|entry| entry.assess(&window, &self.rule));
+    }
+
+    /// The rule for thin feeds.
+    #[must_use]
+    pub fn rule(&self) -> ThinRule {
+        self.rule
+    }
+
+    /// Rows and events of a feed that stand refused; `None` for an unknown feed.
+    #[must_use]
+    pub fn open_rejections(&self, feed: Feed) -> Option<u64> {
+        match feed {
+            Feed::Plans(code) => find(&self.plans, &code).map(|entry| entry.record().open_rejections),
+            Feed::Presentations(code) => find(&self.presentations, &code).map(|entry| entry.record().open_rejections),
         }
     }
 
@@ -162,21 +295,20 @@ impl FeedBoard {
     #[must_use]
     pub fn state(&self, feed: Feed, now: Moment) -> FeedState {
         let state = match feed {
-            Feed::Plans(code) => find(&self.plans, &code).map(|i| self.plans[i].state(now)),
-            Feed::Presentations(code) => find(&self.presentations, &code).map(|i| self.presentations[i].state(now)),
+            Feed::Plans(code) => find(&self.plans, &code).map(|entry| entry.state(now)),
+            Feed::Presentations(code) => find(&self.presentations, &code).map(|entry| entry.state(now)),
         };
         state.unwrap_or(FeedState::Absent)
     }
 
-    /// Every feed.
+    /// Every feed, authorities first, each kind in order of code.
     #[must_use]
     pub fn lines(&self, now: Moment) -> Vec<FeedLine> {
-        fn line<C: Ord + Copy>(entry: &Entry<C>, feed: Feed, now: Moment) -> FeedLine {
-            let interval_seconds = entry.interval_seconds;
-            FeedLine { feed, last: entry.last(), interval_seconds, state: entry.state(now) }
-        }
-        let plans = self.plans.iter().map(|entry| line(entry, Feed::Plans(entry.code), now));
-        let presentations = self.presentations.iter().map(|entry| line(entry, Feed::Presentations(entry.code), now));
+        let window = Window::trailing(now, self.rule.window_hours);
+        let plans = self.plans.iter().map(|entry| entry.line(Feed::Plans(entry.code), now, None));
+        let presentations = self.presentations.iter();
+        let presentations =
+            presentations.map(|entry| entry.line(Feed::Presentations(entry.code), now, Some((&window, &self.rule))));
         plans.chain(presentations).collect()
     }
 }
@@ -210,9 +342,39 @@ mod tests {
 
     #[test]
     fn the_bound_is_more_than_the_share() {
-        let counts = |fresh, stale| FeedCounts { fresh, stale, absent: 0, oldest_fresh_seconds: None };
+        let counts = |fresh, stale| FeedCounts { fresh, stale, absent: 0, thin: 0, oldest_fresh_seconds: None };
         assert!(!counts(9, 1).beyond(10));
         assert!(counts(8, 2).beyond(10));
         assert!(counts(0, 0).beyond(10), "no known feed knows nothing");
+    }
+
+    #[test]
+    fn a_thin_feed_counts_as_a_stale_one_and_recovers_when_it_sends() {
+        let trust = OdsCode::parse("R1H").unwrap();
+        let feed = Feed::Presentations(trust);
+        let rule = ThinRule { min_expected: 1, ..ThinRule::default() };
+        let board = FeedBoard::new(std::iter::empty(), std::iter::once((trust, 7 * 86_400)));
+        let board = board.with_volumes(rule, |_| Some(70));
+        let now = Moment(0).plus_seconds(20_000 * 86_400 + 60);
+        let mut record = FeedRecord::default();
+        record.event(now, true);
+        record.volume.count(now);
+        board.publish(feed, record.clone(), now);
+        assert_eq!(board.state(feed, now), FeedState::Fresh, "not looked at yet");
+        board.assess(now);
+        assert_eq!(board.state(feed, now), FeedState::Thin, "1 of 10");
+        let counts = board.presentation_counts(now);
+        assert_eq!((counts.thin, counts.fresh, counts.feeds(), counts.oldest_fresh_seconds), (1, 0, 1, None));
+        assert!(counts.beyond(10));
+        assert_eq!(
+            board.state(feed, now.plus_seconds(8 * 86_400)),
+            FeedState::Stale,
+            "silence is said before thinness"
+        );
+        record.volume.count(now);
+        board.publish(feed, record, now);
+        assert_eq!(board.state(feed, now), FeedState::Fresh, "2 of 10");
+        let line = board.lines(now)[0];
+        assert_eq!(line.volume, Some(VolumeLine { expected_hundredths: Some(1_000), actual: 2 }));
     }
 }

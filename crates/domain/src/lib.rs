@@ -13,7 +13,11 @@ pub mod change;
 pub mod child;
 pub mod codes;
 pub mod directory;
+#[cfg(test)]
+mod every_combination_tests;
 pub mod feed;
+pub mod feed_health;
+pub mod feed_volume;
 pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;

@@ -8,6 +8,8 @@
 //! The default is to deny: every role and action that no rule names is refused.
 
 use crate::caller::{Caller, CareContext, Peer, Role};
+use crate::change::Feed;
+use crate::codes::LaCode;
 use crate::directory::Directory;
 
 /// Proof that a peer may ask about a child.
@@ -65,6 +67,40 @@ pub enum Action {
     ReadNotifications,
     /// See the state of the service, without any child.
     ReadStatus,
+    /// See the health of feeds: operations all of them, a sender its own.
+    ListFeeds,
+}
+
+/// Which feeds a peer may see. Which feed is late could tell where a shielded child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedScope {
+    /// All of them.
+    All,
+    /// Its own alone.
+    Own(Feed),
+}
+
+/// Which feeds the holder of a permit may see.
+///
+/// # Errors
+/// [`Refusal`] when the permit is for something else, or the peer has no feed.
+pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
+    let Peer { organisation, role } = permit.peer();
+    match (permit.action(), role) {
+        (Action::ListFeeds, Role::Ops) => Ok(FeedScope::All),
+        (Action::ListFeeds, Role::Ed) => Ok(FeedScope::Own(Feed::Presentations(organisation))),
+        (Action::ListFeeds, Role::LocalAuthority) => LaCode::parse(organisation.as_str())
+            .map(|code| FeedScope::Own(Feed::Plans(code)))
+            .map_err(|_| Refusal::OrganisationUnknown),
+        (
+            Action::ListFeeds
+            | Action::SendPresentations
+            | Action::SendPlans
+            | Action::ReadNotifications
+            | Action::ReadStatus,
+            _,
+        ) => Err(Refusal::RoleNotAllowed),
+    }
 }
 
 /// Why a request is refused.
@@ -124,6 +160,7 @@ pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> 
         Action::SendPresentations => peer.role == Role::Ed,
         Action::SendPlans | Action::ReadNotifications => peer.role == Role::LocalAuthority,
         Action::ReadStatus => true,
+        Action::ListFeeds => matches!(peer.role, Role::Ops | Role::Ed | Role::LocalAuthority),
     };
     if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
 }
@@ -198,6 +235,32 @@ mod tests {
             assert_eq!(sends(Action::SendPlans), role == Role::LocalAuthority);
             assert_eq!(sends(Action::ReadNotifications), role == Role::LocalAuthority);
             assert!(sends(Action::ReadStatus));
+            assert_eq!(sends(Action::ListFeeds), matches!(role, Role::Ops | Role::Ed | Role::LocalAuthority));
         }
+    }
+
+    #[test]
+    fn only_operations_see_the_feeds_of_others() {
+        let scope = |role, organisation: &str, action| {
+            let peer = Peer { organisation: OdsCode::parse(organisation).unwrap(), role };
+            authorise_action(peer, None, action).and_then(|permit| feed_scope(&permit))
+        };
+        for (role, _) in Role::WORDS {
+            let expected = match role {
+                Role::Ops => Ok(FeedScope::All),
+                Role::Ed => Ok(FeedScope::Own(Feed::Presentations(OdsCode::parse("R1H").unwrap()))),
+                Role::LocalAuthority => Err(Refusal::OrganisationUnknown),
+                Role::ScheduledCare
+                | Role::Demographics
+                | Role::Safeguarding
+                | Role::Broker
+                | Role::Auditor
+                | Role::Witness => Err(Refusal::RoleNotAllowed),
+            };
+            assert_eq!(scope(role, "R1H", Action::ListFeeds), expected, "{role:?}");
+            assert_eq!(scope(role, "R1H", Action::ReadStatus), Err(Refusal::RoleNotAllowed), "a permit for another");
+        }
+        let own = FeedScope::Own(Feed::Plans(LaCode::parse("E06000001").unwrap()));
+        assert_eq!(scope(Role::LocalAuthority, "E06000001", Action::ListFeeds), Ok(own));
     }
 }

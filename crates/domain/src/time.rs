@@ -28,6 +28,9 @@ pub enum DayError {
 }
 
 const MS_PER_SECOND: i64 = 1000;
+const DAYS_OF_WEEK: i32 = 7;
+/// 1970-01-01 was a Thursday.
+const DAYS_BEFORE_EPOCH_IN_WEEK: i32 = 3;
 /// Years accepted; a later end date is a typing error.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2199;
 
@@ -62,6 +65,16 @@ impl Moment {
         let time = stamp.to_zoned(london().clone()).time();
         let hour = u16::try_from(time.hour()).unwrap_or(0);
         hour * 60 + u16::try_from(time.minute()).unwrap_or(0)
+    }
+
+    /// The London week at this moment, numbered from the one of 1970-01-01, and the hour in it from Monday's first.
+    #[must_use]
+    pub fn london_hour_of_week(self) -> (i32, u16) {
+        let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
+        let zoned = stamp.to_zoned(london().clone());
+        let days = Day::from_date(zoned.date()).0 + DAYS_BEFORE_EPOCH_IN_WEEK;
+        let weekday = u16::try_from(days.rem_euclid(DAYS_OF_WEEK)).unwrap_or(0);
+        (days.div_euclid(DAYS_OF_WEEK), weekday * 24 + u16::try_from(zoned.time().hour()).unwrap_or(0))
     }
 
     /// Seconds from `earlier` to this moment; zero when `earlier` is later.
@@ -183,6 +196,14 @@ mod tests {
         assert_eq!(moment("2026-06-30T23:30:00Z").london_day().text(), "2026-07-01");
         assert_eq!(moment("2026-12-31T23:30:00Z").london_day().text(), "2026-12-31");
         assert_eq!(moment("2026-06-30T23:30:00Z").london_minute(), 30);
+    }
+
+    #[test]
+    fn hours_of_the_week_are_londons() {
+        assert_eq!(moment("1970-01-01T00:00:00Z").london_hour_of_week(), (0, 3 * 24 + 1), "summer time all year");
+        let (week, hour) = moment("2026-06-28T22:59:00Z").london_hour_of_week();
+        assert_eq!(hour, 167, "the last hour of a Sunday");
+        assert_eq!(moment("2026-06-28T23:00:00Z").london_hour_of_week(), (week + 1, 0));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //! as of when, what is not known, and that it is not reassurance.
 
 mod details;
+mod feeds;
 
-use crate::answer::{Answer, Beyond, Body, Doubt, OpenBody, Outcome, ShieldedBody};
+use crate::answer::{Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, ShieldedBody};
 use crate::directory::Directory;
-use crate::feed::FeedCounts;
 use crate::identity::IdentityCheck;
 use crate::plan::PlanState;
 use crate::refused::{Refused, RefusedKind};
@@ -50,16 +50,18 @@ pub fn identity(check: IdentityCheck) -> &'static str {
 
 /// Words of the plan answer.
 #[must_use]
-pub fn plans(answer: &Answer) -> String {
+pub fn plans(answer: &Answer, directory: &Directory) -> String {
     match &answer.body {
         Body::IdentityNotConfirmed => "Plans: withheld, identity not confirmed.".to_owned(),
         Body::Open(body) => {
             let states = held_states(&body.plans, |plan| plan.state);
-            question("Plans", "on record", states, &body.plans, &body.plan_completeness.counts, answer.as_of)
+            let known = Known::of(answer, &body.plan_completeness, directory);
+            question("Plans", "on record", states, &body.plans, &known)
         }
         Body::Shielded(body) => {
             let states = held_states(&body.plans, |plan| plan.state);
-            question("Plans", "on record", states, &body.plans, &body.plan_completeness.counts, answer.as_of)
+            let known = Known::of(answer, &body.plan_completeness, directory);
+            question("Plans", "on record", states, &body.plans, &known)
         }
     }
 }
@@ -75,26 +77,29 @@ fn held_states<P>(outcome: &Outcome<Vec<P>>, state: impl Fn(&P) -> PlanState) ->
 
 /// Words of the presentation answer.
 #[must_use]
-pub fn presentations(answer: &Answer, window_days: i32) -> String {
+pub fn presentations(answer: &Answer, directory: &Directory, window_days: i32) -> String {
     match &answer.body {
         Body::IdentityNotConfirmed => "Presentations: withheld, identity not confirmed.".to_owned(),
-        Body::Open(body) => open_presentations(body, answer.as_of, window_days),
-        Body::Shielded(body) => shielded_presentations(body, answer.as_of, window_days),
+        Body::Open(body) => {
+            open_presentations(body, &Known::of(answer, &body.presentation_completeness, directory), window_days)
+        }
+        Body::Shielded(body) => {
+            shielded_presentations(body, &Known::of(answer, &body.presentation_completeness, directory), window_days)
+        }
     }
 }
 
-fn open_presentations(body: &OpenBody, as_of: Moment, window_days: i32) -> String {
-    let counts = &body.presentation_completeness.counts;
+fn open_presentations(body: &OpenBody, known: &Known, window_days: i32) -> String {
     let Outcome::Held(seen) = &body.presentations else {
-        return question("Presentations", "from any hospital", String::new(), &body.presentations, counts, as_of);
+        return question("Presentations", "from any hospital", String::new(), &body.presentations, known);
     };
     let elsewhere = held_times(seen.elsewhere.len(), seen.beyond_elsewhere, window_days);
-    let elsewhere = question("Presentations elsewhere", "from elsewhere", elsewhere, &body.elsewhere, counts, as_of);
+    let elsewhere = question("Presentations elsewhere", "from elsewhere", elsewhere, &body.elsewhere, known);
     let here = held_times(seen.here.len(), seen.beyond_here, window_days);
     if here.is_empty() { elsewhere } else { format!("{elsewhere} At this hospital: HELD: {here}.") }
 }
 
-fn shielded_presentations(body: &ShieldedBody, as_of: Moment, window_days: i32) -> String {
+fn shielded_presentations(body: &ShieldedBody, known: &Known, window_days: i32) -> String {
     let held = match &body.presentations {
         Outcome::Held(seen) => {
             let times = held_times(seen.presentations.len(), seen.beyond, window_days);
@@ -102,8 +107,7 @@ fn shielded_presentations(body: &ShieldedBody, as_of: Moment, window_days: i32) 
         }
         Outcome::NoneHeld | Outcome::CannotSay(_) => String::new(),
     };
-    let counts = &body.presentation_completeness.counts;
-    question("Presentations", "from any hospital", held, &body.presentations, counts, as_of)
+    question("Presentations", "from any hospital", held, &body.presentations, known)
 }
 
 /// How many are held, without ever a zero beside "held"; empty when none is.
@@ -118,20 +122,28 @@ fn held_times(listed: usize, beyond: Beyond, window_days: i32) -> String {
     parts.join(", ")
 }
 
-/// One question's line.
-fn question<H>(
-    what: &str,
-    kind: &str,
-    held: String,
-    outcome: &Outcome<H>,
-    counts: &FeedCounts,
+/// What stands beside an outcome, whatever it is.
+struct Known {
     as_of: Moment,
-) -> String {
-    let feeds = feeds(counts);
+    number_traced: bool,
+    feeds: String,
+}
+
+impl Known {
+    fn of<N: feeds::Named>(answer: &Answer, completeness: &Completeness<N>, directory: &Directory) -> Self {
+        let feeds = feeds::known(completeness, directory);
+        Self { as_of: answer.as_of, number_traced: answer.number_traced, feeds }
+    }
+}
+
+/// One question's line.
+fn question<H>(what: &str, kind: &str, held: String, outcome: &Outcome<H>, known: &Known) -> String {
+    let Known { as_of, number_traced, feeds } = known;
     match outcome {
         Outcome::Held(_) => format!("{what}: HELD: {held}. {feeds}"),
         Outcome::NoneHeld => {
-            format!("{what}: none held {kind} as of {}. {feeds} {NOT_REASSURANCE}", as_of.london_text())
+            let number = if *number_traced { "The NHS number was traced." } else { "The NHS number was NOT traced." };
+            format!("{what}: none held {kind} as of {}. {feeds} {number} {NOT_REASSURANCE}", as_of.london_text())
         }
         Outcome::CannotSay(doubts) => {
             let why: Vec<&str> = doubts.iter().map(|doubt| doubt_words(*doubt)).collect();
@@ -143,26 +155,10 @@ fn question<H>(
 fn doubt_words(doubt: Doubt) -> &'static str {
     match doubt {
         Doubt::OwnFeedStale => "a sender that this record points to has not been heard of in time",
-        Doubt::TooManyFeedsStale => "too many senders have not been heard of in time",
+        Doubt::OwnFeedThin => "a sender that this record points to sends far less than usual",
+        Doubt::TooManyFeedsStale => "too many senders have not been heard of in time or send far less than usual",
         Doubt::NoNhsNumber => "no NHS number was given, and records elsewhere are found by it",
     }
-}
-
-/// What the feeds say of completeness.
-fn feeds(counts: &FeedCounts) -> String {
-    let all = counts.feeds();
-    if all == 0 {
-        return "No sender is known to this service.".to_owned();
-    }
-    if counts.fresh == all {
-        let age = counts.oldest_fresh_seconds.map(minutes).unwrap_or_default();
-        return format!("All {all} senders heard of in time{age}.");
-    }
-    format!("Of {all} senders {} not heard of in time, {} never heard of.", counts.stale, counts.absent)
-}
-
-fn minutes(seconds: u64) -> String {
-    format!(", the oldest {} min ago", seconds / 60)
 }
 
 /// The lines a person reads, most important first. Lines that begin with [`details::MARK`] tell the plans and presentations
@@ -182,9 +178,9 @@ pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<St
     if first {
         lines.push(check.clone());
     }
-    lines.push(plans(answer));
+    lines.push(plans(answer, directory));
     lines.extend(details::plans(&answer.body, directory));
-    lines.push(presentations(answer, window_days));
+    lines.push(presentations(answer, directory, window_days));
     lines.extend(details::presentations(&answer.body, directory));
     if !first {
         lines.push(check);

@@ -11,10 +11,11 @@ use kith_domain::change::{
     PresentationEvent,
 };
 use kith_domain::child::Subject;
+use kith_domain::feed_health;
 use kith_domain::fold::{self, Effect};
 use kith_domain::notify::{self, Cause, Notification};
 use kith_domain::refused::Refused;
-use kith_domain::time::Moment;
+use kith_domain::time::{Day, Moment};
 use kith_store::Table;
 use uuid::Uuid;
 
@@ -42,11 +43,18 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
     let effect = match &record.change {
         Change::Plan(event) => plan(working, event, at)?,
         Change::Presentation(event) => presentation(working, event, at)?,
-        Change::Heartbeat(beat) => working.heard(beat.feed, at).map(|()| Effect::Applied)?,
+        Change::Heartbeat(beat) => {
+            working.feed(beat.feed)?.heard(at);
+            Effect::Applied
+        }
         Change::Accessed(accessed) => access(working, accessed)?,
         Change::Acknowledged(ack) => acknowledge(working, ack)?,
         Change::AuditGap(gap) => audit_gap(working, *gap, at),
         Change::Purge(purge) => purge_apply::purge(working, purge)?,
+        Change::FeedCounted(counted) => {
+            working.feed(counted.feed)?.counted(counted, at);
+            Effect::Applied
+        }
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };
@@ -74,7 +82,9 @@ fn own(
 }
 
 fn plan(working: &mut Working<'_>, event: &PlanEvent, at: Moment) -> Result<Effect, StateError> {
-    working.heard(Feed::Plans(event.authority), at)?;
+    let feed = Feed::Plans(event.authority);
+    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
+    working.feed(feed)?.event(at, matched);
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
     own(working, Table::Plan, key, &event.subject, event.version)?;
@@ -95,7 +105,9 @@ fn told(working: &mut Working<'_>, moment: Moment, at: Moment) {
 }
 
 fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment) -> Result<Effect, StateError> {
-    working.heard(Feed::Presentations(event.organisation), at)?;
+    let feed = Feed::Presentations(event.organisation);
+    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, birth_date(&event.action));
+    working.feed(feed)?.event(at, matched);
     let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
     own(working, Table::Encounter, key, &event.subject, event.version)?;
     let effect = fold::apply_presentation(working.child(&event.subject)?, event);
@@ -109,11 +121,21 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     told(working, moment.min(at), at);
     match event.action {
         PresentationAction::Record(_) => {
+            working.feed(feed)?.volume.count(at);
             notify_all(working, &event.subject, Cause::Presentation(event.organisation), at)?
         }
         PresentationAction::Amend(_) | PresentationAction::Close(_) | PresentationAction::Import(..) => {}
     }
     Ok(effect)
+}
+
+fn birth_date(action: &PresentationAction) -> Option<Day> {
+    match action {
+        PresentationAction::Record(details)
+        | PresentationAction::Amend(details)
+        | PresentationAction::Import(details, _) => details.birth_date,
+        PresentationAction::Close(_) => None,
+    }
 }
 
 fn access(working: &mut Working<'_>, accessed: &Accessed) -> Result<Effect, StateError> {

@@ -51,7 +51,7 @@ pub enum Decision {
         /// Refused.
         refused: u64,
     },
-    /// Notifications were listed: how many.
+    /// Notifications, or feeds, were listed: how many.
     Listed(u64),
     /// The service started.
     Started,

@@ -51,7 +51,7 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
             Some((code, beat.event_id))
         }
         Change::Acknowledged(ack) => Some((ack.authority.to_string(), ack.event_id)),
-        Change::Accessed(_) | Change::AuditGap(_) | Change::Purge(_) => None,
+        Change::Accessed(_) | Change::AuditGap(_) | Change::Purge(_) | Change::FeedCounted(_) => None,
     }
 }
 
@@ -74,7 +74,8 @@ pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, S
         | Change::Acknowledged(_)
         | Change::Accessed(_)
         | Change::AuditGap(_)
-        | Change::Purge(_) => None,
+        | Change::Purge(_)
+        | Change::FeedCounted(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),

@@ -1,9 +1,13 @@
 //! The engine: what is shared by the read path, the write path and the background work. Opening is in `open`.
 
+use crate::answer_counts::{AnswerCounts, Counters};
+use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::writer::{Command, Progress, Verdict};
-use kith_domain::change::Change;
+use kith_domain::change::{Change, Feed};
+use kith_domain::codes::OdsCode;
 use kith_domain::directory::Directory;
+use kith_domain::feed_volume::ThinRule;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
@@ -33,7 +37,11 @@ pub struct EngineOptions {
     /// Names and numbers.
     pub directory: Arc<Directory>,
     /// Expected interval of an authority's feed and of an organisation's, in seconds, by code.
-    pub interval_seconds: Box<dyn Fn(kith_domain::change::Feed) -> u64 + Send + Sync>,
+    pub interval_seconds: Box<dyn Fn(Feed) -> u64 + Send + Sync>,
+    /// When a feed is thin.
+    pub thin: ThinRule,
+    /// Presentations a week of an organisation, where configured; else they are learned.
+    pub expected_per_week: Box<dyn Fn(OdsCode) -> Option<u32> + Send + Sync>,
     /// The clock that ages unsynced audit entries.
     pub clock: Arc<dyn Monotonic>,
     /// The time of day, for what the engine finds by itself while running.
@@ -68,6 +76,9 @@ pub struct Engine {
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) purger: Arc<Purger>,
     pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(crate) tally: Arc<Tally>,
+    pub(crate) answers: Counters,
+    pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -92,6 +103,17 @@ impl Engine {
             return vec![Err(Refused::STORAGE); count];
         }
         verdicts.await.unwrap_or_else(|_| vec![Err(Refused::STORAGE); count])
+    }
+
+    /// Counts rows or events of a feed that were refused, `matched` of them with a number and a birth date that match.
+    /// Written into the log within a second, behind the acknowledgements.
+    pub fn feed_refused(&self, feed: Feed, refused: u64, matched: u64) {
+        self.tally.refused(&self.index, feed, refused, matched);
+    }
+
+    /// Notes that a batch of a feed (a file, a stream, a call) was taken whole.
+    pub fn feed_taken_whole(&self, feed: Feed) {
+        self.tally.taken_whole(&self.index, feed);
     }
 
     /// Names and numbers.
@@ -124,6 +146,12 @@ impl Engine {
     #[must_use]
     pub fn feeds(&self) -> &kith_domain::feed::FeedBoard {
         self.index.feeds()
+    }
+
+    /// Questions since the start, by outcome.
+    #[must_use]
+    pub fn answer_counts(&self) -> AnswerCounts {
+        self.answers.read()
     }
 
     /// Where everything stands.
@@ -172,6 +200,7 @@ impl Engine {
         self.purger.give_up();
         join(&self.purge_thread, "purging");
         join(&self.deriver, "deriving");
+        join(&self.feeds, "counting");
         self.progress.closing.store(true, Ordering::Release);
         let (reply, _) = oneshot::channel();
         // It wakes a waiting writer; a full queue means that it is awake.
@@ -193,6 +222,10 @@ impl Engine {
 /// Waits for the end of a thread, once.
 fn join(thread: &std::sync::Mutex<Option<JoinHandle<()>>>, what: &str) {
     let held = thread.lock().ok().and_then(|mut held| held.take());
+    if let Some(thread) = &held {
+        // It may be waiting for its next turn.
+        thread.thread().unpark();
+    }
     if held.is_some_and(|thread| thread.join().is_err()) {
         tracing::error!("the {what} thread ended in a panic");
     }

@@ -2,11 +2,13 @@
 //! acknowledge) and the start (state into the index, audit into the log). It knows neither tonic, sockets nor
 //! certificates, and reads no clock: every moment is an argument.
 
+mod answer_counts;
 mod apply;
 mod audit_entry;
 mod changes;
 mod derive;
 mod engine;
+mod feed_tally;
 mod keys;
 mod notifications;
 mod open;
@@ -20,6 +22,7 @@ mod verify;
 mod working;
 mod writer;
 
+pub use answer_counts::{AnswerCounts, OutcomeCounts};
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
 /// What a process opens the engine with; the store itself stays behind it.

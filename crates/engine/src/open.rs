@@ -1,9 +1,11 @@
 //! The start: store, state into the index, audit journal, writer, background work. Nothing is answered before it returns.
 
+use crate::answer_counts::Counters;
 use crate::apply::apply;
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
+use crate::feed_tally::{FeedWatch, Tally};
 use crate::keys;
 use crate::purge::Purger;
 use crate::rows::{CodecError, MetaRow, decode, encode};
@@ -12,6 +14,7 @@ use crate::writer::{Held, Progress, Writer, channel};
 use kith_domain::change::{Accessed, Change, Feed, LogRecord};
 use kith_domain::child::ChildRecord;
 use kith_domain::feed::FeedBoard;
+use kith_domain::feed_health::FeedRecord;
 use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
@@ -105,7 +108,7 @@ impl Engine {
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
         let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
         let index = Arc::new(Index::new(board(&options)));
-        let meta = load(&store, &index, options.give_up.as_ref())?;
+        let meta = load(&store, &index, now, options.give_up.as_ref())?;
         let (journal, recovered) = Journal::open(
             options.journal,
             Arc::clone(&options.keys),
@@ -116,35 +119,32 @@ impl Engine {
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
         let (commands, received) = channel();
-        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
-        let for_deriver = Arc::clone(&on_fatal);
         let writer = Writer {
-            held,
+            held: Held { index: Arc::clone(&index), store: Arc::clone(&store) },
             keys: Arc::clone(&options.keys),
             meta,
             progress: Arc::clone(&progress),
             on_fatal: Arc::clone(&on_fatal),
         };
-        let writer = std::thread::Builder::new()
-            .name("kith-writer".into())
-            .spawn(move || watched(&on_fatal, || writer.run(received)))?;
+        let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, recovered.gap.as_ref(), now)?;
         let stop = Arc::new(AtomicBool::new(false));
         let shared =
             (Arc::clone(&store), Arc::clone(&index), commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
-        let rules = (options.settings.retention(), options.purge);
-        let purger = Arc::new(Purger::new(shared, rules, Arc::clone(&for_deriver)));
-        let purge_thread = purging(&purger, &options.wall_clock)?;
+        let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
+        let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
         let deriver = Deriver {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
             progress: Arc::clone(&progress),
             stop: Arc::clone(&stop),
-            wall_clock: options.wall_clock,
+            wall_clock: Arc::clone(&options.wall_clock),
         };
-        let deriver = std::thread::Builder::new()
-            .name("kith-derive".into())
-            .spawn(move || watched(&for_deriver, || deriver.run()))?;
+        let deriver = spawn("kith-derive", &on_fatal, move || deriver.run())?;
+        let tally = Arc::<Tally>::default();
+        let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
+        let watch = FeedWatch::new(shared, options.wall_clock);
+        let feeds = spawn("kith-feeds", &on_fatal, move || watch.run())?;
         Ok(Self {
             index,
             store,
@@ -157,6 +157,9 @@ impl Engine {
             stop,
             purger,
             purge_thread: std::sync::Mutex::new(purge_thread),
+            tally,
+            answers: Counters::default(),
+            feeds: std::sync::Mutex::new(Some(feeds)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),
         })
@@ -164,13 +167,14 @@ impl Engine {
 }
 
 /// Starts the purge, where it is to run by itself.
-fn purging(purger: &Arc<Purger>, wall_clock: &WallClock) -> Result<Option<JoinHandle<()>>, EngineError> {
+fn purging(purger: Purger, wall_clock: &WallClock) -> std::io::Result<(Arc<Purger>, Option<JoinHandle<()>>)> {
+    let purger = Arc::new(purger);
     if !purger.options.enabled {
-        return Ok(None);
+        return Ok((purger, None));
     }
-    let (purger, wall_clock) = (Arc::clone(purger), Arc::clone(wall_clock));
-    let run = move || watched(&purger.on_fatal, || purger.run(&*wall_clock));
-    Ok(Some(std::thread::Builder::new().name("kith-purge".into()).spawn(run)?))
+    let (running, wall_clock, on_fatal) = (Arc::clone(&purger), Arc::clone(wall_clock), Arc::clone(&purger.on_fatal));
+    let thread = spawn("kith-purge", &on_fatal, move || running.run(&*wall_clock))?;
+    Ok((purger, Some(thread)))
 }
 
 /// The first record of a new log, so that an empty store beside an audit with entries can only be one that is gone: it is
@@ -189,6 +193,12 @@ fn begin(store: &Store, keys: &Keys, meta: MetaRow, audited: u64, now: Moment) -
     let changed = working.finish().map_err(state)?;
     store.commit(Batch { log: vec![encode(&record)?], rows: changed.rows })?;
     Ok(changed.meta)
+}
+
+/// Starts a background thread.
+fn spawn(name: &str, on_fatal: &OnFatal, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let on_fatal = Arc::clone(on_fatal);
+    std::thread::Builder::new().name(name.into()).spawn(move || watched(&on_fatal, work))
 }
 
 /// Runs a thread's work; a panic in it is told as fatal, so that the service never goes on without it in silence.
@@ -213,11 +223,11 @@ fn board(options: &EngineOptions) -> FeedBoard {
     // An organisation that became part of another sends under the other's code.
     let sending = options.directory.organisations.iter().filter(|(_, entry)| entry.successor.is_none());
     let presentations = sending.map(|(code, _)| (*code, interval(Feed::Presentations(*code))));
-    FeedBoard::new(plans, presentations)
+    FeedBoard::new(plans, presentations).with_volumes(options.thin, &options.expected_per_week)
 }
 
 /// Reads the state into the index.
-fn load(store: &Store, index: &Index, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
+fn load(store: &Store, index: &Index, now: Moment, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
     let mut read = 0_u64;
     let mut given_up = give_up();
     each(store, Table::Child, |_, record: ChildRecord| {
@@ -232,12 +242,13 @@ fn load(store: &Store, index: &Index, give_up: &dyn Fn() -> bool) -> Result<Meta
     if given_up {
         return Err(EngineError::GivenUp);
     }
-    each(store, Table::Feed, |key, at: Moment| {
+    each(store, Table::Feed, |key, record: FeedRecord| {
         if let Some(feed) = keys::parse_feed(key) {
-            index.heard(feed, at);
+            index.feed(feed, record, now);
         }
         ControlFlow::Continue(())
     })?;
+    index.feeds().assess(now);
     let meta = store.get(Table::Meta, keys::META)?;
     let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
     if meta.children != read {

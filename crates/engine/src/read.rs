@@ -57,15 +57,22 @@ impl Engine {
             Ok(permit) => permit,
             Err(refusal) => {
                 let decision = Decision::Refused(refusal.to_string());
-                self.audit(&entry(asked, decision)).await?;
+                self.asked(&entry(asked, decision)).await?;
+                self.answers.refused();
                 return Err(refusal.into());
             }
         };
         let answer = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
         let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
-        let decision = Decision::Answered { disclosed: Disclosed::of(&answer), counted };
-        let reference = self.audit(&entry(asked, decision)).await?;
+        let disclosed = Disclosed::of(&answer);
+        let reference = self.asked(&entry(asked, Decision::Answered { disclosed, counted })).await?;
+        self.answers.answered(disclosed);
         Ok(Answered { answer, reference })
+    }
+
+    /// Audits a question, and counts it when the audit takes no entry.
+    async fn asked(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
+        self.audit(entry).await.inspect_err(|_| self.answers.not_audited())
     }
 
     /// Puts an entry into a durable sink and waits as long as the mode asks for.

@@ -117,9 +117,10 @@ mod tests {
     fn rows_have_these_bytes() {
         use crate::{AuditEntry, Decision};
         use kith_domain::NhsNumber;
-        use kith_domain::change::{Note, NoteRetention, Purge};
+        use kith_domain::change::{Feed, FeedCounted, Note, NoteRetention, Purge};
         use kith_domain::child::{Access, ChildRecord, Notified};
         use kith_domain::codes::LaCode;
+        use kith_domain::feed_health::FeedRecord;
         use kith_domain::notify::{Cause, Notification};
         use kith_domain::plan::{Plan, PlanKind, PlanName};
         use kith_domain::presentation::Presentation;
@@ -156,6 +157,11 @@ mod tests {
             subjects: vec![record.subject.clone()],
             rows: vec![(Note::RemovedPlan, vec![0xab])],
         };
+        let counted = FeedCounted { feed: Feed::Plans(authority), seen: 5, matched: 3, rejected: 4, taken_whole: true };
+        let mut feed = FeedRecord::default();
+        feed.event(at, true);
+        feed.file_taken(7, at);
+        feed.counted(&counted, at);
         let found = [
             hex(&encode(&record).unwrap()),
             hex(&encode(&notification).unwrap()),
@@ -165,6 +171,8 @@ mod tests {
             hex(&encode(&RequestRow { at }).unwrap()),
             hex(&encode(&RemovedPlanRow { version: 300, removed: Day::new(2026, 11, 22).unwrap() }).unwrap()),
             hex(&encode(&LogRecord { at, change: Change::Purge(purge) }).unwrap()),
+            hex(&encode(&feed).unwrap()),
+            hex(&encode(&LogRecord { at, change: Change::FeedCounted(counted) }).unwrap()),
         ];
         assert_eq!(found, KEPT_BYTES);
     }
@@ -173,7 +181,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 8] = [
+    const KEPT_BYTES: [&str; 10] = [
         concat!(
             "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000001035231480145",
             "000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109453036303030",
@@ -186,6 +194,8 @@ mod tests {
         "01d00f",
         "01ac02d6c402",
         "01d00f06d6c402da0518a0063cb401f0010100929bcd9b25010201ab",
+        "0101d00f01d00f0107d00f01000604040000",
+        "01d00f07000945303630303030303105030401",
     ];
 
     #[test]

@@ -5,7 +5,7 @@ use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
-use kith_domain::time::Moment;
+use kith_domain::feed_health::FeedRecord;
 use kith_store::{Keys, Row, StoreError, Table};
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub(crate) struct Working<'a> {
     children: BTreeMap<Subject, Option<ChildRecord>>,
     /// Changed rows; `None` for a removed one.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
-    heard: BTreeMap<Feed, Moment>,
+    feeds: BTreeMap<Feed, FeedRecord>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Changed {
     pub(crate) children: Vec<ChildRecord>,
     /// People about whom nothing is held any more.
     pub(crate) gone: Vec<Subject>,
-    pub(crate) heard: BTreeMap<Feed, Moment>,
+    pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
     pub(crate) meta: MetaRow,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Working<'a> {
             keys,
             children: BTreeMap::new(),
             rows: BTreeMap::new(),
-            heard: BTreeMap::new(),
+            feeds: BTreeMap::new(),
             meta,
             meta_changed: false,
         }
@@ -131,13 +131,13 @@ impl<'a> Working<'a> {
         self.rows.insert((table, key), None);
     }
 
-    pub(crate) fn heard(&mut self, feed: Feed, at: Moment) -> Result<(), StateError> {
-        let held: Option<Moment> = self.row(Table::Feed, &keys::feed(feed))?;
-        if held.is_none_or(|held| at > held) {
-            self.put(Table::Feed, keys::feed(feed), &at)?;
-            self.heard.insert(feed, at);
+    /// What is kept of a feed, to change in place.
+    pub(crate) fn feed(&mut self, feed: Feed) -> Result<&mut FeedRecord, StateError> {
+        if !self.feeds.contains_key(&feed) {
+            let held: Option<FeedRecord> = self.row(Table::Feed, &keys::feed(feed))?;
+            self.feeds.insert(feed, held.unwrap_or_default());
         }
-        Ok(())
+        Ok(self.feeds.entry(feed).or_default())
     }
 
     pub(crate) fn meta(&self) -> &MetaRow {
@@ -155,6 +155,10 @@ impl<'a> Working<'a> {
             let meta = self.meta.clone();
             self.put(Table::Meta, keys::META.to_vec(), &meta)?;
         }
+        for (feed, record) in std::mem::take(&mut self.feeds) {
+            self.put(Table::Feed, keys::feed(feed), &record)?;
+            self.feeds.insert(feed, record);
+        }
         let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
         for ((table, key), value) in self.rows {
             rows.push(Row { table, key, value });
@@ -169,6 +173,6 @@ impl<'a> Working<'a> {
                 None => gone.push(subject),
             }
         }
-        Ok(Changed { rows, children, gone, heard: self.heard, meta: self.meta })
+        Ok(Changed { rows, children, gone, feeds: self.feeds, meta: self.meta })
     }
 }

@@ -111,7 +111,10 @@ impl Writer {
     fn commit(&mut self, group: Vec<Command>) -> Result<(), String> {
         let (verdicts, outcome) = match self.prepare(&group) {
             Ok((verdicts, None)) => (verdicts, Ok(())),
-            Ok((verdicts, Some((batch, changed)))) => (verdicts, self.write(batch, changed)),
+            Ok((verdicts, Some((batch, changed)))) => {
+                let at = group.iter().map(|command| command.at).max().unwrap_or_default();
+                (verdicts, self.write(batch, changed, at))
+            }
             Err(error) => {
                 tracing::error!(%error, "failed to prepare a group of changes");
                 (Vec::new(), Err(CommitFault::OfGroup(Refused::STORAGE)))
@@ -169,8 +172,8 @@ impl Writer {
         Ok((verdicts, Some((batch, changed))))
     }
 
-    /// Writes and syncs a batch, then publishes it.
-    fn write(&mut self, batch: Batch, changed: Changed) -> Result<(), CommitFault> {
+    /// Writes and syncs a batch, then publishes it as of `at`.
+    fn write(&mut self, batch: Batch, changed: Changed, at: Moment) -> Result<(), CommitFault> {
         let head = match self.held.store.commit(batch) {
             Ok(head) => head,
             Err(CommitError::Refused { cause }) => {
@@ -189,8 +192,8 @@ impl Writer {
         for subject in &changed.gone {
             self.held.index.remove(subject);
         }
-        for (feed, at) in changed.heard {
-            self.held.index.heard(feed, at);
+        for (feed, record) in changed.feeds {
+            self.held.index.feed(feed, record, at);
         }
         self.meta = changed.meta;
         self.progress.log_sequence.store(head.sequence, Ordering::Release);

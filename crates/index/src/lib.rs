@@ -11,6 +11,7 @@ use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::directory::Directory;
 use kith_domain::feed::FeedBoard;
+use kith_domain::feed_health::FeedRecord;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
@@ -76,9 +77,9 @@ impl Index {
         }
     }
 
-    /// Notes that a feed was heard of.
-    pub fn heard(&self, feed: Feed, at: Moment) {
-        self.feeds.heard(feed, at);
+    /// Publishes what is kept of a feed, as of `now`.
+    pub fn feed(&self, feed: Feed, record: FeedRecord, now: Moment) {
+        self.feeds.publish(feed, record, now);
     }
 
     /// Health of every feed.

@@ -10,7 +10,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::engine_slot::{EngineSlot, OpenFailure};
+use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
 use crate::health::Readiness;
 use crate::stop::StopSignal;
 
@@ -76,6 +76,11 @@ pub trait Application: Send + Sync + 'static {
     /// Whether the engine can answer now: false holds the server back until it is true again. Asked several times a
     /// second, off the threads that answer calls.
     fn can_answer(&self, engine: &Self::Engine) -> bool;
+
+    /// The metrics page: plain text for Prometheus, and nothing of a child. Asked off the threads that answer calls.
+    fn metrics(&self, _engine: &EngineState<Self::Engine>) -> String {
+        String::new()
+    }
 
     /// Closes the engine after the last call has ended.
     fn close(&self, engine: Arc<Self::Engine>);

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kith_domain::change::Feed;
+use kith_domain::codes::OdsCode;
 use kith_engine::{Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic};
 use tonic::service::RoutesBuilder;
 
 use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
-use crate::engine_slot::OpenFailure;
+use crate::engine_slot::{EngineState, OpenFailure};
+use crate::metrics_page;
 use crate::pulse::{Beat, Pulse};
 use crate::services::{self, Services};
 use crate::translate;
@@ -66,6 +68,10 @@ impl Application for Kith {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner).beats(beat, Instant::now())
     }
 
+    fn metrics(&self, engine: &EngineState<Engine>) -> String {
+        metrics_page::page(engine, services::now())
+    }
+
     fn close(&self, engine: Arc<Engine>) {
         engine.close(services::now());
     }
@@ -113,12 +119,16 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         ..JournalOptions::new(&audit.primary, &audit.spill)
     };
     let (feeds, stop) = (config.feeds.clone(), opening.stop.clone());
+    let volumes = config.feeds.clone();
+    let expected_per_week =
+        move |code: OdsCode| volumes.overrides.get(code.as_str()).and_then(|own| own.expected_per_week);
     let interval_seconds = move |feed: Feed| {
         let (code, hours) = match feed {
             Feed::Plans(code) => (code.to_string(), feeds.plan_interval_hours),
             Feed::Presentations(code) => (code.to_string(), feeds.presentation_interval_hours),
         };
-        feeds.overrides.get(&code).map_or(hours.saturating_mul(3600), |own| own.interval_seconds)
+        let own = feeds.overrides.get(&code).and_then(|own| own.interval_seconds);
+        own.unwrap_or(hours.saturating_mul(3600))
     };
     Ok(EngineOptions {
         data_dir: config.storage.data_dir.clone(),
@@ -129,6 +139,8 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         settings: translate::settings(&config.answers, &config.feeds)?,
         directory: Arc::new(translate::directory(&opening.directory, config)?),
         interval_seconds: Box::new(interval_seconds),
+        thin: translate::thin(&config.feeds),
+        expected_per_week: Box::new(expected_per_week),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
         purge: config.purge.options(),

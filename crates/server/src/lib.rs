@@ -15,6 +15,8 @@ pub mod health;
 pub mod identity;
 pub mod kith;
 mod load;
+mod metrics;
+mod metrics_page;
 pub mod mistakes;
 pub mod new_key;
 mod pulse;

@@ -16,6 +16,7 @@ use crate::dataplane::DataPlane;
 use crate::directory::Directory;
 use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
 use crate::health::{self, Readiness};
+use crate::metrics;
 use crate::stop::{self, StopHandle, StopSignal};
 use crate::systemd;
 use crate::tls::{TlsError, TlsState};
@@ -174,6 +175,7 @@ pub fn start<A: Application>(
         stop: signal.clone(),
         control: control.handle().clone(),
     };
+    let metrics = metrics::bind(&config.metrics.listen)?;
     let (routes, readiness) = control.block_on(routes(application.as_ref(), wiring))?;
     let address = listener.local_addr()?;
     let plane = DataPlane::start(&config, listener, Arc::clone(&tls), routes, &signal)?;
@@ -189,6 +191,11 @@ pub fn start<A: Application>(
     };
     let closer = Closer { application: Arc::clone(&application), closed: Arc::default() };
     let opening = open_behind(closer.clone(), opening, Arc::clone(&engine))?;
+    if let Some(listener) = metrics {
+        tracing::info!(address = ?listener.local_addr().ok(), "metrics are served");
+        let (application, engine) = (Arc::clone(&application), Arc::clone(&engine));
+        control.spawn(metrics::serve(listener, application, engine, signal.clone()));
+    }
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
     control.spawn(watch::certificates(

@@ -3,6 +3,7 @@
 
 mod context;
 mod errors;
+mod feeds;
 mod group;
 mod lookup;
 mod notifications;

@@ -6,6 +6,7 @@ use std::error::Error;
 
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry, SiteEntry};
+use kith_domain::feed_volume::ThinRule;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Day;
 
@@ -24,6 +25,15 @@ pub(crate) fn settings(answers: &Answers, feeds: &Feeds) -> Result<AnswerSetting
         cannot_say_percent: feeds.cannot_say_percent,
         ..AnswerSettings::default()
     })
+}
+
+/// When a feed is thin.
+pub(crate) fn thin(feeds: &Feeds) -> ThinRule {
+    ThinRule {
+        percent: feeds.thin_percent,
+        window_hours: feeds.thin_window_hours,
+        min_expected: feeds.thin_min_expected,
+    }
 }
 
 fn minute(time: jiff::civil::Time) -> Result<u16, Failure> {

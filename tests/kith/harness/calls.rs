@@ -67,6 +67,12 @@ pub async fn import(client: &Client, rows: Vec<v1::ImportRequest>) -> Result<v1:
     Ok(client.presentations().import(tokio_stream::iter(rows)).await?.into_inner())
 }
 
+/// One page of feeds.
+pub async fn list_feeds(client: &Client, page_size: u32, page_token: &str) -> Result<v1::ListFeedsResponse, Status> {
+    let request = v1::ListFeedsRequest { page_size, page_token: page_token.to_owned() };
+    Ok(client.status().list_feeds(client.request(request)).await?.into_inner())
+}
+
 /// Every authority and every trust is heard of now.
 pub async fn all_fresh(server: &Server) {
     for code in AUTHORITIES {

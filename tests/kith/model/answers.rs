@@ -5,13 +5,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use kith_domain::answer::{
-    Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Question, Seen,
-    ShieldedBody, ShieldedPlanView, ShieldedSeen,
+    Answer, Beyond, Body, Completeness, Doubt, NamedFeed, OpenBody, Outcome, PlanView, PresentationView, Question,
+    Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen,
 };
 use kith_domain::change::Feed;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::feed::FeedCounts;
+use kith_domain::feed::{FeedCounts, FeedState};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::plan::{PlanKind, PlanState};
 use kith_domain::presentation::Outcome as Ended;
@@ -134,7 +134,7 @@ fn outcome<H>(held: Option<H>, doubts: &[Doubt]) -> Outcome<H> {
 /// What is known of the feeds of one kind.
 struct Feeds<C> {
     counts: FeedCounts,
-    named: Vec<C>,
+    named: Vec<NamedFeed<C>>,
     doubts: Vec<Doubt>,
 }
 
@@ -169,7 +169,9 @@ impl Model {
         doubts.extend((!named.is_empty()).then_some(Doubt::OwnFeedStale));
         let too_many = doubtful * 100 > SETTINGS.cannot_say_percent * known.len() as u32;
         doubts.extend(too_many.then_some(Doubt::TooManyFeedsStale));
-        Feeds { counts, named: named.into_iter().collect(), doubts }
+        let state = |code: C| self.fresh(feed(code), now).map_or(FeedState::Absent, |_| FeedState::Stale);
+        let named = named.into_iter().map(|code| NamedFeed { code, state: state(code) });
+        Feeds { counts, named: named.collect(), doubts }
     }
 
     fn identity(plans: &[PlanFacts], seen: &[SeenFacts], given: Option<Day>) -> IdentityCheck {

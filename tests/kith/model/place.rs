@@ -9,6 +9,7 @@ use std::time::Duration;
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
+use kith_domain::feed_volume::ThinRule;
 use kith_domain::permit::{Action, ActionPermit, authorise_action};
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{PersonText, UserId};
@@ -174,6 +175,9 @@ impl Place {
             settings: SETTINGS,
             directory: Arc::new(directory()),
             interval_seconds: Box::new(|_| INTERVAL_SECONDS),
+            // Volumes are held elsewhere: the model does not know them.
+            thin: ThinRule { percent: 0, ..ThinRule::default() },
+            expected_per_week: Box::new(|_| None),
             clock: Arc::new(SystemMonotonic::default()),
             wall_clock: Arc::new(move || now),
             purge: self.purge,

@@ -132,7 +132,8 @@ impl Dice {
             | Change::Accessed(_)
             | Change::Acknowledged(_)
             | Change::AuditGap(_)
-            | Change::Purge(_) => {}
+            | Change::Purge(_)
+            | Change::FeedCounted(_) => {}
         }
         change
     }

@@ -3,7 +3,7 @@
 use super::{time, words};
 use crate::v1;
 use kith_domain::answer::{
-    Answer, Body, Completeness, Doubt, OpenBody, Outcome, PlanView, PresentationView, Seen, ShieldedBody,
+    Answer, Body, Completeness, Doubt, NamedFeed, OpenBody, Outcome, PlanView, PresentationView, Seen, ShieldedBody,
     ShieldedPlanView, ShieldedSeen,
 };
 use kith_domain::child::Access;
@@ -25,8 +25,8 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
         }
         Body::IdentityNotConfirmed => withheld(),
     };
-    plans.words = lines::plans(answer);
-    presentations.words = lines::presentations(answer, window_days);
+    plans.words = lines::plans(answer, directory);
+    presentations.words = lines::presentations(answer, directory, window_days);
     presentations.window_days = u32::try_from(window_days).unwrap_or(0);
     v1::Answer {
         identity: Some(v1::IdentityAnswer {
@@ -67,17 +67,24 @@ fn doubts<H>(outcome: &Outcome<H>) -> &[Doubt] {
     }
 }
 
-fn completeness<N>(known: &Completeness<N>, named: Vec<String>, doubts: &[Doubt]) -> v1::Completeness {
+fn completeness<N>(known: &Completeness<N>, named_feeds: Vec<v1::NamedFeed>, doubts: &[Doubt]) -> v1::Completeness {
     let counts = known.counts;
     v1::Completeness {
         feeds: counts.feeds(),
         fresh: counts.fresh,
         stale: counts.stale,
         absent: counts.absent,
-        named,
+        thin: counts.thin,
+        named: named_feeds.iter().map(|feed| feed.code.clone()).collect(),
+        named_feeds,
         oldest_fresh_seconds: counts.oldest_fresh_seconds,
         doubts: doubts.iter().map(|doubt| words::doubt(*doubt).into()).collect(),
     }
+}
+
+fn named_feed<C: ToString>(feed: &NamedFeed<C>, name: String) -> v1::NamedFeed {
+    let NamedFeed { code, state } = feed;
+    v1::NamedFeed { code: code.to_string(), name, state: words::feed_state(*state).into() }
 }
 
 fn authority(code: LaCode, directory: &Directory) -> v1::Authority {
@@ -89,7 +96,8 @@ fn plans(body: &OpenBody, directory: &Directory) -> v1::PlanAnswer {
         Outcome::Held(plans) => plans,
         Outcome::NoneHeld | Outcome::CannotSay(_) => &[],
     };
-    let named = body.plan_completeness.named.iter().map(ToString::to_string).collect();
+    let named = body.plan_completeness.named.iter();
+    let named = named.map(|feed| named_feed(feed, directory.authority_name(feed.code))).collect();
     v1::PlanAnswer {
         outcome: outcome(&body.plans),
         plans: held.iter().map(|plan| open_plan(plan, directory)).collect(),
@@ -144,7 +152,8 @@ fn presentations(body: &OpenBody, directory: &Directory) -> v1::PresentationAnsw
         Outcome::Held(seen) => seen,
         Outcome::NoneHeld | Outcome::CannotSay(_) => &none,
     };
-    let named = body.presentation_completeness.named.iter().map(ToString::to_string).collect();
+    let named = body.presentation_completeness.named.iter();
+    let named = named.map(|feed| named_feed(feed, directory.organisation_name(feed.code))).collect();
     let of_elsewhere = doubts(&body.elsewhere);
     let known = completeness(&body.presentation_completeness, named, of_elsewhere);
     let list = |views: &[PresentationView]| views.iter().map(|view| presentation(view, directory)).collect();

@@ -81,6 +81,7 @@ pub fn doubt(doubt: Doubt) -> v1::Doubt {
         Doubt::OwnFeedStale => v1::Doubt::OwnFeedStale,
         Doubt::TooManyFeedsStale => v1::Doubt::TooManyFeedsStale,
         Doubt::NoNhsNumber => v1::Doubt::NoNhsNumber,
+        Doubt::OwnFeedThin => v1::Doubt::OwnFeedThin,
     }
 }
 
@@ -100,5 +101,6 @@ pub fn feed_state(state: FeedState) -> v1::FeedState {
         FeedState::Fresh => v1::FeedState::Fresh,
         FeedState::Stale => v1::FeedState::Stale,
         FeedState::Absent => v1::FeedState::Absent,
+        FeedState::Thin => v1::FeedState::Thin,
     }
 }

@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Sent};
 use crate::render::Page;
 use crate::settings::Settings;
+use crate::words;
 
 /// Asks for the state.
 ///
@@ -131,19 +132,19 @@ fn internals(page: &mut Page, positions: Option<&v1::Positions>, audit: Option<&
 }
 
 fn feed_summary(page: &mut Page, who: &str, summary: Option<&v1::FeedSummary>) {
-    let Some(v1::FeedSummary { feeds, fresh, stale, absent }) = summary else { return };
-    page.text(0, 2, &format!("{who}: {fresh} of {feeds} heard of in time, {stale} late, {absent} never heard of"));
+    let Some(v1::FeedSummary { feeds, fresh, stale, absent, thin }) = summary else { return };
+    let thin = if *thin > 0 { format!(", {thin} far below usual") } else { String::new() };
+    page.text(
+        0,
+        2,
+        &format!("{who}: {fresh} of {feeds} heard of in time, {stale} late, {absent} never heard of{thin}"),
+    );
 }
 
 fn one_feed(page: &mut Page, feed: &v1::Feed) {
     let v1::Feed { code, name, state, last_heard_at, interval_seconds } = feed;
     let heard = last_heard_at.as_ref().map_or_else(|| "never".to_owned(), dates::show_moment);
-    let state = match v1::FeedState::try_from(*state) {
-        Ok(v1::FeedState::Fresh) => "in time",
-        Ok(v1::FeedState::Stale) => "LATE",
-        Ok(v1::FeedState::Absent) => "NEVER HEARD OF",
-        Ok(v1::FeedState::Unspecified) | Err(_) => "LATE (state unknown)",
-    };
+    let state = words::feed_state(*state);
     page.text(2, 4, &format!("{code} {name}: {state}, last heard {heard}, expected every {interval_seconds} s"));
 }
 

@@ -57,8 +57,15 @@ fn banner(page: &mut Page, answer: &v1::Answer, not_recorded: bool) {
 fn headline(page: &mut Page, text: &str, reading: Reading, completeness: Option<&v1::Completeness>) {
     match reading {
         Reading::NoneHeld => {
-            let silent = completeness.map_or(0, |known| known.stale.saturating_add(known.absent));
-            let silent = if silent > 0 { format!("; {silent} senders late or never heard of") } else { String::new() };
+            let (silent, thin) =
+                completeness.map_or((0, 0), |known| (known.stale.saturating_add(known.absent), known.thin));
+            let silent = match (silent, thin) {
+                (0, 0) => String::new(),
+                (silent, 0) => format!("; {silent} senders late or never heard of"),
+                (silent, thin) => {
+                    format!("; {} senders late, far below usual or never heard of", silent.saturating_add(thin))
+                }
+            };
             page.text(0, 17, &format!("{text}: this is NOT reassurance{silent}"));
         }
         Reading::Held | Reading::CannotSay | Reading::NotConfirmed | Reading::CouldNotAsk => {

@@ -85,10 +85,28 @@ pub fn shown_completeness(page: &mut Page, completeness: Option<&v1::Completenes
         page.text(3, 5, "How complete this is was not said.");
         return;
     };
-    let v1::Completeness { feeds, fresh, stale, absent, named, oldest_fresh_seconds: _, doubts: _ } = completeness;
+    // The service's own words tell the age of the oldest.
+    let v1::Completeness { feeds, fresh, stale, absent, named, oldest_fresh_seconds: _, doubts: _, thin, named_feeds } =
+        completeness;
     doubts(page, completeness);
-    page.text(3, 5, &format!("Heard of in time: {fresh} of {feeds} {who}; {stale} late, {absent} never heard of."));
-    if !named.is_empty() {
+    let thin = if *thin > 0 { format!(", {thin} far below usual") } else { String::new() };
+    page.text(
+        3,
+        5,
+        &format!("Heard of in time: {fresh} of {feeds} {who}; {stale} late, {absent} never heard of{thin}."),
+    );
+    let by_name = named_feeds.iter().map(|v1::NamedFeed { code, name, state }| {
+        if name.is_empty() || name == code {
+            format!("{code} {}", words::feed_state(*state))
+        } else {
+            format!("{name} ({code}) {}", words::feed_state(*state))
+        }
+    });
+    let by_name: Vec<String> = by_name.collect();
+    if !by_name.is_empty() {
+        page.attention(3, 5, &format!("Not to be relied on, and on this record: {}", by_name.join("; ")));
+    } else if !named.is_empty() {
+        // An older service tells codes alone.
         page.attention(3, 5, &format!("Late or never heard of, and on this record: {}", named.join(", ")));
     }
 }

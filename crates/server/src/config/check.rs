@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{Config, Log};
+use super::{Config, Log, Metrics};
 use crate::identity;
 use crate::mistakes::Mistakes;
 
@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.feeds(config);
     check.limits(config);
     check.log(&config.log);
+    check.metrics(&config.metrics);
 }
 
 pub(super) struct Check<'a> {
@@ -121,10 +122,20 @@ impl Check<'_> {
         self.range("feeds.plan_interval_hours", feeds.plan_interval_hours, 1..=YEAR_S / 3_600);
         self.range("feeds.presentation_interval_hours", feeds.presentation_interval_hours, 1..=YEAR_S / 3_600);
         self.range("feeds.cannot_say_percent", feeds.cannot_say_percent, 0..=100);
-        for (code, interval) in &feeds.overrides {
+        self.range("feeds.thin_percent", feeds.thin_percent, 0..=100);
+        self.range("feeds.thin_window_hours", feeds.thin_window_hours, 1..=168);
+        self.range("feeds.thin_min_expected", feeds.thin_min_expected, 1..=100_000);
+        for (code, own) in &feeds.overrides {
             let key = format!("feeds.overrides.{code}");
             self.rule(identity::is_organisation_code(code), &key, "expected an ODS or GSS code in capitals");
-            self.range(&format!("{key}.interval_seconds"), interval.interval_seconds, 1..=YEAR_S);
+            if let Some(seconds) = own.interval_seconds {
+                self.range(&format!("{key}.interval_seconds"), seconds, 1..=YEAR_S);
+            }
+            if let Some(per_week) = own.expected_per_week {
+                self.range(&format!("{key}.expected_per_week"), per_week, 1..=1_000_000);
+                let trust = kith_domain::codes::LaCode::parse(code).is_err();
+                self.rule(trust, &format!("{key}.expected_per_week"), "expected a trust: authorities have no volume");
+            }
         }
     }
 
@@ -146,6 +157,17 @@ impl Check<'_> {
             limits.concurrent_handshakes <= limits.max_connections,
             "limits.concurrent_handshakes",
             "expected at most limits.max_connections",
+        );
+    }
+
+    fn metrics(&mut self, metrics: &Metrics) {
+        let Metrics { listen, beyond_loopback } = metrics;
+        let address = listen.parse::<std::net::SocketAddr>();
+        self.rule(listen.is_empty() || address.is_ok(), "metrics.listen", "expected address:port, or nothing");
+        self.rule(
+            *beyond_loopback || address.is_ok_and(|address| address.ip().is_loopback()) || listen.is_empty(),
+            "metrics.listen",
+            "expected a loopback address, or metrics.beyond_loopback: the page is not encrypted and asks for no certificate",
         );
     }
 

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use purge::Purge;
 pub use sections::{
-    Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Server, Storage, Tls,
+    Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics, Server, Storage,
+    Tls,
 };
 
 use crate::mistakes::Mistakes;
@@ -50,6 +51,8 @@ pub struct Config {
     pub limits: Limits,
     /// Log format and level.
     pub log: Log,
+    /// The metrics endpoint.
+    pub metrics: Metrics,
 }
 
 impl Config {

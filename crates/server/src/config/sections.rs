@@ -40,6 +40,16 @@ impl Server {
     }
 }
 
+/// The metrics endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port; empty is off.
+    pub listen: String,
+    /// Whether the address may be another than a loopback one.
+    pub beyond_loopback: bool,
+}
+
 /// Certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -170,9 +180,15 @@ pub struct Feeds {
     pub plan_interval_hours: u64,
     /// Longest expected silence of a trust.
     pub presentation_interval_hours: u64,
-    /// Share of stale or absent feeds above which nothing held becomes "cannot say".
+    /// Share of stale, absent or thin feeds above which nothing held becomes "cannot say".
     pub cannot_say_percent: u32,
-    /// Intervals of single authorities or trusts, by code.
+    /// A trust that sent less than this share of its usual volume is thin; 0 finds none.
+    pub thin_percent: u32,
+    /// Over so many trailing hours.
+    pub thin_window_hours: u32,
+    /// Only where so many presentations are expected in them.
+    pub thin_min_expected: u32,
+    /// Intervals and volumes of single authorities or trusts, by code.
     pub overrides: BTreeMap<String, FeedOverride>,
 }
 
@@ -182,17 +198,24 @@ impl Default for Feeds {
             plan_interval_hours: 26,
             presentation_interval_hours: 26,
             cannot_say_percent: 10,
+            thin_percent: 20,
+            thin_window_hours: 24,
+            thin_min_expected: 10,
             overrides: BTreeMap::new(),
         }
     }
 }
 
-/// The interval of one authority or trust.
+/// What is expected of one authority or trust.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeedOverride {
     /// Longest expected silence.
-    pub interval_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval_seconds: Option<u64>,
+    /// A trust's presentations in a usual week; without it they are learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_per_week: Option<u32>,
 }
 
 /// Organisations, sites and authorities.

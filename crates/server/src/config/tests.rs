@@ -101,14 +101,14 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.server.data_threads, 3);
     assert_eq!(config.answers.national_contact_phone, "01632960002");
     assert_eq!(config.answers.national_contact_name, "7");
-    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, 1);
+    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, Some(1));
     assert_eq!(config.directory.bank_holidays, [Day(jiff::civil::date(2026, 12, 25))]);
 }
 
 #[test]
 fn overrides_of_single_feeds_are_read_and_checked() {
     let config = parse("[feeds.overrides]\n\"E06000001\" = { interval_seconds = 1 }\n", &[]).unwrap();
-    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, 1);
+    assert_eq!(config.feeds.overrides["E06000001"].interval_seconds, Some(1));
     let found = mistakes("[feeds.overrides]\ne0 = { interval_seconds = 0 }\nR1H = { hours = 1 }\n", &[]).join("\n");
     assert!(found.contains("feeds.overrides.e0: expected an ODS or GSS code"), "{found}");
     assert!(found.contains("feeds.overrides.e0.interval_seconds: expected 1 to"), "{found}");
@@ -138,4 +138,25 @@ fn bank_holidays_that_run_out_are_told_a_year_before() {
     assert_eq!(on(2027).len(), 1);
     assert!(on(2027)[0].contains("no day of 2028"), "{:?}", on(2027));
     assert_eq!(on(2028).len(), 2);
+}
+
+#[test]
+fn metrics_beyond_this_machine_must_be_wanted() {
+    let parse = |text: &str| Config::parse("kithd.toml", &format!("{CONTACT}[metrics]\n{text}"), []);
+    assert!(parse("listen = \"127.0.0.1:9100\"").is_ok() && parse("listen = \"[::1]:9100\"").is_ok());
+    assert!(parse("listen = \"0.0.0.0:9100\"").is_err_and(|error| error.to_string().contains("beyond_loopback")));
+    assert!(parse("listen = \"0.0.0.0:9100\"\nbeyond_loopback = true").is_ok());
+    assert!(parse("listen = \"nowhere\"").is_err());
+}
+
+#[test]
+fn what_is_expected_of_a_trust_can_be_configured_alone() {
+    let parse = |text: &str| Config::parse("kithd.toml", &format!("{CONTACT}[feeds.overrides]\n{text}"), []);
+    let config = parse("\"R1H\" = { expected_per_week = 350 }").unwrap();
+    let own = &config.feeds.overrides["R1H"];
+    assert_eq!((own.expected_per_week, own.interval_seconds), (Some(350), None));
+    assert_eq!(Config::parse("again", &config.to_toml().unwrap(), []).unwrap(), config);
+    for bad in ["\"R1H\" = { expected_per_week = 0 }", "\"E06000001\" = { expected_per_week = 350 }"] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
 }

@@ -95,7 +95,10 @@ fn a_missing_file_is_one_mistake_and_the_others_are_still_read() {
 #[test]
 fn a_feed_override_must_name_a_known_code() {
     let mut config = Config::default();
-    config.feeds.overrides.insert(String::from("E09999999"), crate::config::FeedOverride { interval_seconds: 1 });
+    config.feeds.overrides.insert(
+        String::from("E09999999"),
+        crate::config::FeedOverride { interval_seconds: Some(1), expected_per_week: None },
+    );
     let found = Directory::load(&config).unwrap_err().to_string();
     assert!(found.contains("feeds.overrides.E09999999: expected a code of the directory"), "{found}");
 }

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::errors;
+use super::{errors, feeds};
 use v1::lookup_service_server::LookupService;
 
 /// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
@@ -109,6 +109,7 @@ async fn record(
     let event = match recording {
         Ok(event) => event,
         Err(faults) => {
+            feeds::one(engine, sender.peer, faults.0.first().map(|fault| (fault, false)));
             context::unreadable(engine, sender, &faults).await?;
             return Ok(v1::check_in_response::Recording::NotRecorded(unreadable(&faults)));
         }
@@ -128,6 +129,7 @@ async fn record(
             }
         }
     };
+    feeds::verdict(engine, sender.peer, &verdict);
     context::changed(engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
     Ok(match verdict {
         Ok(ack) => {

@@ -6,7 +6,7 @@ use kith_api::convert::fault::Fault;
 use kith_api::convert::plan;
 use kith_api::v1;
 use kith_domain::caller::Peer;
-use kith_domain::change::Change;
+use kith_domain::change::{Change, Feed};
 use kith_domain::codes::LaCode;
 use kith_domain::permit::{Action, ActionPermit};
 use kith_domain::refused::{Refused, RefusedKind};
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, group};
+use super::{errors, feeds, group};
 use v1::plan_service_server::PlanService;
 
 /// Verdicts waiting for a slow reader; then the stream is read no further.
@@ -39,7 +39,15 @@ impl PlanService for Services {
         let permit = context::permit(&engine, peer, None, Action::SendPlans).await?;
         let authority = context::authority(&engine, peer, None).await?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
-        let feed = PlanFeed { engine, peer, permit, authority, acknowledged: 0, refused: 0 };
+        let feed = PlanFeed {
+            engine,
+            peer,
+            permit,
+            authority,
+            acknowledged: 0,
+            refused: 0,
+            refusals: feeds::Refusals::default(),
+        };
         tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone()));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -53,17 +61,20 @@ struct PlanFeed {
     authority: LaCode,
     acknowledged: u64,
     refused: u64,
+    refusals: feeds::Refusals,
 }
 
 /// One event of a group: to be committed, or refused already.
 enum Item {
-    Change(Option<Uuid>),
+    /// Whether it is an event, not a heartbeat.
+    Change(Option<Uuid>, bool),
     Refused(Option<Uuid>, Fault, bool),
 }
 
 impl PlanFeed {
     /// Takes events until the stream ends, the reader has gone, or the server stops.
     async fn run(mut self, mut stream: Streaming<v1::SubmitEventsRequest>, verdicts: Verdicts, services: Services) {
+        let mut whole = false;
         let end = loop {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
@@ -77,10 +88,16 @@ impl PlanFeed {
             }
             match group.end {
                 None => {}
-                Some(Ok(())) => break None,
+                Some(Ok(())) => {
+                    whole = true;
+                    break None;
+                }
                 Some(Err(status)) => break Some(errors::broken_stream(&status)),
             }
         };
+        if whole {
+            self.refusals.end(&self.engine, Feed::Plans(self.authority));
+        }
         let audited =
             context::changed(&self.engine, Sender::of_stream(self.peer, None), self.acknowledged, self.refused).await;
         if let Some(status) = audited.err().or(end) {
@@ -95,11 +112,13 @@ impl PlanFeed {
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
             let sent = plan::sent_event_id(&request);
+            let mut event_sent = false;
             let fault = match plan::parse(request, self.authority, self.peer.organisation) {
                 Err(faults) => faults.0.into_iter().next(),
                 Ok(Change::Plan(event)) => match validate::plan_event(&event, self.engine.directory(), at) {
                     Err(refused) => Some(refused.into()),
                     Ok(()) => {
+                        event_sent = true;
                         changes.push(Change::Plan(event));
                         None
                     }
@@ -109,29 +128,34 @@ impl PlanFeed {
                     None
                 }
             };
-            items.push(fault.map_or(Item::Change(sent), |fault| Item::Refused(sent, fault, false)));
+            items.push(fault.map_or(Item::Change(sent, event_sent), |fault| Item::Refused(sent, fault, false)));
         }
         let mut outcomes = match changes.is_empty() {
             true => Vec::new(),
             false => self.engine.change(&self.permit, at, changes).await,
         }
         .into_iter();
+        let mut gone = false;
         for item in items {
             let response = match item {
-                Item::Change(sent) => self.verdict(sent, outcomes.next().unwrap_or(Err(Refused::STORAGE))),
+                Item::Change(sent, event) => {
+                    self.verdict(sent, event, outcomes.next().unwrap_or(Err(Refused::STORAGE)))
+                }
                 Item::Refused(sent, fault, retry) => self.refusal(sent, fault, retry),
             };
-            if verdicts.send(Ok(response)).await.is_err() {
-                return false;
-            }
+            gone = gone || verdicts.send(Ok(response)).await.is_err();
         }
-        true
+        self.refusals.count(&self.engine, Feed::Plans(self.authority));
+        !gone
     }
 
-    fn verdict(&mut self, sent: Option<Uuid>, verdict: Verdict) -> v1::SubmitEventsResponse {
+    fn verdict(&mut self, sent: Option<Uuid>, event: bool, verdict: Verdict) -> v1::SubmitEventsResponse {
         match verdict {
             Ok(ack) => {
                 self.acknowledged += 1;
+                if event {
+                    self.refusals.take();
+                }
                 let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
                 let verdict = v1::submit_events_response::Verdict::Acknowledgement(ack);
                 v1::SubmitEventsResponse { verdict: Some(verdict) }
@@ -142,6 +166,7 @@ impl PlanFeed {
 
     fn refusal(&mut self, sent: Option<Uuid>, fault: Fault, retry: bool) -> v1::SubmitEventsResponse {
         self.refused += 1;
+        self.refusals.refuse(Some(&fault), retry);
         let Fault { field, reason, words } = fault;
         let event_id = sent.map(|id| id.to_string()).unwrap_or_default();
         let refusal = v1::Refusal { event_id, field, reason: reason.to_owned(), words, retry };

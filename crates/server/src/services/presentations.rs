@@ -9,7 +9,7 @@ use kith_api::v1;
 use kith_domain::caller::{Caller, Peer};
 use kith_domain::change::{Change, Feed, Heartbeat, PresentationAction, PresentationEvent};
 use kith_domain::permit::{Action, ActionPermit};
-use kith_domain::refused::Refused;
+use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
 use kith_domain::validate;
 use kith_engine::{Engine, Verdict};
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, group};
+use super::{errors, feeds, group};
 use v1::presentation_service_server::PresentationService;
 
 /// Most refused rows listed in the verdict on an import.
@@ -35,11 +35,15 @@ impl Services {
         let peer = context::peer(&request)?;
         let (caller, event) = match parse(request.into_inner(), peer.organisation) {
             Ok(parsed) => parsed,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => {
+                feeds::one(&engine, peer, faults.0.first().map(|fault| (fault, false)));
+                return Err(context::malformed(&engine, peer, faults).await);
+            }
         };
         let permit = context::permit(&engine, peer, Some(&caller), Action::SendPresentations).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let verdict = take_event(&engine, &permit, event, now()).await;
+        feeds::verdict(&engine, peer, &verdict);
         let sender = Sender { peer, caller: Some(caller), subject, event_id };
         context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
         let ack = verdict.map_err(errors::refused)?;
@@ -108,7 +112,13 @@ impl PresentationService for Services {
         let peer = context::peer(&request)?;
         // On a task of its own: what it took is audited even when the caller has gone. It ends when this call does.
         let (call, gone) = oneshot::channel();
-        let import = Import { engine, peer, sender: None, verdict: v1::ImportResponse::default() };
+        let import = Import {
+            engine,
+            peer,
+            sender: None,
+            verdict: v1::ImportResponse::default(),
+            refusals: feeds::Refusals::default(),
+        };
         let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone)).await;
         drop::<oneshot::Sender<()>>(call);
         Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
@@ -122,6 +132,7 @@ struct Import {
     /// Who sends it, and the permit to: known from the first row.
     sender: Option<(Option<Caller>, ActionPermit)>,
     verdict: v1::ImportResponse,
+    refusals: feeds::Refusals,
 }
 
 impl Import {
@@ -138,6 +149,9 @@ impl Import {
             return end.map(|()| self.verdict);
         };
         let verdict = self.verdict;
+        if end.is_ok() {
+            self.refusals.end(&self.engine, Feed::Presentations(self.peer.organisation));
+        }
         if end.is_ok() && is_sign_of_life(&verdict) {
             heard_of(&self.engine, self.peer, &permit).await;
         }
@@ -201,20 +215,26 @@ impl Import {
             false => self.engine.change(permit, at, changes).await,
         };
         for (number, fault) in refused {
-            self.reject(number, fault);
+            self.reject(number, fault, false);
         }
         for (number, verdict) in numbers.into_iter().zip(verdicts) {
             match verdict {
                 Ok(ack) => {
                     self.verdict.accepted += 1;
+                    self.refusals.take();
                     self.verdict.repeated += u64::from(ack.repeated);
                 }
-                Err(refused) => self.reject(number, Some(placed(refused, true).into())),
+                Err(refused) => {
+                    let retry = refused.kind == RefusedKind::Unavailable;
+                    self.reject(number, Some(placed(refused, true).into()), retry);
+                }
             }
         }
+        self.refusals.count(&self.engine, Feed::Presentations(self.peer.organisation));
     }
 
-    fn reject(&mut self, row: u64, fault: Option<Fault>) {
+    fn reject(&mut self, row: u64, fault: Option<Fault>, retry: bool) {
+        self.refusals.refuse(fault.as_ref(), retry);
         self.verdict.rejected += 1;
         if let Some(Fault { field, reason, words }) = fault
             && self.verdict.rejections.len() < MAX_REJECTIONS

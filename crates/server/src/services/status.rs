@@ -1,16 +1,15 @@
 //! `StatusService`: what state the service is in. Answers while loading too, and tells nothing of any child.
 
-use kith_api::convert::{time, words};
+use kith_api::convert::{feed, time};
 use kith_api::v1;
 use kith_domain::caller::Role;
-use kith_domain::change::Feed;
-use kith_domain::feed::{FeedCounts, FeedLine};
+use kith_domain::feed::FeedCounts;
 use kith_domain::permit::Refusal;
 use kith_engine::{Engine, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
-use super::errors;
+use super::{errors, feeds};
 use crate::config::AuditMode;
 use crate::engine_slot::EngineState;
 use v1::status_service_server::StatusService;
@@ -53,6 +52,15 @@ impl StatusService for Services {
         }
         Ok(Response::new(status))
     }
+
+    async fn list_feeds(
+        &self,
+        request: Request<v1::ListFeedsRequest>,
+    ) -> Result<Response<v1::ListFeedsResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        feeds::list(&engine, peer, request.into_inner()).await.map(Response::new)
+    }
 }
 
 impl Services {
@@ -88,7 +96,7 @@ impl Services {
         status.plan_feeds = Some(summary(&engine.feeds().plan_counts(at)));
         status.presentation_feeds = Some(summary(&engine.feeds().presentation_counts(at)));
         if include_feeds {
-            status.feeds = engine.feeds().lines(at).iter().map(|line| feed(line, engine)).collect();
+            status.feeds = engine.feeds().lines(at).iter().map(|line| feed::short(line, engine.directory())).collect();
         }
     }
 }
@@ -110,21 +118,6 @@ fn purge(found: &PurgeStatus) -> v1::PurgeStatus {
 }
 
 fn summary(counts: &FeedCounts) -> v1::FeedSummary {
-    v1::FeedSummary { feeds: counts.feeds(), fresh: counts.fresh, stale: counts.stale, absent: counts.absent }
-}
-
-fn feed(line: &FeedLine, engine: &Engine) -> v1::Feed {
-    let FeedLine { feed, last, interval_seconds, state } = *line;
-    let directory = engine.directory();
-    let (code, name) = match feed {
-        Feed::Plans(code) => (code.to_string(), directory.authority_name(code)),
-        Feed::Presentations(code) => (code.to_string(), directory.organisation_name(code)),
-    };
-    v1::Feed {
-        code,
-        name,
-        state: words::feed_state(state).into(),
-        last_heard_at: last.map(time::timestamp),
-        interval_seconds,
-    }
+    let FeedCounts { fresh, stale, absent, thin, oldest_fresh_seconds: _ } = *counts;
+    v1::FeedSummary { feeds: counts.feeds(), fresh, stale, absent, thin }
 }

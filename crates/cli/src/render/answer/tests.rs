@@ -240,6 +240,19 @@ fn none_held_never_stands_bare() {
 }
 
 #[test]
+fn a_thin_feed_is_counted_and_named() {
+    let mut answer = samples::cannot_say();
+    let feed = |state: v1::FeedState| v1::NamedFeed { code: "RR8".into(), name: "Leeds".into(), state: state.into() };
+    let known = v1::Completeness { feeds: 137, fresh: 136, thin: 1, ..Default::default() };
+    let named_feeds = vec![feed(v1::FeedState::Thin), feed(v1::FeedState::Unspecified)];
+    answer.presentations.as_mut().unwrap().completeness = Some(v1::Completeness { named_feeds, ..known });
+    let shown = text(&answer).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("1 senders late, far below usual or never heard of"), "{shown}");
+    assert!(shown.contains("0 late, 0 never heard of, 1 far below usual."), "{shown}");
+    assert!(shown.contains("on this record: Leeds (RR8) FAR BELOW USUAL; Leeds (RR8) LATE (state unknown)"), "{shown}");
+}
+
+#[test]
 fn an_empty_answer_is_could_not_ask_everywhere() {
     let shown = text(&v1::Answer::default());
     assert!(shown.contains("ON A PLAN?       COULD NOT ASK"), "{shown}");

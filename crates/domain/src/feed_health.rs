@@ -1,0 +1,212 @@
+//! What is kept of each feed: when it was heard of, how many of its rows matched, what is refused, how much it usually
+//! sends. Counts alone: no identity, and nothing of what a row says.
+
+use crate::change::{Feed, FeedCounted};
+use crate::child::{ChildRecord, Subject};
+use crate::feed_volume::Volume;
+use crate::presentation::Outcome;
+use crate::time::{Day, Moment};
+use serde::{Deserialize, Serialize};
+
+/// Share of rows matched that an authority must reach nationally before it goes live: at least 95 % of in-scope records
+/// matched by NHS number (CP-IS, local authority go-live gate).
+pub const MATCH_GATE_PERCENT: u32 = 95;
+/// Days that the matched share is over: it follows the present.
+const MATCH_DAYS: i32 = 28;
+
+/// A file taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// Its number in the sender's sequence.
+    pub number: u64,
+    /// When it was taken.
+    pub at: Moment,
+}
+
+/// Rows of one London day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct DayRows {
+    day: Day,
+    rows: Rows,
+}
+
+/// Rows or events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rows {
+    /// Seen, refused ones included.
+    pub seen: u64,
+    /// Of those: number valid and current, birth date not contradicted.
+    pub matched: u64,
+}
+
+impl Rows {
+    /// Matched share in hundredths of a percent, rounded down, so that the gate is never reached by rounding; `None`
+    /// without a row.
+    #[must_use]
+    pub fn matched_hundredths(&self) -> Option<u64> {
+        self.matched.saturating_mul(10_000).checked_div(self.seen)
+    }
+
+    /// Whether the share is under the national gate.
+    #[must_use]
+    pub fn below_gate(&self) -> bool {
+        self.matched_hundredths().is_some_and(|share| share < u64::from(MATCH_GATE_PERCENT) * 100)
+    }
+}
+
+/// What is kept of one feed. Part of the state: it changes with log records alone, by their own time.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FeedRecord {
+    /// Last sign of life: an event, a heartbeat or a file.
+    pub last_heard: Option<Moment>,
+    /// Last event taken.
+    pub last_event: Option<Moment>,
+    /// Last file taken.
+    pub last_file: Option<FileSeen>,
+    days: Vec<DayRows>,
+    /// Rows and events refused since the last batch of this feed that was taken whole.
+    pub open_rejections: u64,
+    /// How much an organisation sends; empty for authorities.
+    pub volume: Volume,
+}
+
+impl FeedRecord {
+    /// A sign of life.
+    pub fn heard(&mut self, at: Moment) {
+        self.last_heard = self.last_heard.max(Some(at));
+    }
+
+    /// An event was taken; `matched` by [`is_matched`].
+    pub fn event(&mut self, at: Moment, matched: bool) {
+        self.heard(at);
+        self.last_event = self.last_event.max(Some(at));
+        self.add(at, Rows { seen: 1, matched: u64::from(matched) });
+    }
+
+    /// A file was taken, in whole or in part.
+    pub fn file_taken(&mut self, number: u64, at: Moment) {
+        self.heard(at);
+        self.last_file = Some(FileSeen { number, at });
+    }
+
+    /// Refused rows were counted, or a batch was taken whole. No sign of life: a feed whose rows all fail must not look
+    /// fresh.
+    pub fn counted(&mut self, counted: &FeedCounted, at: Moment) {
+        let FeedCounted { feed: _, seen, matched, rejected, taken_whole } = *counted;
+        if taken_whole {
+            self.open_rejections = 0;
+        }
+        self.open_rejections = self.open_rejections.saturating_add(rejected);
+        if seen > 0 {
+            self.add(at, Rows { seen, matched: matched.min(seen) });
+        }
+    }
+
+    fn add(&mut self, at: Moment, rows: Rows) {
+        let day = at.london_day();
+        // One day ahead: records may be a little out of order around midnight.
+        let kept = day.plus_days(1 - MATCH_DAYS)..=day.plus_days(1);
+        self.days.retain(|one| kept.contains(&one.day));
+        let position = match self.days.binary_search_by_key(&day, |one| one.day) {
+            Ok(position) => position,
+            Err(position) => {
+                self.days.insert(position, DayRows { day, rows: Rows::default() });
+                position
+            }
+        };
+        if let Some(one) = self.days.get_mut(position) {
+            one.rows.seen = one.rows.seen.saturating_add(rows.seen);
+            one.rows.matched = one.rows.matched.saturating_add(rows.matched);
+        }
+    }
+
+    /// Rows of the last 28 London days.
+    #[must_use]
+    pub fn rows(&self, now: Moment) -> Rows {
+        let first = now.london_day().plus_days(1 - MATCH_DAYS);
+        self.days.iter().filter(|one| one.day >= first).fold(Rows::default(), |sum, one| Rows {
+            seen: sum.seen.saturating_add(one.rows.seen),
+            matched: sum.matched.saturating_add(one.rows.matched),
+        })
+    }
+}
+
+/// Whether an event's person is matched: it has an NHS number, which is valid by its type, and no other sender holds
+/// another birth date unless one holds this one. `record` is as it was before the event.
+#[must_use]
+pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>) -> bool {
+    if !matches!(record.subject, Subject::Nhs(_)) {
+        return false;
+    }
+    let Some(given) = given else { return true };
+    let of_plans = record
+        .plans
+        .iter()
+        .filter(|plan| !plan.is_withdrawn() && Feed::Plans(plan.authority) != sender)
+        .filter_map(|plan| plan.birth_date.get().copied());
+    let of_presentations = record
+        .presentations
+        .iter()
+        .filter(|one| one.outcome() != Outcome::EnteredInError && Feed::Presentations(one.organisation) != sender)
+        .filter_map(|one| one.details.get()?.birth_date);
+    let mut others = of_plans.chain(of_presentations).peekable();
+    others.peek().is_none() || others.any(|held| held == given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes::LaCode;
+
+    const DAY_SECONDS: i64 = 86_400;
+
+    fn counted(seen: u64, matched: u64, rejected: u64, taken_whole: bool) -> FeedCounted {
+        let feed = Feed::Plans(LaCode::parse("E06000001").unwrap());
+        FeedCounted { feed, seen, matched, rejected, taken_whole }
+    }
+
+    #[test]
+    fn the_share_follows_the_present() {
+        let (mut record, start) = (FeedRecord::default(), Moment(0).plus_seconds(1_000 * DAY_SECONDS));
+        record.counted(&counted(100, 50, 50, false), start);
+        assert!(record.rows(start).below_gate());
+        for day in 1..=28 {
+            let at = start.plus_seconds(day * DAY_SECONDS);
+            record.event(at, true);
+            let share = if day < 28 { (150 + day as u64 - 50, 50 + day as u64) } else { (28, 28) };
+            assert_eq!((record.rows(at).seen, record.rows(at).matched), share, "day {day}");
+        }
+        assert_eq!(record.days.len(), 28);
+        assert_eq!(record.rows(start.plus_seconds(100 * DAY_SECONDS)), Rows::default(), "a silent feed has no share");
+    }
+
+    #[test]
+    fn the_gate_is_not_reached_by_rounding() {
+        assert!(Rows { seen: 10_000, matched: 9_499 }.below_gate());
+        assert!(!Rows { seen: 100, matched: 95 }.below_gate());
+        assert_eq!(Rows::default().matched_hundredths(), None);
+        assert!(!Rows::default().below_gate());
+    }
+
+    #[test]
+    fn rejections_stay_open_until_a_batch_is_taken_whole() {
+        let mut record = FeedRecord::default();
+        record.counted(&counted(3, 1, 3, false), Moment(1_000));
+        record.event(Moment(2_000), true);
+        assert_eq!((record.open_rejections, record.last_heard), (3, Some(Moment(2_000))));
+        record.counted(&counted(2, 2, 2, false), Moment(3_000));
+        assert_eq!((record.open_rejections, record.last_heard), (5, Some(Moment(2_000))), "refused rows are no life");
+        record.counted(&counted(0, 0, 0, true), Moment(4_000));
+        assert_eq!(record.open_rejections, 0);
+        record.counted(&counted(1, 1, 1, true), Moment(5_000));
+        assert_eq!(record.open_rejections, 1, "taken whole, and then one refused");
+    }
+
+    #[test]
+    fn a_file_is_a_sign_of_life() {
+        let mut record = FeedRecord::default();
+        record.file_taken(7, Moment(9));
+        assert_eq!(record.last_file, Some(FileSeen { number: 7, at: Moment(9) }));
+        assert_eq!((record.last_heard, record.last_event), (Some(Moment(9)), None));
+    }
+}

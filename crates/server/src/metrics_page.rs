@@ -1,0 +1,168 @@
+//! The metrics page: feeds, answers by outcome, sizes and positions. Counts and codes of senders alone. Which feed is late
+//! could tell where a shielded child is, so the page is for operations, like the list of feeds.
+
+use std::fmt::{Display, Write as _};
+
+use kith_domain::change::Feed;
+use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
+use kith_domain::feed_volume::VolumeLine;
+use kith_domain::time::Moment;
+use kith_engine::{AnswerCounts, Engine, OutcomeCounts};
+
+use crate::engine_slot::EngineState;
+
+/// The page being written.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// One family of values; each has its labels, written already. Codes and words need no escaping.
+    fn family<V: Display>(&mut self, name: &str, kind: &str, help: &str, values: impl Iterator<Item = (String, V)>) {
+        // Writing to a text cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = match labels.is_empty() {
+                true => writeln!(self.0, "{name} {value}"),
+                false => writeln!(self.0, "{name}{{{labels}}} {value}"),
+            };
+        }
+    }
+
+    fn one<V: Display>(&mut self, name: &str, kind: &str, help: &str, value: V) {
+        self.family(name, kind, help, std::iter::once((String::new(), value)));
+    }
+}
+
+/// The page as of `now`.
+pub(crate) fn page(state: &EngineState<Engine>, now: Moment) -> String {
+    let mut page = Page::default();
+    let ready = matches!(state, EngineState::Ready(_));
+    page.one("kith_ready", "gauge", "1 while questions can be answered.", u8::from(ready));
+    if let EngineState::Ready(engine) = state {
+        let lines = engine.feeds().lines(now);
+        let counts =
+            [("plans", engine.feeds().plan_counts(now)), ("presentations", engine.feeds().presentation_counts(now))];
+        summary(&mut page, &counts);
+        feeds(&mut page, &lines, now);
+        volumes(&mut page, &lines);
+        answers(&mut page, &engine.answer_counts());
+        positions(&mut page, engine);
+    }
+    page.0
+}
+
+fn state_word(state: FeedState) -> &'static str {
+    match state {
+        FeedState::Fresh => "fresh",
+        FeedState::Stale => "stale",
+        FeedState::Absent => "absent",
+        FeedState::Thin => "thin",
+    }
+}
+
+fn summary(page: &mut Page, counts: &[(&str, FeedCounts); 2]) {
+    let states = counts.iter().flat_map(|(kind, counts)| {
+        let FeedCounts { fresh, stale, absent, thin, oldest_fresh_seconds: _ } = *counts;
+        let labels = move |state| format!("kind=\"{kind}\",state=\"{}\"", state_word(state));
+        [
+            (labels(FeedState::Fresh), fresh),
+            (labels(FeedState::Stale), stale),
+            (labels(FeedState::Absent), absent),
+            (labels(FeedState::Thin), thin),
+        ]
+    });
+    page.family("kith_feeds", "gauge", "Feeds by state.", states);
+    let oldest = counts
+        .iter()
+        .filter_map(|(kind, counts)| counts.oldest_fresh_seconds.map(|seconds| (format!("kind=\"{kind}\""), seconds)));
+    page.family("kith_feeds_oldest_fresh_seconds", "gauge", "Age of the oldest feed in time.", oldest);
+}
+
+fn labels(feed: Feed) -> String {
+    match feed {
+        Feed::Plans(code) => format!("kind=\"plans\",code=\"{code}\""),
+        Feed::Presentations(code) => format!("kind=\"presentations\",code=\"{code}\""),
+    }
+}
+
+fn feeds(page: &mut Page, lines: &[FeedLine], now: Moment) {
+    let each = || lines.iter().map(|line| (labels(line.feed), line));
+    page.family(
+        "kith_feed_state",
+        "gauge",
+        "1 for the state that a feed is in.",
+        each().map(|(labels, line)| (format!("{labels},state=\"{}\"", state_word(line.state)), 1)),
+    );
+    page.family(
+        "kith_feed_age_seconds",
+        "gauge",
+        "Since a feed was last heard of; none when never.",
+        each().filter_map(|(labels, line)| line.last.map(|last| (labels, now.seconds_since(last)))),
+    );
+    page.family(
+        "kith_feed_rows_seen",
+        "gauge",
+        "Rows and events of the last 28 days.",
+        each().map(|(labels, line)| (labels, line.rows.seen)),
+    );
+    page.family(
+        "kith_feed_rows_matched",
+        "gauge",
+        "Of those: number valid and current, birth date not contradicted.",
+        each().map(|(labels, line)| (labels, line.rows.matched)),
+    );
+    page.family(
+        "kith_feed_open_rejections",
+        "gauge",
+        "Rows and events refused since the last batch taken whole.",
+        each().map(|(labels, line)| (labels, line.open_rejections)),
+    );
+}
+
+fn volumes(page: &mut Page, lines: &[FeedLine]) {
+    let volumes = || lines.iter().filter_map(|line| line.volume.map(|volume| (labels(line.feed), volume)));
+    page.family(
+        "kith_feed_volume_expected",
+        "gauge",
+        "Presentations expected in the trailing hours; none while there is no expectation yet.",
+        volumes().filter_map(|(labels, VolumeLine { expected_hundredths, actual: _ })| {
+            expected_hundredths.map(|hundredths| (labels, hundredths as f64 / 100.0))
+        }),
+    );
+    page.family(
+        "kith_feed_volume_actual",
+        "gauge",
+        "Live presentations in the trailing hours.",
+        volumes().map(|(labels, volume)| (labels, volume.actual)),
+    );
+}
+
+fn answers(page: &mut Page, counts: &AnswerCounts) {
+    let AnswerCounts { plans, presentations, refused, not_audited } = *counts;
+    let outcomes = [("plans", plans), ("presentations", presentations)].into_iter().flat_map(|(question, counts)| {
+        let OutcomeCounts { held, none_held, cannot_say, withheld } = counts;
+        [("held", held), ("none_held", none_held), ("cannot_say", cannot_say), ("identity_not_confirmed", withheld)]
+            .map(|(outcome, count)| (format!("question=\"{question}\",outcome=\"{outcome}\""), count))
+    });
+    page.family("kith_answers_total", "counter", "Answers since the start, by question and outcome.", outcomes);
+    let failed = [("refused", refused), ("not_audited", not_audited)];
+    page.family(
+        "kith_questions_without_answer_total",
+        "counter",
+        "Questions since the start that had no answer.",
+        failed.into_iter().map(|(why, count)| (format!("why=\"{why}\""), count)),
+    );
+}
+
+fn positions(page: &mut Page, engine: &Engine) {
+    let sizes = engine.sizes();
+    let held = [("people", sizes.children), ("plans", sizes.plans), ("presentations", sizes.presentations)];
+    let held = held.into_iter().map(|(what, count)| (format!("what=\"{what}\""), count));
+    page.family("kith_held", "gauge", "What is held.", held);
+    let positions = engine.positions();
+    page.one("kith_log_sequence", "gauge", "Last change in the log.", positions.log_sequence);
+    let behind = positions.synced_through.saturating_sub(positions.derived_through);
+    page.one("kith_audit_not_derived", "gauge", "Audit entries whose consequences are not in the log yet.", behind);
+    let window = engine.audit_window();
+    page.one("kith_audit_unsynced", "gauge", "Audit entries not on disk yet.", window.unsynced);
+}
