@@ -3,6 +3,7 @@
 use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
 use crate::plan::{PlanKind, PlanName};
+use crate::plan_file::{FileMode, FileOutcome};
 use crate::presentation::{Closing, Details};
 use crate::text::{EncounterId, PersonText, PlanReference};
 use crate::time::{Day, Moment};
@@ -33,6 +34,14 @@ pub enum Change {
     Acknowledged(Acknowledged),
     /// A power cut may have lost audit entries after this one.
     AuditGap(AuditGap),
+    /// An authority's plan file begins.
+    FileStarted(FileStarted),
+    /// Plans that a snapshot does not name are going to be ended.
+    FileEnding(FileEnding),
+    /// An authority's plan file has ended.
+    FileEnded(FileEnded),
+    /// The next file number of an authority was set by hand.
+    FilePositionReset(FilePositionReset),
 }
 
 /// What happened to a plan.
@@ -181,4 +190,54 @@ pub struct Acknowledged {
 pub struct AuditGap {
     /// The last entry known before it.
     pub after_audit_sequence: u64,
+}
+
+/// The start of a plan file. Its rows follow as plan events of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStarted {
+    /// The authority; the client certificate's.
+    pub authority: LaCode,
+    /// The file's number.
+    pub number: u64,
+    /// Keyed hash of its bytes.
+    pub body_hash: [u8; 16],
+    /// What it says it is.
+    pub mode: FileMode,
+    /// How many rows it has.
+    pub rows: u32,
+}
+
+/// The decision to end plans that the snapshot under way does not name, before the first of them ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnding {
+    /// The authority.
+    pub authority: LaCode,
+    /// The file's number.
+    pub number: u64,
+    /// How many will be ended.
+    pub count: u32,
+    /// How many current plans the authority has.
+    pub current: u32,
+}
+
+/// The end of a plan file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnded {
+    /// The authority.
+    pub authority: LaCode,
+    /// The file's number.
+    pub number: u64,
+    /// How it ended.
+    pub outcome: FileOutcome,
+}
+
+/// An operator sets an authority's next file number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePositionReset {
+    /// The authority.
+    pub authority: LaCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The number that its next file must have.
+    pub next: u64,
 }

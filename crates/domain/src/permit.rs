@@ -65,6 +65,8 @@ pub enum Action {
     ReadNotifications,
     /// See the state of the service, without any child.
     ReadStatus,
+    /// Set the next file number of an authority.
+    ResetFilePosition,
 }
 
 /// Why a request is refused.
@@ -124,6 +126,7 @@ pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> 
         Action::SendPresentations => peer.role == Role::Ed,
         Action::SendPlans | Action::ReadNotifications => peer.role == Role::LocalAuthority,
         Action::ReadStatus => true,
+        Action::ResetFilePosition => peer.role == Role::Ops,
     };
     if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
 }
