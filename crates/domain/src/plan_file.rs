@@ -4,7 +4,9 @@
 mod counter;
 mod snapshot;
 
-pub use counter::{FileState, LastFile, OpenFile, Standing, end_version, refusals, row_version};
+pub use counter::{
+    FileState, LastFile, MAX_NUMBER, OpenFile, Standing, end_version, is_version_of, refusals, row_version,
+};
 pub use snapshot::{MissingPlan, NoneEnded, SnapshotSummary, Vanished, is_current, may_end};
 
 use crate::change::{PlanAction, PlanEvent};

@@ -2,6 +2,7 @@
 //! It reads no clock, no randomness and no setting.
 
 use crate::changes::{self, Checked};
+use crate::file_rows;
 use crate::keys;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow};
 use crate::working::{StateError, Working};
@@ -31,7 +32,11 @@ pub(crate) enum Applied {
 
 /// Checks and applies one change as record `sequence` of the log.
 pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord) -> Result<Applied, StateError> {
-    let fresh = match changes::check(working, &record.change)? {
+    let checked = match file_rows::check(working, record)? {
+        Some(checked) => checked,
+        None => changes::check(working, &record.change)?,
+    };
+    let fresh = match checked {
         Checked::New(fresh) => fresh,
         Checked::Repeated(first) => return Ok(Applied::Repeated(first)),
         Checked::Refused(refused) => return Ok(Applied::Refused(refused)),
@@ -44,6 +49,9 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::Accessed(accessed) => access(working, accessed)?,
         Change::Acknowledged(ack) => acknowledge(working, ack)?,
         Change::AuditGap(gap) => audit_gap(working, *gap, at),
+        Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => {
+            file_rows::apply(working, record)?
+        }
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };

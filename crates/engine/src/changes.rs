@@ -51,7 +51,12 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
             Some((code, beat.event_id))
         }
         Change::Acknowledged(ack) => Some((ack.authority.to_string(), ack.event_id)),
-        Change::Accessed(_) | Change::AuditGap(_) => None,
+        Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
+        Change::Accessed(_)
+        | Change::AuditGap(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_) => None,
     }
 }
 
@@ -70,7 +75,14 @@ pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, S
     let refused = match change {
         Change::Plan(event) => check_plan(working, event)?,
         Change::Presentation(event) => check_presentation(working, event)?,
-        Change::Heartbeat(_) | Change::Acknowledged(_) | Change::Accessed(_) | Change::AuditGap(_) => None,
+        Change::Heartbeat(_)
+        | Change::Acknowledged(_)
+        | Change::Accessed(_)
+        | Change::AuditGap(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_)
+        | Change::FilePositionReset(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),

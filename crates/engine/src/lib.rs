@@ -7,6 +7,10 @@ mod audit_entry;
 mod changes;
 mod derive;
 mod engine;
+mod file_import;
+mod file_missing;
+mod file_rows;
+mod files;
 mod keys;
 mod notifications;
 mod open;
@@ -19,6 +23,7 @@ mod writer;
 
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
+pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{AuditError, AuditMode, AuditRef, JournalOptions, Keys, Monotonic, StoreOptions, SystemMonotonic};
 pub use notifications::{NotificationPage, StoredNotification};

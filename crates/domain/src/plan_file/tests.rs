@@ -65,7 +65,7 @@ fn versions_of_rows_stay_below_the_end_and_within_their_file() {
     assert!(
         row_version(3, 1, 1) < row_version(3, 2, 0) && last < end_version(3) && end_version(3) < row_version(4, 1, 0)
     );
-    assert!(counter::is_version_of(3, end_version(3)) && !counter::is_version_of(3, row_version(4, 1, 0)));
+    assert!(is_version_of(3, end_version(3)) && !is_version_of(3, row_version(4, 1, 0)));
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Numbers: repeats, reuse, gaps, old ones, resets, and what they do to versions.
+
+use super::place::{NOW, Place, authority, day, file, permit, row, rows};
+use kith_domain::caller::{Peer, Role};
+use kith_domain::change::{Feed, FilePositionReset};
+use kith_domain::codes::OdsCode;
+use kith_domain::permit::{Action, authorise_action};
+use kith_domain::plan_file::{FileCode, FileMode, FileVerdict, PlanRow};
+use uuid::Uuid;
+
+const CHANGES: FileMode = FileMode::Changes;
+
+fn refusal(verdict: &FileVerdict) -> (FileCode, &'static str, Option<u64>) {
+    assert_eq!((verdict.processed, verdict.rows.len()), (Some(0), 0));
+    (verdict.code, verdict.fault.as_ref().unwrap().0, verdict.expected)
+}
+
+async fn three_files() -> Place {
+    let place = Place::new();
+    for number in 1..=3 {
+        place.send(&file(number.into(), CHANGES, rows(0..number)), NOW).await;
+    }
+    place
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_answered_as_before_also_after_a_restart() {
+    let place = Place::new();
+    let sent = file(1, CHANGES, vec![row(1), PlanRow { start: None, ..row(2) }]);
+    let first = place.send(&sent, NOW).await;
+    assert_eq!((first.code, first.repeated, first.expected), (FileCode::SomeLoaded, false, Some(2)));
+    let place = place.reopened();
+    let log = place.engine.positions().log_sequence;
+    let again = place.send(&sent, NOW.plus_seconds(3600)).await;
+    assert_eq!(again, FileVerdict { repeated: true, ..first });
+    assert_eq!(place.engine.positions().log_sequence, log, "a repeat changes nothing");
+}
+
+#[tokio::test]
+async fn the_same_number_with_other_bytes_a_gap_and_an_old_number_are_refused_with_the_expected_one() {
+    let place = three_files().await;
+    let log = place.engine.positions().log_sequence;
+    let cases = [(3, "FILE_NUMBER_REUSED"), (5, "FILE_NUMBER_GAP"), (2, "FILE_NUMBER_OLD"), (1, "FILE_NUMBER_OLD")];
+    for (number, reason) in cases {
+        let verdict = place.send(&file(number, CHANGES, vec![row(9)]), NOW).await;
+        assert_eq!(refusal(&verdict), (FileCode::NoneLoaded, reason, Some(4)), "{number}");
+    }
+    assert!(place.record(9).is_none());
+    assert_eq!(place.engine.positions().log_sequence, log);
+}
+
+#[tokio::test]
+async fn authorities_count_for_themselves() {
+    let place = Place::new();
+    assert_eq!(place.send(&file(1, CHANGES, rows(0..1)), NOW).await.code, FileCode::AllLoaded);
+    assert_eq!(place.send_of(2, &file(1, CHANGES, rows(1..2)), NOW).await.code, FileCode::AllLoaded);
+}
+
+#[tokio::test]
+async fn a_reset_lets_an_earlier_number_in_and_its_file_outranks_the_later_ones() {
+    let place = three_files().await;
+    let ops = Peer { organisation: OdsCode::parse("OPS").unwrap(), role: Role::Ops };
+    let permit = authorise_action(ops, None, Action::ResetFilePosition).unwrap();
+    let reset = FilePositionReset { authority: authority(1), event_id: Uuid::from_u128(5), next: 2 };
+    place.engine.reset_files(&permit, NOW, reset).await.unwrap();
+    assert!(place.engine.reset_files(&permit, NOW, reset).await.unwrap().repeated);
+    let end = Some(day("2026-10-01"));
+    let verdict = place.send(&file(2, CHANGES, vec![PlanRow { end, ..row(0) }]), NOW).await;
+    assert_eq!((verdict.code, verdict.expected), (FileCode::AllLoaded, Some(3)));
+    assert_eq!(place.end(0), end, "the file after the reset stands");
+    assert!(place.hash().starts_with("Same"));
+}
+
+#[test]
+fn only_ops_may_reset() {
+    for role in [Role::LocalAuthority, Role::Ed, Role::Demographics, Role::Auditor, Role::Broker, Role::Safeguarding] {
+        let peer = Peer { organisation: permit(1).peer().organisation, role };
+        assert!(authorise_action(peer, None, Action::ResetFilePosition).is_err(), "{role:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_keeps_its_feed_fresh_unless_no_row_could_be_loaded() {
+    let place = Place::new();
+    let heard = |place: &Place| {
+        let lines = place.engine.feeds().lines(NOW);
+        lines.iter().find(|line| line.feed == Feed::Plans(authority(1))).unwrap().last
+    };
+    let bad = PlanRow { start: None, ..row(1) };
+    assert_eq!(place.send(&file(1, CHANGES, vec![bad]), NOW).await.code, FileCode::NoneLoaded);
+    assert_eq!(heard(&place), None);
+    assert_eq!(place.send(&file(2, CHANGES, Vec::new()), NOW).await.code, FileCode::AllLoaded);
+    assert_eq!(heard(&place), Some(NOW), "nothing to tell is a sign of life");
+    place.send(&file(3, CHANGES, rows(1..2)), NOW).await;
+    let later = NOW.plus_seconds(60);
+    place.send(&file(4, CHANGES, rows(1..2)), later).await;
+    assert_eq!(heard(&place), Some(later), "a file that tells nothing new is one too");
+}
