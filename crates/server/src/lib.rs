@@ -17,6 +17,7 @@ pub mod kith;
 mod load;
 pub mod mistakes;
 pub mod new_key;
+mod plan_file;
 mod pulse;
 mod quota;
 pub mod refusal;

@@ -176,8 +176,12 @@ fn id_of(change: &Change) -> (String, Uuid) {
             Feed::Presentations(code) => (code.to_string(), beat.event_id),
         },
         Change::Acknowledged(ack) => (ack.authority.to_string(), ack.event_id),
-        Change::Accessed(_) | Change::AuditGap(_)
-| Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => panic!("not sent by anyone"),
+        Change::Accessed(_)
+        | Change::AuditGap(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_)
+        | Change::FilePositionReset(_) => panic!("not sent by anyone"),
     }
 }
 
@@ -225,8 +229,13 @@ impl Model {
             Change::Plan(event) => Some(Feed::Plans(event.authority)),
             Change::Presentation(event) => Some(Feed::Presentations(event.organisation)),
             Change::Heartbeat(beat) => Some(beat.feed),
-            Change::Accessed(_) | Change::Acknowledged(_) | Change::AuditGap(_)
-| Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => None,
+            Change::Accessed(_)
+            | Change::Acknowledged(_)
+            | Change::AuditGap(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => None,
         };
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
     }
@@ -270,8 +279,13 @@ impl Model {
             Change::Plan(event) => self.plan(event),
             Change::Presentation(event) => self.presentation(event),
             Change::Acknowledged(ack) => Ok(self.acknowledge(ack.authority, &ack.ids)),
-            Change::Heartbeat(_) | Change::Accessed(_) | Change::AuditGap(_)
-| Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => Ok(Effect::Applied),
+            Change::Heartbeat(_)
+            | Change::Accessed(_)
+            | Change::AuditGap(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => Ok(Effect::Applied),
         };
         let effect = match effect {
             Ok(effect) => effect,

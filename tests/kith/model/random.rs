@@ -128,8 +128,14 @@ impl Dice {
         match &mut change {
             Change::Plan(event) => event.version += 1,
             Change::Presentation(event) => event.subject = subject((at + 1) % SUBJECTS),
-            Change::Heartbeat(_) | Change::Accessed(_) | Change::Acknowledged(_) | Change::AuditGap(_)
-| Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => {}
+            Change::Heartbeat(_)
+            | Change::Accessed(_)
+            | Change::Acknowledged(_)
+            | Change::AuditGap(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => {}
         }
         change
     }
