@@ -32,6 +32,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<PlanFile, FileFault> {
         |reason, words: String| FileFault { code: FileCode::Malformed, number: Some(header.number), reason, words };
     let names = records.next().transpose().ok().flatten().unwrap_or_default();
     let places = places(&names).map_err(|words| fault("FILE_COLUMNS", words))?;
+    let width = names.len();
     let mut last = if names.is_empty() { first } else { names };
     let mut rows: Vec<FileRow> = Vec::new();
     for record in records {
@@ -41,7 +42,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<PlanFile, FileFault> {
                 return Err(fault("FILE_TOO_LONG", format!("expected at most {MAX_ROWS} rows")));
             }
             let (line, from) = record.position().map_or((0, 0), |position| (position.line(), position.byte()));
-            rows.push(row::read(start_line(bytes, line, from), &record, &places));
+            rows.push(row::read(start_line(bytes, line, from), &record, &places, width));
         }
         last = record;
     }

@@ -20,12 +20,12 @@ const MAX_CELL_BYTES: usize = 512;
 const REMARK: &str = "expected nothing, or words of this list with ; between them: shielded, withdrawn, stays, \
                       transfer-out and a GSS code, transfer-in and a GSS code";
 
-/// Reads a row.
-pub(super) fn read(line: u64, record: &ByteRecord, places: &Places) -> FileRow {
+/// Reads a row, which must have as many cells as the line of column names.
+pub(super) fn read(line: u64, record: &ByteRecord, places: &Places, width: usize) -> FileRow {
     let cells = places.map(|place| record.get(place).unwrap_or_default());
     let [number, _, _, _, _, reference, _, _] = cells.map(|cell| std::str::from_utf8(cell).unwrap_or_default().trim());
     let named = Named { number: NhsNumber::parse(number).ok(), reference: PlanReference::parse(reference).ok() };
-    FileRow { line, named, plan: complete(record, &cells).and_then(|cells| plan(&cells)) }
+    FileRow { line, named, plan: complete(record, &cells, width).and_then(|cells| plan(&cells)) }
 }
 
 fn fault(column: &'static str, reason: &'static str, words: &'static str) -> RowFault {
@@ -33,10 +33,9 @@ fn fault(column: &'static str, reason: &'static str, words: &'static str) -> Row
 }
 
 /// The cells as texts, when the row has all of them and no more.
-fn complete<'r>(record: &ByteRecord, cells: &[&'r [u8]; 8]) -> Result<[&'r str; 8], RowFault> {
-    let beyond = record.iter().skip(COLUMNS.len()).any(|cell| !cell.trim_ascii().is_empty());
-    if record.len() < COLUMNS.len() || beyond {
-        let words = "expected eight cells: is a comma missing, or one too many?";
+fn complete<'r>(record: &ByteRecord, cells: &[&'r [u8]; 8], width: usize) -> Result<[&'r str; 8], RowFault> {
+    if record.len() != width {
+        let words = "expected as many cells as there are columns: is a comma missing, or one too many?";
         return Err(fault("", "ROW_LENGTH", words));
     }
     let mut texts = [""; 8];

@@ -88,7 +88,7 @@ fn files_that_cannot_be_read_load_nothing() {
             "FILE_QUOTE_OPEN",
             Some(7),
         ),
-        ("kith-plans,1,7,\"changes\n".into(), "FILE_MODE", Some(7)),
+        ("kith-plans,1,7,\"changes\n".into(), "FILE_COLUMNS", Some(7)),
         (file(&format!("{NAMES}{}", "1,,cpp,,,,,\n".repeat(MAX_ROWS + 1))), "FILE_TOO_LONG", Some(7)),
     ];
     for (text, reason, number) in cases {
@@ -102,7 +102,7 @@ fn files_that_cannot_be_read_load_nothing() {
 fn what_spreadsheets_write_is_read() {
     let text = format!(
         "\u{feff}kith-plans,1,7,changes,,,,\r\n{}\r\n\r\n9990000018,,cpp,2026-01-05,, \"P,1\" ,,\r\n\
-         \"9990000026\",,lac,2026-01-05,,\"P \"\"2\"\"\",,,,\r\n,,,,,,,\r\n",
+         \"9990000026\",,lac,2026-01-05,,\"P \"\"2\"\"\",,\r\n,,,,,,,\r\n",
         NAMES.trim()
     );
     let file = parse(text.as_bytes()).unwrap();
