@@ -13,6 +13,8 @@ mod audited;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod lifecycle;
