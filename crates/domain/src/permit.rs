@@ -201,6 +201,7 @@ mod tests {
             assert_eq!(sends(Action::SendPlans), role == Role::LocalAuthority);
             assert_eq!(sends(Action::ReadNotifications), role == Role::LocalAuthority);
             assert!(sends(Action::ReadStatus));
+            assert_eq!(sends(Action::ResetFilePosition), role == Role::Ops);
         }
     }
 }

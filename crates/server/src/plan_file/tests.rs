@@ -173,3 +173,16 @@ fn a_row_that_is_not_text_is_that_rows_trouble_and_still_names_its_child() {
     assert_eq!(reasons(&file), ["reference NOT_UTF8", ""]);
     assert_eq!(file.rows[0].named.number.unwrap().digits(), "9990000018");
 }
+
+#[test]
+fn the_examples_that_people_copy_are_files() {
+    let page = include_str!("../../../../docs/plan-files.md");
+    let blocks: Vec<&str> = page.split("\n\n").filter(|block| block.starts_with("    kith-plans,")).collect();
+    assert_eq!(blocks.len(), 2);
+    for (number, block) in (1..).zip(blocks) {
+        let text: String = block.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+        let file = parse(text.as_bytes()).unwrap();
+        assert_eq!(file.number, number);
+        assert!(!file.rows.is_empty() && reasons(&file).iter().all(String::is_empty), "{:?}", reasons(&file));
+    }
+}
