@@ -25,7 +25,7 @@ pub use trouble::{FieldTrouble, Trouble};
 pub const MAX_DECODE_BYTES: usize = 4 * 1024 * 1024;
 /// Largest message sent, in bytes. The largest real one is a worklist of 200 people.
 pub const MAX_ENCODE_BYTES: usize = 1024 * 1024;
-/// Largest verdict on a file accepted, in bytes: 20,000 rows that each have a fault, and 5,000 missing plans.
+/// Largest verdict on a file accepted, in bytes: 20,000 rows that each have a fault, and 2,000 missing plans.
 pub const MAX_VERDICT_BYTES: usize = 16 * 1024 * 1024;
 /// Largest certificate or key file read, in bytes: a bundle of some hundred authorities fits.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;

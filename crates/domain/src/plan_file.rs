@@ -24,8 +24,9 @@ use std::borrow::Cow;
 pub const FORMAT_VERSION: &str = "1";
 /// Most rows of a file: over thirteen times the largest authority's full file. Rows share twenty bits of a version.
 pub const MAX_ROWS: usize = 20_000;
-/// Missing plans listed in a verdict; further ones are counted.
-pub const MAX_LISTED: usize = 5_000;
+/// Missing plans listed in a verdict; further ones are counted. More than any authority has, and with the longest references
+/// they still fit into one record of the log beside a fault in every row.
+pub const MAX_LISTED: usize = 2_000;
 
 /// What a file says it is. Declared in its first line, never inferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,14 +2,14 @@
 
 use super::place::{NOW, Place, authority, day, file, nhs, row, rows};
 use kith_domain::caller::{Peer, Role};
-use kith_domain::change::{Feed, FilePositionReset};
+use kith_domain::change::{Change, Feed, FileEnded, FilePositionReset, LogRecord};
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::permit::{Action, authorise_action};
 use kith_domain::plan::{PlanKind, PlanName};
 use kith_domain::plan_file::{
-    FileCode, FileMode, FileOutcome, FileState, FileVerdict, MissingPlan, NoneEnded, PlanRow, RowCode, RowFault,
-    RowVerdict, SnapshotSummary,
+    FileCode, FileMode, FileOutcome, FileState, FileVerdict, MAX_LISTED, MAX_ROWS, MissingPlan, NoneEnded, PlanRow,
+    RowCode, RowFault, RowVerdict, SnapshotSummary,
 };
 use kith_domain::text::PlanReference;
 use kith_domain::time::Moment;
@@ -123,3 +123,23 @@ const KEPT_BYTES: &str = concat!(
     "01ad02ad0201ad02ad0202020202020202020202020202020202f02e0001ac0201010101010101010101010101010101a01f",
     "020201010603656e6401520177020100020100010102030401009a9bcd9b2500015001020000010201a01f05",
 );
+
+#[test]
+fn the_largest_verdict_fits_into_one_record_of_the_log() {
+    let fault = RowVerdict::Fault(RowFault::new(RowCode::NotLoaded, "end", "R", "w"));
+    let name = PlanName::Reference(PlanReference::parse(&"\u{1f9d2}".repeat(PlanReference::MAX)).unwrap());
+    let plan = |n: u32| MissingPlan {
+        subject: Subject::Nhs(nhs(n)),
+        name: name.clone(),
+        kind: Some(PlanKind::Unborn),
+        start: Some(day("2026-01-10")),
+    };
+    let listed: Vec<MissingPlan> = (0..u32::try_from(MAX_LISTED).unwrap()).map(plan).collect();
+    let (added, changed, unchanged, missing, ended) = (0, 0, 0, 90_000, 0);
+    let none_ended = Some(NoneEnded::BeyondBound);
+    let summary = SnapshotSummary { added, changed, unchanged, missing, listed, ended, none_ended };
+    let outcome = FileOutcome::new(&vec![fault; MAX_ROWS], Some(summary));
+    let change = Change::FileEnded(FileEnded { authority: authority(1), number: 999_999_999, outcome });
+    let bytes = crate::rows::encode(&LogRecord { at: NOW, change }).unwrap().len();
+    assert!(bytes < (1 << 20) * 3 / 4, "{bytes} bytes");
+}

@@ -1,11 +1,13 @@
 //! Snapshots: added, changed, unchanged, missing, and how little a truncated one can end.
 
 use super::place::{END, NOW, Place, REPORT, authority, day, days_on, event, file, nhs, reasons, row, rows};
-use kith_domain::change::PlanAction;
+use kith_domain::change::{PlanAction, PlanEvent};
 use kith_domain::child::Subject;
+use kith_domain::codes::OdsCode;
 use kith_domain::plan_file::{
     FileCode, FileMode, FileVerdict, Named, NoneEnded, PlanRow, RowCode, RowFault, SnapshotSummary,
 };
+use kith_domain::text::LocalKey;
 
 fn summary(verdict: &FileVerdict) -> &SnapshotSummary {
     verdict.snapshot.as_ref().unwrap()
@@ -73,6 +75,19 @@ async fn withdrawn_ended_and_grown_up_are_not_missed_and_a_plan_not_begun_is_not
     assert_eq!(counts(&verdict), [0, 0, 0, 2, 1]);
     assert_eq!(missed(&verdict), [Subject::Nhs(nhs(4)), Subject::Nhs(nhs(5))]);
     assert_eq!(place.end(4), None);
+}
+
+#[tokio::test]
+async fn a_plan_of_a_child_without_a_number_is_not_missed() {
+    let place = loaded(9).await;
+    let (organisation, key) = (OdsCode::parse("E06000001").unwrap(), LocalKey::parse("newborn-1").unwrap());
+    let subject = Subject::Local(organisation, key);
+    let newborn = PlanEvent { subject: subject.clone(), ..event(1, 60, 1) };
+    place.event(1, newborn).await;
+    let verdict = place.send(&file(2, END, rows(0..9)), NOW).await;
+    assert_eq!(counts(&verdict), [0, 0, 9, 0, 0]);
+    let record = place.engine.index().for_writer(&subject).unwrap();
+    assert_eq!(record.plans[0].end.get(), None);
 }
 
 #[tokio::test]
