@@ -135,6 +135,30 @@ async fn numbers_are_kept_and_a_reset_is_for_ops_and_audited() {
     site.finish(&[]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_disk_takes_no_writes_a_file_is_to_be_sent_again_and_then_it_is_loaded() {
+    use v1::FileCode::{Cpf02, Cpf05};
+    let mut site = Site::new();
+    let server = site.ready().await;
+    send(&server.client(A).await, &file(1, "changes", [row(1)])).await.unwrap();
+    tokio::task::block_in_place(|| server.stop());
+    // More free space than any disk of a test has.
+    site.configure(&[("storage", "reserve_bytes", "1099511627776")]);
+    let server = site.ready().await;
+    let (client, bytes) = (server.client(A).await, file(2, "changes", [row(2)]));
+    let verdict = send(&client, &bytes).await.unwrap();
+    assert_eq!((said(&verdict), verdict.processed), ((Cpf05, "STORAGE_UNAVAILABLE", 2, vec![]), -1));
+    assert!(!position(&client).await.unfinished);
+    tokio::task::block_in_place(|| server.stop());
+    site.configure(&[]);
+    let server = site.ready().await;
+    let verdict = send(&server.client(A).await, &bytes).await.unwrap();
+    assert_eq!((said(&verdict).0, verdict.repeated), (Cpf02, false));
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&["the log takes no writes now"]);
+}
+
 /// `kith plans push` as an authority runs it.
 fn push(site: &Site, server: &Server, name: &str, arguments: &[&str]) -> Output {
     let options = server.options(A);

@@ -66,6 +66,8 @@ async fn authorities_count_for_themselves() {
 #[tokio::test]
 async fn a_reset_lets_an_earlier_number_in_and_its_file_outranks_the_later_ones() {
     let place = three_files().await;
+    let changed = PlanRow { end: Some(day("2026-12-31")), ..row(0) };
+    place.send(&file(4, CHANGES, vec![changed]), NOW).await;
     let ops = Peer { organisation: OdsCode::parse("OPS").unwrap(), role: Role::Ops };
     let permit = authorise_action(ops, None, Action::ResetFilePosition).unwrap();
     let reset = FilePositionReset { authority: authority(1), event_id: Uuid::from_u128(5), next: 2 };
