@@ -155,8 +155,10 @@ pub struct FileRow {
     pub line: u64,
     /// What it names.
     pub named: Named,
-    /// The plan, or why it cannot be read.
+    /// The plan, or the first reason why it cannot be read.
     pub plan: Result<PlanRow, RowFault>,
+    /// Further reasons, so that a person corrects a row once.
+    pub further: Vec<RowFault>,
 }
 
 /// A file that could be read.
@@ -348,6 +350,8 @@ pub struct RowReport {
     pub line: u64,
     /// What became of it.
     pub verdict: RowVerdict,
+    /// Further faults beside the verdict's; read from the file each time, never stored.
+    pub further: Vec<RowFault>,
 }
 
 /// The answer to a file.

@@ -183,7 +183,9 @@ impl Engine {
             processed: Some(outcome.rows),
             code: outcome.code,
             fault: None,
-            rows: verdicts.map(|(verdict, row)| RowReport { line: row.line, verdict }).collect(),
+            rows: verdicts
+                .map(|(verdict, row)| RowReport { line: row.line, verdict, further: row.further.clone() })
+                .collect(),
             snapshot: outcome.snapshot,
             repeated,
             expected: self.file_state(authority).ok().map(|state| state.expected()),

@@ -57,7 +57,8 @@ fn row_code(code: RowCode) -> v1::RowCode {
 }
 
 fn row(row: u32, report: RowReport) -> v1::RowVerdict {
-    let RowReport { line, verdict } = report;
+    let RowReport { line, verdict, further } = report;
+    let further = further.into_iter().map(further_fault).collect();
     let loaded = |code: v1::RowCode| v1::RowVerdict { row, line, code: code.into(), ..Default::default() };
     match verdict {
         RowVerdict::Loaded { shielded: false } => loaded(v1::RowCode::Cpr06),
@@ -69,8 +70,14 @@ fn row(row: u32, report: RowReport) -> v1::RowVerdict {
             column: column.into_owned(),
             reason: reason.into_owned(),
             words: words.into_owned(),
+            further,
         },
     }
+}
+
+fn further_fault(fault: RowFault) -> v1::RowFault {
+    let RowFault { code: _, column, reason, words } = fault;
+    v1::RowFault { column: column.into_owned(), reason: reason.into_owned(), words: words.into_owned() }
 }
 
 fn summary(summary: SnapshotSummary) -> v1::SnapshotSummary {

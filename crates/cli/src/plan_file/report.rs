@@ -65,10 +65,13 @@ fn counted(rows: &[v1::RowVerdict]) -> String {
 fn refused(lines: &mut Vec<String>, rows: &[v1::RowVerdict]) {
     let refused: Vec<&v1::RowVerdict> = rows.iter().filter(|row| !row_code(row.code).1).collect();
     for row in refused.iter().take(SHOWN) {
-        let v1::RowVerdict { row, line, code, column, reason, words } = row;
+        let v1::RowVerdict { row, line, code, column, reason, words, further } = row;
         let column = if column.is_empty() { String::new() } else { format!(", {column}") };
         let code = row_code(*code).0;
         lines.push(plain(&masked(&format!("  line {line} (row {row}){column}: {words} ({code}, {reason})"))));
+        for v1::RowFault { column, reason, words } in further {
+            lines.push(plain(&masked(&format!("    and {column}: {words} ({reason})"))));
+        }
     }
     if refused.len() > SHOWN {
         lines

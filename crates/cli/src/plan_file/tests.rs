@@ -107,6 +107,9 @@ fn missing_plans_are_said_to_be_ended_only_when_they_are() {
 fn the_verdict_file_has_every_row_in_order_and_quotes_what_must_be_quoted() {
     let mut with_rows = snapshot(1, 1, v1::NoneEnded::Unspecified);
     with_rows.rows = vec![row(1, v1::RowCode::Cpr06), faulty(2, v1::RowCode::Cpr07, "start", "DATE")];
+    let (column, reason, words) = ("plan".into(), "PLAN_UNKNOWN".into(), "w".into());
+    with_rows.rows[1].further.push(v1::RowFault { column, reason, words });
+    assert!(report::text(&with_rows).contains("    and plan: w (PLAN_UNKNOWN)"));
     with_rows.snapshot.as_mut().unwrap().missing_plans[0].reference = "=1+1".into();
     let text = String::from_utf8(verdict_file::bytes(&with_rows)).unwrap();
     let expected = "kith-verdict,number,code,processed,created_at,repeated,expected,reason,words\n\
@@ -114,6 +117,7 @@ fn the_verdict_file_has_every_row_in_order_and_quotes_what_must_be_quoted() {
                     row,line,code,column,reason,words\n\
                     1,3,CPR06,,,\n\
                     2,4,CPR07,start,DATE,\"expected a date, or two\"\n\
+                    2,4,CPR07,plan,PLAN_UNKNOWN,w\n\
                     kith-snapshot,added,changed,unchanged,missing,ended,none_ended\n\
                     1,1,2,3,1,1,\n\
                     nhs_number,plan,start,reference\n\

@@ -1,5 +1,5 @@
-//! A verdict as a CSV file: what goes back to the sender's system or mailbox. One row for each row of the file, in its
-//! order; then, for a snapshot, what it misses, with the NHS numbers that the authority itself has sent.
+//! A verdict as a CSV file: what goes back to the sender's system or mailbox. One line for each row of the file, in its
+//! order, and one more for each further fault of a row; then, for a snapshot, what it misses, with the NHS numbers that the authority itself has sent.
 
 use kith_api::v1;
 
@@ -43,8 +43,12 @@ pub fn bytes(verdict: &v1::FileVerdict) -> Vec<u8> {
     let repeated = if *repeated { "yes" } else { "" };
     file.line(&[VERSION, &number, code, &processed, &at, repeated, &expected, reason, words]);
     file.line(&["row", "line", "code", "column", "reason", "words"]);
-    for v1::RowVerdict { row, line, code, column, reason, words } in rows {
-        file.line(&[&row.to_string(), &line.to_string(), row_code(*code).0, column, reason, words]);
+    for v1::RowVerdict { row, line, code, column, reason, words, further } in rows {
+        let (row, line, code) = (row.to_string(), line.to_string(), row_code(*code).0);
+        file.line(&[&row, &line, code, column, reason, words]);
+        for v1::RowFault { column, reason, words } in further {
+            file.line(&[&row, &line, code, column, reason, words]);
+        }
     }
     if let Some(snapshot) = snapshot {
         compared(&mut file, snapshot);

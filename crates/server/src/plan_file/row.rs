@@ -1,4 +1,4 @@
-//! One row of a plan file: cells into a plan, or its first fault. What the row names is kept whatever is wrong with it.
+//! One row of a plan file: cells into a plan, or every cell's fault. What the row names is kept whatever is wrong with it.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,15 @@ pub(super) fn read(line: u64, record: &ByteRecord, places: &Places, width: usize
     let cells = places.map(|place| record.get(place).unwrap_or_default());
     let [number, _, _, _, _, reference, _, _] = cells.map(|cell| std::str::from_utf8(cell).unwrap_or_default().trim());
     let named = Named { number: NhsNumber::parse(number).ok(), reference: PlanReference::parse(reference).ok() };
-    FileRow { line, named, plan: complete(record, &cells, width).and_then(|cells| plan(&cells)) }
+    let read = complete(record, &cells, width).map_err(|fault| vec![fault]).and_then(|cells| plan(&cells));
+    match read {
+        Ok(plan) => FileRow { line, named, plan: Ok(plan), further: Vec::new() },
+        Err(faults) => {
+            let mut faults = faults.into_iter();
+            let first = faults.next().unwrap_or_else(|| fault("", "ROW_UNREADABLE", "the row cannot be read"));
+            FileRow { line, named, plan: Err(first), further: faults.collect() }
+        }
+    }
 }
 
 fn fault(column: &'static str, reason: &'static str, words: &'static str) -> RowFault {
@@ -52,16 +60,36 @@ fn complete<'r>(record: &ByteRecord, cells: &[&'r [u8]; 8], width: usize) -> Res
     Ok(texts)
 }
 
-fn plan(cells: &[&str; 8]) -> Result<PlanRow, RowFault> {
+/// The plan, or every cell's fault in the order of the columns.
+fn plan(cells: &[&str; 8]) -> Result<PlanRow, Vec<RowFault>> {
     let [number, birth_date, kind, start, end, reference, family, remark] = *cells;
-    let number = read_number(number)?;
-    let (birth_date, kind) = (day("date_of_birth", birth_date)?, read_kind(kind)?);
-    let (start, end) = (day("start", start)?, day("end", end)?);
     let text = "expected 1 to 64 characters that can be printed";
-    let reference = optional(reference, PlanReference::parse).map_err(|()| fault("reference", "BAD_TEXT", text))?;
-    let family = optional(family, FamilyReference::parse).map_err(|()| fault("family", "BAD_TEXT", text))?;
-    let (actions, shielded) = read_remark(remark)?;
-    Ok(PlanRow { number, birth_date, kind, start, end, reference, family, actions, shielded })
+    let mut faults = Faults::default();
+    let number = faults.take(read_number(number));
+    let birth_date = faults.take(day("date_of_birth", birth_date));
+    let kind = faults.take(read_kind(kind));
+    let (start, end) = (faults.take(day("start", start)), faults.take(day("end", end)));
+    let reference = optional(reference, PlanReference::parse).map_err(|()| fault("reference", "BAD_TEXT", text));
+    let family = optional(family, FamilyReference::parse).map_err(|()| fault("family", "BAD_TEXT", text));
+    let (reference, family) = (faults.take(reference), faults.take(family));
+    let remark = faults.take(read_remark(remark));
+    let whole = || {
+        let (actions, shielded) = remark?;
+        let (number, birth_date, kind, start, end) = (number?, birth_date?, kind?, start?, end?);
+        let (reference, family) = (reference?, family?);
+        Some(PlanRow { number, birth_date, kind, start, end, reference, family, actions, shielded })
+    };
+    whole().ok_or(faults.0)
+}
+
+/// The faults of a row.
+#[derive(Default)]
+struct Faults(Vec<RowFault>);
+
+impl Faults {
+    fn take<T>(&mut self, read: Result<T, RowFault>) -> Option<T> {
+        read.map_err(|fault| self.0.push(fault)).ok()
+    }
 }
 
 fn optional<T, E>(text: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<Option<T>, ()> {

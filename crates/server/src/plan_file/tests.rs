@@ -166,6 +166,16 @@ fn each_bad_row_names_its_column_and_the_others_are_read() {
 }
 
 #[test]
+fn every_fault_of_a_row_is_named() {
+    let file = read("9990000019,01/02/2020,CPP,2026-01-05,2026-02-31,P-1,,hidden\n").unwrap();
+    let further: Vec<&str> = file.rows[0].further.iter().map(|fault| fault.column.as_ref()).collect();
+    assert_eq!(
+        (reasons(&file), further),
+        (vec!["nhs_number NO_SUCH_NUMBER".to_owned()], vec!["date_of_birth", "plan", "end", "remark"])
+    );
+}
+
+#[test]
 fn a_row_that_is_not_text_is_that_rows_trouble_and_still_names_its_child() {
     let mut bytes = format!("kith-plans,1,7,changes\n{NAMES}9990000018,,cpp,2026-01-05,,").into_bytes();
     bytes.extend(b"\xff,,\n9990000026,,cpp,2026-01-05,,P-2,,\n");

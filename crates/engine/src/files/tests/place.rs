@@ -148,7 +148,7 @@ pub fn file(number: u64, mode: FileMode, rows: Vec<PlanRow>) -> PlanFile {
 
 fn filed(line: u64, row: PlanRow) -> FileRow {
     let named = Named { number: Some(row.number), reference: row.reference.clone() };
-    FileRow { line, named, plan: Ok(row) }
+    FileRow { line, named, plan: Ok(row), further: Vec::new() }
 }
 
 /// The `n`th child's plan since the tenth of January.
