@@ -11,8 +11,9 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 6] = [
+const KITH: [&str; 7] = [
     "kith/v1/common.proto",
+    "kith/v1/file.proto",
     "kith/v1/lookup.proto",
     "kith/v1/notification.proto",
     "kith/v1/plan.proto",

@@ -17,6 +17,8 @@ mod every_combination;
 #[cfg(test)]
 mod feeds;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod lifecycle;

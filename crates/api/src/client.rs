@@ -12,6 +12,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 use crate::v1::lookup_service_client::LookupServiceClient;
 use crate::v1::notification_service_client::NotificationServiceClient;
+use crate::v1::plan_file_service_client::PlanFileServiceClient;
 use crate::v1::plan_service_client::PlanServiceClient;
 use crate::v1::presentation_service_client::PresentationServiceClient;
 use crate::v1::status_service_client::StatusServiceClient;
@@ -24,6 +25,8 @@ pub use trouble::{FieldTrouble, Trouble};
 pub const MAX_DECODE_BYTES: usize = 4 * 1024 * 1024;
 /// Largest message sent, in bytes. The largest real one is a worklist of 200 people.
 pub const MAX_ENCODE_BYTES: usize = 1024 * 1024;
+/// Largest verdict on a file accepted, in bytes: 20,000 rows that each have a fault, and 2,000 missing plans.
+pub const MAX_VERDICT_BYTES: usize = 16 * 1024 * 1024;
 /// Largest certificate or key file read, in bytes: a bundle of some hundred authorities fits.
 const MAX_PEM_BYTES: u64 = 1024 * 1024;
 /// Largest header list accepted, in bytes; error details travel in headers.
@@ -150,6 +153,14 @@ impl Client {
     pub fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
+    /// Plan files.
+    #[must_use]
+    pub fn plan_files(&self) -> PlanFileServiceClient<Channel> {
+        PlanFileServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MAX_VERDICT_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 

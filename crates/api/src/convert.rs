@@ -5,6 +5,7 @@ pub mod answer;
 pub mod caller;
 pub mod fault;
 pub mod feed;
+pub mod file;
 pub mod lookup;
 pub mod notification;
 pub mod plan;

@@ -41,7 +41,14 @@ mod tests {
         let set = described();
         let mut services: Vec<_> = set.file.iter().flat_map(|file| &file.service).map(|s| s.name()).collect();
         services.sort_unstable();
-        let expected = ["LookupService", "NotificationService", "PlanService", "PresentationService", "StatusService"];
+        let expected = [
+            "LookupService",
+            "NotificationService",
+            "PlanFileService",
+            "PlanService",
+            "PresentationService",
+            "StatusService",
+        ];
         assert_eq!(services, expected);
     }
 

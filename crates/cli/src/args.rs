@@ -188,12 +188,40 @@ pub struct CheckInArgs {
 /// Verbs about plans.
 #[derive(Debug, Subcommand)]
 pub enum PlansVerb {
-    /// Push a CSV file of plan events.
+    /// Push a plan file: a CSV file that says in its first line which number it has and whether it is a snapshot.
     ///
-    /// Columns, in any order: event, nhs_number, date_of_birth, plan, start, end, other_authority, shielded, version, and
-    /// if wanted reference and event_id. A bad row is reported with its line; the others are pushed. The file can be sent
-    /// again at any time.
-    Push(FileArgs),
+    /// The first line: kith-plans,1,NUMBER,changes or kith-plans,1,NUMBER,snapshot,report-missing (or end-missing). The
+    /// second: the columns nhs_number, date_of_birth, plan, start, end, reference, family, remark, in any order. A bad row
+    /// is reported with its line; the others are loaded. The same file can be sent again at any time.
+    Push(PlanFileArgs),
+    /// Show which number your next file must have.
+    Position,
+    /// Set the number that an authority's next file must have; for a certificate of the role ops alone.
+    Reset(ResetArgs),
+}
+
+/// A plan file to push.
+#[derive(Debug, Args)]
+pub struct PlanFileArgs {
+    /// The file.
+    pub file: PathBuf,
+    /// Write the verdict on every row to this CSV file.
+    #[arg(long, value_name = "FILE")]
+    pub verdict: Option<PathBuf>,
+}
+
+/// A file number to set.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// GSS code of the authority.
+    #[arg(value_name = "CODE")]
+    pub authority: String,
+    /// The number that its next file must have.
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub next: u64,
+    /// UUID of the change; give the same again to repeat it.
+    #[arg(long, value_name = "UUID")]
+    pub event_id: Option<String>,
 }
 
 /// Verbs about presentations.

@@ -67,6 +67,8 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Lookup(args) => lookup::run(settings, &args).await,
             Verb::CheckIn(args) => check_in::run(settings, &args).await,
             Verb::Plans(PlansVerb::Push(args)) => plans::push(settings, &args).await,
+            Verb::Plans(PlansVerb::Position) => plans::position(settings).await,
+            Verb::Plans(PlansVerb::Reset(args)) => plans::reset(settings, &args).await,
             Verb::Presentations(PresentationsVerb::Push(args)) => presentations::push(settings, &args).await,
             Verb::Presentations(PresentationsVerb::Close(args)) => presentations::close(settings, &args).await,
             Verb::Notifications(args) => match args.verb {

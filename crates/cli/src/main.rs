@@ -7,6 +7,7 @@ mod dates;
 mod exit;
 mod failure;
 mod person;
+mod plan_file;
 mod profile;
 mod push;
 mod reading;

@@ -105,11 +105,6 @@ pub fn content_id<'a>(kind: &str, organisation: &str, parts: impl IntoIterator<I
     Uuid::new_v5(&EVENT_NAMESPACE, content.as_bytes())
 }
 
-/// An NHS number as it counts for a content id: separators do not matter.
-pub fn plain_number(text: &str) -> String {
-    text.chars().filter(|c| !matches!(c, ' ' | '-')).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +138,5 @@ mod tests {
         assert_eq!(id(["start", "1"]), id(["start", "1"]));
         assert_ne!(id(["start", "1"]), id(["start1", ""]));
         assert_eq!(id(["start", "1"]).get_version_num(), 5);
-        assert_eq!(plain_number("999 000-0018"), "9990000018");
     }
 }

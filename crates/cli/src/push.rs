@@ -1,7 +1,6 @@
 //! What pushing a file has in common: reading it, the fate of every row, and the report. It never sends a file whose
 //! columns are not understood, and never lets one bad row stop the others.
 
-pub mod plan_rows;
 pub mod presentation_rows;
 pub mod report;
 pub mod table;

@@ -3,6 +3,7 @@
 use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
 use crate::plan::{PlanKind, PlanName};
+use crate::plan_file::{FileMode, FileOutcome};
 use crate::presentation::{Closing, Details};
 use crate::retention::Retention;
 use crate::text::{EncounterId, PersonText, PlanReference};
@@ -38,6 +39,14 @@ pub enum Change {
     Purge(Purge),
     /// What a feed sent and was refused, or that it was taken whole.
     FeedCounted(FeedCounted),
+    /// An authority's plan file begins.
+    FileStarted(FileStarted),
+    /// Plans that a snapshot does not name are going to be ended.
+    FileEnding(FileEnding),
+    /// An authority's plan file has ended.
+    FileEnded(FileEnded),
+    /// The next file number of an authority was set by hand.
+    FilePositionReset(FilePositionReset),
 }
 
 /// What happened to a plan.
@@ -241,4 +250,54 @@ pub struct FeedCounted {
     pub rejected: u64,
     /// A whole batch was taken before these: earlier rejections are not open any more.
     pub taken_whole: bool,
+}
+
+/// The start of a plan file. Its rows follow as plan events of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStarted {
+    /// The authority; the client certificate's.
+    pub authority: LaCode,
+    /// The file's number.
+    pub number: u64,
+    /// Keyed hash of its bytes.
+    pub body_hash: [u8; 16],
+    /// What it says it is.
+    pub mode: FileMode,
+    /// How many rows it has.
+    pub rows: u32,
+}
+
+/// The decision to end plans that the snapshot under way does not name, before the first of them ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnding {
+    /// The authority.
+    pub authority: LaCode,
+    /// The file's number.
+    pub number: u64,
+    /// How many will be ended.
+    pub count: u32,
+    /// How many current plans the authority has.
+    pub current: u32,
+}
+
+/// The end of a plan file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEnded {
+    /// The authority.
+    pub authority: LaCode,
+    /// The file's number.
+    pub number: u64,
+    /// How it ended.
+    pub outcome: FileOutcome,
+}
+
+/// An operator sets an authority's next file number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilePositionReset {
+    /// The authority.
+    pub authority: LaCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The number that its next file must have.
+    pub next: u64,
 }

@@ -199,7 +199,8 @@ fn record(case: &Case) -> Option<ChildRecord> {
     let mut record = ChildRecord::new(subject(case.local));
     let mut tell = |event: PlanEvent| {
         let name = event.name().unwrap();
-        fold::apply_plan(&mut record, &event, name);
+        fold::apply_plan(&mut record, &event, name.clone());
+        fold::note_plan_event(&mut record, event.authority, &name, now());
     };
     match case.held {
         Held::Nothing => return None,

@@ -3,6 +3,7 @@
 
 use crate::change::{PresentationAction, PresentationEvent};
 use crate::child::ChildRecord;
+use crate::codes::LaCode;
 use crate::time::Day;
 use crate::validate::is_adult;
 
@@ -55,6 +56,16 @@ pub fn is_adult_presentation(record: &ChildRecord, event: &PresentationEvent) ->
     }
     let dates = record.plans.iter().filter(|plan| !plan.is_withdrawn()).filter_map(|plan| plan.birth_date.get());
     dates.max().is_some_and(|born| is_adult(*born, details.arrived_at.london_day()))
+}
+
+/// Whether a birth date that an authority gives contradicts the one that another authority holds for the same number: then
+/// the number is likelier another child's than the date a new one. Near misses do not count: they are answered with a
+/// warning.
+#[must_use]
+pub fn contradicts_another(record: &ChildRecord, authority: LaCode, given: Day) -> bool {
+    let others = record.plans.iter().filter(|plan| plan.authority != authority && !plan.is_withdrawn());
+    compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed)
+        == Some(IdentityCheck::NotConfirmed)
 }
 
 /// The best of the dates held; `None` when there is none.

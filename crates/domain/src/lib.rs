@@ -12,6 +12,7 @@ pub mod caller;
 pub mod change;
 pub mod child;
 pub mod codes;
+pub mod delimited;
 pub mod directory;
 #[cfg(test)]
 mod every_combination_tests;
@@ -26,6 +27,7 @@ pub mod nhs_number;
 pub mod notify;
 pub mod permit;
 pub mod plan;
+pub mod plan_file;
 pub mod presentation;
 pub mod refused;
 pub mod retention;

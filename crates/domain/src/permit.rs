@@ -69,6 +69,8 @@ pub enum Action {
     ReadStatus,
     /// See the health of feeds: operations all of them, a sender its own.
     ListFeeds,
+    /// Set the next file number of an authority.
+    ResetFilePosition,
 }
 
 /// Which feeds a peer may see. Which feed is late could tell where a shielded child is.
@@ -97,7 +99,8 @@ pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
             | Action::SendPresentations
             | Action::SendPlans
             | Action::ReadNotifications
-            | Action::ReadStatus,
+            | Action::ReadStatus
+            | Action::ResetFilePosition,
             _,
         ) => Err(Refusal::RoleNotAllowed),
     }
@@ -161,6 +164,7 @@ pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> 
         Action::SendPlans | Action::ReadNotifications => peer.role == Role::LocalAuthority,
         Action::ReadStatus => true,
         Action::ListFeeds => matches!(peer.role, Role::Ops | Role::Ed | Role::LocalAuthority),
+        Action::ResetFilePosition => peer.role == Role::Ops,
     };
     if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
 }
@@ -236,6 +240,7 @@ mod tests {
             assert_eq!(sends(Action::ReadNotifications), role == Role::LocalAuthority);
             assert!(sends(Action::ReadStatus));
             assert_eq!(sends(Action::ListFeeds), matches!(role, Role::Ops | Role::Ed | Role::LocalAuthority));
+            assert_eq!(sends(Action::ResetFilePosition), role == Role::Ops);
         }
     }
 

@@ -92,6 +92,10 @@ text!(
     PlanReference, 64
 );
 text!(
+    /// An authority's own reference of a family.
+    FamilyReference, 64
+);
+text!(
     /// A person's identifier in their organisation.
     UserId, 64
 );

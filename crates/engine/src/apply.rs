@@ -2,6 +2,7 @@
 //! It reads no clock, no randomness and no setting.
 
 use crate::changes::{self, Checked};
+use crate::file_rows;
 use crate::keys;
 use crate::purge_apply;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow, RequestRow};
@@ -34,7 +35,11 @@ pub(crate) enum Applied {
 
 /// Checks and applies one change as record `sequence` of the log.
 pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord) -> Result<Applied, StateError> {
-    let fresh = match changes::check(working, &record.change)? {
+    let checked = match file_rows::check(working, record)? {
+        Some(checked) => checked,
+        None => changes::check(working, &record.change)?,
+    };
+    let fresh = match checked {
         Checked::New(fresh) => fresh,
         Checked::Repeated(first) => return Ok(Applied::Repeated(first)),
         Checked::Refused(refused) => return Ok(Applied::Refused(refused)),
@@ -54,6 +59,9 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::FeedCounted(counted) => {
             working.feed(counted.feed)?.counted(counted, at);
             Effect::Applied
+        }
+        Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => {
+            file_rows::apply(working, record)?
         }
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);

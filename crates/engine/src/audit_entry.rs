@@ -5,7 +5,7 @@ use kith_domain::answer::{Answer, Body, Outcome};
 use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
-use kith_domain::codes::OdsCode;
+use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub enum Decision {
     Stopped,
     /// Entries after this one may be missing.
     Gap(u64),
+    /// The next file number of this authority was set to this one.
+    FilePositionReset(LaCode, u64),
 }
 
 /// What was disclosed, in codes.

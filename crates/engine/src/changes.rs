@@ -51,7 +51,14 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
             Some((code, beat.event_id))
         }
         Change::Acknowledged(ack) => Some((ack.authority.to_string(), ack.event_id)),
-        Change::Accessed(_) | Change::AuditGap(_) | Change::Purge(_) | Change::FeedCounted(_) => None,
+        Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
+        Change::Accessed(_)
+        | Change::AuditGap(_)
+        | Change::Purge(_)
+        | Change::FeedCounted(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_) => None,
     }
 }
 
@@ -75,7 +82,11 @@ pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, S
         | Change::Accessed(_)
         | Change::AuditGap(_)
         | Change::Purge(_)
-        | Change::FeedCounted(_) => None,
+        | Change::FeedCounted(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_)
+        | Change::FilePositionReset(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),

@@ -84,6 +84,11 @@ pub(crate) fn notification(keys: &Keys, authority: LaCode, id: u64) -> Vec<u8> {
     key
 }
 
+/// Key of where an authority's files stand: no secret.
+pub(crate) fn files(authority: LaCode) -> Vec<u8> {
+    authority.as_str().as_bytes().to_vec()
+}
+
 /// Key of a feed: no secret.
 pub(crate) fn feed(feed: Feed) -> Vec<u8> {
     match feed {

@@ -9,6 +9,10 @@ mod changes;
 mod derive;
 mod engine;
 mod feed_tally;
+mod file_import;
+mod file_missing;
+mod file_rows;
+mod files;
 mod keys;
 mod notifications;
 mod open;
@@ -25,6 +29,7 @@ mod writer;
 pub use answer_counts::{AnswerCounts, OutcomeCounts};
 pub use audit_entry::{AuditEntry, Decision, Disclosed};
 pub use engine::{Engine, EngineOptions, Positions};
+pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
     AuditError, AuditMode, AuditRef, JournalOptions, Keys, Monotonic, StoreOptions, SystemMonotonic, TrimError,

@@ -2,6 +2,7 @@
 //! one entry per person, bounded by what the log holds.
 
 mod counts;
+mod planned;
 
 pub use counts::Sizes;
 use dashmap::DashMap;
@@ -9,6 +10,7 @@ use kith_domain::answer::{Answer, Question};
 use kith_domain::answering::{self, Means};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
 use kith_domain::directory::Directory;
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_health::FeedRecord;
@@ -23,13 +25,19 @@ pub struct Index {
     children: DashMap<Subject, Arc<ChildRecord>>,
     feeds: FeedBoard,
     sizes: counts::Counters,
+    planned: planned::Planned,
 }
 
 impl Index {
     /// An empty index over the known feeds.
     #[must_use]
     pub fn new(feeds: FeedBoard) -> Self {
-        Self { children: DashMap::new(), feeds, sizes: counts::Counters::default() }
+        Self {
+            children: DashMap::new(),
+            feeds,
+            sizes: counts::Counters::default(),
+            planned: planned::Planned::default(),
+        }
     }
 
     /// Answers a question. Only the holder of a permit can ask:
@@ -65,7 +73,10 @@ impl Index {
         record.shrink();
         let subject = record.subject.clone();
         self.sizes.add(&record);
-        if let Some(old) = self.children.insert(subject, Arc::new(record)) {
+        let record = Arc::new(record);
+        let old = self.children.insert(subject, Arc::clone(&record));
+        self.planned.note(old.as_deref(), &record);
+        if let Some(old) = old {
             self.sizes.remove(&old);
         }
     }
@@ -73,8 +84,15 @@ impl Index {
     /// Removes the record of a person about whom nothing is held any more.
     pub fn remove(&self, subject: &Subject) {
         if let Some((_, old)) = self.children.remove(subject) {
+            self.planned.forget(&old);
             self.sizes.remove(&old);
         }
+    }
+
+    /// Everyone who has or had a plan of an authority, in order. For reconciling its files, not for answers.
+    #[must_use]
+    pub fn planned_by(&self, authority: LaCode) -> Vec<Subject> {
+        self.planned.of(authority)
     }
 
     /// Publishes what is kept of a feed, as of `now`.

@@ -29,8 +29,9 @@ const HEADER_OVERHEAD_BYTES: usize = 32;
 const TIMEOUT_DIGITS_MAX: usize = 8;
 
 /// Calls that may last: they have no deadline unless the client sets one.
-const STREAMING: [&str; 6] = [
+const STREAMING: [&str; 7] = [
     "/kith.v1.PlanService/SubmitEvents",
+    "/kith.v1.PlanFileService/SubmitPlanFile",
     "/kith.v1.PresentationService/Import",
     "/kith.v1.LookupService/LookupMany",
     "/grpc.health.v1.Health/Watch",

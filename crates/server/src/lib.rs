@@ -19,6 +19,7 @@ mod metrics;
 mod metrics_page;
 pub mod mistakes;
 pub mod new_key;
+mod plan_file;
 mod pulse;
 mod quota;
 pub mod refusal;

@@ -4,6 +4,7 @@
 mod context;
 mod errors;
 mod feeds;
+mod files;
 mod group;
 mod lookup;
 mod notifications;
@@ -18,15 +19,17 @@ use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::lookup_service_server::LookupServiceServer;
 use v1::notification_service_server::NotificationServiceServer;
+use v1::plan_file_service_server::PlanFileServiceServer;
 use v1::plan_service_server::PlanServiceServer;
 use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 6] = [
     "kith.v1.LookupService",
     "kith.v1.PresentationService",
     "kith.v1.PlanService",
+    "kith.v1.PlanFileService",
     "kith.v1.NotificationService",
     "kith.v1.StatusService",
 ];
@@ -38,6 +41,7 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(LookupServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(PresentationServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(PlanServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(PlanFileServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(NotificationServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(StatusServiceServer::new(services.clone()).max_decoding_message_size(max));
 }

@@ -12,7 +12,8 @@ use crate::person::{Course, Outcome, Person, Plan, Visit};
 use crate::reference::Reference;
 use crate::staff;
 
-const PLAN_HEADER: &str = "event,nhs_number,date_of_birth,plan,start,end,other_authority,shielded,reference,version";
+/// The first file of every authority, and the names of its columns.
+const PLAN_HEADER: &str = "kith-plans,1,1,changes\nnhs_number,date_of_birth,plan,start,end,reference,family,remark";
 const PRESENTATION_HEADER: &str =
     "site,encounter_id,version,nhs_number,date_of_birth,arrived_at,care_setting,complaint,outcome,outcome_at";
 const ACCESS_HEADER: &str = "nhs_number,at,user_id,user_name,role";
@@ -28,14 +29,6 @@ pub(crate) struct Feeds<'a> {
     encounters_given: Vec<u32>,
     /// Nothing is dated at or after this instant.
     midnight: Timestamp,
-}
-
-/// One row of a plan's history.
-struct PlanRow<'a> {
-    event: &'a str,
-    version: u32,
-    ends: bool,
-    other: Option<u16>,
 }
 
 impl<'a> Feeds<'a> {
@@ -73,19 +66,25 @@ impl<'a> Feeds<'a> {
             self.references_given[place] += 1;
             reference = format!("P{:06}", self.references_given[place]);
         }
-        for row in history(plan) {
-            let other = row.other.map_or("", |other| &self.reference.authorities[usize::from(other)].code);
-            let (start, calendar) = (self.calendar.text(plan.start), self.calendar);
-            let end = plan.end.filter(|_| row.ends).map_or("", |end| calendar.text(end));
-            let born = if person.birth_known { calendar.text(person.born) } else { "" };
-            let shielded = if person.shielded { "yes" } else { "" };
-            let (event, kind, version) = (row.event, plan.kind.code(), row.version);
-            let number = person.number;
-            self.plans[place].row(|out| {
-                write!(out, "{event},{number:010},{born},{kind},{start},{end},{other},{shielded},{reference},{version}")
-            })?;
-        }
-        Ok(())
+        let calendar = self.calendar;
+        let end = plan.end.map_or("", |end| calendar.text(end));
+        let born = if person.birth_known { calendar.text(person.born) } else { "" };
+        let (start, kind, number) = (calendar.text(plan.start), plan.kind.code(), person.number);
+        let remark = self.remark(person, plan);
+        self.plans[place].row(|out| write!(out, "{number:010},{born},{kind},{start},{end},{reference},,{remark}"))
+    }
+
+    /// What a plan's row says beside its dates.
+    fn remark(&self, person: &Person, plan: &Plan) -> String {
+        let other = |other: u16| &self.reference.authorities[usize::from(other)].code;
+        let course = match plan.course {
+            Course::Plain | Course::Changed => None,
+            Course::Withdrawn => Some("withdrawn".to_owned()),
+            Course::MovingTo(to) | Course::MovedTo(to) => Some(format!("transfer-out {}", other(to))),
+            Course::MovedFrom(from) => Some(format!("transfer-in {}", other(from))),
+        };
+        let shielded = person.shielded.then(|| "shielded".to_owned());
+        shielded.into_iter().chain(course).collect::<Vec<_>>().join(";")
     }
 
     fn visit(&mut self, person: &Person, visit: &Visit) -> Result<(), SynthError> {
@@ -157,23 +156,6 @@ impl<'a> Feeds<'a> {
     pub(crate) fn finish(self) -> Result<Vec<FileEntry>, SynthError> {
         let files = self.plans.into_iter().chain(self.presentations).chain(self.accesses);
         files.map(TableFile::finish).collect()
-    }
-}
-
-/// The rows that lead to a plan as it stands, in version order.
-fn history(plan: &Plan) -> Vec<PlanRow<'static>> {
-    let first = |event| PlanRow { event, version: 1, ends: false, other: None };
-    let row = |event, version, ends, other| PlanRow { event, version, ends, other };
-    match plan.course {
-        Course::Plain if plan.end.is_some() => vec![first("start"), row("end", 2, true, None)],
-        Course::Plain => vec![first("start")],
-        Course::Changed => vec![first("start"), row("change", 2, true, None)],
-        Course::Withdrawn => vec![first("start"), row("withdraw", 2, false, None)],
-        Course::MovingTo(other) => vec![first("start"), row("transfer-out", 2, false, Some(other))],
-        Course::MovedTo(other) => {
-            vec![first("start"), row("transfer-out", 2, false, Some(other)), row("end", 3, true, None)]
-        }
-        Course::MovedFrom(other) => vec![row("transfer-in", 1, false, Some(other))],
     }
 }
 

@@ -8,7 +8,7 @@
 //! | path | content |
 //! |---|---|
 //! | `directory/organisations.csv`, `sites.csv`, `authorities.csv` | the 137 trusts, their sites and the 153 authorities with numbers to ring |
-//! | `plans/<GSS code>.csv` | each authority's plan events, in the columns that `kith plans push` takes |
+//! | `plans/<GSS code>.csv` | each authority's plans, as the first plan file that `kith plans push` takes |
 //! | `presentations/<ODS code>.csv` | each trust's attendances of the year before the as-of day |
 //! | `accesses/<ODS code>.csv` | one lookup per attendance: who, in which role, when |
 //! | `truth.jsonl` | for sampled people, a question and what its answer must be |

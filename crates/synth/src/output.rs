@@ -36,7 +36,7 @@ pub(crate) struct TableFile {
 }
 
 impl TableFile {
-    /// Creates (or empties) `relative` below `out` and writes `header` as its first line unless it is empty.
+    /// Creates (or empties) `relative` below `out` and writes `header` as its first lines unless it is empty.
     pub(crate) fn create(out: &Path, relative: &str, header: &str) -> Result<Self, SynthError> {
         let full = out.join(relative);
         File::create(&full).map_err(|source| SynthError::Write { path: full.clone(), source })?;

@@ -189,7 +189,10 @@ fn check_scenario(england: &England, line: &read_back::Line) {
         "none-held" => person.is_none(),
         "date-of-birth-mismatch" => only("cpp", "active") && every_part_differs(line, person),
         "future-plan" => only("cpp", "future") || only("lac", "future"),
-        "transferred" => plans.len() == 2 && plans.iter().any(|plan| plan.events.contains(&"transfer-in".to_owned())),
+        "transferred" => {
+            plans.len() == 2
+                && plans.iter().any(|plan| plan.remarks.iter().any(|remark| remark.starts_with("transfer-in ")))
+        }
         "withdrawn" => matches!(plans, [plan] if plan.state() == "withdrawn"),
         "two-authorities" => plans.len() == 2 && authorities.len() == 2,
         "sibling-twins" => england.truth.iter().filter(|other| other.date_of_birth == line.date_of_birth).count() >= 2,

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// SHA-256 of the list "sha256 path" of all files for seed 1, scale 0.001, as of 2026-06-30. Change it only together
 /// with a deliberate change of what is written.
-const PINNED: &str = "9e96966ef861072ef297679b65938be90cccb94c628736ba313fde4d9c95d874";
+const PINNED: &str = "52f25634cfd9f3512805dce2a00d08637cf6b69e08fb4e868f8240e58e06c68c";
 
 fn write(seed: u64, out: &Path) -> Manifest {
     let scale = "0.001".parse().unwrap();
@@ -69,7 +69,8 @@ fn the_manifest_describes_the_files() {
     assert_eq!(manifest.files.len() + 1, files.len());
     for entry in &manifest.files {
         let bytes = &files[&entry.path];
-        let header = u64::from(entry.path.ends_with(".csv"));
+        // A plan file says in a line of its own what it is.
+        let header = u64::from(entry.path.ends_with(".csv")) + u64::from(entry.path.starts_with("plans/"));
         let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         assert_eq!((entry.bytes, entry.rows), (bytes.len() as u64, lines - header), "{}", entry.path);
         assert_eq!(entry.sha256, sha256(bytes), "{}", entry.path);

@@ -179,9 +179,14 @@ fn id_of(change: &Change) -> (String, Uuid) {
             Feed::Presentations(code) => (code.to_string(), beat.event_id),
         },
         Change::Acknowledged(ack) => (ack.authority.to_string(), ack.event_id),
-        Change::Accessed(_) | Change::AuditGap(_) | Change::Purge(_) | Change::FeedCounted(_) => {
-            panic!("not sent by anyone")
-        }
+        Change::Accessed(_)
+        | Change::AuditGap(_)
+        | Change::Purge(_)
+        | Change::FeedCounted(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_)
+        | Change::FilePositionReset(_) => panic!("not sent by anyone"),
     }
 }
 
@@ -242,7 +247,11 @@ impl Model {
             | Change::Acknowledged(_)
             | Change::AuditGap(_)
             | Change::Purge(_)
-            | Change::FeedCounted(_) => None,
+            | Change::FeedCounted(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => None,
         };
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
     }
@@ -290,7 +299,11 @@ impl Model {
             | Change::Accessed(_)
             | Change::AuditGap(_)
             | Change::Purge(_)
-            | Change::FeedCounted(_) => Ok(Effect::Applied),
+            | Change::FeedCounted(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => Ok(Effect::Applied),
         };
         let effect = match effect {
             Ok(effect) => effect,

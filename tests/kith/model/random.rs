@@ -133,7 +133,11 @@ impl Dice {
             | Change::Acknowledged(_)
             | Change::AuditGap(_)
             | Change::Purge(_)
-            | Change::FeedCounted(_) => {}
+            | Change::FeedCounted(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => {}
         }
         change
     }

@@ -5,7 +5,6 @@ use kith_api::v1;
 use uuid::Uuid;
 
 use super::Refused;
-use super::plan_rows::version;
 use super::table::{Columns, Row};
 use crate::dates;
 use crate::person::content_id;
@@ -62,6 +61,10 @@ pub fn item(row: &Row<'_>, organisation: &str) -> Result<v1::ImportRequest, Refu
 
 fn made_id(row: &Row<'_>, organisation: &str) -> Uuid {
     content_id("presentation", organisation, CONTENT.map(|name| row.cell(name)))
+}
+
+fn version(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|version| *version >= 1).ok_or("expected a whole number from 1")
 }
 
 #[cfg(test)]

@@ -22,8 +22,6 @@ pub struct Report {
     pub acknowledged: u64,
     /// Of those, acknowledged before.
     pub repeated: u64,
-    /// Of those, overtaken by a later version; none when the service does not say.
-    pub overtaken: Option<u64>,
     /// Rows refused.
     pub refused: u64,
     refusals: Vec<Refused>,
@@ -76,13 +74,10 @@ impl Report {
 
     /// For people.
     pub fn text(&self) -> String {
-        let Self { rows, acknowledged, repeated, overtaken, refused, refusals, heartbeat, broken } = self;
+        let Self { rows, acknowledged, repeated, refused, refusals, heartbeat, broken } = self;
         let mut lines = vec![format!("{rows} rows: {acknowledged} acknowledged, {refused} refused")];
         if *repeated > 0 {
             lines.push(format!("  {repeated} of the acknowledged had been sent before"));
-        }
-        if let Some(overtaken) = overtaken.filter(|count| *count > 0) {
-            lines.push(format!("  {overtaken} of the acknowledged are overtaken by a later version and kept"));
         }
         let mut sorted: Vec<&Refused> = refusals.iter().collect();
         sorted.sort_by_key(|refusal| refusal.line);
@@ -114,7 +109,6 @@ impl Report {
             "rows": self.rows,
             "acknowledged": self.acknowledged,
             "repeated": self.repeated,
-            "overtaken": self.overtaken,
             "refused": self.refused,
             "refusals": refusals,
             "unanswered": self.unanswered(),

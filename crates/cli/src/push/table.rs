@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
+use kith_domain::delimited::{ends_within_quotes, start_line, without_mark};
 
 use super::Refused;
 use crate::failure::{Failure, masked};
@@ -12,8 +13,6 @@ use crate::failure::{Failure, masked};
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest cell, in bytes; the longest real one is a UUID or a key of 64 characters.
 const MAX_CELL_BYTES: usize = 1024;
-/// A byte-order mark, which spreadsheets write.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The columns of a kind of file.
 pub struct Columns {
@@ -58,7 +57,7 @@ impl Table {
     /// # Errors
     /// Words that name the column at fault.
     pub fn parse(bytes: &[u8], columns: &Columns) -> Result<Self, String> {
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let bytes = without_mark(bytes);
         let mut reader = ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes);
         let mut records = reader.byte_records();
         let header = match records.next() {
@@ -70,11 +69,12 @@ impl Table {
         let mut rows = Vec::new();
         for record in records {
             let record = record.map_err(|error| error.to_string())?;
-            let line = start_line(bytes, &record);
+            let (line, from) = place(&record);
+            let line = start_line(bytes, line, from);
             rows.push((line, record));
         }
         if let Some((line, last)) = rows.last()
-            && ends_within_quotes(bytes, last)
+            && ends_within_quotes(bytes, place(last).1)
         {
             return Err(format!(
                 "a quote that is opened in the row of line {line} is never closed: its end is missing"
@@ -89,40 +89,9 @@ impl Table {
     }
 }
 
-/// Line on which a record starts. The reader counts from where it went on reading, so blank lines before are added.
-fn start_line(bytes: &[u8], record: &ByteRecord) -> u64 {
-    let Some(position) = record.position() else { return 0 };
-    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let rest = bytes.get(from..).unwrap_or_default();
-    let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n').count();
-    position.line() + u64::try_from(blank).unwrap_or(0)
-}
-
-/// Whether the file ends inside a quoted cell of its last record: the reader would take all that follows the quote for
-/// one cell, and the rows in it would be lost without a word.
-fn ends_within_quotes(bytes: &[u8], last: &ByteRecord) -> bool {
-    let from = last.position().map_or(0, |position| usize::try_from(position.byte()).unwrap_or(usize::MAX));
-    let mut place = Place::Start;
-    for byte in bytes.get(from..).unwrap_or_default() {
-        place = match (place, byte) {
-            (Place::Start, b'"') | (Place::AfterQuote, b'"') => Place::Quoted,
-            (Place::Quoted, b'"') => Place::AfterQuote,
-            (Place::Quoted, _) => Place::Quoted,
-            (Place::Start | Place::Plain | Place::AfterQuote, b',' | b'\r' | b'\n') => Place::Start,
-            (Place::Start | Place::Plain | Place::AfterQuote, _) => Place::Plain,
-        };
-    }
-    place == Place::Quoted
-}
-
-/// Where in a cell a byte stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Start,
-    Plain,
-    Quoted,
-    /// After a quote within quotes: the end, or the first of a doubled one.
-    AfterQuote,
+/// Where the reader says that a record begins: line and byte.
+fn place(record: &ByteRecord) -> (u64, u64) {
+    record.position().map_or((0, 0), |position| (position.line(), position.byte()))
 }
 
 fn names(header: &ByteRecord, columns: &Columns) -> Result<Vec<&'static str>, String> {

@@ -153,6 +153,7 @@ impl Check<'_> {
         self.range("limits.max_in_flight", limits.max_in_flight, 1..=1 << 20);
         self.range("limits.max_worklist", limits.max_worklist, 1..=1_000);
         self.range("limits.max_stream_events", limits.max_stream_events, 1..=100_000_000);
+        self.range("limits.max_file_bytes", limits.max_file_bytes, 1_024..=64 << 20);
         self.rule(
             limits.concurrent_handshakes <= limits.max_connections,
             "limits.concurrent_handshakes",

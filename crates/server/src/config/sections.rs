@@ -314,6 +314,8 @@ pub struct Limits {
     pub max_worklist: usize,
     /// Events in one stream.
     pub max_stream_events: u64,
+    /// Largest plan file.
+    pub max_file_bytes: usize,
 }
 
 impl Default for Limits {
@@ -331,6 +333,7 @@ impl Default for Limits {
             max_in_flight: 4_096,
             max_worklist: 200,
             max_stream_events: 100_000,
+            max_file_bytes: 8 << 20,
         }
     }
 }

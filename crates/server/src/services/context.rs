@@ -17,6 +17,7 @@ use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::errors;
+use super::files::Busy;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
@@ -30,6 +31,7 @@ pub(crate) struct Services {
     config: Arc<Config>,
     stop: StopSignal,
     control: Handle,
+    files: Busy,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -41,7 +43,7 @@ pub(crate) fn now() -> Moment {
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>) -> Self {
         let Wiring { engine, config, directory: _, stop, control } = wiring;
-        Self { slot: engine, config, stop, control }
+        Self { slot: engine, config, stop, control, files: Busy::default() }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -66,6 +68,10 @@ impl Services {
 
     pub(super) fn control(&self) -> &Handle {
         &self.control
+    }
+
+    pub(super) fn files(&self) -> &Busy {
+        &self.files
     }
 }
 

@@ -96,6 +96,12 @@ pub(super) fn ended() -> Status {
     status(Code::Unavailable, "STREAM_ENDED", message, Some(RETRY))
 }
 
+/// Another file of the same authority is under way.
+pub(super) fn file_in_progress() -> Status {
+    let message = "another file of this authority is being taken: send this one when that one is answered";
+    status(Code::Unavailable, "FILE_IN_PROGRESS", message, Some(RETRY))
+}
+
 /// A stream carries more than one stream may.
 pub(super) fn stream_too_long() -> Status {
     let message = "this stream has carried as many events as one stream may: open another for the rest";

@@ -20,12 +20,14 @@ pub enum Table {
     Feed,
     /// Everything small: counters, positions, settings fixed at creation.
     Meta,
+    /// Where each authority's files stand.
+    File,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 7] =
-        [Self::Child, Self::Event, Self::Plan, Self::Encounter, Self::Notification, Self::Feed, Self::Meta];
+    pub const ALL: [Self; 8] =
+        [Self::Child, Self::Event, Self::Plan, Self::Encounter, Self::Notification, Self::Feed, Self::Meta, Self::File];
 
     /// The name of the column family, also bound into every sealed value. Never changes.
     #[must_use]
@@ -38,6 +40,7 @@ impl Table {
             Self::Notification => "notif",
             Self::Feed => "feed",
             Self::Meta => "meta",
+            Self::File => "file",
         }
     }
 
@@ -50,7 +53,7 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta => false,
+            Self::Notification | Self::Feed | Self::Meta | Self::File => false,
         }
     }
 }

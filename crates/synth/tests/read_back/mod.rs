@@ -30,14 +30,13 @@ pub struct Plan {
     pub start: i32,
     pub end: Option<i32>,
     pub shielded: bool,
-    pub events: Vec<String>,
+    pub remarks: Vec<String>,
     texts: (String, String),
-    version: u32,
 }
 
 impl Plan {
     pub fn state(&self) -> &'static str {
-        if self.events.iter().any(|event| event == "withdraw") {
+        if self.remarks.iter().any(|remark| remark == "withdrawn") {
             "withdrawn"
         } else if self.start > as_of() {
             "future"
@@ -100,8 +99,12 @@ pub fn england() -> &'static England {
     })
 }
 
+/// The rows of a table; a plan file says in a line before its columns that it is the first one.
 pub fn read_table(path: &Path) -> Vec<Row> {
-    csv::Reader::from_path(path).unwrap().deserialize().collect::<Result<_, _>>().unwrap()
+    let text = std::fs::read_to_string(path).unwrap();
+    let table = text.strip_prefix("kith-plans,1,1,changes\n").unwrap_or(&text);
+    assert_eq!(table.len() < text.len(), path.parent().unwrap().ends_with("plans"));
+    csv::Reader::from_reader(table.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap()
 }
 
 impl England {
@@ -141,25 +144,14 @@ impl England {
         let files: Vec<(String, Vec<Row>)> = self.folder("plans").collect();
         assert_eq!(files.len(), 153);
         for (authority, rows) in files {
-            let mut plans: BTreeMap<Row, Plan> = BTreeMap::new();
+            let mut named = BTreeSet::new();
             for row in rows {
-                self.person(&row);
-                let mut identity = row.clone();
-                let named: &[&str] = if row["reference"].is_empty() {
-                    &["nhs_number", "plan", "start"]
-                } else {
-                    &["nhs_number", "reference"]
+                let identity = match row["reference"].as_str() {
+                    "" => (row["nhs_number"].clone(), row["plan"].clone(), row["start"].clone()),
+                    reference => (row["nhs_number"].clone(), reference.to_owned(), String::new()),
                 };
-                identity.retain(|column, _| named.contains(&column.as_str()));
-                add_event(plans.entry(identity).or_default(), &authority, &row);
-            }
-            for (identity, plan) in plans {
-                let known = self.people.get_mut(&identity["nhs_number"]).unwrap();
-                assert!(
-                    ["start", "transfer-in"].contains(&plan.events[0].as_str())
-                        && plan.version as usize == plan.events.len()
-                );
-                known.plans.push(plan);
+                assert!(named.insert(identity), "one row for each plan");
+                self.person(&row).plans.push(plan_of(&authority, &row));
             }
         }
     }
@@ -227,20 +219,19 @@ impl England {
     }
 }
 
-fn add_event(plan: &mut Plan, authority: &str, row: &Row) {
-    let version: u32 = row["version"].parse().unwrap();
-    assert_eq!(version, plan.version + 1, "versions of a plan in order");
+fn plan_of(authority: &str, row: &Row) -> Plan {
+    let remarks: Vec<String> =
+        row["remark"].split(';').filter(|remark| !remark.is_empty()).map(ToOwned::to_owned).collect();
     let end = (!row["end"].is_empty()).then(|| row["end"].clone());
-    plan.version = version;
-    plan.kind.clone_from(&row["plan"]);
-    plan.authority = authority.to_owned();
-    plan.start = day_number(&row["start"]);
-    plan.end = end.as_deref().map(day_number);
-    plan.texts = (row["start"].clone(), end.unwrap_or_default());
-    plan.shielded = row["shielded"] == "yes";
-    plan.events.push(row["event"].clone());
-    let needs_other = row["event"].starts_with("transfer");
-    assert_eq!(needs_other, !row["other_authority"].is_empty(), "only a transfer names another authority");
+    Plan {
+        kind: row["plan"].clone(),
+        authority: authority.to_owned(),
+        start: day_number(&row["start"]),
+        end: end.as_deref().map(day_number),
+        shielded: remarks.iter().any(|remark| remark == "shielded"),
+        texts: (row["start"].clone(), end.unwrap_or_default()),
+        remarks,
+    }
 }
 
 /// The shown plans, in the order in which the truth line names them (the order means nothing).

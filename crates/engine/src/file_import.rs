@@ -1,0 +1,216 @@
+//! The rows of a file under way: each becomes events of a plan, is found to tell nothing new, or gets a fault. Rows are taken
+//! in groups that begin at the same rows however often the file is sent, so that a killed file ends as an unbroken one.
+
+use crate::engine::Engine;
+use crate::files::Trouble;
+use crate::keys;
+use crate::rows::{EventRow, OwnerRow, decode};
+use crate::writer::Verdict;
+use kith_domain::change::{Change, PlanEvent};
+use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
+use kith_domain::fold::Effect;
+use kith_domain::permit::ActionPermit;
+use kith_domain::plan::PlanName;
+use kith_domain::plan_file::{
+    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing, is_version_of,
+};
+use kith_domain::refused::{Refused, RefusedKind};
+use kith_domain::time::Moment;
+use kith_domain::{identity, validate};
+use kith_store::Table;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// Rows taken at once: with two events each they fill a good part of a commit group and hold up no question.
+const GROUP: usize = 64;
+
+const PLAN_TWICE: RowFault = RowFault::new(
+    RowCode::NotLoaded,
+    "",
+    "PLAN_TWICE",
+    "this plan stands in the file twice: only its first row counts; send one row for each plan",
+);
+const OVERTAKEN: RowFault = RowFault::new(
+    RowCode::NotLoaded,
+    "",
+    "OVERTAKEN",
+    "a later version of this plan was sent as an event, and it stands: send the change as an event",
+);
+const NOT_VERIFIED: RowFault = RowFault::new(
+    RowCode::NotVerified,
+    "date_of_birth",
+    "BIRTH_DATE_CONTRADICTS",
+    "another authority holds another date of birth for this number: check the number and the date",
+);
+
+/// A file under way.
+pub(crate) struct Import<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) permit: &'a ActionPermit,
+    pub(crate) authority: LaCode,
+    pub(crate) at: Moment,
+    pub(crate) open: OpenFile,
+    pub(crate) file: &'a PlanFile,
+    /// Verdicts so far, in order.
+    pub(crate) verdicts: Vec<RowVerdict>,
+    /// Plans that rows have named.
+    pub(crate) seen: BTreeSet<(Subject, PlanName)>,
+    /// Plans added, changed and unchanged; counted for snapshots.
+    pub(crate) counts: [u32; 3],
+    resumed: bool,
+}
+
+/// One row before the log has spoken.
+enum Prepared {
+    Fault(RowFault),
+    /// It tells what is held; nothing is logged.
+    Unchanged(Subject),
+    /// So many events are sent for the plan of this key.
+    Sent(Subject, usize, Vec<u8>),
+}
+
+/// What is wrong with a number, given what is held about it: the one place where the record is asked.
+///
+/// NUMBERS: a superseded number is CPR05 and an invalidated one CPR01 here, as soon as records know of them.
+fn number_code(record: Option<&ChildRecord>, authority: LaCode, row: &PlanRow) -> Option<RowFault> {
+    let (record, born) = (record?, row.birth_date?);
+    identity::contradicts_another(record, authority, born).then_some(NOT_VERIFIED)
+}
+
+/// A refusal as a row's fault, with the column in the place of the field.
+fn fault_of(refused: Refused) -> RowFault {
+    let column = match refused.field {
+        "subject" => "nhs_number",
+        "other_authority" => "remark",
+        "authority" | "version" | "event_id" => "",
+        field => field,
+    };
+    RowFault { column: Cow::Borrowed(column), ..RowFault::new(RowCode::NotLoaded, "", refused.reason, refused.words) }
+}
+
+impl<'a> Import<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        permit: &'a ActionPermit,
+        authority: LaCode,
+        at: Moment,
+        open: OpenFile,
+        resumed: bool,
+        file: &'a PlanFile,
+    ) -> Self {
+        let verdicts = Vec::with_capacity(file.rows.len());
+        Self { engine, permit, authority, at, open, file, verdicts, seen: BTreeSet::new(), counts: [0; 3], resumed }
+    }
+
+    /// Takes every row.
+    pub(crate) async fn take_rows(&mut self) -> Result<(), Trouble> {
+        let rows: &'a [FileRow] = &self.file.rows;
+        for group in rows.chunks(GROUP) {
+            let first = self.verdicts.len();
+            let (mut prepared, mut changes) = (Vec::with_capacity(group.len()), Vec::new());
+            for (offset, row) in group.iter().enumerate() {
+                let number = u32::try_from(first + offset + 1).unwrap_or(u32::MAX);
+                prepared.push(self.prepare(number, row, &mut changes)?);
+            }
+            let mut outcomes = match changes.is_empty() {
+                true => Vec::new(),
+                false => self.engine.change(self.permit, self.at, changes).await,
+            }
+            .into_iter();
+            for one in prepared {
+                let verdict = self.verdict(one, &mut outcomes)?;
+                self.verdicts.push(verdict);
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, number: u32, row: &FileRow, changes: &mut Vec<Change>) -> Result<Prepared, Trouble> {
+        let plan = match &row.plan {
+            Ok(plan) => plan,
+            Err(fault) => return Ok(Prepared::Fault(fault.clone())),
+        };
+        let events = plan
+            .events(self.authority, self.open.ordinal, number, |place| self.event_id(&format!("row/{number}/{place}")));
+        let directory = self.engine.directory();
+        let refused = events.iter().find_map(|event| validate::plan_event(event, directory, self.at).err());
+        if let Some(refused) = refused {
+            return Ok(Prepared::Fault(fault_of(refused)));
+        }
+        let Some(name) = plan.name() else { return Ok(Prepared::Fault(fault_of(Refused::SUBJECT_MISMATCH))) };
+        let subject = Subject::Nhs(plan.number);
+        if !self.seen.insert((subject.clone(), name.clone())) {
+            return Ok(Prepared::Fault(PLAN_TWICE));
+        }
+        if !self.is_taken(&events)? {
+            let record = self.engine.index().for_writer(&subject);
+            if let Some(fault) = number_code(record.as_deref(), self.authority, plan) {
+                return Ok(Prepared::Fault(fault));
+            }
+            if changes_nothing(record.as_deref(), &events) {
+                return Ok(Prepared::Unchanged(subject));
+            }
+        }
+        let key = keys::plan(&self.engine.keys, self.authority, &name, &subject);
+        let count = events.len();
+        changes.extend(events.into_iter().map(Change::Plan));
+        Ok(Prepared::Sent(subject, count, key))
+    }
+
+    /// The id of one of this file's events: the same whenever the file is sent.
+    pub(crate) fn event_id(&self, what: &str) -> Uuid {
+        let name = format!("kith-plan-file/{}/{}/{what}", self.authority, self.open.ordinal);
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+    }
+
+    /// Whether the row was taken before this file was broken off.
+    fn is_taken(&self, events: &[PlanEvent]) -> Result<bool, Trouble> {
+        let Some(first) = events.first().filter(|_| self.resumed) else { return Ok(false) };
+        let key = keys::event(&self.engine.keys, self.authority.as_str(), first.event_id);
+        Ok(self.row::<EventRow>(Table::Event, &key)?.is_some())
+    }
+
+    fn row<T: serde::de::DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, Trouble> {
+        let read = || -> Result<Option<T>, crate::FilesError> {
+            Ok(self.engine.store.get(table, key)?.map(|bytes| decode(&bytes)).transpose()?)
+        };
+        Ok(read()?)
+    }
+
+    fn verdict(&mut self, one: Prepared, outcomes: &mut std::vec::IntoIter<Verdict>) -> Result<RowVerdict, Trouble> {
+        let (subject, count, key) = match one {
+            Prepared::Fault(fault) => return Ok(RowVerdict::Fault(fault)),
+            Prepared::Unchanged(subject) => {
+                self.counts[2] += 1;
+                return Ok(self.loaded(&subject));
+            }
+            Prepared::Sent(subject, count, key) => (subject, count, key),
+        };
+        let verdicts: Vec<Verdict> = outcomes.by_ref().take(count).collect();
+        let mut applied = false;
+        for verdict in verdicts {
+            match verdict {
+                Ok(ack) => applied |= ack.effect == Effect::Applied,
+                Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),
+                Err(refused) => return Ok(RowVerdict::Fault(fault_of(refused))),
+            }
+        }
+        if !applied {
+            return Ok(RowVerdict::Fault(OVERTAKEN));
+        }
+        if matches!(self.file.mode, FileMode::Snapshot(_)) {
+            let owner = self.row::<OwnerRow>(Table::Plan, &key)?;
+            let before = |version: &u64| !is_version_of(self.open.ordinal, *version);
+            let held = owner.is_some_and(|owner| owner.versions.iter().any(before));
+            self.counts[usize::from(held)] += 1;
+        }
+        Ok(self.loaded(&subject))
+    }
+
+    fn loaded(&self, subject: &Subject) -> RowVerdict {
+        let record = self.engine.index().for_writer(subject);
+        RowVerdict::Loaded { shielded: record.is_some_and(|record| record.is_shielded()) }
+    }
+}

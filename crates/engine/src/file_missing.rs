@@ -1,0 +1,149 @@
+//! A snapshot held against the authority's current plans: what it does not name is reported, and ended only when the file
+//! asks for it, every row could be read, and the bound allows it. A plan that has not begun is reported and never ended.
+
+use crate::file_import::Import;
+use crate::files::Trouble;
+use crate::keys;
+use kith_domain::change::{Change, FileEnding, PlanAction, PlanEvent};
+use kith_domain::child::Subject;
+use kith_domain::plan::PlanName;
+use kith_domain::plan_file::{
+    MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current, refusals,
+};
+use kith_domain::refused::RefusedKind;
+use kith_domain::text::PlanReference;
+use std::collections::BTreeSet;
+
+/// Plans ended at once.
+const GROUP: usize = 128;
+
+/// What rows with a fault name: those plans are in the file all the same.
+#[derive(Default)]
+struct Doubted<'a> {
+    subjects: BTreeSet<Subject>,
+    references: BTreeSet<&'a PlanReference>,
+    /// A row names nothing that can be read.
+    unreadable: bool,
+}
+
+impl Doubted<'_> {
+    fn names(&self, subject: &Subject, name: &PlanName) -> bool {
+        let by_reference = match name {
+            PlanName::Reference(reference) => self.references.contains(reference),
+            PlanName::KindAndStart(..) => false,
+        };
+        by_reference || self.subjects.contains(subject)
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl Import<'_> {
+    /// Finds what is missing, and ends it where it may.
+    pub(crate) async fn reconcile(&self, asked: Missing) -> Result<SnapshotSummary, Trouble> {
+        let doubted = self.doubted();
+        let (current, missing) = self.missing(&doubted);
+        let day = self.open.at.london_day();
+        let ending: Vec<&MissingPlan> =
+            missing.iter().filter(|plan| plan.start.is_none_or(|start| start <= day)).collect();
+        let ended = match asked {
+            _ if missing.is_empty() => Ok(0),
+            Missing::Report => Err(NoneEnded::NotAsked),
+            Missing::End if doubted.unreadable => Err(NoneEnded::RowUnreadable),
+            Missing::End if ending.is_empty() => Ok(0),
+            Missing::End => self.end(&ending, current).await?,
+        };
+        let (ended, none_ended) = (ended.unwrap_or(0), ended.err());
+        let [added, changed, unchanged] = self.counts;
+        let total = count(missing.len());
+        let listed = missing.into_iter().take(MAX_LISTED).collect();
+        Ok(SnapshotSummary { added, changed, unchanged, missing: total, listed, ended, none_ended })
+    }
+
+    fn doubted(&self) -> Doubted<'_> {
+        let mut doubted = Doubted::default();
+        for (row, verdict) in self.file.rows.iter().zip(&self.verdicts) {
+            if matches!(verdict, RowVerdict::Loaded { .. }) {
+                continue;
+            }
+            let Named { number, reference } = &row.named;
+            doubted.unreadable |= number.is_none() && reference.is_none();
+            doubted.subjects.extend(number.map(Subject::Nhs));
+            doubted.references.extend(reference);
+        }
+        doubted
+    }
+
+    /// How many plans of the authority are current, and those that no row names.
+    fn missing(&self, doubted: &Doubted<'_>) -> (u32, Vec<MissingPlan>) {
+        let day = self.open.at.london_day();
+        let (mut current, mut missing) = (0, Vec::new());
+        for subject in self.engine.index().planned_by(self.authority) {
+            // Without an NHS number a plan comes as events and cannot stand in a file.
+            if matches!(subject, Subject::Local(..)) {
+                continue;
+            }
+            let Some(record) = self.engine.index().for_writer(&subject) else { continue };
+            for plan in record.plans.iter().filter(|plan| plan.authority == self.authority) {
+                if !is_current(&record, plan, day) {
+                    continue;
+                }
+                current += 1;
+                let named = self.seen.contains(&(subject.clone(), plan.name.clone()));
+                if named || doubted.names(&subject, &plan.name) {
+                    continue;
+                }
+                let (kind, start) = (plan.kind.get().copied(), plan.start.get().copied());
+                missing.push(MissingPlan { subject: subject.clone(), name: plan.name.clone(), kind, start });
+            }
+        }
+        (current, missing)
+    }
+
+    /// Ends plans, when the bound allows it, and counts them; otherwise says that it does not.
+    async fn end(&self, plans: &[&MissingPlan], current: u32) -> Result<Result<u32, NoneEnded>, Trouble> {
+        let (authority, number) = (self.authority, self.open.number);
+        let ending = FileEnding { authority, number, count: count(plans.len()), current };
+        match self.engine.change_one(self.permit, self.at, Change::FileEnding(ending)).await {
+            Ok(_) => {}
+            Err(refused) if refused.reason == refusals::BEYOND_BOUND.reason => return Ok(Err(NoneEnded::BeyondBound)),
+            Err(refused) => return Err(refused.into()),
+        }
+        let mut ended = 0;
+        for group in plans.chunks(GROUP) {
+            let changes = group.iter().filter_map(|plan| self.ending_of(plan)).map(Change::Plan).collect();
+            for verdict in self.engine.change(self.permit, self.at, changes).await {
+                match verdict {
+                    Ok(_) => ended += 1,
+                    Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),
+                    Err(refused) => tracing::warn!(reason = refused.reason, "a missing plan could not be ended"),
+                }
+            }
+        }
+        Ok(Ok(ended))
+    }
+
+    /// The event that ends a missing plan. Its id is made of the plan, so that it is the same when the file is sent again.
+    fn ending_of(&self, plan: &MissingPlan) -> Option<PlanEvent> {
+        let (kind, reference, start) = match &plan.name {
+            PlanName::Reference(reference) => (plan.kind?, Some(reference.clone()), plan.start),
+            PlanName::KindAndStart(kind, start) => (*kind, None, Some(*start)),
+        };
+        let key = keys::plan(&self.engine.keys, self.authority, &plan.name, &plan.subject);
+        Some(PlanEvent {
+            authority: self.authority,
+            event_id: self.event_id(&format!("end/{}", hex::encode(key))),
+            subject: plan.subject.clone(),
+            action: PlanAction::End,
+            kind,
+            reference,
+            version: end_version(self.open.ordinal),
+            start,
+            end: Some(self.open.at.london_day()),
+            birth_date: None,
+            shielded: false,
+        })
+    }
+}

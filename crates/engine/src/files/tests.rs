@@ -1,0 +1,7 @@
+//! Plan files against a real store, with the moment as an argument: numbers, rows, snapshots, and files that are broken off.
+
+mod broken;
+mod counter;
+mod place;
+mod rows;
+mod snapshots;

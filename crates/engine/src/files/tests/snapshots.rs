@@ -1,0 +1,181 @@
+//! Snapshots: added, changed, unchanged, missing, and how little a truncated one can end.
+
+use super::place::{END, NOW, Place, REPORT, authority, day, days_on, event, file, nhs, reasons, row, rows};
+use kith_domain::change::{PlanAction, PlanEvent};
+use kith_domain::child::Subject;
+use kith_domain::codes::OdsCode;
+use kith_domain::plan_file::{
+    FileCode, FileMode, FileVerdict, Named, NoneEnded, PlanRow, RowCode, RowFault, SnapshotSummary,
+};
+use kith_domain::text::LocalKey;
+
+fn summary(verdict: &FileVerdict) -> &SnapshotSummary {
+    verdict.snapshot.as_ref().unwrap()
+}
+
+/// Added, changed, unchanged, missing, ended.
+fn counts(verdict: &FileVerdict) -> [u32; 5] {
+    let found = summary(verdict);
+    [found.added, found.changed, found.unchanged, found.missing, found.ended]
+}
+
+fn missed(verdict: &FileVerdict) -> Vec<Subject> {
+    summary(verdict).listed.iter().map(|plan| plan.subject.clone()).collect()
+}
+
+async fn loaded(plans: u32) -> Place {
+    let place = Place::new();
+    let verdict = place.send(&file(1, END, rows(0..plans)), NOW).await;
+    assert_eq!(counts(&verdict), [plans, 0, 0, 0, 0]);
+    place
+}
+
+#[tokio::test]
+async fn a_snapshot_says_what_is_added_changed_unchanged_and_missing() {
+    let place = loaded(20).await;
+    place.event(2, event(2, 50, 1)).await;
+    let mut next = rows(2..22);
+    next[0].end = Some(day("2026-12-24"));
+    let verdict = place.send(&file(2, REPORT, next), NOW).await;
+    assert_eq!(counts(&verdict), [2, 1, 17, 2, 0]);
+    assert_eq!(summary(&verdict).none_ended, Some(NoneEnded::NotAsked));
+    assert_eq!(missed(&verdict), [Subject::Nhs(nhs(0)), Subject::Nhs(nhs(1))]);
+    assert_eq!(
+        (place.end(0), place.end(50)),
+        (None, None),
+        "reported and not ended; another authority's is not missed"
+    );
+}
+
+#[tokio::test]
+async fn missing_plans_end_on_the_day_of_the_file_when_it_asks() {
+    let place = loaded(20).await;
+    let verdict = place.send(&file(2, END, rows(3..20)), days_on(1)).await;
+    assert_eq!((counts(&verdict), summary(&verdict).none_ended), ([0, 0, 17, 3, 3], None));
+    assert_eq!((place.end(0), place.end(3)), (Some(day("2026-11-23")), None));
+    let verdict = place.send(&file(3, END, rows(3..20)), days_on(3)).await;
+    assert_eq!(counts(&verdict), [0, 0, 17, 0, 0], "an ended plan is not missed again");
+    let verdict = place.send(&file(4, END, rows(0..20)), days_on(4)).await;
+    assert_eq!((counts(&verdict), place.end(0)), ([0, 3, 17, 0, 0], None), "back in the file: in force again");
+    assert!(place.hash().starts_with("Same"));
+}
+
+#[tokio::test]
+async fn withdrawn_ended_and_grown_up_are_not_missed_and_a_plan_not_begun_is_not_ended() {
+    let place = Place::new();
+    let sent = vec![
+        PlanRow { actions: vec![PlanAction::Withdraw], ..row(1) },
+        PlanRow { end: Some(day("2026-11-21")), ..row(2) },
+        PlanRow { birth_date: Some(day("2008-11-01")), ..row(3) },
+        PlanRow { start: Some(day("2027-02-01")), ..row(4) },
+        PlanRow { end: Some(day("2026-11-22")), ..row(5) },
+    ];
+    assert_eq!(place.send(&file(1, REPORT, sent), NOW).await.code, FileCode::AllLoaded);
+    let verdict = place.send(&file(2, END, Vec::new()), NOW).await;
+    assert_eq!(counts(&verdict), [0, 0, 0, 2, 1]);
+    assert_eq!(missed(&verdict), [Subject::Nhs(nhs(4)), Subject::Nhs(nhs(5))]);
+    assert_eq!(place.end(4), None);
+}
+
+#[tokio::test]
+async fn a_plan_of_a_child_without_a_number_is_not_missed() {
+    let place = loaded(9).await;
+    let (organisation, key) = (OdsCode::parse("E06000001").unwrap(), LocalKey::parse("newborn-1").unwrap());
+    let subject = Subject::Local(organisation, key);
+    let newborn = PlanEvent { subject: subject.clone(), ..event(1, 60, 1) };
+    place.event(1, newborn).await;
+    let verdict = place.send(&file(2, END, rows(0..9)), NOW).await;
+    assert_eq!(counts(&verdict), [0, 0, 9, 0, 0]);
+    let record = place.engine.index().for_writer(&subject).unwrap();
+    assert_eq!(record.plans[0].end.get(), None);
+}
+
+#[tokio::test]
+async fn a_truncated_snapshot_ends_nothing_and_loads_the_rest() {
+    let place = loaded(400).await;
+    let mut rest = rows(0..200);
+    rest[0].end = Some(day("2026-12-24"));
+    let verdict = place.send(&file(2, END, rest), NOW).await;
+    assert_eq!((counts(&verdict), verdict.code), ([0, 1, 199, 200, 0], FileCode::AllLoaded));
+    assert_eq!(summary(&verdict).none_ended, Some(NoneEnded::BeyondBound));
+    assert!((200..400).all(|n| place.end(n).is_none()));
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_make_its_plan_missing() {
+    let place = loaded(20).await;
+    let fault = || RowFault::new(RowCode::NotLoaded, "start", "DATE", "words");
+    let mut sent = file(2, END, rows(0..20));
+    sent.rows[0].named = Named { number: Some(nhs(0)), reference: None };
+    sent.rows[1].named = Named { number: None, reference: row(1).reference };
+    sent.rows[0].plan = Err(fault());
+    sent.rows[1].plan = Err(fault());
+    let verdict = place.send(&sent, NOW).await;
+    assert_eq!((counts(&verdict), verdict.code), ([0, 0, 18, 0, 0], FileCode::SomeLoaded));
+    let mut sent = file(3, END, rows(1..20));
+    (sent.rows[0].plan, sent.rows[0].named) = (Err(fault()), Named::default());
+    let verdict = place.send(&sent, NOW).await;
+    assert_eq!(counts(&verdict), [0, 0, 18, 2, 0]);
+    assert_eq!(summary(&verdict).none_ended, Some(NoneEnded::RowUnreadable));
+    assert_eq!(place.end(0), None);
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_does_not_make_its_plan_missing() {
+    let place = loaded(10).await;
+    let mut other = rows(0..10);
+    other[3].number = nhs(30);
+    let verdict = place.send(&file(2, END, other), NOW).await;
+    assert_eq!(reasons(&verdict)[3], "nhs_number SUBJECT_MISMATCH");
+    assert_eq!(counts(&verdict)[3..], [0, 0]);
+}
+
+/// Every night a little more is cut off, as much as the bound may let through.
+#[tokio::test]
+async fn truncated_every_night_for_fourteen_nights_ends_at_most_the_bound_in_any_seven_days() {
+    const PLANS: u32 = 300;
+    const BOUND: u32 = PLANS * 5 / 100;
+    for cut in [1_u32, 5, 8, 15, 40] {
+        let place = loaded(PLANS).await;
+        let mut ended: Vec<u32> = Vec::new();
+        for night in 1..=14_u32 {
+            let held = PLANS - cut.saturating_mul(night).min(PLANS);
+            let verdict = place.send(&file(u64::from(night) + 1, END, rows(0..held)), days_on(night.into())).await;
+            ended.push(summary(&verdict).ended);
+        }
+        // Nights seven days apart are both within seven days.
+        let worst = ended.windows(8).map(|week| week.iter().sum::<u32>()).max().unwrap();
+        let left = u32::try_from((0..PLANS).filter(|n| place.end(*n).is_none()).count()).unwrap();
+        println!("{cut} more a night: {ended:?}");
+        assert!(worst <= BOUND, "{cut} a night: {ended:?}");
+        assert!(left >= PLANS - 2 * BOUND && left == PLANS - ended.iter().sum::<u32>(), "{cut} a night: {left}");
+        assert!(cut > 15 || worst > 0, "{cut} a night: the bound lets nothing through: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_authority_may_end_five_in_seven_days() {
+    let place = loaded(9).await;
+    let verdict = place.send(&file(2, END, rows(0..4)), days_on(1)).await;
+    assert_eq!(counts(&verdict)[3..], [5, 5]);
+    let verdict = place.send(&file(3, END, rows(0..3)), days_on(8)).await;
+    assert_eq!(counts(&verdict)[3..], [1, 0], "the seventh day still counts");
+    let verdict = place.send(&file(4, END, rows(0..3)), days_on(9)).await;
+    assert_eq!(counts(&verdict)[3..], [1, 1]);
+}
+
+#[tokio::test]
+async fn a_restart_forgets_neither_whose_plans_they_are_nor_what_has_vanished() {
+    let place = loaded(9).await;
+    place.send(&file(2, END, rows(0..4)), days_on(1)).await;
+    let place = place.reopened();
+    let verdict = place.send(&file(3, END, rows(0..3)), days_on(2)).await;
+    assert_eq!((counts(&verdict), summary(&verdict).none_ended), ([0, 0, 3, 1, 0], Some(NoneEnded::BeyondBound)));
+    assert_eq!(place.engine.index().planned_by(authority(1)).len(), 9);
+}
+
+#[tokio::test]
+async fn a_file_of_changes_misses_nothing() {
+    let place = loaded(9).await;
+    assert_eq!(place.send(&file(2, FileMode::Changes, rows(0..1)), NOW).await.snapshot, None);
+}

@@ -1,0 +1,187 @@
+//! `PlanFileService`: an authority's plan files. Reading and importing run on the control runtime, never on the threads
+//! that answer questions; what was taken is audited even when the sender has gone.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kith_api::convert::file;
+use kith_api::v1;
+use kith_domain::caller::Peer;
+use kith_domain::codes::LaCode;
+use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::plan_file::{FileCode, FileFault, FileState, FileVerdict, RowVerdict};
+use kith_domain::refused::Refused;
+use kith_engine::{AuditEntry, Decision, Engine};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::context::{self, Sender, Services, now};
+use super::errors;
+use crate::plan_file;
+use v1::plan_file_service_server::PlanFileService;
+
+/// Longest wait for the next piece of a file: a sender that has gone must not keep its authority from sending again.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Authorities whose file is being taken: one file of each at a time, which also bounds what is held in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Busy(Arc<Mutex<BTreeSet<LaCode>>>);
+
+/// The turn of one authority; the next file may come when it is dropped.
+struct Turn {
+    busy: Busy,
+    authority: LaCode,
+}
+
+impl Busy {
+    fn turn(&self, authority: LaCode) -> Result<Turn, Status> {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(authority);
+        if free { Ok(Turn { busy: self.clone(), authority }) } else { Err(errors::file_in_progress()) }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.authority);
+    }
+}
+
+#[tonic::async_trait]
+impl PlanFileService for Services {
+    async fn submit_plan_file(
+        &self,
+        request: Request<Streaming<v1::SubmitPlanFileRequest>>,
+    ) -> Result<Response<v1::SubmitPlanFileResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let permit = context::permit(&engine, peer, None, Action::SendPlans).await?;
+        let authority = context::authority(&engine, peer, None).await?;
+        let turn = self.files().turn(authority)?;
+        let bytes = self.collect(request.into_inner()).await?;
+        let import = Import { engine, peer, permit, authority };
+        let done = self.control().spawn(async move {
+            let verdict = import.run(bytes).await;
+            drop(turn);
+            verdict
+        });
+        let verdict = done.await.unwrap_or_else(|_| Err(errors::ended()))?;
+        Ok(Response::new(v1::SubmitPlanFileResponse { verdict: Some(file::verdict(verdict)) }))
+    }
+
+    async fn get_file_position(
+        &self,
+        request: Request<v1::GetFilePositionRequest>,
+    ) -> Result<Response<v1::GetFilePositionResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let v1::GetFilePositionRequest {} = request.into_inner();
+        context::permit(&engine, peer, None, Action::SendPlans).await?;
+        let authority = context::authority(&engine, peer, None).await?;
+        let position = Some(file::position(authority, &self.position(&engine, authority).await?));
+        Ok(Response::new(v1::GetFilePositionResponse { position }))
+    }
+
+    async fn reset_file_position(
+        &self,
+        request: Request<v1::ResetFilePositionRequest>,
+    ) -> Result<Response<v1::ResetFilePositionResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let (caller, reset) = match file::reset(request.into_inner()) {
+            Ok(parsed) => parsed,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        let permit = context::permit(&engine, peer, Some(&caller), Action::ResetFilePosition).await?;
+        let authority = reset.authority;
+        if !engine.directory().authorities.contains_key(&authority) {
+            return Err(context::refused(&engine, peer, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
+        }
+        // Not while a file of it is being taken.
+        let _turn = self.files().turn(authority)?;
+        if let Err(refused) = engine.reset_files(&permit, now(), reset).await {
+            return Err(context::refused(&engine, peer, Some(caller), refused).await);
+        }
+        let decision = Decision::FilePositionReset(authority, reset.next);
+        let entry = AuditEntry::of_peer(now(), peer, Some(caller), Some(reset.event_id), decision);
+        engine.audit(&entry).await.map_err(errors::audit)?;
+        let position = Some(file::position(authority, &self.position(&engine, authority).await?));
+        Ok(Response::new(v1::ResetFilePositionResponse { position }))
+    }
+}
+
+impl Services {
+    /// The bytes of a file, or none when it is larger than a file may be.
+    async fn collect(&self, mut stream: Streaming<v1::SubmitPlanFileRequest>) -> Result<Option<Vec<u8>>, Status> {
+        let mut bytes = Vec::new();
+        loop {
+            let piece = tokio::select! {
+                piece = tokio::time::timeout(PIECE_TIMEOUT, stream.message()) => piece,
+                () = self.stop().draining() => return Err(errors::draining()),
+            };
+            match piece {
+                Err(_) => return Err(errors::ended()),
+                Ok(Err(status)) => return Err(errors::broken_stream(&status)),
+                Ok(Ok(None)) => return Ok(Some(bytes)),
+                Ok(Ok(Some(v1::SubmitPlanFileRequest { chunk }))) => bytes.extend(chunk),
+            }
+            if bytes.len() > self.limits().max_file_bytes {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn position(&self, engine: &Arc<Engine>, authority: LaCode) -> Result<FileState, Status> {
+        let reader = Arc::clone(engine);
+        match self.control().spawn_blocking(move || reader.file_state(authority)).await {
+            Ok(Ok(state)) => Ok(state),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "where an authority's files stand cannot be read");
+                Err(errors::storage())
+            }
+            Err(_) => Err(errors::storage()),
+        }
+    }
+}
+
+/// A file that has arrived.
+struct Import {
+    engine: Arc<Engine>,
+    peer: Peer,
+    permit: ActionPermit,
+    authority: LaCode,
+}
+
+impl Import {
+    async fn run(self, bytes: Option<Vec<u8>>) -> Result<FileVerdict, Status> {
+        let reader = Arc::clone(&self.engine);
+        let read = tokio::task::spawn_blocking(move || match bytes {
+            Some(bytes) => plan_file::parse(&bytes).map(|file| (reader.file_hash(&bytes), file)),
+            None => Err(too_large()),
+        });
+        let at = now();
+        let (engine, authority) = (&self.engine, self.authority);
+        let verdict = match read.await.map_err(|_| errors::ended())? {
+            Ok((hash, file)) => engine.take_file(&self.permit, authority, at, hash, &file).await,
+            Err(fault) => engine.unreadable_file(authority, at, fault),
+        };
+        self.audited(&verdict).await?;
+        Ok(verdict)
+    }
+
+    /// Puts what became of a file into the audit: counts, or why it was not taken.
+    async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
+        if let Some((reason, _)) = &verdict.fault {
+            let decision = Decision::Refused((*reason).to_owned());
+            let entry = AuditEntry::of_peer(now(), self.peer, None, None, decision);
+            return self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit);
+        }
+        let loaded = verdict.rows.iter().filter(|row| matches!(row.verdict, RowVerdict::Loaded { .. })).count() as u64;
+        let refused = verdict.rows.len() as u64 - loaded;
+        context::changed(&self.engine, Sender::of_stream(self.peer, None), loaded, refused).await
+    }
+}
+
+fn too_large() -> FileFault {
+    let words = "the file is larger than a plan file may be".to_owned();
+    FileFault { code: FileCode::Malformed, number: None, reason: "FILE_TOO_LARGE", words }
+}
