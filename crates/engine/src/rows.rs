@@ -112,19 +112,35 @@ mod tests {
         assert_eq!(decode::<LogRecord>(&bytes).unwrap().change, change);
     }
 
+    fn a_purge(record: &kith_domain::child::ChildRecord) -> kith_domain::change::Purge {
+        use kith_domain::change::{Note, NoteRetention, Purge};
+        use kith_domain::retention::Retention;
+        Purge {
+            today: Day::new(2026, 11, 22).unwrap(),
+            retention: Retention { presentation_days: 365, plan_months: 12 },
+            notes: NoteRetention {
+                event_id_days: 400,
+                request_id_days: 30,
+                acknowledged_days: 90,
+                removed_plan_months: 120,
+            },
+            subjects: vec![record.subject.clone()],
+            rows: vec![(Note::RemovedPlan, vec![0xab])],
+        }
+    }
+
     /// Every stored type, byte by byte: a field or variant that moves turns this red.
     #[test]
     fn rows_have_these_bytes() {
         use crate::{AuditEntry, Decision};
         use kith_domain::NhsNumber;
-        use kith_domain::change::{Feed, FeedCounted, Note, NoteRetention, Purge};
+        use kith_domain::change::{Feed, FeedCounted};
         use kith_domain::child::{Access, ChildRecord, Notified};
         use kith_domain::codes::LaCode;
         use kith_domain::feed_health::FeedRecord;
         use kith_domain::notify::{Cause, Notification};
         use kith_domain::plan::{Plan, PlanKind, PlanName};
         use kith_domain::presentation::Presentation;
-        use kith_domain::retention::Retention;
         use kith_domain::text::{EncounterId, PersonText, PlanReference};
         let subject = Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap());
         let (trust, authority) = (OdsCode::parse("R1H").unwrap(), LaCode::parse("E06000001").unwrap());
@@ -145,18 +161,7 @@ mod tests {
         let notification = Notification { subject: subject.clone(), at, cause, shielded: false, acknowledged: true };
         let owner = OwnerRow { subject, versions: vec![1, 300] };
         let entry = AuditEntry::of_service(at, Decision::Gap(9));
-        let purge = Purge {
-            today: Day::new(2026, 11, 22).unwrap(),
-            retention: Retention { presentation_days: 365, plan_months: 12 },
-            notes: NoteRetention {
-                event_id_days: 400,
-                request_id_days: 30,
-                acknowledged_days: 90,
-                removed_plan_months: 120,
-            },
-            subjects: vec![record.subject.clone()],
-            rows: vec![(Note::RemovedPlan, vec![0xab])],
-        };
+        let purge = a_purge(&record);
         let counted = FeedCounted { feed: Feed::Plans(authority), seen: 5, matched: 3, rejected: 4, taken_whole: true };
         let mut feed = FeedRecord::default();
         feed.event(at, true);
