@@ -306,6 +306,25 @@ async fn a_retry_repeats_its_acknowledgement_and_an_id_has_one_body() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_an_outcome_another_trust_and_an_end_before_the_arrival_are_refused() {
+    let (site, server, ed) = begin().await;
+    let recorded = build::record(ED, nhs(1), "o1");
+    calls::record(&ed, recorded.clone()).await.unwrap();
+    let early = |outcome| v1::CloseRequest { outcome_at: Some(build::ago(7_200)), ..build::close(&recorded, outcome) };
+    let refused = calls::close(&ed, early(v1::PresentationOutcome::Discharged)).await;
+    expect_trouble(refused, Code::InvalidArgument, "OUTCOME_BEFORE_ARRIVAL", &["outcome_at"]);
+    calls::close(&ed, early(v1::PresentationOutcome::EnteredInError)).await.expect("taking back has no order");
+
+    let half = v1::ImportRequest { outcome_at: Some(build::ago(60)), ..build::import(ED, nhs(2), "o2") };
+    let foreign = v1::ImportRequest { caller: Some(build::caller(OTHER_ED)), ..build::import(ED, nhs(3), "o3") };
+    let rows = vec![build::import(ED, nhs(4), "o4"), half, foreign];
+    let response = calls::import(&ed, rows).await.unwrap();
+    let reasons: Vec<&str> = response.rejections.iter().map(|row| row.reason.as_str()).collect();
+    assert_eq!((response.accepted, reasons), (1, vec!["MISSING", "ORGANISATION_MISMATCH"]));
+    end(site, server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_a_stream_keeps_what_was_acknowledged() {
     let (site, server, ed) = begin().await;
     let events: Vec<_> = (1..=4).map(|child| build::plan(nhs(child), &format!("H{child}"))).collect();

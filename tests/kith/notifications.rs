@@ -78,6 +78,38 @@ async fn one_per_encounter_for_each_responsible_authority() {
     end(site, server);
 }
 
+/// Who was responsible when the answer was given hears of it, whatever happens to the plan right after; who became
+/// responsible only then does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_moment_of_the_answer_decides_who_hears() {
+    let children: Vec<u32> = (1..=20).collect();
+    let (site, server) = begin(&children).await;
+    let (ed, a, b) = (server.client(ED).await, server.client(A).await, server.client(B).await);
+    for child in &children {
+        let plan = build::plan(nhs(*child), &format!("N{child}"));
+        let end = match child % 2 {
+            0 => v1::PlanEvent {
+                action: v1::PlanAction::End.into(),
+                end: Some(build::day(-1)),
+                version: 2,
+                event_id: build::id(),
+                ..plan
+            },
+            _ => v1::PlanEvent { action: v1::PlanAction::Withdraw.into(), version: 2, event_id: build::id(), ..plan },
+        };
+        calls::ask(&ed, build::lookup(ED, nhs(*child))).await;
+        calls::accept(&a, vec![end]).await;
+        calls::accept(&b, vec![build::plan(nhs(*child), &format!("B{child}"))]).await;
+    }
+    let mut told: Vec<String> = heard(&server).await.iter().map(digits).collect();
+    told.sort_unstable();
+    let mut expected: Vec<String> = children.iter().map(|child| nhs(*child).digits()).collect();
+    expected.sort_unstable();
+    assert_eq!(told, expected, "every lookup of a child on a plan is told to its authority");
+    assert!(calls::notifications(&server, B, 500).await.is_empty(), "B's plans began after the answers");
+    end(site, server);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn imports_worklists_and_scheduled_reads_are_silent() {
     let (site, server) = begin(&[1, 2, 3, 4]).await;

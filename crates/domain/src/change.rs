@@ -177,6 +177,8 @@ pub struct AccessFacts {
     pub user_name: PersonText,
     /// The viewer's role.
     pub user_role: PersonText,
+    /// Authorities that were responsible when the answer was given: they hear of it, whatever has changed since.
+    pub responsible: Vec<LaCode>,
 }
 
 /// Notifications an authority has seen.

@@ -243,6 +243,7 @@ mod tests {
             at: Moment(0).plus_seconds(hours * 3600),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
+            responsible: Vec::new(),
         };
         let all = [facts("R1H", 1), facts("R1H", 4), facts("RRK", 4), facts("R1H", 5)];
         for one in &all {

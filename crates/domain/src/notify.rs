@@ -81,9 +81,9 @@ pub fn responsible(record: &ChildRecord, today: Day) -> Vec<LaCode> {
     authorities
 }
 
-/// Authorities to notify of an encounter with `organisation` at `at`; marks the encounter as notified.
-pub fn due(record: &mut ChildRecord, organisation: OdsCode, at: Moment) -> Vec<LaCode> {
-    let authorities = responsible(record, at.london_day());
+/// Which of the responsible `authorities` to notify of an encounter with `organisation` at `at`; marks the encounter as
+/// notified.
+pub fn due(record: &mut ChildRecord, authorities: Vec<LaCode>, organisation: OdsCode, at: Moment) -> Vec<LaCode> {
     if authorities.is_empty() {
         return authorities;
     }

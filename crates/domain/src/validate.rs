@@ -53,7 +53,8 @@ const OUTCOME_TOO_OLD: Refused = Refused::invalid(
     "OUTCOME_BEYOND_RETENTION",
     "the outcome is longer ago than presentations are kept: check the date",
 );
-const OUTCOME_EARLY: Refused =
+/// An outcome cannot come before the arrival.
+pub const OUTCOME_EARLY: Refused =
     Refused::invalid("outcome_at", "OUTCOME_BEFORE_ARRIVAL", "the outcome is before the arrival");
 
 fn check(fault: bool, refused: Refused) -> Result<(), Refused> {

@@ -12,6 +12,7 @@ use kith_domain::change::{
     PresentationEvent,
 };
 use kith_domain::child::Subject;
+use kith_domain::codes::LaCode;
 use kith_domain::feed_health;
 use kith_domain::fold::{self, Effect};
 use kith_domain::notify::{self, Cause, Notification};
@@ -130,7 +131,8 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     match event.action {
         PresentationAction::Record(_) => {
             working.feed(feed)?.volume.count(at);
-            notify_all(working, &event.subject, Cause::Presentation(event.organisation), at)?
+            let responsible = notify::responsible(working.child(&event.subject)?, at.london_day());
+            notify_all(working, &event.subject, responsible, Cause::Presentation(event.organisation), at)?
         }
         PresentationAction::Amend(_) | PresentationAction::Close(_) | PresentationAction::Import(..) => {}
     }
@@ -157,14 +159,20 @@ fn access(working: &mut Working<'_>, accessed: &Accessed) -> Result<Effect, Stat
     working.put(Table::Event, key, &RequestRow { at: facts.at })?;
     fold::apply_access(working.child(&facts.subject)?, facts);
     let cause = Cause::Lookup(facts.organisation, facts.user_name.clone(), facts.user_role.clone());
-    notify_all(working, &facts.subject, cause, facts.at)?;
+    notify_all(working, &facts.subject, facts.responsible.clone(), cause, facts.at)?;
     Ok(Effect::Applied)
 }
 
 /// Queues one notification for each authority due.
-fn notify_all(working: &mut Working<'_>, subject: &Subject, cause: Cause, at: Moment) -> Result<(), StateError> {
+fn notify_all(
+    working: &mut Working<'_>,
+    subject: &Subject,
+    responsible: Vec<LaCode>,
+    cause: Cause,
+    at: Moment,
+) -> Result<(), StateError> {
     let record = working.child(subject)?;
-    let authorities = notify::due(record, cause.organisation(), at);
+    let authorities = notify::due(record, responsible, cause.organisation(), at);
     let shielded = record.is_shielded();
     for authority in authorities {
         let meta = working.meta_mut();

@@ -30,6 +30,8 @@ pub struct AuditEntry {
     pub request_id: Option<Uuid>,
     /// What was decided.
     pub decision: Decision,
+    /// Authorities that were responsible when an answer was given.
+    pub responsible: Vec<LaCode>,
 }
 
 /// What was decided.
@@ -129,6 +131,7 @@ impl AuditEntry {
             subject: None,
             request_id: None,
             decision,
+            responsible: Vec::new(),
         }
     }
 
@@ -162,6 +165,7 @@ impl AuditEntry {
             at: self.at,
             user_name: caller.user_name,
             user_role: caller.user_role,
+            responsible: self.responsible,
         })
     }
 }

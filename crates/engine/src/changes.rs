@@ -4,7 +4,7 @@
 use crate::keys;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
-use kith_domain::change::{Change, PlanEvent, PresentationEvent};
+use kith_domain::change::{Change, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::identity;
 use kith_domain::plan::Plan;
@@ -134,10 +134,17 @@ fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Resul
         return Ok(Some(validate::ADULT));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
-    let in_error = |p: &Presentation| {
-        let same = p.organisation == event.organisation && p.encounter == event.encounter;
-        same && p.outcome() == Outcome::EnteredInError
-    };
-    let released = owner.is_some_and(|record| record.presentations.iter().any(in_error));
-    Ok(check_owner(row.as_ref(), &event.subject, event.version, released))
+    let same = |p: &&Presentation| p.organisation == event.organisation && p.encounter == event.encounter;
+    let known = owner.as_ref().and_then(|record| record.presentations.iter().find(same));
+    let released = known.is_some_and(|known| known.outcome() == Outcome::EnteredInError);
+    let refused = check_owner(row.as_ref(), &event.subject, event.version, released);
+    let early = known.is_some_and(|known| is_before_arrival(known, event));
+    Ok(refused.or(early.then_some(validate::OUTCOME_EARLY)))
+}
+
+/// Whether an event closes an encounter before the arrival that is held. Taking an entry back has no such order.
+fn is_before_arrival(known: &Presentation, event: &PresentationEvent) -> bool {
+    let PresentationAction::Close(closing) = &event.action else { return false };
+    let ends = !matches!(closing.outcome, Outcome::Waiting | Outcome::EnteredInError);
+    ends && known.details.get().is_some_and(|details| closing.at < details.arrived_at)
 }

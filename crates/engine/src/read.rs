@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::rows::encode;
 use kith_domain::answer::{Answer, Question};
 use kith_domain::caller::{Caller, CareContext, Peer};
+use kith_domain::codes::LaCode;
 use kith_domain::permit::{self, Refusal};
 use kith_store::{AuditError, AuditRef};
 use uuid::Uuid;
@@ -57,15 +58,15 @@ impl Engine {
             Ok(permit) => permit,
             Err(refusal) => {
                 let decision = Decision::Refused(refusal.to_string());
-                self.asked(&entry(asked, decision)).await?;
+                self.asked(&entry(asked, decision, Vec::new())).await?;
                 self.answers.refused();
                 return Err(refusal.into());
             }
         };
-        let answer = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
+        let (answer, responsible) = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
         let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
         let disclosed = Disclosed::of(&answer);
-        let reference = self.asked(&entry(asked, Decision::Answered { disclosed, counted })).await?;
+        let reference = self.asked(&entry(asked, Decision::Answered { disclosed, counted }, responsible)).await?;
         self.answers.answered(disclosed);
         Ok(Answered { answer, reference })
     }
@@ -87,7 +88,7 @@ impl Engine {
     }
 }
 
-fn entry(asked: Asked, decision: Decision) -> AuditEntry {
+fn entry(asked: Asked, decision: Decision, responsible: Vec<LaCode>) -> AuditEntry {
     AuditEntry {
         at: asked.question.now,
         organisation: Some(asked.peer.organisation),
@@ -97,5 +98,6 @@ fn entry(asked: Asked, decision: Decision) -> AuditEntry {
         subject: Some(asked.question.subject),
         request_id: Some(asked.request_id),
         decision,
+        responsible,
     }
 }

@@ -14,6 +14,7 @@ use kith_domain::codes::LaCode;
 use kith_domain::directory::Directory;
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_health::FeedRecord;
+use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
@@ -40,7 +41,8 @@ impl Index {
         }
     }
 
-    /// Answers a question. Only the holder of a permit can ask:
+    /// Answers a question, and names the authorities that are responsible at that moment, for the audit and not for the
+    /// asker. Only the holder of a permit can ask:
     ///
     /// ```compile_fail
     /// fn peek(index: &kith_index::Index, question: &kith_domain::answer::Question) {
@@ -56,10 +58,12 @@ impl Index {
         question: &Question,
         settings: &AnswerSettings,
         directory: &Directory,
-    ) -> Answer {
+    ) -> (Answer, Vec<LaCode>) {
         let record = self.children.get(&question.subject).map(|entry| Arc::clone(entry.value()));
         let means = Means { settings, directory, feeds: &self.feeds };
-        answering::answer(permit, question, record.as_deref(), means)
+        let today = question.now.london_day();
+        let responsible = record.as_deref().map(|record| notify::responsible(record, today)).unwrap_or_default();
+        (answering::answer(permit, question, record.as_deref(), means), responsible)
     }
 
     /// The record that a change is applied to. For the writer, not for answers.

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -147,6 +147,7 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
     // Config: the settings, and the directory they name.
     let loaded = Config::load_with(path, |config, mistakes| {
         tls_mistakes(config, mistakes);
+        place_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });
     let (config, directory) = match loaded {
@@ -194,6 +195,7 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         // What the directory holds is of no use here; its mistakes are.
         let _ = Directory::collect(config, mistakes);
         tls_mistakes(config, mistakes);
+        place_mistakes(config, mistakes);
         if let Err(what) = new_key::examine(&config.storage.key_file) {
             mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
         }
@@ -202,6 +204,42 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         say(out, &format!("warning: {warning}\n"))?;
     }
     say(out, if syntax_only { "no mistakes found; the named files were not opened\n" } else { "no mistakes found\n" })
+}
+
+/// Directories that stand for each other, or are none: the data and each audit sink need one of their own.
+fn place_mistakes(config: &Config, mistakes: &mut Mistakes) {
+    let places = [
+        ("storage.data_dir", &config.storage.data_dir),
+        ("audit.primary", &config.audit.primary),
+        ("audit.spill", &config.audit.spill),
+    ];
+    for (at, (key, path)) in places.iter().enumerate() {
+        if path.exists() && !path.is_dir() {
+            mistakes.note(*key, "expected a directory, found something else");
+        }
+        for (other, before) in places.iter().take(at) {
+            if resolved(path) == resolved(before) {
+                mistakes.note(*key, format!("expected another directory than {other}"));
+            }
+        }
+    }
+}
+
+/// A path without links and dots, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut found = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => {
+                found.pop();
+            }
+            Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => found.push(part),
+        }
+        found = found.canonicalize().unwrap_or(found);
+    }
+    found
 }
 
 fn tls_mistakes(config: &Config, mistakes: &mut Mistakes) {

@@ -363,6 +363,14 @@ impl Model {
         if same.iter().any(|other| other.version == event.version) {
             return Err(Refused::VERSION_REUSED);
         }
+        if let PresentationAction::Close(closing) = &event.action
+            && !matches!(closing.outcome, Outcome::Waiting | Outcome::EnteredInError)
+            && same.last().is_some_and(|last| {
+                seen_facts(&of(&last.subject)).details.is_some_and(|details| closing.at < details.arrived_at)
+            })
+        {
+            return Err(kith_domain::validate::OUTCOME_EARLY);
+        }
         let tells = |event: &PresentationEvent| [details_told(event).is_some(), closing_told(event).is_some()];
         let earlier: Vec<_> = of(&event.subject).iter().map(|other| (other.version, tells(other))).collect();
         Ok(effect(event.version, tells(event), &earlier))

@@ -114,8 +114,12 @@ pub fn close(request: v1::CloseRequest, organisation: OdsCode) -> Result<CalledE
 /// # Errors
 /// Every fault found.
 pub fn import(request: v1::ImportRequest, organisation: OdsCode) -> Result<PresentationEvent, Faults> {
-    let v1::ImportRequest { caller: _, event_id, subject, date_of_birth, presentation, outcome, outcome_at } = request;
+    let v1::ImportRequest { caller, event_id, subject, date_of_birth, presentation, outcome, outcome_at } = request;
     let mut faults = Faults::default();
+    if caller.is_some_and(|caller| caller.organisation != organisation.as_str()) {
+        let words = "the row names another organisation than the certificate";
+        faults.add("caller.organisation", "ORGANISATION_MISMATCH", words);
+    }
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
     let subject = subject::parse(&mut faults, "subject", subject, organisation);
     let birth_date = time::day(&mut faults, "date_of_birth", date_of_birth);
@@ -134,6 +138,9 @@ pub fn import(request: v1::ImportRequest, organisation: OdsCode) -> Result<Prese
 /// An import's optional outcome: `Some(None)` when the child was still waiting or nothing is known.
 fn closing(faults: &mut Faults, outcome: i32, at: Option<prost_types::Timestamp>) -> Option<Option<Closing>> {
     if outcome == i32::from(v1::PresentationOutcome::Unspecified) {
+        if at.is_some() {
+            faults.add("outcome", "MISSING", "a time of the outcome is given without the outcome");
+        }
         return Some(None);
     }
     let outcome = words::parse_outcome(faults, "outcome", outcome)?;

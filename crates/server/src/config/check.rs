@@ -73,7 +73,6 @@ impl Check<'_> {
         self.range("audit.wait_after_ms", audit.wait_after_ms, 1..=60_000);
         self.range("audit.fail_after_ms", audit.fail_after_ms, 1..=60_000);
         self.range("audit.segment_bytes", audit.segment_bytes, SEGMENT_MIN_BYTES..=4 << 30);
-        self.rule(audit.primary != audit.spill, "audit.spill", "expected another directory than audit.primary");
         self.rule(
             audit.sync_interval_ms < audit.wait_after_ms,
             "audit.wait_after_ms",
@@ -173,7 +172,14 @@ impl Check<'_> {
     }
 
     fn log(&mut self, log: &Log) {
-        let usable = tracing_subscriber::EnvFilter::try_new(&log.level).is_ok() && !log.level.trim().is_empty();
+        let usable = tracing_subscriber::EnvFilter::try_new(&log.level).is_ok() && names_levels(&log.level);
         self.rule(usable, "log.level", "expected error, warn, info, debug, trace or a filter of them");
     }
+}
+
+/// Whether each part of a filter names a level. A word that is none would be taken for the name of a part of the program,
+/// and everything else would be silent.
+fn names_levels(filter: &str) -> bool {
+    let level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    filter.split(',').all(|part| level(part.rsplit_once('=').map_or(part, |(_, level)| level).trim()))
 }

@@ -44,7 +44,7 @@ pub(super) fn lay(
         insert(&mut alone, &leaf.path, leaf.value.clone());
         match alone.try_into::<Config>() {
             Ok(_) => insert(&mut merged, &leaf.path, leaf.value),
-            Err(error) => mistakes.note(leaf.place, first_line(error.message())),
+            Err(error) => note_leaf(&defaults, leaf, first_line(error.message()), mistakes),
         }
     }
     let config = merged.try_into().unwrap_or_else(|error: toml::de::Error| {
@@ -52,6 +52,23 @@ pub(super) fn lay(
         Config::default()
     });
     (config, is_toml)
+}
+
+/// Notes what is wrong with a value: of a list, each element at fault.
+fn note_leaf(defaults: &Table, leaf: Leaf, what: String, mistakes: &mut Mistakes) {
+    let Leaf { place, path, value } = leaf;
+    let mut any = false;
+    for (at, item) in value.as_array().into_iter().flatten().enumerate() {
+        let mut alone = defaults.clone();
+        insert(&mut alone, &path, Value::Array(vec![item.clone()]));
+        if let Err(error) = alone.try_into::<Config>() {
+            any = true;
+            mistakes.note(format!("{place}[{at}]"), first_line(error.message()));
+        }
+    }
+    if !any {
+        mistakes.note(place, what);
+    }
 }
 
 /// Every key of the file; `None` when it is no TOML.

@@ -57,7 +57,7 @@ fn all_mistakes_are_reported_together() {
         "audit.mode: unknown variant",
         "audit.fail_after_ms: expected more than audit.wait_after_ms",
         "unknown.a: unknown field",
-        "directory.bank_holidays: expected a date YYYY-MM-DD",
+        "directory.bank_holidays[0]: expected a date YYYY-MM-DD",
         "KITH__SERVER__LISTEN: ",
         "KITH__SERVER__PORT: unknown field",
     ] {

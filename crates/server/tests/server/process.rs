@@ -170,6 +170,30 @@ fn every_mistake_is_reported_and_has_its_exit_code() {
 }
 
 #[test]
+fn directories_that_stand_for_each_other_are_mistakes() {
+    let dir = installed();
+    let at = dir.path();
+    fs::create_dir(at.join("one")).unwrap();
+    std::os::unix::fs::symlink("one", at.join("link")).unwrap();
+    fs::write(at.join("plain"), "").unwrap();
+    for (key, value, expected) in [
+        ("KITH__AUDIT__SPILL", "one", "audit.spill: expected another directory than audit.primary"),
+        ("KITH__AUDIT__SPILL", "link", "audit.spill: expected another directory than audit.primary"),
+        ("KITH__AUDIT__SPILL", "two/../one", "audit.spill: expected another directory than audit.primary"),
+        ("KITH__STORAGE__DATA_DIR", "./one", "audit.primary: expected another directory than storage.data_dir"),
+        ("KITH__STORAGE__DATA_DIR", "plain", "storage.data_dir: expected a directory"),
+        ("KITH__LOG__LEVEL", "warning", "log.level: expected error"),
+        ("KITH__DIRECTORY__BANK_HOLIDAYS", "['2026-13-01', '2026-12-25', 'x']", "BANK_HOLIDAYS[2]"),
+    ] {
+        let mut command = kithd(at, &["check-config", "--config", "kithd.toml"]);
+        let found = command.env("KITH__AUDIT__PRIMARY", "one").env(key, value).output().unwrap();
+        let said = text(&found.stderr);
+        assert_eq!(found.status.code(), Some(78), "{key}={value}: {said}");
+        assert!(said.contains(expected), "{key}={value}: {said}");
+    }
+}
+
+#[test]
 fn check_config_opens_the_named_files_unless_told_not_to() {
     let dir = installed();
     let at = dir.path();
