@@ -315,6 +315,24 @@ async fn half_an_outcome_another_trust_and_an_end_before_the_arrival_are_refused
     expect_trouble(refused, Code::InvalidArgument, "OUTCOME_BEFORE_ARRIVAL", &["outcome_at"]);
     calls::close(&ed, early(v1::PresentationOutcome::EnteredInError)).await.expect("taking back has no order");
 
+    // An outcome of nobody's encounter, and an end before the start that is held, are kept, and the sender is told.
+    let typo = v1::CloseRequest {
+        encounter_id: "o1-typo".into(),
+        ..build::close(&recorded, v1::PresentationOutcome::Discharged)
+    };
+    assert_eq!(calls::close(&ed, typo).await.unwrap().effect(), v1::Effect::Kept);
+    let plan = build::plan(nhs(5), "E");
+    let early = v1::PlanEvent {
+        action: v1::PlanAction::End.into(),
+        start: None,
+        end: Some(build::day(-400)),
+        version: 2,
+        event_id: build::id(),
+        ..plan.clone()
+    };
+    let effects: Vec<_> = calls::accept(&server.client(A).await, vec![plan, early]).await;
+    assert_eq!((effects[0].effect(), effects[1].effect()), (v1::Effect::Applied, v1::Effect::Kept));
+
     let half = v1::ImportRequest { outcome_at: Some(build::ago(60)), ..build::import(ED, nhs(2), "o2") };
     let foreign = v1::ImportRequest { caller: Some(build::caller(OTHER_ED)), ..build::import(ED, nhs(3), "o3") };
     let rows = vec![build::import(ED, nhs(4), "o4"), half, foreign];

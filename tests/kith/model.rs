@@ -63,6 +63,7 @@ impl Run {
             self.saw(match expected {
                 Expected::New(kith_domain::fold::Effect::Applied) => "applied",
                 Expected::New(kith_domain::fold::Effect::Overtaken) => "overtaken",
+                Expected::New(kith_domain::fold::Effect::Kept) => "kept",
                 Expected::Repeated(_) => "repeated",
                 Expected::Refused(refused) => refused.reason,
             });

@@ -15,6 +15,9 @@ pub enum Effect {
     Applied,
     /// A later version had arrived before it and still stands.
     Overtaken,
+    /// Kept, and what is held contradicts it or waits for more: an outcome of an encounter that has not been recorded, or
+    /// a plan whose end lies before its start. The sender is to look at it.
+    Kept,
 }
 
 impl Effect {
@@ -56,7 +59,8 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
             }
         }
     }
-    Effect::of(any)
+    let contradicts = matches!((plan.start.get(), plan.end.get()), (Some(start), Some(end)) if end < start);
+    if any && contradicts { Effect::Kept } else { Effect::of(any) }
 }
 
 /// Notes when an event of a plan was taken, whatever it did.
@@ -107,7 +111,8 @@ pub fn apply_presentation(record: &mut ChildRecord, event: &PresentationEvent) -
             first || second
         }
     };
-    Effect::of(any)
+    let waits = presentation.details.get().is_none();
+    if any && waits { Effect::Kept } else { Effect::of(any) }
 }
 
 /// The event's presentation in the record, made when it is not there.

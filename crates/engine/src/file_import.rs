@@ -192,7 +192,7 @@ impl<'a> Import<'a> {
         let mut applied = false;
         for verdict in verdicts {
             match verdict {
-                Ok(ack) => applied |= ack.effect == Effect::Applied,
+                Ok(ack) => applied |= ack.effect != Effect::Overtaken,
                 Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),
                 Err(refused) => return Ok(RowVerdict::Fault(fault_of(refused))),
             }

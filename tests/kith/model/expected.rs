@@ -142,6 +142,11 @@ fn effect<const N: usize>(version: u64, tells: [bool; N], earlier: &[(u64, [bool
     if (0..N).any(stands) { Effect::Applied } else { Effect::Overtaken }
 }
 
+/// What is applied, and contradicted by what is held or waiting for more, is told to be kept.
+fn kept_if(holds: bool, effect: Effect) -> Effect {
+    if holds && effect == Effect::Applied { Effect::Kept } else { effect }
+}
+
 fn plan_facts(events: &[&PlanEvent]) -> PlanFacts {
     let version = |event: &PlanEvent| event.version;
     PlanFacts {
@@ -342,8 +347,12 @@ impl Model {
         if same.iter().any(|other| other.version == event.version) {
             return Err(Refused::VERSION_REUSED);
         }
-        let earlier: Vec<_> = of(&event.subject).iter().map(|other| (other.version, plan_tells(other))).collect();
-        Ok(effect(event.version, plan_tells(event), &earlier))
+        let mut own = of(&event.subject);
+        let earlier: Vec<_> = own.iter().map(|other| (other.version, plan_tells(other))).collect();
+        own.push(event);
+        let facts = plan_facts(&own);
+        let contradicts = matches!((facts.start, facts.end), (Some(start), Some(end)) if end < start);
+        Ok(kept_if(contradicts, effect(event.version, plan_tells(event), &earlier)))
     }
 
     fn presentation(&self, event: &PresentationEvent) -> Result<Effect, Refused> {
@@ -372,8 +381,11 @@ impl Model {
             return Err(kith_domain::validate::OUTCOME_EARLY);
         }
         let tells = |event: &PresentationEvent| [details_told(event).is_some(), closing_told(event).is_some()];
-        let earlier: Vec<_> = of(&event.subject).iter().map(|other| (other.version, tells(other))).collect();
-        Ok(effect(event.version, tells(event), &earlier))
+        let mut own = of(&event.subject);
+        let earlier: Vec<_> = own.iter().map(|other| (other.version, tells(other))).collect();
+        own.push(event);
+        let waits = own.iter().all(|event| details_told(event).is_none());
+        Ok(kept_if(waits, effect(event.version, tells(event), &earlier)))
     }
 
     /// A counted lookup, once per request.

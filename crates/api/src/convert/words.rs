@@ -91,6 +91,7 @@ pub fn effect(effect: Effect) -> v1::Effect {
     match effect {
         Effect::Applied => v1::Effect::Applied,
         Effect::Overtaken => v1::Effect::Overtaken,
+        Effect::Kept => v1::Effect::Kept,
     }
 }
 

@@ -159,6 +159,7 @@ fn acknowledged_text(acknowledged: &v1::Acknowledgement) -> String {
     let before = if *repeated { "; it had been acknowledged before" } else { "" };
     let effect = match v1::Effect::try_from(*effect) {
         Ok(v1::Effect::Applied) => "recorded",
+        Ok(v1::Effect::Kept) => "kept, but NO SUCH ENCOUNTER has been recorded: check the encounter id",
         Ok(v1::Effect::Overtaken) => "kept, but a later version had arrived before it and still stands",
         Ok(v1::Effect::Unspecified) | Err(_) => "acknowledged",
     };
