@@ -122,6 +122,9 @@ fn plan(n: usize, number: NhsNumber) -> Result<Change, Failure> {
         end: None,
         birth_date: Some(Day::new(2018, 3, 4)?),
         shielded: false,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     }))
 }
 

@@ -11,9 +11,10 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 7] = [
+const KITH: [&str; 8] = [
     "kith/v1/common.proto",
     "kith/v1/file.proto",
+    "kith/v1/identity.proto",
     "kith/v1/lookup.proto",
     "kith/v1/notification.proto",
     "kith/v1/plan.proto",

@@ -45,6 +45,9 @@ fn plan(n: u32, of: usize, action: PlanAction, version: u64, start: Option<&str>
         end: end.map(day),
         birth_date: Some(day("2018-03-04")),
         shielded: n == 5,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     })
 }
 

@@ -51,6 +51,9 @@ fn plan(n: u32, of: usize, version: u64, action: PlanAction, days: (Option<Day>,
         end: days.1,
         birth_date: None,
         shielded: false,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     })
 }
 

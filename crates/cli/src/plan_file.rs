@@ -66,14 +66,14 @@ fn known(code: i32) -> Option<(v1::FileCode, &'static str)> {
     }
 }
 
-/// The code of a row, and whether the row is loaded; an unknown one is not.
-fn row_code(code: i32) -> (&'static str, bool) {
-    match v1::RowCode::try_from(code) {
-        Ok(v1::RowCode::Cpr01) => ("CPR01", false),
+/// The code of a row, and whether the row is loaded; one of an unknown code is not.
+fn row_code(row: &v1::RowVerdict) -> (&'static str, bool) {
+    match v1::RowCode::try_from(row.code) {
+        Ok(v1::RowCode::Cpr01) => ("CPR01", row.loaded),
         Ok(v1::RowCode::Cpr02) => ("CPR02", true),
         Ok(v1::RowCode::Cpr03) => ("CPR03", false),
         Ok(v1::RowCode::Cpr04) => ("CPR04", false),
-        Ok(v1::RowCode::Cpr05) => ("CPR05", false),
+        Ok(v1::RowCode::Cpr05) => ("CPR05", row.loaded),
         Ok(v1::RowCode::Cpr06) => ("CPR06", true),
         Ok(v1::RowCode::Cpr07) => ("CPR07", false),
         Ok(v1::RowCode::Unspecified) | Err(_) => ("unknown code", false),

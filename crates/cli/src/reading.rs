@@ -57,7 +57,7 @@ pub fn identity(answer: &v1::Answer) -> Identity {
         Ok(v1::IdentityOutcome::NearMiss | v1::IdentityOutcome::DiffersFromPresentation) => {
             Identity::Answered { warning: true }
         }
-        Ok(v1::IdentityOutcome::NotConfirmed) => Identity::NotConfirmed,
+        Ok(v1::IdentityOutcome::NotConfirmed | v1::IdentityOutcome::NumberInvalid) => Identity::NotConfirmed,
         Ok(v1::IdentityOutcome::Unspecified) | Err(_) => Identity::Unknown,
     }
 }
@@ -86,7 +86,8 @@ pub fn presentations(answer: &v1::Answer) -> Reading {
 /// Reads "seen elsewhere?", over other organisations alone.
 pub fn elsewhere(answer: &v1::Answer) -> Reading {
     let Some(seen) = &answer.presentations else { return Reading::CouldNotAsk };
-    let listed = !seen.at_other_organisations.is_empty();
+    let listed =
+        !seen.at_other_organisations.is_empty() || seen.beyond_window_elsewhere > 0 || seen.beyond_cap_elsewhere > 0;
     question(identity(answer), seen.elsewhere, listed, seen.completeness.is_some())
 }
 

@@ -17,7 +17,7 @@ fn completeness(feeds: u32, stale: u32) -> Option<v1::Completeness> {
 }
 
 fn identity(outcome: v1::IdentityOutcome, words: &str) -> Option<v1::IdentityAnswer> {
-    Some(v1::IdentityAnswer { outcome: outcome.into(), words: words.into(), number_traced: false })
+    Some(v1::IdentityAnswer { outcome: outcome.into(), words: words.into(), ..Default::default() })
 }
 
 fn ring() -> Option<v1::Contact> {

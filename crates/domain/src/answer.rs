@@ -4,6 +4,7 @@
 use crate::codes::{LaCode, OdsCode, SiteCode};
 use crate::directory::Contact;
 use crate::identity::IdentityCheck;
+use crate::nhs_number::NhsNumber;
 use crate::plan::{PlanKind, PlanState};
 use crate::presentation::{CareSetting, Complaint, Outcome as PresentationOutcome};
 use crate::text::EncounterId;
@@ -33,10 +34,25 @@ pub struct Answer {
     pub identity: IdentityCheck,
     /// Whether the caller traced the number.
     pub number_traced: bool,
+    /// Other numbers of the person; none are told where the identity is not confirmed.
+    pub numbers: Numbers,
+    /// The day of death that the demographics service has told.
+    pub died_on: Option<Day>,
     /// The number to ring.
     pub ring: Contact,
     /// What is held.
     pub body: Body,
+}
+
+/// Numbers of a person beside the one asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Numbers {
+    /// The number that stands in the place of the one asked about.
+    pub current: Option<NhsNumber>,
+    /// Every other NHS number of which facts are shown, the current one included.
+    pub others: Vec<NhsNumber>,
+    /// Records under an organisation's local key of which facts are shown.
+    pub local_keys: u32,
 }
 
 /// What is held, in one of three forms that share no field for a place.

@@ -2,8 +2,8 @@
 //! "none held" comes to be, and it comes only from an empty record beside feeds within their bounds.
 
 use crate::answer::{
-    Answer, Beyond, Body, Completeness, Doubt, NamedFeed, OpenBody, Outcome, PlanView, PresentationView, Question,
-    Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen,
+    Answer, Beyond, Body, Completeness, Doubt, NamedFeed, Numbers, OpenBody, Outcome, PlanView, PresentationView,
+    Question, Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen,
 };
 use crate::change::Feed;
 use crate::child::{ChildRecord, Subject};
@@ -11,6 +11,7 @@ use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
 use crate::identity::{self, IdentityCheck};
+use crate::links::{Person, Standing};
 use crate::notify::last_day;
 use crate::permit::ReadPermit;
 use crate::plan::PlanState;
@@ -29,23 +30,52 @@ pub struct Means<'a> {
     pub feeds: &'a FeedBoard,
 }
 
-/// Answers a question from the record found for it, without what has passed its retention: that is not held any more,
+/// What the index has found for a question.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Records of the person asked about.
+    pub person: Person,
+}
+
+impl Found {
+    /// One record alone, or none.
+    #[must_use]
+    pub fn of(record: Option<&ChildRecord>) -> Self {
+        Self { person: Person::of(record) }
+    }
+}
+
+/// Answers a question from the records found for it, without what has passed its retention: that is not held any more,
 /// whether or not the purge has been there. The permit is proof that the asker may ask.
 #[must_use]
-pub fn answer(permit: &ReadPermit, question: &Question, record: Option<&ChildRecord>, means: Means<'_>) -> Answer {
+pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Means<'_>) -> Answer {
     let today = question.now.london_day();
-    let passed = record.and_then(|record| means.settings.retention().split(record, today));
-    let record = passed.as_ref().map(|passed| &passed.kept).or(record);
-    let identity = identity::check(record, question.birth_date);
+    let person = &found.person;
+    let held = person.held(means.settings.retention(), today);
+    let record = held.as_deref();
+    let identity = identity::check(person.standing, record, question.birth_date);
     let asker = permit.peer().organisation;
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
     let ring = contact(record, &plans, question, identity, asker, means);
     let body = match (identity, record) {
-        (IdentityCheck::NotConfirmed, _) => Body::IdentityNotConfirmed,
+        (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
         (_, Some(record)) if record.is_shielded() => Body::Shielded(shielded(record, plans, question, asker, means)),
         (_, record) => Body::Open(open(record, plans, question, asker, means)),
     };
-    Answer { as_of: question.now, identity, number_traced: question.number_traced, ring, body }
+    let told = !identity.withholds();
+    let numbers = if told { numbers(person) } else { Numbers::default() };
+    let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
+    Answer { as_of: question.now, identity, number_traced: question.number_traced, numbers, died_on, ring, body }
+}
+
+/// Other numbers of the person.
+fn numbers(person: &Person) -> Numbers {
+    let current = match person.standing {
+        Standing::ReplacedBy(number) => Some(number),
+        Standing::Current | Standing::Invalid => None,
+    };
+    let local = person.linked.iter().filter(|record| matches!(record.subject, Subject::Local(..)));
+    Numbers { current, others: person.other_numbers(), local_keys: count(local.count()) }
 }
 
 /// Plans shown today, active first, then future, then ended; newest start first.
@@ -89,7 +119,7 @@ fn contact(
     means: Means<'_>,
 ) -> Contact {
     let directory = means.directory;
-    let unconfirmed = identity == IdentityCheck::NotConfirmed;
+    let unconfirmed = identity.withholds();
     if record.is_some_and(ChildRecord::is_shielded) {
         return directory.national_contact(if unconfirmed {
             "identity not confirmed: the national contact can confirm it"
@@ -176,10 +206,12 @@ fn doubtful<C: Copy + Ord>(codes: impl Iterator<Item = C>, state: impl Fn(C) -> 
 fn doubts<C>(
     named: &[NamedFeed<C>],
     counts: &FeedCounts,
-    question: &Question,
+    (record, question): (Option<&ChildRecord>, &Question),
     settings: &AnswerSettings,
 ) -> Vec<Doubt> {
-    let local = matches!(question.subject, Subject::Local(..));
+    // A local key that a number has been told for is one person with it: the authorities' plans are found.
+    let told = record.and_then(|record| record.identity.as_ref()?.successor.get());
+    let local = matches!(question.subject, Subject::Local(..)) && told.is_none();
     let silent = |feed: &NamedFeed<C>| matches!(feed.state, FeedState::Stale | FeedState::Absent);
     let found = [
         (local, Doubt::NoNhsNumber),
@@ -217,9 +249,9 @@ fn knowledge(record: Option<&ChildRecord>, question: &Question, asker: OdsCode, 
         doubtful(others.filter(|code| *code != asker), |code| means.feeds.state(Feed::Presentations(code), now));
     let seen_counts = means.feeds.presentation_counts(now);
     Knowledge {
-        plan_doubts: doubts(&plan_named, &plan_counts, question, means.settings),
+        plan_doubts: doubts(&plan_named, &plan_counts, (record, question), means.settings),
         plans: Completeness { counts: plan_counts, named: plan_named },
-        presentation_doubts: doubts(&seen_named, &seen_counts, question, means.settings),
+        presentation_doubts: doubts(&seen_named, &seen_counts, (record, question), means.settings),
         presentations: Completeness { counts: seen_counts, named: seen_named },
     }
 }

@@ -2,7 +2,7 @@
 //! must not matter, and asked on a day.
 
 use crate::answer::{Answer, Body, OpenBody, Outcome, Question};
-use crate::answering::{Means, answer};
+use crate::answering::{Found, Means, answer};
 use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
 use crate::change::{PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use crate::child::{ChildRecord, Subject};
@@ -48,6 +48,9 @@ fn event(by: &str, reference: &str, version: u64, action: PlanAction, dates: (&s
         end: day(dates.1),
         birth_date: None,
         shielded: false,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     }
 }
 
@@ -106,7 +109,7 @@ fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
     let question = Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now };
     let settings = AnswerSettings { max_presentations: 2, ..AnswerSettings::default() };
     let feeds = board(now, stale);
-    answer(&permit, &question, record, Means { settings: &settings, directory: &directory, feeds: &feeds })
+    answer(&permit, &question, &Found::of(record), Means { settings: &settings, directory: &directory, feeds: &feeds })
 }
 
 fn body(answer: &Answer) -> &OpenBody {

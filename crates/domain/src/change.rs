@@ -2,11 +2,12 @@
 
 use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
+use crate::nhs_number::NhsNumber;
 use crate::plan::{PlanKind, PlanName};
 use crate::plan_file::{FileMode, FileOutcome};
 use crate::presentation::{Closing, Details};
 use crate::retention::Retention;
-use crate::text::{EncounterId, PersonText, PlanReference};
+use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference};
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -47,6 +48,12 @@ pub enum Change {
     FileEnded(FileEnded),
     /// The next file number of an authority was set by hand.
     FilePositionReset(FilePositionReset),
+    /// The demographics service tells who a number is.
+    Identity(IdentityEvent),
+    /// An organisation proposes an identity change.
+    Proposed(Proposal),
+    /// The demographics service has looked at a proposal.
+    ProposalClosed(ProposalClosed),
 }
 
 /// What happened to a plan.
@@ -91,6 +98,23 @@ pub struct PlanEvent {
     pub birth_date: Option<Day>,
     /// The child's whereabouts must not be revealed.
     pub shielded: bool,
+    /// Lifts the shield that this plan's events, or the authority's removed plans, have set. A missing flag never does.
+    pub unshield: bool,
+    /// The authority's own reference of the family.
+    pub family: Option<FamilyReference>,
+    /// Children born, for the birth of an unborn child.
+    pub babies: Vec<Baby>,
+}
+
+/// A child born, whose mother's record holds an unborn plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baby {
+    /// The child.
+    pub subject: Subject,
+    /// The kind of the child's own plan.
+    pub kind: PlanKind,
+    /// The authority's own reference of the child's plan.
+    pub reference: Option<PlanReference>,
 }
 
 impl PlanEvent {
@@ -222,7 +246,7 @@ pub struct NoteRetention {
     pub event_id_days: i32,
     /// Request ids counted in the access history.
     pub request_id_days: i32,
-    /// Notifications that have been acknowledged.
+    /// Notifications that have been acknowledged, and proposals that have been looked at.
     pub acknowledged_days: i32,
     /// That a plan was removed, so that a late repeat of an old event does not bring it back.
     pub removed_plan_months: i32,
@@ -237,6 +261,8 @@ pub enum Note {
     Notification,
     /// That a plan was removed.
     RemovedPlan,
+    /// A proposal that has been looked at.
+    Proposal,
 }
 
 /// Rows and events of a feed that never reach the log, counted so that its health is durable. Counts alone.
@@ -302,4 +328,67 @@ pub struct FilePositionReset {
     pub event_id: Uuid,
     /// The number that its next file must have.
     pub next: u64,
+}
+
+/// What the demographics service tells of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IdentityAction {
+    /// Another number stands in its place: superseded, or, for a local key, the number that the person has now.
+    ReplacedBy(NhsNumber),
+    /// What [`Self::ReplacedBy`] told was wrong.
+    LinkUndone,
+    /// The number is not valid any more and nothing stands in its place. Adoption is told by this and nothing else, so
+    /// that nothing tells the two apart.
+    Invalidated,
+    /// The number was invalidated in error.
+    Reinstated,
+    /// The person's birth date.
+    BirthDate(Day),
+    /// The day of death; none when a death was told in error.
+    Died(Option<Day>),
+    /// The record is sensitive: the person's whereabouts must not be revealed.
+    Shielded,
+    /// The record is not sensitive any more.
+    Unshielded,
+}
+
+/// The demographics service's event about a number or a local key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityEvent {
+    /// The organisation; the client certificate's.
+    pub organisation: OdsCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The version of what is told of this subject, from 1.
+    pub version: u64,
+    /// What it tells.
+    pub action: IdentityAction,
+    /// The proposal that it follows.
+    pub proposal: Option<u64>,
+}
+
+/// A change of identity that an organisation proposes. It changes no record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The organisation; the client certificate's.
+    pub organisation: OdsCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// What it proposes.
+    pub action: IdentityAction,
+}
+
+/// The demographics service has looked at a proposal and did not follow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalClosed {
+    /// The organisation; the client certificate's.
+    pub organisation: OdsCode,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The proposal.
+    pub id: u64,
 }

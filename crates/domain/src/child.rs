@@ -2,6 +2,7 @@
 //! reasons for a plan, abuse category, clinical notes, social worker's name.
 
 use crate::codes::{LaCode, OdsCode};
+use crate::links::IdentityFacts;
 use crate::nhs_number::NhsNumber;
 use crate::plan::Plan;
 use crate::presentation::Presentation;
@@ -61,8 +62,10 @@ pub struct ChildRecord {
     pub accesses_beyond: u32,
     /// Encounters lately notified.
     pub notified: Vec<Notified>,
-    /// Authorities that shield this child. A missing flag never removes one.
+    /// Authorities whose shield has outlived the plan that it was set with. Plans hold the others.
     pub shielded_by: Vec<LaCode>,
+    /// What the demographics service has told; most records have none.
+    pub identity: Option<Box<IdentityFacts>>,
 }
 
 /// Rows of access history kept: CP-IS shows the last 25.
@@ -84,6 +87,7 @@ impl ChildRecord {
             accesses_beyond: 0,
             notified: Vec::new(),
             shielded_by: Vec::new(),
+            identity: None,
         }
     }
 
@@ -96,20 +100,42 @@ impl ChildRecord {
         self.shielded_by.shrink_to_fit();
     }
 
-    /// True when nothing is held about the person any more. A shield is something: only its setter lifts it.
+    /// True when nothing is held about the person any more. A shield is something: only its setter lifts it. So is what the
+    /// demographics service has told: a number that is not valid any more must not look like one that is.
     #[must_use]
     pub fn holds_nothing(&self) -> bool {
-        let Self { subject: _, plans, presentations, accesses, accesses_beyond: _, notified, shielded_by } = self;
+        let Self { subject: _, plans, presentations, accesses, accesses_beyond: _, notified, shielded_by, identity } =
+            self;
         plans.is_empty()
             && presentations.is_empty()
             && accesses.is_empty()
             && notified.is_empty()
             && shielded_by.is_empty()
+            && identity.is_none()
     }
 
     /// True when the child's whereabouts must not be revealed.
     #[must_use]
     pub fn is_shielded(&self) -> bool {
         !self.shielded_by.is_empty()
+            || self.plans.iter().any(Plan::shields)
+            || self.identity.as_ref().is_some_and(|facts| facts.is_shielded())
+    }
+
+    /// Authorities that shield this child, in order. A missing flag never removes one.
+    #[must_use]
+    pub fn setters(&self) -> Vec<LaCode> {
+        let by_plan = self.plans.iter().filter(|plan| plan.shields()).map(|plan| plan.authority);
+        let mut setters: Vec<LaCode> = by_plan.chain(self.shielded_by.iter().copied()).collect();
+        setters.sort_unstable();
+        setters.dedup();
+        setters
+    }
+
+    /// Whether `number` stands in the place of this record's.
+    #[must_use]
+    pub fn is_replaced_by(&self, number: &Subject) -> bool {
+        let Some(facts) = self.identity.as_deref().filter(|facts| !facts.is_invalidated()) else { return false };
+        facts.successor.get().is_some_and(|successor| Subject::Nhs(*successor) == *number)
     }
 }

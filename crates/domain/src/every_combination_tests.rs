@@ -2,7 +2,7 @@
 //! and "cannot say" never hides what is held. What is expected is computed here from the combination alone.
 
 use crate::answer::{Answer, Body, Outcome, Question};
-use crate::answering::{Means, answer};
+use crate::answering::{Found, Means, answer};
 use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
 use crate::change::{Feed, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use crate::child::{ChildRecord, Subject};
@@ -181,6 +181,9 @@ fn plan_event(version: u64, action: PlanAction, case: &Case) -> PlanEvent {
         end: None,
         birth_date: (case.dated == Dated::Authority).then(|| day("2019-03-04")),
         shielded: false,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     }
 }
 
@@ -373,7 +376,7 @@ fn no_combination_gives_a_bare_none_held_or_hides_what_is_held() {
                 now: now(),
             };
             let means = Means { settings: &settings, directory: &directory, feeds: &board };
-            let answer = answer(&permit, &question, record(&case).as_ref(), means);
+            let answer = answer(&permit, &question, &Found::of(record(&case).as_ref()), means);
             hold_answer(&case, &answer, &directory);
             outcomes.insert(format!("{:?}", answer.identity));
             driven += 1;

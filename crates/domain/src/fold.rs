@@ -28,14 +28,11 @@ impl Effect {
 
 /// Applies a plan event. `name` is the event's own, checked on entry.
 pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -> Effect {
-    if event.shielded
-        && let Err(at) = record.shielded_by.binary_search(&event.authority)
-    {
-        record.shielded_by.insert(at, event.authority);
-    }
     let plan = plan_of(record, event, name);
     let version = event.version;
     let mut any = plan.kind.set(version, Some(event.kind));
+    let lifted = event.unshield && plan.shield.set(version, Some(false));
+    any |= lifted || (event.shielded && plan.shield.set(version, Some(true)));
     if event.birth_date.is_some() {
         any |= plan.birth_date.set(version, event.birth_date);
     }
@@ -44,6 +41,7 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
             any |= plan.start.set(version, event.start);
             any |= plan.end.set(version, event.end);
             any |= plan.withdrawn.set(version, Some(false));
+            any |= plan.family.set(version, event.family.clone());
             any |= apply_arrival(plan, event);
         }
         PlanAction::End => {
@@ -60,6 +58,9 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
         }
     }
     let contradicts = matches!((plan.start.get(), plan.end.get()), (Some(start), Some(end)) if end < start);
+    if lifted {
+        record.shielded_by.retain(|authority| *authority != event.authority);
+    }
     if any && contradicts { Effect::Kept } else { Effect::of(any) }
 }
 
@@ -186,6 +187,9 @@ mod tests {
             end: end.map(day),
             birth_date: None,
             shielded: false,
+            unshield: false,
+            family: None,
+            babies: Vec::new(),
         }
     }
 

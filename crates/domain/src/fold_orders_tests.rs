@@ -39,6 +39,9 @@ fn event(by: &str, version: u64, action: PlanAction, start: &str, end: &str) -> 
         end: maybe(end),
         birth_date: None,
         shielded: false,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::change::{PresentationAction, PresentationEvent};
 use crate::child::ChildRecord;
 use crate::codes::LaCode;
+use crate::links::Standing;
 use crate::time::Day;
 use crate::validate::is_adult;
 
@@ -22,13 +23,37 @@ pub enum IdentityCheck {
     DiffersFromPresentation,
     /// It differs from an authority's date: withheld.
     NotConfirmed,
+    /// The number is not valid any more: withheld, whatever birth date is given.
+    NumberInvalid,
 }
 
-/// Compares a birth date with those held.
+impl IdentityCheck {
+    /// Whether the answer is withheld: the identity is not confirmed.
+    #[must_use]
+    pub fn withholds(self) -> bool {
+        match self {
+            Self::NotConfirmed | Self::NumberInvalid => true,
+            Self::Matched
+            | Self::NotGiven
+            | Self::NothingToCompare
+            | Self::NearMiss
+            | Self::DiffersFromPresentation => false,
+        }
+    }
+}
+
+/// Compares a birth date with those held: the demographics service's before an authority's before a department's.
 #[must_use]
-pub fn check(record: Option<&ChildRecord>, given: Option<Day>) -> IdentityCheck {
+pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day>) -> IdentityCheck {
+    match standing {
+        Standing::Invalid => return IdentityCheck::NumberInvalid,
+        Standing::Current | Standing::ReplacedBy(_) => {}
+    }
     let Some(given) = given else { return IdentityCheck::NotGiven };
     let Some(record) = record else { return IdentityCheck::NothingToCompare };
+    if let Some(check) = compare(told_birth_date(record).into_iter(), given, IdentityCheck::NotConfirmed) {
+        return check;
+    }
     let authorities = record.plans.iter().filter(|plan| !plan.is_withdrawn()).filter_map(|plan| plan.birth_date.get());
     if let Some(check) = compare(authorities, given, IdentityCheck::NotConfirmed) {
         return check;
@@ -54,18 +79,25 @@ pub fn is_adult_presentation(record: &ChildRecord, event: &PresentationEvent) ->
     if details.birth_date.is_some() {
         return false;
     }
-    let dates = record.plans.iter().filter(|plan| !plan.is_withdrawn()).filter_map(|plan| plan.birth_date.get());
-    dates.max().is_some_and(|born| is_adult(*born, details.arrived_at.london_day()))
+    let plans = record.plans.iter().filter(|plan| !plan.is_withdrawn());
+    let dates = plans.filter_map(|plan| plan.birth_date.get());
+    told_birth_date(record).or(dates.max()).is_some_and(|born| is_adult(*born, details.arrived_at.london_day()))
 }
 
-/// Whether a birth date that an authority gives contradicts the one that another authority holds for the same number: then
+/// The birth date that the demographics service has told.
+fn told_birth_date(record: &ChildRecord) -> Option<&Day> {
+    record.identity.as_ref().and_then(|facts| facts.birth_date.get())
+}
+
+/// Whether a birth date that an authority gives contradicts the one that the demographics service or, without one, another authority holds for the same number: then
 /// the number is likelier another child's than the date a new one. Near misses do not count: they are answered with a
 /// warning.
 #[must_use]
 pub fn contradicts_another(record: &ChildRecord, authority: LaCode, given: Day) -> bool {
     let others = record.plans.iter().filter(|plan| plan.authority != authority && !plan.is_withdrawn());
-    compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed)
-        == Some(IdentityCheck::NotConfirmed)
+    let told = compare(told_birth_date(record).into_iter(), given, IdentityCheck::NotConfirmed);
+    let other = || compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed);
+    told.or_else(other) == Some(IdentityCheck::NotConfirmed)
 }
 
 /// The best of the dates held; `None` when there is none.

@@ -23,6 +23,7 @@ pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;
 pub mod identity;
+pub mod links;
 pub mod nhs_number;
 pub mod notify;
 pub mod permit;

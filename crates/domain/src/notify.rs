@@ -3,6 +3,8 @@
 
 use crate::child::{ACCESS_WINDOW_SECONDS, ChildRecord, MAX_NOTIFIED, Notified, Subject};
 use crate::codes::{LaCode, OdsCode};
+use crate::links::Person;
+use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, PlanState, RecordRole};
 use crate::text::PersonText;
 use crate::time::{Day, Moment};
@@ -30,14 +32,21 @@ pub enum Cause {
     Lookup(OdsCode, PersonText, PersonText),
     /// A presentation recorded live.
     Presentation(OdsCode),
+    /// This number stands in the place of the one that the authority has sent: it is to send the new one.
+    NumberReplaced(NhsNumber),
+    /// The number is not valid any more, and nothing stands in its place.
+    NumberInvalidated,
+    /// What was told of the number was wrong: it stands as it was sent.
+    NumberReinstated,
 }
 
 impl Cause {
-    /// The organisation.
+    /// The organisation that saw or looked up the child; none for what is told of a number.
     #[must_use]
-    pub fn organisation(&self) -> OdsCode {
+    pub fn organisation(&self) -> Option<OdsCode> {
         match self {
-            Self::Lookup(organisation, _, _) | Self::Presentation(organisation) => *organisation,
+            Self::Lookup(organisation, _, _) | Self::Presentation(organisation) => Some(*organisation),
+            Self::NumberReplaced(_) | Self::NumberInvalidated | Self::NumberReinstated => None,
         }
     }
 }
@@ -48,7 +57,10 @@ impl Cause {
 pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
     let kind = plan.kind.get();
     let birthday = match kind.map(|kind| kind.role()) {
-        Some(RecordRole::Child) => plan.birth_date.get().map(|day| day.eighteenth_birthday()),
+        Some(RecordRole::Child) => {
+            let told = record.identity.as_ref().and_then(|facts| facts.birth_date.get());
+            told.or(plan.birth_date.get()).map(|day| day.eighteenth_birthday())
+        }
         Some(RecordRole::Mother) | None => None,
     };
     let moved = plan.moving_to.get().and_then(|to| {
@@ -81,19 +93,50 @@ pub fn responsible(record: &ChildRecord, today: Day) -> Vec<LaCode> {
     authorities
 }
 
-/// Which of the responsible `authorities` to notify of an encounter with `organisation` at `at`; marks the encounter as
-/// notified.
-pub fn due(record: &mut ChildRecord, authorities: Vec<LaCode>, organisation: OdsCode, at: Moment) -> Vec<LaCode> {
+/// Authorities with an active or future plan on `today`, under any of the person's numbers.
+#[must_use]
+pub fn responsible_for(person: &Person, today: Day) -> Vec<LaCode> {
+    if person.linked.is_empty() {
+        return person.own.as_deref().map(|record| responsible(record, today)).unwrap_or_default();
+    }
+    let mut authorities: Vec<LaCode> = person.whole().map(|record| responsible(&record, today)).unwrap_or_default();
+    authorities.sort_unstable();
+    authorities.dedup();
+    authorities
+}
+
+/// Authorities that hear of a change of the number: the responsible ones, else the one whose plan ended last.
+#[must_use]
+pub fn concerned(record: &ChildRecord, today: Day) -> Vec<LaCode> {
+    let responsible = responsible(record, today);
+    if !responsible.is_empty() {
+        return responsible;
+    }
+    let held = record.plans.iter().filter(|plan| !plan.is_withdrawn());
+    held.max_by_key(|plan| last_day(record, plan)).map(|plan| plan.authority).into_iter().collect()
+}
+
+/// Which of the responsible `authorities` to notify of an encounter with `organisation` at `at`: for a shielded person
+/// those that shield it, and the responsible ones where only the demographics service does, for nobody else would hear.
+/// Marks the encounter as notified on the record of the number that was used.
+pub fn due(
+    person: &Person,
+    record: &mut ChildRecord,
+    authorities: Vec<LaCode>,
+    organisation: OdsCode,
+    at: Moment,
+) -> Vec<LaCode> {
     if authorities.is_empty() {
         return authorities;
     }
     let window_ms = ACCESS_WINDOW_SECONDS * 1000;
-    let mut due = if record.is_shielded() { record.shielded_by.clone() } else { authorities };
+    let setters = person.setters();
+    let mut due = if setters.is_empty() { authorities } else { setters };
     due.retain(|authority| {
         let told = |n: &Notified| {
             n.organisation == organisation && n.authority == *authority && (at.0 - n.first_at.0).abs() < window_ms
         };
-        !record.notified.iter().any(told)
+        !person.records().flat_map(|record| &record.notified).any(told)
     });
     record.notified.retain(|n| at.0 - n.first_at.0 < window_ms);
     for authority in &due {

@@ -2,7 +2,7 @@
 //! same plan. States that depend on today are computed when read, never stored.
 
 use crate::codes::LaCode;
-use crate::text::PlanReference;
+use crate::text::{FamilyReference, PlanReference};
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +116,10 @@ pub struct Plan {
     pub moved_from: Register<LaCode>,
     /// When its last event was taken: a withdrawn plan is kept for a while after it.
     pub last_event_at: Moment,
+    /// The child is shielded by this plan's authority.
+    pub shield: Register<bool>,
+    /// The authority's reference of the family.
+    pub family: Register<FamilyReference>,
 }
 
 impl Plan {
@@ -133,6 +137,8 @@ impl Plan {
             moving_to: Register::default(),
             moved_from: Register::default(),
             last_event_at: Moment::default(),
+            shield: Register::default(),
+            family: Register::default(),
         }
     }
 
@@ -140,6 +146,12 @@ impl Plan {
     #[must_use]
     pub fn is_withdrawn(&self) -> bool {
         self.withdrawn.get().copied().unwrap_or(false)
+    }
+
+    /// True when this plan's authority shields the child by it. A plan that has ended or was withdrawn still does.
+    #[must_use]
+    pub fn shields(&self) -> bool {
+        self.shield.get().copied().unwrap_or(false)
     }
 
     /// State on `today` given the last day that counts; `None` when it is expired. A plan whose start has not been told

@@ -197,8 +197,10 @@ impl PlanRow {
             end: self.end,
             birth_date: self.birth_date,
             shielded: self.shielded,
+            unshield: false,
+            family: self.family.clone(),
+            babies: Vec::new(),
         };
-        // FAMILY: `self.family` goes into the event as soon as events have one.
         actions.iter().enumerate().map(event).collect()
     }
 
@@ -229,16 +231,16 @@ pub fn changes_nothing(record: Option<&ChildRecord>, events: &[PlanEvent]) -> bo
         let event = PlanEvent { version: u64::MAX - 8 + place.min(8), ..event.clone() };
         fold::apply_plan(&mut after, &event, name.clone());
     }
-    before.is_some() && before == find(&after) && record.shielded_by == after.shielded_by
+    before.is_some() && before == find(&after) && record.setters() == after.setters()
 }
 
 /// What a plan says, without its versions.
-type Values = (Option<PlanKind>, [Option<Day>; 3], bool, [Option<LaCode>; 2]);
+type Values = (Option<PlanKind>, [Option<Day>; 3], bool, [Option<LaCode>; 2], Option<FamilyReference>);
 
 fn values(plan: &Plan) -> Values {
     let days = [&plan.start, &plan.end, &plan.birth_date].map(|day| day.get().copied());
     let authorities = [&plan.moving_to, &plan.moved_from].map(|code| code.get().copied());
-    (plan.kind.get().copied(), days, plan.is_withdrawn(), authorities)
+    (plan.kind.get().copied(), days, plan.is_withdrawn(), authorities, plan.family.get().cloned())
 }
 
 /// The verdict on one row.
@@ -249,6 +251,8 @@ pub enum RowVerdict {
         /// The child is shielded.
         shielded: bool,
     },
+    /// Loaded, and something about its number is to be put right.
+    Noted(RowFault),
     /// Not loaded.
     Fault(RowFault),
 }
@@ -260,6 +264,8 @@ pub struct Exception {
     pub row: u32,
     /// Which of the outcome's faults; none when it is loaded and shielded.
     pub fault: Option<u16>,
+    /// The row is loaded, whatever is to be put right about it.
+    pub loaded: bool,
 }
 
 /// How a file ended, as the log keeps it: what was simply loaded is not listed.
@@ -279,26 +285,35 @@ pub struct FileOutcome {
     pub snapshot: Option<SnapshotSummary>,
 }
 
+/// Where a fault stands among those of an outcome; put there when it is new.
+fn place(faults: &mut Vec<RowFault>, fault: &RowFault) -> u16 {
+    let at = faults.iter().position(|known| known == fault).unwrap_or_else(|| {
+        faults.push(fault.clone());
+        faults.len() - 1
+    });
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
 impl FileOutcome {
     /// The outcome of rows in order.
     #[must_use]
     pub fn new(rows: &[RowVerdict], snapshot: Option<SnapshotSummary>) -> Self {
-        let (mut faults, mut exceptions): (Vec<RowFault>, Vec<Exception>) = (Vec::new(), Vec::new());
+        let (mut faults, mut exceptions) = (Vec::new(), Vec::new());
         let mut loaded = 0_u32;
         for (row, verdict) in (1_u32..).zip(rows) {
             match verdict {
                 RowVerdict::Loaded { shielded } => {
                     loaded += 1;
                     if *shielded {
-                        exceptions.push(Exception { row, fault: None });
+                        exceptions.push(Exception { row, fault: None, loaded: true });
                     }
                 }
+                RowVerdict::Noted(fault) => {
+                    loaded += 1;
+                    exceptions.push(Exception { row, fault: Some(place(&mut faults, fault)), loaded: true });
+                }
                 RowVerdict::Fault(fault) => {
-                    let at = faults.iter().position(|known| known == fault).unwrap_or_else(|| {
-                        faults.push(fault.clone());
-                        faults.len() - 1
-                    });
-                    exceptions.push(Exception { row, fault: Some(u16::try_from(at).unwrap_or(u16::MAX)) });
+                    exceptions.push(Exception { row, fault: Some(place(&mut faults, fault)), loaded: false });
                 }
             }
         }
@@ -322,6 +337,7 @@ impl FileOutcome {
             if let Some(verdict) = verdicts.get_mut(at) {
                 *verdict = match fault {
                     None => RowVerdict::Loaded { shielded: true },
+                    Some(Some(fault)) if exception.loaded => RowVerdict::Noted(fault),
                     Some(Some(fault)) => RowVerdict::Fault(fault),
                     Some(None) => RowVerdict::Fault(LOST),
                 };

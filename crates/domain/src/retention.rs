@@ -51,7 +51,13 @@ impl Retention {
             return None;
         }
         let mut kept = record.clone();
-        let plans = kept.plans.extract_if(.., |held| plan(held)).collect();
+        let plans: Vec<Plan> = kept.plans.extract_if(.., |held| plan(held)).collect();
+        for plan in plans.iter().filter(|plan| plan.shields()) {
+            // Only its setter lifts a shield.
+            if let Err(at) = kept.shielded_by.binary_search(&plan.authority) {
+                kept.shielded_by.insert(at, plan.authority);
+            }
+        }
         let presentations = kept.presentations.extract_if(.., |held| seen(held)).collect();
         kept.accesses.retain(|row| !before(row.last_at, first));
         let accesses = record.accesses.len() - kept.accesses.len();

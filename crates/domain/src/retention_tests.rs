@@ -3,7 +3,7 @@
 use super::*;
 use crate::NhsNumber;
 use crate::answer::{Answer, Question};
-use crate::answering::{Means, answer};
+use crate::answering::{Found, Means, answer};
 use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
 use crate::change::{Feed, PlanAction, PlanEvent};
 use crate::child::{Access, Notified, Subject};
@@ -59,6 +59,9 @@ fn plan_event(by: &str, reference: &str, version: u64, action: PlanAction) -> Pl
         end: None,
         birth_date: None,
         shielded: false,
+        unshield: false,
+        family: None,
+        babies: Vec::new(),
     }
 }
 
@@ -229,7 +232,7 @@ fn ask(dice: &mut Dice, record: Option<&ChildRecord>, now: Moment, birth_date: O
     }
     let question = Question { subject: empty().subject, number_traced: true, birth_date, checking_in: None, now };
     let settings = AnswerSettings::default();
-    answer(&permit, &question, record, Means { settings: &settings, directory: &directory, feeds: &feeds })
+    answer(&permit, &question, &Found::of(record), Means { settings: &settings, directory: &directory, feeds: &feeds })
 }
 
 /// Over many records, days of purging and days of asking: the answer is the same with and without the purge, also where

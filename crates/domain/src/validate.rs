@@ -20,6 +20,8 @@ const START_MISSING: Refused = Refused::invalid("start", "START_MISSING", "this 
 const END_MISSING: Refused = Refused::invalid("end", "END_MISSING", "this event needs the last day of the plan");
 const NOT_NAMED: Refused =
     Refused::invalid("reference", "PLAN_NOT_NAMED", "a plan without a reference needs its start on every event");
+const SHIELD_BOTH: Refused =
+    Refused::invalid("lift_shield", "SHIELD_BOTH", "an event cannot both set a shield and lift it");
 const SAME_AUTHORITY: Refused =
     Refused::invalid("other_authority", "SAME_AUTHORITY", "a transfer needs another authority");
 const UNKNOWN_OTHER: Refused =
@@ -81,6 +83,7 @@ pub fn plan_event(event: &PlanEvent, directory: &Directory, now: Moment) -> Resu
         ADULT_AT_START,
     )?;
     check(event.name().is_none(), NOT_NAMED)?;
+    check(event.shielded && event.unshield, SHIELD_BOTH)?;
     match event.action {
         PlanAction::Start | PlanAction::Change => check(event.start.is_none(), START_MISSING),
         PlanAction::End => check(event.end.is_none(), END_MISSING),

@@ -3,6 +3,7 @@
 
 mod details;
 mod feeds;
+mod numbers;
 
 use crate::answer::{Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, ShieldedBody};
 use crate::directory::Directory;
@@ -44,6 +45,9 @@ pub fn identity(check: IdentityCheck) -> &'static str {
         }
         IdentityCheck::NotConfirmed => {
             "IDENTITY NOT CONFIRMED: date of birth differs from the authority's. The answer is withheld. Ring the number shown."
+        }
+        IdentityCheck::NumberInvalid => {
+            "IDENTITY NOT CONFIRMED: this NHS number is not valid any more. The answer is withheld. Trace the person anew, and ring the number shown."
         }
     }
 }
@@ -173,8 +177,12 @@ pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<St
     let check = identity(answer.identity).to_owned();
     let first = matches!(
         answer.identity,
-        IdentityCheck::NotConfirmed | IdentityCheck::NearMiss | IdentityCheck::DiffersFromPresentation
+        IdentityCheck::NotConfirmed
+            | IdentityCheck::NumberInvalid
+            | IdentityCheck::NearMiss
+            | IdentityCheck::DiffersFromPresentation
     );
+    lines.extend(numbers::death(answer));
     if first {
         lines.push(check.clone());
     }
@@ -185,6 +193,7 @@ pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<St
     if !first {
         lines.push(check);
     }
+    lines.extend(numbers::others(answer));
     if !answer.number_traced {
         lines.push("The NHS number was not traced: a record may stand under another number.".to_owned());
     }

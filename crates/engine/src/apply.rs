@@ -3,7 +3,9 @@
 
 use crate::changes::{self, Checked};
 use crate::file_rows;
+use crate::identity_apply;
 use crate::keys;
+use crate::linked;
 use crate::purge_apply;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow, RequestRow};
 use crate::working::{StateError, Working};
@@ -15,6 +17,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::feed_health;
 use kith_domain::fold::{self, Effect};
+use kith_domain::links::Standing;
 use kith_domain::notify::{self, Cause, Notification};
 use kith_domain::refused::Refused;
 use kith_domain::time::{Day, Moment};
@@ -36,9 +39,10 @@ pub(crate) enum Applied {
 
 /// Checks and applies one change as record `sequence` of the log.
 pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord) -> Result<Applied, StateError> {
+    let homed = linked::homed(working, &record.change)?;
     let checked = match file_rows::check(working, record)? {
         Some(checked) => checked,
-        None => changes::check(working, &record.change)?,
+        None => changes::check(working, &record.change, &homed)?,
     };
     let fresh = match checked {
         Checked::New(fresh) => fresh,
@@ -46,8 +50,8 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Checked::Refused(refused) => return Ok(Applied::Refused(refused)),
     };
     let at = record.at;
-    let effect = match &record.change {
-        Change::Plan(event) => plan(working, event, at)?,
+    let effect = match &*homed {
+        Change::Plan(event) => plan(working, event, sent_for(&record.change, &event.subject), at)?,
         Change::Presentation(event) => presentation(working, event, at)?,
         Change::Heartbeat(beat) => {
             working.feed(beat.feed)?.heard(at);
@@ -64,6 +68,9 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::FileStarted(_) | Change::FileEnding(_) | Change::FileEnded(_) | Change::FilePositionReset(_) => {
             file_rows::apply(working, record)?
         }
+        Change::Identity(event) => identity_apply::apply(working, event, at)?,
+        Change::Proposed(proposal) => identity_apply::propose(working, proposal, at)?,
+        Change::ProposalClosed(closed) => identity_apply::decline(working, closed, at)?,
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };
@@ -71,6 +78,11 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         working.put(Table::Event, fresh.key, &EventRow { body_hash: fresh.body_hash, acknowledgement })?;
     }
     Ok(Applied::Logged(acknowledgement))
+}
+
+/// The subject that an event was sent for, which may be another number of the same person.
+fn sent_for<'a>(change: &'a Change, home: &'a Subject) -> &'a Subject {
+    if let Change::Plan(event) = change { &event.subject } else { home }
 }
 
 /// Notes the owner and the version of a plan reference or an encounter id.
@@ -90,11 +102,16 @@ fn own(
     working.put(table, key, &row)
 }
 
-fn plan(working: &mut Working<'_>, event: &PlanEvent, at: Moment) -> Result<Effect, StateError> {
+fn plan(working: &mut Working<'_>, event: &PlanEvent, sent_for: &Subject, at: Moment) -> Result<Effect, StateError> {
     let feed = Feed::Plans(event.authority);
-    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
+    let standing = working.person(sent_for)?.standing;
+    let matched = standing == Standing::Current
+        && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
     working.feed(feed)?.event(at, matched);
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
+    if standing != Standing::Current && !linked::holds_plan(event.authority, &name)(working.child(&event.subject)?) {
+        identity_apply::tell_of_number(working, sent_for, event.authority, at)?;
+    }
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
     own(working, Table::Plan, key, &event.subject, event.version)?;
     if let (PlanAction::Start | PlanAction::TransferIn(_), Some(start)) = (event.action, event.start) {
@@ -103,7 +120,8 @@ fn plan(working: &mut Working<'_>, event: &PlanEvent, at: Moment) -> Result<Effe
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
-    Ok(effect)
+    // Kept, and not shown: the answer for such a number is withheld.
+    Ok(if standing == Standing::Invalid && effect == Effect::Applied { Effect::Kept } else { effect })
 }
 
 /// Notes a moment that a sender tells of: by it a clock of ours that runs ahead is known. What lies ahead tells nothing.
@@ -131,7 +149,7 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     match event.action {
         PresentationAction::Record(_) => {
             working.feed(feed)?.volume.count(at);
-            let responsible = notify::responsible(working.child(&event.subject)?, at.london_day());
+            let responsible = notify::responsible_for(&working.person(&event.subject)?, at.london_day());
             notify_all(working, &event.subject, responsible, Cause::Presentation(event.organisation), at)?
         }
         PresentationAction::Amend(_) | PresentationAction::Close(_) | PresentationAction::Import(..) => {}
@@ -171,9 +189,21 @@ fn notify_all(
     cause: Cause,
     at: Moment,
 ) -> Result<(), StateError> {
-    let record = working.child(subject)?;
-    let authorities = notify::due(record, responsible, cause.organisation(), at);
-    let shielded = record.is_shielded();
+    let Some(organisation) = cause.organisation() else { return Ok(()) };
+    let person = working.person(subject)?;
+    let authorities = notify::due(&person, working.child(subject)?, responsible, organisation, at);
+    tell(working, subject, authorities, &cause, at)
+}
+
+/// Queues one notification for each of `authorities`.
+pub(crate) fn tell(
+    working: &mut Working<'_>,
+    subject: &Subject,
+    authorities: Vec<LaCode>,
+    cause: &Cause,
+    at: Moment,
+) -> Result<(), StateError> {
+    let shielded = working.person(subject)?.is_shielded();
     for authority in authorities {
         let meta = working.meta_mut();
         meta.last_notification += 1;

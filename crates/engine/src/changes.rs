@@ -1,6 +1,7 @@
 //! Whether a change may be taken, given what is held: event ids, versions, owners and bounds. Checks come before any
 //! change of the working state, so a refused change leaves nothing behind.
 
+use crate::identity_apply;
 use crate::keys;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
@@ -51,6 +52,9 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
             Some((code, beat.event_id))
         }
         Change::Acknowledged(ack) => Some((ack.authority.to_string(), ack.event_id)),
+        Change::Identity(event) => Some((event.organisation.to_string(), event.event_id)),
+        Change::Proposed(proposal) => Some((proposal.organisation.to_string(), proposal.event_id)),
+        Change::ProposalClosed(closed) => Some((closed.organisation.to_string(), closed.event_id)),
         Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
         Change::Accessed(_)
         | Change::AuditGap(_)
@@ -62,8 +66,8 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
     }
 }
 
-/// Checks a change against the working state.
-pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, StateError> {
+/// Checks a change against the working state. `homed` is the same about the record that its plan or encounter stands on.
+pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> Result<Checked, StateError> {
     let Some((organisation, event_id)) = identity(change) else { return Ok(Checked::New(None)) };
     let key = keys::event(working.keys(), &organisation, event_id);
     let body_hash = working.keys().body_hash(&encode(change)?);
@@ -74,7 +78,10 @@ pub(crate) fn check(working: &Working<'_>, change: &Change) -> Result<Checked, S
             Checked::Refused(Refused::EVENT_ID_REUSED)
         });
     }
-    let refused = match change {
+    let refused = match homed {
+        Change::Identity(event) => identity_apply::check(working, event)?,
+        Change::Proposed(_) => identity_apply::check_proposal(working),
+        Change::ProposalClosed(closed) => identity_apply::check_closing(working, closed)?,
         Change::Plan(event) => check_plan(working, event)?,
         Change::Presentation(event) => check_presentation(working, event)?,
         Change::Heartbeat(_)

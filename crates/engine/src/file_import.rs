@@ -4,12 +4,15 @@
 use crate::engine::Engine;
 use crate::files::Trouble;
 use crate::keys;
+use crate::linked;
 use crate::rows::{EventRow, OwnerRow, decode};
 use crate::writer::Verdict;
 use kith_domain::change::{Change, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::fold::Effect;
+use kith_domain::links::Standing;
+use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
 use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{
@@ -45,6 +48,20 @@ const NOT_VERIFIED: RowFault = RowFault::new(
     "another authority holds another date of birth for this number: check the number and the date",
 );
 
+const SUPERSEDED: RowFault = RowFault::new(
+    RowCode::Superseded,
+    "nhs_number",
+    "NUMBER_SUPERSEDED",
+    "loaded and shown; another NHS number stands in the place of this one (it is among your notifications): send that one",
+);
+const INVALIDATED: RowFault = RowFault::new(
+    RowCode::NoSuchNumber,
+    "nhs_number",
+    "NUMBER_INVALIDATED",
+    "kept, and NOT shown at triage: this NHS number is not valid any more, so answers for it are withheld; send the person's \
+     present number",
+);
+
 /// A file under way.
 pub(crate) struct Import<'a> {
     pub(crate) engine: &'a Engine,
@@ -66,14 +83,12 @@ pub(crate) struct Import<'a> {
 enum Prepared {
     Fault(RowFault),
     /// It tells what is held; nothing is logged.
-    Unchanged(Subject),
+    Unchanged(Subject, NhsNumber),
     /// So many events are sent for the plan of this key.
-    Sent(Subject, usize, Vec<u8>),
+    Sent(Subject, NhsNumber, usize, Vec<u8>),
 }
 
-/// What is wrong with a number, given what is held about it: the one place where the record is asked.
-///
-/// NUMBERS: a superseded number is CPR05 and an invalidated one CPR01 here, as soon as records know of them.
+/// What is wrong with a number, given what is held about it.
 fn number_code(record: Option<&ChildRecord>, authority: LaCode, row: &PlanRow) -> Option<RowFault> {
     let (record, born) = (record?, row.birth_date?);
     identity::contradicts_another(record, authority, born).then_some(NOT_VERIFIED)
@@ -140,7 +155,10 @@ impl<'a> Import<'a> {
             return Ok(Prepared::Fault(fault_of(refused)));
         }
         let Some(name) = plan.name() else { return Ok(Prepared::Fault(fault_of(Refused::SUBJECT_MISMATCH))) };
-        let subject = Subject::Nhs(plan.number);
+        let person = self.engine.index().person(&Subject::Nhs(plan.number));
+        // Under another of the person's numbers, where it was first sent with that.
+        let home = linked::other_home(&person, linked::holds_plan(self.authority, &name));
+        let subject = home.unwrap_or(Subject::Nhs(plan.number));
         if !self.seen.insert((subject.clone(), name.clone())) {
             return Ok(Prepared::Fault(PLAN_TWICE));
         }
@@ -150,13 +168,13 @@ impl<'a> Import<'a> {
                 return Ok(Prepared::Fault(fault));
             }
             if changes_nothing(record.as_deref(), &events) {
-                return Ok(Prepared::Unchanged(subject));
+                return Ok(Prepared::Unchanged(subject, plan.number));
             }
         }
         let key = keys::plan(&self.engine.keys, self.authority, &name, &subject);
         let count = events.len();
         changes.extend(events.into_iter().map(Change::Plan));
-        Ok(Prepared::Sent(subject, count, key))
+        Ok(Prepared::Sent(subject, plan.number, count, key))
     }
 
     /// The id of one of this file's events: the same whenever the file is sent.
@@ -180,13 +198,13 @@ impl<'a> Import<'a> {
     }
 
     fn verdict(&mut self, one: Prepared, outcomes: &mut std::vec::IntoIter<Verdict>) -> Result<RowVerdict, Trouble> {
-        let (subject, count, key) = match one {
+        let (subject, number, count, key) = match one {
             Prepared::Fault(fault) => return Ok(RowVerdict::Fault(fault)),
-            Prepared::Unchanged(subject) => {
+            Prepared::Unchanged(subject, number) => {
                 self.counts[2] += 1;
-                return Ok(self.loaded(&subject));
+                return Ok(self.loaded(&subject, number));
             }
-            Prepared::Sent(subject, count, key) => (subject, count, key),
+            Prepared::Sent(subject, number, count, key) => (subject, number, count, key),
         };
         let verdicts: Vec<Verdict> = outcomes.by_ref().take(count).collect();
         let mut applied = false;
@@ -206,11 +224,15 @@ impl<'a> Import<'a> {
             let held = owner.is_some_and(|owner| owner.versions.iter().any(before));
             self.counts[usize::from(held)] += 1;
         }
-        Ok(self.loaded(&subject))
+        Ok(self.loaded(&subject, number))
     }
 
-    fn loaded(&self, subject: &Subject) -> RowVerdict {
-        let record = self.engine.index().for_writer(subject);
-        RowVerdict::Loaded { shielded: record.is_some_and(|record| record.is_shielded()) }
+    fn loaded(&self, subject: &Subject, number: NhsNumber) -> RowVerdict {
+        match self.engine.index().person(&Subject::Nhs(number)).standing {
+            Standing::ReplacedBy(_) => return RowVerdict::Noted(SUPERSEDED),
+            Standing::Invalid => return RowVerdict::Noted(INVALIDATED),
+            Standing::Current => {}
+        }
+        RowVerdict::Loaded { shielded: self.engine.index().person(subject).is_shielded() }
     }
 }

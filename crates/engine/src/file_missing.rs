@@ -65,7 +65,7 @@ impl Import<'_> {
     fn doubted(&self) -> Doubted<'_> {
         let mut doubted = Doubted::default();
         for (row, verdict) in self.file.rows.iter().zip(&self.verdicts) {
-            if matches!(verdict, RowVerdict::Loaded { .. }) {
+            if matches!(verdict, RowVerdict::Loaded { .. } | RowVerdict::Noted(_)) {
                 continue;
             }
             let Named { number, reference } = &row.named;
@@ -144,6 +144,9 @@ impl Import<'_> {
             end: Some(self.open.at.london_day()),
             birth_date: None,
             shielded: false,
+            unshield: false,
+            family: None,
+            babies: Vec::new(),
         })
     }
 }

@@ -37,6 +37,9 @@ pub(crate) fn check(working: &Working<'_>, record: &LogRecord) -> Result<Option<
         | Change::AuditGap(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
+        | Change::Identity(_)
+        | Change::Proposed(_)
+        | Change::ProposalClosed(_)
         | Change::FilePositionReset(_) => return Ok(None),
     };
     Ok(Some(checked))
@@ -107,7 +110,10 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         | Change::Acknowledged(_)
         | Change::AuditGap(_)
         | Change::Purge(_)
-        | Change::FeedCounted(_) => return Ok(Effect::Overtaken),
+        | Change::FeedCounted(_)
+        | Change::Identity(_)
+        | Change::Proposed(_)
+        | Change::ProposalClosed(_) => return Ok(Effect::Overtaken),
     };
     working.put(Table::File, keys::files(authority), &state)?;
     Ok(Effect::Applied)

@@ -84,6 +84,11 @@ pub(crate) fn notification(keys: &Keys, authority: LaCode, id: u64) -> Vec<u8> {
     key
 }
 
+/// Key of a proposal, in order of id: no secret.
+pub(crate) fn proposal(id: u64) -> Vec<u8> {
+    id.to_be_bytes().to_vec()
+}
+
 /// Key of where an authority's files stand: no secret.
 pub(crate) fn files(authority: LaCode) -> Vec<u8> {
     authority.as_str().as_bytes().to_vec()

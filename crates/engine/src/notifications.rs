@@ -84,12 +84,15 @@ impl Engine {
 
     /// A notification as it may be told today: of a child who is shielded now, only to those who shield, without a place.
     fn as_shielded_now(&self, mut notification: Notification, authority: LaCode) -> Option<Notification> {
-        let record = self.index().for_writer(&notification.subject);
-        if let Some(record) = record.filter(|record| record.is_shielded()) {
-            notification.shielded = true;
-            return record.shielded_by.contains(&authority).then_some(notification);
+        let person = self.index().person(&notification.subject);
+        if !person.is_shielded() {
+            return Some(notification);
         }
-        Some(notification)
+        notification.shielded = true;
+        // What is told of a number gives no place, and where only the demographics service shields nobody else would hear.
+        let setters = person.setters();
+        let may = setters.is_empty() || setters.contains(&authority) || notification.cause.organisation().is_none();
+        may.then_some(notification)
     }
 
     /// Ids that are not this authority's. Reads the disk: not for the threads that answer questions.

@@ -2,7 +2,7 @@
 //! the purge carries, what goes: an event taken since the purge was decided is kept.
 
 use crate::keys;
-use crate::rows::{EventRow, OwnerRow, RemovedPlanRow, RequestRow, decode};
+use crate::rows::{EventRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Note, NoteRetention, Purge};
 use kith_domain::child::Subject;
@@ -48,6 +48,7 @@ pub(crate) fn table_of(note: Note) -> Table {
         Note::UsedId => Table::Event,
         Note::Notification => Table::Notification,
         Note::RemovedPlan => Table::Plan,
+        Note::Proposal => Table::Proposal,
     }
 }
 
@@ -88,6 +89,10 @@ pub(crate) fn has_passed(
             // One that nobody has acknowledged goes only with the plans that it was about.
             let passed = today > row.at.london_day().plus_months(retention.plan_months);
             Ok(passed && !has_plans(&row.subject)?)
+        }
+        Note::Proposal => {
+            let row = decode::<ProposalRow>(bytes)?;
+            Ok(row.closed_at.is_some_and(|at| older(at, notes.acknowledged_days)))
         }
         Note::RemovedPlan => {
             let row = decode::<RemovedPlanRow>(bytes)?;

@@ -1,7 +1,7 @@
 //! Rows of the state beside the records themselves, and their encoding: one schema byte, then postcard. The store seals
 //! them. Never shown to anyone.
 
-use kith_domain::change::AuditGap;
+use kith_domain::change::{AuditGap, Proposal};
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
 use kith_domain::time::{Day, Moment};
@@ -69,6 +69,30 @@ pub(crate) struct MetaRow {
     pub(crate) gaps: Vec<(Moment, AuditGap)>,
     /// The latest moment that a sender's event tells of, and not later than it was taken: by it a wrong clock is told.
     pub(crate) told_at: Moment,
+    /// Id of the last proposal.
+    pub(crate) last_proposal: u64,
+    /// Proposals that nobody has looked at yet.
+    pub(crate) open_proposals: u64,
+}
+
+/// A proposal and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProposalRow {
+    pub(crate) proposal: Proposal,
+    pub(crate) at: Moment,
+    pub(crate) state: ProposalState,
+    pub(crate) closed_at: Option<Moment>,
+}
+
+/// What became of a proposal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProposalState {
+    /// Nobody has looked at it yet.
+    Open,
+    /// The demographics service followed it.
+    Followed,
+    /// It was looked at and not followed.
+    NotFollowed,
 }
 
 /// A row or record cannot be encoded or decoded.

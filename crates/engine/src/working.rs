@@ -6,8 +6,10 @@ use crate::{keys, rows};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::feed_health::FeedRecord;
+use kith_domain::links::Person;
 use kith_store::{Keys, Row, StoreError, Table};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why the state cannot be read or encoded.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,21 @@ impl<'a> Working<'a> {
             Some(record) => Ok(record.clone()),
             None => self.base.child(subject),
         }
+    }
+
+    /// The records of a person, under every number that is linked with `subject`.
+    pub(crate) fn person(&self, subject: &Subject) -> Result<Person, StateError> {
+        let mut fault = Ok(());
+        let faults = std::cell::RefCell::new(&mut fault);
+        let find = |subject: &Subject| match self.peek(subject) {
+            Ok(record) => record.map(Arc::new),
+            Err(error) => {
+                **faults.borrow_mut() = Err(error);
+                None
+            }
+        };
+        let person = Person::find(find(subject), find);
+        fault.map(|()| person)
     }
 
     /// Puts what is left of a record in its place; one that holds nothing goes altogether.

@@ -7,13 +7,14 @@ mod planned;
 pub use counts::Sizes;
 use dashmap::DashMap;
 use kith_domain::answer::{Answer, Question};
-use kith_domain::answering::{self, Means};
+use kith_domain::answering::{self, Found, Means};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::directory::Directory;
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_health::FeedRecord;
+use kith_domain::links::Person;
 use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
@@ -59,11 +60,16 @@ impl Index {
         settings: &AnswerSettings,
         directory: &Directory,
     ) -> (Answer, Vec<LaCode>) {
-        let record = self.children.get(&question.subject).map(|entry| Arc::clone(entry.value()));
+        let found = Found { person: self.person(&question.subject) };
         let means = Means { settings, directory, feeds: &self.feeds };
-        let today = question.now.london_day();
-        let responsible = record.as_deref().map(|record| notify::responsible(record, today)).unwrap_or_default();
-        (answering::answer(permit, question, record.as_deref(), means), responsible)
+        let responsible = notify::responsible_for(&found.person, question.now.london_day());
+        (answering::answer(permit, question, &found, means), responsible)
+    }
+
+    /// The records of a person, under every number that is linked with `subject`. For the writer, not for answers.
+    #[must_use]
+    pub fn person(&self, subject: &Subject) -> Person {
+        Person::find(self.for_writer(subject), |other| self.for_writer(other))
     }
 
     /// The record that a change is applied to. For the writer, not for answers.

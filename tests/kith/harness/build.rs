@@ -136,6 +136,8 @@ pub fn plan(number: NhsNumber, reference: &str) -> v1::PlanEvent {
         shielded: false,
         reference: reference.into(),
         version: 1,
+        lift_shield: false,
+        family: String::new(),
     }
 }
 

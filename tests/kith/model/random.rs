@@ -134,6 +134,9 @@ impl Dice {
             | Change::AuditGap(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
+            | Change::Identity(_)
+            | Change::Proposed(_)
+            | Change::ProposalClosed(_)
             | Change::FileStarted(_)
             | Change::FileEnding(_)
             | Change::FileEnded(_)
@@ -182,6 +185,9 @@ impl Dice {
             end,
             birth_date: self.birth_date(n),
             shielded: n < 2 && self.drawn > 2_000 && self.chance(5),
+            unshield: false,
+            family: None,
+            babies: Vec::new(),
         })
     }
 

@@ -2,9 +2,10 @@
 
 use super::{time, words};
 use crate::v1;
+use kith_domain::NhsNumber;
 use kith_domain::answer::{
-    Answer, Body, Completeness, Doubt, NamedFeed, OpenBody, Outcome, PlanView, PresentationView, Seen, ShieldedBody,
-    ShieldedPlanView, ShieldedSeen,
+    Answer, Body, Completeness, Doubt, NamedFeed, Numbers, OpenBody, Outcome, PlanView, PresentationView, Seen,
+    ShieldedBody, ShieldedPlanView, ShieldedSeen,
 };
 use kith_domain::child::Access;
 use kith_domain::codes::LaCode;
@@ -15,6 +16,7 @@ use kith_domain::words as lines;
 #[must_use]
 pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days: i32) -> v1::Answer {
     let Contact { code, name, phone, why } = answer.ring.clone();
+    let Numbers { current, others, local_keys } = &answer.numbers;
     let (mut plans, mut presentations, access_history, shielded) = match &answer.body {
         Body::Open(body) => {
             (plans(body, directory), presentations(body, directory), Some(history(body, directory)), false)
@@ -33,6 +35,10 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
             outcome: words::identity(answer.identity).into(),
             words: lines::identity(answer.identity).to_owned(),
             number_traced: answer.number_traced,
+            current_nhs_number: current.map(NhsNumber::digits),
+            other_nhs_numbers: others.iter().map(|number| number.digits()).collect(),
+            local_keys: *local_keys,
+            died_on: answer.died_on.map(time::date),
         }),
         plans: Some(plans),
         presentations: Some(presentations),

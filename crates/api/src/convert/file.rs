@@ -59,19 +59,23 @@ fn row_code(code: RowCode) -> v1::RowCode {
 fn row(row: u32, report: RowReport) -> v1::RowVerdict {
     let RowReport { line, verdict, further } = report;
     let further = further.into_iter().map(further_fault).collect();
-    let loaded = |code: v1::RowCode| v1::RowVerdict { row, line, code: code.into(), ..Default::default() };
-    match verdict {
-        RowVerdict::Loaded { shielded: false } => loaded(v1::RowCode::Cpr06),
-        RowVerdict::Loaded { shielded: true } => loaded(v1::RowCode::Cpr02),
-        RowVerdict::Fault(RowFault { code, column, reason, words }) => v1::RowVerdict {
-            row,
-            line,
-            code: row_code(code).into(),
-            column: column.into_owned(),
-            reason: reason.into_owned(),
-            words: words.into_owned(),
-            further,
-        },
+    let plain = |code: v1::RowCode| v1::RowVerdict { row, line, code: code.into(), loaded: true, ..Default::default() };
+    let (fault, loaded) = match verdict {
+        RowVerdict::Loaded { shielded: false } => return plain(v1::RowCode::Cpr06),
+        RowVerdict::Loaded { shielded: true } => return plain(v1::RowCode::Cpr02),
+        RowVerdict::Noted(fault) => (fault, true),
+        RowVerdict::Fault(fault) => (fault, false),
+    };
+    let RowFault { code, column, reason, words } = fault;
+    v1::RowVerdict {
+        row,
+        line,
+        code: row_code(code).into(),
+        column: column.into_owned(),
+        reason: reason.into_owned(),
+        words: words.into_owned(),
+        further,
+        loaded,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{subject, time, words};
 use crate::v1;
 use kith_domain::change::{Change, Feed, Heartbeat, PlanAction, PlanEvent};
 use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::text::PlanReference;
+use kith_domain::text::{FamilyReference, PlanReference};
 use kith_domain::time::Moment;
 use uuid::Uuid;
 
@@ -57,6 +57,8 @@ fn parse_event(
         shielded,
         reference,
         version,
+        lift_shield,
+        family,
     } = event;
     let event_id = time::uuid(faults, "event_id", &event_id);
     let action = parse_action(faults, action, &other_authority);
@@ -68,6 +70,10 @@ fn parse_event(
     let reference = match reference.as_str() {
         "" => None,
         text => faults.take("reference", "BAD_TEXT", PlanReference::parse(text)),
+    };
+    let family = match family.as_str() {
+        "" => None,
+        text => faults.take("family", "BAD_TEXT", FamilyReference::parse(text)),
     };
     Some(PlanEvent {
         authority,
@@ -81,6 +87,9 @@ fn parse_event(
         end,
         birth_date,
         shielded,
+        unshield: lift_shield,
+        family,
+        babies: Vec::new(),
     })
 }
 

@@ -71,6 +71,7 @@ pub fn identity(check: IdentityCheck) -> v1::IdentityOutcome {
         IdentityCheck::NearMiss => v1::IdentityOutcome::NearMiss,
         IdentityCheck::DiffersFromPresentation => v1::IdentityOutcome::DiffersFromPresentation,
         IdentityCheck::NotConfirmed => v1::IdentityOutcome::NotConfirmed,
+        IdentityCheck::NumberInvalid => v1::IdentityOutcome::NumberInvalid,
     }
 }
 

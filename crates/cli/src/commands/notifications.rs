@@ -84,6 +84,7 @@ fn one(page: &mut Page, notification: &v1::Notification) {
         user_role,
         shielded,
         acknowledged,
+        replaced_by,
     } = notification;
     let whom = match subject.as_ref().and_then(|subject| subject.subject.as_ref()) {
         Some(v1::subject::Subject::NhsNumber(number)) => format!("NHS number {number}"),
@@ -93,12 +94,21 @@ fn one(page: &mut Page, notification: &v1::Notification) {
     let cause = match v1::NotificationCause::try_from(*cause) {
         Ok(v1::NotificationCause::Lookup) => "looked up",
         Ok(v1::NotificationCause::Presentation) => "attended",
+        Ok(v1::NotificationCause::NumberReplaced) => "the number has been REPLACED",
+        Ok(v1::NotificationCause::NumberInvalidated) => "the number is NOT VALID any more",
+        Ok(v1::NotificationCause::NumberReinstated) => "the number stands again as you sent it",
         Ok(v1::NotificationCause::Unspecified) | Err(_) => "cause unknown",
     };
     let state = if *acknowledged { ", acknowledged" } else { "" };
     page.text(0, 4, &format!("#{id}  {}  {whom}: {cause}{state}", shown(at.as_ref())));
+    if !replaced_by.is_empty() {
+        page.text(4, 4, &format!("Send NHS number {replaced_by} from now on."));
+    }
     if *shielded {
         page.attention(4, 4, "SHIELDED RECORD: place not shown");
+        return;
+    }
+    if organisation.is_empty() {
         return;
     }
     let person = if user_name.is_empty() { String::new() } else { format!("{user_name}, {user_role}, ") };

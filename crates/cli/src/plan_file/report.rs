@@ -29,6 +29,7 @@ pub fn text(verdict: &v1::FileVerdict) -> String {
         lines.push(counted(rows));
     }
     refused(&mut lines, rows);
+    noted(&mut lines, rows);
     if let Some(snapshot) = snapshot {
         compared(&mut lines, snapshot);
     }
@@ -52,7 +53,7 @@ fn headline(code: i32) -> String {
 }
 
 fn counted(rows: &[v1::RowVerdict]) -> String {
-    let loaded = rows.iter().filter(|row| row_code(row.code).1).count();
+    let loaded = rows.iter().filter(|row| row_code(row).1).count();
     let shielded = rows.iter().filter(|row| row.code() == v1::RowCode::Cpr02).count();
     let shielded = if shielded == 0 { String::new() } else { format!(" ({shielded} of a shielded child)") };
     let refused = match rows.len() - loaded {
@@ -63,12 +64,10 @@ fn counted(rows: &[v1::RowVerdict]) -> String {
 }
 
 fn refused(lines: &mut Vec<String>, rows: &[v1::RowVerdict]) {
-    let refused: Vec<&v1::RowVerdict> = rows.iter().filter(|row| !row_code(row.code).1).collect();
-    for row in refused.iter().take(SHOWN) {
-        let v1::RowVerdict { row, line, code, column, reason, words, further } = row;
-        let column = if column.is_empty() { String::new() } else { format!(", {column}") };
-        let code = row_code(*code).0;
-        lines.push(plain(&masked(&format!("  line {line} (row {row}){column}: {words} ({code}, {reason})"))));
+    let refused: Vec<&v1::RowVerdict> = rows.iter().filter(|row| !row_code(row).1).collect();
+    for verdict in refused.iter().take(SHOWN) {
+        lines.push(said(verdict));
+        let further = &verdict.further;
         for v1::RowFault { column, reason, words } in further {
             lines.push(plain(&masked(&format!("    and {column}: {words} ({reason})"))));
         }
@@ -77,6 +76,23 @@ fn refused(lines: &mut Vec<String>, rows: &[v1::RowVerdict]) {
         lines
             .push(format!("  and {} more rows that were not loaded; --verdict writes them all", refused.len() - SHOWN));
     }
+}
+
+/// Rows that are loaded, and about which something is to be put right.
+fn noted(lines: &mut Vec<String>, rows: &[v1::RowVerdict]) {
+    let noted: Vec<&v1::RowVerdict> = rows.iter().filter(|row| row_code(row).1 && !row.reason.is_empty()).collect();
+    lines.extend(noted.iter().take(SHOWN).map(|row| said(row)));
+    if noted.len() > SHOWN {
+        lines.push(format!("  and {} more rows to put right; --verdict writes them all", noted.len() - SHOWN));
+    }
+}
+
+/// What is said of one row.
+fn said(verdict: &v1::RowVerdict) -> String {
+    let v1::RowVerdict { row, line, code: _, column, reason, words, further: _, loaded: _ } = verdict;
+    let column = if column.is_empty() { String::new() } else { format!(", {column}") };
+    let code = row_code(verdict).0;
+    plain(&masked(&format!("  line {line} (row {row}){column}: {words} ({code}, {reason})")))
 }
 
 fn compared(lines: &mut Vec<String>, snapshot: &v1::SnapshotSummary) {

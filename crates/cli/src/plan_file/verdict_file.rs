@@ -43,8 +43,9 @@ pub fn bytes(verdict: &v1::FileVerdict) -> Vec<u8> {
     let repeated = if *repeated { "yes" } else { "" };
     file.line(&[VERSION, &number, code, &processed, &at, repeated, &expected, reason, words]);
     file.line(&["row", "line", "code", "column", "reason", "words"]);
-    for v1::RowVerdict { row, line, code, column, reason, words, further } in rows {
-        let (row, line, code) = (row.to_string(), line.to_string(), row_code(*code).0);
+    for verdict in rows {
+        let v1::RowVerdict { row, line, code: _, column, reason, words, further, loaded: _ } = verdict;
+        let (row, line, code) = (row.to_string(), line.to_string(), row_code(verdict).0);
         file.line(&[&row, &line, code, column, reason, words]);
         for v1::RowFault { column, reason, words } in further {
             file.line(&[&row, &line, code, column, reason, words]);

@@ -15,6 +15,7 @@ pub fn page(answer: &v1::Answer, not_recorded: Option<&v1::NotRecorded>) -> Page
     let mut page = Page::default();
     banner(&mut page, answer, not_recorded.is_some());
     identity(&mut page, answer);
+    numbers(&mut page, answer);
     ring(&mut page, answer.ring.as_ref());
     for words in remaining_words(answer) {
         page.text(0, 2, words);
@@ -85,6 +86,28 @@ fn identity(page: &mut Page, answer: &v1::Answer) {
             10,
             &format!("IDENTITY: COULD NOT ASK: this program does not know the identity answer. {said}"),
         ),
+    }
+}
+
+/// Under which other numbers facts are shown, and a death that has been told.
+fn numbers(page: &mut Page, answer: &v1::Answer) {
+    let Some(v1::IdentityAnswer { current_nhs_number, other_nhs_numbers, local_keys, died_on, .. }) = &answer.identity
+    else {
+        return;
+    };
+    if let Some(day) = died_on {
+        let day = dates::show_date(*day);
+        page.attention(0, 10, &format!("WARNING: a death on {day} is recorded under this number. Check who this is."));
+    }
+    if let Some(number) = current_nhs_number {
+        page.attention(0, 10, &format!("This number has been REPLACED by NHS number {number}: use that one."));
+    }
+    if !other_nhs_numbers.is_empty() {
+        let others = other_nhs_numbers.join(", ");
+        page.text(0, 10, &format!("What is held under NHS number {others} is shown too: it is the same person."));
+    }
+    if *local_keys > 0 {
+        page.text(0, 10, "What was held before this person had an NHS number is shown too.");
     }
 }
 

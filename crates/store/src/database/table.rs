@@ -22,12 +22,23 @@ pub enum Table {
     Meta,
     /// Where each authority's files stand.
     File,
+    /// Identity changes that organisations propose.
+    Proposal,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 8] =
-        [Self::Child, Self::Event, Self::Plan, Self::Encounter, Self::Notification, Self::Feed, Self::Meta, Self::File];
+    pub const ALL: [Self; 9] = [
+        Self::Child,
+        Self::Event,
+        Self::Plan,
+        Self::Encounter,
+        Self::Notification,
+        Self::Feed,
+        Self::Meta,
+        Self::File,
+        Self::Proposal,
+    ];
 
     /// The name of the column family, also bound into every sealed value. Never changes.
     #[must_use]
@@ -41,6 +52,7 @@ impl Table {
             Self::Feed => "feed",
             Self::Meta => "meta",
             Self::File => "file",
+            Self::Proposal => "prop",
         }
     }
 
@@ -53,7 +65,7 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta | Self::File => false,
+            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal => false,
         }
     }
 }

@@ -41,7 +41,7 @@ async fn good_rows_load_beside_bad_ones_and_each_has_its_verdict_in_order() {
     let lines: Vec<u64> = verdict.rows.iter().map(|row| row.line).collect();
     assert_eq!(lines, (3..12).collect::<Vec<u64>>());
     let code = |at: usize| match &verdict.rows[at].verdict {
-        RowVerdict::Fault(fault) => fault.code,
+        RowVerdict::Fault(fault) | RowVerdict::Noted(fault) => fault.code,
         RowVerdict::Loaded { .. } => RowCode::Loaded,
     };
     assert_eq!((code(4), code(7), code(3)), (RowCode::NotVerified, RowCode::OldStyleNumber, RowCode::NotLoaded));
@@ -66,7 +66,7 @@ async fn a_child_shielded_by_another_authority_is_taken_and_stays_shielded() {
     let verdict = place.send(&file(1, CHANGES, rows(1..2)), NOW).await;
     assert_eq!(reasons(&verdict), ["shielded"]);
     let record = place.record(1).unwrap();
-    assert_eq!((record.plans.len(), record.shielded_by.clone()), (2, vec![authority(2)]));
+    assert_eq!((record.plans.len(), record.setters()), (2, vec![authority(2)]));
 }
 
 #[tokio::test]

@@ -1,0 +1,62 @@
+//! Which record of a person an event belongs to. A plan or an encounter stays on the record of the number that it was first
+//! sent with; while numbers are linked, its later events may come under any of them.
+
+use crate::working::{StateError, Working};
+use kith_domain::change::{Change, PlanEvent, PresentationEvent};
+use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
+use kith_domain::links::Person;
+use kith_domain::plan::PlanName;
+use std::borrow::Cow;
+
+/// The record of a person that a plan stands on, where it is another than the one of the number used.
+pub(crate) fn other_home(person: &Person, holds: impl Fn(&ChildRecord) -> bool) -> Option<Subject> {
+    if person.linked.is_empty() || person.own.as_deref().is_some_and(&holds) {
+        return None;
+    }
+    person.linked.iter().find(|record| holds(record)).map(|record| record.subject.clone())
+}
+
+/// Whether a record holds a plan.
+pub(crate) fn holds_plan<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
+    move |record| record.plans.iter().any(|plan| plan.authority == authority && plan.name == *name)
+}
+
+/// The change as it is applied: about the record that its plan or encounter stands on.
+pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow<'a, Change>, StateError> {
+    let home = match change {
+        Change::Plan(event) => plan_home(working, event)?.map(|subject| {
+            let event = PlanEvent { subject, ..event.clone() };
+            Change::Plan(event)
+        }),
+        Change::Presentation(event) => {
+            let holds = |record: &ChildRecord| {
+                let same = |p: &kith_domain::presentation::Presentation| {
+                    p.organisation == event.organisation && p.encounter == event.encounter
+                };
+                record.presentations.iter().any(same)
+            };
+            let home = other_home(&working.person(&event.subject)?, holds);
+            home.map(|subject| Change::Presentation(PresentationEvent { subject, ..event.clone() }))
+        }
+        Change::Heartbeat(_)
+        | Change::Accessed(_)
+        | Change::Acknowledged(_)
+        | Change::AuditGap(_)
+        | Change::Purge(_)
+        | Change::FeedCounted(_)
+        | Change::FileStarted(_)
+        | Change::FileEnding(_)
+        | Change::FileEnded(_)
+        | Change::FilePositionReset(_)
+        | Change::Identity(_)
+        | Change::Proposed(_)
+        | Change::ProposalClosed(_) => None,
+    };
+    Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
+}
+
+fn plan_home(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Subject>, StateError> {
+    let Some(name) = event.name() else { return Ok(None) };
+    Ok(other_home(&working.person(&event.subject)?, holds_plan(event.authority, &name)))
+}
