@@ -6,6 +6,7 @@ pub mod caller;
 pub mod fault;
 pub mod feed;
 pub mod file;
+pub mod identity;
 pub mod lookup;
 pub mod notification;
 pub mod plan;
