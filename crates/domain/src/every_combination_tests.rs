@@ -21,6 +21,9 @@ use crate::{NhsNumber, fold, words};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
+#[path = "every_number_tests.rs"]
+mod every_number;
+
 /// Feeds of each kind; the bound of 10 % is passed by three.
 const FEEDS: u32 = 20;
 /// The record's own authority and trust, by number; the asker is trust 1.
