@@ -31,8 +31,6 @@ pub struct Expected {
     pub view: View,
     /// Numbers that may be rung where plans of the same state and day leave it open.
     pub rings: BTreeSet<(String, String)>,
-    /// Rows of history that may be counted as not shown: what the service keeps of rows pushed out is their number alone.
-    pub more_history: std::ops::RangeInclusive<u32>,
 }
 
 /// Everything that an answer is worked out from.
@@ -60,13 +58,9 @@ impl Case<'_> {
         let lines = plans::lines(&self.plans, self.today);
         let rings = self.rings(&lines);
         let rows = seen::history(self.facts, self.today);
-        let more = count(rows.len().saturating_sub(ROWS));
         let body = (!withheld).then(|| self.body(lines, &rows));
         let ring = rings.first().cloned().unwrap_or_default();
-        // A shielded record shows no row and counts all.
-        let more = if self.is_shielded() { count(rows.len()) } else { more };
-        let more_history = more..=if rows.len() < ROWS { more } else { u32::MAX };
-        Expected { view: View { identity, ring, body }, rings, more_history }
+        Expected { view: View { identity, ring, body }, rings }
     }
 
     fn is_shielded(&self) -> bool {
@@ -147,7 +141,8 @@ impl Case<'_> {
             elsewhere: (!shielded).then(|| said(any_there.then_some(()), &seen_doubts)),
             seen_known: known(seen_known),
             history: if shielded { Vec::new() } else { rows.iter().take(ROWS).cloned().collect() },
-            more_history: 0,
+            // A shielded record shows no row and counts all.
+            more_history: count(if shielded { rows.len() } else { rows.len().saturating_sub(ROWS) }),
         }
     }
 
