@@ -13,6 +13,8 @@ mod audited;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod decade;
+#[cfg(test)]
 mod every_combination;
 #[cfg(test)]
 mod feeds;
@@ -30,6 +32,8 @@ mod load;
 mod metrics;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod nightly;
 #[cfg(test)]
 mod not_ready;
 #[cfg(test)]
