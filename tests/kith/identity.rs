@@ -153,6 +153,22 @@ async fn a_merge_shows_both_for_either_and_can_be_undone() {
     site.finish(&[]);
 }
 
+/// Answers for a number that is not valid any more tell nothing but whom to ring, whatever birth date is given.
+async fn withheld(ed: &Client, of: u32) {
+    for born in [None, Some(build::day(-3000))] {
+        let answer = calls::ask(ed, v1::LookupRequest { date_of_birth: born, ..build::lookup(ED, nhs(of)) }).await;
+        assert_eq!(identity(&answer).outcome(), IdentityOutcome::NumberInvalid, "{of}");
+        let (plans, seen) = (answer.plans.as_ref().unwrap(), answer.presentations.as_ref().unwrap());
+        assert_eq!([plans.outcome(), seen.outcome(), seen.elsewhere()], [Outcome::IdentityNotConfirmed; 3]);
+        assert!(plans.plans.is_empty() && seen.at_other_organisations.is_empty());
+        assert!(answer.access_history.is_none(), "history is withheld too");
+        let known = identity(&answer);
+        assert!(known.current_nhs_number.is_none() && known.other_nhs_numbers.is_empty(), "{of}: {known:?}");
+        let ring = answer.ring.as_ref().unwrap();
+        assert_eq!(ring.code, if of == 12 { ED } else { A }, "whom to ring, never nothing");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adoption_reads_as_an_invalidation_and_nothing_links_it() {
     let (site, server, pds) = place().await;
@@ -180,18 +196,7 @@ async fn an_adoption_reads_as_an_invalidation_and_nothing_links_it() {
     tell(&pds, change(number(nhs(11)), IdentityAction::Invalidated), 1).await;
 
     for of in [10, 11, 12] {
-        for born in [None, Some(build::day(-3000))] {
-            let answer = calls::ask(&ed, v1::LookupRequest { date_of_birth: born, ..build::lookup(ED, nhs(of)) }).await;
-            assert_eq!(identity(&answer).outcome(), IdentityOutcome::NumberInvalid, "{of}");
-            let (plans, seen) = (answer.plans.as_ref().unwrap(), answer.presentations.as_ref().unwrap());
-            assert_eq!([plans.outcome(), seen.outcome(), seen.elsewhere()], [Outcome::IdentityNotConfirmed; 3]);
-            assert!(plans.plans.is_empty() && seen.at_other_organisations.is_empty());
-            assert!(answer.access_history.is_none(), "history is withheld too");
-            let known = identity(&answer);
-            assert!(known.current_nhs_number.is_none() && known.other_nhs_numbers.is_empty(), "{of}: {known:?}");
-            let ring = answer.ring.as_ref().unwrap();
-            assert_eq!(ring.code, if of == 12 { ED } else { A }, "whom to ring, never nothing");
-        }
+        withheld(&ed, of).await;
     }
     let words = |answer: v1::Answer| answer.words;
     assert_eq!(words(ask(&ed, 10).await), words(ask(&ed, 11).await), "nothing tells an adoption");

@@ -38,9 +38,8 @@ fn found(case: &Case, number: Number) -> (Found, Subject) {
     let mut held = record(case).unwrap_or_else(|| ChildRecord::new(subject(case.local)));
     let mut next = ChildRecord::new(Subject::Nhs(successor()));
     let asked = match number {
-        Number::Replaced => held.subject.clone(),
         Number::Successor => next.subject.clone(),
-        Number::Invalid => held.subject.clone(),
+        Number::Replaced | Number::Invalid => held.subject.clone(),
     };
     match number {
         Number::Replaced | Number::Successor => {
