@@ -72,6 +72,15 @@ pub fn note_plan_event(record: &mut ChildRecord, authority: LaCode, name: &PlanN
     }
 }
 
+/// Notes when a transfer out was told, or that the child has stayed. Read from the log record, like the time of every event:
+/// the same records give the same plan in any order.
+pub fn note_transfer(record: &mut ChildRecord, event: &PlanEvent, name: &PlanName, at: Moment) {
+    let plan = record.plans.iter_mut().find(|plan| plan.authority == event.authority && plan.name == *name);
+    if let Some(plan) = plan {
+        plan.transfers.note(event, at);
+    }
+}
+
 /// A start or an arrival ends a transfer out that was reported before it: the child has stayed or come back.
 fn apply_arrival(plan: &mut Plan, event: &PlanEvent) -> bool {
     match event.action {

@@ -35,6 +35,7 @@ pub mod retention;
 pub mod settings;
 pub mod text;
 pub mod time;
+pub mod transfer;
 pub mod validate;
 pub mod words;
 

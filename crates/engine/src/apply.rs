@@ -120,6 +120,7 @@ fn plan(working: &mut Working<'_>, event: &PlanEvent, sent_for: &Subject, at: Mo
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
+    fold::note_transfer(record, event, &name, at);
     // Kept, and not shown: the answer for such a number is withheld.
     Ok(if standing == Standing::Invalid && effect == Effect::Applied { Effect::Kept } else { effect })
 }

@@ -35,8 +35,10 @@ fn last_day(plan: &PlanFacts, all: &[PlanFacts]) -> Option<Day> {
     for other in all {
         let there = plan.moving_to == Some(other.authority) && !other.withdrawn && other.kind == plan.kind;
         let follows = other.moved_from == Some(plan.authority) || other.end.is_none();
+        let over_before = other.end.is_some() && other.end < plan.move_told_on;
         if let (Some(own), Some(start)) = (plan.start, other.start)
             && there
+            && !over_before
             && follows
             && start > own
         {

@@ -47,6 +47,8 @@ pub struct PlanFacts {
     pub withdrawn: bool,
     pub moving_to: Option<LaCode>,
     pub moved_from: Option<LaCode>,
+    /// The day on which it was first told that it moves there.
+    pub move_told_on: Option<Day>,
     /// When the last of its events was taken.
     pub last_event_at: Moment,
 }
@@ -158,8 +160,19 @@ fn plan_facts(events: &[&PlanEvent]) -> PlanFacts {
         withdrawn: latest(events, version, withdrawal_told).is_some_and(|(_, told)| told),
         moving_to: latest(events, version, move_told).and_then(|(_, to)| to),
         moved_from: latest(events, version, origin_told).map(|(_, from)| from),
+        move_told_on: None,
         last_event_at: Moment::default(),
     }
+}
+
+/// The first day on which the transfer that stands was told: of the newest events that tell of moving to one authority.
+fn move_told_on(events: &[(Moment, &PlanEvent)]) -> Option<Day> {
+    let mut told: Vec<_> =
+        events.iter().filter_map(|(at, event)| Some((event.version, move_told(event)?, at))).collect();
+    told.sort_by_key(|(version, ..)| std::cmp::Reverse(*version));
+    let (_, to, _) = told.first()?;
+    let run = told.iter().take_while(|(_, other, _)| other == to && to.is_some());
+    run.map(|(.., at)| at.london_day()).min()
 }
 
 fn seen_facts(events: &[&PresentationEvent]) -> SeenFacts {
@@ -211,19 +224,21 @@ impl Model {
 
     /// Every plan on a person's record, in order of authority and name.
     pub fn plans(&self, subject: &Subject) -> Vec<PlanFacts> {
-        let mut groups: BTreeMap<(LaCode, PlanName), (Moment, Vec<&PlanEvent>)> = BTreeMap::new();
+        let mut groups: BTreeMap<(LaCode, PlanName), Vec<(Moment, &PlanEvent)>> = BTreeMap::new();
         for (at, change) in &self.log {
             if let Change::Plan(event) = change
                 && event.subject == *subject
             {
-                let (last, events) = groups.entry((event.authority, event.name().unwrap())).or_default();
-                *last = (*last).max(*at);
-                events.push(event);
+                groups.entry((event.authority, event.name().unwrap())).or_default().push((*at, event));
             }
         }
         groups
             .values()
-            .map(|(last_event_at, events)| PlanFacts { last_event_at: *last_event_at, ..plan_facts(events) })
+            .map(|taken| {
+                let events: Vec<&PlanEvent> = taken.iter().map(|(_, event)| *event).collect();
+                let last_event_at = taken.iter().map(|(at, _)| *at).max().unwrap();
+                PlanFacts { last_event_at, move_told_on: move_told_on(taken), ..plan_facts(&events) }
+            })
             .collect()
     }
 
