@@ -43,6 +43,13 @@ impl Found {
     pub fn of(record: Option<&ChildRecord>) -> Self {
         Self { person: Person::of(record) }
     }
+
+    /// Whether these are the very records of `other`: none has been published anew in between.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { person } = self;
+        person.is_same(&other.person)
+    }
 }
 
 /// Answers a question from the records found for it, without what has passed its retention: that is not held any more,
