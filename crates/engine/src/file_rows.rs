@@ -8,7 +8,7 @@ use crate::working::{StateError, Working};
 use kith_domain::change::{Change, Feed, FileEnded, FileEnding, FileStarted, LogRecord};
 use kith_domain::codes::LaCode;
 use kith_domain::fold::Effect;
-use kith_domain::plan_file::{FileState, Standing, may_end, refusals};
+use kith_domain::plan_file::{FileState, OpenFile, Standing, may_end, refusals};
 use kith_domain::time::Moment;
 use kith_store::Table;
 use uuid::Uuid;
@@ -57,8 +57,11 @@ fn start(state: &FileState, started: &FileStarted, at: Moment) -> Checked {
 fn ending_of(state: &FileState, ending: &FileEnding, at: Moment) -> Checked {
     match state.open.as_ref().filter(|open| open.number == ending.number) {
         None => Checked::Refused(refusals::NOT_OPEN),
-        Some(open) if open.ending => repeated(at),
-        Some(_) if may_end(&state.vanished, at, ending.count, ending.current) => Checked::New(None),
+        // Sent again: no more than what was decided.
+        Some(OpenFile { ending: Some(decided), .. }) if ending.count <= *decided => repeated(at),
+        Some(OpenFile { ending: None, .. }) if may_end(&state.vanished, at, ending.count, ending.current) => {
+            Checked::New(None)
+        }
         Some(_) => Checked::Refused(refusals::BEYOND_BOUND),
     }
 }
