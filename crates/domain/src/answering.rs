@@ -60,8 +60,8 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let person = &found.person;
     let held = person.held(means.settings.retention(), today);
     let record = held.as_deref();
-    let identity = identity::check(person.standing, record, question.birth_date);
     let asker = permit.peer().organisation;
+    let identity = identity::check(person.standing, record, question.birth_date, asker);
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
     let ring = contact(record, &plans, question, identity, asker, means);
     let body = match (identity, record) {
