@@ -33,6 +33,7 @@ pub mod presentation;
 pub mod refused;
 pub mod retention;
 pub mod settings;
+mod shown;
 pub mod text;
 pub mod time;
 pub mod transfer;

@@ -6,6 +6,7 @@ use crate::files::Trouble;
 use crate::keys;
 use kith_domain::change::{Change, FileEnding, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
+use kith_domain::fold::Effect;
 use kith_domain::plan::{Plan, PlanName};
 use kith_domain::plan_file::{
     MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current, refusals,
@@ -126,7 +127,7 @@ impl Import<'_> {
             let changes = group.iter().filter_map(|plan| self.ending_of(plan)).map(Change::Plan).collect();
             for verdict in self.engine.change(self.permit, self.at, changes).await {
                 match verdict {
-                    Ok(_) => ended += 1,
+                    Ok(ack) => ended += u32::from(ack.effect != Effect::Overtaken),
                     Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),
                     Err(refused) => tracing::warn!(reason = refused.reason, "a missing plan could not be ended"),
                 }

@@ -126,7 +126,7 @@ fn closing_told(event: &PresentationEvent) -> Option<Closing> {
 }
 
 /// Which of a plan's facts an event tells.
-fn plan_tells(event: &PlanEvent) -> [bool; 7] {
+fn plan_tells(event: &PlanEvent) -> [bool; 8] {
     [
         true,
         event.birth_date.is_some(),
@@ -135,13 +135,25 @@ fn plan_tells(event: &PlanEvent) -> [bool; 7] {
         withdrawal_told(event).is_some(),
         move_told(event).is_some(),
         origin_told(event).is_some(),
+        event.shielded,
     ]
 }
 
-/// Applied when at least one fact told was not yet told by a later version.
-fn effect<const N: usize>(version: u64, tells: [bool; N], earlier: &[(u64, [bool; N])]) -> Effect {
-    let stands = |fact: usize| tells[fact] && !earlier.iter().any(|(other, told)| told[fact] && *other > version);
-    if (0..N).any(stands) { Effect::Applied } else { Effect::Overtaken }
+/// Whether everything that a plan event tells is what stands. A shield, once told, always does.
+fn plan_stands(event: &PlanEvent, facts: &PlanFacts) -> bool {
+    facts.kind == Some(event.kind)
+        && event.birth_date.is_none_or(|day| facts.birth_date == Some(day))
+        && start_told(event).is_none_or(|day| facts.start == day)
+        && end_told(event).is_none_or(|day| facts.end == day)
+        && withdrawal_told(event).is_none_or(|told| facts.withdrawn == told)
+        && move_told(event).is_none_or(|to| facts.moving_to == to)
+        && origin_told(event).is_none_or(|from| facts.moved_from == Some(from))
+}
+
+/// Applied when everything told stands, and at least one fact of it was not yet told by a later version.
+fn effect<const N: usize>(stands: bool, version: u64, tells: [bool; N], earlier: &[(u64, [bool; N])]) -> Effect {
+    let is_new = |fact: usize| tells[fact] && !earlier.iter().any(|(other, told)| told[fact] && *other > version);
+    if stands && (0..N).any(is_new) { Effect::Applied } else { Effect::Overtaken }
 }
 
 /// What is applied, and contradicted by what is held or waiting for more, is told to be kept.
@@ -376,7 +388,8 @@ impl Model {
         own.push(event);
         let facts = plan_facts(&own);
         let contradicts = matches!((facts.start, facts.end), (Some(start), Some(end)) if end < start);
-        Ok(kept_if(contradicts, effect(event.version, plan_tells(event), &earlier)))
+        let stands = plan_stands(event, &facts);
+        Ok(kept_if(contradicts, effect(stands, event.version, plan_tells(event), &earlier)))
     }
 
     fn presentation(&self, event: &PresentationEvent) -> Result<Effect, Refused> {
@@ -409,7 +422,11 @@ impl Model {
         let earlier: Vec<_> = own.iter().map(|other| (other.version, tells(other))).collect();
         own.push(event);
         let waits = own.iter().all(|event| details_told(event).is_none());
-        Ok(kept_if(waits, effect(event.version, tells(event), &earlier)))
+        let version = |event: &PresentationEvent| event.version;
+        let (details, closing) = (latest(&own, version, details_told), latest(&own, version, closing_told));
+        let stands = details_told(event).is_none_or(|told| details.is_some_and(|(_, held)| held == told))
+            && closing_told(event).is_none_or(|told| closing.is_some_and(|(_, held)| held == told));
+        Ok(kept_if(waits, effect(stands, event.version, tells(event), &earlier)))
     }
 
     /// A counted lookup, once per request.
