@@ -83,6 +83,7 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         Change::FileStarted(started) => {
             let mut state = state(working, started.authority)?;
             state.start(started.number, started.body_hash, at);
+            working.feed(Feed::Plans(started.authority))?.loading = Some(state.ordinal);
             (started.authority, state)
         }
         Change::FileEnding(ending) => {
@@ -95,6 +96,7 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
             state.end(ended.outcome.clone(), at);
             let feed = Feed::Plans(ended.authority);
             let health = working.feed(feed)?;
+            health.loading = None;
             health.counted(&ended.outcome.counted(feed), at);
             if ended.outcome.is_sign_of_life() {
                 health.file_taken(ended.number, at);
@@ -104,6 +106,7 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         Change::FilePositionReset(reset) => {
             let mut state = state(working, reset.authority)?;
             state.reset(reset.next);
+            working.feed(Feed::Plans(reset.authority))?.loading = None;
             (reset.authority, state)
         }
         Change::Plan(_)

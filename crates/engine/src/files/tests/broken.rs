@@ -1,6 +1,6 @@
 //! Files broken off at every step, and sent again: the state is that of an unbroken file, byte by byte.
 
-use super::place::{END, NOW, Place, authority, day, event, file, permit, row, rows};
+use super::place::{END, NOW, Place, REPORT, authority, day, event, file, permit, row, rows};
 use kith_domain::plan_file::{FileCode, FileVerdict, PlanFile, PlanRow};
 use std::future::Future;
 use std::pin::pin;
@@ -105,4 +105,29 @@ async fn a_file_sent_again_ends_nothing_that_came_after_its_start() {
         }
     }
     assert!(decided_before_the_break > 0, "the break never came after the decision");
+}
+
+/// A file broken off after some of its rows leaves its feed as it was; events beside it are a sign of life, and its end is.
+#[tokio::test]
+async fn a_half_loaded_file_is_no_sign_of_life() {
+    use kith_domain::change::Feed;
+    use kith_domain::feed::FeedState;
+    let feed = Feed::Plans(authority(1));
+    let sent = file(1, REPORT, rows(0..900));
+    let half = async || {
+        let place = Place::new();
+        cut_short(place.send(&sent, NOW), 2).await;
+        let open = place.engine.file_state(authority(1)).unwrap().open.is_some();
+        assert!(open && place.record(0).is_some() && place.record(899).is_none(), "it was not broken off half way");
+        place
+    };
+    let place = half().await;
+    assert_eq!(place.engine.feeds().state(feed, NOW), FeedState::Absent);
+    let place = place.reopened();
+    assert_eq!(place.engine.feeds().state(feed, NOW), FeedState::Absent);
+    place.send(&sent, NOW).await;
+    assert_eq!(place.engine.feeds().state(feed, NOW), FeedState::Fresh);
+    let place = half().await;
+    place.event(1, event(1, 950, 1)).await;
+    assert_eq!(place.engine.feeds().state(feed, NOW), FeedState::Fresh, "an event beside it");
 }
