@@ -43,6 +43,13 @@ impl Found {
     pub fn of(record: Option<&ChildRecord>) -> Self {
         Self { person: Person::of(record) }
     }
+
+    /// Whether these are the very records of `other`: none has been published anew in between.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let Self { person } = self;
+        person.is_same(&other.person)
+    }
 }
 
 /// Answers a question from the records found for it, without what has passed its retention: that is not held any more,
@@ -53,8 +60,8 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let person = &found.person;
     let held = person.held(means.settings.retention(), today);
     let record = held.as_deref();
-    let identity = identity::check(person.standing, record, question.birth_date);
     let asker = permit.peer().organisation;
+    let identity = identity::check(person.standing, record, question.birth_date, asker);
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
     let ring = contact(record, &plans, question, identity, asker, means);
     let body = match (identity, record) {

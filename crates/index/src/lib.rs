@@ -20,11 +20,18 @@ use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How often an answer is made anew because what it was made from has changed meanwhile. A change is synced to disk before
+/// it is published, so one person's records do not change twice within an answer.
+const TRIES: usize = 4;
 
 /// Every record, by subject, and the health of every feed.
 #[derive(Debug)]
 pub struct Index {
     children: DashMap<Subject, Arc<ChildRecord>>,
+    /// Records published so far: counted after each and before the feed that it came from is.
+    published: AtomicU64,
     feeds: FeedBoard,
     sizes: counts::Counters,
     planned: planned::Planned,
@@ -36,6 +43,7 @@ impl Index {
     pub fn new(feeds: FeedBoard) -> Self {
         Self {
             children: DashMap::new(),
+            published: AtomicU64::new(0),
             feeds,
             sizes: counts::Counters::default(),
             planned: planned::Planned::default(),
@@ -60,10 +68,41 @@ impl Index {
         settings: &AnswerSettings,
         directory: &Directory,
     ) -> (Answer, Vec<LaCode>) {
-        let found = Found { person: self.person(&question.subject) };
-        let means = Means { settings, directory, feeds: &self.feeds };
-        let responsible = notify::responsible_for(&found.person, question.now.london_day());
-        (answering::answer(permit, question, &found, means), responsible)
+        self.answer_after(permit, question, (settings, directory), || {})
+    }
+
+    /// Answers, with `found` called between finding the records and looking at the feeds.
+    ///
+    /// A feed that was stale and comes back with a plan is published after the plan. An answer from the record before and
+    /// the feed after would say "none held", which was never so: before it was "cannot say", after it is held. So the
+    /// records must be the same when the feeds have been looked at. Most often nothing was published at all.
+    fn answer_after(
+        &self,
+        permit: &ReadPermit,
+        question: &Question,
+        (settings, directory): (&AnswerSettings, &Directory),
+        found: impl Fn(),
+    ) -> (Answer, Vec<LaCode>) {
+        let today = question.now.london_day();
+        let make = |records: &Found, feeds: &FeedBoard| {
+            let responsible = notify::responsible_for(&records.person, today);
+            (answering::answer(permit, question, records, Means { settings, directory, feeds }), responsible)
+        };
+        for _ in 0..TRIES {
+            let before = self.published.load(Ordering::Acquire);
+            let records = self.found(question);
+            found();
+            let answer = make(&records, &self.feeds);
+            if self.published.load(Ordering::Acquire) == before || self.found(question).is_same(&records) {
+                return answer;
+            }
+        }
+        // Without a feed that is known, nothing reads as none held.
+        make(&self.found(question), &FeedBoard::new(std::iter::empty(), std::iter::empty()))
+    }
+
+    fn found(&self, question: &Question) -> Found {
+        Found { person: self.person(&question.subject) }
     }
 
     /// The records of a person, under every number that is linked with `subject`. For the writer, not for answers.
@@ -85,6 +124,7 @@ impl Index {
         self.sizes.add(&record);
         let record = Arc::new(record);
         let old = self.children.insert(subject, Arc::clone(&record));
+        self.published.fetch_add(1, Ordering::Release);
         self.planned.note(old.as_deref(), &record);
         if let Some(old) = old {
             self.sizes.remove(&old);
@@ -94,6 +134,7 @@ impl Index {
     /// Removes the record of a person about whom nothing is held any more.
     pub fn remove(&self, subject: &Subject) {
         if let Some((_, old)) = self.children.remove(subject) {
+            self.published.fetch_add(1, Ordering::Release);
             self.planned.forget(&old);
             self.sizes.remove(&old);
         }
@@ -122,3 +163,6 @@ impl Index {
         self.sizes.read()
     }
 }
+
+#[cfg(test)]
+mod tests;
