@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 use crate::args::{Cli, NotificationsVerb, Output, PlansVerb, PresentationsVerb, Verb};
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
+use crate::mesh;
 use crate::render::Page;
 use crate::settings::Settings;
 
@@ -45,6 +46,7 @@ pub fn run(cli: Cli) -> Exit {
     let result = match verb {
         Verb::Completions { shell } => return completions(shell),
         Verb::ExitCodes => return finish(&format!("{TABLE}\n"), Exit::Done),
+        Verb::Mesh(args) => mesh::run(&args, output),
         Verb::Lookup(_)
         | Verb::CheckIn(_)
         | Verb::Plans(_)
@@ -80,7 +82,9 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             },
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
-            Verb::Completions { .. } | Verb::ExitCodes => Err(Failure::usage("this verb needs no service")),
+            Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
+                Err(Failure::usage("this verb needs no service"))
+            }
         }
     })
 }
