@@ -315,7 +315,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct MeshArgs {
     /// The configuration file.
-    #[arg(long, env = "KITH_MESH_CONFIG", value_name = "FILE", default_value = "/etc/kith/mesh.toml")]
+    #[arg(long, env = "KITH_MESH_CONFIG", value_name = "FILE", default_value = "/etc/kith-mesh/mesh.toml")]
     pub config: PathBuf,
     /// Look into the inbox once and end.
     #[arg(long)]

@@ -21,8 +21,10 @@ pub const STRANGER: &str = "X26ABC4";
 pub const WORKFLOW: &str = "KITH_PLANS";
 /// Chunks of mesh-client when a test does not choose: its own default.
 const WHOLE: usize = 75 * 1024 * 1024;
+/// Of every mailbox.
+pub const PASSWORD: &str = "Canary-Password-7\n";
 /// What no log may hold.
-const SECRETS: [&str; 2] = ["password\n", "TestKey"];
+const SECRETS: [&str; 2] = ["Canary-Password", "TestKey"];
 
 /// The folder with mesh-sandbox and mesh-client, as `cargo xtask test` has put it there.
 fn packages() -> Option<PathBuf> {
@@ -111,7 +113,7 @@ impl Mesh {
         let mut sandbox = Helper::start(&packages, "sandbox.py", &[&certs], &site.path("sandbox.log"));
         let url = format!("https://localhost:{}", sandbox.hear()["port"]);
         let council = Helper::start(&packages, "council.py", &[&url, &certs], &site.path("council.log"));
-        for (name, text) in [("password", "password\n"), ("shared-key", "TestKey\n")] {
+        for (name, text) in [("password", PASSWORD), ("shared-key", "TestKey\n")] {
             secret(&site.path(name), text);
         }
         let mut mesh = Self { sandbox, council, dir, url, files: 0 };

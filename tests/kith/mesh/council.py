@@ -14,7 +14,7 @@ clients = {}
 def client(mailbox):
     if mailbox not in clients:
         clients[mailbox] = MeshClient(
-            URL, mailbox, "password", shared_key=b"TestKey", cert=(f"{CERTS}/ops.pem", f"{CERTS}/ops.key"),
+            URL, mailbox, "Canary-Password-7", shared_key=b"TestKey", cert=(f"{CERTS}/ops.pem", f"{CERTS}/ops.key"),
             verify=f"{CERTS}/ca.pem", max_retries=0, timeout=60,
         )
     return clients[mailbox]

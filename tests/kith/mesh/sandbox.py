@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 import threading
+from collections import defaultdict
 
 os.environ.update(AUTH_MODE="full", STORE_MODE="memory", SHARED_KEY="TestKey")
 
@@ -22,6 +23,7 @@ from mesh_sandbox.dependencies import get_store  # noqa: E402
 from mesh_sandbox.models.mailbox import Mailbox  # noqa: E402
 
 ADAPTER = "/messageexchange/X26ABC1"
+PASSWORD = "Canary-Password-7"
 
 
 class Control:
@@ -105,8 +107,11 @@ def say(words):
 def main():
     certs = sys.argv[1]
     store = get_store()
-    for number in range(4, 9):
-        store.mailboxes[f"X26ABC{number}"] = Mailbox(f"X26ABC{number}", "TESTMB", password="password")
+    for mailbox in store.mailboxes.values():
+        mailbox.password = PASSWORD
+    # The sandbox has three mailboxes of its own; one more for a stranger.
+    store.mailboxes["X26ABC4"] = Mailbox("X26ABC4", "TESTMB4", password=PASSWORD)
+    store.inboxes["X26ABC4"], store.outboxes["X26ABC4"], store.local_ids["X26ABC4"] = [], [], defaultdict(list)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     control = Control()

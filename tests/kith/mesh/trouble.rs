@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::{code, is_held, next_number};
 use crate::files::{file, row};
-use crate::harness::mesh::{MAILBOXES, Mesh, Ran, secret};
+use crate::harness::mesh::{MAILBOXES, Mesh, PASSWORD, Ran, secret};
 use crate::harness::site::{AUTHORITIES, Site};
 use crate::harness::wait::until;
 
@@ -27,7 +27,7 @@ async fn mesh_failing_at_any_step_loses_and_doubles_nothing() {
     let server = site.ready().await;
     mesh.configure(&server, &[("request_timeout_seconds", "2")]);
     let steps = ["POST ", "GET /inbox", "HEAD /inbox/", "GET /inbox/", "POST /outbox", "PUT /inbox/"];
-    let hows: [Json; 3] = [json!(503), json!(500), json!("hang")];
+    let hows: [Json; 4] = [json!(503), json!(500), json!(417), json!("hang")];
     let mut number = 0;
     for step in steps {
         for how in &hows {
@@ -147,8 +147,16 @@ async fn without_the_service_nothing_is_acknowledged() {
     let server = site.start();
     mesh.configure(&server, &[]);
     stays(&mut mesh, "LOADING");
-    tokio::task::block_in_place(|| std::fs::write(&key, bytes).unwrap());
-    assert_eq!(server.settled().await.0, v1::Readiness::Ready);
+    // Opened for writing and closed again: the start goes on, with a pipe for a key file.
+    tokio::task::block_in_place(|| drop(std::fs::File::options().write(true).open(&key).unwrap()));
+    assert_eq!(server.settled().await, (v1::Readiness::Failed, "KEY_UNUSABLE".to_owned()));
+    stays(&mut mesh, "KEY_UNUSABLE");
+    tokio::task::block_in_place(|| server.stop());
+    std::fs::remove_file(&key).unwrap();
+    std::fs::write(&key, bytes).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let server = site.ready().await;
+    mesh.configure(&server, &[]);
     let ran = pass(&mut mesh);
     assert_eq!(ran.code, Some(0), "{}", ran.said);
     assert!(mesh.inbox().is_empty());
@@ -156,7 +164,7 @@ async fn without_the_service_nothing_is_acknowledged() {
     assert!(is_held(&server, 1, A).await && is_held(&server, 11, AUTHORITIES[1]).await);
     mesh.finish();
     tokio::task::block_in_place(|| server.stop());
-    site.finish(&["the log takes no writes now"]);
+    site.finish(&["the log takes no writes now", "giving no answers"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,7 +191,7 @@ async fn it_trusts_no_other_mesh_and_mesh_trusts_no_other_password() {
     let ran = pass(&mut mesh);
     assert!(ran.code == Some(22) && ran.said.contains(&format!("expected {A} with role")), "{ran:?}");
     assert_eq!(mesh.inbox(), [id]);
-    secret(&site.path("password"), "password\n");
+    secret(&site.path("password"), PASSWORD);
     mesh.configure(&server, &[]);
     assert_eq!(pass(&mut mesh).code, Some(0));
     mesh.finish();
