@@ -5,15 +5,16 @@ mod kills;
 mod trouble;
 
 use kith_api::v1;
+use rand::RngExt;
 use serde_json::json;
 
 use crate::files::{file, row};
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::ask;
 use crate::harness::mesh::{Answer, MAILBOXES, Mesh, STRANGER, WORKFLOW};
-use crate::harness::offline;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::{offline, seeded};
 
 /// Whether the `n`th child's plan of this authority is in an answer.
 async fn is_held(server: &Server, n: u32, authority: &str) -> bool {
@@ -102,13 +103,19 @@ async fn files_in_parts_packed_or_not_arrive_whole_and_too_large_ones_are_refuse
     // Larger than may be, in parts; and one that is small only as long as it is packed.
     mesh.send_as(a, &file(4, "snapshot", (0..4000).map(row)), WORKFLOW, false, 30_000);
     mesh.send_as(a, &file(4, "snapshot", vec!["\n".repeat(5_000_000)]), WORKFLOW, true, 1_000_000_000);
+    // One that no packing makes smaller: it is not fetched to its end.
+    let mut noise = vec![0; 900_000];
+    seeded("noise").fill(&mut noise[..]);
+    let noise = mesh.send_as(a, &noise, WORKFLOW, false, 30_000);
     mesh.send(a, &bytes(4));
     let ran = tokio::task::block_in_place(|| mesh.pass());
     assert_eq!(ran.code, Some(0), "{}", ran.said);
     let answers = mesh.read(a);
     let said: Vec<(&str, &str)> = answers.iter().map(|answer| (values(answer)[2], values(answer)[3])).collect();
     let (whole, large) = (("CPF02", "600"), ("CPF01", "-1"));
-    assert_eq!(said, [whole, whole, whole, large, large, whole]);
+    assert_eq!(said, [whole, whole, whole, large, large, large, whole]);
+    let parts = mesh.seen().iter().filter(|step| step.starts_with(&format!("GET /inbox/{noise}"))).count();
+    assert!((2..10).contains(&parts), "{parts} of 30 parts were fetched");
     assert_eq!(values(&answers[3])[7], "FILE_TOO_LARGE");
     assert!(mesh.inbox().is_empty());
     mesh.finish();
@@ -149,6 +156,25 @@ async fn a_stranger_is_never_imported_never_answered_and_holds_nobody_up() {
             assert!(!is_held(&server, n, authority).await, "{n} {authority}");
         }
     }
+    mesh.finish();
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// A page of the inbox has 500 messages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_council_behind_more_strangers_than_fit_on_a_page_is_reached() {
+    let mut site = Site::new();
+    let Some(mut mesh) = Mesh::start("pages", &site) else { return site.finish(&[]) };
+    let server = site.ready().await;
+    mesh.configure(&server, &[]);
+    for _ in 0..505 {
+        mesh.send(STRANGER, b"x");
+    }
+    mesh.send(MAILBOXES[0], &file(1, "changes", [row(1)]));
+    let ran = tokio::task::block_in_place(|| mesh.pass());
+    assert!(ran.code == Some(23) && ran.said.contains("inbox 506: 1 answered"), "{:?}", ran.code);
+    assert_eq!((mesh.inbox().len(), mesh.read(MAILBOXES[0]).len()), (505, 1));
     mesh.finish();
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
