@@ -8,6 +8,7 @@ pub mod answer;
 pub mod answering;
 #[cfg(test)]
 mod answering_tests;
+pub mod birth;
 pub mod caller;
 pub mod change;
 pub mod child;

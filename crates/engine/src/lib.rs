@@ -5,6 +5,7 @@
 mod answer_counts;
 mod apply;
 mod audit_entry;
+mod births;
 mod changes;
 mod derive;
 mod engine;

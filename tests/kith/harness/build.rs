@@ -138,6 +138,7 @@ pub fn plan(number: NhsNumber, reference: &str) -> v1::PlanEvent {
         version: 1,
         lift_shield: false,
         family: String::new(),
+        babies: Vec::new(),
     }
 }
 
