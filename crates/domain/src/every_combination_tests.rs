@@ -373,6 +373,7 @@ fn no_combination_gives_a_bare_none_held_or_hides_what_is_held() {
                 number_traced: case.traced,
                 birth_date: given(case.given),
                 checking_in: None,
+                mother: None,
                 now: now(),
             };
             let means = Means { settings: &settings, directory: &directory, feeds: &board };

@@ -236,8 +236,11 @@ fn birth(version: u64, day: &str, babies: &[(u32, &str)]) -> PlanEvent {
     PlanEvent { babies: babies.iter().map(baby).collect(), ..event }
 }
 
-/// Histories from unborn to born over two authorities, and the state of each person's plans at the end of them.
-fn births() -> Vec<(&'static str, [PlanEvent; 6], Vec<(u32, LaCode, PlanState)>)> {
+/// A history, and the state of each person's plans at the end of it.
+type Birth = (&'static str, [PlanEvent; 6], Vec<(u32, LaCode, PlanState)>);
+
+/// Histories from unborn to born over two authorities.
+fn births() -> Vec<Birth> {
     use PlanAction::{Change, End, Start, TransferIn, TransferOut, Withdraw};
     use PlanState::{Active, Ended};
     vec![

@@ -17,6 +17,7 @@ pub mod delimited;
 pub mod directory;
 #[cfg(test)]
 mod every_combination_tests;
+pub mod family;
 pub mod feed;
 pub mod feed_health;
 pub mod feed_volume;

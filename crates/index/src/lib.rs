@@ -2,6 +2,7 @@
 //! one entry per person, bounded by what the log holds.
 
 mod counts;
+mod families;
 mod planned;
 
 pub use counts::Sizes;
@@ -12,6 +13,7 @@ use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::directory::Directory;
+use kith_domain::family::{self, Family, Relatives};
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_health::FeedRecord;
 use kith_domain::links::Person;
@@ -21,6 +23,15 @@ use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use std::sync::Arc;
 
+/// Authorities that are responsible at the moment of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Responsible {
+    /// Those of the person asked about.
+    pub of_person: Vec<LaCode>,
+    /// Those of unborn plans on the record of the mother whose number was given.
+    pub of_unborn: Vec<LaCode>,
+}
+
 /// Every record, by subject, and the health of every feed.
 #[derive(Debug)]
 pub struct Index {
@@ -28,6 +39,7 @@ pub struct Index {
     feeds: FeedBoard,
     sizes: counts::Counters,
     planned: planned::Planned,
+    families: families::Families,
 }
 
 impl Index {
@@ -39,6 +51,7 @@ impl Index {
             feeds,
             sizes: counts::Counters::default(),
             planned: planned::Planned::default(),
+            families: families::Families::default(),
         }
     }
 
@@ -59,10 +72,23 @@ impl Index {
         question: &Question,
         settings: &AnswerSettings,
         directory: &Directory,
-    ) -> (Answer, Vec<LaCode>) {
-        let found = Found { person: self.person(&question.subject) };
+    ) -> (Answer, Responsible) {
+        // The mother first: when a birth moves a plan from her record to the baby's, the baby's is published first.
+        let mother = question.mother.map(|number| self.person(&Subject::Nhs(number)));
+        let person = self.person(&question.subject);
+        let members = |family: &Family, most| self.families.members(family, most);
+        let relatives = Relatives::find(&person, members, |subject| self.for_writer(subject));
+        let found = Found { person, relatives, mother };
         let means = Means { settings, directory, feeds: &self.feeds };
-        let responsible = notify::responsible_for(&found.person, question.now.london_day());
+        let today = question.now.london_day();
+        let responsible = Responsible {
+            of_person: notify::responsible_for(&found.person, today),
+            of_unborn: found
+                .mother
+                .as_ref()
+                .map(|mother| family::responsible_for_unborn(mother, today))
+                .unwrap_or_default(),
+        };
         (answering::answer(permit, question, &found, means), responsible)
     }
 
@@ -86,6 +112,7 @@ impl Index {
         let record = Arc::new(record);
         let old = self.children.insert(subject, Arc::clone(&record));
         self.planned.note(old.as_deref(), &record);
+        self.families.note(old.as_deref(), &record);
         if let Some(old) = old {
             self.sizes.remove(&old);
         }
@@ -95,6 +122,7 @@ impl Index {
     pub fn remove(&self, subject: &Subject) {
         if let Some((_, old)) = self.children.remove(subject) {
             self.planned.forget(&old);
+            self.families.forget(&old);
             self.sizes.remove(&old);
         }
     }

@@ -64,6 +64,7 @@ pub fn lookup(organisation: &str, number: NhsNumber) -> v1::LookupRequest {
         number_traced: true,
         date_of_birth: None,
         request_id: id(),
+        mother_nhs_number: None,
     }
 }
 
