@@ -19,6 +19,8 @@ mod feeds;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod lifecycle;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use crate::v1::identity_service_client::IdentityServiceClient;
 use crate::v1::lookup_service_client::LookupServiceClient;
 use crate::v1::notification_service_client::NotificationServiceClient;
 use crate::v1::plan_file_service_client::PlanFileServiceClient;
@@ -152,6 +153,14 @@ impl Client {
     #[must_use]
     pub fn plans(&self) -> PlanServiceClient<Channel> {
         PlanServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
+    /// Changes of identity and proposals.
+    #[must_use]
+    pub fn identity(&self) -> IdentityServiceClient<Channel> {
+        IdentityServiceClient::new(self.channel.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }

@@ -268,3 +268,7 @@ fn prefer<T: Clone>(ours: &mut Register<T>, theirs: &Register<T>) {
         *ours = theirs.clone();
     }
 }
+
+#[cfg(test)]
+#[path = "links_tests.rs"]
+mod tests;

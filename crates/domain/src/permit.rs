@@ -71,6 +71,12 @@ pub enum Action {
     ListFeeds,
     /// Set the next file number of an authority.
     ResetFilePosition,
+    /// Tell who a number is, and close proposals.
+    TellIdentity,
+    /// Propose an identity change.
+    ProposeIdentity,
+    /// List proposals: the demographics service all of them, a proposer its own.
+    ListProposals,
 }
 
 /// Which feeds a peer may see. Which feed is late could tell where a shielded child is.
@@ -100,7 +106,10 @@ pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
             | Action::SendPlans
             | Action::ReadNotifications
             | Action::ReadStatus
-            | Action::ResetFilePosition,
+            | Action::ResetFilePosition
+            | Action::TellIdentity
+            | Action::ProposeIdentity
+            | Action::ListProposals,
             _,
         ) => Err(Refusal::RoleNotAllowed),
     }
@@ -165,6 +174,9 @@ pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> 
         Action::ReadStatus => true,
         Action::ListFeeds => matches!(peer.role, Role::Ops | Role::Ed | Role::LocalAuthority),
         Action::ResetFilePosition => peer.role == Role::Ops,
+        Action::TellIdentity => peer.role == Role::Demographics,
+        Action::ProposeIdentity => matches!(peer.role, Role::Ed | Role::LocalAuthority),
+        Action::ListProposals => matches!(peer.role, Role::Demographics | Role::Ed | Role::LocalAuthority),
     };
     if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
 }
@@ -241,6 +253,10 @@ mod tests {
             assert!(sends(Action::ReadStatus));
             assert_eq!(sends(Action::ListFeeds), matches!(role, Role::Ops | Role::Ed | Role::LocalAuthority));
             assert_eq!(sends(Action::ResetFilePosition), role == Role::Ops);
+            assert_eq!(sends(Action::TellIdentity), role == Role::Demographics);
+            let proposes = matches!(role, Role::Ed | Role::LocalAuthority);
+            assert_eq!(sends(Action::ProposeIdentity), proposes);
+            assert_eq!(sends(Action::ListProposals), proposes || role == Role::Demographics);
         }
     }
 

@@ -1,7 +1,10 @@
 //! Whether an event can be taken at all: dates, codes and what each action needs. Looks at the event, the directory and
 //! the time it is given; never at what is held.
 
-use crate::change::{PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use crate::change::{
+    IdentityAction, IdentityEvent, PlanAction, PlanEvent, PresentationAction, PresentationEvent, Proposal,
+};
+use crate::child::Subject;
 use crate::codes::{LaCode, SiteCode};
 use crate::directory::Directory;
 use crate::plan::RecordRole;
@@ -30,9 +33,26 @@ const UNKNOWN_AUTHORITY: Refused =
     Refused::invalid("authority", "UNKNOWN_AUTHORITY", "this authority is not known to this service");
 const UNKNOWN_ORGANISATION: Refused =
     Refused::invalid("organisation", "UNKNOWN_ORGANISATION", "this organisation is not known to this service");
+const UNKNOWN_KEY_OWNER: Refused = Refused::invalid(
+    "change.subject.local_key.organisation",
+    "UNKNOWN_ORGANISATION",
+    "this organisation is not known to this service",
+);
 const UNKNOWN_SITE: Refused = Refused::invalid("site", "UNKNOWN_SITE", "the site is not known to this service");
 const SITE_ELSEWHERE: Refused =
     Refused::invalid("site", "SITE_OF_ANOTHER_ORGANISATION", "the site belongs to another organisation");
+const FOREIGN_KEY: Refused = Refused::invalid(
+    "change.subject.local_key",
+    "FOREIGN_KEY",
+    "a local key of another organisation cannot be proposed",
+);
+const REPLACED_BY_ITSELF: Refused =
+    Refused::invalid("change.replaced_by", "LINK_CYCLE", "a number cannot stand in its own place");
+const NEEDS_NUMBER: Refused =
+    Refused::invalid("change.subject", "NEEDS_NHS_NUMBER", "this can be told of an NHS number only");
+const TOLD_BORN_LATER: Refused =
+    Refused::invalid("change.date", "BIRTH_DATE_IN_FUTURE", "the date of birth is in the future");
+const DIED_LATER: Refused = Refused::invalid("change.date", "DEATH_IN_FUTURE", "the date of death is in the future");
 const ARRIVAL_LATER: Refused = Refused::invalid("arrived_at", "ARRIVAL_IN_FUTURE", "the arrival is in the future");
 const ARRIVAL_TOO_OLD: Refused = Refused::invalid(
     "arrived_at",
@@ -101,6 +121,47 @@ pub fn plan_event(event: &PlanEvent, directory: &Directory, now: Moment) -> Resu
 fn other_authority(own: LaCode, other: LaCode, directory: &Directory) -> Result<(), Refused> {
     check(own == other, SAME_AUTHORITY)?;
     check(!directory.authorities.contains_key(&other), UNKNOWN_OTHER)
+}
+
+/// Checks what is told of a number.
+///
+/// # Errors
+/// The first fault found.
+pub fn identity_event(event: &IdentityEvent, directory: &Directory, now: Moment) -> Result<(), Refused> {
+    check(event.version == 0, VERSION_ZERO)?;
+    identity_change(&event.subject, event.action, directory, now)
+}
+
+/// Checks a proposal. A local key is the proposer's own.
+///
+/// # Errors
+/// The first fault found.
+pub fn proposal(proposal: &Proposal, directory: &Directory, now: Moment) -> Result<(), Refused> {
+    let foreign = matches!(&proposal.subject, Subject::Local(owner, _) if *owner != proposal.organisation);
+    check(foreign, FOREIGN_KEY)?;
+    identity_change(&proposal.subject, proposal.action, directory, now)
+}
+
+fn identity_change(
+    subject: &Subject,
+    action: IdentityAction,
+    directory: &Directory,
+    now: Moment,
+) -> Result<(), Refused> {
+    let today = now.london_day();
+    if let Subject::Local(owner, _) = subject {
+        let authority = LaCode::parse(owner.as_str()).is_ok_and(|code| directory.authorities.contains_key(&code));
+        check(!authority && !directory.organisations.contains_key(owner), UNKNOWN_KEY_OWNER)?;
+    }
+    match action {
+        IdentityAction::ReplacedBy(number) => check(Subject::Nhs(number) == *subject, REPLACED_BY_ITSELF),
+        IdentityAction::Invalidated | IdentityAction::Reinstated => {
+            check(matches!(subject, Subject::Local(..)), NEEDS_NUMBER)
+        }
+        IdentityAction::BirthDate(day) => check(day > today, TOLD_BORN_LATER),
+        IdentityAction::Died(day) => check(day.is_some_and(|day| day > today), DIED_LATER),
+        IdentityAction::LinkUndone | IdentityAction::Shielded | IdentityAction::Unshielded => Ok(()),
+    }
 }
 
 /// Checks a presentation event.

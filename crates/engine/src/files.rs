@@ -80,7 +80,8 @@ impl Engine {
         self.change_one(permit, at, Change::FilePositionReset(reset)).await
     }
 
-    pub(crate) async fn change_one(&self, permit: &ActionPermit, at: Moment, change: Change) -> Verdict {
+    /// Makes one change: on disk and visible when this returns.
+    pub async fn change_one(&self, permit: &ActionPermit, at: Moment, change: Change) -> Verdict {
         let verdicts = self.change(permit, at, vec![change]).await;
         verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE))
     }

@@ -123,8 +123,9 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kith_domain::change::{Change, Heartbeat, LogRecord};
+    use kith_domain::change::{Change, Heartbeat, IdentityAction, IdentityEvent, LogRecord};
     use kith_domain::codes::OdsCode;
+    use kith_domain::links::IdentityFacts;
 
     #[test]
     fn a_log_record_has_these_bytes() {
@@ -151,6 +152,21 @@ mod tests {
             subjects: vec![record.subject.clone()],
             rows: vec![(Note::RemovedPlan, vec![0xab])],
         }
+    }
+
+    fn told(subject: &Subject) -> (IdentityEvent, IdentityFacts) {
+        let number = kith_domain::NhsNumber::from_first_nine(999_000_002).unwrap();
+        let event = IdentityEvent {
+            organisation: OdsCode::parse("X26").unwrap(),
+            event_id: Uuid::from_u128(1),
+            subject: subject.clone(),
+            version: 300,
+            action: IdentityAction::ReplacedBy(number),
+            proposal: Some(7),
+        };
+        let mut facts = IdentityFacts { predecessors: vec![subject.clone()], ..IdentityFacts::default() };
+        facts.apply(&event);
+        (event, facts)
     }
 
     /// Every stored type, byte by byte: a field or variant that moves turns this red.
@@ -191,6 +207,14 @@ mod tests {
         feed.event(at, true);
         feed.file_taken(7, at);
         feed.counted(&counted, at);
+        let (event, facts) = told(&record.subject);
+        let proposal = Proposal {
+            organisation: event.organisation,
+            event_id: event.event_id,
+            subject: event.subject.clone(),
+            action: event.action,
+        };
+        let proposed = ProposalRow { proposal, at, state: ProposalState::Followed, closed_at: Some(at) };
         let found = [
             hex(&encode(&record).unwrap()),
             hex(&encode(&notification).unwrap()),
@@ -202,6 +226,9 @@ mod tests {
             hex(&encode(&LogRecord { at, change: Change::Purge(purge) }).unwrap()),
             hex(&encode(&feed).unwrap()),
             hex(&encode(&LogRecord { at, change: Change::FeedCounted(counted) }).unwrap()),
+            hex(&encode(&LogRecord { at, change: Change::Identity(event) }).unwrap()),
+            hex(&encode(&facts).unwrap()),
+            hex(&encode(&proposed).unwrap()),
         ];
         assert_eq!(found, KEPT_BYTES);
     }
@@ -210,21 +237,24 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 10] = [
+    const KEPT_BYTES: [&str; 13] = [
         concat!(
-            "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000001035231480145",
-            "000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109453036303030",
-            "303031",
+            "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000000000000010352",
+            "31480145000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f01094530",
+            "3630303030303100",
         ),
         "0100929bcd9b25d00f0003523148014e014e0001",
         "0100929bcd9b250201ac02",
         "01d00f000000000000060900",
-        "010000000000",
+        "0100000000000000",
         "01d00f",
         "01ac02d6c402",
         "01d00f06d6c402da0518a0063cb401f0010100929bcd9b25010201ab",
         "0101d00f01d00f0107d00f01000604040000",
         "01d00f07000945303630303030303105030401",
+        "01d00f0c03583236100000000000000000000000000000000100929bcd9b25ac02009a9bcd9b250107",
+        "01ac02019a9bcd9b250100929bcd9b25000000000000000001ac02",
+        "0103583236100000000000000000000000000000000100929bcd9b25009a9bcd9b25d00f0101d00f",
     ];
 
     #[test]

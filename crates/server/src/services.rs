@@ -6,6 +6,7 @@ mod errors;
 mod feeds;
 mod files;
 mod group;
+mod identity;
 mod lookup;
 mod notifications;
 mod plans;
@@ -17,6 +18,7 @@ pub(crate) use context::now;
 
 use kith_api::v1;
 use tonic::service::RoutesBuilder;
+use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
 use v1::notification_service_server::NotificationServiceServer;
 use v1::plan_file_service_server::PlanFileServiceServer;
@@ -25,7 +27,8 @@ use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 7] = [
+    "kith.v1.IdentityService",
     "kith.v1.LookupService",
     "kith.v1.PresentationService",
     "kith.v1.PlanService",
@@ -43,5 +46,6 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(PlanServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(PlanFileServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(NotificationServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(IdentityServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(StatusServiceServer::new(services.clone()).max_decoding_message_size(max));
 }

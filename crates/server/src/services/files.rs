@@ -175,7 +175,7 @@ impl Import {
             let entry = AuditEntry::of_peer(now(), self.peer, None, None, decision);
             return self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit);
         }
-        let loaded = verdict.rows.iter().filter(|row| matches!(row.verdict, RowVerdict::Loaded { .. })).count() as u64;
+        let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
         let refused = verdict.rows.len() as u64 - loaded;
         context::changed(&self.engine, Sender::of_stream(self.peer, None), loaded, refused).await
     }

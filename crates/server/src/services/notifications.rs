@@ -22,10 +22,10 @@ const JOURNAL: u16 = 1;
 const MAX_PAGE: u32 = 500;
 
 /// Page size and the id to begin after.
-fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
+pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
     let mut faults = Faults::default();
     if size > MAX_PAGE {
-        faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} notifications"));
+        faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} entries"));
     }
     let after = match token {
         "" => Some(0),

@@ -1,0 +1,158 @@
+//! `IdentityService`: what the demographics service tells of a number, and what others propose. A change and its audit entry
+//! are one piece of work that goes on when the caller has gone.
+
+use std::sync::Arc;
+
+use kith_api::convert::fault::Faults;
+use kith_api::convert::{caller, identity, plan, time};
+use kith_api::v1;
+use kith_domain::caller::{Caller, Peer};
+use kith_domain::change::Change;
+use kith_domain::child::Subject;
+use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::validate;
+use kith_engine::{AuditEntry, Decision, Engine, ProposalState, StoredProposal};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::context::{self, Sender, Services, now};
+use super::errors;
+use super::notifications::page_of;
+use v1::identity_service_server::IdentityService;
+
+/// One change that a named person sends.
+struct Sent {
+    engine: Arc<Engine>,
+    peer: Peer,
+    permit: ActionPermit,
+    caller: Caller,
+    subject: Option<Subject>,
+    event_id: Uuid,
+    change: Change,
+}
+
+impl Sent {
+    /// Makes the change and audits it, whether or not the caller waits.
+    async fn run(self, services: &Services) -> Result<v1::Acknowledgement, Status> {
+        let Self { engine, peer, permit, caller, subject, event_id, change } = self;
+        let work = services.control().spawn(async move {
+            let verdict = engine.change_one(&permit, now(), change).await;
+            let sender = Sender { peer, caller: Some(caller), subject, event_id: Some(event_id) };
+            context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+            verdict.map_err(errors::refused)
+        });
+        let ack = work.await.unwrap_or_else(|_| Err(errors::ended()))?;
+        Ok(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect))
+    }
+}
+
+/// What was sent, or its faults once they are in the audit.
+async fn read<T>(engine: &Engine, peer: Peer, parsed: Result<T, Faults>) -> Result<T, Status> {
+    match parsed {
+        Ok(parsed) => Ok(parsed),
+        Err(faults) => Err(context::malformed(engine, peer, faults).await),
+    }
+}
+
+#[tonic::async_trait]
+impl IdentityService for Services {
+    async fn tell_identity(
+        &self,
+        request: Request<v1::TellIdentityRequest>,
+    ) -> Result<Response<v1::TellIdentityResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let parsed = identity::tell(request.into_inner(), peer.organisation);
+        let (caller, event) = read(&engine, peer, parsed).await?;
+        let permit = context::permit(&engine, peer, Some(&caller), Action::TellIdentity).await?;
+        if let Err(refused) = validate::identity_event(&event, engine.directory(), now()) {
+            return Err(context::refused(&engine, peer, Some(caller), refused).await);
+        }
+        // The subject alone goes into the audit: no entry names two numbers.
+        let (subject, event_id) = (Some(event.subject.clone()), event.event_id);
+        let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::Identity(event) };
+        let acknowledgement = Some(sent.run(self).await?);
+        Ok(Response::new(v1::TellIdentityResponse { acknowledgement }))
+    }
+
+    async fn propose_identity(
+        &self,
+        request: Request<v1::ProposeIdentityRequest>,
+    ) -> Result<Response<v1::ProposeIdentityResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let parsed = identity::propose(request.into_inner(), peer.organisation);
+        let (caller, proposal) = read(&engine, peer, parsed).await?;
+        let permit = context::permit(&engine, peer, Some(&caller), Action::ProposeIdentity).await?;
+        if let Err(refused) = validate::proposal(&proposal, engine.directory(), now()) {
+            return Err(context::refused(&engine, peer, Some(caller), refused).await);
+        }
+        let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);
+        let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::Proposed(proposal) };
+        let acknowledgement = Some(sent.run(self).await?);
+        Ok(Response::new(v1::ProposeIdentityResponse { acknowledgement }))
+    }
+
+    async fn list_proposals(
+        &self,
+        request: Request<v1::ListProposalsRequest>,
+    ) -> Result<Response<v1::ListProposalsResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let v1::ListProposalsRequest { caller, page_size, page_token, include_closed } = request.into_inner();
+        let mut faults = Faults::default();
+        let parsed = caller::parse(&mut faults, "caller", caller);
+        let caller = read(&engine, peer, faults.finish(parsed)).await?;
+        let permit = context::permit(&engine, peer, Some(&caller), Action::ListProposals).await?;
+        let (limit, after) = read(&engine, peer, page_of(page_size, &page_token)).await?;
+        let reader = Arc::clone(&engine);
+        let page = self.control().spawn_blocking(move || reader.proposals(&permit, after, limit, include_closed));
+        let page = match page.await {
+            Ok(Ok(page)) => page,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "proposals could not be read");
+                return Err(errors::storage());
+            }
+            Err(_) => return Err(errors::storage()),
+        };
+        let listed = Decision::Listed(page.proposals.len() as u64);
+        let entry = AuditEntry::of_peer(now(), peer, Some(caller), None, listed);
+        engine.audit(&entry).await.map_err(errors::audit)?;
+        Ok(Response::new(v1::ListProposalsResponse {
+            proposals: page.proposals.iter().map(wire).collect(),
+            next_page_token: page.next_after.map(|after| after.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn decline_proposal(
+        &self,
+        request: Request<v1::DeclineProposalRequest>,
+    ) -> Result<Response<v1::DeclineProposalResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let parsed = identity::decline(request.into_inner(), peer.organisation);
+        let (caller, closed) = read(&engine, peer, parsed).await?;
+        let permit = context::permit(&engine, peer, Some(&caller), Action::TellIdentity).await?;
+        let (subject, event_id) = (None, closed.event_id);
+        let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
+        let acknowledgement = Some(sent.run(self).await?);
+        Ok(Response::new(v1::DeclineProposalResponse { acknowledgement }))
+    }
+}
+
+fn wire(stored: &StoredProposal) -> v1::Proposal {
+    let StoredProposal { id, proposal, at, state, closed_at } = stored;
+    let state = match state {
+        ProposalState::Open => v1::ProposalState::Open,
+        ProposalState::Followed => v1::ProposalState::Followed,
+        ProposalState::NotFollowed => v1::ProposalState::NotFollowed,
+    };
+    v1::Proposal {
+        id: *id,
+        organisation: proposal.organisation.to_string(),
+        at: Some(time::timestamp(*at)),
+        change: Some(identity::wire(&proposal.subject, proposal.action)),
+        state: state.into(),
+        closed_at: closed_at.map(time::timestamp),
+    }
+}
