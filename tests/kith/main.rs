@@ -11,9 +11,13 @@ mod api_errors;
 #[cfg(test)]
 mod audited;
 #[cfg(test)]
+mod births;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod every_combination;
+#[cfg(test)]
+mod family;
 #[cfg(test)]
 mod feeds;
 #[cfg(test)]
