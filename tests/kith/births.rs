@@ -223,7 +223,7 @@ async fn a_purge_changes_no_answer_about_siblings_or_mothers() {
         family(plan(1003, 1, PlanAction::Start, "2025-01-01", "2025-09-21")),
         family(plan(1004, 1, PlanAction::Start, "2025-01-01", "")),
         family(plan(1, 1, PlanAction::Start, "2025-01-01", "2025-09-19")),
-        family(plan(2, 1, PlanAction::Start, "2026-03-01", "")),
+        family(plan(2, 1, PlanAction::Start, "2026-09-21", "")),
     ];
     assert!(send(&place, NOW, events).await.into_iter().all(|verdict| verdict.is_ok()));
     let people = [(1001, None), (1002, Some(1)), (1003, Some(2)), (1004, None), (1, None), (2, None)];

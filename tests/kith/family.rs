@@ -139,7 +139,7 @@ async fn a_baby_is_answered_from_the_mother_and_then_from_its_own_plan() {
     assert_eq!((plans.outcome(), plans.plans.len()), (Outcome::Held, 0), "held, by hers");
     assert_eq!((hers.outcome(), hers.plans.len(), hers.plans[0].kind()), (Outcome::Held, 1, PlanKind::Unborn));
     assert_eq!(answer.presentations.unwrap().outcome(), Outcome::NoneHeld, "not where she was seen");
-    assert_eq!((answer.ring.unwrap().code.as_str(), answer.access_history.unwrap().accesses.len()), (A, 1));
+    assert_eq!(answer.ring.unwrap().code, A);
     let local = v1::LookupRequest { subject: build::local("newborn-1"), ..with_mother(child, mother) };
     assert_eq!(calls::ask(&ed, local).await.plans.unwrap().outcome(), Outcome::Held, "a baby without a number too");
     // The birth: two babies, one under the authority's own key.

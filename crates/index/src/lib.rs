@@ -73,12 +73,7 @@ impl Index {
         settings: &AnswerSettings,
         directory: &Directory,
     ) -> (Answer, Responsible) {
-        // The mother first: when a birth moves a plan from her record to the baby's, the baby's is published first.
-        let mother = question.mother.map(|number| self.person(&Subject::Nhs(number)));
-        let person = self.person(&question.subject);
-        let members = |family: &Family, most| self.families.members(family, most);
-        let relatives = Relatives::find(&person, members, |subject| self.for_writer(subject));
-        let found = Found { person, relatives, mother };
+        let found = self.found(question);
         let means = Means { settings, directory, feeds: &self.feeds };
         let today = question.now.london_day();
         let responsible = Responsible {
@@ -90,6 +85,15 @@ impl Index {
                 .unwrap_or_default(),
         };
         (answering::answer(permit, question, &found, means), responsible)
+    }
+
+    fn found(&self, question: &Question) -> Found {
+        // The mother first: when a birth moves a plan from her record to the baby's, the baby's is published first.
+        let mother = question.mother.map(|number| self.person(&Subject::Nhs(number)));
+        let person = self.person(&question.subject);
+        let members = |family: &Family, most| self.families.members(family, most);
+        let relatives = Relatives::find(&person, members, |subject| self.for_writer(subject));
+        Found { person, relatives, mother }
     }
 
     /// The records of a person, under every number that is linked with `subject`. For the writer, not for answers.
