@@ -2,6 +2,7 @@
 //! was no message at all. Read from the files after the server has stopped.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kith_api::v1::{self, CareContext};
 use kith_domain::child::Subject;
@@ -189,5 +190,70 @@ async fn no_presentation_of_an_adult_is_kept() {
     };
     assert_eq!(why.reason, "ARRIVAL_BEYOND_RETENTION");
     tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// A deadline that passes between a change and its audit entry must not part them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_caller_has_gone() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let mut cut_off = Vec::new();
+    for n in 0..60_u32 {
+        let record = build::record(ED, nhs(1_000 + n), &format!("g{n}"));
+        let mut call = Request::new(record.clone());
+        call.set_timeout(Duration::from_micros(400 + 100 * u64::from(n % 10)));
+        if ed.presentations().record(call).await.is_err() {
+            cut_off.push((nhs(1_000 + n), record.event_id));
+        }
+        let mut check_in = build::check_in(ED, nhs(2_000 + n), &format!("h{n}"));
+        check_in.event_id = build::id();
+        let mut call = Request::new(check_in.clone());
+        call.set_timeout(Duration::from_micros(400 + 100 * u64::from(n % 10)));
+        if ed.lookup().check_in(call).await.is_err() {
+            cut_off.push((nhs(2_000 + n), check_in.event_id));
+        }
+    }
+    // What was begun goes on: a change that is durable is followed by those after it.
+    calls::record(&ed, build::record(ED, nhs(999), "last")).await.unwrap();
+    let mut recorded = Vec::new();
+    for (number, id) in &cut_off {
+        let answer = calls::ask(&ed, build::lookup(ED, *number)).await;
+        if !answer.presentations.unwrap().at_this_organisation.is_empty() {
+            recorded.push(id.clone());
+        }
+    }
+    let entries = audit(&site, server);
+    let missing = recorded.iter().filter(|id| of(&entries, id).is_empty()).count();
+    println!(
+        "{} calls cut off, {} of them recorded, {missing} of those not in the audit",
+        cut_off.len(),
+        recorded.len()
+    );
+    assert_eq!(missing, 0);
+    site.finish(&["could not be written"]);
+}
+
+/// Whatever is acknowledged on a stream is in the audit when the process is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_acknowledgement_of_a_stream_that_never_ended() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let la = server.client(A).await;
+    let (events, stream) = tokio::sync::mpsc::channel(64);
+    let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+    let mut verdicts = la.plans().submit_events(stream).await.unwrap().into_inner();
+    for n in 0..20 {
+        events.send(build::event(build::plan(nhs(n), &format!("P{n}")))).await.unwrap();
+        verdicts.message().await.unwrap().unwrap();
+    }
+    tokio::task::block_in_place(|| server.kill());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    let count = |entry: &AuditEntry| match entry.decision {
+        Decision::Changed { acknowledged, .. } => acknowledged,
+        _ => 0,
+    };
+    assert_eq!(entries.iter().map(count).sum::<u64>(), 20);
     site.finish(&[]);
 }

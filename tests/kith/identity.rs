@@ -1,6 +1,8 @@
 //! Who a number is, over the wire: merges and their undoing, invalidation and adoption, a number for a local key, birth
 //! dates, deaths, shields and who lifts them, and proposals. What is told is the same after a restart.
 
+use std::process::Command;
+
 use kith_api::client::Client;
 use kith_api::v1::{self, Doubt, IdentityAction, IdentityOutcome, NotificationCause, Outcome, PlanAction};
 use kith_domain::NhsNumber;
@@ -8,7 +10,7 @@ use tonic::{Code, Status};
 
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
-use crate::harness::process::Server;
+use crate::harness::process::{Server, program};
 use crate::harness::site::{AUTHORITIES, PLACES, Site, TRUSTS};
 use crate::harness::{certificates, offline};
 
@@ -151,6 +153,22 @@ async fn a_merge_shows_both_for_either_and_can_be_undone() {
     site.finish(&[]);
 }
 
+/// Answers for a number that is not valid any more tell nothing but whom to ring, whatever birth date is given.
+async fn withheld(ed: &Client, of: u32) {
+    for born in [None, Some(build::day(-3000))] {
+        let answer = calls::ask(ed, v1::LookupRequest { date_of_birth: born, ..build::lookup(ED, nhs(of)) }).await;
+        assert_eq!(identity(&answer).outcome(), IdentityOutcome::NumberInvalid, "{of}");
+        let (plans, seen) = (answer.plans.as_ref().unwrap(), answer.presentations.as_ref().unwrap());
+        assert_eq!([plans.outcome(), seen.outcome(), seen.elsewhere()], [Outcome::IdentityNotConfirmed; 3]);
+        assert!(plans.plans.is_empty() && seen.at_other_organisations.is_empty());
+        assert!(answer.access_history.is_none(), "history is withheld too");
+        let known = identity(&answer);
+        assert!(known.current_nhs_number.is_none() && known.other_nhs_numbers.is_empty(), "{of}: {known:?}");
+        let ring = answer.ring.as_ref().unwrap();
+        assert_eq!(ring.code, if of == 12 { ED } else { A }, "whom to ring, never nothing");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_adoption_reads_as_an_invalidation_and_nothing_links_it() {
     let (site, server, pds) = place().await;
@@ -178,18 +196,7 @@ async fn an_adoption_reads_as_an_invalidation_and_nothing_links_it() {
     tell(&pds, change(number(nhs(11)), IdentityAction::Invalidated), 1).await;
 
     for of in [10, 11, 12] {
-        for born in [None, Some(build::day(-3000))] {
-            let answer = calls::ask(&ed, v1::LookupRequest { date_of_birth: born, ..build::lookup(ED, nhs(of)) }).await;
-            assert_eq!(identity(&answer).outcome(), IdentityOutcome::NumberInvalid, "{of}");
-            let (plans, seen) = (answer.plans.as_ref().unwrap(), answer.presentations.as_ref().unwrap());
-            assert_eq!([plans.outcome(), seen.outcome(), seen.elsewhere()], [Outcome::IdentityNotConfirmed; 3]);
-            assert!(plans.plans.is_empty() && seen.at_other_organisations.is_empty());
-            assert!(answer.access_history.is_none(), "history is withheld too");
-            let known = identity(&answer);
-            assert!(known.current_nhs_number.is_none() && known.other_nhs_numbers.is_empty(), "{of}: {known:?}");
-            let ring = answer.ring.as_ref().unwrap();
-            assert_eq!(ring.code, if of == 12 { ED } else { A }, "whom to ring, never nothing");
-        }
+        withheld(&ed, of).await;
     }
     let words = |answer: v1::Answer| answer.words;
     assert_eq!(words(ask(&ed, 10).await), words(ask(&ed, 11).await), "nothing tells an adoption");
@@ -431,5 +438,46 @@ async fn others_propose_and_the_demographics_service_decides() {
     expect_trouble(asked, denied, "ROLE_NOT_ALLOWED", &[]);
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+/// `kith` as a person of that certificate runs it.
+fn kith(site: &Site, server: &Server, certificate: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let options = server.options(certificate);
+    let mut command = Command::new(program("kith"));
+    command.current_dir(site.dir()).args(arguments).args(["--server", &options.server]);
+    for (flag, path) in [("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)] {
+        command.arg(flag).arg(path);
+    }
+    command.args(["--user-id", "u", "--user-name", "A Person", "--user-role", "Clerk"]);
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.code(), said)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_propose_and_tell_with_the_command_line() {
+    let (site, server, _) = place().await;
+    let (old, new) = (nhs(60).digits(), nhs(61).digits());
+    let proposed = ["identity", "propose", "superseded", "--nhs-number", &old, "--replaced-by", &new];
+    let (code, said) = kith(&site, &server, ED, &proposed);
+    assert!(code == Some(0) && said.starts_with("Proposed: it stands"), "{said}");
+    let (code, said) = kith(&site, &server, "pds", &["identity", "proposals"]);
+    let expected = format!("NHS number {old}: superseded by NHS number {new}");
+    assert!(code == Some(0) && said.contains(&expected) && said.contains("waits to be looked at"), "{said}");
+    let telling = ["identity", "tell", "superseded", "--nhs-number", &old, "--replaced-by", &new, "--version", "1"];
+    let (code, said) = kith(&site, &server, ED, &telling);
+    assert!(code == Some(21) && !said.contains(&old), "{said}");
+    let (code, said) = kith(&site, &server, "pds", &[&telling[..], &["--proposal", "1"]].concat());
+    assert!(code == Some(0) && said.starts_with("Told: it stands from now on"), "{said}");
+    let (_, said) = kith(&site, &server, ED, &["lookup", "--nhs-number", &old, "--traced"]);
+    println!("{said}");
+    assert!(said.contains(&format!("REPLACED by NHS number {new}")), "{said}");
+    let (code, said) = kith(&site, &server, "pds", &["identity", "decline", "1"]);
+    assert!(code == Some(23) || code == Some(22), "{code:?} {said}");
+    let adopted = ["identity", "tell", "adopted", "--nhs-number", &old, "--replaced-by", &new, "--version", "2"];
+    let (code, said) = kith(&site, &server, "pds", &adopted);
+    assert!(code == Some(22) && said.contains("names no other number") && !said.contains(&new), "{said}");
+    tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }

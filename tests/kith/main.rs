@@ -15,6 +15,8 @@ mod births;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod decade;
+#[cfg(test)]
 mod every_combination;
 #[cfg(test)]
 mod family;
@@ -34,6 +36,8 @@ mod load;
 mod metrics;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod nightly;
 #[cfg(test)]
 mod not_ready;
 #[cfg(test)]

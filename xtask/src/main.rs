@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod long;
 mod prerequisites;
 mod process;
 mod steps;
@@ -38,6 +39,10 @@ enum Verb {
     Tidy,
     /// The benchmarks
     Bench(bench::BenchArguments),
+    /// A simulated decade of a thousandth of England, every answer held against a naive model
+    Decade(long::DecadeArguments),
+    /// Every authority's full plan file, two nights, beside readers whose every answer is checked
+    Nightly(long::NightlyArguments),
     /// Record the protocol as it stands as what later changes must not break
     ProtoBaseline,
 }
@@ -63,6 +68,8 @@ fn run(verb: Verb) -> Result<()> {
         }
         Verb::Tidy => tidy::run(&workspace),
         Verb::Bench(arguments) => bench::run(&workspace, &arguments),
+        Verb::Decade(arguments) => long::decade(&workspace, &arguments),
+        Verb::Nightly(arguments) => long::nightly(&workspace, &arguments),
         Verb::ProtoBaseline => test::proto::record_baseline(&workspace),
     }
 }

@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
+use crate::identity_args::IdentityVerb;
 
 /// Under the verbs that ask.
 const SEE_EXIT_CODES: &str =
@@ -106,6 +107,9 @@ pub enum Verb {
     Presentations(PresentationsVerb),
     /// Read or acknowledge your local authority's access notifications.
     Notifications(NotificationsArgs),
+    /// Tell or propose who a number is.
+    #[command(subcommand)]
+    Identity(IdentityVerb),
     /// Show what state the service is in.
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.

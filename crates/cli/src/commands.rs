@@ -3,6 +3,7 @@
 
 mod check_in;
 mod feeds;
+mod identity;
 mod lookup;
 mod notifications;
 mod plans;
@@ -17,6 +18,7 @@ use serde_json::Value as Json;
 use crate::args::{Cli, NotificationsVerb, Output, PlansVerb, PresentationsVerb, Verb};
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
+use crate::identity_args::IdentityVerb;
 use crate::render::Page;
 use crate::settings::Settings;
 
@@ -50,6 +52,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Plans(_)
         | Verb::Presentations(_)
         | Verb::Notifications(_)
+        | Verb::Identity(_)
         | Verb::Status(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
@@ -78,6 +81,10 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
                     notifications::acknowledge(settings, ids, event_id.as_deref()).await
                 }
             },
+            Verb::Identity(IdentityVerb::Tell(args)) => identity::tell(settings, &args).await,
+            Verb::Identity(IdentityVerb::Propose(args)) => identity::propose(settings, &args).await,
+            Verb::Identity(IdentityVerb::Proposals(args)) => identity::proposals(settings, &args).await,
+            Verb::Identity(IdentityVerb::Decline(args)) => identity::decline(settings, &args).await,
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
             Verb::Completions { .. } | Verb::ExitCodes => Err(Failure::usage("this verb needs no service")),

@@ -6,6 +6,7 @@ mod commands;
 mod dates;
 mod exit;
 mod failure;
+mod identity_args;
 mod person;
 mod plan_file;
 mod profile;

@@ -87,6 +87,31 @@ pub const PLAN_KINDS: Words<v1::PlanKind> = Words(&[
     ("ucpp", v1::PlanKind::Unborn),
 ]);
 
+/// Changes of identity.
+pub const IDENTITY_ACTIONS: Words<v1::IdentityAction> = Words(&[
+    ("superseded", v1::IdentityAction::Superseded),
+    ("number-assigned", v1::IdentityAction::NumberAssigned),
+    ("link-undone", v1::IdentityAction::LinkUndone),
+    ("invalidated", v1::IdentityAction::Invalidated),
+    ("adopted", v1::IdentityAction::Adopted),
+    ("reinstated", v1::IdentityAction::Reinstated),
+    ("birth-date", v1::IdentityAction::BirthDate),
+    ("died", v1::IdentityAction::Died),
+    ("death-undone", v1::IdentityAction::DeathUndone),
+    ("shielded", v1::IdentityAction::Shielded),
+    ("unshielded", v1::IdentityAction::Unshielded),
+]);
+
+/// What became of a proposal.
+pub fn proposal_state(state: i32) -> &'static str {
+    match v1::ProposalState::try_from(state) {
+        Ok(v1::ProposalState::Open) => "waits to be looked at",
+        Ok(v1::ProposalState::Followed) => "followed",
+        Ok(v1::ProposalState::NotFollowed) => "not followed",
+        Ok(v1::ProposalState::Unspecified) | Err(_) => "state unknown to this program",
+    }
+}
+
 /// A plan's kind, as read in an answer.
 pub fn plan_kind(kind: i32) -> &'static str {
     match v1::PlanKind::try_from(kind) {
@@ -182,6 +207,9 @@ mod tests {
         }
         for number in 1..=9 {
             assert!(!presentation_outcome(number).is_empty(), "{number}");
+        }
+        for number in 1..=11 {
+            assert!(v1::IdentityAction::try_from(number).is_ok_and(|action| IDENTITY_ACTIONS.word(action).is_some()));
         }
         for number in 1..=4 {
             assert!(v1::Purpose::try_from(number).is_ok_and(|purpose| PURPOSES.spoken(purpose).is_some()));

@@ -332,7 +332,7 @@ fn open(
         elsewhere: outcome(any_elsewhere.then_some(()), known.presentation_doubts),
         presentation_completeness: known.presentations,
         accesses: record.map(|record| record.accesses.iter().rev().cloned().collect()).unwrap_or_default(),
-        more_accesses: record.map_or(0, |record| record.accesses_beyond),
+        more_accesses: record.map_or(0, |record| count(record.accesses_beyond.len())),
         siblings,
         mother,
     }
@@ -397,6 +397,6 @@ fn shielded(
         plan_completeness: Completeness { counts: known.plans.counts, named: () },
         presentations: outcome(held, without_place(known.presentation_doubts, &known.presentations.counts)),
         presentation_completeness: Completeness { counts: known.presentations.counts, named: () },
-        accesses: count(record.accesses.len()).saturating_add(record.accesses_beyond),
+        accesses: count(record.accesses.len() + record.accesses_beyond.len()),
     }
 }

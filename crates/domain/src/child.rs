@@ -7,7 +7,7 @@ use crate::nhs_number::NhsNumber;
 use crate::plan::Plan;
 use crate::presentation::Presentation;
 use crate::text::{LocalKey, PersonText};
-use crate::time::Moment;
+use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
 
 /// Whom a record is about.
@@ -58,8 +58,9 @@ pub struct ChildRecord {
     pub presentations: Vec<Presentation>,
     /// The newest accesses, at most [`MAX_ACCESSES`], oldest first.
     pub accesses: Vec<Access>,
-    /// Rows of access history that the bound pushed out.
-    pub accesses_beyond: u32,
+    /// Rows of access history that the bound pushed out, each by the London day of its last lookup: the days alone, so
+    /// that retention passes them like the rows that are kept. At most [`MAX_ACCESSES_BEYOND`].
+    pub accesses_beyond: Box<[Day]>,
     /// Encounters lately notified.
     pub notified: Vec<Notified>,
     /// Authorities whose shield has outlived the plan that it was set with. Plans hold the others.
@@ -70,6 +71,8 @@ pub struct ChildRecord {
 
 /// Rows of access history kept: CP-IS shows the last 25.
 pub const MAX_ACCESSES: usize = 25;
+/// Rows pushed out that are counted: more than one a day for the whole retention.
+pub const MAX_ACCESSES_BEYOND: usize = 500;
 /// Lookups of one organisation within four hours are one encounter.
 pub const ACCESS_WINDOW_SECONDS: i64 = 4 * 60 * 60;
 /// Encounters remembered for notifying once, one for each authority; more than this within four hours notify again.
@@ -84,7 +87,7 @@ impl ChildRecord {
             plans: Vec::new(),
             presentations: Vec::new(),
             accesses: Vec::new(),
-            accesses_beyond: 0,
+            accesses_beyond: Box::default(),
             notified: Vec::new(),
             shielded_by: Vec::new(),
             identity: None,

@@ -24,6 +24,9 @@ use uuid::Uuid;
 #[path = "every_combination_family_tests.rs"]
 mod family;
 
+#[path = "every_number_tests.rs"]
+mod every_number;
+
 /// Feeds of each kind; the bound of 10 % is passed by three.
 const FEEDS: u32 = 20;
 /// The record's own authority and trust, by number; the asker is trust 1.

@@ -2,7 +2,7 @@
 //! plan or encounter give the same record in any order of arrival, because each field keeps its greatest version.
 
 use crate::change::{AccessFacts, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
-use crate::child::{ACCESS_WINDOW_SECONDS, Access, ChildRecord, MAX_ACCESSES};
+use crate::child::{ACCESS_WINDOW_SECONDS, Access, ChildRecord, MAX_ACCESSES, MAX_ACCESSES_BEYOND};
 use crate::codes::LaCode;
 use crate::plan::{Plan, PlanName};
 use crate::presentation::{Closing, Details, Presentation};
@@ -155,8 +155,13 @@ pub fn apply_access(record: &mut ChildRecord, facts: &AccessFacts) {
         count: 1,
     });
     if record.accesses.len() > MAX_ACCESSES {
-        record.accesses.remove(0);
-        record.accesses_beyond = record.accesses_beyond.saturating_add(1);
+        let pushed_out = record.accesses.remove(0).last_at.london_day();
+        let mut days = std::mem::take(&mut record.accesses_beyond).into_vec();
+        if days.len() == MAX_ACCESSES_BEYOND {
+            days.remove(0);
+        }
+        days.push(pushed_out);
+        record.accesses_beyond = days.into();
     }
 }
 
@@ -267,6 +272,6 @@ mod tests {
             one.at = Moment(0).plus_seconds(hours * 5 * 3600 + 100 * 3600);
             apply_access(&mut child, &one);
         }
-        assert_eq!((child.accesses.len(), child.accesses_beyond), (MAX_ACCESSES, 18));
+        assert_eq!((child.accesses.len(), child.accesses_beyond.len()), (MAX_ACCESSES, 18));
     }
 }

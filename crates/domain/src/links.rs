@@ -201,8 +201,8 @@ impl Person {
         whole.plans.sort_by(|a, b| (a.authority, &a.name).cmp(&(b.authority, &b.name)));
         let beyond = whole.accesses.len().saturating_sub(MAX_ACCESSES);
         whole.accesses.sort_by_key(|row| row.last_at);
-        whole.accesses.drain(..beyond);
-        whole.accesses_beyond = whole.accesses_beyond.saturating_add(u32::try_from(beyond).unwrap_or(u32::MAX));
+        let pushed_out = whole.accesses.drain(..beyond).map(|row| row.last_at.london_day());
+        whole.accesses_beyond = whole.accesses_beyond.iter().copied().chain(pushed_out).collect();
         Some(Cow::Owned(whole))
     }
 
@@ -246,7 +246,7 @@ fn add(whole: &mut ChildRecord, other: &ChildRecord) {
     whole.plans.extend(plans.iter().cloned());
     whole.presentations.extend(presentations.iter().cloned());
     whole.accesses.extend(accesses.iter().cloned());
-    whole.accesses_beyond = whole.accesses_beyond.saturating_add(*accesses_beyond);
+    whole.accesses_beyond = whole.accesses_beyond.iter().chain(accesses_beyond).copied().collect();
     whole.notified.extend(notified.iter().copied());
     whole.shielded_by.extend(shielded_by.iter().copied());
     let Some(theirs) = identity.as_deref() else { return };

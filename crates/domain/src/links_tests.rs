@@ -215,7 +215,7 @@ fn history_of_two_numbers_is_cut_at_the_bound_and_counted() {
     for of in [1, 2] {
         let person = world.person(of);
         let whole = person.whole().unwrap();
-        assert_eq!((whole.accesses.len(), whole.accesses_beyond), (MAX_ACCESSES, 15));
+        assert_eq!((whole.accesses.len(), whole.accesses_beyond.len()), (MAX_ACCESSES, 15));
         assert!(whole.accesses.is_sorted_by_key(|row| row.last_at));
         assert_eq!(whole.accesses.last().unwrap().last_at, Moment(119 * 86_400_000), "the newest are kept");
     }

@@ -46,6 +46,7 @@ impl Retention {
         let any = record.plans.iter().any(plan)
             || record.presentations.iter().any(seen)
             || record.accesses.iter().any(|row| before(row.last_at, first))
+            || record.accesses_beyond.iter().any(|day| *day < first)
             || record.notified.iter().any(|mark| before(mark.first_at, today.plus_days(-1)));
         if !any {
             return None;
@@ -61,10 +62,7 @@ impl Retention {
         let presentations = kept.presentations.extract_if(.., |held| seen(held)).collect();
         kept.accesses.retain(|row| !before(row.last_at, first));
         let accesses = record.accesses.len() - kept.accesses.len();
-        if accesses > 0 {
-            // Rows that the bound pushed out are older than those that have passed now.
-            kept.accesses_beyond = 0;
-        }
+        kept.accesses_beyond = record.accesses_beyond.iter().copied().filter(|day| *day >= first).collect();
         // An encounter lasts hours: a mark of the day before yesterday decides nothing any more.
         kept.notified.retain(|mark| !before(mark.first_at, today.plus_days(-1)));
         Some(Passed { kept, plans, presentations, accesses })

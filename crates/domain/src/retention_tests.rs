@@ -198,7 +198,11 @@ fn random(dice: &mut Dice, now: Moment) -> ChildRecord {
         record.accesses.push(Access { organisation, user_name, user_role, first_at: at, last_at: at, count: 1 });
         record.notified.push(Notified { organisation, authority: LaCode::parse("E06000001").unwrap(), first_at: at });
     }
-    record.accesses_beyond = if record.accesses.is_empty() { 0 } else { dice.below(3) as u32 };
+    // Rows pushed out are older than those that are kept.
+    let oldest = record.accesses.first().map(|row| row.last_at.london_day());
+    let count = dice.below(3);
+    record.accesses_beyond =
+        oldest.into_iter().flat_map(|day| (0..count).map(move |n| day.plus_days(n as i32 - 200))).collect();
     record
 }
 
@@ -257,4 +261,29 @@ fn a_purge_changes_no_answer() {
         assert_eq!(ask(&mut dice, held, asked_at, birth_date), before, "{record:?} and {kept:?}");
     }
     assert!(split > 5_000 && emptied > 500, "{split} were split, {emptied} emptied");
+}
+
+/// Children who are looked up every week: rows pushed out pass after their year too, while none of those shown has.
+#[test]
+fn rows_of_history_beyond_the_bound_pass_like_those_shown() {
+    let begin = Moment(1_790_000_000_000);
+    let mut record = ChildRecord::new(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()));
+    let (name, organisation) = (PersonText::parse("N").unwrap(), OdsCode::parse("T02").unwrap());
+    for week in 0..120_i64 {
+        let at = begin.plus_seconds(week * 7 * 86_400);
+        let facts = crate::change::AccessFacts {
+            subject: record.subject.clone(),
+            organisation,
+            request_id: Uuid::from_u128(week as u128),
+            at,
+            user_name: name.clone(),
+            user_role: name.clone(),
+            responsible: Vec::new(),
+        };
+        fold::apply_access(&mut record, &facts);
+        let held = RULES.split(&record, at.london_day()).map_or(record.clone(), |passed| passed.kept);
+        // A year holds 53 weeks' first days: today's and those of 52 weeks ago and less.
+        let expected = (week as usize + 1).min(53);
+        assert_eq!(held.accesses.len() + held.accesses_beyond.len(), expected, "week {week}");
+    }
 }

@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    fn told(subject: &Subject) -> (IdentityEvent, IdentityFacts) {
+    fn told(subject: &Subject, at: Moment) -> (IdentityEvent, IdentityFacts, ProposalRow) {
         let number = kith_domain::NhsNumber::from_first_nine(999_000_002).unwrap();
         let event = IdentityEvent {
             organisation: OdsCode::parse("X26").unwrap(),
@@ -166,7 +166,9 @@ mod tests {
         };
         let mut facts = IdentityFacts { predecessors: vec![subject.clone()], ..IdentityFacts::default() };
         facts.apply(&event);
-        (event, facts)
+        let IdentityEvent { organisation, event_id, action, .. } = event.clone();
+        let proposal = Proposal { organisation, event_id, subject: subject.clone(), action };
+        (event, facts, ProposalRow { proposal, at, state: ProposalState::Followed, closed_at: Some(at) })
     }
 
     /// Every stored type, byte by byte: a field or variant that moves turns this red.
@@ -207,14 +209,7 @@ mod tests {
         feed.event(at, true);
         feed.file_taken(7, at);
         feed.counted(&counted, at);
-        let (event, facts) = told(&record.subject);
-        let proposal = Proposal {
-            organisation: event.organisation,
-            event_id: event.event_id,
-            subject: event.subject.clone(),
-            action: event.action,
-        };
-        let proposed = ProposalRow { proposal, at, state: ProposalState::Followed, closed_at: Some(at) };
+        let (event, facts, proposed) = told(&record.subject, at);
         let found = [
             hex(&encode(&record).unwrap()),
             hex(&encode(&notification).unwrap()),

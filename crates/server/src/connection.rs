@@ -4,8 +4,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use crate::identity::PeerIdentity;
-use crate::load::Held;
+use crate::load::{Bound, Held};
 use crate::refusal;
 use crate::socket::Socket;
 
@@ -54,17 +54,29 @@ pub(crate) struct Activity {
     began: Instant,
     open_calls: AtomicUsize,
     last_used_ms: AtomicU64,
+    /// Places of the organisation on it.
+    share: OnceLock<Arc<Bound>>,
 }
 
 impl Activity {
     fn new() -> Self {
-        Self { began: Instant::now(), open_calls: AtomicUsize::new(0), last_used_ms: AtomicU64::new(0) }
+        Self {
+            began: Instant::now(),
+            open_calls: AtomicUsize::new(0),
+            last_used_ms: AtomicU64::new(0),
+            share: OnceLock::new(),
+        }
     }
 
     /// Counts a call as open until the returned value is dropped.
     pub(crate) fn open_call(self: &Arc<Self>) -> OpenCall {
         self.open_calls.fetch_add(1, Ordering::AcqRel);
         OpenCall(Arc::clone(self))
+    }
+
+    /// Places of the organisation on this connection; looked up once.
+    pub(crate) fn share(&self, find: impl FnOnce() -> Arc<Bound>) -> &Arc<Bound> {
+        self.share.get_or_init(find)
     }
 
     /// When the connection will have been idle for `limit`, or nothing while a call is open.

@@ -2,9 +2,10 @@
 //! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
 //! an answer.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -47,13 +48,42 @@ const NEVER_SHED: &str = "/grpc.health.v1.Health/";
 pub struct CallLimitsLayer {
     default_timeout: Duration,
     in_flight: Arc<Bound>,
+    /// Calls that may last have places of their own, so that they never take those of questions.
+    streams: Arc<Bound>,
+    shares: Shares,
     max_header_bytes: u32,
+}
+
+/// One organisation may hold so large a part of the places, and the streams so large a part beside them: a quarter.
+const SHARE: usize = 4;
+
+/// The places of each organisation, made when it first calls.
+#[derive(Debug, Clone)]
+struct Shares {
+    of: Arc<Mutex<HashMap<String, Arc<Bound>>>>,
+    max: usize,
+}
+
+impl Shares {
+    /// The organisation's own bound. A connection asks once.
+    fn of(&self, organisation: &str) -> Arc<Bound> {
+        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Bound::new(self.max);
+        Arc::clone(all.entry(organisation.to_owned()).or_insert_with(make))
+    }
 }
 
 impl CallLimitsLayer {
     /// `default_timeout` is for unary calls whose client set none; `max_in_flight` counts over all clones.
     pub fn new(default_timeout: Duration, max_in_flight: usize, max_header_bytes: u32) -> Self {
-        Self { default_timeout, in_flight: Bound::new(max_in_flight), max_header_bytes }
+        let part = (max_in_flight / SHARE).max(1);
+        Self {
+            default_timeout,
+            in_flight: Bound::new(max_in_flight),
+            streams: Bound::new(part),
+            shares: Shares { of: Arc::default(), max: part },
+            max_header_bytes,
+        }
     }
 
     /// Refuses headers beyond the bound, counted as HTTP/2 counts them (RFC 9113, section 6.5.2).
@@ -76,13 +106,18 @@ impl CallLimitsLayer {
         Ok(timeout.and_then(|timeout| now.checked_add(timeout)))
     }
 
-    fn admit(&self, path: &str, call: Option<OpenCall>) -> Result<Admitted, tonic::Status> {
-        let held = if path.starts_with(NEVER_SHED) {
-            None
-        } else {
-            Some(self.in_flight.take().ok_or_else(refusal::overloaded)?)
-        };
-        Ok(Admitted { _held: held, _call: call })
+    fn admit(&self, path: &str, info: Option<&ConnectInfo>) -> Result<Admitted, tonic::Status> {
+        let call = info.map(|info| info.activity().open_call());
+        if path.starts_with(NEVER_SHED) {
+            return Ok(Admitted { _held: None, _call: call });
+        }
+        let places = if STREAMING.contains(&path) { &self.streams } else { &self.in_flight };
+        let mut held = places.take().ok_or_else(refusal::overloaded)?;
+        if let Some(info) = info {
+            let share = info.activity().share(|| self.shares.of(&info.peer.organisation));
+            held.join(share.take().ok_or_else(refusal::overloaded)?);
+        }
+        Ok(Admitted { _held: Some(held), _call: call })
     }
 }
 
@@ -124,10 +159,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        let call = request.extensions().get::<ConnectInfo>().map(|info| info.activity().open_call());
+        let info = request.extensions().get::<ConnectInfo>();
         let admitted = self.limits.headers(path, request.headers()).and_then(|()| {
             let deadline = self.limits.deadline(path, request.headers(), Instant::now())?;
-            let admitted = self.limits.admit(path, call)?;
+            let admitted = self.limits.admit(path, info)?;
             Ok((deadline, admitted))
         });
         let (deadline, admitted) = match admitted {

@@ -66,15 +66,22 @@ impl Site {
 
     /// With settings that differ from the default.
     pub fn with(settings: &[Setting<'_>]) -> Self {
+        let site = Self::of(AUTHORITY_FILE, TRUST_FILE, SITE_FILE);
+        site.configure(settings);
+        site
+    }
+
+    /// With another directory.
+    pub fn of(authorities: &str, organisations: &str, sites: &str) -> Self {
         let site = Self { scratch: Scratch::new(), starts: 0, finished: false };
         for (name, text) in
-            [("authorities.csv", AUTHORITY_FILE), ("organisations.csv", TRUST_FILE), ("sites.csv", SITE_FILE)]
+            [("authorities.csv", authorities), ("organisations.csv", organisations), ("sites.csv", sites)]
         {
             std::fs::write(site.path(name), text).unwrap();
         }
         site.run(&["dev-certs", "--out", "certs", "--directory", "."]);
         site.run(&["new-key", "--out", "storage.key"]);
-        site.configure(settings);
+        site.configure(&[]);
         site
     }
 

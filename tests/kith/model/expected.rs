@@ -127,7 +127,7 @@ fn closing_told(event: &PresentationEvent) -> Option<Closing> {
 }
 
 /// Which of a plan's facts an event tells.
-fn plan_tells(event: &PlanEvent) -> [bool; 7] {
+fn plan_tells(event: &PlanEvent) -> [bool; 8] {
     [
         true,
         event.birth_date.is_some(),
@@ -136,6 +136,7 @@ fn plan_tells(event: &PlanEvent) -> [bool; 7] {
         withdrawal_told(event).is_some(),
         move_told(event).is_some(),
         origin_told(event).is_some(),
+        event.shielded,
     ]
 }
 

@@ -261,7 +261,7 @@ pub fn assert_sound(report: &VerifyReport) {
 }
 
 /// Every file below a directory with its length.
-fn listing(dir: &Path) -> Option<Vec<(PathBuf, u64)>> {
+pub fn listing(dir: &Path) -> Option<Vec<(PathBuf, u64)>> {
     let mut found = Vec::new();
     for item in std::fs::read_dir(dir).ok()? {
         let item = item.ok()?;
@@ -276,7 +276,7 @@ fn listing(dir: &Path) -> Option<Vec<(PathBuf, u64)>> {
     Some(found)
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for item in std::fs::read_dir(from)? {
         let item = item?;

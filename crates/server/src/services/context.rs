@@ -1,6 +1,7 @@
 //! What every handler needs: the engine once it is open, the caller's proven identity, the clock, and the audit of
 //! refusals. Never keeps anything of a request.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::permit::{self, Action, ActionPermit};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{AuditEntry, Decision, Engine};
+use kith_engine::{AuditEntry, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use uuid::Uuid;
@@ -157,6 +158,24 @@ impl Sender {
 pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, refused: u64) -> Result<(), Status> {
     let entry = sender.entry(Decision::Changed { acknowledged, refused });
     engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+}
+
+/// Puts the outcome of one change into the audit, and gives what is to be said of it.
+pub(super) async fn one_changed(
+    engine: &Engine,
+    sender: Sender,
+    verdict: Verdict,
+) -> Result<kith_engine::Acknowledgement, Status> {
+    changed(engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+    verdict.map_err(errors::refused)
+}
+
+/// Runs a change and its audit to their end, whether or not the caller waits: a deadline that passes, or a call that is given
+/// up, between the two must not leave a change of which nobody knows who made it.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(errors::ended()))
 }
 
 /// Puts a change that could not even be read into the audit.

@@ -96,6 +96,12 @@ pub(super) fn ended() -> Status {
     status(Code::Unavailable, "STREAM_ENDED", message, Some(RETRY))
 }
 
+/// Nothing arrived on a stream for too long.
+pub(super) fn idle_stream() -> Status {
+    let message = "nothing arrived on this stream for 15 minutes: what was acknowledged stands; open another";
+    status(Code::Unavailable, "STREAM_IDLE", message, Some(RETRY))
+}
+
 /// Another file of the same authority is under way.
 pub(super) fn file_in_progress() -> Status {
     let message = "another file of this authority is being taken: send this one when that one is answered";

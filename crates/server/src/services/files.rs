@@ -97,13 +97,18 @@ impl PlanFileService for Services {
             return Err(context::refused(&engine, peer, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
         }
         // Not while a file of it is being taken.
-        let _turn = self.files().turn(authority)?;
-        if let Err(refused) = engine.reset_files(&permit, now(), reset).await {
-            return Err(context::refused(&engine, peer, Some(caller), refused).await);
-        }
-        let decision = Decision::FilePositionReset(authority, reset.next);
-        let entry = AuditEntry::of_peer(now(), peer, Some(caller), Some(reset.event_id), decision);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let turn = self.files().turn(authority)?;
+        let work = Arc::clone(&engine);
+        context::to_its_end(async move {
+            let _turn = turn;
+            if let Err(refused) = work.reset_files(&permit, now(), reset).await {
+                return Err(context::refused(&work, peer, Some(caller), refused).await);
+            }
+            let decision = Decision::FilePositionReset(authority, reset.next);
+            let entry = AuditEntry::of_peer(now(), peer, Some(caller), Some(reset.event_id), decision);
+            work.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+        })
+        .await?;
         let position = Some(file::position(authority, &self.position(&engine, authority).await?));
         Ok(Response::new(v1::ResetFilePositionResponse { position }))
     }

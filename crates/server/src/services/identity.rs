@@ -33,15 +33,14 @@ struct Sent {
 
 impl Sent {
     /// Makes the change and audits it, whether or not the caller waits.
-    async fn run(self, services: &Services) -> Result<v1::Acknowledgement, Status> {
+    async fn run(self) -> Result<v1::Acknowledgement, Status> {
         let Self { engine, peer, permit, caller, subject, event_id, change } = self;
-        let work = services.control().spawn(async move {
+        let sender = Sender { peer, caller: Some(caller), subject, event_id: Some(event_id) };
+        let ack = context::to_its_end(async move {
             let verdict = engine.change_one(&permit, now(), change).await;
-            let sender = Sender { peer, caller: Some(caller), subject, event_id: Some(event_id) };
-            context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
-            verdict.map_err(errors::refused)
-        });
-        let ack = work.await.unwrap_or_else(|_| Err(errors::ended()))?;
+            context::one_changed(&engine, sender, verdict).await
+        })
+        .await?;
         Ok(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect))
     }
 }
@@ -71,7 +70,7 @@ impl IdentityService for Services {
         // The subject alone goes into the audit: no entry names two numbers.
         let (subject, event_id) = (Some(event.subject.clone()), event.event_id);
         let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::Identity(event) };
-        let acknowledgement = Some(sent.run(self).await?);
+        let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::TellIdentityResponse { acknowledgement }))
     }
 
@@ -89,7 +88,7 @@ impl IdentityService for Services {
         }
         let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);
         let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::Proposed(proposal) };
-        let acknowledgement = Some(sent.run(self).await?);
+        let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::ProposeIdentityResponse { acknowledgement }))
     }
 
@@ -135,7 +134,7 @@ impl IdentityService for Services {
         let permit = context::permit(&engine, peer, Some(&caller), Action::TellIdentity).await?;
         let (subject, event_id) = (None, closed.event_id);
         let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
-        let acknowledgement = Some(sent.run(self).await?);
+        let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::DeclineProposalResponse { acknowledgement }))
     }
 }

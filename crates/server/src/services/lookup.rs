@@ -8,6 +8,7 @@ use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
 use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
+use kith_domain::answer::Question;
 use kith_domain::caller::{Caller, Peer};
 use kith_domain::change::{Change, PresentationEvent};
 use kith_domain::permit::{Action, ActionPermit, authorise_read};
@@ -70,7 +71,7 @@ impl LookupService for Services {
         let permit = context::permit(&engine, peer, Some(&lookup.caller), Action::SendPresentations).await?;
         let subject = Some(lookup.question.subject.clone());
         let sender = Sender { peer, caller: Some(lookup.caller.clone()), subject, event_id };
-        let recording = record(&engine, &permit, recording, sender, at);
+        let recording = record(Arc::clone(&engine), permit, recording, sender, at);
         let (answered, recording) = tokio::join!(engine.ask(asked(peer, lookup)), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         Ok(Response::new(v1::CheckInResponse { answer, recording: Some(recording?) }))
@@ -98,39 +99,38 @@ impl LookupService for Services {
     }
 }
 
-/// Records a check-in's presentation, and says plainly when it did not.
+/// Records a check-in's presentation, and says plainly when it did not. What is begun goes on to its end, audit included, when
+/// it takes longer than the answer waits or the caller has gone.
 async fn record(
-    engine: &Engine,
-    permit: &ActionPermit,
+    engine: Arc<Engine>,
+    permit: ActionPermit,
     recording: Result<PresentationEvent, Faults>,
     sender: Sender,
     at: Moment,
 ) -> Result<v1::check_in_response::Recording, Status> {
+    let peer = sender.peer;
     let event = match recording {
         Ok(event) => event,
         Err(faults) => {
-            feeds::one(engine, sender.peer, faults.0.first().map(|fault| (fault, false)));
-            context::unreadable(engine, sender, &faults).await?;
+            feeds::one(&engine, peer, faults.0.first().map(|fault| (fault, false)));
+            context::unreadable(&engine, sender, &faults).await?;
             return Ok(v1::check_in_response::Recording::NotRecorded(unreadable(&faults)));
         }
     };
-    let verdict = match validate::presentation_event(
-        &event,
-        engine.directory(),
-        engine.settings().presentation_retention_days,
-        at,
-    ) {
-        Err(refused) => Err(refused),
-        Ok(()) => {
-            let change = engine.change(permit, at, vec![Change::Presentation(event)]);
-            match tokio::time::timeout(RECORD_LIMIT, change).await {
-                Ok(verdicts) => verdicts.into_iter().next().unwrap_or(Err(Refused::STORAGE)),
-                Err(_) => Err(NOT_IN_TIME),
-            }
-        }
+    let work = context::to_its_end(async move {
+        let days = engine.settings().presentation_retention_days;
+        let verdict = match validate::presentation_event(&event, engine.directory(), days, at) {
+            Err(refused) => Err(refused),
+            Ok(()) => engine.change_one(&permit, at, Change::Presentation(event)).await,
+        };
+        feeds::verdict(&engine, peer, &verdict);
+        context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+        Ok(verdict)
+    });
+    let verdict = match tokio::time::timeout(RECORD_LIMIT, work).await {
+        Ok(verdict) => verdict?,
+        Err(_) => Err(NOT_IN_TIME),
     };
-    feeds::verdict(engine, sender.peer, &verdict);
-    context::changed(engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
     Ok(match verdict {
         Ok(ack) => {
             let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
@@ -165,6 +165,8 @@ async fn answer_worklist(
         let item = match question {
             Err(faults) => no_question(&engine, peer, &caller, request_id, &faults).await,
             Ok(question) => {
+                // A slow reader's later entries are asked when they are answered.
+                let question = Question { now: now(), ..question };
                 let asked = Asked { peer, caller: caller.clone(), context, question, request_id, worklist: true };
                 match engine.ask(asked).await {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),

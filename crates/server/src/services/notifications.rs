@@ -113,10 +113,12 @@ impl NotificationService for Services {
             }
             Err(_) => return Err(errors::storage()),
         };
-        let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
         let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(peer, Some(caller)) };
-        context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
-        let ack = verdict.map_err(errors::refused)?;
+        let ack = context::to_its_end(async move {
+            let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
+            context::one_changed(&engine, sender, verdict).await
+        })
+        .await?;
         let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
         Ok(Response::new(v1::AcknowledgeResponse { acknowledgement: Some(ack), unknown_ids }))
     }

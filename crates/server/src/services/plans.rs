@@ -79,9 +79,12 @@ impl PlanFeed {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
                 () = services.stop().draining() => break Some(errors::draining()),
+                () = tokio::time::sleep(group::IDLE_LIMIT) => break Some(errors::idle_stream()),
             };
-            if !self.take(group.items, &verdicts).await {
-                break None;
+            match self.take(group.items, &verdicts).await {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(status) => break Some(status),
             }
             if self.acknowledged + self.refused > services.limits().max_stream_events {
                 break Some(errors::stream_too_long());
@@ -98,16 +101,37 @@ impl PlanFeed {
         if whole {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
-        let audited =
-            context::changed(&self.engine, Sender::of_stream(self.peer, None), self.acknowledged, self.refused).await;
+        let empty = self.acknowledged + self.refused == 0;
+        let audited = if empty { self.audit(0, 0).await } else { Ok(()) };
         if let Some(status) = audited.err().or(end) {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;
         }
     }
 
-    /// Commits a group and sends its verdicts; false when the reader has gone.
-    async fn take(&mut self, requests: Vec<v1::SubmitEventsRequest>, verdicts: &Verdicts) -> bool {
+    /// Puts what became of a group into the audit.
+    async fn audit(&self, acknowledged: u64, refused: u64) -> Result<(), Status> {
+        context::changed(&self.engine, Sender::of_stream(self.peer, None), acknowledged, refused).await
+    }
+
+    /// Commits a group, audits it and sends its verdicts; false when the reader has gone. What is acknowledged is in the
+    /// audit, whenever the stream or the process ends.
+    async fn take(&mut self, requests: Vec<v1::SubmitEventsRequest>, verdicts: &Verdicts) -> Result<bool, Status> {
+        if requests.is_empty() {
+            return Ok(true);
+        }
+        let before = (self.acknowledged, self.refused);
+        let responses = self.commit(requests).await;
+        self.audit(self.acknowledged - before.0, self.refused - before.1).await?;
+        let mut gone = false;
+        for response in responses {
+            gone = gone || verdicts.send(Ok(response)).await.is_err();
+        }
+        Ok(!gone)
+    }
+
+    /// Commits a group; gives its verdicts in order.
+    async fn commit(&mut self, requests: Vec<v1::SubmitEventsRequest>) -> Vec<v1::SubmitEventsResponse> {
         let at = now();
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
@@ -135,18 +159,17 @@ impl PlanFeed {
             false => self.engine.change(&self.permit, at, changes).await,
         }
         .into_iter();
-        let mut gone = false;
+        let mut responses = Vec::with_capacity(items.len());
         for item in items {
-            let response = match item {
+            responses.push(match item {
                 Item::Change(sent, event) => {
                     self.verdict(sent, event, outcomes.next().unwrap_or(Err(Refused::STORAGE)))
                 }
                 Item::Refused(sent, fault, retry) => self.refusal(sent, fault, retry),
-            };
-            gone = gone || verdicts.send(Ok(response)).await.is_err();
+            });
         }
         self.refusals.count(&self.engine, Feed::Plans(self.authority));
-        !gone
+        responses
     }
 
     fn verdict(&mut self, sent: Option<Uuid>, event: bool, verdict: Verdict) -> v1::SubmitEventsResponse {

@@ -42,11 +42,13 @@ impl Services {
         };
         let permit = context::permit(&engine, peer, Some(&caller), Action::SendPresentations).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
-        let verdict = take_event(&engine, &permit, event, now()).await;
-        feeds::verdict(&engine, peer, &verdict);
         let sender = Sender { peer, caller: Some(caller), subject, event_id };
-        context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
-        let ack = verdict.map_err(errors::refused)?;
+        let ack = context::to_its_end(async move {
+            let verdict = take_event(&engine, &permit, event, now()).await;
+            feeds::verdict(&engine, peer, &verdict);
+            context::one_changed(&engine, sender, verdict).await
+        })
+        .await?;
         Ok(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect))
     }
 }
@@ -155,8 +157,10 @@ impl Import {
         if end.is_ok() && is_sign_of_life(&verdict) {
             heard_of(&self.engine, self.peer, &permit).await;
         }
-        let sender = Sender::of_stream(self.peer, caller);
-        context::changed(&self.engine, sender, verdict.accepted, verdict.rejected).await?;
+        if verdict.processed == 0 {
+            let sender = Sender::of_stream(self.peer, caller);
+            context::changed(&self.engine, sender, 0, 0).await?;
+        }
         end.map(|()| verdict)
     }
 
@@ -170,6 +174,7 @@ impl Import {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
                 () = services.stop().draining() => return Err(errors::draining()),
+                () = tokio::time::sleep(group::IDLE_LIMIT) => return Err(errors::idle_stream()),
                 _ = &mut gone => return Err(errors::ended()),
             };
             if let Some(first) = group.items.first()
@@ -177,7 +182,7 @@ impl Import {
             {
                 self.sender = Some(begin(&self.engine, self.peer, first).await?);
             }
-            self.take(group.items).await;
+            self.take_audited(group.items).await?;
             if self.verdict.processed > services.limits().max_stream_events {
                 return Err(errors::stream_too_long());
             }
@@ -193,6 +198,18 @@ impl Import {
             self.sender = Some((None, permit));
         }
         Ok(())
+    }
+
+    /// Takes a group of rows and audits it, so that an import that is broken off at any moment has its entries.
+    async fn take_audited(&mut self, rows: Vec<v1::ImportRequest>) -> Result<(), Status> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (accepted, rejected) = (self.verdict.accepted, self.verdict.rejected);
+        self.take(rows).await;
+        let sender = Sender::of_stream(self.peer, self.sender.as_ref().and_then(|(caller, _)| caller.clone()));
+        let taken = (self.verdict.accepted - accepted, self.verdict.rejected - rejected);
+        context::changed(&self.engine, sender, taken.0, taken.1).await
     }
 
     /// Takes a group of rows: the good ones are committed together.

@@ -17,7 +17,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_types::StatusExt;
 
-use crate::harness::{ED, TestServer, call, client};
+use crate::harness::{ED, LA, TestServer, call, client};
 use crate::probe::{PANIC, SERVICE};
 
 async fn health(channel: &Channel, service: &str) -> i32 {
@@ -118,6 +118,31 @@ fn calls_beyond_the_bound_are_refused_with_when_to_try_again() {
         assert!(refused.get_details_retry_info().is_some());
         assert_eq!(health(&channel, "").await, ServingStatus::Serving as i32);
         held.abort();
+        while call(&channel, "Who", &[]).await.code() != Code::Ok {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn one_organisation_cannot_hold_everybodys_places() {
+    let server = TestServer::ready(|config| config.limits.max_in_flight = 8);
+    client(async {
+        let channel = server.channel(ED).await;
+        let hold = |_| {
+            let busy = channel.clone();
+            tokio::spawn(async move { call(&busy, "Wait", &[("grpc-timeout", "60S")]).await })
+        };
+        // A quarter of the places is its share.
+        let held: Vec<_> = (0..2).map(hold).collect();
+        while call(&channel, "Who", &[]).await.code() == Code::Ok {}
+        let refused = call(&channel, "Who", &[]).await;
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        let another = server.channel(LA).await;
+        for _ in 0..20 {
+            assert_eq!(call(&another, "Who", &[]).await.code(), Code::Ok, "another organisation is answered");
+        }
+        held.iter().for_each(|call| call.abort());
         while call(&channel, "Who", &[]).await.code() != Code::Ok {
             tokio::task::yield_now().await;
         }

@@ -55,7 +55,6 @@ pub(super) fn open(
         None => initialise(&db, &keys)?,
     };
     let trimmed = trim::read_point(&db, &keys)?;
-    snapshot::remove_others(dir, trimmed.head.sequence)?;
     let watermark = match reading {
         None if head.sequence > 0 => {
             return Err(OpenError::Damaged { what: "the watermark file is missing".to_owned() });
@@ -70,6 +69,8 @@ pub(super) fn open(
             watermark
         }
     };
+    // Only now that nothing is missing: where something is, a snapshot may be all that is left of it.
+    snapshot::remove_others(dir, trimmed.head.sequence)?;
     Ok(Store {
         dir: dir.to_owned(),
         keys,

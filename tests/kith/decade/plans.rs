@@ -1,0 +1,185 @@
+//! The naive model's plans: each is worked out by going through all of its events in order of their versions. By the rules
+//! of the domain, and by nothing of the service.
+
+use std::collections::BTreeMap;
+
+use kith_domain::change::{PlanAction, PlanEvent};
+use kith_domain::codes::LaCode;
+use kith_domain::plan::{PlanKind, PlanState};
+use kith_domain::time::{Day, Moment};
+
+use super::calendar::{birthday_18, london_day, plus_months};
+use super::ledger::Told;
+
+/// Months for which an ended plan is shown.
+const RETENTION_MONTHS: i32 = 12;
+
+/// What tells the plans of one authority and person apart: the reference, or kind and first day.
+pub type Name = (Option<String>, Option<(PlanKind, Day)>);
+
+pub fn name(event: &PlanEvent) -> Name {
+    match &event.reference {
+        Some(reference) => (Some(reference.as_str().to_owned()), None),
+        None => (None, event.start.map(|start| (event.kind, start))),
+    }
+}
+
+/// A plan as its events leave it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub authority: LaCode,
+    pub name: Name,
+    pub kind: PlanKind,
+    pub start: Option<Day>,
+    pub end: Option<Day>,
+    pub born: Option<Day>,
+    pub withdrawn: bool,
+    pub moving_to: Option<LaCode>,
+    pub moved_from: Option<LaCode>,
+    /// When the last of its events was taken.
+    pub last_told: Moment,
+}
+
+/// A plan as shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    pub state: PlanState,
+    pub kind: Option<PlanKind>,
+    pub start: Option<Day>,
+    pub end: Option<Day>,
+    /// None where no place may be told.
+    pub authority: Option<LaCode>,
+    pub moving_to: Option<LaCode>,
+    pub moving: bool,
+}
+
+impl Plan {
+    fn begin(event: &PlanEvent) -> Self {
+        Self {
+            authority: event.authority,
+            name: name(event),
+            kind: event.kind,
+            start: None,
+            end: None,
+            born: None,
+            withdrawn: false,
+            moving_to: None,
+            moved_from: None,
+            last_told: Moment::default(),
+        }
+    }
+
+    /// One event more, of a greater version than all before it.
+    fn then(&mut self, event: &PlanEvent) {
+        self.kind = event.kind;
+        self.born = event.birth_date.or(self.born);
+        match event.action {
+            PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) => {
+                (self.start, self.end, self.withdrawn) = (event.start, event.end, false);
+            }
+            PlanAction::End | PlanAction::Born => self.end = event.end,
+            PlanAction::Withdraw => self.withdrawn = true,
+            PlanAction::TransferOut(to) => {
+                self.moving_to = Some(to);
+                self.end = event.end.or(self.end);
+            }
+        }
+        // Who starts or arrives has stayed or come back.
+        if let PlanAction::Start = event.action {
+            self.moving_to = None;
+        } else if let PlanAction::TransferIn(from) = event.action {
+            (self.moving_to, self.moved_from) = (None, Some(from));
+        }
+    }
+
+    /// The last day on which it is in force: its end, the 18th birthday, or the day on which the authority that it moved to
+    /// began. A day before its own first is a mistake of somebody and does not hide it.
+    pub fn last_day(&self, all: &[Self]) -> Option<Day> {
+        let birthday = self.born.filter(|_| self.kind != PlanKind::Unborn).map(birthday_18);
+        let began_there = all.iter().filter(|other| self.is_followed_by(other)).filter_map(|other| other.start);
+        let days = self.end.into_iter().chain(birthday).chain(began_there);
+        days.filter(|day| self.start.is_none_or(|start| *day >= start)).min()
+    }
+
+    fn is_followed_by(&self, other: &Self) -> bool {
+        self.moving_to == Some(other.authority)
+            && other.kind == self.kind
+            && !other.withdrawn
+            && other.start > self.start
+            && self.start.is_some()
+            && (other.moved_from == Some(self.authority) || other.end.is_none())
+    }
+
+    /// None when it is shown no more.
+    pub fn state(&self, all: &[Self], today: Day) -> Option<PlanState> {
+        let last = self.last_day(all);
+        if last.is_some_and(|last| last < today) {
+            let shown_through = last.map(|last| plus_months(last, RETENTION_MONTHS));
+            return (shown_through >= Some(today)).then_some(PlanState::Ended);
+        }
+        Some(if self.start > Some(today) { PlanState::Future } else { PlanState::Active })
+    }
+
+    fn is_held(&self, all: &[Self], today: Day) -> bool {
+        if self.withdrawn {
+            return plus_months(london_day(self.last_told), RETENTION_MONTHS) >= today;
+        }
+        self.state(all, today).is_some()
+    }
+}
+
+/// Every plan of a list, also those whose time has passed.
+pub fn all(facts: &[Told]) -> Vec<Plan> {
+    let mut events: BTreeMap<(LaCode, Name), Vec<(Moment, &PlanEvent)>> = BTreeMap::new();
+    for told in facts {
+        if let Told::Plan(at, event) = told {
+            events.entry((event.authority, name(event))).or_default().push((*at, event));
+        }
+    }
+    let one = |mut events: Vec<(Moment, &PlanEvent)>| {
+        events.sort_by_key(|(_, event)| event.version);
+        let mut plan = Plan::begin(events[0].1);
+        for (at, event) in events {
+            plan.then(event);
+            plan.last_told = plan.last_told.max(at);
+        }
+        plan
+    };
+    events.into_values().map(one).collect()
+}
+
+/// Plans that are held on a day: what has passed its time is not held, whether or not it has been removed.
+pub fn held(facts: &[Told], today: Day) -> Vec<Plan> {
+    let every = all(facts);
+    every.iter().filter(|plan| plan.is_held(&every, today)).cloned().collect()
+}
+
+/// Authority and name of plans whose time has passed.
+pub fn passed(facts: &[Told], today: Day) -> Vec<(LaCode, Name)> {
+    let every = all(facts);
+    let over = every.iter().filter(|plan| !plan.is_held(&every, today));
+    over.map(|plan| (plan.authority, plan.name.clone())).collect()
+}
+
+/// Plans shown of those held, each once, in no order that means anything.
+pub fn lines(held: &[Plan], today: Day) -> Vec<Line> {
+    let line = |plan: &Plan| {
+        let state = plan.state(held, today)?;
+        let end = if state == PlanState::Ended { plan.last_day(held) } else { plan.end };
+        Some(Line {
+            state,
+            kind: Some(plan.kind),
+            start: plan.start,
+            end,
+            authority: Some(plan.authority),
+            moving_to: plan.moving_to,
+            moving: plan.moving_to.is_some(),
+        })
+    };
+    held.iter().filter(|plan| !plan.withdrawn).filter_map(line).collect()
+}
+
+/// Whether a file that names all plans of an authority would have to name this one.
+pub fn is_current(plan: &Plan, all: &[Plan], day: Day) -> bool {
+    !plan.withdrawn && plan.last_day(all).is_none_or(|last| last >= day)
+}
