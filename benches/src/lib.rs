@@ -175,6 +175,7 @@ pub fn asked(number: NhsNumber) -> Result<Asked, Failure> {
             number_traced: true,
             birth_date: None,
             checking_in: None,
+            mother: None,
             now: NOW,
         },
         request_id: Uuid::new_v4(),

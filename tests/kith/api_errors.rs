@@ -53,7 +53,7 @@ fn date(year: i32, month: i32, day: i32) -> Option<v1::Date> {
 }
 
 fn entry(subject: Option<v1::Subject>) -> v1::WorklistEntry {
-    v1::WorklistEntry { subject, number_traced: true, date_of_birth: None }
+    v1::WorklistEntry { subject, number_traced: true, date_of_birth: None, mother_nhs_number: None }
 }
 
 fn worklist(entries: Vec<v1::WorklistEntry>) -> v1::LookupManyRequest {

@@ -11,11 +11,15 @@ mod api_errors;
 #[cfg(test)]
 mod audited;
 #[cfg(test)]
+mod births;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod decade;
 #[cfg(test)]
 mod every_combination;
+#[cfg(test)]
+mod family;
 #[cfg(test)]
 mod feeds;
 #[cfg(test)]

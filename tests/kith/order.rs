@@ -127,6 +127,7 @@ async fn answers(place: &Place) -> Vec<Answer> {
                 number_traced: true,
                 birth_date: None,
                 checking_in: None,
+                mother: None,
                 now: NOW,
             };
             let asked = Asked {

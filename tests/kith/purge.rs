@@ -91,7 +91,14 @@ fn asked(n: u32, of: usize, now: Moment, worklist: bool) -> Asked {
         peer: Peer { organisation: trust(of), role: Role::Ed },
         caller: caller(trust(of), 1),
         context: context_of(Role::Ed),
-        question: Question { subject: subject(n), number_traced: true, birth_date: None, checking_in: None, now },
+        question: Question {
+            subject: subject(n),
+            number_traced: true,
+            birth_date: None,
+            checking_in: None,
+            now,
+            mother: None,
+        },
         request_id: Uuid::new_v4(),
         worklist,
     }

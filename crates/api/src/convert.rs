@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod caller;
+mod family;
 pub mod fault;
 pub mod feed;
 pub mod file;

@@ -161,6 +161,9 @@ pub struct LookupArgs {
     /// The NHS number was not traced; so it is taken without either flag.
     #[arg(long)]
     pub not_traced: bool,
+    /// The mother's NHS number, for a baby: plans about her unborn child are shown too; - reads it from standard input.
+    #[arg(long, value_name = "NUMBER")]
+    pub mother_nhs_number: Option<String>,
     /// UUID of the question; give the same again to repeat it.
     #[arg(long, value_name = "UUID")]
     pub request_id: Option<String>,

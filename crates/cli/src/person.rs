@@ -64,14 +64,21 @@ impl Person {
 pub fn subject(args: &SubjectArgs) -> Result<(v1::Subject, Option<v1::Date>), Failure> {
     let SubjectArgs { nhs_number, local_key, date_of_birth } = args;
     let chosen = match (nhs_number, local_key) {
-        (Some(dash), _) if dash == "-" => v1::subject::Subject::NhsNumber(number_from_stdin()?),
-        (Some(number), _) => v1::subject::Subject::NhsNumber(number.clone()),
+        (Some(text), _) => v1::subject::Subject::NhsNumber(number(text)?),
         (None, Some(key)) => v1::subject::Subject::LocalKey(key.clone()),
         (None, None) => return Err(Failure::usage("missing --nhs-number or --local-key")),
     };
     let date = date_of_birth.as_deref().map(dates::date).transpose();
     let date = date.map_err(|words| Failure::bad_field("date_of_birth", words))?;
     Ok((v1::Subject { subject: Some(chosen) }, date))
+}
+
+/// An NHS number as given; `-` reads it from standard input, so that it stands in no list of processes.
+///
+/// # Errors
+/// Standard input that cannot be read.
+pub fn number(text: &str) -> Result<String, Failure> {
+    if text == "-" { number_from_stdin() } else { Ok(text.to_owned()) }
 }
 
 fn number_from_stdin() -> Result<String, Failure> {

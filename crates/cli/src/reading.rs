@@ -65,7 +65,8 @@ pub fn identity(answer: &v1::Answer) -> Identity {
 /// Reads "on a plan?".
 pub fn plans(answer: &v1::Answer) -> Reading {
     let Some(plans) = &answer.plans else { return Reading::CouldNotAsk };
-    let listed = !plans.plans.is_empty() || plans.more > 0;
+    let of_mother = answer.mother.as_ref().is_some_and(|mother| !mother.plans.is_empty() || mother.more > 0);
+    let listed = !plans.plans.is_empty() || plans.more > 0 || of_mother;
     question(identity(answer), plans.outcome, listed, plans.completeness.is_some())
 }
 

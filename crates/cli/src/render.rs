@@ -3,6 +3,7 @@
 
 pub mod answer;
 mod blocks;
+mod family;
 mod seen;
 
 /// Widest line, in columns.

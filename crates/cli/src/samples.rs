@@ -31,7 +31,16 @@ fn ring() -> Option<v1::Contact> {
 
 /// Every sample, each of another kind.
 pub fn all() -> Vec<v1::Answer> {
-    vec![on_a_plan_and_seen(), none_held(), cannot_say(), not_confirmed(), shielded(), unknown_values(), near_miss()]
+    vec![
+        on_a_plan_and_seen(),
+        none_held(),
+        cannot_say(),
+        not_confirmed(),
+        shielded(),
+        unknown_values(),
+        near_miss(),
+        family(),
+    ]
 }
 
 /// Nothing held, every feed in time.
@@ -64,6 +73,8 @@ pub fn none_held() -> v1::Answer {
         as_of: Some(AS_OF),
         ring: ring(),
         audit_reference: "1-4711".into(),
+        siblings: None,
+        mother: None,
         words: vec![
             plans,
             seen,
@@ -220,5 +231,37 @@ pub fn near_miss() -> v1::Answer {
     let mut answer = none_held();
     answer.identity =
         identity(v1::IdentityOutcome::NearMiss, "WARNING: date of birth nearly matches. Check who this is.");
+    answer
+}
+
+/// A baby answered from the mother's record, with siblings.
+pub fn family() -> v1::Answer {
+    let mut answer = none_held();
+    if let Some(part) = &mut answer.plans {
+        part.outcome = v1::Outcome::Held.into();
+        part.words = "Plans: HELD: of an UNBORN child, on the mother's record: 1 in force.".into();
+    }
+    let authority = v1::Authority { code: "E08000035".into(), name: "Leeds City Council".into() };
+    let (kind, state) = (v1::PlanKind::Unborn.into(), v1::PlanState::Active.into());
+    let plan = v1::Plan { kind, state, authority: Some(authority), ..Default::default() };
+    answer.mother = Some(v1::MotherAnswer {
+        outcome: v1::Outcome::Held.into(),
+        plans: vec![plan],
+        words: "Mother: HELD: an UNBORN child of hers is or was on a plan: it may be this baby.".into(),
+        ..Default::default()
+    });
+    let of = |kind: v1::PlanKind| v1::SiblingPlan { kind: kind.into(), state };
+    let injured =
+        v1::SiblingNotice { plans: vec![of(v1::PlanKind::ChildProtection)], seen_with_injury: true, ring: ring() };
+    let unborn = v1::SiblingNotice { plans: vec![of(v1::PlanKind::Unborn)], seen_with_injury: false, ring: ring() };
+    answer.siblings = Some(v1::SiblingAnswer {
+        linked: v1::SiblingLink::Reference.into(),
+        notices: vec![injured, unborn],
+        unshown: 1,
+        beyond: 0,
+        injury_days: 90,
+        words: "Siblings: KNOWN: 1 on a plan; 1 UNBORN on a plan. This lists only what authorities have linked.".into(),
+    });
+    answer.words.clear();
     answer
 }

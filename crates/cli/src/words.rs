@@ -175,6 +175,7 @@ pub fn doubt(doubt: i32) -> &'static str {
         Ok(v1::Doubt::TooManyFeedsStale) => {
             "too many senders are late, send far less than usual or were never heard of"
         }
+        Ok(v1::Doubt::MotherNumberInvalid) => "the mother's NHS number is not valid any more and could not be used",
         Ok(v1::Doubt::NoNhsNumber) => "there is no NHS number to ask by",
         Ok(v1::Doubt::Unspecified) | Err(_) => "for a reason that this program does not know",
     }

@@ -23,6 +23,8 @@ pub struct Question {
     pub checking_in: Option<EncounterId>,
     /// The moment of asking.
     pub now: Moment,
+    /// The mother's number, for a baby: her unborn plans are shown as well, and nothing else of hers.
+    pub mother: Option<NhsNumber>,
 }
 
 /// An answer.
@@ -88,6 +90,8 @@ pub enum Doubt {
     NoNhsNumber,
     /// A feed that the child's own record points to is far below its usual volume.
     OwnFeedThin,
+    /// The mother's number that was given is not valid any more.
+    MotherNumberInvalid,
 }
 
 /// A feed that an answer cannot rely on, by name.
@@ -127,6 +131,67 @@ pub struct OpenBody {
     pub accesses: Vec<crate::child::Access>,
     /// Rows of history beyond these.
     pub more_accesses: u32,
+    /// What authorities have linked.
+    pub siblings: Siblings<Contact>,
+    /// Unborn plans of the mother, where her number was given.
+    pub mother: Option<MotherView>,
+}
+
+/// Siblings, as far as authorities have linked them; nothing else links two children. `R`: whom to ring about one, which is
+/// `()` where it would tell a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Siblings<R> {
+    /// No plan of the child carries a family reference.
+    NoReference,
+    /// There is a reference; who carries it beside the child.
+    Known(KnownSiblings<R>),
+}
+
+/// Siblings known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSiblings<R> {
+    /// Those of whom something is told, the gravest first.
+    pub notices: Vec<SiblingNotice<R>>,
+    /// Those that are known to be and of whom nothing is told: nothing is held, or nothing may be told.
+    pub unshown: u32,
+    /// How many more carry the reference and were not looked at or not listed.
+    pub beyond: u32,
+    /// An injury counts for so many days.
+    pub injury_days: i32,
+}
+
+/// What is told of one sibling: no name, number, birth date, place or day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiblingNotice<R> {
+    /// Kind and state of plans in force or starting later. An unborn one is a child that is not born yet.
+    pub plans: Vec<(Option<PlanKind>, PlanState)>,
+    /// Seen with an injury within the days that count.
+    pub injured: bool,
+    /// Whom to ring about this one.
+    pub ring: R,
+}
+
+/// Unborn plans on the record of the mother whose number was given, and nothing else of hers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mother<P> {
+    /// Her number is not valid any more: it could not be used.
+    NumberInvalid,
+    /// Her unborn plans.
+    Plans {
+        /// Those shown today.
+        held: Outcome<Vec<P>>,
+        /// Plans cut off by the cap.
+        more: u32,
+    },
+}
+
+/// The mother's part of an ordinary record's answer: she may be shielded herself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MotherView {
+    /// Her record is an ordinary one.
+    Open(Mother<PlanView>),
+    /// Her record is shielded.
+    Shielded(Mother<ShieldedPlanView>),
 }
 
 /// Presentations held.
@@ -194,6 +259,10 @@ pub struct ShieldedBody {
     pub presentation_completeness: Completeness<()>,
     /// Rows of access history, none of them shown.
     pub accesses: u32,
+    /// What authorities have linked.
+    pub siblings: Siblings<()>,
+    /// Unborn plans of the mother, where her number was given.
+    pub mother: Option<Mother<ShieldedPlanView>>,
 }
 
 /// One plan of a shielded record.

@@ -1,14 +1,19 @@
 //! Making an answer from a record: what is shown, what is counted, and what cannot be said. Pure; the only place where
 //! "none held" comes to be, and it comes only from an empty record beside feeds within their bounds.
 
+mod mother;
+mod siblings;
+
+use self::mother::OfMother;
 use crate::answer::{
-    Answer, Beyond, Body, Completeness, Doubt, NamedFeed, Numbers, OpenBody, Outcome, PlanView, PresentationView,
-    Question, Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen,
+    Answer, Beyond, Body, Completeness, Doubt, MotherView, NamedFeed, Numbers, OpenBody, Outcome, PlanView,
+    PresentationView, Question, Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen, Siblings,
 };
 use crate::change::Feed;
 use crate::child::{ChildRecord, Subject};
 use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
+use crate::family::Relatives;
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
 use crate::identity::{self, IdentityCheck};
 use crate::links::{Person, Standing};
@@ -35,20 +40,30 @@ pub struct Means<'a> {
 pub struct Found {
     /// Records of the person asked about.
     pub person: Person,
+    /// People of the families that the person's plans name.
+    pub relatives: Relatives,
+    /// Records of the mother, where the question gives her number.
+    pub mother: Option<Person>,
 }
 
 impl Found {
     /// One record alone, or none.
     #[must_use]
     pub fn of(record: Option<&ChildRecord>) -> Self {
-        Self { person: Person::of(record) }
+        Self { person: Person::of(record), ..Self::default() }
     }
 
     /// Whether these are the very records of `other`: none has been published anew in between.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let Self { person } = self;
-        person.is_same(&other.person)
+        // What relatives hold is added to an answer and decides no outcome.
+        let Self { person, relatives: _, mother } = self;
+        let same_mother = match (mother, &other.mother) {
+            (Some(one), Some(another)) => one.is_same(another),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_mother && person.is_same(&other.person)
     }
 }
 
@@ -63,16 +78,26 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let asker = permit.peer().organisation;
     let identity = identity::check(person.standing, record, question.birth_date, asker);
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
-    let ring = contact(record, &plans, question, identity, asker, means);
+    let told = !identity.withholds();
+    let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
+    let ring = contact(record, (&plans, mother.as_ref()), question, identity, asker, means);
+    let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
     let body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
-        (_, Some(record)) if record.is_shielded() => Body::Shielded(shielded(record, plans, question, asker, means)),
-        (_, record) => Body::Open(open(record, plans, question, asker, means)),
+        (_, Some(record)) if record.is_shielded() => {
+            Body::Shielded(shielded(record, plans, family, (question, asker), means))
+        }
+        (_, record) => Body::Open(open(record, plans, family, (question, asker), means)),
     };
-    let told = !identity.withholds();
     let numbers = if told { numbers(person) } else { Numbers::default() };
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
     Answer { as_of: question.now, identity, number_traced: question.number_traced, numbers, died_on, ring, body }
+}
+
+/// What is found beside the person's own record.
+struct Family {
+    siblings: Siblings<Contact>,
+    mother: Option<OfMother>,
 }
 
 /// Other numbers of the person.
@@ -116,10 +141,11 @@ fn newest(plan: &PlanView) -> Option<Day> {
     }
 }
 
-/// The number to ring: the authority of the first plan shown, else the asker's own; for a shielded child the national.
+/// The number to ring: the authority of the first plan shown, the child's own before one on the mother's record, else the
+/// asker's own; for a shielded child the national.
 fn contact(
     record: Option<&ChildRecord>,
-    plans: &[PlanView],
+    (plans, mother): (&[PlanView], Option<&OfMother>),
     question: &Question,
     identity: IdentityCheck,
     asker: OdsCode,
@@ -134,7 +160,8 @@ fn contact(
             "the record is shielded: the national contact resolves the audit reference"
         });
     }
-    if let Some(plan) = plans.iter().find(|plan| plan.state != PlanState::Ended).or_else(|| plans.first()) {
+    let all = || plans.iter().chain(mother.map(OfMother::open_plans).unwrap_or_default());
+    if let Some(plan) = all().find(|plan| plan.state != PlanState::Ended).or_else(|| all().next()) {
         let because = match (unconfirmed, plan.state) {
             (true, _) => "identity not confirmed: this authority can confirm it",
             (false, PlanState::Active) => "responsible authority of the plan in force",
@@ -142,6 +169,10 @@ fn contact(
             (false, PlanState::Ended) => "responsible authority of the latest ended plan",
         };
         return directory.authority_contact(plan.authority, question.now, because);
+    }
+    if mother.is_some_and(OfMother::is_held) {
+        return directory
+            .national_contact("the mother's record is shielded: the national contact resolves the reference");
     }
     let because = if unconfirmed {
         "identity not confirmed: your own safeguarding contact"
@@ -246,17 +277,29 @@ struct Knowledge {
     presentation_doubts: Vec<Doubt>,
 }
 
-fn knowledge(record: Option<&ChildRecord>, question: &Question, asker: OdsCode, means: Means<'_>) -> Knowledge {
+fn knowledge(
+    record: Option<&ChildRecord>,
+    mother: Option<&OfMother>,
+    (question, asker): (&Question, OdsCode),
+    means: Means<'_>,
+) -> Knowledge {
     let now = question.now;
     let authorities = record.iter().flat_map(|record| &record.plans).map(|plan| plan.authority);
-    let plan_named = doubtful(authorities, |code| means.feeds.state(Feed::Plans(code), now));
+    let of_mother = mother.map(OfMother::open_authorities).unwrap_or_default();
+    let plan_named =
+        doubtful(authorities.chain(of_mother.iter().copied()), |code| means.feeds.state(Feed::Plans(code), now));
     let plan_counts = means.feeds.plan_counts(now);
     let others = record.iter().flat_map(|record| &record.presentations).map(|p| p.organisation);
     let seen_named =
         doubtful(others.filter(|code| *code != asker), |code| means.feeds.state(Feed::Presentations(code), now));
     let seen_counts = means.feeds.presentation_counts(now);
+    let mut plan_doubts = doubts(&plan_named, &plan_counts, (record, question), means.settings);
+    if mother.is_some_and(|mother| mother.shielded) {
+        plan_doubts = one_too_many(plan_doubts, &plan_counts);
+    }
+    plan_doubts.extend(mother.filter(|mother| mother.invalid).map(|_| Doubt::MotherNumberInvalid));
     Knowledge {
-        plan_doubts: doubts(&plan_named, &plan_counts, (record, question), means.settings),
+        plan_doubts,
         plans: Completeness { counts: plan_counts, named: plan_named },
         presentation_doubts: doubts(&seen_named, &seen_counts, (record, question), means.settings),
         presentations: Completeness { counts: seen_counts, named: seen_named },
@@ -270,11 +313,11 @@ fn count(n: usize) -> u32 {
 fn open(
     record: Option<&ChildRecord>,
     mut plans: Vec<PlanView>,
-    question: &Question,
-    asker: OdsCode,
+    Family { siblings, mother }: Family,
+    (question, asker): (&Question, OdsCode),
     means: Means<'_>,
 ) -> OpenBody {
-    let known = knowledge(record, question, asker, means);
+    let known = knowledge(record, mother.as_ref(), (question, asker), means);
     let today = question.now.london_day();
     let counted = || counted(record, question, asker, means.settings);
     let here = windowed(counted().filter(|p| p.organisation == asker), today, means.settings);
@@ -287,9 +330,15 @@ fn open(
         beyond_elsewhere: elsewhere.beyond,
     });
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
-    plans.truncate(means.settings.max_plans);
+    let most = means.settings.max_plans;
+    plans.truncate(most);
+    let any = !plans.is_empty() || mother.as_ref().is_some_and(OfMother::is_held);
+    let mother = mother.map(|mother| match mother.shielded {
+        true => MotherView::Shielded(mother::shielded(mother, &known.plan_doubts, most)),
+        false => MotherView::Open(mother::open(mother, &known.plan_doubts, most)),
+    });
     OpenBody {
-        plans: outcome((!plans.is_empty()).then_some(plans), known.plan_doubts),
+        plans: outcome(any.then_some(plans), known.plan_doubts),
         more_plans,
         plan_completeness: known.plans,
         presentations: outcome(held, known.presentation_doubts.clone()),
@@ -297,6 +346,8 @@ fn open(
         presentation_completeness: known.presentations,
         accesses: record.map(|record| record.accesses.iter().rev().cloned().collect()).unwrap_or_default(),
         more_accesses: record.map_or(0, |record| count(record.accesses_beyond.len())),
+        siblings,
+        mother,
     }
 }
 
@@ -312,35 +363,39 @@ fn view(presentation: &Presentation) -> PresentationView {
 /// Doubts of a shielded record. That its own feed is the stale one would tell which place to look for, so any stale, absent
 /// or thin feed is one too many here, whosever it is.
 fn without_place(mut doubts: Vec<Doubt>, counts: &FeedCounts) -> Vec<Doubt> {
-    doubts.retain(|doubt| *doubt == Doubt::NoNhsNumber);
-    if counts.doubtful() > 0 || counts.feeds() == 0 {
+    doubts.retain(|doubt| matches!(doubt, Doubt::NoNhsNumber | Doubt::MotherNumberInvalid));
+    one_too_many(doubts, counts)
+}
+
+/// Any stale, absent or thin feed is one too many.
+fn one_too_many(mut doubts: Vec<Doubt>, counts: &FeedCounts) -> Vec<Doubt> {
+    if (counts.doubtful() > 0 || counts.feeds() == 0) && !doubts.contains(&Doubt::TooManyFeedsStale) {
         doubts.push(Doubt::TooManyFeedsStale);
     }
     doubts
 }
 
+fn shielded_plan(plan: PlanView) -> ShieldedPlanView {
+    let PlanView { kind, state, start, end, authority: _, moving_to } = plan;
+    ShieldedPlanView { kind, state, start, end, moving: moving_to.is_some() }
+}
+
 fn shielded(
     record: &ChildRecord,
     mut plans: Vec<PlanView>,
-    question: &Question,
-    asker: OdsCode,
+    Family { siblings, mother }: Family,
+    (question, asker): (&Question, OdsCode),
     means: Means<'_>,
 ) -> ShieldedBody {
-    let known = knowledge(Some(record), question, asker, means);
+    let known = knowledge(Some(record), mother.as_ref(), (question, asker), means);
     let counted = counted(Some(record), question, asker, means.settings);
     let seen = windowed(counted, question.now.london_day(), means.settings);
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
-    plans.truncate(means.settings.max_plans);
-    let plans: Vec<ShieldedPlanView> = plans
-        .into_iter()
-        .map(|PlanView { kind, state, start, end, authority: _, moving_to }| ShieldedPlanView {
-            kind,
-            state,
-            start,
-            end,
-            moving: moving_to.is_some(),
-        })
-        .collect();
+    let most = means.settings.max_plans;
+    plans.truncate(most);
+    let plans: Vec<ShieldedPlanView> = plans.into_iter().map(shielded_plan).collect();
+    let any = !plans.is_empty() || mother.as_ref().is_some_and(OfMother::is_held);
+    let plan_doubts = without_place(known.plan_doubts, &known.plans.counts);
     let one = |p: &&Presentation| {
         let details = p.details.get();
         (details.map(|d| d.arrived_at.london_day()), details.map(|d| d.complaint), p.outcome())
@@ -348,7 +403,9 @@ fn shielded(
     let held = (!seen.is_empty())
         .then(|| ShieldedSeen { presentations: seen.shown.iter().map(one).collect(), beyond: seen.beyond });
     ShieldedBody {
-        plans: outcome((!plans.is_empty()).then_some(plans), without_place(known.plan_doubts, &known.plans.counts)),
+        mother: mother.map(|mother| mother::shielded(mother, &plan_doubts, most)),
+        siblings: siblings::without_place(siblings),
+        plans: outcome(any.then_some(plans), plan_doubts),
         more_plans,
         plan_completeness: Completeness { counts: known.plans.counts, named: () },
         presentations: outcome(held, without_place(known.presentation_doubts, &known.presentations.counts)),

@@ -106,7 +106,8 @@ fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
     let (peer, directory) = (Peer { organisation, role: Role::Ed }, directory());
     let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
     let now = noon(day);
-    let question = Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now };
+    let question =
+        Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now, mother: None };
     let settings = AnswerSettings { max_presentations: 2, ..AnswerSettings::default() };
     let feeds = board(now, stale);
     answer(&permit, &question, &Found::of(record), Means { settings: &settings, directory: &directory, feeds: &feeds })

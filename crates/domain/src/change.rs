@@ -71,6 +71,8 @@ pub enum PlanAction {
     TransferOut(LaCode),
     /// It comes from another authority.
     TransferIn(LaCode),
+    /// The unborn child is born: its plan ends, and the plans of the babies named start.
+    Born,
 }
 
 /// An authority's event about one of its plans.
@@ -115,6 +117,8 @@ pub struct Baby {
     pub kind: PlanKind,
     /// The authority's own reference of the child's plan.
     pub reference: Option<PlanReference>,
+    /// The day of birth, where it is not the last day of the mother's plan: twins may be born on two.
+    pub birth_date: Option<Day>,
 }
 
 impl PlanEvent {

@@ -21,6 +21,9 @@ use crate::{NhsNumber, fold, words};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
+#[path = "every_combination_family_tests.rs"]
+mod family;
+
 #[path = "every_number_tests.rs"]
 mod every_number;
 
@@ -367,7 +370,7 @@ fn cases(feeds: Feeds) -> Vec<Case> {
 fn no_combination_gives_a_bare_none_held_or_hides_what_is_held() {
     let (directory, settings) = (directory(), AnswerSettings::default());
     let permit = permit(&directory);
-    let (mut driven, mut outcomes) = (0, BTreeSet::new());
+    let (mut driven, mut with_family, mut outcomes) = (0, 0, BTreeSet::new());
     for feeds in all_feeds() {
         let board = feeds.board();
         for case in cases(feeds) {
@@ -376,11 +379,16 @@ fn no_combination_gives_a_bare_none_held_or_hides_what_is_held() {
                 number_traced: case.traced,
                 birth_date: given(case.given),
                 checking_in: None,
+                mother: None,
                 now: now(),
             };
             let means = Means { settings: &settings, directory: &directory, feeds: &board };
             let answer = answer(&permit, &question, &Found::of(record(&case).as_ref()), means);
             hold_answer(&case, &answer, &directory);
+            if case.traced && matches!(case.given, 0 | 3) {
+                family::hold_family(&case, &permit, &question, &answer, means);
+                with_family += 1;
+            }
             outcomes.insert(format!("{:?}", answer.identity));
             driven += 1;
         }
@@ -394,6 +402,6 @@ fn no_combination_gives_a_bare_none_held_or_hides_what_is_held() {
         IdentityCheck::NotConfirmed,
     ];
     assert_eq!(outcomes, identities.map(|identity| format!("{identity:?}")).into(), "every identity outcome is met");
-    println!("combinations driven: {driven}");
+    println!("combinations driven: {driven}, {with_family} of them with siblings and mothers");
     assert_eq!(driven, 16 * 10 * 3 * (4 * 32 + 16));
 }

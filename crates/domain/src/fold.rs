@@ -45,7 +45,7 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
             any |= plan.family.set(version, event.family.clone());
             any |= apply_arrival(plan, event);
         }
-        PlanAction::End => {
+        PlanAction::End | PlanAction::Born => {
             any |= plan.end.set(version, event.end);
         }
         PlanAction::Withdraw => {
@@ -91,7 +91,9 @@ fn apply_arrival(plan: &mut Plan, event: &PlanEvent) -> bool {
             let stayed = plan.moving_to.set(event.version, None);
             plan.moved_from.set(event.version, Some(from)) || stayed
         }
-        PlanAction::Change | PlanAction::End | PlanAction::Withdraw | PlanAction::TransferOut(_) => false,
+        PlanAction::Change | PlanAction::End | PlanAction::Born | PlanAction::Withdraw | PlanAction::TransferOut(_) => {
+            false
+        }
     }
 }
 

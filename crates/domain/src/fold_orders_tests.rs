@@ -2,14 +2,15 @@
 //! two authorities. Of a transfer, whichever authority reports first, no order leaves a moment without a plan in force.
 
 use crate::NhsNumber;
-use crate::change::{PlanAction, PlanEvent};
+use crate::change::{Baby, PlanAction, PlanEvent};
 use crate::child::{ChildRecord, Subject};
 use crate::codes::LaCode;
 use crate::fold::{apply_plan, note_transfer};
 use crate::notify::{last_day, responsible};
-use crate::plan::{PlanKind, PlanState};
+use crate::plan::{PlanKind, PlanName, PlanState};
 use crate::text::PlanReference;
 use crate::time::Day;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 const A: &str = "E06000001";
@@ -259,5 +260,122 @@ fn a_transfer_told_after_an_earlier_one_was_over_ends_nothing() {
         apply(&mut record, &end);
         let ended = moved.map(|(code, _)| (code, PlanState::Ended));
         assert_eq!(states(&record, "2026-06-01"), ended, "and its end there brings nothing back");
+    }
+}
+
+fn person(n: u32) -> Subject {
+    Subject::Nhs((999_000_000 + 20 * n..).find_map(NhsNumber::from_first_nine).unwrap())
+}
+
+/// An event of the plan `reference` of person `n`; the mother is person 1.
+fn of(n: u32, reference: &str, event: PlanEvent) -> PlanEvent {
+    let kind = if n == 1 { PlanKind::Unborn } else { PlanKind::ChildProtection };
+    PlanEvent { subject: person(n), kind, reference: Some(PlanReference::parse(reference).unwrap()), ..event }
+}
+
+/// A birth of the mother's plan: babies by person and reference.
+fn birth(version: u64, day: &str, babies: &[(u32, &str)]) -> PlanEvent {
+    let baby = |(n, reference): &(u32, &str)| Baby {
+        subject: person(*n),
+        kind: PlanKind::ChildProtection,
+        reference: Some(PlanReference::parse(reference).unwrap()),
+        birth_date: None,
+    };
+    let event = of(1, "U", event(A, version, PlanAction::Born, "", day));
+    PlanEvent { babies: babies.iter().map(baby).collect(), ..event }
+}
+
+/// A history, and the state of each person's plans at the end of it.
+type Birth = (&'static str, [PlanEvent; 6], Vec<(u32, LaCode, PlanState)>);
+
+/// Histories from unborn to born over two authorities.
+fn births() -> Vec<Birth> {
+    use PlanAction::{Change, End, Start, TransferIn, TransferOut, Withdraw};
+    use PlanState::{Active, Ended};
+    vec![
+        (
+            "born, and the child moves to the other authority",
+            [
+                of(1, "U", event(A, 1, Start, "2025-01-10", "")),
+                of(1, "U", event(A, 2, Change, "2025-01-12", "")),
+                birth(3, "2025-04-01", &[(2, "K")]),
+                of(2, "K", event(A, 4, TransferOut(la(B)), "", "")),
+                of(2, "K", event(B, 1, TransferIn(la(A)), "2025-06-01", "")),
+                of(2, "K", event(B, 2, Change, "2025-06-02", "")),
+            ],
+            vec![(1, la(A), Ended), (2, la(A), Ended), (2, la(B), Active)],
+        ),
+        (
+            "a twin told later, and the day corrected",
+            [
+                of(1, "U", event(A, 1, Start, "2025-01-10", "")),
+                birth(2, "2025-04-01", &[(2, "K")]),
+                birth(3, "2025-04-02", &[(2, "K"), (3, "L")]),
+                of(3, "L", event(A, 4, End, "", "2025-08-01")),
+                of(2, "M", event(B, 1, Start, "2025-05-01", "")),
+                of(2, "M", event(B, 2, End, "", "2025-07-01")),
+            ],
+            vec![(1, la(A), Ended), (2, la(A), Active), (2, la(B), Ended), (3, la(A), Ended)],
+        ),
+        (
+            "another baby than the first one told, whose plan is withdrawn",
+            [
+                of(1, "U", event(A, 1, Start, "2025-01-10", "")),
+                birth(2, "2025-04-01", &[(2, "K")]),
+                birth(3, "2025-04-01", &[(3, "L")]),
+                of(2, "K", event(A, 4, Withdraw, "", "")),
+                of(1, "V", event(B, 1, Start, "2025-02-01", "")),
+                of(1, "V", event(B, 2, End, "", "2025-03-31")),
+            ],
+            vec![(1, la(A), Ended), (1, la(B), Ended), (3, la(A), Active)],
+        ),
+        (
+            "ended without a birth, which is told late, and then withdrawn",
+            [
+                of(1, "U", event(A, 1, Start, "2025-01-10", "")),
+                of(1, "U", event(A, 2, End, "", "2025-03-30")),
+                birth(3, "2025-04-01", &[(2, "K"), (3, "L")]),
+                of(1, "U", event(A, 4, Withdraw, "", "")),
+                of(3, "L", event(A, 5, Change, "2025-04-01", "")),
+                of(2, "N", event(B, 1, Start, "2025-05-01", "")),
+            ],
+            vec![(2, la(A), Active), (2, la(B), Active), (3, la(A), Active)],
+        ),
+    ]
+}
+
+/// Everyone's record; a birth is its own event and the starts of the babies' plans.
+fn tell(records: &mut BTreeMap<Subject, ChildRecord>, event: &PlanEvent) {
+    for one in std::iter::once(event.clone()).chain(event.starts()) {
+        let record = records.entry(one.subject.clone()).or_insert_with(|| ChildRecord::new(one.subject.clone()));
+        apply(record, &one);
+    }
+}
+
+/// Every order of every history from unborn to born settles to the same records. From the birth on nobody who was on a plan
+/// is on none: each baby that a birth has named is on the authority's plan unless that has been ended or withdrawn itself.
+#[test]
+fn every_order_from_unborn_to_born_gives_the_same_records() {
+    for (what, history, expected) in births() {
+        let (mut first, mut seen) = (None, 0);
+        orders(&history, |order| {
+            let mut records = BTreeMap::new();
+            for at in order {
+                tell(&mut records, &history[*at]);
+                for baby in &history[*at].babies {
+                    let held = &records[&baby.subject].plans;
+                    let name = baby.reference.clone().map(PlanName::Reference);
+                    let plan = held.iter().find(|plan| Some(&plan.name) == name.as_ref()).unwrap();
+                    assert!(plan.start.get().is_some() && plan.birth_date.get().is_some(), "{what}: {order:?}");
+                }
+            }
+            assert_eq!(first.get_or_insert_with(|| records.clone()), &records, "{what}: {order:?}");
+            seen += 1;
+        });
+        assert_eq!(seen, ORDERS);
+        let records = first.unwrap();
+        let of = |n| records.get(&person(n)).into_iter().flat_map(|one| states(one, "2025-12-31"));
+        let shown = (1..4).flat_map(|n| of(n).map(move |(code, state)| (n, code, state)));
+        assert_eq!(shown.collect::<Vec<_>>(), expected, "{what}");
     }
 }

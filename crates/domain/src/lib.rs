@@ -8,6 +8,7 @@ pub mod answer;
 pub mod answering;
 #[cfg(test)]
 mod answering_tests;
+pub mod birth;
 pub mod caller;
 pub mod change;
 pub mod child;
@@ -16,6 +17,7 @@ pub mod delimited;
 pub mod directory;
 #[cfg(test)]
 mod every_combination_tests;
+pub mod family;
 pub mod feed;
 pub mod feed_health;
 pub mod feed_volume;

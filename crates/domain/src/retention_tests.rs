@@ -235,7 +235,8 @@ fn ask(dice: &mut Dice, record: Option<&ChildRecord>, now: Moment, birth_date: O
             feeds.heard(line.feed, now);
         }
     }
-    let question = Question { subject: empty().subject, number_traced: true, birth_date, checking_in: None, now };
+    let question =
+        Question { subject: empty().subject, number_traced: true, birth_date, checking_in: None, now, mother: None };
     let settings = AnswerSettings::default();
     answer(&permit, &question, &Found::of(record), Means { settings: &settings, directory: &directory, feeds: &feeds })
 }

@@ -17,6 +17,8 @@ pub struct AnswerSettings {
     pub max_plans: usize,
     /// More stale or absent feeds than this share turn "none held" into "cannot say".
     pub cannot_say_percent: u32,
+    /// A sibling's injury is told for so many days.
+    pub sibling_injury_days: i32,
 }
 
 impl Default for AnswerSettings {
@@ -28,6 +30,7 @@ impl Default for AnswerSettings {
             max_presentations: 50,
             max_plans: 20,
             cannot_say_percent: 10,
+            sibling_injury_days: 90,
         }
     }
 }

@@ -27,7 +27,7 @@ fn happened(plan: &Plan, event: &PlanEvent) -> bool {
         PlanAction::TransferIn(from) => {
             details() && plan.moving_to.get().is_none() && plan.moved_from.get() == Some(&from)
         }
-        PlanAction::End => end,
+        PlanAction::End | PlanAction::Born => end,
         PlanAction::Withdraw => plan.is_withdrawn(),
         PlanAction::TransferOut(to) => plan.moving_to.get() == Some(&to) && (event.end.is_none() || end),
     }

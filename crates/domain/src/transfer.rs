@@ -36,7 +36,11 @@ impl Transfers {
                     self.outs.insert(place, Out { version: event.version, to, told_on: at.london_day() });
                 }
             }
-            PlanAction::TransferOut(_) | PlanAction::Change | PlanAction::End | PlanAction::Withdraw => {}
+            PlanAction::TransferOut(_)
+            | PlanAction::Change
+            | PlanAction::End
+            | PlanAction::Born
+            | PlanAction::Withdraw => {}
         }
     }
 

@@ -104,10 +104,12 @@ pub fn plan_event(event: &PlanEvent, directory: &Directory, now: Moment) -> Resu
     )?;
     check(event.name().is_none(), NOT_NAMED)?;
     check(event.shielded && event.unshield, SHIELD_BOTH)?;
+    crate::birth::check_birth(event, today)?;
     match event.action {
         PlanAction::Start | PlanAction::Change => check(event.start.is_none(), START_MISSING),
         PlanAction::End => check(event.end.is_none(), END_MISSING),
-        PlanAction::Withdraw => Ok(()),
+        // Checked above.
+        PlanAction::Born | PlanAction::Withdraw => Ok(()),
         PlanAction::TransferOut(other) => other_authority(event.authority, other, directory),
         PlanAction::TransferIn(other) => {
             other_authority(event.authority, other, directory)?;

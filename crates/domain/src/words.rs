@@ -2,6 +2,7 @@
 //! as of when, what is not known, and that it is not reassurance.
 
 mod details;
+pub mod family;
 mod feeds;
 mod numbers;
 
@@ -58,16 +59,22 @@ pub fn plans(answer: &Answer, directory: &Directory) -> String {
     match &answer.body {
         Body::IdentityNotConfirmed => "Plans: withheld, identity not confirmed.".to_owned(),
         Body::Open(body) => {
-            let states = held_states(&body.plans, |plan| plan.state);
+            let states = on_records(held_states(&body.plans, |plan| plan.state), &answer.body);
             let known = Known::of(answer, &body.plan_completeness, directory);
             question("Plans", "on record", states, &body.plans, &known)
         }
         Body::Shielded(body) => {
-            let states = held_states(&body.plans, |plan| plan.state);
+            let states = on_records(held_states(&body.plans, |plan| plan.state), &answer.body);
             let known = Known::of(answer, &body.plan_completeness, directory);
             question("Plans", "on record", states, &body.plans, &known)
         }
     }
+}
+
+/// States on the child's own record, and on the mother's.
+fn on_records(own: String, body: &Body) -> String {
+    let all = [own, family::held_of_mother(body)];
+    all.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; and ")
 }
 
 fn held_states<P>(outcome: &Outcome<Vec<P>>, state: impl Fn(&P) -> PlanState) -> String {
@@ -161,6 +168,7 @@ fn doubt_words(doubt: Doubt) -> &'static str {
         Doubt::OwnFeedStale => "a sender that this record points to has not been heard of in time",
         Doubt::OwnFeedThin => "a sender that this record points to sends far less than usual",
         Doubt::TooManyFeedsStale => "too many senders have not been heard of in time or send far less than usual",
+        Doubt::MotherNumberInvalid => "the mother's NHS number is not valid any more and could not be used",
         Doubt::NoNhsNumber => "no NHS number was given, and records elsewhere are found by it",
     }
 }
@@ -188,8 +196,12 @@ pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<St
     }
     lines.push(plans(answer, directory));
     lines.extend(details::plans(&answer.body, directory));
+    lines.extend(family::mother(answer));
+    lines.extend(family::mother_details(&answer.body, directory));
     lines.push(presentations(answer, directory, window_days));
     lines.extend(details::presentations(&answer.body, directory));
+    lines.extend(family::siblings(answer));
+    lines.extend(family::sibling_details(&answer.body));
     if !first {
         lines.push(check);
     }

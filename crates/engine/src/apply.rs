@@ -1,6 +1,7 @@
 //! Applying one record of the log to the state: a deterministic fold, the same when it happens and when it is replayed.
 //! It reads no clock, no randomness and no setting.
 
+use crate::births;
 use crate::changes::{self, Checked};
 use crate::file_rows;
 use crate::identity_apply;
@@ -51,7 +52,7 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
     };
     let at = record.at;
     let effect = match &*homed {
-        Change::Plan(event) => plan(working, event, sent_for(&record.change, &event.subject), at)?,
+        Change::Plan(event) => plan_and_babies(working, event, &record.change, at)?,
         Change::Presentation(event) => presentation(working, event, at)?,
         Change::Heartbeat(beat) => {
             working.feed(beat.feed)?.heard(at);
@@ -80,9 +81,18 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
     Ok(Applied::Logged(acknowledgement))
 }
 
-/// The subject that an event was sent for, which may be another number of the same person.
-fn sent_for<'a>(change: &'a Change, home: &'a Subject) -> &'a Subject {
-    if let Change::Plan(event) = change { &event.subject } else { home }
+/// Applies a plan event, and where it is a birth the starts of the babies' plans. The event may have been `sent` for other
+/// numbers of the same people.
+fn plan_and_babies(
+    working: &mut Working<'_>,
+    event: &PlanEvent,
+    sent: &Change,
+    at: Moment,
+) -> Result<Effect, StateError> {
+    let sent = if let Change::Plan(sent) = sent { sent } else { event };
+    let effect = plan(working, event, &sent.subject, at)?;
+    let babies = births::apply(working, event, &sent.babies, at)?;
+    Ok(babies.map_or(effect, |babies| births::both(effect, babies)))
 }
 
 /// Notes the owner and the version of a plan reference or an encounter id.
@@ -102,7 +112,13 @@ fn own(
     working.put(table, key, &row)
 }
 
-fn plan(working: &mut Working<'_>, event: &PlanEvent, sent_for: &Subject, at: Moment) -> Result<Effect, StateError> {
+/// Applies an event of one plan. It may have been `sent_for` another number of the same person.
+pub(crate) fn plan(
+    working: &mut Working<'_>,
+    event: &PlanEvent,
+    sent_for: &Subject,
+    at: Moment,
+) -> Result<Effect, StateError> {
     let feed = Feed::Plans(event.authority);
     let standing = working.person(sent_for)?.standing;
     let matched = standing == Standing::Current

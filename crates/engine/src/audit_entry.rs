@@ -1,7 +1,7 @@
 //! What the audit keeps of each decision: who asked, about whom, what was disclosed in codes and never in content. The
 //! journal seals it; nothing of it is logged.
 
-use kith_domain::answer::{Answer, Body, Outcome};
+use kith_domain::answer::{Answer, Body, Mother, MotherView, Outcome, Siblings};
 use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
@@ -31,6 +31,17 @@ pub struct AuditEntry {
     /// What was decided.
     pub decision: Decision,
     /// Authorities that were responsible when an answer was given.
+    pub responsible: Vec<LaCode>,
+    /// The mother whose record was read for a baby's answer.
+    pub mother: Option<MotherRead>,
+}
+
+/// A mother's record that was read for her baby's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MotherRead {
+    /// The mother.
+    pub subject: Subject,
+    /// Authorities of her unborn plans that were responsible when the answer was given.
     pub responsible: Vec<LaCode>,
 }
 
@@ -76,6 +87,10 @@ pub struct Disclosed {
     pub presentations: Code,
     /// The record was shielded.
     pub shielded: bool,
+    /// Siblings of whom something was told, if only that they are.
+    pub siblings: u32,
+    /// Outcome of the question about the mother's unborn plans; none when her number was not given.
+    pub mother: Option<Code>,
 }
 
 /// Outcome of one question as a code.
@@ -99,10 +114,46 @@ fn code<H>(outcome: &Outcome<H>, count: impl Fn(&H) -> usize) -> Code {
     }
 }
 
+/// Siblings of whom something was told.
+fn siblings(body: &Body) -> u32 {
+    fn told<R>(siblings: &Siblings<R>) -> u32 {
+        match siblings {
+            Siblings::NoReference => 0,
+            Siblings::Known(known) => {
+                u32::try_from(known.notices.len()).unwrap_or(u32::MAX).saturating_add(known.unshown)
+            }
+        }
+    }
+    match body {
+        Body::Open(body) => told(&body.siblings),
+        Body::Shielded(body) => told(&body.siblings),
+        Body::IdentityNotConfirmed => 0,
+    }
+}
+
+/// Outcome of the question about the mother's unborn plans.
+fn mother(body: &Body) -> Option<Code> {
+    fn told<P>(part: &Mother<P>) -> Code {
+        match part {
+            Mother::NumberInvalid => Code::Withheld,
+            Mother::Plans { held, more: _ } => code(held, Vec::len),
+        }
+    }
+    match body {
+        Body::Open(body) => body.mother.as_ref().map(|view| match view {
+            MotherView::Open(part) => told(part),
+            MotherView::Shielded(part) => told(part),
+        }),
+        Body::Shielded(body) => body.mother.as_ref().map(told),
+        Body::IdentityNotConfirmed => None,
+    }
+}
+
 impl Disclosed {
     /// The codes of an answer.
     #[must_use]
     pub fn of(answer: &Answer) -> Self {
+        let (siblings, mother) = (siblings(&answer.body), mother(&answer.body));
         let (plans, presentations, shielded) = match &answer.body {
             Body::IdentityNotConfirmed => (Code::Withheld, Code::Withheld, false),
             Body::Open(body) => {
@@ -114,7 +165,7 @@ impl Disclosed {
                 (code(&body.plans, Vec::len), seen, true)
             }
         };
-        Self { identity: answer.identity, plans, presentations, shielded }
+        Self { identity: answer.identity, plans, presentations, shielded, siblings, mother }
     }
 }
 
@@ -132,6 +183,7 @@ impl AuditEntry {
             request_id: None,
             decision,
             responsible: Vec::new(),
+            mother: None,
         }
     }
 
@@ -153,19 +205,28 @@ impl AuditEntry {
         }
     }
 
-    /// What of this entry belongs in the access history: an answer that counts, by a named person.
+    /// What of this entry belongs in the access history: an answer that counts, by a named person. The mother's record gets
+    /// a row of its own when something of it was told; else nothing is kept of her, who may be an adult without a record.
     #[must_use]
-    pub fn access(self) -> Option<AccessFacts> {
-        let counted = matches!(self.decision, Decision::Answered { counted: true, .. });
-        let caller = self.caller.filter(|_| counted)?;
-        Some(AccessFacts {
-            subject: self.subject?,
-            organisation: self.organisation?,
-            request_id: self.request_id?,
+    pub fn accesses(self) -> Vec<AccessFacts> {
+        let Decision::Answered { disclosed, counted: true } = self.decision else { return Vec::new() };
+        let (Some(caller), Some(subject), Some(organisation), Some(request_id)) =
+            (self.caller, self.subject, self.organisation, self.request_id)
+        else {
+            return Vec::new();
+        };
+        let of_mother = self.mother.filter(|_| matches!(disclosed.mother, Some(Code::Held(_))));
+        let of_mother = of_mother.map(|MotherRead { subject, responsible }| (subject, responsible));
+        let people = std::iter::once((subject, self.responsible)).chain(of_mother);
+        let facts = |(subject, responsible)| AccessFacts {
+            subject,
+            organisation,
+            request_id,
             at: self.at,
-            user_name: caller.user_name,
-            user_role: caller.user_role,
-            responsible: self.responsible,
-        })
+            user_name: caller.user_name.clone(),
+            user_role: caller.user_role.clone(),
+            responsible,
+        };
+        people.map(facts).collect()
     }
 }

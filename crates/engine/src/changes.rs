@@ -1,6 +1,7 @@
 //! Whether a change may be taken, given what is held: event ids, versions, owners and bounds. Checks come before any
 //! change of the working state, so a refused change leaves nothing behind.
 
+use crate::births;
 use crate::identity_apply;
 use crate::keys;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow, RemovedPlanRow, encode};
@@ -82,7 +83,10 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         Change::Identity(event) => identity_apply::check(working, event)?,
         Change::Proposed(_) => identity_apply::check_proposal(working),
         Change::ProposalClosed(closed) => identity_apply::check_closing(working, closed)?,
-        Change::Plan(event) => check_plan(working, event)?,
+        Change::Plan(event) => match check_plan(working, event)? {
+            None => births::check(working, event)?,
+            refused => refused,
+        },
         Change::Presentation(event) => check_presentation(working, event)?,
         Change::Heartbeat(_)
         | Change::Acknowledged(_)
@@ -113,7 +117,8 @@ fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64, released
     (row.versions.len() >= MAX_VERSIONS).then_some(Refused::TOO_MANY)
 }
 
-fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused>, StateError> {
+/// Whether an event of a plan may be taken, without the babies it may name.
+pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused>, StateError> {
     let Some(name) = event.name() else { return Ok(None) };
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
     let removed = working.row::<RemovedPlanRow>(Table::Plan, &keys::removed_plan(&key))?;

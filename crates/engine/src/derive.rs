@@ -134,8 +134,9 @@ fn changes_of(entries: Vec<(AuditRef, Vec<u8>)>) -> (Moment, Vec<Change>) {
         at = entry.at;
         if let Decision::Gap(after) = entry.decision {
             changes.push(Change::AuditGap(AuditGap { after_audit_sequence: after }));
-        } else if let Some(access) = entry.access() {
-            changes.push(Change::Accessed(Accessed { audit_sequence: sequence, access: Some(access) }));
+        } else {
+            let accessed = |access| Change::Accessed(Accessed { audit_sequence: sequence, access: Some(access) });
+            changes.extend(entry.accesses().into_iter().map(accessed));
         }
     }
     (at, changes)

@@ -5,6 +5,7 @@
 mod answer_counts;
 mod apply;
 mod audit_entry;
+mod births;
 mod changes;
 mod derive;
 mod engine;
@@ -30,7 +31,7 @@ mod working;
 mod writer;
 
 pub use answer_counts::{AnswerCounts, OutcomeCounts};
-pub use audit_entry::{AuditEntry, Decision, Disclosed};
+pub use audit_entry::{AuditEntry, Decision, Disclosed, MotherRead};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.

@@ -1,6 +1,7 @@
 //! Which record of a person an event belongs to. A plan or an encounter stays on the record of the number that it was first
 //! sent with; while numbers are linked, its later events may come under any of them.
 
+use crate::births;
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanEvent, PresentationEvent};
 use kith_domain::child::{ChildRecord, Subject};
@@ -25,10 +26,12 @@ pub(crate) fn holds_plan<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&
 /// The change as it is applied: about the record that its plan or encounter stands on.
 pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow<'a, Change>, StateError> {
     let home = match change {
-        Change::Plan(event) => plan_home(working, event)?.map(|subject| {
-            let event = PlanEvent { subject, ..event.clone() };
-            Change::Plan(event)
-        }),
+        Change::Plan(event) => {
+            let (home, babies) = (plan_home(working, event)?, births::homed(working, event)?);
+            let moved = home.is_some() || babies != event.babies;
+            let subject = home.unwrap_or_else(|| event.subject.clone());
+            moved.then(|| Change::Plan(PlanEvent { subject, babies, ..event.clone() }))
+        }
         Change::Presentation(event) => {
             let holds = |record: &ChildRecord| {
                 let same = |p: &kith_domain::presentation::Presentation| {
@@ -56,7 +59,8 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }
 
-fn plan_home(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Subject>, StateError> {
+/// The record that a plan stands on, where it is another than the one of the number used.
+pub(crate) fn plan_home(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Subject>, StateError> {
     let Some(name) = event.name() else { return Ok(None) };
     Ok(other_home(&working.person(&event.subject)?, holds_plan(event.authority, &name)))
 }

@@ -1,13 +1,14 @@
 //! The read path: authorise, index, audit, answer. One shape for every outcome, and no answer without a durable audit
 //! entry, whether something is held or not and whether the request is allowed or refused.
 
-use crate::audit_entry::{AuditEntry, Decision, Disclosed};
+use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead};
 use crate::engine::Engine;
 use crate::rows::encode;
 use kith_domain::answer::{Answer, Question};
 use kith_domain::caller::{Caller, CareContext, Peer};
-use kith_domain::codes::LaCode;
+use kith_domain::child::Subject;
 use kith_domain::permit::{self, Refusal};
+use kith_index::Responsible;
 use kith_store::{AuditError, AuditRef};
 use uuid::Uuid;
 
@@ -58,7 +59,7 @@ impl Engine {
             Ok(permit) => permit,
             Err(refusal) => {
                 let decision = Decision::Refused(refusal.to_string());
-                self.asked(&entry(asked, decision, Vec::new())).await?;
+                self.asked(&entry(asked, decision, Responsible::default())).await?;
                 self.answers.refused();
                 return Err(refusal.into());
             }
@@ -88,7 +89,9 @@ impl Engine {
     }
 }
 
-fn entry(asked: Asked, decision: Decision, responsible: Vec<LaCode>) -> AuditEntry {
+fn entry(asked: Asked, decision: Decision, responsible: Responsible) -> AuditEntry {
+    let Responsible { of_person, of_unborn } = responsible;
+    let mother = |number| MotherRead { subject: Subject::Nhs(number), responsible: of_unborn };
     AuditEntry {
         at: asked.question.now,
         organisation: Some(asked.peer.organisation),
@@ -98,6 +101,7 @@ fn entry(asked: Asked, decision: Decision, responsible: Vec<LaCode>) -> AuditEnt
         subject: Some(asked.question.subject),
         request_id: Some(asked.request_id),
         decision,
-        responsible,
+        responsible: of_person,
+        mother: asked.question.mother.map(mother),
     }
 }

@@ -8,7 +8,7 @@ use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::feed_health::FeedRecord;
 use kith_domain::links::Person;
 use kith_store::{Keys, Row, StoreError, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Why the state cannot be read or encoded.
@@ -48,6 +48,8 @@ pub(crate) struct Working<'a> {
     /// Changed rows; `None` for a removed one.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     feeds: BTreeMap<Feed, FeedRecord>,
+    /// Whose records readers must see before those of the others.
+    first: BTreeSet<Subject>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -55,6 +57,7 @@ pub(crate) struct Working<'a> {
 /// What a group changed, ready to commit and to publish.
 pub(crate) struct Changed {
     pub(crate) rows: Vec<Row>,
+    /// Changed records, in the order in which they are to be published.
     pub(crate) children: Vec<ChildRecord>,
     /// People about whom nothing is held any more.
     pub(crate) gone: Vec<Subject>,
@@ -70,6 +73,7 @@ impl<'a> Working<'a> {
             children: BTreeMap::new(),
             rows: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            first: BTreeSet::new(),
             meta,
             meta_changed: false,
         }
@@ -111,6 +115,11 @@ impl<'a> Working<'a> {
         };
         let person = Person::find(find(subject), find);
         fault.map(|()| person)
+    }
+
+    /// Readers are to see this record before those of the others that the group changes.
+    pub(crate) fn publish_first(&mut self, subject: Subject) {
+        self.first.insert(subject);
     }
 
     /// Puts what is left of a record in its place; one that holds nothing goes altogether.
@@ -190,6 +199,7 @@ impl<'a> Working<'a> {
                 None => gone.push(subject),
             }
         }
+        children.sort_by_key(|record| !self.first.contains(&record.subject));
         Ok(Changed { rows, children, gone, feeds: self.feeds, meta: self.meta })
     }
 }

@@ -2,6 +2,7 @@
 //! one entry per person, bounded by what the log holds.
 
 mod counts;
+mod families;
 mod planned;
 
 pub use counts::Sizes;
@@ -12,19 +13,39 @@ use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::directory::Directory;
+use kith_domain::family::{self, Family, Relatives};
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_health::FeedRecord;
 use kith_domain::links::Person;
 use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
-use kith_domain::time::Moment;
+use kith_domain::time::{Day, Moment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How often an answer is made anew because what it was made from has changed meanwhile. A change is synced to disk before
 /// it is published, so one person's records do not change twice within an answer.
 const TRIES: usize = 4;
+
+/// Authorities that are responsible at the moment of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Responsible {
+    /// Those of the person asked about.
+    pub of_person: Vec<LaCode>,
+    /// Those of unborn plans on the record of the mother whose number was given.
+    pub of_unborn: Vec<LaCode>,
+}
+
+impl Responsible {
+    fn at(found: &Found, today: Day) -> Self {
+        let of_unborn = |mother| family::responsible_for_unborn(mother, today);
+        Self {
+            of_person: notify::responsible_for(&found.person, today),
+            of_unborn: found.mother.as_ref().map(of_unborn).unwrap_or_default(),
+        }
+    }
+}
 
 /// Every record, by subject, and the health of every feed.
 #[derive(Debug)]
@@ -35,6 +56,7 @@ pub struct Index {
     feeds: FeedBoard,
     sizes: counts::Counters,
     planned: planned::Planned,
+    families: families::Families,
 }
 
 impl Index {
@@ -47,6 +69,7 @@ impl Index {
             feeds,
             sizes: counts::Counters::default(),
             planned: planned::Planned::default(),
+            families: families::Families::default(),
         }
     }
 
@@ -67,7 +90,7 @@ impl Index {
         question: &Question,
         settings: &AnswerSettings,
         directory: &Directory,
-    ) -> (Answer, Vec<LaCode>) {
+    ) -> (Answer, Responsible) {
         self.answer_after(permit, question, (settings, directory), || {})
     }
 
@@ -82,11 +105,10 @@ impl Index {
         question: &Question,
         (settings, directory): (&AnswerSettings, &Directory),
         found: impl Fn(),
-    ) -> (Answer, Vec<LaCode>) {
-        let today = question.now.london_day();
+    ) -> (Answer, Responsible) {
         let make = |records: &Found, feeds: &FeedBoard| {
-            let responsible = notify::responsible_for(&records.person, today);
-            (answering::answer(permit, question, records, Means { settings, directory, feeds }), responsible)
+            let answer = answering::answer(permit, question, records, Means { settings, directory, feeds });
+            (answer, Responsible::at(records, question.now.london_day()))
         };
         for _ in 0..TRIES {
             let before = self.published.load(Ordering::Acquire);
@@ -102,7 +124,12 @@ impl Index {
     }
 
     fn found(&self, question: &Question) -> Found {
-        Found { person: self.person(&question.subject) }
+        // The mother first: when a birth moves a plan from her record to the baby's, the baby's is published first.
+        let mother = question.mother.map(|number| self.person(&Subject::Nhs(number)));
+        let person = self.person(&question.subject);
+        let members = |family: &Family, most| self.families.members(family, most);
+        let relatives = Relatives::find(&person, members, |subject| self.for_writer(subject));
+        Found { person, relatives, mother }
     }
 
     /// The records of a person, under every number that is linked with `subject`. For the writer, not for answers.
@@ -126,6 +153,7 @@ impl Index {
         let old = self.children.insert(subject, Arc::clone(&record));
         self.published.fetch_add(1, Ordering::Release);
         self.planned.note(old.as_deref(), &record);
+        self.families.note(old.as_deref(), &record);
         if let Some(old) = old {
             self.sizes.remove(&old);
         }
@@ -136,6 +164,7 @@ impl Index {
         if let Some((_, old)) = self.children.remove(subject) {
             self.published.fetch_add(1, Ordering::Release);
             self.planned.forget(&old);
+            self.families.forget(&old);
             self.sizes.remove(&old);
         }
     }

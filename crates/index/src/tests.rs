@@ -60,7 +60,14 @@ fn asked(index: &Index, found: impl Fn()) -> &'static str {
     };
     let peer = Peer { organisation, role: Role::Ed };
     let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
-    let question = Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now: NOW };
+    let question = Question {
+        subject: subject(),
+        number_traced: true,
+        birth_date: None,
+        checking_in: None,
+        mother: None,
+        now: NOW,
+    };
     let settings = AnswerSettings::default();
     let (answer, _) = index.answer_after(&permit, &question, (&settings, &directory), found);
     let Body::Open(body) = answer.body else { panic!("an open record") };

@@ -22,6 +22,7 @@ pub(crate) fn settings(answers: &Answers, feeds: &Feeds) -> Result<AnswerSetting
         presentation_retention_days: i32::try_from(answers.presentation_retention_days)?,
         plan_retention_months: i32::try_from(answers.plan_retention_months)?,
         max_presentations: answers.max_presentations,
+        sibling_injury_days: i32::try_from(answers.sibling_injury_days)?,
         cannot_say_percent: feeds.cannot_say_percent,
         ..AnswerSettings::default()
     })

@@ -77,7 +77,7 @@ impl Plan {
             PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) => {
                 (self.start, self.end, self.withdrawn) = (event.start, event.end, false);
             }
-            PlanAction::End => self.end = event.end,
+            PlanAction::End | PlanAction::Born => self.end = event.end,
             PlanAction::Withdraw => self.withdrawn = true,
             PlanAction::TransferOut(to) => {
                 self.moving_to = Some(to);

@@ -297,6 +297,7 @@ impl Run {
                 number_traced: true,
                 birth_date,
                 checking_in: None,
+                mother: None,
                 now: self.world.now,
             },
             request_id: dice.id(),

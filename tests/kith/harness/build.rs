@@ -64,6 +64,7 @@ pub fn lookup(organisation: &str, number: NhsNumber) -> v1::LookupRequest {
         number_traced: true,
         date_of_birth: None,
         request_id: id(),
+        mother_nhs_number: None,
     }
 }
 
@@ -138,6 +139,7 @@ pub fn plan(number: NhsNumber, reference: &str) -> v1::PlanEvent {
         version: 1,
         lift_shield: false,
         family: String::new(),
+        babies: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use kith_domain::answer::{
     Answer, Beyond, Body, Completeness, Doubt, NamedFeed, OpenBody, Outcome, PlanView, PresentationView, Question,
-    Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen,
+    Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen, Siblings,
 };
 use kith_domain::change::Feed;
 use kith_domain::child::Subject;
@@ -265,6 +265,8 @@ impl Model {
             presentation_completeness: Completeness { counts: seen_feeds.counts, named: seen_feeds.named },
             accesses,
             more_accesses,
+            siblings: Siblings::NoReference,
+            mother: None,
         })
     }
 
@@ -314,5 +316,7 @@ fn shielded_body(
         presentations: outcome(any.then_some(held), &placeless(seen_feeds.doubts)),
         presentation_completeness: Completeness { counts: seen_feeds.counts, named: () },
         accesses,
+        siblings: Siblings::NoReference,
+        mother: None,
     })
 }

@@ -71,7 +71,9 @@ fn latest<E, T>(events: &[&E], version: impl Fn(&E) -> u64, tells: impl Fn(&E) -
 /// What a plan event tells: end, whether it is withdrawn, where it moves.
 fn end_told(event: &PlanEvent) -> Option<Option<Day>> {
     match event.action {
-        PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) | PlanAction::End => Some(event.end),
+        PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) | PlanAction::End | PlanAction::Born => {
+            Some(event.end)
+        }
         PlanAction::TransferOut(_) => event.end.map(Some),
         PlanAction::Withdraw => None,
     }
@@ -86,7 +88,7 @@ fn withdrawal_told(event: &PlanEvent) -> Option<bool> {
     match event.action {
         PlanAction::Withdraw => Some(true),
         PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) => Some(false),
-        PlanAction::End | PlanAction::TransferOut(_) => None,
+        PlanAction::End | PlanAction::Born | PlanAction::TransferOut(_) => None,
     }
 }
 
@@ -94,7 +96,7 @@ fn move_told(event: &PlanEvent) -> Option<Option<LaCode>> {
     match event.action {
         PlanAction::TransferOut(to) => Some(Some(to)),
         PlanAction::Start | PlanAction::TransferIn(_) => Some(None),
-        PlanAction::Change | PlanAction::End | PlanAction::Withdraw => None,
+        PlanAction::Change | PlanAction::End | PlanAction::Born | PlanAction::Withdraw => None,
     }
 }
 
@@ -104,6 +106,7 @@ fn origin_told(event: &PlanEvent) -> Option<LaCode> {
         PlanAction::Start
         | PlanAction::Change
         | PlanAction::End
+        | PlanAction::Born
         | PlanAction::Withdraw
         | PlanAction::TransferOut(_) => None,
     }

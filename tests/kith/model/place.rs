@@ -35,6 +35,7 @@ pub const SETTINGS: AnswerSettings = AnswerSettings {
     max_presentations: 6,
     max_plans: 4,
     cannot_say_percent: 40,
+    sibling_injury_days: 90,
 };
 /// Name of the contact of shielded records.
 pub const NATIONAL: &str = "National contact";

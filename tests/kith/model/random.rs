@@ -269,6 +269,7 @@ impl Dice {
                 number_traced: self.chance(50),
                 birth_date: self.birth_date(n),
                 checking_in: self.chance(30).then(|| self.encounter(n)),
+                mother: None,
                 now: self.now,
             },
             request_id,

@@ -1,6 +1,6 @@
 //! Answers on the wire. A shielded body has no field for a place, so none can be written here.
 
-use super::{time, words};
+use super::{family, time, words};
 use crate::v1;
 use kith_domain::NhsNumber;
 use kith_domain::answer::{
@@ -9,13 +9,12 @@ use kith_domain::answer::{
 };
 use kith_domain::child::Access;
 use kith_domain::codes::LaCode;
-use kith_domain::directory::{Contact, Directory};
+use kith_domain::directory::Directory;
 use kith_domain::words as lines;
 
 /// An answer on the wire.
 #[must_use]
 pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days: i32) -> v1::Answer {
-    let Contact { code, name, phone, why } = answer.ring.clone();
     let Numbers { current, others, local_keys } = &answer.numbers;
     let (mut plans, mut presentations, access_history, shielded) = match &answer.body {
         Body::Open(body) => {
@@ -45,7 +44,9 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
         access_history,
         shielded,
         as_of: Some(time::timestamp(answer.as_of)),
-        ring: Some(v1::Contact { name, phone, why, code }),
+        ring: Some(family::contact(&answer.ring)),
+        siblings: family::siblings(answer),
+        mother: family::mother(answer, directory),
         audit_reference: reference.to_owned(),
         words: lines::lines(answer, directory, window_days),
     }
@@ -58,7 +59,7 @@ fn withheld() -> (v1::PlanAnswer, v1::PresentationAnswer, Option<v1::AccessHisto
     (plans, presentations, None, false)
 }
 
-fn outcome<H>(outcome: &Outcome<H>) -> i32 {
+pub(super) fn outcome<H>(outcome: &Outcome<H>) -> i32 {
     match outcome {
         Outcome::Held(_) => v1::Outcome::Held.into(),
         Outcome::NoneHeld => v1::Outcome::NoneHeld.into(),
@@ -66,7 +67,7 @@ fn outcome<H>(outcome: &Outcome<H>) -> i32 {
     }
 }
 
-fn doubts<H>(outcome: &Outcome<H>) -> &[Doubt] {
+pub(super) fn doubts<H>(outcome: &Outcome<H>) -> &[Doubt] {
     match outcome {
         Outcome::CannotSay(doubts) => doubts,
         Outcome::Held(_) | Outcome::NoneHeld => &[],
@@ -113,7 +114,7 @@ fn plans(body: &OpenBody, directory: &Directory) -> v1::PlanAnswer {
     }
 }
 
-fn open_plan(plan: &PlanView, directory: &Directory) -> v1::Plan {
+pub(super) fn open_plan(plan: &PlanView, directory: &Directory) -> v1::Plan {
     let PlanView { kind, state, start, end, authority: own, moving_to } = plan;
     v1::Plan {
         kind: kind.map_or(v1::PlanKind::Unspecified, words::kind).into(),
@@ -131,24 +132,25 @@ fn shielded_plans(body: &ShieldedBody) -> v1::PlanAnswer {
         Outcome::Held(plans) => plans,
         Outcome::NoneHeld | Outcome::CannotSay(_) => &[],
     };
-    let plan = |plan: &ShieldedPlanView| {
-        let ShieldedPlanView { kind, state, start, end, moving } = plan;
-        v1::Plan {
-            kind: kind.map_or(v1::PlanKind::Unspecified, words::kind).into(),
-            state: words::plan_state(*state).into(),
-            start: start.map(time::date),
-            end: end.map(time::date),
-            authority: None,
-            moving_to: None,
-            moving: *moving,
-        }
-    };
     v1::PlanAnswer {
         outcome: outcome(&body.plans),
-        plans: held.iter().map(plan).collect(),
+        plans: held.iter().map(shielded_plan).collect(),
         more: body.more_plans,
         completeness: Some(completeness(&body.plan_completeness, Vec::new(), doubts(&body.plans))),
         words: String::new(),
+    }
+}
+
+pub(super) fn shielded_plan(plan: &ShieldedPlanView) -> v1::Plan {
+    let ShieldedPlanView { kind, state, start, end, moving } = plan;
+    v1::Plan {
+        kind: kind.map_or(v1::PlanKind::Unspecified, words::kind).into(),
+        state: words::plan_state(*state).into(),
+        start: start.map(time::date),
+        end: end.map(time::date),
+        authority: None,
+        moving_to: None,
+        moving: *moving,
     }
 }
 

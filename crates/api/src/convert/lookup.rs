@@ -3,8 +3,10 @@
 use super::fault::Faults;
 use super::{caller, subject, time};
 use crate::v1;
+use kith_domain::NhsNumber;
 use kith_domain::answer::Question;
 use kith_domain::caller::{Caller, CareContext};
+use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::time::{Day, Moment};
 use uuid::Uuid;
@@ -31,6 +33,20 @@ fn birth_date(faults: &mut Faults, field: &str, date: Option<v1::Date>, now: Mom
     Some(day)
 }
 
+/// The mother's number, which is not the child's own.
+fn mother(faults: &mut Faults, field: &str, text: Option<String>, child: Option<&Subject>) -> Option<NhsNumber> {
+    let number = subject::number(faults, field, &text?)?;
+    if child == Some(&Subject::Nhs(number)) {
+        faults.add(
+            field,
+            "MOTHER_IS_SUBJECT",
+            "the mother's number is the one asked about: her own answer shows her plans",
+        );
+        return None;
+    }
+    Some(number)
+}
+
 /// Takes a lookup apart. A local key is `organisation`'s own.
 ///
 /// # Errors
@@ -48,17 +64,30 @@ pub(super) fn parse_into(
     organisation: OdsCode,
     now: Moment,
 ) -> Option<ParsedLookup> {
-    let v1::LookupRequest { caller, care_context, subject, number_traced, date_of_birth, request_id } = request;
+    let v1::LookupRequest {
+        caller,
+        care_context,
+        subject,
+        number_traced,
+        date_of_birth,
+        request_id,
+        mother_nhs_number,
+    } = request;
     let path = |name: &str| format!("{prefix}{name}");
     let caller = caller::parse(faults, &path("caller"), caller);
     let context = caller::care_context(faults, &path("care_context"), care_context);
     let subject = subject::parse(faults, &path("subject"), subject, organisation);
     let birth_date = birth_date(faults, &path("date_of_birth"), date_of_birth, now);
     let request_id = time::uuid(faults, &path("request_id"), &request_id);
+    let before = faults.0.len();
+    let mother = mother(faults, &path("mother_nhs_number"), mother_nhs_number, subject.as_ref());
+    if faults.0.len() > before {
+        return None;
+    }
     Some(ParsedLookup {
         caller: caller?,
         context: context?,
-        question: Question { subject: subject?, number_traced, birth_date, checking_in: None, now },
+        question: Question { subject: subject?, number_traced, birth_date, checking_in: None, now, mother },
         request_id: request_id?,
     })
 }
@@ -103,10 +132,12 @@ pub fn parse_worklist(
 }
 
 fn parse_entry(entry: v1::WorklistEntry, organisation: OdsCode, now: Moment) -> Result<Question, Faults> {
-    let v1::WorklistEntry { subject, number_traced, date_of_birth } = entry;
+    let v1::WorklistEntry { subject, number_traced, date_of_birth, mother_nhs_number } = entry;
     let mut faults = Faults::default();
     let subject = subject::parse(&mut faults, "subject", subject, organisation);
     let birth_date = birth_date(&mut faults, "date_of_birth", date_of_birth, now);
-    let question = subject.map(|subject| Question { subject, number_traced, birth_date, checking_in: None, now });
+    let mother = mother(&mut faults, "mother_nhs_number", mother_nhs_number, subject.as_ref());
+    let question =
+        subject.map(|subject| Question { subject, number_traced, birth_date, checking_in: None, now, mother });
     faults.finish(question)
 }

@@ -3,7 +3,7 @@
 use super::fault::Faults;
 use super::{subject, time, words};
 use crate::v1;
-use kith_domain::change::{Change, Feed, Heartbeat, PlanAction, PlanEvent};
+use kith_domain::change::{Baby, Change, Feed, Heartbeat, PlanAction, PlanEvent};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::text::{FamilyReference, PlanReference};
 use kith_domain::time::Moment;
@@ -59,6 +59,7 @@ fn parse_event(
         version,
         lift_shield,
         family,
+        babies,
     } = event;
     let event_id = time::uuid(faults, "event_id", &event_id);
     let action = parse_action(faults, action, &other_authority);
@@ -67,14 +68,16 @@ fn parse_event(
     let kind = words::parse_kind(faults, "kind", kind);
     let start = time::day(faults, "start", start);
     let end = time::day(faults, "end", end);
-    let reference = match reference.as_str() {
-        "" => None,
-        text => faults.take("reference", "BAD_TEXT", PlanReference::parse(text)),
-    };
+    let reference = plan_reference(faults, "reference", &reference);
     let family = match family.as_str() {
         "" => None,
         text => faults.take("family", "BAD_TEXT", FamilyReference::parse(text)),
     };
+    let before = faults.0.len();
+    let babies: Vec<Baby> = babies.into_iter().filter_map(|one| baby(faults, one, organisation)).collect();
+    if faults.0.len() > before {
+        return None;
+    }
     Some(PlanEvent {
         authority,
         event_id: event_id?,
@@ -89,8 +92,21 @@ fn parse_event(
         shielded,
         unshield: lift_shield,
         family,
-        babies: Vec::new(),
+        babies,
     })
+}
+
+fn baby(faults: &mut Faults, baby: v1::Baby, organisation: OdsCode) -> Option<Baby> {
+    let v1::Baby { subject, kind, reference, date_of_birth } = baby;
+    let subject = subject::parse(faults, "babies.subject", subject, organisation);
+    let kind = words::parse_kind(faults, "babies.kind", kind);
+    let birth_date = time::day(faults, "babies.date_of_birth", date_of_birth);
+    let reference = plan_reference(faults, "babies.reference", &reference);
+    Some(Baby { subject: subject?, kind: kind?, reference, birth_date })
+}
+
+fn plan_reference(faults: &mut Faults, field: &str, text: &str) -> Option<PlanReference> {
+    if text.is_empty() { None } else { faults.take(field, "BAD_TEXT", PlanReference::parse(text)) }
 }
 
 fn parse_action(faults: &mut Faults, action: i32, other_authority: &str) -> Option<PlanAction> {
@@ -102,6 +118,7 @@ fn parse_action(faults: &mut Faults, action: i32, other_authority: &str) -> Opti
         Ok(v1::PlanAction::Withdraw) => PlanAction::Withdraw,
         Ok(v1::PlanAction::TransferOut) => return other().map(PlanAction::TransferOut),
         Ok(v1::PlanAction::TransferIn) => return other().map(PlanAction::TransferIn),
+        Ok(v1::PlanAction::Born) => PlanAction::Born,
         Ok(v1::PlanAction::Unspecified) | Err(_) => {
             faults.add("action", "UNKNOWN_ACTION", "an action of the list is needed");
             return None;

@@ -18,6 +18,17 @@ fn reason(error: NhsNumberError) -> &'static str {
     }
 }
 
+/// An NHS number.
+pub(super) fn number(faults: &mut Faults, field: &str, text: &str) -> Option<NhsNumber> {
+    match NhsNumber::parse(text) {
+        Ok(number) => Some(number),
+        Err(error) => {
+            faults.add(field, reason(error), error);
+            None
+        }
+    }
+}
+
 /// A subject; a local key is the calling organisation's own.
 pub(super) fn parse(
     faults: &mut Faults,
@@ -27,13 +38,9 @@ pub(super) fn parse(
 ) -> Option<Subject> {
     let v1::Subject { subject } = faults.need(field, subject)?;
     match faults.need(field, subject)? {
-        v1::subject::Subject::NhsNumber(text) => match NhsNumber::parse(&text) {
-            Ok(number) => Some(Subject::Nhs(number)),
-            Err(error) => {
-                faults.add(&format!("{field}.nhs_number"), reason(error), error);
-                None
-            }
-        },
+        v1::subject::Subject::NhsNumber(text) => {
+            number(faults, &format!("{field}.nhs_number"), &text).map(Subject::Nhs)
+        }
         v1::subject::Subject::LocalKey(text) => {
             let key = faults.take(&format!("{field}.local_key"), "BAD_LOCAL_KEY", LocalKey::parse(&text))?;
             Some(Subject::Local(organisation, key))

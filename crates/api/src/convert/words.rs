@@ -81,6 +81,7 @@ pub fn doubt(doubt: Doubt) -> v1::Doubt {
     match doubt {
         Doubt::OwnFeedStale => v1::Doubt::OwnFeedStale,
         Doubt::TooManyFeedsStale => v1::Doubt::TooManyFeedsStale,
+        Doubt::MotherNumberInvalid => v1::Doubt::MotherNumberInvalid,
         Doubt::NoNhsNumber => v1::Doubt::NoNhsNumber,
         Doubt::OwnFeedThin => v1::Doubt::OwnFeedThin,
     }

@@ -9,7 +9,7 @@ use super::{Done, Text};
 use crate::args::LookupArgs;
 use crate::exit::Exit;
 use crate::failure::{Failure, Sent};
-use crate::person::{subject, uuid_or};
+use crate::person::{number, subject, uuid_or};
 use crate::settings::Settings;
 use crate::{reading, render};
 
@@ -36,7 +36,7 @@ pub async fn run(settings: &Settings, args: &LookupArgs) -> Result<Done, Failure
 /// # Errors
 /// A person who is not named, a date or id that is none.
 pub fn request(settings: &Settings, args: &LookupArgs) -> Result<v1::LookupRequest, Failure> {
-    let LookupArgs { subject: asked, scheduled, traced, not_traced, request_id } = args;
+    let LookupArgs { subject: asked, scheduled, traced, not_traced, mother_nhs_number, request_id } = args;
     let caller = settings.person.caller(&settings.organisation, v1::Purpose::DirectCare)?;
     let request_id = uuid_or(request_id.as_deref(), "request_id", Uuid::new_v4)?;
     let (subject, date_of_birth) = subject(asked)?;
@@ -48,6 +48,7 @@ pub fn request(settings: &Settings, args: &LookupArgs) -> Result<v1::LookupReque
         number_traced: *traced && !*not_traced,
         date_of_birth,
         request_id: request_id.to_string(),
+        mother_nhs_number: mother_nhs_number.as_deref().map(number).transpose()?,
     })
 }
 

@@ -3,7 +3,7 @@
 
 use kith_api::v1;
 
-use super::{Page, blocks, seen};
+use super::{Page, blocks, family, seen};
 use crate::reading::{self, Identity, Reading};
 use crate::{dates, words};
 
@@ -22,9 +22,11 @@ pub fn page(answer: &v1::Answer, not_recorded: Option<&v1::NotRecorded>) -> Page
     }
     page.gap();
     blocks::plans(&mut page, answer);
+    family::mother(&mut page, answer);
     page.gap();
     seen::presentations(&mut page, answer);
     page.gap();
+    family::siblings(&mut page, answer);
     accesses(&mut page, answer);
     footer(&mut page, answer);
     if let Some(not_recorded) = not_recorded {
@@ -48,6 +50,7 @@ fn banner(page: &mut Page, answer: &v1::Answer, not_recorded: bool) {
     let (reading, detail) = seen::headline(answer);
     let seen_completeness = answer.presentations.as_ref().and_then(|part| part.completeness.as_ref());
     headline(page, &format!("SEEN ELSEWHERE?  {}{detail}", reading.words()), reading, seen_completeness);
+    family::headline(page, answer);
     if not_recorded {
         page.attention(0, 2, "THIS PRESENTATION IS NOT RECORDED: read why below.");
     }
@@ -130,6 +133,8 @@ fn remaining_words(answer: &v1::Answer) -> impl Iterator<Item = &str> {
         answer.identity.as_ref().map(|part| part.words.as_str()),
         answer.plans.as_ref().map(|part| part.words.as_str()),
         answer.presentations.as_ref().map(|part| part.words.as_str()),
+        answer.siblings.as_ref().map(|part| part.words.as_str()),
+        answer.mother.as_ref().map(|part| part.words.as_str()),
     ];
     let ring = answer.ring.as_ref().map(|ring| ring.phone.as_str()).unwrap_or_default();
     answer.words.iter().map(String::as_str).filter(move |line| {

@@ -12,7 +12,10 @@ pub fn plan_headline(answer: &v1::Answer, reading: Reading) -> String {
         return String::new();
     }
     let Some(v1::PlanAnswer { plans, more, .. }) = &answer.plans else { return String::new() };
-    let Some(first) = plans.first() else { return String::new() };
+    let Some(first) = plans.first() else {
+        let of_mother = answer.mother.as_ref().is_some_and(|mother| !mother.plans.is_empty());
+        return if of_mother { ": an UNBORN child's plan, on the mother's record".to_owned() } else { String::new() };
+    };
     let others = u64::from(*more) + u64::try_from(plans.len() - 1).unwrap_or(u64::MAX);
     let others = if others > 0 { format!(", and {others} more") } else { String::new() };
     format!(": {}, {}{others}", words::plan_kind(first.kind), state(first.state))
@@ -36,7 +39,8 @@ pub fn plans(page: &mut Page, answer: &v1::Answer) {
     shown_completeness(page, completeness.as_ref(), "local authorities", reading);
 }
 
-fn one_plan(page: &mut Page, plan: &v1::Plan, shielded: bool) {
+/// One plan.
+pub fn one_plan(page: &mut Page, plan: &v1::Plan, shielded: bool) {
     let v1::Plan { kind, state: plan_state, start, end, authority, moving_to, moving } = plan;
     let began = start.map(|date| format!(", from {}", dates::show_date(date))).unwrap_or_default();
     let ends = end.map(|date| format!(", to {}", dates::show_date(date))).unwrap_or_default();
@@ -53,7 +57,8 @@ fn one_plan(page: &mut Page, plan: &v1::Plan, shielded: bool) {
     }
 }
 
-fn state(state: i32) -> &'static str {
+/// State of a plan.
+pub fn state(state: i32) -> &'static str {
     match v1::PlanState::try_from(state) {
         Ok(v1::PlanState::Active) => "IN FORCE",
         Ok(v1::PlanState::Future) => "STARTS LATER",

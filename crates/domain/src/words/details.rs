@@ -51,14 +51,16 @@ fn told(parts: &[String]) -> String {
     format!("{MARK}{}", parts.join("; "))
 }
 
-fn open_plan(plan: &PlanView, directory: &Directory) -> String {
+/// One plan with its authority.
+pub(super) fn open_plan(plan: &PlanView, directory: &Directory) -> String {
     let PlanView { kind, state, start, end, authority, moving_to } = plan;
     let mut parts = vec![plan_words(*kind, *state, *start, *end), directory.authority_name(*authority)];
     parts.extend(moving_to.map(|to| format!("MOVING to {}", directory.authority_name(to))));
     told(&parts)
 }
 
-fn shielded_plan(plan: &ShieldedPlanView) -> String {
+/// One plan without a place.
+pub(super) fn shielded_plan(plan: &ShieldedPlanView) -> String {
     let ShieldedPlanView { kind, state, start, end, moving } = plan;
     let mut parts = vec![plan_words(*kind, *state, *start, *end)];
     parts.extend(moving.then(|| "MOVING to another authority".to_owned()));

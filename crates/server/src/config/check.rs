@@ -96,6 +96,12 @@ impl Check<'_> {
         self.range("answers.presentation_retention_days", answers.presentation_retention_days, 1..=3_660);
         self.range("answers.plan_retention_months", answers.plan_retention_months, 1..=240);
         self.range("answers.max_presentations", answers.max_presentations, 1..=1_000);
+        self.range("answers.sibling_injury_days", answers.sibling_injury_days, 1..=3_660);
+        self.rule(
+            answers.sibling_injury_days <= answers.presentation_retention_days,
+            "answers.sibling_injury_days",
+            "expected at most answers.presentation_retention_days: what is not kept cannot be told",
+        );
         self.rule(
             answers.presentation_window_days <= answers.presentation_retention_days,
             "answers.presentation_window_days",

@@ -153,6 +153,8 @@ pub struct Answers {
     pub plan_retention_months: u32,
     /// Presentations shown at most.
     pub max_presentations: usize,
+    /// A sibling's injury of the last so many days is told.
+    pub sibling_injury_days: u32,
     /// Contact for a shielded child.
     pub national_contact_name: String,
     /// Telephone of that contact.
@@ -166,6 +168,7 @@ impl Default for Answers {
             presentation_retention_days: 365,
             plan_retention_months: 12,
             max_presentations: 50,
+            sibling_injury_days: 90,
             national_contact_name: String::new(),
             national_contact_phone: String::new(),
         }

@@ -259,3 +259,52 @@ fn an_empty_answer_is_could_not_ask_everywhere() {
     assert!(shown.contains("SEEN ELSEWHERE?  COULD NOT ASK"), "{shown}");
     assert!(shown.contains("RING no number was given"), "{shown}");
 }
+
+#[test]
+fn siblings_and_the_mothers_unborn_plan() {
+    let expected = "\
+================================================================================
+ON A PLAN?       HELD: an UNBORN child's plan, on the mother's record
+SEEN ELSEWHERE?  none held: this is NOT reassurance
+SIBLINGS         2 on a plan, 1 seen with an INJURY
+================================================================================
+IDENTITY: Date of birth matches the one held.
+
+RING 0113 496 0999
+     Leeds City Council (E08000035)
+     Why: responsible authority, out of hours: emergency duty team
+
+1. ON A PLAN? HELD
+   Plans: HELD: of an UNBORN child, on the mother's record: 1 in force.
+   Heard of in time: 153 of 153 local authorities; 0 late, 0 never heard of.
+
+   Mother: HELD: an UNBORN child of hers is or was on a plan: it may be this
+   baby.
+   - Unborn child subject to a plan (mother's record), IN FORCE
+     Leeds City Council (E08000035)
+
+2. SEEN ELSEWHERE? none held
+   Presentations: none held from any hospital as of 2026-11-22 03:12. All 137
+   senders heard of in time. This is not reassurance: use your own judgement and
+   procedures.
+   Heard of in time: 137 of 137 trusts and services; 0 late, 0 never heard of.
+
+SIBLINGS
+   Siblings: KNOWN: 1 on a plan; 1 UNBORN on a plan. This lists only what
+   authorities have linked.
+   - A sibling is on a plan: Child protection plan, IN FORCE
+   - A sibling was seen with an INJURY in the last 90 days
+     Ring Leeds City Council on 0113 496 0999 (responsible authority, out of
+     hours: emergency duty team)
+   - An UNBORN sibling is on a plan: Unborn child subject to a plan (mother's
+     record), IN FORCE
+     Ring Leeds City Council on 0113 496 0999 (responsible authority, out of
+     hours: emergency duty team)
+   - 1 known, of whom nothing is shown here
+
+LOOKED UP BEFORE: no unscheduled lookup on record.
+
+As of Sun 22 Nov 2026 03:12 (UK time). Audit reference 1-4711
+";
+    assert_eq!(text(&samples::family()), expected);
+}
