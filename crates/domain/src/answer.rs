@@ -88,6 +88,8 @@ pub enum Doubt {
     NoNhsNumber,
     /// A feed that the child's own record points to is far below its usual volume.
     OwnFeedThin,
+    /// What is held has passed its retention by a clock that is not believed.
+    ClockDoubtful,
 }
 
 /// A feed that an answer cannot rely on, by name.

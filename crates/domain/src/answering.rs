@@ -7,6 +7,7 @@ use crate::answer::{
 };
 use crate::change::Feed;
 use crate::child::{ChildRecord, Subject};
+use crate::clock_doubt;
 use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
@@ -64,11 +65,12 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let identity = identity::check(person.standing, record, question.birth_date, asker);
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
     let ring = contact(record, &plans, question, identity, asker, means);
-    let body = match (identity, record) {
+    let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
         (_, Some(record)) if record.is_shielded() => Body::Shielded(shielded(record, plans, question, asker, means)),
         (_, record) => Body::Open(open(record, plans, question, asker, means)),
     };
+    clock_doubt::tell(&mut body, person, question, asker, means);
     let told = !identity.withholds();
     let numbers = if told { numbers(person) } else { Numbers::default() };
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());

@@ -11,6 +11,7 @@ mod answering_tests;
 pub mod caller;
 pub mod change;
 pub mod child;
+mod clock_doubt;
 pub mod codes;
 pub mod delimited;
 pub mod directory;

@@ -294,6 +294,31 @@ impl Model {
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
     }
 
+    /// The newest moment that an event tells of: an arrival, an outcome, a plan's start; not later than it was taken.
+    pub fn told_at(&self) -> Moment {
+        let told = |(at, change): &(Moment, Change)| match change {
+            Change::Plan(event) => start_told(event)?.map(Day::utc_start).filter(|start| start <= at),
+            Change::Presentation(event) => {
+                let arrived = details_told(event).map(|details| details.arrived_at);
+                arrived.or(closing_told(event).map(|closing| closing.at)).map(|moment| moment.min(*at))
+            }
+            Change::Heartbeat(_)
+            | Change::Accessed(_)
+            | Change::Acknowledged(_)
+            | Change::AuditGap(_)
+            | Change::Purge(_)
+            | Change::FeedCounted(_)
+            | Change::Identity(_)
+            | Change::Proposed(_)
+            | Change::ProposalClosed(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => None,
+        };
+        self.log.iter().filter_map(told).max().unwrap_or_default()
+    }
+
     /// Rows of access history, oldest first, without a bound.
     pub fn accesses(&self, subject: &Subject) -> Vec<Access> {
         let mut rows: Vec<Access> = Vec::new();

@@ -83,6 +83,7 @@ pub fn doubt(doubt: Doubt) -> v1::Doubt {
         Doubt::TooManyFeedsStale => v1::Doubt::TooManyFeedsStale,
         Doubt::NoNhsNumber => v1::Doubt::NoNhsNumber,
         Doubt::OwnFeedThin => v1::Doubt::OwnFeedThin,
+        Doubt::ClockDoubtful => v1::Doubt::ClockDoubtful,
     }
 }
 
