@@ -185,7 +185,9 @@ pub fn reasons(verdict: &FileVerdict) -> Vec<String> {
     let one = |verdict: &RowVerdict| match verdict {
         RowVerdict::Loaded { shielded: false } => String::new(),
         RowVerdict::Loaded { shielded: true } => "shielded".into(),
-        RowVerdict::Fault(fault) | RowVerdict::Noted(fault) => format!("{} {}", fault.column, fault.reason).trim().to_owned(),
+        RowVerdict::Fault(fault) | RowVerdict::Noted(fault) => {
+            format!("{} {}", fault.column, fault.reason).trim().to_owned()
+        }
     };
     verdict.rows.iter().map(|row| one(&row.verdict)).collect()
 }
