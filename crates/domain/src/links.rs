@@ -270,7 +270,7 @@ fn add(whole: &mut ChildRecord, other: &ChildRecord) {
         prefer(&mut ours.died, &theirs.died);
     }
     if theirs.is_shielded() {
-        ours.shielded = theirs.shielded.clone();
+        ours.shielded = theirs.shielded;
     }
 }
 
