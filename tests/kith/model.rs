@@ -5,6 +5,7 @@ mod answers;
 mod expected;
 pub mod place;
 mod random;
+mod told;
 
 use std::collections::BTreeMap;
 

@@ -171,6 +171,9 @@ pub fn feed_state(state: i32) -> &'static str {
 pub fn doubt(doubt: i32) -> &'static str {
     match v1::Doubt::try_from(doubt) {
         Ok(v1::Doubt::OwnFeedStale) => "a sender that this child's own record points to is late or was never heard of",
+        Ok(v1::Doubt::ClockDoubtful) => {
+            "the service's clock is in doubt, and by it what is held has passed its retention"
+        }
         Ok(v1::Doubt::OwnFeedThin) => "a sender that this child's own record points to sends far less than usual",
         Ok(v1::Doubt::TooManyFeedsStale) => {
             "too many senders are late, send far less than usual or were never heard of"

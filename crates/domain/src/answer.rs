@@ -92,6 +92,8 @@ pub enum Doubt {
     OwnFeedThin,
     /// The mother's number that was given is not valid any more.
     MotherNumberInvalid,
+    /// What is held has passed its retention by a clock that is not believed.
+    ClockDoubtful,
 }
 
 /// A feed that an answer cannot rely on, by name.

@@ -11,6 +11,7 @@ use crate::answer::{
 };
 use crate::change::Feed;
 use crate::child::{ChildRecord, Subject};
+use crate::clock_doubt;
 use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
 use crate::family::Relatives;
@@ -82,13 +83,14 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
     let ring = contact(record, (&plans, mother.as_ref()), question, identity, asker, means);
     let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
-    let body = match (identity, record) {
+    let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
         (_, Some(record)) if record.is_shielded() => {
             Body::Shielded(shielded(record, plans, family, (question, asker), means))
         }
         (_, record) => Body::Open(open(record, plans, family, (question, asker), means)),
     };
+    clock_doubt::tell(&mut body, person, question, asker, means);
     let numbers = if told { numbers(person) } else { Numbers::default() };
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
     Answer { as_of: question.now, identity, number_traced: question.number_traced, numbers, died_on, ring, body }

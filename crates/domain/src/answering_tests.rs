@@ -360,3 +360,65 @@ fn a_departments_own_check_in_confirms_nothing() {
         assert_eq!(check(&record), expected, "{dates:?}");
     }
 }
+
+/// By a clock that is far ahead of what senders tell of, what is held has passed: it does not read as none held, and what
+/// was never held does.
+#[test]
+fn what_a_wrong_clock_hides_is_not_none_held() {
+    let ended = after(&[event(A, "P", 1, PlanAction::Start, ("2025-05-01", "2025-06-01"))]);
+    let mut both = ended.clone();
+    fold::apply_presentation(&mut both, &born("T02", "E", "2019-03-04"));
+    let asked = |record: Option<&ChildRecord>, told: Option<&str>| {
+        let (organisation, directory, settings) =
+            (OdsCode::parse("T01").unwrap(), directory(), AnswerSettings::default());
+        let now = noon("2027-06-01");
+        let feeds = board(now, &[]);
+        told.into_iter().for_each(|day| feeds.told(noon(day)));
+        let question = Question {
+            subject: subject(),
+            number_traced: true,
+            birth_date: None,
+            checking_in: None,
+            mother: None,
+            now,
+        };
+        let caller = Caller {
+            user_id: UserId::parse("n1").unwrap(),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+            purpose: Purpose::DirectCare,
+            organisation,
+        };
+        let peer = Peer { organisation, role: Role::Ed };
+        let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
+        let means = Means { settings: &settings, directory: &directory, feeds: &feeds };
+        let answer = answer(&permit, &question, &Found::of(record), means);
+        let body = body(&answer);
+        let doubts = |none: bool, doubts: Option<&Vec<crate::answer::Doubt>>| match doubts {
+            None => {
+                if none {
+                    "none held"
+                } else {
+                    "held"
+                }
+            }
+            Some(doubts) => {
+                assert_eq!(doubts, &[crate::answer::Doubt::ClockDoubtful]);
+                "in doubt"
+            }
+        };
+        fn of<H>(outcome: &Outcome<H>) -> (bool, Option<&Vec<crate::answer::Doubt>>) {
+            match outcome {
+                Outcome::Held(_) => (false, None),
+                Outcome::NoneHeld => (true, None),
+                Outcome::CannotSay(d) => (false, Some(d)),
+            }
+        }
+        let (plans, seen, elsewhere) = (of(&body.plans), of(&body.presentations), of(&body.elsewhere));
+        [doubts(plans.0, plans.1), doubts(seen.0, seen.1), doubts(elsewhere.0, elsewhere.1)]
+    };
+    assert_eq!(asked(Some(&ended), Some("2027-06-01")), ["none held"; 3], "the clock is believed");
+    assert_eq!(asked(Some(&ended), Some("2026-01-10")), ["in doubt", "none held", "none held"]);
+    assert_eq!(asked(Some(&both), Some("2026-01-10")), ["in doubt"; 3]);
+    assert_eq!(asked(None, Some("2026-01-10")), ["none held"; 3], "nothing is hidden");
+}

@@ -5,6 +5,7 @@ use crate::change::Feed;
 use crate::codes::{LaCode, OdsCode};
 use crate::feed_health::{CLOCK_AHEAD_SECONDS, FeedRecord, FileSeen, Rows, later};
 use crate::feed_volume::{ThinRule, VolumeLine, Window, configured_hundredths};
+use crate::retention::clock_ahead;
 use crate::time::Moment;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -106,6 +107,8 @@ pub struct FeedBoard {
     plans: Box<[Entry<LaCode>]>,
     presentations: Box<[Entry<OdsCode>]>,
     rule: ThinRule,
+    /// The newest moment that a sender told of.
+    told_ms: AtomicI64,
 }
 
 fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
@@ -207,6 +210,18 @@ fn counts<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> FeedCounts {
 }
 
 impl FeedBoard {
+    /// Publishes the newest moment that a sender told of.
+    pub fn told(&self, at: Moment) {
+        self.told_ms.store(at.0, Ordering::Release);
+    }
+
+    /// Whether the clock runs too far ahead of what senders tell of to be believed.
+    #[must_use]
+    pub fn is_clock_ahead(&self, now: Moment) -> bool {
+        let told = self.told_ms.load(Ordering::Acquire);
+        told != NEVER && clock_ahead(now, Moment(told)).is_some()
+    }
+
     /// A board of known feeds with their expected intervals in seconds; none has been heard of, and none is ever thin.
     #[must_use]
     pub fn new(
@@ -214,7 +229,7 @@ impl FeedBoard {
         presentations: impl Iterator<Item = (OdsCode, u64)>,
     ) -> Self {
         let rule = ThinRule { percent: 0, ..ThinRule::default() };
-        Self { plans: entries(plans), presentations: entries(presentations), rule }
+        Self { plans: entries(plans), presentations: entries(presentations), rule, told_ms: AtomicI64::new(NEVER) }
     }
 
     /// With this rule for thin feeds, and the presentations a week that are configured for some.

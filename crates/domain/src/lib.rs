@@ -12,6 +12,7 @@ pub mod birth;
 pub mod caller;
 pub mod change;
 pub mod child;
+mod clock_doubt;
 pub mod codes;
 pub mod delimited;
 pub mod directory;

@@ -15,6 +15,7 @@ use crate::codes::LaCode;
 use crate::fold;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, PlanKind, PlanName};
+use crate::retention::Retention;
 use crate::text::{FamilyReference, PlanReference};
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
@@ -232,6 +233,30 @@ pub fn changes_nothing(record: Option<&ChildRecord>, events: &[PlanEvent]) -> bo
         fold::apply_plan(&mut after, &event, name.clone());
     }
     before.is_some() && before == find(&after) && record.setters() == after.setters()
+}
+
+/// Whether events, taken at `at`, tell of a plan that is not held and whose retention has passed: one that a purge removed,
+/// or that was over before its authority joined. Stored, each night's file would bring it back for each night's purge. A
+/// shield that the authority has not set yet is told all the same.
+#[must_use]
+pub fn tells_what_has_passed(
+    record: Option<&ChildRecord>,
+    events: &[PlanEvent],
+    at: Moment,
+    retention: Retention,
+) -> bool {
+    let Some((first, name)) = events.first().and_then(|first| Some((first, first.name()?))) else { return false };
+    let find = |record: &ChildRecord| record.plans.iter().any(|p| p.authority == first.authority && p.name == name);
+    let mut after = record.cloned().unwrap_or_else(|| ChildRecord::new(first.subject.clone()));
+    if find(&after) || (events.iter().any(|event| event.shielded) && !after.setters().contains(&first.authority)) {
+        return false;
+    }
+    for event in events {
+        fold::apply_plan(&mut after, event, name.clone());
+        fold::note_plan_event(&mut after, event.authority, &name, at);
+        fold::note_transfer(&mut after, event, &name, at);
+    }
+    retention.split(&after, at.london_day()).is_some_and(|passed| !find(&passed.kept))
 }
 
 /// What a plan says, without its versions.

@@ -17,6 +17,17 @@ pub struct Retention {
     pub plan_months: i32,
 }
 
+/// How far our clock may run ahead of the newest moment that a sender told of.
+pub const CLOCK_AHEAD_SECONDS: u64 = 24 * 60 * 60;
+
+/// By how many seconds the clock is ahead of the newest moment that a sender told of, when that is too much to believe it.
+/// Moments told are senders', not our own: they stay behind when our clock jumps. Then nothing is removed, and what has
+/// passed by that clock does not read as none held.
+#[must_use]
+pub fn clock_ahead(now: Moment, told_at: Moment) -> Option<u64> {
+    Some(now.seconds_since(told_at)).filter(|seconds| *seconds > CLOCK_AHEAD_SECONDS)
+}
+
 /// A record of which something has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passed {

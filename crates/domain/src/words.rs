@@ -166,6 +166,7 @@ fn question<H>(what: &str, kind: &str, held: String, outcome: &Outcome<H>, known
 fn doubt_words(doubt: Doubt) -> &'static str {
     match doubt {
         Doubt::OwnFeedStale => "a sender that this record points to has not been heard of in time",
+        Doubt::ClockDoubtful => "the service's clock is in doubt, and by it what is held has passed its retention",
         Doubt::OwnFeedThin => "a sender that this record points to sends far less than usual",
         Doubt::TooManyFeedsStale => "too many senders have not been heard of in time or send far less than usual",
         Doubt::MotherNumberInvalid => "the mother's NHS number is not valid any more and could not be used",

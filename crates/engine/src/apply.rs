@@ -130,7 +130,9 @@ pub(crate) fn plan(
     }
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
     own(working, Table::Plan, key, &event.subject, event.version)?;
-    if let (PlanAction::Start | PlanAction::TransferIn(_), Some(start)) = (event.action, event.start) {
+    // Plan files tell of starts as changes.
+    let starts = matches!(event.action, PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change);
+    if let Some(start) = event.start.filter(|_| starts) {
         told(working, start.utc_start(), at);
     }
     let record = working.child(&event.subject)?;

@@ -16,6 +16,7 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{
     FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing, is_version_of,
+    tells_what_has_passed,
 };
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
@@ -166,7 +167,10 @@ impl<'a> Import<'a> {
             if let Some(fault) = number_code(record.as_deref(), self.authority, plan) {
                 return Ok(Prepared::Fault(fault));
             }
-            if changes_nothing(record.as_deref(), &events) {
+            let retention = self.engine.settings().retention();
+            if changes_nothing(record.as_deref(), &events)
+                || tells_what_has_passed(record.as_deref(), &events, self.open.at, retention)
+            {
                 return Ok(Prepared::Unchanged(subject, plan.number));
             }
         }

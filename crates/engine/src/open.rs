@@ -251,6 +251,7 @@ fn load(store: &Store, index: &Index, now: Moment, give_up: &dyn Fn() -> bool) -
     index.feeds().assess(now);
     let meta = store.get(Table::Meta, keys::META)?;
     let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
+    index.feeds().told(meta.told_at);
     if meta.children != read {
         return Err(EngineError::Counts { loaded: read, expected: meta.children });
     }

@@ -1,12 +1,9 @@
 //! When the purge stops by itself: a wrong clock must not erase England. It decides from what senders tell, what is held
 //! and what would go; it removes nothing.
 
-use kith_domain::retention::Passed;
+use kith_domain::retention::{CLOCK_AHEAD_SECONDS, Passed, clock_ahead};
 use kith_domain::time::{Day, Moment};
 use kith_index::Sizes;
-
-/// How far our clock may run ahead of the newest moment that a sender told of.
-const AHEAD_SECONDS: u64 = 24 * 60 * 60;
 
 /// What goes from people's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,8 +102,7 @@ impl Guard {
     /// Set when `now` is more than a day ahead of the newest moment told. Moments told are senders', not our own: they
     /// stay behind when our clock jumps.
     pub(crate) fn ahead(&self, now: Moment, told_at: Moment) -> Option<Held> {
-        let seconds = now.seconds_since(told_at);
-        (seconds > AHEAD_SECONDS).then_some(Held::ClockAhead { days: seconds / AHEAD_SECONDS })
+        clock_ahead(now, told_at).map(|seconds| Held::ClockAhead { days: seconds / CLOCK_AHEAD_SECONDS })
     }
 
     /// Refuses when what goes today is too large a share of what was held this morning.

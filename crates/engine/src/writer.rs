@@ -196,6 +196,7 @@ impl Writer {
             self.held.index.feed(feed, record, at);
         }
         self.meta = changed.meta;
+        self.held.index.feeds().told(self.meta.told_at);
         self.progress.log_sequence.store(head.sequence, Ordering::Release);
         self.progress.told_at.store(self.meta.told_at.0, Ordering::Release);
         self.progress.derived_through.store(self.meta.derived_through, Ordering::Release);

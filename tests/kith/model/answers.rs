@@ -133,6 +133,11 @@ fn outcome<H>(held: Option<H>, doubts: &[Doubt]) -> Outcome<H> {
     }
 }
 
+fn with_clock(mut doubts: Vec<Doubt>, hidden: bool) -> Vec<Doubt> {
+    doubts.extend(hidden.then_some(Doubt::ClockDoubtful));
+    doubts
+}
+
 /// What is known of the feeds of one kind.
 struct Feeds<C> {
     counts: FeedCounts,
@@ -141,6 +146,19 @@ struct Feeds<C> {
 }
 
 impl Model {
+    /// Whether a plan, and where presentations, have passed their retention by a clock more than a day ahead of everything
+    /// that senders told of.
+    fn hidden_by_a_wrong_clock(&self, plans: &[PlanFacts], seen: &[SeenFacts], now: Moment) -> (bool, Vec<OdsCode>) {
+        if now.seconds_since(self.told_at()) <= 86_400 {
+            return (false, Vec::new());
+        }
+        let today = now.london_day();
+        let first = today.plus_days(-SETTINGS.presentation_retention_days);
+        let gone = seen.iter().filter(|one| one.moment.london_day() < first && one.outcome != Ended::EnteredInError);
+        let any = plans.iter().any(|plan| !plan.withdrawn && !is_held(plan, plans, today));
+        (any, gone.map(|one| one.organisation).collect())
+    }
+
     fn fresh(&self, feed: Feed, now: Moment) -> Option<bool> {
         self.heard(feed).map(|at| now.seconds_since(at) <= INTERVAL_SECONDS)
     }
@@ -202,6 +220,7 @@ impl Model {
         let all = plans.clone();
         plans.retain(|plan| is_held(plan, &all, today));
         seen.retain(|one| one.moment.london_day() >= today.plus_days(-SETTINGS.presentation_retention_days));
+        let hidden = self.hidden_by_a_wrong_clock(&all, &self.seen(&question.subject), question.now);
         let shown = plans_shown(&plans, today);
         let identity = Self::identity(&plans, &seen, question.birth_date, asker);
         let shielded = !self.shielded_by(&question.subject).is_empty();
@@ -213,7 +232,7 @@ impl Model {
         let body = if identity == IdentityCheck::NotConfirmed {
             Body::IdentityNotConfirmed
         } else {
-            self.body(question, asker, (&plans, shown), &seen, shielded)
+            self.body(question, asker, (&plans, shown), &seen, (shielded, hidden))
         };
         (identity, ring, body)
     }
@@ -224,14 +243,18 @@ impl Model {
         asker: OdsCode,
         (plans, mut shown): (&[PlanFacts], Vec<PlanView>),
         seen: &[SeenFacts],
-        shielded: bool,
+        (shielded, (plan_hidden, seen_hidden)): (bool, (bool, Vec<OdsCode>)),
     ) -> Body {
         let now = (question.now, matches!(question.subject, Subject::Local(..)));
         let today = question.now.london_day();
         let of_plans = plans.iter().map(|plan| plan.authority);
-        let plan_feeds = self.feeds(&[0, 1, 2].map(authority), of_plans, Feed::Plans, now);
+        let mut plan_feeds = self.feeds(&[0, 1, 2].map(authority), of_plans, Feed::Plans, now);
         let others = seen.iter().map(|one| one.organisation).filter(|code| *code != asker);
-        let seen_feeds = self.feeds(&[0, 1, 2].map(trust), others, Feed::Presentations, now);
+        let mut seen_feeds = self.feeds(&[0, 1, 2].map(trust), others, Feed::Presentations, now);
+        let elsewhere_hidden = seen_hidden.iter().any(|organisation| *organisation != asker);
+        let elsewhere_doubts = with_clock(seen_feeds.doubts.clone(), elsewhere_hidden);
+        plan_feeds.doubts = with_clock(plan_feeds.doubts, plan_hidden);
+        seen_feeds.doubts = with_clock(seen_feeds.doubts, !seen_hidden.is_empty());
         let more_plans = shown.len().saturating_sub(SETTINGS.max_plans) as u32;
         shown.truncate(SETTINGS.max_plans);
         let counted = seen.iter().filter(|one| {
@@ -261,7 +284,7 @@ impl Model {
             more_plans,
             plan_completeness: Completeness { counts: plan_feeds.counts, named: plan_feeds.named },
             presentations: outcome((any_here || any_elsewhere).then_some(held), &seen_feeds.doubts),
-            elsewhere: outcome(any_elsewhere.then_some(()), &seen_feeds.doubts),
+            elsewhere: outcome(any_elsewhere.then_some(()), &elsewhere_doubts),
             presentation_completeness: Completeness { counts: seen_feeds.counts, named: seen_feeds.named },
             accesses,
             more_accesses,
@@ -285,7 +308,9 @@ impl Model {
 fn placeless(doubts: Vec<Doubt>) -> Vec<Doubt> {
     let local = doubts.contains(&Doubt::NoNhsNumber);
     let late = doubts.contains(&Doubt::OwnFeedStale) || doubts.contains(&Doubt::TooManyFeedsStale);
-    [(local, Doubt::NoNhsNumber), (late, Doubt::TooManyFeedsStale)].into_iter().filter(|d| d.0).map(|d| d.1).collect()
+    let clock = doubts.contains(&Doubt::ClockDoubtful);
+    let all = [(local, Doubt::NoNhsNumber), (late, Doubt::TooManyFeedsStale), (clock, Doubt::ClockDoubtful)];
+    all.into_iter().filter(|d| d.0).map(|d| d.1).collect()
 }
 
 fn shielded_body(

@@ -3,17 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use kith_domain::change::{Change, Feed, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use kith_domain::change::{Change, Feed, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::{Access, Subject};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fold::Effect;
 use kith_domain::notify::{Cause, Notification};
 use kith_domain::plan::{PlanKind, PlanName};
-use kith_domain::presentation::{Closing, Details, Outcome};
+use kith_domain::presentation::{Details, Outcome};
 use kith_domain::refused::Refused;
 use kith_domain::time::{Day, Moment};
 use kith_engine::{Acknowledgement, Asked, StoredNotification, Verdict};
 use uuid::Uuid;
+
+use super::told::{closing_told, details_told, end_told, move_told, origin_told, start_told, withdrawal_told};
 
 /// Lookups of one organisation within this time are one encounter.
 pub const ENCOUNTER_MS: i64 = 4 * 3_600 * 1_000;
@@ -66,66 +68,6 @@ pub struct SeenFacts {
 /// The fact with the greatest version among the events that tell it.
 fn latest<E, T>(events: &[&E], version: impl Fn(&E) -> u64, tells: impl Fn(&E) -> Option<T>) -> Option<(u64, T)> {
     events.iter().filter_map(|event| Some((version(event), tells(event)?))).max_by_key(|(version, _)| *version)
-}
-
-/// What a plan event tells: end, whether it is withdrawn, where it moves.
-fn end_told(event: &PlanEvent) -> Option<Option<Day>> {
-    match event.action {
-        PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) | PlanAction::End | PlanAction::Born => {
-            Some(event.end)
-        }
-        PlanAction::TransferOut(_) => event.end.map(Some),
-        PlanAction::Withdraw => None,
-    }
-}
-
-fn start_told(event: &PlanEvent) -> Option<Option<Day>> {
-    let tells = matches!(event.action, PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_));
-    tells.then_some(event.start)
-}
-
-fn withdrawal_told(event: &PlanEvent) -> Option<bool> {
-    match event.action {
-        PlanAction::Withdraw => Some(true),
-        PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_) => Some(false),
-        PlanAction::End | PlanAction::Born | PlanAction::TransferOut(_) => None,
-    }
-}
-
-fn move_told(event: &PlanEvent) -> Option<Option<LaCode>> {
-    match event.action {
-        PlanAction::TransferOut(to) => Some(Some(to)),
-        PlanAction::Start | PlanAction::TransferIn(_) => Some(None),
-        PlanAction::Change | PlanAction::End | PlanAction::Born | PlanAction::Withdraw => None,
-    }
-}
-
-fn origin_told(event: &PlanEvent) -> Option<LaCode> {
-    match event.action {
-        PlanAction::TransferIn(from) => Some(from),
-        PlanAction::Start
-        | PlanAction::Change
-        | PlanAction::End
-        | PlanAction::Born
-        | PlanAction::Withdraw
-        | PlanAction::TransferOut(_) => None,
-    }
-}
-
-fn details_told(event: &PresentationEvent) -> Option<Details> {
-    match &event.action {
-        PresentationAction::Record(d) | PresentationAction::Amend(d) | PresentationAction::Import(d, _) => {
-            Some(d.clone())
-        }
-        PresentationAction::Close(_) => None,
-    }
-}
-
-fn closing_told(event: &PresentationEvent) -> Option<Closing> {
-    match &event.action {
-        PresentationAction::Close(closing) | PresentationAction::Import(_, Some(closing)) => Some(*closing),
-        PresentationAction::Record(_) | PresentationAction::Amend(_) | PresentationAction::Import(_, None) => None,
-    }
 }
 
 /// Which of a plan's facts an event tells.
@@ -295,6 +237,31 @@ impl Model {
             | Change::FilePositionReset(_) => None,
         };
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
+    }
+
+    /// The newest moment that an event tells of: an arrival, an outcome, a plan's start; not later than it was taken.
+    pub fn told_at(&self) -> Moment {
+        let told = |(at, change): &(Moment, Change)| match change {
+            Change::Plan(event) => start_told(event)?.map(Day::utc_start).filter(|start| start <= at),
+            Change::Presentation(event) => {
+                let arrived = details_told(event).map(|details| details.arrived_at);
+                arrived.or(closing_told(event).map(|closing| closing.at)).map(|moment| moment.min(*at))
+            }
+            Change::Heartbeat(_)
+            | Change::Accessed(_)
+            | Change::Acknowledged(_)
+            | Change::AuditGap(_)
+            | Change::Purge(_)
+            | Change::FeedCounted(_)
+            | Change::Identity(_)
+            | Change::Proposed(_)
+            | Change::ProposalClosed(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_) => None,
+        };
+        self.log.iter().filter_map(told).max().unwrap_or_default()
     }
 
     /// Rows of access history, oldest first, without a bound.

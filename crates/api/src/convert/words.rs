@@ -84,6 +84,7 @@ pub fn doubt(doubt: Doubt) -> v1::Doubt {
         Doubt::MotherNumberInvalid => v1::Doubt::MotherNumberInvalid,
         Doubt::NoNhsNumber => v1::Doubt::NoNhsNumber,
         Doubt::OwnFeedThin => v1::Doubt::OwnFeedThin,
+        Doubt::ClockDoubtful => v1::Doubt::ClockDoubtful,
     }
 }
 

@@ -179,3 +179,25 @@ async fn a_file_of_changes_misses_nothing() {
     let place = loaded(9).await;
     assert_eq!(place.send(&file(2, FileMode::Changes, rows(0..1)), NOW).await.snapshot, None);
 }
+
+/// What retention has removed is not brought back by the file that still names it, the purge of a service that is fed by
+/// files alone runs, and a shield told with such a plan is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_plan_does_not_come_back_with_the_next_file() {
+    let place = Place::new();
+    let over = |n: u32| PlanRow { start: Some(day("2024-01-10")), end: Some(day("2024-06-01")), ..row(n) };
+    let (start, end) = (over(1).start, over(1).end);
+    place.event(1, PlanEvent { start, end, reference: row(1).reference, ..event(1, 1, 1) }).await;
+    let recent = || PlanRow { start: Some(day("2026-11-22")), ..row(2) };
+    place.send(&file(1, REPORT, vec![recent()]), NOW).await;
+    assert!(place.record(1).is_some());
+    let purged = tokio::task::block_in_place(|| place.engine.purge(NOW));
+    assert_eq!(purged.unwrap().going.plans, 1, "a file's row has told that the clock is right");
+    assert!(place.record(1).is_none());
+    let grown_up = PlanRow { birth_date: Some(day("2005-01-02")), start: Some(day("2020-01-01")), ..row(4) };
+    let shielded = PlanRow { shielded: true, ..over(3) };
+    let verdict = place.send(&file(2, REPORT, vec![over(1), recent(), shielded, grown_up]), NOW).await;
+    assert_eq!((verdict.code, counts(&verdict)), (FileCode::AllLoaded, [1, 0, 3, 0, 0]));
+    assert!(place.record(1).is_none() && place.record(4).is_none(), "brought back");
+    assert!(place.record(3).unwrap().is_shielded());
+}
