@@ -52,6 +52,19 @@ impl Found {
     pub fn of(record: Option<&ChildRecord>) -> Self {
         Self { person: Person::of(record), ..Self::default() }
     }
+
+    /// Whether these are the very records of `other`: none has been published anew in between.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        // What is told of siblings is never "none held", so it may be of a moment earlier.
+        let Self { person, relatives: _, mother } = self;
+        let same_mother = match (mother, &other.mother) {
+            (Some(one), Some(other)) => one.is_same(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        person.is_same(&other.person) && same_mother
+    }
 }
 
 /// Answers a question from the records found for it, without what has passed its retention: that is not held any more,
@@ -62,8 +75,8 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let person = &found.person;
     let held = person.held(means.settings.retention(), today);
     let record = held.as_deref();
-    let identity = identity::check(person.standing, record, question.birth_date);
     let asker = permit.peer().organisation;
+    let identity = identity::check(person.standing, record, question.birth_date, asker);
     let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
     let told = !identity.withholds();
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);

@@ -315,3 +315,48 @@ fn none_held_becomes_cannot_say_and_held_never_does() {
     let held = after(&[event(A, "P", 1, PlanAction::Start, ("2025-05-01", ""))]);
     assert!(matches!(body(&ask(Some(&held), "2026-01-10", &three)).plans, Outcome::Held(_)));
 }
+
+fn born(by: &str, id: &str, born: &str) -> PresentationEvent {
+    PresentationEvent {
+        organisation: OdsCode::parse(by).unwrap(),
+        event_id: Uuid::from_u128(7),
+        subject: subject(),
+        encounter: EncounterId::parse(id).unwrap(),
+        version: 1,
+        action: PresentationAction::Record(Details {
+            site: SiteCode::parse(&format!("{by}01")).unwrap(),
+            arrived_at: noon("2026-01-09"),
+            setting: CareSetting::EmergencyDepartment,
+            complaint: Complaint::Injury,
+            birth_date: Some(Day::parse(born).unwrap()),
+        }),
+    }
+}
+
+/// Asked by T01: its own check-in with a wrong date does not make that date the right one, and departments that agree with
+/// it do not silence the one that does not.
+#[test]
+fn a_departments_own_check_in_confirms_nothing() {
+    use crate::identity::{IdentityCheck, check};
+    use crate::links::Standing;
+    let check = |record: &ChildRecord| {
+        let given = Day::parse("2019-03-04").unwrap();
+        check(Standing::Current, Some(record), Some(given), OdsCode::parse("T01").unwrap())
+    };
+    let stories: [(&[(&str, &str)], IdentityCheck); 7] = [
+        (&[("T01", "2019-03-04")], IdentityCheck::NothingToCompare),
+        (&[("T01", "2015-06-17")], IdentityCheck::NothingToCompare),
+        (&[("T02", "2019-03-04"), ("T01", "2015-06-17")], IdentityCheck::Matched),
+        (&[("T02", "2015-06-17")], IdentityCheck::DiffersFromPresentation),
+        (&[("T02", "2015-06-17"), ("T01", "2019-03-04")], IdentityCheck::DiffersFromPresentation),
+        (&[("T02", "2015-06-17"), ("T03", "2019-03-04")], IdentityCheck::DiffersFromPresentation),
+        (&[("T02", "2019-03-04"), ("T03", "2019-04-03")], IdentityCheck::NearMiss),
+    ];
+    for (dates, expected) in stories {
+        let mut record = ChildRecord::new(subject());
+        for (by, date) in dates {
+            fold::apply_presentation(&mut record, &born(by, "E", date));
+        }
+        assert_eq!(check(&record), expected, "{dates:?}");
+    }
+}

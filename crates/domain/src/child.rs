@@ -97,6 +97,7 @@ impl ChildRecord {
     /// Gives back memory that growing left unused.
     pub fn shrink(&mut self) {
         self.plans.shrink_to_fit();
+        self.plans.iter_mut().for_each(|plan| plan.transfers.shrink());
         self.presentations.shrink_to_fit();
         self.accesses.shrink_to_fit();
         self.notified.shrink_to_fit();

@@ -65,7 +65,8 @@ fn no_standing_of_a_number_gives_a_bare_none_held_or_hides_what_is_held() {
             for number in [Number::Replaced, Number::Successor, Number::Invalid] {
                 let (found, subject) = found(&case, number);
                 let (number_traced, birth_date) = (case.traced, given(case.given));
-                let question = Question { subject, number_traced, birth_date, checking_in: None, now: now() };
+                let question =
+                    Question { subject, number_traced, birth_date, checking_in: None, now: now(), mother: None };
                 let means = Means { settings: &settings, directory: &directory, feeds: &board };
                 let answer = answer(&permit, &question, &found, means);
                 driven += 1;

@@ -3,7 +3,7 @@
 
 use crate::change::Feed;
 use crate::codes::{LaCode, OdsCode};
-use crate::feed_health::{FeedRecord, FileSeen, Rows};
+use crate::feed_health::{CLOCK_AHEAD_SECONDS, FeedRecord, FileSeen, Rows, later};
 use crate::feed_volume::{ThinRule, VolumeLine, Window, configured_hundredths};
 use crate::time::Moment;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -59,8 +59,6 @@ impl FeedCounts {
     }
 }
 
-/// How far a moment may lie in the future before it tells of a wrong clock.
-const CLOCK_AHEAD_SECONDS: i64 = 300;
 /// Marks a feed that was never heard of.
 const NEVER: i64 = i64::MIN;
 
@@ -147,7 +145,8 @@ impl<C: Ord + Copy> Entry<C> {
     }
 
     fn heard(&self, at: Moment) {
-        self.last_ms.fetch_max(at.0, Ordering::AcqRel);
+        // One thread publishes; readers see the moment before or after.
+        self.last_ms.store(later(self.last(), at).0, Ordering::Release);
     }
 
     fn publish(&self, record: FeedRecord) {
@@ -338,6 +337,8 @@ mod tests {
         let board = FeedBoard::new(std::iter::once((a, 3600)), std::iter::empty());
         board.heard(Feed::Plans(a), Moment(0).plus_seconds(400 * 86_400));
         assert_eq!(board.state(Feed::Plans(a), Moment(0)), FeedState::Stale);
+        board.heard(Feed::Plans(a), Moment(0));
+        assert_eq!(board.state(Feed::Plans(a), Moment(0)), FeedState::Fresh, "heard of again, by a right clock");
     }
 
     #[test]

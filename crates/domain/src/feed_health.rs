@@ -4,6 +4,7 @@
 use crate::change::{Feed, FeedCounted};
 use crate::child::{ChildRecord, Subject};
 use crate::feed_volume::Volume;
+use crate::plan_file::is_version_of;
 use crate::presentation::Outcome;
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Share of rows matched that an authority must reach nationally before it goes live: at least 95 % of in-scope records
 /// matched by NHS number (CP-IS, local authority go-live gate).
 pub const MATCH_GATE_PERCENT: u32 = 95;
+/// How far a moment may lie in the future before it tells of a wrong clock.
+pub(crate) const CLOCK_AHEAD_SECONDS: i64 = 300;
 /// Days that the matched share is over: it follows the present.
 const MATCH_DAYS: i32 = 28;
 
@@ -68,18 +71,40 @@ pub struct FeedRecord {
     pub open_rejections: u64,
     /// How much an organisation sends; empty for authorities.
     pub volume: Volume,
+    /// The ordinal of the plan file under way, whose rows are no sign of life until it has ended: a file broken off after
+    /// its first rows tells nothing of the others.
+    pub loading: Option<u64>,
+}
+
+/// The later of two moments, unless the one kept lies so far ahead that it tells of a clock that was wrong: then the new
+/// one, so that a clock once ahead does not leave the feed stale until that day comes.
+#[must_use]
+pub fn later(kept: Option<Moment>, at: Moment) -> Moment {
+    match kept {
+        Some(kept) if kept > at && kept <= at.plus_seconds(CLOCK_AHEAD_SECONDS) => kept,
+        Some(_) | None => at,
+    }
 }
 
 impl FeedRecord {
     /// A sign of life.
     pub fn heard(&mut self, at: Moment) {
-        self.last_heard = self.last_heard.max(Some(at));
+        self.last_heard = Some(later(self.last_heard, at));
+    }
+
+    /// An authority's event with this version was taken: a sign of life, unless it is a row of the file under way.
+    pub fn plan_event(&mut self, at: Moment, version: u64, matched: bool) {
+        let before = self.last_heard;
+        self.event(at, matched);
+        if self.loading.is_some_and(|ordinal| is_version_of(ordinal, version)) {
+            self.last_heard = before;
+        }
     }
 
     /// An event was taken; `matched` by [`is_matched`].
     pub fn event(&mut self, at: Moment, matched: bool) {
         self.heard(at);
-        self.last_event = self.last_event.max(Some(at));
+        self.last_event = Some(later(self.last_event, at));
         self.add(at, Rows { seen: 1, matched: u64::from(matched) });
     }
 
@@ -200,6 +225,21 @@ mod tests {
         assert_eq!(record.open_rejections, 0);
         record.counted(&counted(1, 1, 1, true), Moment(5_000));
         assert_eq!(record.open_rejections, 1, "taken whole, and then one refused");
+    }
+
+    #[test]
+    fn a_moment_far_ahead_gives_way_to_a_believable_one() {
+        let at = |seconds: i64| Moment(0).plus_seconds(1_000 * DAY_SECONDS + seconds);
+        let mut record = FeedRecord::default();
+        record.event(at(0), true);
+        record.event(at(-200), true);
+        assert_eq!((record.last_heard, record.last_event), (Some(at(0)), Some(at(0))), "a little out of order");
+        record.event(at(365 * DAY_SECONDS), true);
+        record.event(at(60), true);
+        assert_eq!((record.last_heard, record.last_event), (Some(at(60)), Some(at(60))));
+        record.heard(at(400 * DAY_SECONDS));
+        record.heard(at(120));
+        assert_eq!((record.last_heard, record.last_event), (Some(at(120)), Some(at(60))));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::child::{ACCESS_WINDOW_SECONDS, Access, ChildRecord, MAX_ACCESSES, MAX
 use crate::codes::LaCode;
 use crate::plan::{Plan, PlanName};
 use crate::presentation::{Closing, Details, Presentation};
+use crate::shown;
 use crate::time::Moment;
 
 /// What a change did to the record.
@@ -13,7 +14,7 @@ use crate::time::Moment;
 pub enum Effect {
     /// The record shows it.
     Applied,
-    /// A later version had arrived before it and still stands.
+    /// A later version had arrived before it and still stands, for all that it says or for a part.
     Overtaken,
     /// Kept, and what is held contradicts it or waits for more: an outcome of an encounter that has not been recorded, or
     /// a plan whose end lies before its start. The sender is to look at it.
@@ -58,10 +59,11 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
         }
     }
     let contradicts = matches!((plan.start.get(), plan.end.get()), (Some(start), Some(end)) if end < start);
+    let shown = any && shown::plan(plan, event);
     if lifted {
         record.shielded_by.retain(|authority| *authority != event.authority);
     }
-    if any && contradicts { Effect::Kept } else { Effect::of(any) }
+    if shown && contradicts { Effect::Kept } else { Effect::of(shown) }
 }
 
 /// Notes when an event of a plan was taken, whatever it did.
@@ -69,6 +71,15 @@ pub fn note_plan_event(record: &mut ChildRecord, authority: LaCode, name: &PlanN
     let plan = record.plans.iter_mut().find(|plan| plan.authority == authority && plan.name == *name);
     if let Some(plan) = plan {
         plan.last_event_at = plan.last_event_at.max(at);
+    }
+}
+
+/// Notes when a transfer out was told, or that the child has stayed. Read from the log record, like the time of every event:
+/// the same records give the same plan in any order.
+pub fn note_transfer(record: &mut ChildRecord, event: &PlanEvent, name: &PlanName, at: Moment) {
+    let plan = record.plans.iter_mut().find(|plan| plan.authority == event.authority && plan.name == *name);
+    if let Some(plan) = plan {
+        plan.transfers.note(event, at);
     }
 }
 
@@ -115,7 +126,8 @@ pub fn apply_presentation(record: &mut ChildRecord, event: &PresentationEvent) -
         }
     };
     let waits = presentation.details.get().is_none();
-    if any && waits { Effect::Kept } else { Effect::of(any) }
+    let shown = any && shown::presentation(presentation, event);
+    if shown && waits { Effect::Kept } else { Effect::of(shown) }
 }
 
 /// The event's presentation in the record, made when it is not there.
@@ -236,6 +248,28 @@ mod tests {
             permutations(items, at + 1, visit);
             items.swap(at, other);
         }
+    }
+
+    /// What a later version stands over, in part or in whole, is not called applied.
+    #[test]
+    fn applied_is_what_the_record_shows() {
+        let effects = |history: &[(PlanAction, u64, Option<&str>)]| {
+            let mut child = record();
+            let apply = |(action, version, end): &(PlanAction, u64, Option<&str>)| {
+                let start = (*action == PlanAction::Change).then_some("2025-01-10");
+                let mut event = event(*action, *version, start, *end);
+                event.birth_date = (*action == PlanAction::Change).then(|| Day::parse("2019-03-04").unwrap());
+                apply_plan(&mut child, &event, event.name().unwrap())
+            };
+            history.iter().map(apply).collect::<Vec<Effect>>()
+        };
+        let end = Some("2025-06-01");
+        let (change, ended, withdrawn) = (PlanAction::Change, PlanAction::End, PlanAction::Withdraw);
+        assert_eq!(effects(&[(change, 1, None), (ended, 2, end)]), [Effect::Applied; 2]);
+        assert_eq!(effects(&[(ended, 2, end), (change, 1, None)]), [Effect::Applied, Effect::Overtaken], "not its end");
+        assert_eq!(effects(&[(ended, 2, end), (change, 1, end)]), [Effect::Applied; 2], "the same end");
+        assert_eq!(effects(&[(withdrawn, 2, None), (change, 1, end)]), [Effect::Applied, Effect::Overtaken]);
+        assert_eq!(effects(&[(change, 2, end), (withdrawn, 1, None)]), [Effect::Applied, Effect::Overtaken]);
     }
 
     #[test]

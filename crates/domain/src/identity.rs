@@ -3,7 +3,7 @@
 
 use crate::change::{PresentationAction, PresentationEvent};
 use crate::child::ChildRecord;
-use crate::codes::LaCode;
+use crate::codes::{LaCode, OdsCode};
 use crate::links::Standing;
 use crate::time::Day;
 use crate::validate::is_adult;
@@ -42,9 +42,10 @@ impl IdentityCheck {
     }
 }
 
-/// Compares a birth date with those held: the demographics service's before an authority's before a department's.
+/// Compares a birth date with those held: the demographics service's before an authority's before a department's. What the
+/// `asker` has recorded itself confirms nothing: its check-in would, on a second look, turn a warning into a match.
 #[must_use]
-pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day>) -> IdentityCheck {
+pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day>, asker: OdsCode) -> IdentityCheck {
     match standing {
         Standing::Invalid => return IdentityCheck::NumberInvalid,
         Standing::Current | Standing::ReplacedBy(_) => {}
@@ -61,9 +62,27 @@ pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day
     let departments = record
         .presentations
         .iter()
+        .filter(|presentation| presentation.organisation != asker)
         .filter(|presentation| presentation.outcome() != crate::presentation::Outcome::EnteredInError)
         .filter_map(|presentation| presentation.details.get()?.birth_date.as_ref());
-    compare(departments, given, IdentityCheck::DiffersFromPresentation).unwrap_or(IdentityCheck::NothingToCompare)
+    compare_departments(departments, given)
+}
+
+/// The worst of the dates that departments hold: one that matches does not silence one that differs, for no department
+/// outranks another, and a wrong number is found by the difference.
+fn compare_departments<'a>(held: impl Iterator<Item = &'a Day>, given: Day) -> IdentityCheck {
+    let mut worst = IdentityCheck::NothingToCompare;
+    for day in held {
+        if *day != given && !is_near(*day, given) {
+            return IdentityCheck::DiffersFromPresentation;
+        }
+        if *day != given {
+            worst = IdentityCheck::NearMiss;
+        } else if worst == IdentityCheck::NothingToCompare {
+            worst = IdentityCheck::Matched;
+        }
+    }
+    worst
 }
 
 /// Whether an authority's birth date says that a presentation sent without one is an adult's. Where authorities differ

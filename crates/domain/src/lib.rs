@@ -35,8 +35,10 @@ pub mod presentation;
 pub mod refused;
 pub mod retention;
 pub mod settings;
+mod shown;
 pub mod text;
 pub mod time;
+pub mod transfer;
 pub mod validate;
 pub mod words;
 

@@ -74,11 +74,19 @@ pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
 }
 
 /// Whether `other` is the plan that the transfer to `to` has led to: of the same kind, begun after `plan`, and either
-/// reported as coming from its authority or still open. An older plan of that authority never ends this one.
+/// reported as coming from its authority or still open. An older plan of that authority never ends this one, and neither
+/// does one that had ended before the day on which this transfer was told: it may be that of an earlier transfer that came
+/// to nothing, and showing both is better than showing none.
 fn has_taken_over(plan: &Plan, to: LaCode, other: &Plan) -> bool {
     let begun_later = matches!((plan.start.get(), other.start.get()), (Some(own), Some(later)) if later > own);
     let follows = other.moved_from.get() == Some(&plan.authority) || other.end.get().is_none();
-    other.authority == to && !other.is_withdrawn() && other.kind.get() == plan.kind.get() && begun_later && follows
+    let over = matches!((other.end.get(), plan.transfers.told_on(to)), (Some(end), Some(told)) if *end < told);
+    other.authority == to
+        && !over
+        && !other.is_withdrawn()
+        && other.kind.get() == plan.kind.get()
+        && begun_later
+        && follows
 }
 
 /// Authorities with an active or future plan on `today`.

@@ -4,6 +4,7 @@
 use crate::codes::LaCode;
 use crate::text::{FamilyReference, PlanReference};
 use crate::time::{Day, Moment};
+use crate::transfer::Transfers;
 use serde::{Deserialize, Serialize};
 
 /// The three kinds, a closed set of SNOMED CT concepts.
@@ -120,6 +121,8 @@ pub struct Plan {
     pub shield: Register<bool>,
     /// The authority's reference of the family.
     pub family: Register<FamilyReference>,
+    /// When it was told that it moves.
+    pub transfers: Transfers,
 }
 
 impl Plan {
@@ -139,6 +142,7 @@ impl Plan {
             last_event_at: Moment::default(),
             shield: Register::default(),
             family: Register::default(),
+            transfers: Transfers::default(),
         }
     }
 

@@ -69,6 +69,7 @@ fn apply(record: &mut ChildRecord, event: &PlanEvent, taken: Moment) {
     let name = event.name().unwrap();
     fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, taken);
+    fold::note_transfer(record, event, &name, taken);
 }
 
 /// Whether a record with this one plan has passed on a day.

@@ -123,7 +123,7 @@ pub(crate) fn plan(
     let standing = working.person(sent_for)?.standing;
     let matched = standing == Standing::Current
         && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
-    working.feed(feed)?.event(at, matched);
+    working.feed(feed)?.plan_event(at, event.version, matched);
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
     if standing != Standing::Current && !linked::holds_plan(event.authority, &name)(working.child(&event.subject)?) {
         identity_apply::tell_of_number(working, sent_for, event.authority, at)?;
@@ -136,6 +136,7 @@ pub(crate) fn plan(
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
+    fold::note_transfer(record, event, &name, at);
     // Kept, and not shown: the answer for such a number is withheld.
     Ok(if standing == Standing::Invalid && effect == Effect::Applied { Effect::Kept } else { effect })
 }

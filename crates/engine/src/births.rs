@@ -54,11 +54,11 @@ pub(crate) fn apply(
     Ok(whole)
 }
 
-/// What two parts of one event did: something to look at before something that shows, and that before nothing.
+/// What two parts of one event did: it is shown when both are, and something to look at comes first.
 pub(crate) fn both(one: Effect, other: Effect) -> Effect {
     match (one, other) {
         (Effect::Kept, _) | (_, Effect::Kept) => Effect::Kept,
-        (Effect::Applied, _) | (_, Effect::Applied) => Effect::Applied,
-        (Effect::Overtaken, Effect::Overtaken) => Effect::Overtaken,
+        (Effect::Overtaken, _) | (_, Effect::Overtaken) => Effect::Overtaken,
+        (Effect::Applied, Effect::Applied) => Effect::Applied,
     }
 }

@@ -10,7 +10,6 @@ use crate::writer::Verdict;
 use kith_domain::change::{Change, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
-use kith_domain::fold::Effect;
 use kith_domain::links::Standing;
 use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
@@ -84,8 +83,8 @@ enum Prepared {
     Fault(RowFault),
     /// It tells what is held; nothing is logged.
     Unchanged(Subject, NhsNumber),
-    /// So many events are sent for the plan of this key.
-    Sent(Subject, NhsNumber, usize, Vec<u8>),
+    /// These events are sent for the plan of this key.
+    Sent(Subject, NhsNumber, Vec<PlanEvent>, Vec<u8>),
 }
 
 /// What is wrong with a number, given what is held about it.
@@ -172,9 +171,8 @@ impl<'a> Import<'a> {
             }
         }
         let key = keys::plan(&self.engine.keys, self.authority, &name, &subject);
-        let count = events.len();
-        changes.extend(events.into_iter().map(Change::Plan));
-        Ok(Prepared::Sent(subject, plan.number, count, key))
+        changes.extend(events.iter().cloned().map(Change::Plan));
+        Ok(Prepared::Sent(subject, plan.number, events, key))
     }
 
     /// The id of one of this file's events: the same whenever the file is sent.
@@ -198,24 +196,24 @@ impl<'a> Import<'a> {
     }
 
     fn verdict(&mut self, one: Prepared, outcomes: &mut std::vec::IntoIter<Verdict>) -> Result<RowVerdict, Trouble> {
-        let (subject, number, count, key) = match one {
+        let (subject, number, events, key) = match one {
             Prepared::Fault(fault) => return Ok(RowVerdict::Fault(fault)),
             Prepared::Unchanged(subject, number) => {
                 self.counts[2] += 1;
                 return Ok(self.loaded(&subject, number));
             }
-            Prepared::Sent(subject, number, count, key) => (subject, number, count, key),
+            Prepared::Sent(subject, number, events, key) => (subject, number, events, key),
         };
-        let verdicts: Vec<Verdict> = outcomes.by_ref().take(count).collect();
-        let mut applied = false;
+        let verdicts: Vec<Verdict> = outcomes.by_ref().take(events.len()).collect();
         for verdict in verdicts {
             match verdict {
-                Ok(ack) => applied |= ack.effect != Effect::Overtaken,
+                Ok(_) => {}
                 Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),
                 Err(refused) => return Ok(RowVerdict::Fault(fault_of(refused))),
             }
         }
-        if !applied {
+        // A part of it may have been overtaken: loaded is what the record shows.
+        if !changes_nothing(self.engine.index().for_writer(&subject).as_deref(), &events) {
             return Ok(RowVerdict::Fault(OVERTAKEN));
         }
         if matches!(self.file.mode, FileMode::Snapshot(_)) {

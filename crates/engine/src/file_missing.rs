@@ -6,7 +6,8 @@ use crate::files::Trouble;
 use crate::keys;
 use kith_domain::change::{Change, FileEnding, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
-use kith_domain::plan::PlanName;
+use kith_domain::fold::Effect;
+use kith_domain::plan::{Plan, PlanName};
 use kith_domain::plan_file::{
     MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current, refusals,
 };
@@ -45,9 +46,7 @@ impl Import<'_> {
     pub(crate) async fn reconcile(&self, asked: Missing) -> Result<SnapshotSummary, Trouble> {
         let doubted = self.doubted();
         let (current, missing) = self.missing(&doubted);
-        let day = self.open.at.london_day();
-        let ending: Vec<&MissingPlan> =
-            missing.iter().filter(|plan| plan.start.is_none_or(|start| start <= day)).collect();
+        let ending: Vec<&MissingPlan> = missing.iter().filter(|plan| self.is_to_end(plan)).collect();
         let ended = match asked {
             _ if missing.is_empty() => Ok(0),
             Missing::Report => Err(NoneEnded::NotAsked),
@@ -60,6 +59,18 @@ impl Import<'_> {
         let total = count(missing.len());
         let listed = missing.into_iter().take(MAX_LISTED).collect();
         Ok(SnapshotSummary { added, changed, unchanged, missing: total, listed, ended, none_ended })
+    }
+
+    /// Whether a missing plan has begun, and nothing was told of it since the file was started: such a plan is newer than
+    /// the file, which may have been broken off and sent again much later. What this file has ended itself counts on.
+    fn is_to_end(&self, plan: &MissingPlan) -> bool {
+        let record = self.engine.index().for_writer(&plan.subject);
+        let same = |held: &&Plan| held.authority == self.authority && held.name == plan.name;
+        let held = record.as_ref().and_then(|record| record.plans.iter().find(same));
+        let untouched = held.is_some_and(|held| {
+            held.last_event_at <= self.open.at || held.end.version() == end_version(self.open.ordinal)
+        });
+        untouched && plan.start.is_none_or(|start| start <= self.open.at.london_day())
     }
 
     fn doubted(&self) -> Doubted<'_> {
@@ -116,7 +127,7 @@ impl Import<'_> {
             let changes = group.iter().filter_map(|plan| self.ending_of(plan)).map(Change::Plan).collect();
             for verdict in self.engine.change(self.permit, self.at, changes).await {
                 match verdict {
-                    Ok(_) => ended += 1,
+                    Ok(ack) => ended += u32::from(ack.effect != Effect::Overtaken),
                     Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),
                     Err(refused) => tracing::warn!(reason = refused.reason, "a missing plan could not be ended"),
                 }

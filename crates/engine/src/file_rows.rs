@@ -8,7 +8,7 @@ use crate::working::{StateError, Working};
 use kith_domain::change::{Change, Feed, FileEnded, FileEnding, FileStarted, LogRecord};
 use kith_domain::codes::LaCode;
 use kith_domain::fold::Effect;
-use kith_domain::plan_file::{FileState, Standing, may_end, refusals};
+use kith_domain::plan_file::{FileState, OpenFile, Standing, may_end, refusals};
 use kith_domain::time::Moment;
 use kith_store::Table;
 use uuid::Uuid;
@@ -57,8 +57,11 @@ fn start(state: &FileState, started: &FileStarted, at: Moment) -> Checked {
 fn ending_of(state: &FileState, ending: &FileEnding, at: Moment) -> Checked {
     match state.open.as_ref().filter(|open| open.number == ending.number) {
         None => Checked::Refused(refusals::NOT_OPEN),
-        Some(open) if open.ending => repeated(at),
-        Some(_) if may_end(&state.vanished, at, ending.count, ending.current) => Checked::New(None),
+        // Sent again: no more than what was decided.
+        Some(OpenFile { ending: Some(decided), .. }) if ending.count <= *decided => repeated(at),
+        Some(OpenFile { ending: None, .. }) if may_end(&state.vanished, at, ending.count, ending.current) => {
+            Checked::New(None)
+        }
         Some(_) => Checked::Refused(refusals::BEYOND_BOUND),
     }
 }
@@ -80,6 +83,7 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         Change::FileStarted(started) => {
             let mut state = state(working, started.authority)?;
             state.start(started.number, started.body_hash, at);
+            working.feed(Feed::Plans(started.authority))?.loading = Some(state.ordinal);
             (started.authority, state)
         }
         Change::FileEnding(ending) => {
@@ -92,6 +96,7 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
             state.end(ended.outcome.clone(), at);
             let feed = Feed::Plans(ended.authority);
             let health = working.feed(feed)?;
+            health.loading = None;
             health.counted(&ended.outcome.counted(feed), at);
             if ended.outcome.is_sign_of_life() {
                 health.file_taken(ended.number, at);
@@ -101,6 +106,7 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         Change::FilePositionReset(reset) => {
             let mut state = state(working, reset.authority)?;
             state.reset(reset.next);
+            working.feed(Feed::Plans(reset.authority))?.loading = None;
             (reset.authority, state)
         }
         Change::Plan(_)

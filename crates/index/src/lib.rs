@@ -22,6 +22,11 @@ use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How often an answer is made anew because what it was made from has changed meanwhile. A change is synced to disk before
+/// it is published, so one person's records do not change twice within an answer.
+const TRIES: usize = 4;
 
 /// Authorities that are responsible at the moment of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +41,8 @@ pub struct Responsible {
 #[derive(Debug)]
 pub struct Index {
     children: DashMap<Subject, Arc<ChildRecord>>,
+    /// Records published so far: counted after each and before the feed that it came from is.
+    published: AtomicU64,
     feeds: FeedBoard,
     sizes: counts::Counters,
     planned: planned::Planned,
@@ -48,6 +55,7 @@ impl Index {
     pub fn new(feeds: FeedBoard) -> Self {
         Self {
             children: DashMap::new(),
+            published: AtomicU64::new(0),
             feeds,
             sizes: counts::Counters::default(),
             planned: planned::Planned::default(),
@@ -73,18 +81,41 @@ impl Index {
         settings: &AnswerSettings,
         directory: &Directory,
     ) -> (Answer, Responsible) {
-        let found = self.found(question);
-        let means = Means { settings, directory, feeds: &self.feeds };
+        self.answer_after(permit, question, (settings, directory), || {})
+    }
+
+    /// Answers, with `found` called between finding the records and looking at the feeds.
+    ///
+    /// A feed that was stale and comes back with a plan is published after the plan. An answer from the record before and
+    /// the feed after would say "none held", which was never so: before it was "cannot say", after it is held. So the
+    /// records must be the same when the feeds have been looked at. Most often nothing was published at all.
+    fn answer_after(
+        &self,
+        permit: &ReadPermit,
+        question: &Question,
+        (settings, directory): (&AnswerSettings, &Directory),
+        found: impl Fn(),
+    ) -> (Answer, Responsible) {
         let today = question.now.london_day();
-        let responsible = Responsible {
-            of_person: notify::responsible_for(&found.person, today),
-            of_unborn: found
-                .mother
-                .as_ref()
-                .map(|mother| family::responsible_for_unborn(mother, today))
-                .unwrap_or_default(),
+        let make = |records: &Found, feeds: &FeedBoard| {
+            let mother = records.mother.as_ref();
+            let responsible = Responsible {
+                of_person: notify::responsible_for(&records.person, today),
+                of_unborn: mother.map(|mother| family::responsible_for_unborn(mother, today)).unwrap_or_default(),
+            };
+            (answering::answer(permit, question, records, Means { settings, directory, feeds }), responsible)
         };
-        (answering::answer(permit, question, &found, means), responsible)
+        for _ in 0..TRIES {
+            let before = self.published.load(Ordering::Acquire);
+            let records = self.found(question);
+            found();
+            let answer = make(&records, &self.feeds);
+            if self.published.load(Ordering::Acquire) == before || self.found(question).is_same(&records) {
+                return answer;
+            }
+        }
+        // Without a feed that is known, nothing reads as none held.
+        make(&self.found(question), &FeedBoard::new(std::iter::empty(), std::iter::empty()))
     }
 
     fn found(&self, question: &Question) -> Found {
@@ -115,6 +146,7 @@ impl Index {
         self.sizes.add(&record);
         let record = Arc::new(record);
         let old = self.children.insert(subject, Arc::clone(&record));
+        self.published.fetch_add(1, Ordering::Release);
         self.planned.note(old.as_deref(), &record);
         self.families.note(old.as_deref(), &record);
         if let Some(old) = old {
@@ -125,6 +157,7 @@ impl Index {
     /// Removes the record of a person about whom nothing is held any more.
     pub fn remove(&self, subject: &Subject) {
         if let Some((_, old)) = self.children.remove(subject) {
+            self.published.fetch_add(1, Ordering::Release);
             self.planned.forget(&old);
             self.families.forget(&old);
             self.sizes.remove(&old);
@@ -154,3 +187,6 @@ impl Index {
         self.sizes.read()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,8 +35,10 @@ fn last_day(plan: &PlanFacts, all: &[PlanFacts]) -> Option<Day> {
     for other in all {
         let there = plan.moving_to == Some(other.authority) && !other.withdrawn && other.kind == plan.kind;
         let follows = other.moved_from == Some(plan.authority) || other.end.is_none();
+        let over_before = other.end.is_some() && other.end < plan.move_told_on;
         if let (Some(own), Some(start)) = (plan.start, other.start)
             && there
+            && !over_before
             && follows
             && start > own
         {
@@ -174,22 +176,22 @@ impl Model {
         Feeds { counts, named: named.collect(), doubts }
     }
 
-    fn identity(plans: &[PlanFacts], seen: &[SeenFacts], given: Option<Day>) -> IdentityCheck {
+    /// An authority's date that matches is enough; of other departments' dates none may differ.
+    fn identity(plans: &[PlanFacts], seen: &[SeenFacts], given: Option<Day>, asker: OdsCode) -> IdentityCheck {
         let Some(given) = given else { return IdentityCheck::NotGiven };
         let by_authority: Vec<Day> = plans.iter().filter(|p| !p.withdrawn).filter_map(|p| p.birth_date).collect();
-        let seen = seen.iter().filter(|one| one.outcome != Ended::EnteredInError);
+        let seen = seen.iter().filter(|one| one.outcome != Ended::EnteredInError && one.organisation != asker);
         let by_department: Vec<Day> = seen.filter_map(|one| one.details.as_ref()?.birth_date).collect();
-        let (held, differs) = match (by_authority.is_empty(), by_department.is_empty()) {
-            (false, _) => (by_authority, IdentityCheck::NotConfirmed),
-            (true, false) => (by_department, IdentityCheck::DiffersFromPresentation),
-            (true, true) => return IdentityCheck::NothingToCompare,
-        };
-        if held.contains(&given) {
-            IdentityCheck::Matched
-        } else if held.iter().any(|day| near(*day, given)) {
-            IdentityCheck::NearMiss
-        } else {
-            differs
+        let same = |day: &Day| *day == given;
+        let like = |day: &Day| same(day) || near(*day, given);
+        match (&*by_authority, &*by_department) {
+            ([], []) => IdentityCheck::NothingToCompare,
+            ([], days) if days.iter().all(same) => IdentityCheck::Matched,
+            ([], days) if days.iter().all(like) => IdentityCheck::NearMiss,
+            ([], _) => IdentityCheck::DiffersFromPresentation,
+            (days, _) if days.iter().any(same) => IdentityCheck::Matched,
+            (days, _) if days.iter().any(like) => IdentityCheck::NearMiss,
+            (_, _) => IdentityCheck::NotConfirmed,
         }
     }
 
@@ -201,7 +203,7 @@ impl Model {
         plans.retain(|plan| is_held(plan, &all, today));
         seen.retain(|one| one.moment.london_day() >= today.plus_days(-SETTINGS.presentation_retention_days));
         let shown = plans_shown(&plans, today);
-        let identity = Self::identity(&plans, &seen, question.birth_date);
+        let identity = Self::identity(&plans, &seen, question.birth_date, asker);
         let shielded = !self.shielded_by(&question.subject).is_empty();
         let ring = match shown.first() {
             _ if shielded => NATIONAL.to_owned(),

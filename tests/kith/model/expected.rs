@@ -47,6 +47,8 @@ pub struct PlanFacts {
     pub withdrawn: bool,
     pub moving_to: Option<LaCode>,
     pub moved_from: Option<LaCode>,
+    /// The day on which it was first told that it moves there.
+    pub move_told_on: Option<Day>,
     /// When the last of its events was taken.
     pub last_event_at: Moment,
 }
@@ -140,10 +142,21 @@ fn plan_tells(event: &PlanEvent) -> [bool; 8] {
     ]
 }
 
-/// Applied when at least one fact told was not yet told by a later version.
-fn effect<const N: usize>(version: u64, tells: [bool; N], earlier: &[(u64, [bool; N])]) -> Effect {
-    let stands = |fact: usize| tells[fact] && !earlier.iter().any(|(other, told)| told[fact] && *other > version);
-    if (0..N).any(stands) { Effect::Applied } else { Effect::Overtaken }
+/// Whether everything that a plan event tells is what stands. A shield, once told, always does.
+fn plan_stands(event: &PlanEvent, facts: &PlanFacts) -> bool {
+    facts.kind == Some(event.kind)
+        && event.birth_date.is_none_or(|day| facts.birth_date == Some(day))
+        && start_told(event).is_none_or(|day| facts.start == day)
+        && end_told(event).is_none_or(|day| facts.end == day)
+        && withdrawal_told(event).is_none_or(|told| facts.withdrawn == told)
+        && move_told(event).is_none_or(|to| facts.moving_to == to)
+        && origin_told(event).is_none_or(|from| facts.moved_from == Some(from))
+}
+
+/// Applied when everything told stands, and at least one fact of it was not yet told by a later version.
+fn effect<const N: usize>(stands: bool, version: u64, tells: [bool; N], earlier: &[(u64, [bool; N])]) -> Effect {
+    let is_new = |fact: usize| tells[fact] && !earlier.iter().any(|(other, told)| told[fact] && *other > version);
+    if stands && (0..N).any(is_new) { Effect::Applied } else { Effect::Overtaken }
 }
 
 /// What is applied, and contradicted by what is held or waiting for more, is told to be kept.
@@ -162,8 +175,19 @@ fn plan_facts(events: &[&PlanEvent]) -> PlanFacts {
         withdrawn: latest(events, version, withdrawal_told).is_some_and(|(_, told)| told),
         moving_to: latest(events, version, move_told).and_then(|(_, to)| to),
         moved_from: latest(events, version, origin_told).map(|(_, from)| from),
+        move_told_on: None,
         last_event_at: Moment::default(),
     }
+}
+
+/// The first day on which the transfer that stands was told: of the newest events that tell of moving to one authority.
+fn move_told_on(events: &[(Moment, &PlanEvent)]) -> Option<Day> {
+    let mut told: Vec<_> =
+        events.iter().filter_map(|(at, event)| Some((event.version, move_told(event)?, at))).collect();
+    told.sort_by_key(|(version, ..)| std::cmp::Reverse(*version));
+    let (_, to, _) = told.first()?;
+    let run = told.iter().take_while(|(_, other, _)| other == to && to.is_some());
+    run.map(|(.., at)| at.london_day()).min()
 }
 
 fn seen_facts(events: &[&PresentationEvent]) -> SeenFacts {
@@ -215,19 +239,21 @@ impl Model {
 
     /// Every plan on a person's record, in order of authority and name.
     pub fn plans(&self, subject: &Subject) -> Vec<PlanFacts> {
-        let mut groups: BTreeMap<(LaCode, PlanName), (Moment, Vec<&PlanEvent>)> = BTreeMap::new();
+        let mut groups: BTreeMap<(LaCode, PlanName), Vec<(Moment, &PlanEvent)>> = BTreeMap::new();
         for (at, change) in &self.log {
             if let Change::Plan(event) = change
                 && event.subject == *subject
             {
-                let (last, events) = groups.entry((event.authority, event.name().unwrap())).or_default();
-                *last = (*last).max(*at);
-                events.push(event);
+                groups.entry((event.authority, event.name().unwrap())).or_default().push((*at, event));
             }
         }
         groups
             .values()
-            .map(|(last_event_at, events)| PlanFacts { last_event_at: *last_event_at, ..plan_facts(events) })
+            .map(|taken| {
+                let events: Vec<&PlanEvent> = taken.iter().map(|(_, event)| *event).collect();
+                let last_event_at = taken.iter().map(|(at, _)| *at).max().unwrap();
+                PlanFacts { last_event_at, move_told_on: move_told_on(taken), ..plan_facts(&events) }
+            })
             .collect()
     }
 
@@ -365,7 +391,8 @@ impl Model {
         own.push(event);
         let facts = plan_facts(&own);
         let contradicts = matches!((facts.start, facts.end), (Some(start), Some(end)) if end < start);
-        Ok(kept_if(contradicts, effect(event.version, plan_tells(event), &earlier)))
+        let stands = plan_stands(event, &facts);
+        Ok(kept_if(contradicts, effect(stands, event.version, plan_tells(event), &earlier)))
     }
 
     fn presentation(&self, event: &PresentationEvent) -> Result<Effect, Refused> {
@@ -398,7 +425,11 @@ impl Model {
         let earlier: Vec<_> = own.iter().map(|other| (other.version, tells(other))).collect();
         own.push(event);
         let waits = own.iter().all(|event| details_told(event).is_none());
-        Ok(kept_if(waits, effect(event.version, tells(event), &earlier)))
+        let version = |event: &PresentationEvent| event.version;
+        let (details, closing) = (latest(&own, version, details_told), latest(&own, version, closing_told));
+        let stands = details_told(event).is_none_or(|told| details.is_some_and(|(_, held)| held == told))
+            && closing_told(event).is_none_or(|told| closing.is_some_and(|(_, held)| held == told));
+        Ok(kept_if(waits, effect(stands, event.version, tells(event), &earlier)))
     }
 
     /// A counted lookup, once per request.

@@ -43,8 +43,8 @@ pub struct OpenFile {
     pub body_hash: [u8; 16],
     /// When it was started: its day, however long it takes.
     pub at: Moment,
-    /// The missing plans may be ended; decided once.
-    pub ending: bool,
+    /// How many missing plans may be ended; decided once.
+    pub ending: Option<u32>,
 }
 
 /// The last file that was ended, with its answer.
@@ -156,7 +156,7 @@ impl FileState {
     /// Starts a file that may be taken.
     pub fn start(&mut self, number: u64, body_hash: [u8; 16], at: Moment) {
         self.ordinal = number.max(self.ordinal + 1);
-        self.open = Some(OpenFile { number, ordinal: self.ordinal, body_hash, at, ending: false });
+        self.open = Some(OpenFile { number, ordinal: self.ordinal, body_hash, at, ending: None });
     }
 
     /// Notes that the file under way ends so many plans.
@@ -164,7 +164,7 @@ impl FileState {
         forget(&mut self.vanished, at);
         self.vanished.push(Vanished { at, count });
         if let Some(open) = &mut self.open {
-            open.ending = true;
+            open.ending = Some(count);
         }
     }
 

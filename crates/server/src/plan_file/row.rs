@@ -22,10 +22,14 @@ const REMARK: &str = "expected nothing, or words of this list with ; between the
 
 /// Reads a row, which must have as many cells as the line of column names.
 pub(super) fn read(line: u64, record: &ByteRecord, places: &Places, width: usize) -> FileRow {
-    let cells = places.map(|place| record.get(place).unwrap_or_default());
-    let [number, _, _, _, _, reference, _, _] = cells.map(|cell| std::str::from_utf8(cell).unwrap_or_default().trim());
-    let named = Named { number: NhsNumber::parse(number).ok(), reference: PlanReference::parse(reference).ok() };
-    let read = complete(record, &cells, width).map_err(|fault| vec![fault]).and_then(|cells| plan(&cells));
+    let text = |place| std::str::from_utf8(record.get(place).unwrap_or_default()).unwrap_or_default().trim();
+    let [number, _, _, _, _, reference, _, _] = places.map(text);
+    // Where cells may have moved or rows been swallowed, nobody knows what the row names.
+    let named = match is_whole(record, places, width) {
+        true => Named { number: NhsNumber::parse(number).ok(), reference: PlanReference::parse(reference).ok() },
+        false => Named::default(),
+    };
+    let read = complete(record, places, width).map_err(|fault| vec![fault]).and_then(|cells| plan(&cells));
     match read {
         Ok(plan) => FileRow { line, named, plan: Ok(plan), further: Vec::new() },
         Err(faults) => {
@@ -40,22 +44,47 @@ fn fault(column: &'static str, reason: &'static str, words: &'static str) -> Row
     RowFault::new(RowCode::NotLoaded, column, reason, words)
 }
 
+/// The fault of a cell that rows may have been read into.
+fn swallows(cell: &[u8]) -> Option<(&'static str, &'static str)> {
+    if cell.len() > MAX_CELL_BYTES {
+        return Some(("CELL_TOO_LONG", "the cell is too long"));
+    }
+    let broken = cell.trim_ascii_end().iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+    let words = "it holds a line break: is a quote missing? rows may have been read as part of this cell";
+    broken.then_some(("LINE_BREAK", words))
+}
+
+/// Cells that stand under no column's name, and are not empty.
+fn beyond<'r>(record: &'r ByteRecord, places: &Places) -> impl Iterator<Item = &'r [u8]> {
+    let cells = record.iter().enumerate().filter(|(place, _)| !places.contains(place));
+    cells.map(|(_, cell)| cell).filter(|cell| !cell.trim_ascii().is_empty())
+}
+
+/// Whether every cell stands where it belongs, and none may have rows in it.
+fn is_whole(record: &ByteRecord, places: &Places, width: usize) -> bool {
+    record.len() == width
+        && beyond(record, places).next().is_none()
+        && record.iter().all(|cell| swallows(cell).is_none())
+}
+
 /// The cells as texts, when the row has all of them and no more.
-fn complete<'r>(record: &ByteRecord, cells: &[&'r [u8]; 8], width: usize) -> Result<[&'r str; 8], RowFault> {
+fn complete<'r>(record: &'r ByteRecord, places: &Places, width: usize) -> Result<[&'r str; 8], RowFault> {
     if record.len() != width {
         let words = "expected as many cells as there are columns: is a comma missing, or one too many?";
         return Err(fault("", "ROW_LENGTH", words));
     }
     let mut texts = [""; 8];
-    for ((text, cell), name) in texts.iter_mut().zip(cells).zip(COLUMNS) {
-        if cell.len() > MAX_CELL_BYTES {
-            return Err(fault(name, "CELL_TOO_LONG", "the cell is too long"));
-        }
-        if cell.trim_ascii().contains(&b'\n') {
-            let words = "it holds a line break: is a quote missing? rows may have been read as part of this cell";
-            return Err(fault(name, "LINE_BREAK", words));
+    for ((text, place), name) in texts.iter_mut().zip(places).zip(COLUMNS) {
+        let cell = record.get(*place).unwrap_or_default();
+        if let Some((reason, words)) = swallows(cell) {
+            return Err(fault(name, reason, words));
         }
         *text = std::str::from_utf8(cell).map_err(|_| fault(name, "NOT_UTF8", "expected UTF-8 text"))?.trim();
+    }
+    if let Some(cell) = beyond(record, places).next() {
+        let words = "a cell under no column's name is not empty: is there a comma too many?";
+        let (reason, words) = swallows(cell).unwrap_or(("CELL_BEYOND_COLUMNS", words));
+        return Err(fault("", reason, words));
     }
     Ok(texts)
 }

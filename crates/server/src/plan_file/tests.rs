@@ -4,7 +4,7 @@ use super::*;
 use kith_domain::change::PlanAction;
 use kith_domain::codes::LaCode;
 use kith_domain::plan::PlanKind;
-use kith_domain::plan_file::RowCode;
+use kith_domain::plan_file::{Named, RowCode};
 
 const NAMES: &str = "nhs_number,date_of_birth,plan,start,end,reference,family,remark\n";
 
@@ -194,5 +194,45 @@ fn the_examples_that_people_copy_are_files() {
         let file = parse(text.as_bytes()).unwrap();
         assert_eq!(file.number, number);
         assert!(!file.rows.is_empty() && reasons(&file).iter().all(String::is_empty), "{:?}", reasons(&file));
+    }
+}
+
+/// A quote that stands where it should not makes one cell of the rows up to the next quote. What that cell swallowed is in
+/// the file all the same, so the row names nothing: then nothing that a snapshot seems to miss is ended.
+#[test]
+fn a_row_that_may_have_swallowed_others_names_nothing() {
+    let rows = "9990000018,,cpp,2026-01-05,,\"P-1,,\n9990000026,,cpp,2026-01-05,,P-2,,\n\
+                9990000042,,cpp,2026-01-05,,\"P,4\",,\n9990000050,,cpp,2026-01-05,,P-5,,\n";
+    let file = read(rows).unwrap();
+    let named: Vec<bool> = file.rows.iter().map(|row| row.named != Named::default()).collect();
+    assert_eq!((named, reasons(&file)), (vec![false, true], vec!["ROW_LENGTH".to_owned(), String::new()]));
+    let shifted = [
+        ("a comma too few", "9990000018,2019-01-02,cpp,2026-01-01,P-1,F-1,\n", "ROW_LENGTH"),
+        ("a comma too many", "9990000018,2019-01-02,cpp,2026-01-01,,,P-1,F-1,\n", "ROW_LENGTH"),
+        ("a line break", "9990000018,,cpp,2026-01-05,,\"P-1\n9990000026\",,\n", "reference LINE_BREAK"),
+        ("a line break elsewhere", "9990000018,,cpp,2026-01-05,,P-1,,\"stays\n9990000026\"\n", "remark LINE_BREAK"),
+        ("an old Mac's", "9990000018,,cpp,2026-01-05,,P-1,,\"stays\r9990000026\"\n", "remark LINE_BREAK"),
+    ];
+    for (what, row, reason) in shifted {
+        let file = read(row).unwrap();
+        assert_eq!((reasons(&file), &file.rows[0].named), (vec![reason.to_owned()], &Named::default()), "{what}");
+    }
+    let long = read(&format!("9990000018,,cpp,2026-01-05,,P-1,,{}\n", "x".repeat(600))).unwrap();
+    assert_eq!((reasons(&long), &long.rows[0].named), (vec!["remark CELL_TOO_LONG".to_owned()], &Named::default()));
+}
+
+/// A spreadsheet's empty columns are nothing; a cell in one of them is a comma too many, or swallowed rows.
+#[test]
+fn a_cell_under_no_columns_name_is_a_fault() {
+    let head = "kith-plans,1,7,changes\nnhs_number,date_of_birth,plan,start,end,reference,family,remark,\n";
+    let file = |rows: &str| parse(format!("{head}{rows}").as_bytes()).unwrap();
+    assert!(file("9990000018,2018-03-04,cpp,2026-01-10,,P,1,, \n").rows[0].plan.is_ok());
+    let faulty = [
+        ("9990000018,2018-03-04,cpp,2026-01-10,,P,1,,shielded\n", "CELL_BEYOND_COLUMNS"),
+        ("9990000026,,cpp,2026-01-10,,P2,,,\"\n9990000034,,cpp,2026-01-10,,P3,,,\"\n", "LINE_BREAK"),
+    ];
+    for (rows, reason) in faulty {
+        let file = file(rows);
+        assert_eq!((reasons(&file), &file.rows[0].named), (vec![reason.to_owned()], &Named::default()));
     }
 }

@@ -1,6 +1,6 @@
 //! Rows: their codes in order, and what becomes of the plans.
 
-use super::place::{NOW, Place, authority, day, event, file, reasons, row, rows};
+use super::place::{END, NOW, Place, authority, day, event, file, reasons, row, rows};
 use kith_domain::change::{PlanAction, PlanEvent};
 use kith_domain::plan_file::{FileCode, FileMode, PlanRow, RowCode, RowFault, RowVerdict};
 
@@ -110,4 +110,21 @@ async fn a_row_behind_an_event_of_a_greater_version_is_not_called_loaded() {
     let other = PlanRow { end: Some(day("2026-12-01")), ..row(1) };
     assert_eq!(reasons(&place.send(&file(1, CHANGES, vec![other, row(2)]), NOW).await), ["OVERTAKEN", ""]);
     assert_eq!(place.end(1), None);
+}
+
+/// Withdrawn or ended by an event with a greater version, a plan stays so: the file's row is not called loaded, although
+/// nothing has told the plan's other dates since.
+#[tokio::test]
+async fn a_row_taken_in_part_is_not_called_loaded() {
+    let place = Place::new();
+    let born = |n| PlanRow { birth_date: None, ..row(n) };
+    place.send(&file(1, END, (0..4).map(born).collect()), NOW).await;
+    let later = |n, action| PlanEvent { action, ..event(1, n, 1_795_000_000_000) };
+    place.event(1, later(1, PlanAction::Withdraw)).await;
+    place.event(1, PlanEvent { end: Some(day("2026-12-01")), ..later(2, PlanAction::End) }).await;
+    let next: Vec<PlanRow> = (0..4).map(|n| PlanRow { birth_date: Some(day("2018-03-04")), ..born(n) }).collect();
+    let verdict = place.send(&file(2, END, next), NOW).await;
+    assert_eq!(reasons(&verdict), ["", "OVERTAKEN", "OVERTAKEN", ""]);
+    assert!(place.record(1).unwrap().plans[0].is_withdrawn());
+    assert_eq!(place.end(2), Some(day("2026-12-01")));
 }
