@@ -28,17 +28,17 @@ const NAMES: &str = "nhs_number,date_of_birth,plan,start,end,reference,family,re
 /// The operator's organisation in the development certificates.
 const OPERATOR: &str = "KITH";
 
-fn file(number: u64, mode: &str, rows: impl IntoIterator<Item = String>) -> Vec<u8> {
+pub fn file(number: u64, mode: &str, rows: impl IntoIterator<Item = String>) -> Vec<u8> {
     let rows: String = rows.into_iter().collect();
     format!("kith-plans,1,{number},{mode}\n{NAMES}{rows}").into_bytes()
 }
 
 /// The `n`th child's plan.
-fn row(n: u32) -> String {
+pub fn row(n: u32) -> String {
     format!("{},2018-03-04,cpp,2026-01-10,,P{n},,\n", nhs(n).digits())
 }
 
-async fn send(client: &Client, bytes: &[u8]) -> Result<v1::FileVerdict, Status> {
+pub async fn send(client: &Client, bytes: &[u8]) -> Result<v1::FileVerdict, Status> {
     let chunks: Vec<_> = bytes.chunks(1000).map(|c| v1::SubmitPlanFileRequest { chunk: c.to_vec() }).collect();
     let response = client.plan_files().submit_plan_file(tokio_stream::iter(chunks)).await?;
     Ok(response.into_inner().verdict.unwrap())
@@ -207,7 +207,7 @@ fn without_moments(row: &[u8]) -> Vec<u8> {
 }
 
 /// Everything held about people and plans, without moments and positions.
-fn held(site: &Site) -> BTreeMap<(Table, Vec<u8>), Vec<u8>> {
+pub fn held(site: &Site) -> BTreeMap<(Table, Vec<u8>), Vec<u8>> {
     let keys = Arc::new(Keys::load(&site.path("storage.key")).unwrap());
     let store = Store::open_read_only(&site.path("disk/data"), keys, StoreOptions::default()).unwrap();
     let mut rows = BTreeMap::new();

@@ -33,6 +33,8 @@ mod lifecycle;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod mesh;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod model;

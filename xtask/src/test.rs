@@ -89,8 +89,17 @@ fn compile_steps(workspace: &Workspace, steps: &mut Steps) -> bool {
 
 fn test_steps(workspace: &Workspace, arguments: &TestArguments, steps: &mut Steps) {
     steps.run("example configuration", || unit_file::example(workspace));
+    let mut packages = None;
+    steps.run("MESH sandbox and client", || match tools::mesh_packages(workspace) {
+        Ok(found) => {
+            packages = Some(found);
+            Ok(Ended::Passed)
+        }
+        Err(error) => Ok(Ended::Skipped(format!("the tests of kith mesh do nothing: {error:#}"))),
+    });
     steps.run("tests", || {
         let mut command = workspace.cargo();
+        command.env("KITH_MESH_PACKAGES", packages.unwrap_or_default());
         command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
         command.args(["--lib", "--bins", "--tests"]);
         arguments.pass_on(&mut command);

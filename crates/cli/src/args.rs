@@ -114,6 +114,13 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
+    /// Serve a MESH mailbox: import the plan files in it and answer each with its verdict, until told to end.
+    ///
+    /// Everything it needs stands in the configuration file; the options about connection and person are not used. Each
+    /// look into the inbox is one line of counts. With --once: 0 all done, 20 something waits for the next time, 21 MESH
+    /// refused the mailbox, 22 the configuration cannot be used, 23 a message of an unlisted sender or another workflow
+    /// stays in the inbox.
+    Mesh(MeshArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -309,6 +316,17 @@ pub struct ListArgs {
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
+}
+
+/// A mailbox to serve.
+#[derive(Debug, Args)]
+pub struct MeshArgs {
+    /// The configuration file.
+    #[arg(long, env = "KITH_MESH_CONFIG", value_name = "FILE", default_value = "/etc/kith-mesh/mesh.toml")]
+    pub config: PathBuf,
+    /// Look into the inbox once and end.
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// State of the service.

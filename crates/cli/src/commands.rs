@@ -19,6 +19,7 @@ use crate::args::{Cli, NotificationsVerb, Output, PlansVerb, PresentationsVerb, 
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
 use crate::identity_args::IdentityVerb;
+use crate::mesh;
 use crate::render::Page;
 use crate::settings::Settings;
 
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> Exit {
     let result = match verb {
         Verb::Completions { shell } => return completions(shell),
         Verb::ExitCodes => return finish(&format!("{TABLE}\n"), Exit::Done),
+        Verb::Mesh(args) => mesh::run(&args, output),
         Verb::Lookup(_)
         | Verb::CheckIn(_)
         | Verb::Plans(_)
@@ -87,7 +89,9 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Identity(IdentityVerb::Decline(args)) => identity::decline(settings, &args).await,
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
-            Verb::Completions { .. } | Verb::ExitCodes => Err(Failure::usage("this verb needs no service")),
+            Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
+                Err(Failure::usage("this verb needs no service"))
+            }
         }
     })
 }

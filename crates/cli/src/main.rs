@@ -7,6 +7,7 @@ mod dates;
 mod exit;
 mod failure;
 mod identity_args;
+mod mesh;
 mod person;
 mod plan_file;
 mod profile;

@@ -16,7 +16,7 @@ use crate::failure::{Failure, Sent};
 /// Bytes of a file sent at once: below any bound on messages that a service is likely to have.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Largest file read, in bytes: over any bound on files that a service may have.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest wait for the verdict. An authority's full file takes seconds; after this the service is taken for stuck.
 const VERDICT_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -54,7 +54,7 @@ pub async fn send(client: &Client, bytes: &[u8]) -> Result<v1::FileVerdict, Fail
 }
 
 /// The code of a file; none when this program does not know it.
-fn known(code: i32) -> Option<(v1::FileCode, &'static str)> {
+pub fn known(code: i32) -> Option<(v1::FileCode, &'static str)> {
     match v1::FileCode::try_from(code) {
         Ok(v1::FileCode::Cpf01) => Some((v1::FileCode::Cpf01, "CPF01")),
         Ok(v1::FileCode::Cpf02) => Some((v1::FileCode::Cpf02, "CPF02")),

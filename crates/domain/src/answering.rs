@@ -56,14 +56,14 @@ impl Found {
     /// Whether these are the very records of `other`: none has been published anew in between.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        // What is told of siblings is never "none held", so it may be of a moment earlier.
+        // What relatives hold is added to an answer and decides no outcome.
         let Self { person, relatives: _, mother } = self;
         let same_mother = match (mother, &other.mother) {
-            (Some(one), Some(other)) => one.is_same(other),
+            (Some(one), Some(another)) => one.is_same(another),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        person.is_same(&other.person) && same_mother
+        same_mother && person.is_same(&other.person)
     }
 }
 

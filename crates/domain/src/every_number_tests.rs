@@ -66,7 +66,7 @@ fn no_standing_of_a_number_gives_a_bare_none_held_or_hides_what_is_held() {
                 let (found, subject) = found(&case, number);
                 let (number_traced, birth_date) = (case.traced, given(case.given));
                 let question =
-                    Question { subject, number_traced, birth_date, checking_in: None, now: now(), mother: None };
+                    Question { subject, number_traced, birth_date, checking_in: None, mother: None, now: now() };
                 let means = Means { settings: &settings, directory: &directory, feeds: &board };
                 let answer = answer(&permit, &question, &found, means);
                 driven += 1;

@@ -214,6 +214,55 @@ fn an_authority_touches_only_its_own_plans() {
     }
 }
 
+/// Transfers told of again: the plan that B took in and ended long ago is not where this transfer has led, so the child is on
+/// a plan in every order of the same log records. The other authority's plan of this transfer then takes over.
+#[test]
+fn a_transfer_told_after_an_earlier_one_was_over_ends_nothing() {
+    use PlanAction::{Change, End, Start, TransferIn, TransferOut};
+    let there_and_back = [
+        ("2024-01-10", event(A, 1, Start, "2024-01-10", "")),
+        ("2024-02-20", event(A, 2, TransferOut(la(B)), "", "")),
+        ("2024-03-01", event(B, 1, TransferIn(la(A)), "2024-03-01", "")),
+        ("2024-03-05", event(B, 2, End, "", "2024-03-05")),
+        ("2024-03-06", event(A, 3, Start, "2024-01-10", "")),
+        ("2026-01-10", event(A, 4, TransferOut(la(B)), "", "")),
+    ];
+    let never_told = [
+        ("2024-01-10", event(A, 1, Start, "2024-01-10", "")),
+        ("2024-03-01", event(B, 1, TransferIn(la(A)), "2024-03-01", "")),
+        ("2024-03-05", event(B, 2, End, "", "2024-03-05")),
+        ("2025-03-01", event(A, 2, Change, "2024-01-10", "")),
+        ("2026-01-10", event(A, 3, TransferOut(la(B)), "", "")),
+        ("2026-01-12", event(A, 4, TransferOut(la(B)), "", "")),
+    ];
+    for dated in [there_and_back, never_told] {
+        let history = dated.clone().map(|(_, event)| event);
+        let mut first = None;
+        orders(&history, |order| {
+            let mut record = empty();
+            for (taken, event) in order.iter().map(|at| &dated[*at]) {
+                apply(&mut record, event);
+                note_transfer(&mut record, event, &event.name().unwrap(), day(taken).utc_start());
+            }
+            assert_eq!(states(&record, "2026-01-13"), [(la(A), PlanState::Active)], "{order:?}");
+            assert_eq!(record.plans[0].moving_to.get(), Some(&la(B)));
+            assert_eq!(first.get_or_insert_with(|| record.clone()), &record, "{order:?}");
+        });
+        let mut record = first.unwrap();
+        let arrival = PlanEvent {
+            reference: Some(PlanReference::parse("R").unwrap()),
+            ..event(B, 1, TransferIn(la(A)), "2026-02-01", "")
+        };
+        apply(&mut record, &arrival);
+        let moved = [(la(A), PlanState::Ended), (la(B), PlanState::Active)];
+        assert_eq!(states(&record, "2026-02-02"), moved, "it has arrived");
+        let end = PlanEvent { action: End, end: Some(day("2026-05-01")), version: 2, ..arrival };
+        apply(&mut record, &end);
+        let ended = moved.map(|(code, _)| (code, PlanState::Ended));
+        assert_eq!(states(&record, "2026-06-01"), ended, "and its end there brings nothing back");
+    }
+}
+
 fn person(n: u32) -> Subject {
     Subject::Nhs((999_000_000 + 20 * n..).find_map(NhsNumber::from_first_nine).unwrap())
 }
@@ -328,54 +377,5 @@ fn every_order_from_unborn_to_born_gives_the_same_records() {
         let of = |n| records.get(&person(n)).into_iter().flat_map(|one| states(one, "2025-12-31"));
         let shown = (1..4).flat_map(|n| of(n).map(move |(code, state)| (n, code, state)));
         assert_eq!(shown.collect::<Vec<_>>(), expected, "{what}");
-    }
-}
-
-/// Transfers told of again: the plan that B took in and ended long ago is not where this transfer has led, so the child is on
-/// a plan in every order of the same log records. The other authority's plan of this transfer then takes over.
-#[test]
-fn a_transfer_told_after_an_earlier_one_was_over_ends_nothing() {
-    use PlanAction::{Change, End, Start, TransferIn, TransferOut};
-    let there_and_back = [
-        ("2024-01-10", event(A, 1, Start, "2024-01-10", "")),
-        ("2024-02-20", event(A, 2, TransferOut(la(B)), "", "")),
-        ("2024-03-01", event(B, 1, TransferIn(la(A)), "2024-03-01", "")),
-        ("2024-03-05", event(B, 2, End, "", "2024-03-05")),
-        ("2024-03-06", event(A, 3, Start, "2024-01-10", "")),
-        ("2026-01-10", event(A, 4, TransferOut(la(B)), "", "")),
-    ];
-    let never_told = [
-        ("2024-01-10", event(A, 1, Start, "2024-01-10", "")),
-        ("2024-03-01", event(B, 1, TransferIn(la(A)), "2024-03-01", "")),
-        ("2024-03-05", event(B, 2, End, "", "2024-03-05")),
-        ("2025-03-01", event(A, 2, Change, "2024-01-10", "")),
-        ("2026-01-10", event(A, 3, TransferOut(la(B)), "", "")),
-        ("2026-01-12", event(A, 4, TransferOut(la(B)), "", "")),
-    ];
-    for dated in [there_and_back, never_told] {
-        let history = dated.clone().map(|(_, event)| event);
-        let mut first = None;
-        orders(&history, |order| {
-            let mut record = empty();
-            for (taken, event) in order.iter().map(|at| &dated[*at]) {
-                apply(&mut record, event);
-                note_transfer(&mut record, event, &event.name().unwrap(), day(taken).utc_start());
-            }
-            assert_eq!(states(&record, "2026-01-13"), [(la(A), PlanState::Active)], "{order:?}");
-            assert_eq!(record.plans[0].moving_to.get(), Some(&la(B)));
-            assert_eq!(first.get_or_insert_with(|| record.clone()), &record, "{order:?}");
-        });
-        let mut record = first.unwrap();
-        let arrival = PlanEvent {
-            reference: Some(PlanReference::parse("R").unwrap()),
-            ..event(B, 1, TransferIn(la(A)), "2026-02-01", "")
-        };
-        apply(&mut record, &arrival);
-        let moved = [(la(A), PlanState::Ended), (la(B), PlanState::Active)];
-        assert_eq!(states(&record, "2026-02-02"), moved, "it has arrived");
-        let end = PlanEvent { action: End, end: Some(day("2026-05-01")), version: 2, ..arrival };
-        apply(&mut record, &end);
-        let ended = moved.map(|(code, _)| (code, PlanState::Ended));
-        assert_eq!(states(&record, "2026-06-01"), ended, "and its end there brings nothing back");
     }
 }

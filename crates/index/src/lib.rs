@@ -20,7 +20,7 @@ use kith_domain::links::Person;
 use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
-use kith_domain::time::Moment;
+use kith_domain::time::{Day, Moment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +35,16 @@ pub struct Responsible {
     pub of_person: Vec<LaCode>,
     /// Those of unborn plans on the record of the mother whose number was given.
     pub of_unborn: Vec<LaCode>,
+}
+
+impl Responsible {
+    fn at(found: &Found, today: Day) -> Self {
+        let of_unborn = |mother| family::responsible_for_unborn(mother, today);
+        Self {
+            of_person: notify::responsible_for(&found.person, today),
+            of_unborn: found.mother.as_ref().map(of_unborn).unwrap_or_default(),
+        }
+    }
 }
 
 /// Every record, by subject, and the health of every feed.
@@ -96,14 +106,9 @@ impl Index {
         (settings, directory): (&AnswerSettings, &Directory),
         found: impl Fn(),
     ) -> (Answer, Responsible) {
-        let today = question.now.london_day();
         let make = |records: &Found, feeds: &FeedBoard| {
-            let mother = records.mother.as_ref();
-            let responsible = Responsible {
-                of_person: notify::responsible_for(&records.person, today),
-                of_unborn: mother.map(|mother| family::responsible_for_unborn(mother, today)).unwrap_or_default(),
-            };
-            (answering::answer(permit, question, records, Means { settings, directory, feeds }), responsible)
+            let answer = answering::answer(permit, question, records, Means { settings, directory, feeds });
+            (answer, Responsible::at(records, question.now.london_day()))
         };
         for _ in 0..TRIES {
             let before = self.published.load(Ordering::Acquire);

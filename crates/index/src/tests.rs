@@ -65,8 +65,8 @@ fn asked(index: &Index, found: impl Fn()) -> &'static str {
         number_traced: true,
         birth_date: None,
         checking_in: None,
-        now: NOW,
         mother: None,
+        now: NOW,
     };
     let settings = AnswerSettings::default();
     let (answer, _) = index.answer_after(&permit, &question, (&settings, &directory), found);

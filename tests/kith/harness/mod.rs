@@ -5,6 +5,7 @@ pub mod build;
 pub mod calls;
 pub mod certificates;
 pub mod logs;
+pub mod mesh;
 pub mod mount;
 pub mod offline;
 pub mod process;

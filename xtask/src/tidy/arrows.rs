@@ -28,7 +28,7 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
     ("librocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
     ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-load", "kith-tests"], "gRPC stays at the edge"),
     ("prost", &["kith-api", "kith-server", "kith-tests"], "generated types stay at the edge"),
-    ("rustls", &["kith-server", "kith-tests"], "certificates are the server's"),
+    ("rustls", &["kith-server", "kith-cli", "kith-tests"], "certificates are the server's, and the mailbox client's"),
     ("x509", &["kith-api", "kith-server", "kith-tests"], "only the two ends of a connection read certificates"),
     (
         "anyhow",

@@ -1,0 +1,199 @@
+//! The notes about answers: one small file for each message, synced before and after its answer leaves, so that a killed
+//! adapter does not answer twice, or answers with the same bytes. A note holds no content of a message and no identity.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use kith_api::v1;
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use crate::dates::ProtoTimestamp;
+use crate::failure::Failure;
+use crate::plan_file::verdict_file;
+
+/// Notes older than this go: MESH keeps a message for 30 days at most.
+const KEPT: Duration = Duration::from_secs(40 * 24 * 60 * 60);
+/// Ending of a note's name.
+const ENDING: &str = "note";
+/// The file that one adapter at a time holds.
+const LOCK: &str = "lock";
+
+/// What was noted about one message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Note {
+    /// This answer may have left.
+    Answering {
+        /// SHA-256 of the verdict file, in hexadecimal.
+        sha256: String,
+        /// When the verdict was made: seconds and nanoseconds since 1970.
+        created_at: Option<(i64, i32)>,
+        /// Whether it was said to be a repeat.
+        repeated: bool,
+    },
+    /// The answer left.
+    Answered,
+}
+
+/// The folder of the notes, held by this process alone.
+#[derive(Debug)]
+pub struct Notes {
+    folder: PathBuf,
+    /// Held as long as this lives.
+    _lock: File,
+}
+
+impl Notes {
+    /// Opens the folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// A folder that cannot be used, or that another adapter uses.
+    pub fn open(folder: &Path) -> Result<Self, Failure> {
+        let shown = folder.display();
+        let failed = |error: io::Error| Failure::bad_input(format!("failed to use the state folder {shown}: {error}"));
+        fs::create_dir_all(folder).map_err(failed)?;
+        let lock = File::create(folder.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(Failure::bad_input(format!("another adapter uses the state folder {shown}")))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// What is noted about a message. A note that cannot be understood counts as none: the message is then answered again.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn read(&self, id: &str) -> io::Result<Option<Note>> {
+        match fs::read(self.path(id)) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes that an answer may leave from now on, and gives its bytes: those of the answer that may have left before, when
+    /// the verdict is still the same.
+    ///
+    /// # Errors
+    /// A note that could not be made durable: nothing may leave.
+    pub fn answering(&self, id: &str, verdict: v1::FileVerdict) -> io::Result<Vec<u8>> {
+        if let Some(Note::Answering { sha256, created_at, repeated }) = self.read(id)? {
+            let created_at = created_at.map(|(seconds, nanos)| ProtoTimestamp { seconds, nanos });
+            let before = verdict_file::bytes(&v1::FileVerdict { created_at, repeated, ..verdict.clone() });
+            if hash(&before) == sha256 {
+                return Ok(before);
+            }
+        }
+        let bytes = verdict_file::bytes(&verdict);
+        let created_at = verdict.created_at.map(|at| (at.seconds, at.nanos));
+        self.write(id, &Note::Answering { sha256: hash(&bytes), created_at, repeated: verdict.repeated })?;
+        Ok(bytes)
+    }
+
+    /// Notes that the answer left.
+    ///
+    /// # Errors
+    /// A note that could not be made durable.
+    pub fn answered(&self, id: &str) -> io::Result<()> {
+        self.write(id, &Note::Answered)
+    }
+
+    /// Removes old notes; what cannot be removed stays until the next time.
+    pub fn tidy(&self, now: SystemTime) {
+        let old = |path: &Path| {
+            let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+            changed.and_then(|at| now.duration_since(at).ok()).is_some_and(|age| age > KEPT)
+        };
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok) {
+            let path = entry.path();
+            if path.extension().is_some_and(|ending| ending == ENDING) && old(&path) {
+                // It is looked at again with the next pass.
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.{ENDING}"))
+    }
+
+    /// Written beside, synced, put in place, and the place synced: there is the old note or the new one, whole.
+    fn write(&self, id: &str, note: &Note) -> io::Result<()> {
+        let beside = self.folder.join(format!("{id}.new"));
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(note)?)?;
+        file.sync_all()?;
+        fs::rename(&beside, self.path(id))?;
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex::encode(digest(&SHA256, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(code: v1::FileCode, seconds: i64, repeated: bool) -> v1::FileVerdict {
+        let created_at = Some(ProtoTimestamp { seconds, nanos: 7 });
+        v1::FileVerdict { created_at, code: code.into(), number: 3, processed: 1, repeated, ..Default::default() }
+    }
+
+    #[test]
+    fn an_answer_that_may_have_left_leaves_again_with_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = Notes::open(folder.path()).unwrap();
+        assert_eq!(notes.read("A").unwrap(), None);
+        let first = notes.answering("A", verdict(v1::FileCode::Cpf02, 100, false)).unwrap();
+        let again = notes.answering("A", verdict(v1::FileCode::Cpf02, 100, true)).unwrap();
+        assert_eq!(first, again, "a repeat that the adapter itself made is not told as one");
+        let later = notes.answering("A", verdict(v1::FileCode::Cpf02, 999, true)).unwrap();
+        assert_eq!(first, later, "nor another moment");
+        let other = notes.answering("A", verdict(v1::FileCode::Cpf04, 100, false)).unwrap();
+        assert_ne!(first, other, "another verdict is never hidden behind the first");
+        notes.answered("A").unwrap();
+        assert_eq!(notes.read("A").unwrap(), Some(Note::Answered));
+        assert_eq!(notes.read("B").unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_note_counts_as_none_and_old_notes_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = Notes::open(folder.path()).unwrap();
+        notes.answered("A").unwrap();
+        fs::write(folder.path().join("B.note"), b"{\"step\":\"answ").unwrap();
+        assert_eq!(notes.read("B").unwrap(), None);
+        notes.tidy(SystemTime::now());
+        assert_eq!(notes.read("A").unwrap(), Some(Note::Answered));
+        notes.tidy(SystemTime::now() + KEPT + Duration::from_secs(60));
+        assert_eq!(notes.read("A").unwrap(), None);
+    }
+
+    #[test]
+    fn one_adapter_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Notes::open(folder.path()).unwrap();
+        assert!(Notes::open(folder.path()).unwrap_err().message.contains("another adapter"));
+        drop(first);
+        assert!(Notes::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_note_holds_nothing_of_the_verdict() {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = Notes::open(folder.path()).unwrap();
+        let mut verdict = verdict(v1::FileCode::Cpf03, 1, false);
+        verdict.rows.push(v1::RowVerdict { words: "secret words".into(), ..Default::default() });
+        notes.answering("A", verdict).unwrap();
+        let text = fs::read_to_string(folder.path().join("A.note")).unwrap();
+        assert!(text.contains("answering") && !text.contains("secret"), "{text}");
+    }
+}
