@@ -12,10 +12,10 @@ use tonic::Code;
 
 use crate::harness::build::{self, day, nhs};
 use crate::harness::calls::{self, expect_trouble};
-use crate::harness::offline;
 use crate::harness::process::{Server, program};
 use crate::harness::site::{AUTHORITIES, PLACES, Site, TRUSTS};
 use crate::harness::wait::until_async;
+use crate::harness::{certificates, offline};
 
 const A: &str = AUTHORITIES[0];
 const B: &str = AUTHORITIES[1];
@@ -162,6 +162,8 @@ async fn a_baby_is_answered_from_the_mother_and_then_from_its_own_plan() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_mothers_authority_hears_of_it_and_the_audit_keeps_that_her_record_was_read() {
     let (site, server, authority, ed) = begin().await;
+    certificates::issue(&site.path("certs"), "scheduled", ED, "scheduled-care");
+    let planned = server.client("scheduled").await;
     let (mother, child, stranger) = (nhs(1), nhs(2), nhs(3));
     calls::accept(&authority, vec![unborn(mother, "U")]).await;
     let request = build::check_in(ED, child, "e1");
@@ -175,8 +177,14 @@ async fn the_mothers_authority_hears_of_it_and_the_audit_keeps_that_her_record_w
     .await;
     assert_eq!((heard.len(), &heard[0].subject), (1, &build::subject(mother)));
     assert_eq!(heard[0].cause(), v1::NotificationCause::Lookup);
-    let hers = calls::ask(&ed, build::lookup(ED, mother)).await;
-    assert_eq!(hers.access_history.unwrap().accesses.len(), 1, "her record was looked at");
+    let hers = until_async("her history shows it", async || {
+        let scheduled =
+            v1::LookupRequest { care_context: v1::CareContext::Scheduled.into(), ..build::lookup(ED, mother) };
+        let hers = calls::ask(&planned, scheduled).await;
+        hers.access_history.filter(|history| !history.accesses.is_empty())
+    })
+    .await;
+    assert_eq!((hers.accesses.len(), hers.accesses[0].count), (1, 1), "her record was looked at");
     // Of a woman about whom no unborn plan is held the audit alone keeps that she was asked about.
     let none = with_mother(child, stranger);
     let answer = calls::ask(&ed, none.clone()).await;

@@ -54,11 +54,74 @@ pub(crate) fn apply(
     Ok(whole)
 }
 
-/// What two parts of one event did: something to look at before something that shows, and that before nothing.
+/// What two parts of one event did: it is shown when both are, and something to look at comes first.
 pub(crate) fn both(one: Effect, other: Effect) -> Effect {
     match (one, other) {
         (Effect::Kept, _) | (_, Effect::Kept) => Effect::Kept,
-        (Effect::Applied, _) | (_, Effect::Applied) => Effect::Applied,
-        (Effect::Overtaken, Effect::Overtaken) => Effect::Overtaken,
+        (Effect::Overtaken, _) | (_, Effect::Overtaken) => Effect::Overtaken,
+        (Effect::Applied, Effect::Applied) => Effect::Applied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::{Applied, apply};
+    use crate::rows::MetaRow;
+    use crate::working::Empty;
+    use kith_domain::NhsNumber;
+    use kith_domain::change::{Change, LogRecord};
+    use kith_domain::child::Subject;
+    use kith_domain::codes::LaCode;
+    use kith_domain::plan::PlanKind;
+    use kith_domain::text::PlanReference;
+    use kith_domain::time::Day;
+    use kith_store::Keys;
+    use uuid::Uuid;
+
+    fn subject(n: u32) -> Subject {
+        Subject::Nhs((999_000_000 + 20 * n..).find_map(NhsNumber::from_first_nine).unwrap())
+    }
+
+    fn event(version: u64, action: PlanAction, babies: &[u32]) -> PlanEvent {
+        let day = Day::parse("2026-01-10").ok();
+        let baby = |n: &u32| Baby {
+            subject: subject(*n),
+            kind: PlanKind::ChildProtection,
+            reference: PlanReference::parse(&format!("K{n}")).ok(),
+            birth_date: None,
+        };
+        PlanEvent {
+            authority: LaCode::parse("E06000001").unwrap(),
+            event_id: Uuid::from_u128(u128::from(version)),
+            subject: subject(5),
+            action,
+            kind: PlanKind::Unborn,
+            reference: PlanReference::parse("U").ok(),
+            version,
+            start: day.filter(|_| babies.is_empty()),
+            end: day.filter(|_| !babies.is_empty()),
+            birth_date: None,
+            shielded: false,
+            unshield: false,
+            family: None,
+            babies: babies.iter().map(baby).collect(),
+        }
+    }
+
+    /// The mother stands between her babies by number, and after both when readers are shown.
+    #[test]
+    fn babies_are_published_before_the_mother() {
+        let keys = Keys::from_master([7; 32]);
+        let mut working = Working::new(&Empty, &keys, MetaRow::default());
+        let events = [event(1, PlanAction::Start, &[]), event(2, PlanAction::Born, &[4, 6])];
+        for (sequence, event) in (1..).zip(events) {
+            let record = LogRecord { at: Moment(1_790_000_000_000), change: Change::Plan(event) };
+            let Ok(Applied::Logged(ack)) = apply(&mut working, sequence, &record) else { panic!("it was not taken") };
+            assert_eq!(ack.effect, Effect::Applied);
+        }
+        let changed = working.finish().unwrap();
+        let order: Vec<Subject> = changed.children.into_iter().map(|record| record.subject).collect();
+        assert_eq!(order, [subject(4), subject(6), subject(5)]);
     }
 }

@@ -96,7 +96,9 @@ impl Told<'_> {
             let injured = !shielded && self.is_injured(&held, today);
             self.child(own, injured, shielded);
         }
-        let unborn = current(shown_plans(&of_mother, today, self.means.settings));
+        let mut unborn = current(shown_plans(&of_mother, today, self.means.settings));
+        // On the day of birth the plan is in force for the last time, and the child has a plan of its own.
+        unborn.retain(|plan| plan.end.is_none_or(|end| end > today));
         if !unborn.is_empty() {
             self.child(unborn, false, shielded);
         }
