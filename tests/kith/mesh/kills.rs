@@ -129,7 +129,9 @@ async fn killed_in_the_middle_of_an_import_or_with_the_server_killed_under_it_no
         // The service may still be at the file of the killed adapter, and then says so.
         tokio::task::block_in_place(|| until("it is imported", || (mesh.pass().code == Some(0)).then_some(())));
         assert!(mesh.inbox().is_empty());
-        let answers = mesh.read(MAILBOXES[0]);
+        let mut answers = mesh.read(MAILBOXES[0]);
+        // Two when the kill came while MESH was taking the first.
+        answers.dedup();
         assert_eq!((answers.len(), values(&answers[0])[2]), (1, "CPF02"));
         send(&plain.client(A).await, &large(number)).await.unwrap();
     }

@@ -2,6 +2,7 @@
 //! authority, several authorities at once. A message of anyone else is left alone and never imported under a known name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -217,7 +218,7 @@ fn trouble(counts: &mut Counts, error: &MeshError) {
     counts.mesh_refused |= matches!(error, MeshError::Refused(_));
 }
 
-/// Something that a person should see.
+/// Something that a person should see. A log that cannot be written is no reason to leave plans unread.
 fn warn(words: &str) {
-    eprintln!("kith mesh: WARNING: {words}");
+    let _ = writeln!(std::io::stderr().lock(), "kith mesh: WARNING: {words}");
 }
