@@ -250,9 +250,8 @@ async fn every_acknowledgement_of_a_stream_that_never_ended() {
     }
     tokio::task::block_in_place(|| server.kill());
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
-    let count = |entry: &AuditEntry| match entry.decision {
-        Decision::Changed { acknowledged, .. } => acknowledged,
-        _ => 0,
+    let count = |entry: &AuditEntry| {
+        if let Decision::Changed { acknowledged, .. } = entry.decision { acknowledged } else { 0 }
     };
     assert_eq!(entries.iter().map(count).sum::<u64>(), 20);
     site.finish(&[]);

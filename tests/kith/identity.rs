@@ -108,7 +108,7 @@ async fn a_merge_shows_both_for_either_and_can_be_undone() {
         let answer = ask(&ed, of).await;
         assert_eq!(shown(&answer), (vec![A.to_owned()], vec![OTHER.to_owned()]), "{of}");
         let other = nhs(3 - of).digits();
-        assert_eq!(identity(&answer).other_nhs_numbers, [other.clone()]);
+        assert_eq!(identity(&answer).other_nhs_numbers, std::slice::from_ref(&other));
         assert_eq!(identity(&answer).current_nhs_number, (of == 1).then_some(other));
         assert!(answer.words.iter().any(|line| line.contains("the same person")), "{:?}", answer.words);
         assert_eq!(answer.words.iter().any(|line| line.contains("REPLACED")), of == 1);
