@@ -108,7 +108,8 @@ fn told_birth_date(record: &ChildRecord) -> Option<&Day> {
     record.identity.as_ref().and_then(|facts| facts.birth_date.get())
 }
 
-/// Whether a birth date that an authority gives contradicts the one that the demographics service or, without one, another authority holds for the same number: then
+/// Whether a birth date that an authority gives contradicts the one that the demographics service or, without one, another
+/// authority holds for the same number: then
 /// the number is likelier another child's than the date a new one. Near misses do not count: they are answered with a
 /// warning.
 #[must_use]

@@ -70,19 +70,26 @@ impl Case<'_> {
     fn identity(&self) -> IdentityCheck {
         let Some(given) = self.asked.question.birth_date else { return IdentityCheck::NotGiven };
         let of_plans: Vec<Day> = self.plans.iter().filter(|p| !p.withdrawn).filter_map(|p| p.born).collect();
-        let real = self.seen.iter().filter(|seen| seen.outcome != Ended::EnteredInError);
-        let of_seen: Vec<Day> = real.filter_map(|seen| seen.born).collect();
-        for (dates, otherwise) in
-            [(of_plans, IdentityCheck::NotConfirmed), (of_seen, IdentityCheck::DiffersFromPresentation)]
-        {
-            if dates.is_empty() {
-                continue;
-            }
-            return match (dates.contains(&given), dates.iter().any(|date| is_near(*date, given))) {
+        if !of_plans.is_empty() {
+            return match (of_plans.contains(&given), of_plans.iter().any(|date| is_near(*date, given))) {
                 (true, _) => IdentityCheck::Matched,
                 (false, true) => IdentityCheck::NearMiss,
-                (false, false) => otherwise,
+                (false, false) => IdentityCheck::NotConfirmed,
             };
+        }
+        // What the asker has recorded itself tells nothing, and one department's doubt outweighs another's match.
+        let asker = self.asked.peer.organisation;
+        let others =
+            self.seen.iter().filter(|seen| seen.outcome != Ended::EnteredInError && seen.organisation != asker);
+        let of_seen: Vec<Day> = others.filter_map(|seen| seen.born).collect();
+        if of_seen.iter().any(|date| *date != given && !is_near(*date, given)) {
+            return IdentityCheck::DiffersFromPresentation;
+        }
+        if of_seen.iter().any(|date| *date != given) {
+            return IdentityCheck::NearMiss;
+        }
+        if of_seen.contains(&given) {
+            return IdentityCheck::Matched;
         }
         IdentityCheck::NothingToCompare
     }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub withdrawn: bool,
     pub moving_to: Option<LaCode>,
     pub moved_from: Option<LaCode>,
+    /// The first day on which the service was told of this transfer.
+    pub moving_told: Option<Day>,
     /// When the last of its events was taken.
     pub last_told: Moment,
 }
@@ -65,12 +67,13 @@ impl Plan {
             withdrawn: false,
             moving_to: None,
             moved_from: None,
+            moving_told: None,
             last_told: Moment::default(),
         }
     }
 
     /// One event more, of a greater version than all before it.
-    fn then(&mut self, event: &PlanEvent) {
+    fn then(&mut self, event: &PlanEvent, at: Moment) {
         self.kind = event.kind;
         self.born = event.birth_date.or(self.born);
         match event.action {
@@ -80,6 +83,9 @@ impl Plan {
             PlanAction::End | PlanAction::Born => self.end = event.end,
             PlanAction::Withdraw => self.withdrawn = true,
             PlanAction::TransferOut(to) => {
+                let before = self.moving_told.filter(|_| self.moving_to == Some(to));
+                let told = london_day(at);
+                self.moving_told = Some(before.map_or(told, |day| day.min(told)));
                 self.moving_to = Some(to);
                 self.end = event.end.or(self.end);
             }
@@ -108,6 +114,8 @@ impl Plan {
             && other.start > self.start
             && self.start.is_some()
             && (other.moved_from == Some(self.authority) || other.end.is_none())
+            // One that was over before the transfer was told of is that of another transfer.
+            && (other.end.is_none() || self.moving_told.is_none() || other.end >= self.moving_told)
     }
 
     /// None when it is shown no more.
@@ -140,7 +148,7 @@ pub fn all(facts: &[Told]) -> Vec<Plan> {
         events.sort_by_key(|(_, event)| event.version);
         let mut plan = Plan::begin(events[0].1);
         for (at, event) in events {
-            plan.then(event);
+            plan.then(event, at);
             plan.last_told = plan.last_told.max(at);
         }
         plan
