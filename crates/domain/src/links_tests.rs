@@ -196,6 +196,21 @@ fn what_is_unlinked_leaves_nothing_behind() {
     assert_eq!(world.0[&Subject::Nhs(nhs(2))], before[&Subject::Nhs(nhs(2))]);
 }
 
+/// What was linked before an adoption is not kept either, and a number reinstated comes back alone.
+#[test]
+fn an_invalidation_removes_the_link_that_was() {
+    let mut world = World::new();
+    let before = world.0.clone();
+    let (old, new) = (Subject::Nhs(nhs(1)), Subject::Nhs(nhs(2)));
+    world.tell(&event(1, 1, IdentityAction::ReplacedBy(nhs(2))));
+    world.tell(&event(1, 2, IdentityAction::Invalidated));
+    assert_eq!(world.0[&new], before[&new], "nothing of it is kept at the other number");
+    assert_eq!(world.0[&old].identity.as_ref().unwrap().successor.get(), None);
+    world.tell(&event(1, 3, IdentityAction::Reinstated));
+    assert_eq!(world.person(1).standing, Standing::Current);
+    assert!(world.person(1).linked.is_empty() && world.person(2).linked.is_empty());
+}
+
 #[test]
 fn history_of_two_numbers_is_cut_at_the_bound_and_counted() {
     use crate::child::Access;

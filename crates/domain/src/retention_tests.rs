@@ -11,11 +11,13 @@ use crate::codes::{LaCode, OdsCode, SiteCode};
 use crate::directory::{Directory, OrganisationEntry};
 use crate::feed::FeedBoard;
 use crate::fold;
+use crate::links::{self, Person};
 use crate::permit::authorise_read;
 use crate::plan::PlanKind;
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
 use crate::settings::AnswerSettings;
 use crate::text::{EncounterId, PersonText, PlanReference, UserId};
+use std::sync::Arc;
 use uuid::Uuid;
 
 const RULES: Retention = Retention { presentation_days: 365, plan_months: 12 };
@@ -208,6 +210,10 @@ fn random(dice: &mut Dice, now: Moment) -> ChildRecord {
 }
 
 fn ask(dice: &mut Dice, record: Option<&ChildRecord>, now: Moment, birth_date: Option<Day>) -> Answer {
+    ask_found(dice, &Found::of(record), now, birth_date)
+}
+
+fn ask_found(dice: &mut Dice, found: &Found, now: Moment, birth_date: Option<Day>) -> Answer {
     let organisation = OdsCode::parse("T01").unwrap();
     let entry = OrganisationEntry { name: "T".into(), contact_phone: "020 7946 0001".into(), successor: None };
     let directory = Directory { organisations: [(organisation, entry)].into(), ..Directory::default() };
@@ -238,7 +244,7 @@ fn ask(dice: &mut Dice, record: Option<&ChildRecord>, now: Moment, birth_date: O
     let question =
         Question { subject: empty().subject, number_traced: true, birth_date, checking_in: None, now, mother: None };
     let settings = AnswerSettings::default();
-    answer(&permit, &question, &Found::of(record), Means { settings: &settings, directory: &directory, feeds: &feeds })
+    answer(&permit, &question, found, Means { settings: &settings, directory: &directory, feeds: &feeds })
 }
 
 /// Over many records, days of purging and days of asking: the answer is the same with and without the purge, also where
@@ -262,6 +268,44 @@ fn a_purge_changes_no_answer() {
         assert_eq!(ask(&mut dice, held, asked_at, birth_date), before, "{record:?} and {kept:?}");
     }
     assert!(split > 5_000 && emptied > 500, "{split} were split, {emptied} emptied");
+}
+
+/// The same for a person of two numbers, each of whose records is purged by itself, on a day of its own or not at all.
+#[test]
+fn a_purge_of_linked_records_changes_no_answer() {
+    let now = at("2026-07-01T22:30:00Z");
+    let number = NhsNumber::from_first_nine(999_000_002).unwrap();
+    let (mut dice, mut split) = (Dice(20_261), 0);
+    for _ in 0..10_000 {
+        let (mut old, mut new) = (random(&mut dice, now), random(&mut dice, now));
+        new.subject = Subject::Nhs(number);
+        let told = old.identity.get_or_insert_default();
+        told.successor.set(1, Some(number));
+        links::link(&mut new, &old.subject);
+        for record in [&mut old, &mut new] {
+            let born = dice.maybe_day(now).map(|day| day.plus_months(-12 * 18));
+            record.identity.get_or_insert_default().birth_date.set(2, born);
+        }
+        let mut purged = [old.clone(), new.clone()];
+        for record in &mut purged {
+            let day = now.london_day().plus_days(-(dice.below(60) as i32));
+            if let Some(passed) = RULES.split(record, day).filter(|_| dice.below(4) > 0) {
+                *record = passed.kept;
+                split += 1;
+            }
+        }
+        let asked_at = now.plus_seconds(60 * 60 * 24 * dice.below(500) as i64);
+        let (birth_date, asked) = (dice.maybe_day(now).map(|day| day.plus_months(-12 * 18)), dice.below(2) as usize);
+        let state = dice.0;
+        let mut ask = |records: &[ChildRecord; 2]| {
+            let find = |subject: &Subject| records.iter().find(|one| one.subject == *subject).cloned().map(Arc::new);
+            let person = Person::find(find(&records[asked].subject), find);
+            dice.0 = state;
+            ask_found(&mut dice, &Found { person, ..Found::default() }, asked_at, birth_date)
+        };
+        assert_eq!(ask(&purged), ask(&[old, new]));
+    }
+    assert!(split > 5_000, "{split} were split");
 }
 
 /// Children who are looked up every week: rows pushed out pass after their year too, while none of those shown has.
