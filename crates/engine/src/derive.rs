@@ -10,6 +10,7 @@ use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, Journal, JournalError};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Audit entries read at once.
 const BATCH: usize = 256;
+/// Late entries read at once: few enough for one group of changes.
+const LATE_BATCH: usize = 64;
 /// Entries without consequences passed over before the position is written down.
 const POSITION_EVERY: u64 = 1000;
 /// Pause when there is nothing to derive: well under the second within which history shows.
@@ -39,8 +42,14 @@ impl Deriver {
     pub(crate) fn run(self) {
         let mut position = self.progress.derived_through.load(Ordering::Acquire);
         let mut limit = BATCH;
+        let mut late = VecDeque::new();
         while !self.stop.load(Ordering::Acquire) {
             self.note_gaps();
+            late.extend(self.journal.take_late());
+            if let Err(what) = self.late_step(&mut late) {
+                tracing::warn!(%what, "access history of entries that were synced late waits");
+                std::thread::sleep(PAUSE_AFTER_FAILURE);
+            }
             match self.step(position, limit) {
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
                 Ok(next) => (position, limit) = (next, BATCH),
@@ -57,14 +66,7 @@ impl Deriver {
     fn step(&self, position: u64, limit: usize) -> Result<u64, Trouble> {
         let entries = match self.journal.read_from(position + 1, limit) {
             Ok(entries) => entries,
-            Err(JournalError::Damaged { next_sequence, .. }) => {
-                tracing::error!(position, next_sequence, "the audit is damaged: history goes on after it");
-                return Ok(next_sequence.saturating_sub(1).max(position));
-            }
-            Err(error) => {
-                tracing::error!(%error, "the audit journal cannot be read");
-                return Err(Trouble::Unreadable);
-            }
+            Err(error) => return Ok(self.damaged(position, beyond(&error)?)),
         };
         let Some((last, _)) = entries.last() else { return Ok(position) };
         let last = last.sequence;
@@ -78,17 +80,52 @@ impl Deriver {
         Ok(last)
     }
 
+    /// Derives from entries that were given up, passed over, and are on disk after all. A request id is counted once, so an
+    /// entry that is met again changes nothing.
+    fn late_step(&self, late: &mut VecDeque<(u64, u64)>) -> Result<(), Trouble> {
+        let Some((first, last)) = late.front().copied() else { return Ok(()) };
+        let read = match self.journal.read_from(first, LATE_BATCH) {
+            Ok(read) => read,
+            Err(error) => {
+                let next = beyond(&error)?;
+                self.damaged(first - 1, next);
+                go_on(late, next);
+                return Ok(());
+            }
+        };
+        // Nothing yet: an entry before them is still waited for.
+        let Some(next) = read.last().map(|(reference, _)| reference.sequence + 1) else { return Ok(()) };
+        let (at, changes) = changes_of(read.into_iter().filter(|(reference, _)| reference.sequence <= last).collect());
+        if !changes.is_empty() {
+            tracing::info!(first, last, "history is derived from entries that were synced late");
+            self.submit(at, changes)?;
+        }
+        go_on(late, next);
+        Ok(())
+    }
+
     /// Entries given up while running are a gap: written into the audit, and from there derived into the log, so that
     /// every authority hears of it even when the log takes no writes now.
     fn note_gaps(&self) {
         for gap in self.journal.take_gaps() {
             let after = gap.after_sequence;
             tracing::error!(after, "a sync of the audit failed: entries after this may be missing");
-            let entry = AuditEntry::of_service((self.wall_clock)(), Decision::Gap(after));
-            if !encode(&entry).is_ok_and(|bytes| self.journal.append(&bytes).is_ok()) {
-                tracing::error!(after, "the gap could not be written into the audit");
-            }
+            self.tell_gap(after);
         }
+    }
+
+    fn tell_gap(&self, after: u64) {
+        let entry = AuditEntry::of_service((self.wall_clock)(), Decision::Gap(after));
+        if !encode(&entry).is_ok_and(|bytes| self.journal.append(&bytes).is_ok()) {
+            tracing::error!(after, "the gap could not be written into the audit");
+        }
+    }
+
+    /// Entries after `position` cannot be read: history goes on with `next`, and every authority hears that some are missing.
+    fn damaged(&self, position: u64, next: u64) -> u64 {
+        tracing::error!(position, next, "the audit is damaged: history goes on after it");
+        self.tell_gap(position);
+        next.saturating_sub(1).max(position)
     }
 
     /// Gives changes to the writer; the worst refusal is the outcome.
@@ -101,6 +138,28 @@ impl Deriver {
             Some(refused) if refused.kind == RefusedKind::TooMany => Err(Trouble::TooMany),
             Some(_) => Err(Trouble::Refused),
         }
+    }
+}
+
+/// The entry with which reading can go on after an error: one entry or one stretch of a segment must not stop the history
+/// of everyone.
+fn beyond(error: &JournalError) -> Result<u64, Trouble> {
+    tracing::error!(%error, "the audit journal cannot be read");
+    if let JournalError::Damaged { next_sequence, .. } = error {
+        return Ok(*next_sequence);
+    }
+    if let JournalError::Sealed { sequence } = error {
+        return Ok(*sequence + 1);
+    }
+    Err(Trouble::Unreadable)
+}
+
+/// Goes on with late entries from `next`.
+fn go_on(late: &mut VecDeque<(u64, u64)>, next: u64) {
+    if let Some((first, last)) = late.pop_front()
+        && next <= last
+    {
+        late.push_front((next.max(first), last));
     }
 }
 

@@ -213,6 +213,13 @@ impl Journal {
         self.shared.lock().take_gaps()
     }
 
+    /// Ranges, first and last number, that were given up and passed over by whoever follows the journal, and whose sync came
+    /// back well after all since the last call: what is derived from entries is to be derived from these too.
+    #[must_use]
+    pub fn take_late(&self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut self.shared.lock().late)
+    }
+
     /// Takes no more entries, syncs what there is, ends the threads and marks the end as clean.
     ///
     /// # Errors

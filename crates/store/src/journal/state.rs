@@ -117,6 +117,8 @@ pub(crate) struct State {
     pub(crate) next_segment: u64,
     pub(crate) unsynced: VecDeque<Range>,
     pub(crate) given_up: Vec<GivenUp>,
+    /// First and last numbers of ranges that were given up and are on disk after all.
+    pub(crate) late: Vec<(u64, u64)>,
     pub(crate) catalogue: Vec<Catalogued>,
     pub(crate) last_window: Duration,
     pub(crate) max_window: Duration,
@@ -144,6 +146,7 @@ impl State {
             next_segment: 1,
             unsynced: VecDeque::new(),
             given_up: Vec::new(),
+            late: Vec::new(),
             catalogue: catalogue.collect(),
             last_window: Duration::ZERO,
             max_window: Duration::ZERO,

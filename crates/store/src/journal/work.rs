@@ -82,7 +82,9 @@ impl State {
             self.max_window = self.max_window.max(self.last_window);
         }
         self.unsynced.retain(|range| !covered(range));
-        self.given_up.retain(|given| !covered(&given.range));
+        let after_all = self.given_up.extract_if(.., |given| covered(&given.range));
+        // Whoever follows the journal has passed them over.
+        self.late.extend(after_all.map(|given| (given.range.first, given.range.last)));
     }
 
     /// Takes in how the making of a segment ended.

@@ -133,3 +133,24 @@ fn a_failed_sync_closes_its_segment_for_good_and_names_what_may_be_lost() {
         assert!(bench.verify().is_sound(), "here the entry reached the disk after all");
     }
 }
+
+/// Entries of a sync that hung and came back well are passed over by whoever follows, and handed to it again.
+#[test]
+fn what_was_given_up_and_synced_after_all_is_handed_to_who_follows() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    append_all(&journal, 1..=1);
+    synced(&journal, 1);
+    eventually("quiet", || journal.shared.lock().sink(Sink::Primary).standby.is_some());
+    bench.disk.hang(&bench.primary());
+    journal.append(b"entry 2").unwrap();
+    bench.clock.advance_ms(400);
+    append_all(&journal, 3..=3);
+    synced(&journal, 3);
+    let numbers = |from| journal.read_from(from, 256).unwrap().iter().map(|(at, _)| at.sequence).collect::<Vec<_>>();
+    assert_eq!((numbers(2), journal.take_late()), (vec![3], vec![]), "passed over while it hangs");
+    bench.disk.release();
+    eventually("synced after all", || journal.window().given_up == 0);
+    assert_eq!((journal.take_late(), numbers(2)), (vec![(2, 2)], vec![2, 3]));
+    assert!(journal.take_late().is_empty(), "once");
+}
