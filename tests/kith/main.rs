@@ -5,6 +5,8 @@
 mod harness;
 
 #[cfg(test)]
+mod adoption;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod api_errors;

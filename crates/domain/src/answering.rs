@@ -90,7 +90,7 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
         }
         (_, record) => Body::Open(open(record, plans, family, (question, asker), means)),
     };
-    clock_doubt::tell(&mut body, person, question, asker, means);
+    clock_doubt::tell(&mut body, found, question, asker, means);
     let numbers = if told { numbers(person) } else { Numbers::default() };
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
     Answer { as_of: question.now, identity, number_traced: question.number_traced, numbers, died_on, ring, body }
@@ -161,6 +161,10 @@ fn contact(
         } else {
             "the record is shielded: the national contact resolves the audit reference"
         });
+    }
+    if identity == IdentityCheck::NumberInvalid {
+        // Whom it was held by is not told either: it may be an adopted child's former authority.
+        return directory.own_contact(asker, "the number is not valid any more: your own safeguarding contact");
     }
     let all = || plans.iter().chain(mother.map(OfMother::open_plans).unwrap_or_default());
     if let Some(plan) = all().find(|plan| plan.state != PlanState::Ended).or_else(|| all().next()) {

@@ -263,11 +263,12 @@ fn add(whole: &mut ChildRecord, other: &ChildRecord) {
     let Some(theirs) = identity.as_deref() else { return };
     let ours = whole.identity.get_or_insert_default();
     // The number that stands in the place of the others is told last, and comes after the one asked about.
-    if theirs.successor.get().is_none() || ours.birth_date.get().is_none() {
+    let is_head = theirs.successor.get().is_none();
+    if is_head || ours.birth_date.get().is_none() {
         prefer(&mut ours.birth_date, &theirs.birth_date);
     }
-    if ours.died.get().is_none() {
-        prefer(&mut ours.died, &theirs.died);
+    if theirs.died.version() > 0 && (is_head || ours.died.version() == 0) {
+        ours.died = theirs.died;
     }
     if theirs.is_shielded() {
         ours.shielded = theirs.shielded;

@@ -3,7 +3,7 @@
 
 use crate::child::{ACCESS_WINDOW_SECONDS, ChildRecord, MAX_NOTIFIED, Notified, Subject};
 use crate::codes::{LaCode, OdsCode};
-use crate::links::Person;
+use crate::links::{Person, Standing};
 use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, PlanState, RecordRole};
 use crate::text::PersonText;
@@ -104,6 +104,11 @@ pub fn responsible(record: &ChildRecord, today: Day) -> Vec<LaCode> {
 /// Authorities with an active or future plan on `today`, under any of the person's numbers.
 #[must_use]
 pub fn responsible_for(person: &Person, today: Day) -> Vec<LaCode> {
+    if person.standing == Standing::Invalid {
+        // Whoever was responsible under a number that is not valid any more may not be told where the person is now: it may
+        // be an adopted child.
+        return Vec::new();
+    }
     if person.linked.is_empty() {
         return person.own.as_deref().map(|record| responsible(record, today)).unwrap_or_default();
     }

@@ -12,6 +12,7 @@ pub use snapshot::{MissingPlan, NoneEnded, SnapshotSummary, Vanished, is_current
 use crate::change::{Feed, FeedCounted, PlanAction, PlanEvent};
 use crate::child::{ChildRecord, Subject};
 use crate::codes::LaCode;
+use crate::feed_health::Rows;
 use crate::fold;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, PlanKind, PlanName};
@@ -308,6 +309,8 @@ pub struct FileOutcome {
     pub exceptions: Vec<Exception>,
     /// For a snapshot.
     pub snapshot: Option<SnapshotSummary>,
+    /// Rows that told nothing new, which are no records of their own.
+    pub unlogged: Rows,
 }
 
 /// Where a fault stands among those of an outcome; put there when it is new.
@@ -348,7 +351,7 @@ impl FileOutcome {
             0 => FileCode::NoneLoaded,
             _ => FileCode::SomeLoaded,
         };
-        Self { code, rows: count, loaded, faults, exceptions, snapshot }
+        Self { code, rows: count, loaded, faults, exceptions, snapshot, unlogged: Rows::default() }
     }
 
     /// The verdict on every row, in order.
@@ -371,20 +374,21 @@ impl FileOutcome {
         verdicts
     }
 
-    /// What the file adds to its feed's health beside the rows that are records of their own: rows refused, and rows of a
-    /// snapshot that told nothing new.
+    /// What the file adds to its feed's health beside the rows that are records of their own: rows refused, and rows that
+    /// told nothing new.
     #[must_use]
     pub fn counted(&self, feed: Feed) -> FeedCounted {
-        let faults = self.exceptions.iter().filter_map(|exception| exception.fault);
-        let codes: Vec<Option<RowCode>> =
-            faults.map(|fault| self.faults.get(usize::from(fault)).map(|fault| fault.code)).collect();
+        let refused = self.exceptions.iter().filter(|exception| !exception.loaded);
+        let codes: Vec<Option<RowCode>> = refused
+            .filter_map(|exception| exception.fault)
+            .map(|fault| self.faults.get(usize::from(fault)).map(|fault| fault.code))
+            .collect();
         let refused = u64::try_from(codes.len()).unwrap_or(u64::MAX);
         let matched = codes.iter().filter(|code| **code == Some(RowCode::NotLoaded)).count();
-        let unchanged = self.snapshot.as_ref().map_or(0, |snapshot| u64::from(snapshot.unchanged));
         FeedCounted {
             feed,
-            seen: refused.saturating_add(unchanged),
-            matched: u64::try_from(matched).unwrap_or(u64::MAX).saturating_add(unchanged),
+            seen: refused.saturating_add(self.unlogged.seen),
+            matched: u64::try_from(matched).unwrap_or(u64::MAX).saturating_add(self.unlogged.matched),
             rejected: refused,
             taken_whole: refused == 0 && self.is_sign_of_life(),
         }

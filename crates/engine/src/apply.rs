@@ -104,7 +104,12 @@ fn own(
     version: u64,
 ) -> Result<(), StateError> {
     let held = working.row::<OwnerRow>(table, &key)?;
-    let versions = held.map(|row| row.versions).unwrap_or_default();
+    let versions = match held {
+        // Nothing of a number that is not valid any more is carried over to another.
+        Some(row) if row.subject != *subject && working.is_invalidated(&row.subject)? => Vec::new(),
+        Some(row) => row.versions,
+        None => Vec::new(),
+    };
     let mut row = OwnerRow { subject: subject.clone(), versions };
     if let Err(at) = row.versions.binary_search(&version) {
         row.versions.insert(at, version);
@@ -135,12 +140,17 @@ pub(crate) fn plan(
     if let Some(start) = event.start.filter(|_| starts) {
         told(working, start.utc_start(), at);
     }
+    let another = matches!(event.action, PlanAction::End | PlanAction::Withdraw | PlanAction::TransferOut(_))
+        && !linked::holds_plan(event.authority, &name)(working.child(&event.subject)?)
+        && linked::other_home(&working.person(&event.subject)?, linked::holds_plan(event.authority, &name)).is_some();
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
     fold::note_transfer(record, event, &name, at);
-    // Kept, and not shown: the answer for such a number is withheld.
-    Ok(if standing == Standing::Invalid && effect == Effect::Applied { Effect::Kept } else { effect })
+    // Kept, and not shown: the answer for such a number is withheld. Or what is told to end stands under another number of the
+    // person, and without a reference nothing says that it is that one.
+    let looked_at = standing == Standing::Invalid || another;
+    Ok(if looked_at && effect == Effect::Applied { Effect::Kept } else { effect })
 }
 
 /// Notes a moment that a sender tells of: by it a clock of ours that runs ahead is known. What lies ahead tells nothing.

@@ -81,7 +81,7 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
     }
     let refused = match homed {
         Change::Identity(event) => identity_apply::check(working, event)?,
-        Change::Proposed(_) => identity_apply::check_proposal(working),
+        Change::Proposed(proposal) => identity_apply::check_proposal(working, proposal),
         Change::ProposalClosed(closed) => identity_apply::check_closing(working, closed)?,
         Change::Plan(event) => match check_plan(working, event)? {
             None => births::check(working, event)?,
@@ -105,6 +105,19 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
     })
 }
 
+/// The owner of a name, unless it is another's whose number is not valid any more: the sender is told to send the present
+/// number, and nothing links the two, not even a version.
+fn owner_row(
+    working: &Working<'_>,
+    table: Table,
+    key: &[u8],
+    subject: &Subject,
+) -> Result<Option<OwnerRow>, StateError> {
+    let Some(row) = working.row::<OwnerRow>(table, key)? else { return Ok(None) };
+    let gone = row.subject != *subject && working.is_invalidated(&row.subject)?;
+    Ok((!gone).then_some(row))
+}
+
 /// `released` says that the reference's first owner has given it up: withdrawn, or entered in error.
 fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64, released: bool) -> Option<Refused> {
     let row = row?;
@@ -125,7 +138,7 @@ pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Opt
     if removed.is_some_and(|removed| event.version <= removed.version) {
         return Ok(Some(Refused::PLAN_REMOVED));
     }
-    let row = working.row::<OwnerRow>(Table::Plan, &key)?;
+    let row = owner_row(working, Table::Plan, &key, &event.subject)?;
     if row.is_none() && working.peek(&event.subject)?.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
         return Ok(Some(Refused::TOO_MANY));
     }
@@ -137,12 +150,13 @@ pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Opt
 
 fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {
     let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
-    let row = working.row::<OwnerRow>(Table::Encounter, &key)?;
+    let row = owner_row(working, Table::Encounter, &key, &event.subject)?;
     let held = working.peek(&event.subject)?;
     if row.is_none() && held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS) {
         return Ok(Some(Refused::TOO_MANY));
     }
-    if held.is_some_and(|record| identity::is_adult_presentation(&record, event)) {
+    let whole = working.person(&event.subject)?;
+    if whole.whole().is_some_and(|record| identity::is_adult_presentation(&record, event)) {
         return Ok(Some(validate::ADULT));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();

@@ -10,6 +10,7 @@ use crate::writer::Verdict;
 use kith_domain::change::{Change, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
+use kith_domain::feed_health::Rows;
 use kith_domain::links::Standing;
 use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
@@ -76,6 +77,8 @@ pub(crate) struct Import<'a> {
     pub(crate) seen: BTreeSet<(Subject, PlanName)>,
     /// Plans added, changed and unchanged; counted for snapshots.
     pub(crate) counts: [u32; 3],
+    /// Rows that tell nothing new.
+    pub(crate) unlogged: Rows,
     resumed: bool,
 }
 
@@ -116,7 +119,8 @@ impl<'a> Import<'a> {
         file: &'a PlanFile,
     ) -> Self {
         let verdicts = Vec::with_capacity(file.rows.len());
-        Self { engine, permit, authority, at, open, file, verdicts, seen: BTreeSet::new(), counts: [0; 3], resumed }
+        let (seen, counts, unlogged) = (BTreeSet::new(), [0; 3], Rows::default());
+        Self { engine, permit, authority, at, open, file, verdicts, seen, counts, unlogged, resumed }
     }
 
     /// Takes every row.
@@ -157,14 +161,14 @@ impl<'a> Import<'a> {
         let Some(name) = plan.name() else { return Ok(Prepared::Fault(fault_of(Refused::SUBJECT_MISMATCH))) };
         let person = self.engine.index().person(&Subject::Nhs(plan.number));
         // Under another of the person's numbers, where it was first sent with that.
-        let home = linked::other_home(&person, linked::holds_plan(self.authority, &name));
+        let home = linked::home_of_plan(&person, self.authority, &name);
         let subject = home.unwrap_or(Subject::Nhs(plan.number));
         if !self.seen.insert((subject.clone(), name.clone())) {
             return Ok(Prepared::Fault(PLAN_TWICE));
         }
         if !self.is_taken(&events)? {
             let record = self.engine.index().for_writer(&subject);
-            if let Some(fault) = number_code(record.as_deref(), self.authority, plan) {
+            if let Some(fault) = number_code(person.whole().as_deref(), self.authority, plan) {
                 return Ok(Prepared::Fault(fault));
             }
             let retention = self.engine.settings().retention();
@@ -204,7 +208,10 @@ impl<'a> Import<'a> {
             Prepared::Fault(fault) => return Ok(RowVerdict::Fault(fault)),
             Prepared::Unchanged(subject, number) => {
                 self.counts[2] += 1;
-                return Ok(self.loaded(&subject, number));
+                let verdict = self.loaded(&subject, number);
+                self.unlogged.seen += 1;
+                self.unlogged.matched += u64::from(matches!(verdict, RowVerdict::Loaded { .. }));
+                return Ok(verdict);
             }
             Prepared::Sent(subject, number, events, key) => (subject, number, events, key),
         };

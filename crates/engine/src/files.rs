@@ -171,7 +171,7 @@ impl Engine {
             FileMode::Changes => None,
             FileMode::Snapshot(missing) => Some(import.reconcile(missing).await?),
         };
-        Ok(FileOutcome::new(&import.verdicts, snapshot))
+        Ok(FileOutcome { unlogged: import.unlogged, ..FileOutcome::new(&import.verdicts, snapshot) })
     }
 
     /// The verdict as the log keeps it, beside the lines of the file.

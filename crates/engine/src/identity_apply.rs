@@ -2,7 +2,7 @@
 
 use crate::apply::tell;
 use crate::keys;
-use crate::rows::{ProposalRow, ProposalState};
+use crate::rows::{ProposalRow, ProposalState, decode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{IdentityAction, IdentityEvent, Proposal, ProposalClosed};
 use kith_domain::child::Subject;
@@ -16,8 +16,9 @@ use kith_store::Table;
 
 /// Most versions of what is told of one number.
 const MAX_VERSIONS: usize = 500;
-/// Most proposals that nobody has looked at yet, of all organisations together.
-const MAX_OPEN_PROPOSALS: u64 = 10_000;
+/// Most proposals of one organisation that nobody has looked at yet: one system that sends for ever must not keep others from
+/// being heard.
+const MAX_OPEN_PROPOSALS: u32 = 200;
 
 const fn conflict(field: &'static str, reason: &'static str, words: &'static str) -> Refused {
     Refused { kind: RefusedKind::Conflict, field, reason, words }
@@ -45,7 +46,7 @@ const TOO_MANY_PROPOSALS: Refused = Refused {
     kind: RefusedKind::TooMany,
     field: "",
     reason: "TOO_MANY_PROPOSALS",
-    words: "too many proposals wait to be looked at: nothing was changed; ring the demographics service",
+    words: "too many proposals of yours wait to be looked at: nothing was changed; ring the demographics service",
 };
 const PROPOSAL_UNKNOWN: Refused = conflict("proposal", "PROPOSAL_UNKNOWN", "there is no such proposal");
 const PROPOSAL_DONE: Refused =
@@ -173,8 +174,9 @@ fn check_open(working: &Working<'_>, id: u64) -> Result<Option<Refused>, StateEr
 }
 
 /// Whether a proposal may be taken.
-pub(crate) fn check_proposal(working: &Working<'_>) -> Option<Refused> {
-    (working.meta().open_proposals >= MAX_OPEN_PROPOSALS).then_some(TOO_MANY_PROPOSALS)
+pub(crate) fn check_proposal(working: &Working<'_>, proposal: &Proposal) -> Option<Refused> {
+    let open = working.meta().open_proposals.get(&proposal.organisation).copied().unwrap_or(0);
+    (open >= MAX_OPEN_PROPOSALS).then_some(TOO_MANY_PROPOSALS)
 }
 
 /// Whether a proposal may be closed.
@@ -186,7 +188,7 @@ pub(crate) fn check_closing(working: &Working<'_>, closed: &ProposalClosed) -> R
 pub(crate) fn propose(working: &mut Working<'_>, proposal: &Proposal, at: Moment) -> Result<Effect, StateError> {
     let meta = working.meta_mut();
     meta.last_proposal += 1;
-    meta.open_proposals += 1;
+    *meta.open_proposals.entry(proposal.organisation).or_default() += 1;
     let key = keys::proposal(meta.last_proposal);
     let row = ProposalRow { proposal: proposal.clone(), at, state: ProposalState::Open, closed_at: None };
     working.put(Table::Proposal, key, &row)?;
@@ -204,7 +206,23 @@ fn close(working: &mut Working<'_>, id: u64, state: ProposalState, at: Moment) -
     let Some(mut row) = working.row::<ProposalRow>(Table::Proposal, &key)? else { return Ok(()) };
     (row.state, row.closed_at) = (state, Some(at));
     working.put(Table::Proposal, key, &row)?;
-    let meta = working.meta_mut();
-    meta.open_proposals = meta.open_proposals.saturating_sub(1);
+    waits_no_more(working, &row);
     Ok(())
+}
+
+/// Forgets that a proposal waits, when its row is removed.
+pub(crate) fn forget(working: &mut Working<'_>, bytes: &[u8]) -> Result<(), StateError> {
+    let row = decode::<ProposalRow>(bytes)?;
+    if row.state == ProposalState::Open {
+        waits_no_more(working, &row);
+    }
+    Ok(())
+}
+
+fn waits_no_more(working: &mut Working<'_>, row: &ProposalRow) {
+    let open = &mut working.meta_mut().open_proposals;
+    if let Some(count) = open.get_mut(&row.proposal.organisation) {
+        *count = count.saturating_sub(1);
+    }
+    open.retain(|_, count| *count > 0);
 }

@@ -18,6 +18,16 @@ pub(crate) fn other_home(person: &Person, holds: impl Fn(&ChildRecord) -> bool) 
     person.linked.iter().find(|record| holds(record)).map(|record| record.subject.clone())
 }
 
+/// The record that a plan of this name stands on. A reference names one plan of the authority, whoever it is about; kind and
+/// start alone may be those of another child's plan, whom a wrong link has made the same person: such a plan stands under
+/// the number that it is sent with.
+pub(crate) fn home_of_plan(person: &Person, authority: LaCode, name: &PlanName) -> Option<Subject> {
+    match name {
+        PlanName::Reference(_) => other_home(person, holds_plan(authority, name)),
+        PlanName::KindAndStart(..) => None,
+    }
+}
+
 /// Whether a record holds a plan.
 pub(crate) fn holds_plan<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
     move |record| record.plans.iter().any(|plan| plan.authority == authority && plan.name == *name)
@@ -62,5 +72,5 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
 /// The record that a plan stands on, where it is another than the one of the number used.
 pub(crate) fn plan_home(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Subject>, StateError> {
     let Some(name) = event.name() else { return Ok(None) };
-    Ok(other_home(&working.person(&event.subject)?, holds_plan(event.authority, &name)))
+    Ok(home_of_plan(&working.person(&event.subject)?, event.authority, &name))
 }

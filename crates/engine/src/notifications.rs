@@ -2,9 +2,11 @@
 
 use crate::engine::Engine;
 use crate::keys;
+use crate::purge_apply;
 use crate::rows::{CodecError, MetaRow, decode};
 use crate::writer::Verdict;
 use kith_domain::change::{Acknowledged, AuditGap, Change};
+use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::notify::Notification;
 use kith_domain::permit::ActionPermit;
@@ -84,6 +86,10 @@ impl Engine {
 
     /// A notification as it may be told today: of a child who is shielded now, only to those who shield, without a place.
     fn as_shielded_now(&self, mut notification: Notification, authority: LaCode) -> Option<Notification> {
+        let find = |subject: &Subject| Ok(self.index().person(subject));
+        if !purge_apply::is_stale(&notification, find).is_ok_and(|stale| !stale) {
+            return None;
+        }
         let person = self.index().person(&notification.subject);
         if !person.is_shielded() {
             return Some(notification);

@@ -2,9 +2,11 @@
 
 use crate::engine::Engine;
 use crate::keys;
+use crate::purge_apply;
 use crate::rows::{ProposalRow, ProposalState, decode};
 use kith_domain::caller::Role;
 use kith_domain::change::Proposal;
+use kith_domain::child::Subject;
 use kith_domain::permit::ActionPermit;
 use kith_domain::time::Moment;
 use kith_store::{StoreError, Table};
@@ -63,8 +65,10 @@ impl Engine {
             last = id;
             match decode::<ProposalRow>(bytes) {
                 Ok(row) => {
+                    let find = |subject: &Subject| Ok(self.index().person(subject));
+                    let stands = purge_apply::is_void(&row.proposal, find).is_ok_and(|void| !void);
                     let own = all || row.proposal.organisation == peer.organisation;
-                    if own && (include_closed || row.state == ProposalState::Open) {
+                    if own && stands && (include_closed || row.state == ProposalState::Open) {
                         let ProposalRow { proposal, at, state, closed_at } = row;
                         page.proposals.push(StoredProposal { id, proposal, at, state, closed_at });
                     }

@@ -315,12 +315,11 @@ impl Run<'_> {
     fn notes(&mut self, note: Note) -> Result<(), PurgeError> {
         let purger = self.purger;
         let rules = (purger.retention, purger.options.notes);
-        let has_plans =
-            |subject: &Subject| Ok(purger.index.for_writer(subject).is_some_and(|record| !record.plans.is_empty()));
+        let person = |subject: &Subject| Ok(purger.index.person(subject));
         let (mut passed, mut unacknowledged) = (Vec::new(), 0);
         self.walk(purge_apply::table_of(note), &mut |key, bytes| {
             let is_note = note != Note::RemovedPlan || purge_apply::is_removed_plan(key);
-            if is_note && purge_apply::has_passed(note, bytes, self.today, rules, has_plans)? {
+            if is_note && purge_apply::has_passed(note, bytes, self.today, rules, person)? {
                 unacknowledged += u64::from(purge_apply::is_unacknowledged(note, bytes));
                 passed.push((note, key.to_vec()));
             }

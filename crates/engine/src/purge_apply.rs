@@ -1,13 +1,16 @@
 //! Applying a purge: the part of the fold that removes. It works out anew, from the record as it is now and the rules that
 //! the purge carries, what goes: an event taken since the purge was decided is kept.
 
+use crate::identity_apply;
 use crate::keys;
 use crate::rows::{EventRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode};
 use crate::working::{StateError, Working};
-use kith_domain::change::{Note, NoteRetention, Purge};
+use kith_domain::NhsNumber;
+use kith_domain::change::{IdentityAction, Note, NoteRetention, Proposal, Purge};
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
-use kith_domain::notify::Notification;
+use kith_domain::links::{Person, Standing};
+use kith_domain::notify::{Cause, Notification};
 use kith_domain::plan::Plan;
 use kith_domain::presentation::Presentation;
 use kith_domain::retention::{Passed, Retention};
@@ -33,8 +36,11 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
     for (note, key) in &purge.rows {
         let table = table_of(*note);
         let Some(bytes) = working.bytes(table, key)? else { continue };
-        let held = |subject: &Subject| Ok(working.peek(subject)?.is_some_and(|record| !record.plans.is_empty()));
-        if has_passed(*note, &bytes, purge.today, (purge.retention, purge.notes), held)? {
+        let person = |subject: &Subject| working.person(subject);
+        if has_passed(*note, &bytes, purge.today, (purge.retention, purge.notes), person)? {
+            if *note == Note::Proposal {
+                identity_apply::forget(working, &bytes)?;
+            }
             working.delete(table, key.clone());
             effect = Effect::Applied;
         }
@@ -62,13 +68,48 @@ pub(crate) fn is_unacknowledged(note: Note, bytes: &[u8]) -> bool {
     note == Note::Notification && decode::<Notification>(bytes).is_ok_and(|row| !row.acknowledged)
 }
 
-/// Whether a note has passed its time. `has_plans` says whether a person's record holds any plan.
+/// Whether a note links a number with one that stands in its place no more: after an adoption nothing may.
+fn links_no_more(
+    subject: &Subject,
+    number: NhsNumber,
+    told: bool,
+    person: impl Fn(&Subject) -> Result<Person, StateError>,
+) -> Result<bool, StateError> {
+    let (from, to) = (person(subject)?, person(&Subject::Nhs(number))?);
+    let invalid = from.standing == Standing::Invalid || to.standing == Standing::Invalid;
+    let stands = from.own.as_deref().is_some_and(|record| record.is_replaced_by(&Subject::Nhs(number)));
+    Ok(invalid || (told && !stands))
+}
+
+/// Whether what an authority is told of a number is not so any more.
+pub(crate) fn is_stale(
+    notification: &Notification,
+    person: impl Fn(&Subject) -> Result<Person, StateError>,
+) -> Result<bool, StateError> {
+    match notification.cause {
+        Cause::NumberReplaced(number) => links_no_more(&notification.subject, number, true, person),
+        Cause::Lookup(..) | Cause::Presentation(_) | Cause::NumberInvalidated | Cause::NumberReinstated => Ok(false),
+    }
+}
+
+/// Whether a proposal names a link with a number that is not valid any more.
+pub(crate) fn is_void(
+    proposal: &Proposal,
+    person: impl Fn(&Subject) -> Result<Person, StateError>,
+) -> Result<bool, StateError> {
+    if let IdentityAction::ReplacedBy(number) = proposal.action {
+        return links_no_more(&proposal.subject, number, false, person);
+    }
+    Ok(false)
+}
+
+/// Whether a note has passed its time, given the records of whom it is about.
 pub(crate) fn has_passed(
     note: Note,
     bytes: &[u8],
     today: Day,
     rules: (Retention, NoteRetention),
-    has_plans: impl Fn(&Subject) -> Result<bool, StateError>,
+    person: impl Fn(&Subject) -> Result<Person, StateError>,
 ) -> Result<bool, StateError> {
     let (retention, notes) = rules;
     let older = |at: Moment, days: i32| at.london_day() < today.plus_days(-days);
@@ -83,16 +124,20 @@ pub(crate) fn has_passed(
         }),
         Note::Notification => {
             let row = decode::<Notification>(bytes)?;
+            if is_stale(&row, &person)? {
+                return Ok(true);
+            }
             if row.acknowledged {
                 return Ok(older(row.at, notes.acknowledged_days));
             }
             // One that nobody has acknowledged goes only with the plans that it was about.
             let passed = today > row.at.london_day().plus_months(retention.plan_months);
-            Ok(passed && !has_plans(&row.subject)?)
+            let has_plans = |person: Person| person.own.is_some_and(|record| !record.plans.is_empty());
+            Ok(passed && !has_plans(person(&row.subject)?))
         }
         Note::Proposal => {
             let row = decode::<ProposalRow>(bytes)?;
-            Ok(row.closed_at.is_some_and(|at| older(at, notes.acknowledged_days)))
+            Ok(is_void(&row.proposal, &person)? || row.closed_at.is_some_and(|at| older(at, notes.acknowledged_days)))
         }
         Note::RemovedPlan => {
             let row = decode::<RemovedPlanRow>(bytes)?;

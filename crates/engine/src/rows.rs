@@ -3,10 +3,12 @@
 
 use kith_domain::change::{AuditGap, Proposal};
 use kith_domain::child::Subject;
+use kith_domain::codes::OdsCode;
 use kith_domain::fold::Effect;
 use kith_domain::time::{Day, Moment};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Version of every encoding here. A newer one is refused, never guessed.
@@ -71,8 +73,8 @@ pub(crate) struct MetaRow {
     pub(crate) told_at: Moment,
     /// Id of the last proposal.
     pub(crate) last_proposal: u64,
-    /// Proposals that nobody has looked at yet.
-    pub(crate) open_proposals: u64,
+    /// Proposals that nobody has looked at yet, by organisation.
+    pub(crate) open_proposals: BTreeMap<OdsCode, u32>,
 }
 
 /// A proposal and what became of it.
@@ -124,7 +126,6 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>
 mod tests {
     use super::*;
     use kith_domain::change::{Change, Heartbeat, IdentityAction, IdentityEvent, LogRecord};
-    use kith_domain::codes::OdsCode;
     use kith_domain::links::IdentityFacts;
 
     #[test]

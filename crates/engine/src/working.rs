@@ -122,6 +122,12 @@ impl<'a> Working<'a> {
         self.first.insert(subject);
     }
 
+    /// Whether a number is not valid any more.
+    pub(crate) fn is_invalidated(&self, subject: &Subject) -> Result<bool, StateError> {
+        let identity = self.peek(subject)?.and_then(|record| record.identity);
+        Ok(identity.is_some_and(|facts| facts.is_invalidated()))
+    }
+
     /// Puts what is left of a record in its place; one that holds nothing goes altogether.
     pub(crate) fn replace(&mut self, record: ChildRecord) -> Result<(), StateError> {
         let held = self.peek(&record.subject)?.is_some();

@@ -23,6 +23,8 @@ const DAYS_MAX: u32 = 825;
 
 /// The organisation that runs the service, in development.
 const OPERATOR: &str = "KITH";
+/// The organisation of the demographics service: NHS England.
+const DEMOGRAPHICS: &str = "X26";
 
 /// Seconds in a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -146,14 +148,17 @@ fn files_in(directory: &Path) -> Config {
     config
 }
 
-/// One identity for each organisation and authority, and one for whoever runs the service, with its file name.
+/// One identity for each organisation and authority, one for the demographics service and one for whoever runs the service,
+/// with its file name.
 fn identities(directory: &Directory) -> Vec<(String, PeerIdentity)> {
     let trusts = directory.organisations().map(|o| (o.code.clone(), o.code.clone(), Role::Ed));
     let authorities = directory.authorities().map(|a| (a.code.clone(), a.code.clone(), Role::LocalAuthority));
     let operator = std::iter::once((String::from("ops"), String::from(OPERATOR), Role::Ops));
+    let demographics = std::iter::once((String::from("demographics"), String::from(DEMOGRAPHICS), Role::Demographics));
     trusts
         .chain(authorities)
         .chain(operator)
+        .chain(demographics)
         .map(|(name, organisation, role)| (name, PeerIdentity { organisation, role }))
         .collect()
 }

@@ -100,7 +100,7 @@ fn numbers(page: &mut Page, answer: &v1::Answer) {
     };
     if let Some(day) = died_on {
         let day = dates::show_date(*day);
-        page.attention(0, 10, &format!("WARNING: a death on {day} is recorded under this number. Check who this is."));
+        page.attention(0, 10, &format!("WARNING: a death on {day} is recorded for this person. Check who this is."));
     }
     if let Some(number) = current_nhs_number {
         page.attention(0, 10, &format!("This number has been REPLACED by NHS number {number}: use that one."));

@@ -1,6 +1,7 @@
 //! The counter, the bound on ending, the outcome and its verdicts.
 
 use super::*;
+use crate::change::Feed;
 use crate::refused::Refused;
 
 const A: [u8; 16] = [1; 16];
@@ -95,6 +96,25 @@ fn an_outcome_gives_its_verdicts_back() {
     assert_eq!((outcome.code, outcome.loaded, outcome.faults.len()), (FileCode::SomeLoaded, 2, 2));
     assert_eq!(outcome.verdicts(), rows);
     assert!(outcome.is_sign_of_life());
+}
+
+/// Loaded rows are counted as they are taken; refused ones and those that tell nothing new only here, and once.
+#[test]
+fn what_a_file_adds_to_its_feeds_health() {
+    let fault = |code| RowFault::new(code, "nhs_number", "R", "w");
+    let rows = [
+        RowVerdict::Loaded { shielded: true },
+        RowVerdict::Noted(fault(RowCode::Superseded)),
+        RowVerdict::Fault(fault(RowCode::NoSuchNumber)),
+        RowVerdict::Fault(fault(RowCode::NotLoaded)),
+    ];
+    let unlogged = Rows { seen: 7, matched: 6 };
+    let outcome = FileOutcome { unlogged, ..FileOutcome::new(&rows, None) };
+    let feed = Feed::Plans(LaCode::parse("E06000001").unwrap());
+    let counted = outcome.counted(feed);
+    assert_eq!((counted.seen, counted.matched, counted.rejected, counted.taken_whole), (9, 7, 2, false));
+    let noted = FileOutcome::new(&rows[..2], None).counted(feed);
+    assert_eq!((noted.seen, noted.rejected, noted.taken_whole), (0, 0, true), "what is loaded is not refused");
 }
 
 #[test]

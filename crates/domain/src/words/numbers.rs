@@ -12,7 +12,7 @@ fn grouped(number: NhsNumber) -> String {
 /// A death that has been told: whoever stands at the desk is likelier another person.
 pub fn death(answer: &Answer) -> Option<String> {
     let day = answer.died_on?;
-    Some(format!("WARNING: a death on {} is recorded under this number. Check who this is.", day.text()))
+    Some(format!("WARNING: a death on {} is recorded for this person. Check who this is.", day.text()))
 }
 
 /// Under which other numbers facts are shown.

@@ -1,0 +1,111 @@
+//! What comes after an invalidation, an adoption or a wrong merge: the plan that is sent under the present number is shown,
+//! nobody is told where the child is now, and nothing that links the numbers is left.
+
+use kith_api::v1::{self, IdentityAction, NotificationCause, Outcome, PlanAction};
+
+use crate::harness::build::{self, nhs};
+use crate::harness::site::{AUTHORITIES, TRUSTS};
+use crate::harness::{calls, offline};
+use crate::identity::{PDS, ask, change, number, place, proposals, shown, superseded, tell, told};
+
+const A: &str = AUTHORITIES[0];
+const ED: &str = TRUSTS[0];
+
+fn held(answer: &v1::Answer) -> (Outcome, usize) {
+    let plans = answer.plans.as_ref().unwrap();
+    (plans.outcome(), plans.plans.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_sent_again_under_the_present_number_is_held() {
+    let (site, server, pds) = place().await;
+    let (a, ed) = (server.client(A).await, server.client(ED).await);
+    calls::accept(&a, vec![build::plan(nhs(70), "P70")]).await;
+    calls::record(&ed, build::record(ED, nhs(70), "e70")).await.unwrap();
+    tell(&pds, change(number(nhs(70)), IdentityAction::Adopted), 1).await;
+    // The same reference, from version 1 again: nothing is carried over, not even a version.
+    calls::accept(&a, vec![build::plan(nhs(71), "P70")]).await;
+    calls::record(&ed, build::record(ED, nhs(71), "e70")).await.unwrap();
+    let answer = ask(&ed, 71).await;
+    assert_eq!(held(&answer), (Outcome::Held, 1));
+    assert_eq!(shown(&answer), (vec![A.to_owned()], vec![ED.to_owned()]));
+    let end = v1::PlanEvent {
+        event_id: build::id(),
+        action: PlanAction::End.into(),
+        end: Some(build::day(-1)),
+        version: 2,
+        ..build::plan(nhs(71), "P70")
+    };
+    assert_eq!(calls::accept(&a, vec![end]).await[0].effect(), v1::Effect::Applied);
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_merge_swallows_no_plan_of_the_other_child() {
+    let (site, server, pds) = place().await;
+    let (a, ed) = (server.client(A).await, server.client(ED).await);
+    let unnamed = |of| v1::PlanEvent { reference: String::new(), ..build::plan(nhs(of), "") };
+    calls::accept(&a, vec![unnamed(72)]).await;
+    tell(&pds, superseded(72, 73), 1).await;
+    // A twin who became looked after on the same day, sent while the two are taken for one.
+    calls::accept(&a, vec![unnamed(73)]).await;
+    tell(&pds, change(number(nhs(72)), IdentityAction::LinkUndone), 2).await;
+    for of in [72, 73] {
+        assert_eq!(held(&ask(&ed, of).await), (Outcome::Held, 1), "{of}");
+    }
+    // What is told to end under the number that does not hold it is kept, to be looked at, and hides nothing.
+    calls::accept(&a, vec![unnamed(74)]).await;
+    tell(&pds, superseded(74, 75), 1).await;
+    let end = |of| v1::PlanEvent {
+        event_id: build::id(),
+        action: PlanAction::End.into(),
+        end: Some(build::day(-1)),
+        version: 2,
+        ..unnamed(of)
+    };
+    assert_eq!(calls::accept(&a, vec![end(75)]).await[0].effect(), v1::Effect::Kept);
+    let states = |answer: v1::Answer| answer.plans.unwrap().plans.iter().map(v1::Plan::state).collect::<Vec<_>>();
+    assert!(states(ask(&ed, 75).await).contains(&v1::PlanState::Active));
+    assert_eq!(calls::accept(&a, vec![end(74)]).await[0].effect(), v1::Effect::Applied);
+    assert!(!states(ask(&ed, 75).await).contains(&v1::PlanState::Active));
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_told_before_links_an_adopted_child() {
+    let (site, server, pds) = place().await;
+    let (a, ed) = (server.client(A).await, server.client(ED).await);
+    calls::accept(&a, vec![build::plan(nhs(76), "P76")]).await;
+    let proposal = v1::ProposeIdentityRequest {
+        caller: Some(build::caller(ED)),
+        change: Some(superseded(76, 77)),
+        event_id: build::id(),
+    };
+    ed.identity().propose_identity(ed.request(proposal)).await.unwrap();
+    tell(&pds, superseded(76, 77), 1).await;
+    assert_eq!(told(&server, A, 76).await.len(), 1);
+    tell(&pds, change(number(nhs(76)), IdentityAction::Adopted), 2).await;
+    assert_eq!(told(&server, A, 76).await, [(NotificationCause::NumberInvalidated, String::new())]);
+    assert!(proposals(&ed, ED, true).await.is_empty() && proposals(&pds, PDS, true).await.is_empty());
+
+    // Whoever held a plan under the old number does not hear where it is used now.
+    let before = calls::notifications(&server, A, 500).await.len();
+    assert_eq!(held(&ask(&ed, 76).await).0, Outcome::IdentityNotConfirmed);
+    calls::record(&ed, build::record(ED, nhs(76), "e76")).await.unwrap();
+    calls::accept(&a, vec![build::plan(nhs(78), "P78")]).await;
+    // Derived in order: when the later lookup is told, the earlier one would have been.
+    ask(&ed, 78).await;
+    crate::harness::wait::until_async("the later lookup is told", async || {
+        let all = calls::notifications(&server, A, 500).await;
+        all.iter().any(|one| one.subject == build::subject(nhs(78))).then_some(())
+    })
+    .await;
+    assert_eq!(calls::notifications(&server, A, 500).await.len(), before + 1);
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
