@@ -70,3 +70,7 @@ fn doubt<H>(outcome: &mut Outcome<H>, hides: bool) {
         Outcome::Held(_) | Outcome::NoneHeld | Outcome::CannotSay(_) => {}
     }
 }
+
+#[cfg(test)]
+#[path = "clock_doubt_tests.rs"]
+mod tests;

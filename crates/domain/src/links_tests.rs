@@ -211,6 +211,19 @@ fn an_invalidation_removes_the_link_that_was() {
     assert!(world.person(1).linked.is_empty() && world.person(2).linked.is_empty());
 }
 
+/// What is told of the number that stands outranks what was told of the one before, a death taken back included.
+#[test]
+fn a_death_taken_back_does_not_come_back_with_a_merge() {
+    let day = Day::parse("2026-01-01").unwrap();
+    let mut world = World::new();
+    world.tell(&event(1, 1, IdentityAction::Died(Some(day))));
+    world.tell(&event(1, 2, IdentityAction::ReplacedBy(nhs(2))));
+    let died = |world: &World, of| world.person(of).whole().unwrap().identity.as_ref().unwrap().died.get().copied();
+    assert_eq!([1, 2].map(|of| died(&world, of)), [Some(day); 2], "told of one number and not of the other");
+    world.tell(&event(2, 1, IdentityAction::Died(None)));
+    assert_eq!([1, 2].map(|of| died(&world, of)), [None; 2]);
+}
+
 #[test]
 fn history_of_two_numbers_is_cut_at_the_bound_and_counted() {
     use crate::child::Access;
