@@ -364,7 +364,11 @@ async fn every_deadline_and_record() {
     // groups: a connection takes no more than 32 calls given up before it has seen them.
     let all: Vec<Asked> = all_asked().collect();
     for (group, frozen) in all.chunks(14).flat_map(|group| [(group, true), (group, false)]) {
-        server.signal(if frozen { "-STOP" } else { "-CONT" });
+        if frozen {
+            server.freeze()
+        } else {
+            server.signal("-CONT")
+        }
         for asked in group.iter().copied() {
             let mut message = tonic::Request::new(request(asked));
             message.set_timeout(Duration::from_millis(if frozen { 5 } else { 1 }));

@@ -114,16 +114,22 @@ impl Server {
         logs::lines(&self.log).iter().any(|line| line.message.contains(words))
     }
 
+    /// SIGSTOP, and none of its threads runs any more when this returns: from now on nothing leaves the process, as when the
+    /// power goes. A process that outlived its disk could still answer on the word of a sync that the shutdown of the file
+    /// system overtook.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+        until("every thread stands still", || {
+            let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+            let stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+            let one = |path: std::path::PathBuf| std::fs::read_to_string(path.join("stat")).is_ok_and(stopped);
+            tasks.all(|task| task.is_ok_and(|task| one(task.path()))).then_some(())
+        });
+    }
+
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.process_id().to_string()]).status().unwrap();
         assert!(sent.success());
-    }
-
-    /// SIGSTOP: from now on nothing leaves the process, as when the power goes. A process that outlived its disk could still
-    /// answer on the word of a sync that the shutdown of the file system overtook.
-    pub fn freeze(&self) {
-        let stopped = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status().unwrap();
-        assert!(stopped.success());
     }
 
     /// SIGKILL.
