@@ -37,7 +37,8 @@ pub struct Expected {
 struct Case<'a> {
     ledger: &'a Ledger,
     asked: &'a Asked,
-    facts: &'a [Told],
+    /// What was told under each of the person's numbers.
+    facts: Vec<&'a [Told]>,
     today: Day,
     plans: Vec<Plan>,
     seen: Vec<Seen>,
@@ -45,22 +46,33 @@ struct Case<'a> {
 
 /// The answer expected to a question.
 pub fn answer(ledger: &Ledger, asked: &Asked) -> Expected {
-    let facts = ledger.facts(&asked.question.subject);
+    let numbers = ledger.numbers(&asked.question.subject);
+    let facts: Vec<&[Told]> = numbers.iter().map(|number| ledger.facts(number)).collect();
     let today = london_day(asked.question.now);
-    let (plans, seen) = (plans::held(facts, today), seen::held(facts, today));
+    let plans = facts.iter().flat_map(|list| plans::held(list, today)).collect();
+    let mut seen: Vec<Seen> = facts.iter().flat_map(|list| seen::held(list, today)).collect();
+    seen.sort_by_key(|seen| std::cmp::Reverse(seen.at));
     Case { ledger, asked, facts, today, plans, seen }.expected()
 }
 
 impl Case<'_> {
     fn expected(&self) -> Expected {
         let identity = self.identity();
-        let withheld = identity == IdentityCheck::NotConfirmed;
+        let withheld = matches!(identity, IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid);
         let lines = plans::lines(&self.plans, self.today);
         let rings = self.rings(&lines);
-        let rows = seen::history(self.facts, self.today);
+        // Of rows of one moment the asked number's is the last.
+        let mut rows: Vec<seen::Row> =
+            self.facts.iter().rev().flat_map(|list| seen::history(list, self.today)).collect();
+        if self.facts.len() > 1 {
+            rows.sort_by_key(|row| std::cmp::Reverse(row.last));
+        }
         let body = (!withheld).then(|| self.body(lines, &rows));
         let ring = rings.first().cloned().unwrap_or_default();
-        Expected { view: View { identity, ring, body }, rings }
+        let subject = &self.asked.question.subject;
+        let numbers =
+            if withheld { (false, 0) } else { (self.ledger.current(subject) != subject, self.facts.len() - 1) };
+        Expected { view: View { identity, ring, numbers, body }, rings }
     }
 
     fn is_shielded(&self) -> bool {
@@ -68,6 +80,9 @@ impl Case<'_> {
     }
 
     fn identity(&self) -> IdentityCheck {
+        if self.ledger.is_invalid(&self.asked.question.subject) {
+            return IdentityCheck::NumberInvalid;
+        }
         let Some(given) = self.asked.question.birth_date else { return IdentityCheck::NotGiven };
         let of_plans: Vec<Day> = self.plans.iter().filter(|p| !p.withdrawn).filter_map(|p| p.born).collect();
         if !of_plans.is_empty() {
@@ -103,7 +118,8 @@ impl Case<'_> {
             let day = if line.state == PlanState::Ended { line.end } else { line.start };
             (line.state, std::cmp::Reverse(day))
         };
-        let Some(first) = lines.iter().map(rank).min() else {
+        let invalid = self.ledger.is_invalid(&self.asked.question.subject);
+        let Some(first) = lines.iter().map(rank).min().filter(|_| !invalid) else {
             let own = self.asked.peer.organisation;
             return BTreeSet::from([(own.to_string(), place::own_phone(own))]);
         };

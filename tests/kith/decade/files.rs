@@ -162,8 +162,15 @@ impl Files {
         let bytes = format!("{of} {}", self.number[of]);
         let verdict = place.send_file(authority(of), &file, bytes.as_bytes()).await;
         assert_eq!(verdict.rows.len(), rows.len(), "{:?}", verdict.fault);
-        for row in &verdict.rows {
-            assert!(matches!(row.verdict, RowVerdict::Loaded { .. }), "line {}: {:?}", row.line, row.verdict);
+        for ((_, sent), row) in rows.iter().zip(&verdict.rows) {
+            let subject = Subject::Nhs(sent.number);
+            let current = ledger.current(&subject) == &subject && !ledger.is_invalid(&subject);
+            let as_it_should = match &row.verdict {
+                RowVerdict::Loaded { .. } => current,
+                RowVerdict::Noted(_) => !current,
+                RowVerdict::Fault(_) => false,
+            };
+            assert!(as_it_should, "line {}: {:?}", row.line, row.verdict);
         }
         self.saw(if whole { "a snapshot" } else { "a file of changes" });
         let at = place.now();

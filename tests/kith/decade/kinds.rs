@@ -1,7 +1,7 @@
 //! What can happen in the simulated England, and how often. A new kind of thing is one line of [`KINDS`] and one function
 //! over the [`World`]; what it sends, the ledger must know.
 
-use kith_domain::change::{Feed, PlanAction};
+use kith_domain::change::{Baby, Change, Feed, IdentityAction, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
 use kith_domain::plan::PlanKind;
 use kith_domain::text::{LocalKey, PlanReference};
@@ -42,9 +42,16 @@ pub const KINDS: &[Kind] = &[
     kind("seen often", 260, seen_often),
     kind("seen, and sent late", 120, seen_late),
     kind("seen without a number", 30, seen_without_number),
+    kind("a second number", 90, second_number),
+    kind("an adoption", 24, adoption),
+    kind("invalidated by mistake", 18, invalidated_by_mistake),
     kind("a silence", 45, silence),
     kind("many silent at once", 8, silences),
 ];
+
+/// What follows from others, and must be met too.
+pub const FOLLOWS: [&str; 5] =
+    ["a child of an unborn plan", "twins of an unborn plan", "a merge", "a merge undone", "reinstated"];
 
 /// Lengths of plans: weight, shortest, longest, in days.
 const PROTECTION: [(usize, i32, i32); 5] =
@@ -108,7 +115,8 @@ fn plan(world: &mut World, person: usize, kind: PlanKind, start: Day, length: i3
     world.cases[case].end = Some(last).filter(|last| *last < world.today);
     world.tell(case, PlanAction::Start);
     if world.cases[case].end.is_none() {
-        world.later(last, move |world| end(world, case));
+        world
+            .later(last, move |world| if kind == PlanKind::Unborn { delivered(world, case) } else { end(world, case) });
     } else if world.dice.percent(15) {
         let late = last.plus_days(world.dice.days(366, 420));
         world.later(late, move |world| far_too_late(world, case));
@@ -218,6 +226,108 @@ fn mother(world: &mut World) -> usize {
     let (number, home) = (world.number(), world.dice.below(FEEDS));
     let born = world.today.plus_days(-world.dice.days(20 * 366, 40 * 365));
     world.person(number, born, home)
+}
+
+/// A birth ends an unborn child's plan and starts the baby's, or twins'. Where plans are told by files it just ends.
+fn delivered(world: &mut World, case: usize) {
+    let known = &world.cases[case];
+    let over = known.withdrawn || known.end.is_some();
+    if over || known.authority < super::world::BY_FILE || world.dice.percent(20) {
+        return end(world, case);
+    }
+    let (of, shielded, today) = (world.cases[case].authority, world.cases[case].shielded, world.today);
+    let count = if world.dice.percent(20) { 2 } else { 1 };
+    let mut babies = Vec::new();
+    world.cases[case].version += 1;
+    let version = world.cases[case].version;
+    for _ in 0..count {
+        let number = world.number();
+        let baby = world.person(number.clone(), today, of);
+        let own = self::case(world, baby, of, PlanKind::ChildProtection, today, Some(today));
+        world.cases[own].version = version;
+        world.cases[own].shielded = shielded;
+        let reference = world.cases[own].reference.clone();
+        babies.push(Baby { subject: number, kind: PlanKind::ChildProtection, reference, birth_date: None });
+        let length = length(world, PlanKind::ChildProtection);
+        world.later(today.plus_days(length), move |world| end(world, own));
+    }
+    world.cases[case].end = Some(today);
+    let event = PlanEvent { babies, ..world.event(case, PlanAction::Born, version) };
+    let due = world.dice.soon(world.now);
+    world.send(due, plans_of(of), Change::Plan(event));
+    world.saw(if count == 2 { "twins of an unborn plan" } else { "a child of an unborn plan" });
+}
+
+/// A child is registered twice; months later one number is superseded by the other, and now and then that was wrong.
+fn second_number(world: &mut World) {
+    let first = world.child();
+    let known = &world.people[first];
+    let (born, home, trust) = (known.born, known.home, known.trust);
+    let number = world.number();
+    let second = world.person(number, born, home);
+    world.people[second].trust = trust;
+    let day = world.today.plus_days(world.dice.days(5, 60));
+    let (old, new) = if world.dice.percent(50) { (first, second) } else { (second, first) };
+    world.later(day, move |world| {
+        if world.renumbered.contains(&old) || world.renumbered.contains(&new) {
+            return;
+        }
+        world.identify(old, IdentityAction::ReplacedBy(world.number_of(new)));
+        world.renumbered.extend([old, new]);
+        world.saw("a merge");
+        if world.dice.percent(35) {
+            let undone = world.today.plus_days(world.dice.days(5, 60));
+            world.later(undone, move |world| {
+                world.identify(old, IdentityAction::LinkUndone);
+                world.saw("a merge undone");
+            });
+        }
+    });
+}
+
+/// The old number is used no more; the child lives on under another, which nothing links with it.
+fn adoption(world: &mut World) {
+    let old = if world.dice.percent(60) { open_case(world).map(|case| world.cases[case].person) } else { None };
+    let old = old.unwrap_or_else(|| world.child());
+    if !world.children.contains(&old) {
+        return;
+    }
+    world.identify(old, IdentityAction::Invalidated);
+    world.children.retain(|child| *child != old);
+    world.renumbered.push(old);
+    let (born, number) = (world.people[old].born, world.number());
+    let home = world.dice.below(FEEDS);
+    let new = world.person(number, born, home);
+    let open: Vec<usize> =
+        world.people[old].cases.iter().copied().filter(|case| world.cases[*case].end.is_none()).collect();
+    for case in open {
+        let kind = world.cases[case].kind;
+        let length = length(world, kind);
+        if kind != PlanKind::Unborn {
+            plan(world, new, kind, world.today, length);
+        }
+    }
+    // Some are still asked about, and even seen, under the old number.
+    let trust = world.people[old].trust;
+    if world.dice.percent(50) {
+        visits::visit(world, old, trust);
+    }
+}
+
+/// A number is invalidated and reinstated some weeks later: everything told of it in between is there.
+fn invalidated_by_mistake(world: &mut World) {
+    let case = open_case(world);
+    let Some(person) = case.map(|case| world.cases[case].person) else { return };
+    if world.renumbered.contains(&person) {
+        return;
+    }
+    world.identify(person, IdentityAction::Invalidated);
+    world.renumbered.push(person);
+    let day = world.today.plus_days(world.dice.days(3, 40));
+    world.later(day, move |world| {
+        world.identify(person, IdentityAction::Reinstated);
+        world.saw("reinstated");
+    });
 }
 
 fn begin(world: &mut World, kind: PlanKind) {

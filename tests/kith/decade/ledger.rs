@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kith_domain::caller::CareContext;
-use kith_domain::change::{Change, Feed, PlanEvent, PresentationEvent};
+use kith_domain::change::{Change, Feed, IdentityAction, PlanEvent, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::time::{Day, Moment};
@@ -46,6 +46,10 @@ pub struct Ledger {
     pub heard: BTreeMap<Feed, Moment>,
     /// Who is shielded: nothing that passes lifts it.
     shielded: BTreeSet<Subject>,
+    /// Numbers in whose place others stand.
+    links: BTreeMap<Subject, Subject>,
+    /// Numbers that are not valid any more, and nobody's.
+    invalid: BTreeSet<Subject>,
     /// Greatest version of plans that were removed: older events of them are refused.
     removed: BTreeMap<(LaCode, Name, Subject), u64>,
 }
@@ -59,6 +63,11 @@ impl Ledger {
                 self.shielded.insert(event.subject.clone());
             }
             self.alive(Feed::Plans(event.authority), at);
+            for start in plans::starts(event) {
+                self.tell(at, &Change::Plan(start));
+            }
+        } else if let Change::Identity(event) = change {
+            self.identify(&event.subject, event.action);
         } else if let Change::Presentation(event) = change {
             self.of(&event.subject).push(Told::Presentation(event.clone()));
             self.alive(Feed::Presentations(event.organisation), at);
@@ -67,6 +76,47 @@ impl Ledger {
         } else {
             panic!("the ledger does not know this kind of change");
         }
+    }
+
+    fn identify(&mut self, subject: &Subject, action: IdentityAction) {
+        if let IdentityAction::ReplacedBy(number) = action {
+            self.links.insert(subject.clone(), Subject::Nhs(number));
+        } else if action == IdentityAction::LinkUndone {
+            self.links.remove(subject);
+        } else if action == IdentityAction::Invalidated {
+            self.links.remove(subject);
+            self.invalid.insert(subject.clone());
+        } else if action == IdentityAction::Reinstated {
+            self.invalid.remove(subject);
+        } else {
+            panic!("the ledger does not know this change of identity");
+        }
+    }
+
+    /// The number that stands in the place of this one; itself when none does.
+    pub fn current<'a>(&'a self, subject: &'a Subject) -> &'a Subject {
+        let mut at = subject;
+        while let Some(next) = self.links.get(at) {
+            at = next;
+        }
+        at
+    }
+
+    /// Whether a question about this number is answered by nothing but that it is not valid.
+    pub fn is_invalid(&self, subject: &Subject) -> bool {
+        self.invalid.contains(self.current(subject))
+    }
+
+    /// Every number of the person, the one asked about first.
+    pub fn numbers(&self, subject: &Subject) -> Vec<Subject> {
+        if self.is_invalid(subject) {
+            return vec![subject.clone()];
+        }
+        let head = self.current(subject);
+        let others = self.links.keys().filter(|other| self.current(other) == head);
+        let mut all: BTreeSet<Subject> = others.cloned().chain([head.clone()]).collect();
+        all.remove(subject);
+        std::iter::once(subject.clone()).chain(all).collect()
     }
 
     pub fn alive(&mut self, feed: Feed, at: Moment) {
@@ -101,7 +151,7 @@ impl Ledger {
     }
 
     pub fn is_shielded(&self, subject: &Subject) -> bool {
-        self.shielded.contains(subject)
+        self.numbers(subject).iter().any(|number| self.shielded.contains(number))
     }
 
     /// Everyone with a plan of this authority.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kith_domain::change::{PlanAction, PlanEvent};
+use kith_domain::change::{Baby, PlanAction, PlanEvent};
 use kith_domain::codes::LaCode;
 use kith_domain::plan::{PlanKind, PlanState};
 use kith_domain::time::{Day, Moment};
@@ -154,6 +154,25 @@ pub fn all(facts: &[Told]) -> Vec<Plan> {
         plan
     };
     events.into_values().map(one).collect()
+}
+
+/// What a birth tells of each baby: a plan that starts with the day of birth.
+pub fn starts(event: &PlanEvent) -> Vec<PlanEvent> {
+    let start = |baby: &Baby| {
+        let born = baby.birth_date.or(event.end);
+        PlanEvent {
+            subject: baby.subject.clone(),
+            action: PlanAction::Start,
+            kind: baby.kind,
+            reference: baby.reference.clone(),
+            start: born,
+            end: None,
+            birth_date: born,
+            babies: Vec::new(),
+            ..event.clone()
+        }
+    };
+    event.babies.iter().map(start).collect()
 }
 
 /// Plans that are held on a day: what has passed its time is not held, whether or not it has been removed.

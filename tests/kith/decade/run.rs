@@ -203,6 +203,10 @@ impl Run {
     fn refusal(&self, change: &Change) -> Option<&'static str> {
         let oldest = london_day(self.world.now).plus_days(-super::seen::HELD_DAYS - 1);
         if let Change::Plan(event) = change {
+            let silent = !event.shielded && !event.unshield;
+            if event.action == PlanAction::Born && silent && self.ledger.is_shielded(&event.subject) {
+                return Some("SHIELD_NOT_TOLD");
+            }
             let removed = self.ledger.removed(event).is_some_and(|version| event.version <= version);
             return removed.then_some("PLAN_REMOVED");
         }
@@ -238,6 +242,8 @@ impl Run {
             };
             let day = london_day(at);
             (&event.subject, vec![day.plus_days(super::seen::WINDOW_DAYS), day.plus_days(super::seen::HELD_DAYS)])
+        } else if let Change::Identity(event) = change {
+            (&event.subject, Vec::new())
         } else {
             return;
         };
@@ -257,7 +263,11 @@ impl Run {
         // In summer the last slot is the next day in London.
         let today = london_day(self.world.now);
         let watched: Vec<usize> = self.watched.get(&today).into_iter().flatten().copied().collect();
-        let sample: Vec<usize> = (0..SAMPLE / SLOTS.len()).map(|_| self.world.child()).collect();
+        let mut sample: Vec<usize> = (0..SAMPLE / SLOTS.len()).map(|_| self.world.child()).collect();
+        if !self.world.renumbered.is_empty() {
+            let at = self.world.dice.below(self.world.renumbered.len());
+            sample.push(self.world.renumbered[at]);
+        }
         // Those for whom something passes are asked about early and late: it passes at London's midnight.
         let watched = if slot == 0 || slot == SLOTS.len() - 1 { watched } else { Vec::new() };
         for person in watched.into_iter().chain(sample) {
@@ -307,7 +317,8 @@ impl Run {
 
     /// Asks, and holds the answer against what is expected.
     async fn ask(&mut self, asked: Asked) {
-        if self.pending.contains(&asked.question.subject) {
+        let numbers = self.ledger.numbers(&asked.question.subject);
+        if numbers.iter().any(|number| self.pending.contains(number)) {
             self.derived().await;
         }
         let found = self.place.engine().ask(asked.clone()).await.expect("an answer");
@@ -338,8 +349,11 @@ impl Run {
         let born = self.world.people[person].born.text();
         println!("{}", self.where_we_are());
         println!("child {person}, born {born}; asked by {:?}, given {:?}", asked.peer, asked.question.birth_date);
-        for told in self.ledger.facts(&asked.question.subject) {
-            println!("  told {told:?}");
+        for number in self.ledger.numbers(&asked.question.subject) {
+            println!("under number of child {}", self.positions[&number]);
+            for told in self.ledger.facts(&number) {
+                println!("  told {told:?}");
+            }
         }
         panic!("{}, child {person}: {}", self.where_we_are(), differences.join("; "));
     }

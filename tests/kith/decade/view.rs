@@ -57,6 +57,8 @@ pub struct Both {
 pub struct View {
     pub identity: IdentityCheck,
     pub ring: (String, String),
+    /// Whether another number stands in its place, and how many others the person has.
+    pub numbers: (bool, usize),
     /// None: identity not confirmed, all is withheld.
     pub body: Option<Both>,
 }
@@ -169,7 +171,9 @@ impl View {
             Body::Shielded(body) => Some(shielded(body)),
             Body::IdentityNotConfirmed => None,
         };
-        Self { identity: answer.identity, ring: (answer.ring.code.clone(), answer.ring.phone.clone()), body }
+        let ring = (answer.ring.code.clone(), answer.ring.phone.clone());
+        let numbers = (answer.numbers.current.is_some(), answer.numbers.others.len());
+        Self { identity: answer.identity, ring, numbers, body }
     }
 }
 
@@ -178,6 +182,7 @@ pub fn differences(expected: &View, found: &View) -> Vec<String> {
     let mut all = Vec::new();
     one(&mut all, "identity", &expected.identity, &found.identity);
     one(&mut all, "number to ring", &expected.ring, &found.ring);
+    one(&mut all, "other numbers", &expected.numbers, &found.numbers);
     let (Some(expected), Some(found)) = (&expected.body, &found.body) else {
         one(&mut all, "withheld", &expected.body.is_none(), &found.body.is_none());
         return all;

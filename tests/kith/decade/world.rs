@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use kith_domain::NhsNumber;
-use kith_domain::change::{Change, Feed, Heartbeat, PlanAction, PlanEvent};
+use kith_domain::change::{Change, Feed, Heartbeat, IdentityAction, IdentityEvent, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
+use kith_domain::codes::OdsCode;
 use kith_domain::plan::PlanKind;
 use kith_domain::text::PlanReference;
 use kith_domain::time::{Day, Moment};
@@ -27,6 +28,8 @@ pub struct Person {
     pub home: usize,
     pub trust: usize,
     pub cases: Vec<usize>,
+    /// Version of what was last told of the number.
+    pub told: u64,
 }
 
 /// A plan as its authority knows it.
@@ -55,7 +58,8 @@ pub struct Case {
 /// A change on its way.
 pub struct Outgoing {
     pub due: Moment,
-    pub feed: Feed,
+    /// None for the demographics service, which is never silent.
+    pub feed: Option<Feed>,
     pub change: Change,
 }
 
@@ -83,6 +87,8 @@ pub struct World {
     pub visits: VecDeque<Visit>,
     /// Feeds that tell nothing before this day.
     pub silent: BTreeMap<Feed, Day>,
+    /// Whose number is used no more, or who has two.
+    pub renumbered: Vec<usize>,
     /// How often each kind of thing has happened.
     pub happened: BTreeMap<&'static str, u64>,
     agenda: BTreeMap<Day, Vec<Act>>,
@@ -111,6 +117,7 @@ impl World {
             outbox: Vec::new(),
             visits: VecDeque::new(),
             silent: BTreeMap::new(),
+            renumbered: Vec::new(),
             happened: BTreeMap::new(),
             agenda: BTreeMap::new(),
             numbers: Box::new((999_000_001_u32..).filter_map(NhsNumber::from_first_nine)),
@@ -153,7 +160,7 @@ impl World {
     pub fn person(&mut self, subject: Subject, born: Day, home: usize) -> usize {
         let person = self.people.len();
         let trust = if self.dice.percent(85) { home } else { self.dice.below(FEEDS) };
-        self.people.push(Person { subject, born, home, trust, cases: Vec::new() });
+        self.people.push(Person { subject, born, home, trust, cases: Vec::new(), told: 0 });
         let adult = birthday_18(born);
         if adult > self.today {
             self.children.push(person);
@@ -180,8 +187,32 @@ impl World {
         self.children[at]
     }
 
+    /// The demographics service tells something of a person's number.
+    pub fn identify(&mut self, person: usize, action: IdentityAction) {
+        let known = &mut self.people[person];
+        known.told += 1;
+        let (subject, version) = (known.subject.clone(), known.told);
+        let organisation = OdsCode::parse("X26").expect("a code");
+        let event_id = self.dice.id();
+        let event = IdentityEvent { organisation, event_id, subject, version, action, proposal: None };
+        self.put(self.now, None, Change::Identity(event));
+    }
+
+    /// The NHS number of a person who has one.
+    pub fn number_of(&self, person: usize) -> NhsNumber {
+        if let Subject::Nhs(number) = self.people[person].subject {
+            number
+        } else {
+            panic!("a person without a number")
+        }
+    }
+
     /// Puts a change on its way. Now and then it is sent twice.
     pub fn send(&mut self, due: Moment, feed: Feed, change: Change) {
+        self.put(due, Some(feed), change);
+    }
+
+    fn put(&mut self, due: Moment, feed: Option<Feed>, change: Change) {
         if self.dice.percent(2) {
             let again = due.plus_seconds(3_600 * (1 + self.dice.seconds(40)));
             self.outbox.push(Outgoing { due: again, feed, change: change.clone() });
@@ -193,7 +224,7 @@ impl World {
     /// What is due by now of feeds that are not silent, in the order in which it became due.
     pub fn take_due(&mut self) -> Vec<Change> {
         let (now, silent) = (self.now, &self.silent);
-        let is_due = |one: &mut Outgoing| one.due <= now && !silent.contains_key(&one.feed);
+        let is_due = |one: &mut Outgoing| one.due <= now && one.feed.is_none_or(|feed| !silent.contains_key(&feed));
         let mut due: Vec<Outgoing> = self.outbox.extract_if(.., is_due).collect();
         due.sort_by_key(|one| one.due);
         due.into_iter().map(|one| one.change).collect()
@@ -207,7 +238,7 @@ impl World {
                 let change = Change::Heartbeat(Heartbeat { feed, event_id: self.dice.id() });
                 // One that falls into a silence is not made up for.
                 if !self.silent.contains_key(&feed) && (n >= BY_FILE || feed == presentations_of(n)) {
-                    self.outbox.push(Outgoing { due: self.now, feed, change });
+                    self.outbox.push(Outgoing { due: self.now, feed: Some(feed), change });
                 }
             }
         }
@@ -231,7 +262,7 @@ impl World {
     pub fn event(&mut self, case: usize, action: PlanAction, version: u64) -> PlanEvent {
         let (event_id, case) = (self.dice.id(), &self.cases[case]);
         let dates = matches!(action, PlanAction::Start | PlanAction::Change | PlanAction::TransferIn(_));
-        let ends = dates || action == PlanAction::End;
+        let ends = dates || matches!(action, PlanAction::End | PlanAction::Born);
         PlanEvent {
             authority: authority(case.authority),
             event_id,
