@@ -25,6 +25,9 @@ const KITH: [&str; 8] = [
 /// Types of error details: described for reflection, not generated (tonic-types has them).
 const DETAILS: [&str; 2] = ["google/rpc/error_details.proto", "google/rpc/status.proto"];
 
+/// Messages that are filled up: their padding is a view of zeros that are there already, not bytes of its own.
+const PADDED: [&str; 3] = ["LookupResponse", "CheckInResponse", "LookupManyResponse"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={PROTO_ROOT}");
     let root = Path::new(PROTO_ROOT);
@@ -39,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     generated.include_imports(true).include_source_info(true).open_files(KITH)?;
     let mut config = tonic_prost_build::Config::new();
     config.enable_type_names();
+    config.bytes(PADDED.map(|message| format!(".kith.v1.{message}.padding")));
     tonic_prost_build::configure()
         .build_transport(false)
         .compile_fds_with_config(generated.file_descriptor_set(), config)?;

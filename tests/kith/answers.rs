@@ -5,6 +5,7 @@ use kith_api::client::{Client, to_json};
 use kith_api::v1::{self};
 use kith_api::v1::{IdentityOutcome, Outcome, PlanAction, PlanKind, PlanState, PresentationOutcome};
 use kith_domain::NhsNumber;
+use prost::Message as _;
 
 use crate::harness::build::{self, day, nhs};
 use crate::harness::calls;
@@ -125,7 +126,7 @@ async fn a_shielded_answer_holds_no_place_at_all() {
             assert_eq!(answer.presentations.as_ref().unwrap().shielded_presentations.len(), 2);
             assert_eq!(answer.ring.as_ref().unwrap().name, "National desk");
         }
-        let response = v1::LookupResponse { answer: Some(answer) };
+        let response = v1::LookupResponse { answer: Some(answer), ..v1::LookupResponse::default() };
         texts.push(serde_json::to_string(&to_json(&response).unwrap()).unwrap());
     }
     let told = |text: &str| PLACES.into_iter().filter(|place| text.contains(place)).collect::<Vec<_>>();
@@ -250,5 +251,31 @@ async fn the_next_reader_sees_who_looked() {
     })
     .await;
     assert_eq!((history.user_name.as_str(), history.user_role.as_str()), (build::NURSE, "Triage nurse"));
+    end(site, server);
+}
+
+/// What is longer than a step takes the next one; found and not found within a step are of one length.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_length_of_an_answer_does_not_tell_found_from_not_found() {
+    let (site, server, authority, trust) = begin().await;
+    let (held, none, shielded, withheld) = (nhs(1), nhs(2), nhs(3), nhs(4));
+    let shield = v1::PlanEvent { shielded: true, ..build::plan(shielded, "S") };
+    calls::accept(&authority, vec![build::plan(held, "H"), shield, build::plan(withheld, "W")]).await;
+    let mut lengths = Vec::new();
+    for child in [held, none, shielded, withheld] {
+        let mut request = build::lookup(HERE, child);
+        if child == withheld {
+            request.date_of_birth = Some(day(-6_000));
+        }
+        let response = trust.lookup().lookup(trust.request(request)).await.unwrap().into_inner();
+        assert!(response.padding.iter().all(|byte| *byte == 0));
+        let filled = response.encoded_len();
+        let answer = v1::LookupResponse { padding: Default::default(), ..response };
+        lengths.push((filled, answer.encoded_len()));
+    }
+    assert!(lengths.iter().all(|(filled, _)| filled % 1024 == 0), "{lengths:?}");
+    assert_eq!(lengths[0].0, lengths[1].0, "held and none held: {lengths:?}");
+    let bare: std::collections::BTreeSet<usize> = lengths.iter().map(|(_, bare)| *bare).collect();
+    assert_eq!(bare.len(), 4, "the answers themselves differ in length: {lengths:?}");
     end(site, server);
 }

@@ -8,6 +8,7 @@ use kith_api::v1::check_in_response::Recording;
 use kith_api::v1::lookup_many_response::Item;
 use kith_api::v1::submit_events_response::Verdict;
 use kith_api::v1::{self, CareContext, Outcome, PlanAction};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request};
@@ -135,7 +136,9 @@ async fn a_worklist_has_1_to_200_entries_and_a_bad_one_stops_no_other() {
     entries[100].subject = written("12345");
     let mut items = ed.lookup().lookup_many(worklist(entries)).await.unwrap().into_inner();
     for position in 0..200 {
-        let v1::LookupManyResponse { position: found, item } = items.message().await.unwrap().unwrap();
+        let response = items.message().await.unwrap().unwrap();
+        assert_eq!(response.encoded_len() % 1024, 0, "the length of an item tells what was found");
+        let v1::LookupManyResponse { position: found, item, padding: _ } = response;
         assert_eq!(found, position);
         match item.unwrap() {
             Item::Answer(_) => assert_ne!(position, 100, "a malformed number was answered"),

@@ -98,6 +98,11 @@ impl Plan {
         }
     }
 
+    fn says_the_same_as(&self, other: &Self) -> bool {
+        let said = |plan: &Self| (plan.kind, plan.start, plan.end, plan.born, plan.withdrawn);
+        said(self) == said(other) && (self.moving_to, self.moved_from) == (other.moving_to, other.moved_from)
+    }
+
     /// The last day on which it is in force: its end, the 18th birthday, or the day on which the authority that it moved to
     /// began. A day before its own first is a mistake of somebody and does not hide it.
     pub fn last_day(&self, all: &[Self]) -> Option<Day> {
@@ -136,6 +141,11 @@ impl Plan {
     }
 }
 
+/// Whether two events, of the least versions that follow each other, are what one row of a file stands for.
+fn is_of_one_row(one: &PlanEvent, next: &PlanEvent) -> bool {
+    one.event_id.is_nil() && next.event_id.is_nil() && one.version + 1 == next.version
+}
+
 /// Every plan of a list, also those whose time has passed.
 pub fn all(facts: &[Told]) -> Vec<Plan> {
     let mut events: BTreeMap<(LaCode, Name), Vec<(Moment, &PlanEvent)>> = BTreeMap::new();
@@ -147,9 +157,16 @@ pub fn all(facts: &[Told]) -> Vec<Plan> {
     let one = |mut events: Vec<(Moment, &PlanEvent)>| {
         events.sort_by_key(|(_, event)| event.version);
         let mut plan = Plan::begin(events[0].1);
-        for (at, event) in events {
-            plan.then(event, at);
-            plan.last_told = plan.last_told.max(at);
+        for row in events.chunk_by(|(_, one), (_, next)| is_of_one_row(one, next)) {
+            let before = plan.clone();
+            for (at, event) in row {
+                plan.then(event, *at);
+                plan.last_told = plan.last_told.max(*at);
+            }
+            // A row that says what is known already does not tell of a transfer anew.
+            if plan.says_the_same_as(&before) {
+                plan.moving_told = before.moving_told;
+            }
         }
         plan
     };

@@ -1,7 +1,7 @@
 //! Renders any message of the protocol as JSON for programs: the protocol's own field names, lower-case kebab enum
 //! words without their prefix, RFC 3339 times and `YYYY-MM-DD` dates. Every field is present; what is not there is null.
 //!
-//! It never leaves out a field and never turns a value it does not know into one it knows: an outcome that is unknown or
+//! It leaves out no field but the padding, which means nothing, and never turns a value it does not know into one it knows: an outcome that is unknown or
 //! not given is `could-not-ask`, a plan kind `kind-unknown`.
 
 use std::sync::OnceLock;
@@ -13,6 +13,9 @@ use prost_reflect::{
 use serde_json::{Map, Value as Json};
 
 use crate::FILE_DESCRIPTOR_SET;
+
+/// Zeros that hide how long a message is.
+const PADDING: &str = "padding";
 
 static POOL: OnceLock<Option<DescriptorPool>> = OnceLock::new();
 
@@ -49,6 +52,9 @@ pub fn to_json<M: Message + Name>(message: &M) -> Result<Map<String, Json>, Json
 fn object(message: &DynamicMessage) -> Map<String, Json> {
     let mut rendered = Map::new();
     for field in message.descriptor().fields() {
+        if field.name() == PADDING {
+            continue;
+        }
         let present = message.has_field(&field);
         if !present && field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic()) {
             continue;
@@ -219,9 +225,11 @@ mod tests {
                 words: "presentation NOT recorded, send again".into(),
                 reason: "STORAGE_FULL".into(),
             })),
+            padding: vec![0; 9].into(),
         };
         let json = to_json(&response).unwrap();
         assert!(json.contains_key("not_recorded") && !json.contains_key("recorded"));
+        assert!(!json.contains_key("padding"), "zeros mean nothing");
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn with_repeat(failure: Failure, recorded: &str, again: &str) -> Failure {
 }
 
 fn done(response: v1::CheckInResponse) -> Result<Done, Failure> {
-    let v1::CheckInResponse { answer, recording } = response;
+    let v1::CheckInResponse { answer, recording, padding: _ } = response;
     let answer = answer.ok_or_else(lookup::no_answer)?;
     let unknown = || v1::NotRecorded {
         words: "presentation NOT recorded, send again: the reply does not say that it was".to_owned(),
@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn recorded_ends_like_the_answer() {
         let recording = Some(Recording::Recorded(v1::Acknowledgement { sequence: 7, ..Default::default() }));
-        let done = done(v1::CheckInResponse { answer: Some(samples::none_held()), recording }).unwrap();
+        let done =
+            done(v1::CheckInResponse { answer: Some(samples::none_held()), recording, ..Default::default() }).unwrap();
         assert_eq!((done.exit, &done.json["recorded"]["sequence"]), (Exit::NoneHeld, &7.into()));
         assert!(!text(done).contains("NOT RECORDED"));
     }
@@ -123,7 +124,11 @@ mod tests {
             };
             let not =
                 v1::NotRecorded { words: "presentation NOT recorded, send again".into(), reason: "DISK_FULL".into() };
-            let done = done(v1::CheckInResponse { answer: Some(answer), recording: Some(Recording::NotRecorded(not)) });
+            let done = done(v1::CheckInResponse {
+                answer: Some(answer),
+                recording: Some(Recording::NotRecorded(not)),
+                ..Default::default()
+            });
             let done = done.unwrap();
             assert_eq!((done.exit.code(), done.json["exit_code"].clone()), (code, code.into()));
             assert_eq!(done.json["not_recorded"]["reason"], "DISK_FULL");
@@ -135,13 +140,16 @@ mod tests {
 
     #[test]
     fn a_reply_that_does_not_say_counts_as_not_recorded() {
-        let done = done(v1::CheckInResponse { answer: Some(samples::none_held()), recording: None }).unwrap();
+        let done =
+            done(v1::CheckInResponse { answer: Some(samples::none_held()), recording: None, ..Default::default() })
+                .unwrap();
         assert_eq!(done.exit, Exit::NoneHeldNotRecorded);
     }
 
     #[test]
     fn without_an_answer_it_says_how_to_repeat() {
-        let failure = done(v1::CheckInResponse { answer: None, recording: None }).map(|_| ()).unwrap_err();
+        let failure =
+            done(v1::CheckInResponse { answer: None, recording: None, ..Default::default() }).map(|_| ()).unwrap_err();
         let failure = with_repeat(failure, "may or may NOT be recorded", "--event-id X");
         assert_eq!(failure.exit, Exit::CouldNotAsk);
         assert!(failure.again.unwrap().ends_with("NOT be recorded: run the same command again with --event-id X"));

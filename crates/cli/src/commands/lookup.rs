@@ -22,7 +22,7 @@ pub async fn run(settings: &Settings, args: &LookupArgs) -> Result<Done, Failure
     let client = settings.connect().await?;
     let response = client.lookup().lookup(client.request(request)).await;
     let response = response.map_err(|status| Failure::status(&status, Sent::Question))?.into_inner();
-    let v1::LookupResponse { answer } = response;
+    let v1::LookupResponse { answer, padding: _ } = response;
     let answer = answer.ok_or_else(no_answer)?;
     Ok(Done {
         text: Text::Page(render::answer::page(&answer, None)),

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::{Config, Log, Metrics};
 use crate::identity;
 use crate::mistakes::Mistakes;
+use kith_api::convert::padding::MAX_STEP_BYTES;
 
 /// Milliseconds in the longest time-out accepted anywhere: an hour.
 const HOUR_MS: u64 = 3_600_000;
@@ -97,6 +98,7 @@ impl Check<'_> {
         self.range("answers.plan_retention_months", answers.plan_retention_months, 1..=240);
         self.range("answers.max_presentations", answers.max_presentations, 1..=1_000);
         self.range("answers.sibling_injury_days", answers.sibling_injury_days, 1..=3_660);
+        self.range("answers.padding_step_bytes", answers.padding_step_bytes, 0..=MAX_STEP_BYTES);
         self.rule(
             answers.sibling_injury_days <= answers.presentation_retention_days,
             "answers.sibling_injury_days",

@@ -155,6 +155,8 @@ pub struct Answers {
     pub max_presentations: usize,
     /// A sibling's injury of the last so many days is told.
     pub sibling_injury_days: u32,
+    /// Answers are filled up to whole multiples of this; nought leaves their length as it is.
+    pub padding_step_bytes: usize,
     /// Contact for a shielded child.
     pub national_contact_name: String,
     /// Telephone of that contact.
@@ -169,6 +171,7 @@ impl Default for Answers {
             plan_retention_months: 12,
             max_presentations: 50,
             sibling_injury_days: 90,
+            padding_step_bytes: 1024,
             national_contact_name: String::new(),
             national_contact_phone: String::new(),
         }

@@ -59,6 +59,11 @@ impl Services {
         &self.config.limits
     }
 
+    /// What answers are filled up to.
+    pub(super) fn padding_step(&self) -> usize {
+        self.config.answers.padding_step_bytes
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.config
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
+use kith_api::convert::padding::Padded;
 use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
@@ -52,7 +53,8 @@ impl LookupService for Services {
             Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
         };
         let answered = engine.ask(asked(peer, parsed)).await.map_err(errors::read)?;
-        Ok(Response::new(v1::LookupResponse { answer: Some(wire(&engine, &answered)) }))
+        let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
+        Ok(Response::new(response.padded(self.padding_step())))
     }
 
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
@@ -74,7 +76,8 @@ impl LookupService for Services {
         let recording = record(Arc::clone(&engine), permit, recording, sender, at);
         let (answered, recording) = tokio::join!(engine.ask(asked(peer, lookup)), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
-        Ok(Response::new(v1::CheckInResponse { answer, recording: Some(recording?) }))
+        let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
+        Ok(Response::new(response.padded(self.padding_step())))
     }
 
     type LookupManyStream = ReceiverStream<Result<v1::LookupManyResponse, Status>>;
@@ -94,7 +97,7 @@ impl LookupService for Services {
             return Err(context::refused_read(&engine, peer, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        tokio::spawn(answer_worklist(engine, peer, worklist, items));
+        tokio::spawn(answer_worklist(engine, peer, worklist, self.padding_step(), items));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -158,6 +161,7 @@ async fn answer_worklist(
     engine: Arc<Engine>,
     peer: Peer,
     worklist: ParsedWorklist,
+    padding_step: usize,
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
@@ -174,8 +178,8 @@ async fn answer_worklist(
                 }
             }
         };
-        let response = v1::LookupManyResponse { position, item: Some(item) };
-        if items.send(Ok(response)).await.is_err() {
+        let response = v1::LookupManyResponse { position, item: Some(item), ..v1::LookupManyResponse::default() };
+        if items.send(Ok(response.padded(padding_step))).await.is_err() {
             return;
         }
     }
