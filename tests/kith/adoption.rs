@@ -20,7 +20,10 @@ fn held(answer: &v1::Answer) -> (Outcome, usize) {
 async fn a_plan_sent_again_under_the_present_number_is_held() {
     let (site, server, pds) = place().await;
     let (a, ed) = (server.client(A).await, server.client(ED).await);
-    calls::accept(&a, vec![build::plan(nhs(70), "P70")]).await;
+    let first = build::plan(nhs(70), "P70");
+    let changed =
+        v1::PlanEvent { event_id: build::id(), action: PlanAction::Change.into(), version: 2, ..first.clone() };
+    calls::accept(&a, vec![first, changed]).await;
     calls::record(&ed, build::record(ED, nhs(70), "e70")).await.unwrap();
     tell(&pds, change(number(nhs(70)), IdentityAction::Adopted), 1).await;
     // The same reference, from version 1 again: nothing is carried over, not even a version.
@@ -39,6 +42,81 @@ async fn a_plan_sent_again_under_the_present_number_is_held() {
     assert_eq!(calls::accept(&a, vec![end]).await[0].effect(), v1::Effect::Applied);
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+/// The number that the plan was sent with had been merged into the one that is adopted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_is_one_whose_number_had_been_merged_before() {
+    let (site, server, pds) = place().await;
+    let (a, ed) = (server.client(A).await, server.client(ED).await);
+    calls::accept(&a, vec![build::plan(nhs(80), "P80")]).await;
+    calls::record(&ed, build::record(ED, nhs(80), "e80")).await.unwrap();
+    tell(&pds, superseded(80, 81), 1).await;
+    tell(&pds, change(number(nhs(81)), IdentityAction::Adopted), 1).await;
+    assert_eq!(held(&ask(&ed, 80).await).0, Outcome::IdentityNotConfirmed);
+    let of_number = async || {
+        let all = told(&server, A, 80).await.into_iter();
+        all.filter(|(cause, _)| *cause != NotificationCause::Presentation).collect::<Vec<_>>()
+    };
+    assert_eq!(of_number().await, [(NotificationCause::NumberInvalidated, String::new())]);
+    calls::accept(&a, vec![build::plan(nhs(82), "P80")]).await;
+    calls::record(&ed, build::record(ED, nhs(82), "e80")).await.unwrap();
+    assert_eq!(held(&ask(&ed, 82).await), (Outcome::Held, 1));
+
+    // It was a mistake after all: the plan of either number can be ended, and its authority hears which number stands.
+    tell(&pds, change(number(nhs(81)), IdentityAction::Reinstated), 2).await;
+    assert!(of_number().await.contains(&(NotificationCause::NumberReplaced, nhs(81).digits())));
+    for (of, version) in [(80, 2), (82, 3)] {
+        let end = v1::PlanEvent {
+            event_id: build::id(),
+            action: PlanAction::End.into(),
+            end: Some(build::day(-1)),
+            version,
+            ..build::plan(nhs(of), "P80")
+        };
+        assert_eq!(calls::accept(&a, vec![end]).await[0].effect(), v1::Effect::Applied, "{of}");
+        let states: Vec<_> = ask(&ed, of).await.plans.unwrap().plans.iter().map(v1::Plan::state).collect();
+        assert_eq!(states, [v1::PlanState::Ended], "{of}");
+    }
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_hears_of_the_last_number_of_a_chain() {
+    let (site, server, pds) = place().await;
+    let a = server.client(A).await;
+    tell(&pds, superseded(83, 84), 1).await;
+    tell(&pds, superseded(84, 85), 1).await;
+    calls::accept(&a, vec![build::plan(nhs(83), "P83")]).await;
+    assert_eq!(told(&server, A, 83).await, [(NotificationCause::NumberReplaced, nhs(85).digits())]);
+    tell(&pds, change(number(nhs(83)), IdentityAction::LinkUndone), 2).await;
+    assert_eq!(told(&server, A, 83).await, [(NotificationCause::NumberReinstated, String::new())]);
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// A birth told under the mother's present number does not end the unborn plan of her old one, and says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_under_one_number_and_goes_on_under_another_is_to_be_looked_at() {
+    let (site, server, pds) = place().await;
+    let a = server.client(A).await;
+    let unnamed = |of| v1::PlanEvent { reference: String::new(), ..build::plan(nhs(of), "") };
+    calls::accept(&a, vec![unnamed(86)]).await;
+    tell(&pds, superseded(86, 87), 1).await;
+    // As the authority was told: the plan under the present number, and later its end there.
+    calls::accept(&a, vec![unnamed(87)]).await;
+    let end = v1::PlanEvent {
+        event_id: build::id(),
+        action: PlanAction::End.into(),
+        end: Some(build::day(-1)),
+        version: 2,
+        ..unnamed(87)
+    };
+    assert_eq!(calls::accept(&a, vec![end]).await[0].effect(), v1::Effect::Kept);
+    tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }
 

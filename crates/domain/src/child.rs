@@ -118,6 +118,12 @@ impl ChildRecord {
             && identity.is_none()
     }
 
+    /// The birth date that the demographics service has told of this number.
+    #[must_use]
+    pub fn told_birth_date(&self) -> Option<Day> {
+        self.identity.as_ref().and_then(|facts| facts.birth_date.get().copied())
+    }
+
     /// True when the child's whereabouts must not be revealed.
     #[must_use]
     pub fn is_shielded(&self) -> bool {

@@ -4,7 +4,7 @@
 use crate::change::{PresentationAction, PresentationEvent};
 use crate::child::ChildRecord;
 use crate::codes::{LaCode, OdsCode};
-use crate::links::Standing;
+use crate::links::{Person, Standing};
 use crate::time::Day;
 use crate::validate::is_adult;
 
@@ -52,7 +52,7 @@ pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day
     }
     let Some(given) = given else { return IdentityCheck::NotGiven };
     let Some(record) = record else { return IdentityCheck::NothingToCompare };
-    if let Some(check) = compare(told_birth_date(record).into_iter(), given, IdentityCheck::NotConfirmed) {
+    if let Some(check) = compare(record.told_birth_date().iter(), given, IdentityCheck::NotConfirmed) {
         return check;
     }
     let authorities = record.plans.iter().filter(|plan| !plan.is_withdrawn()).filter_map(|plan| plan.birth_date.get());
@@ -85,10 +85,10 @@ fn compare_departments<'a>(held: impl Iterator<Item = &'a Day>, given: Day) -> I
     worst
 }
 
-/// Whether an authority's birth date says that a presentation sent without one is an adult's. Where authorities differ
-/// the youngest stands: a child's presentation is never turned away on a doubt.
+/// Whether an authority's birth date says that a presentation sent without one is an adult's. What is held under the number
+/// itself comes before what is held under others, for a link may be a mistake. Where authorities differ the youngest stands: a child's presentation is never turned away on a doubt.
 #[must_use]
-pub fn is_adult_presentation(record: &ChildRecord, event: &PresentationEvent) -> bool {
+pub fn is_adult_presentation(person: &Person, event: &PresentationEvent) -> bool {
     let details = match &event.action {
         PresentationAction::Record(details)
         | PresentationAction::Amend(details)
@@ -98,26 +98,31 @@ pub fn is_adult_presentation(record: &ChildRecord, event: &PresentationEvent) ->
     if details.birth_date.is_some() {
         return false;
     }
-    let plans = record.plans.iter().filter(|plan| !plan.is_withdrawn());
-    let dates = plans.filter_map(|plan| plan.birth_date.get());
-    told_birth_date(record).or(dates.max()).is_some_and(|born| is_adult(*born, details.arrived_at.london_day()))
-}
-
-/// The birth date that the demographics service has told.
-fn told_birth_date(record: &ChildRecord) -> Option<&Day> {
-    record.identity.as_ref().and_then(|facts| facts.birth_date.get())
+    let born = |record: &ChildRecord| {
+        let plans = record.plans.iter().filter(|plan| !plan.is_withdrawn());
+        record.told_birth_date().or(plans.filter_map(|plan| plan.birth_date.get().copied()).max())
+    };
+    person
+        .own
+        .as_deref()
+        .and_then(born)
+        .or_else(|| person.whole().and_then(|record| born(&record)))
+        .is_some_and(|born| is_adult(born, details.arrived_at.london_day()))
 }
 
 /// Whether a birth date that an authority gives contradicts the one that the demographics service or, without one, another
-/// authority holds for the same number: then
-/// the number is likelier another child's than the date a new one. Near misses do not count: they are answered with a
-/// warning.
+/// authority holds for the same number, and where none is held for it, for another of the person's: then the number is
+/// likelier another child's than the date a new one. Near misses do not count: they are answered with a warning. `home` is the
+/// record that the plan stands on.
 #[must_use]
-pub fn contradicts_another(record: &ChildRecord, authority: LaCode, given: Day) -> bool {
-    let others = record.plans.iter().filter(|plan| plan.authority != authority && !plan.is_withdrawn());
-    let told = compare(told_birth_date(record).into_iter(), given, IdentityCheck::NotConfirmed);
-    let other = || compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed);
-    told.or_else(other) == Some(IdentityCheck::NotConfirmed)
+pub fn contradicts_another(home: Option<&ChildRecord>, person: &Person, authority: LaCode, given: Day) -> bool {
+    let against = |record: &ChildRecord| {
+        let others = record.plans.iter().filter(|plan| plan.authority != authority && !plan.is_withdrawn());
+        let told = compare(record.told_birth_date().iter(), given, IdentityCheck::NotConfirmed);
+        told.or_else(|| compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed))
+    };
+    let check = home.and_then(against).or_else(|| person.whole().and_then(|record| against(&record)));
+    check == Some(IdentityCheck::NotConfirmed)
 }
 
 /// The best of the dates held; `None` when there is none.

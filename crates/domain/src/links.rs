@@ -187,7 +187,8 @@ impl Person {
     /// not. `None` when no record is held.
     #[must_use]
     pub fn held(&self, retention: Retention, today: Day) -> Option<Cow<'_, ChildRecord>> {
-        self.joined(|record| match retention.split(record, today) {
+        let told = self.told_birth_date();
+        self.joined(|record| match retention.split_of_person(record, told, today) {
             Some(passed) => Cow::Owned(passed.kept),
             None => Cow::Borrowed(record),
         })
@@ -199,15 +200,39 @@ impl Person {
         self.joined(Cow::Borrowed)
     }
 
+    /// The birth date that the demographics service has told of the person, under any of the numbers.
+    #[must_use]
+    pub fn told_birth_date(&self) -> Option<Day> {
+        let own = self.own.as_deref().and_then(ChildRecord::told_birth_date);
+        self.others().fold(own, |ours, (record, is_nearer)| match record.told_birth_date() {
+            Some(theirs) if is_nearer || ours.is_none() => Some(theirs),
+            Some(_) | None => ours,
+        })
+    }
+
+    /// The other records, and whether each stands in the place of the number asked about: what is told of such a one
+    /// outranks what is told of that number.
+    fn others(&self) -> impl Iterator<Item = (&ChildRecord, bool)> {
+        let successor =
+            |record: &ChildRecord| record.identity.as_ref().and_then(|facts| facts.successor.get().copied());
+        let mut next = self.own.as_deref().and_then(successor);
+        self.linked.iter().map(move |record| {
+            let is_nearer = next.is_some_and(|number| record.subject == Subject::Nhs(number));
+            if is_nearer {
+                next = successor(record);
+            }
+            (&**record, is_nearer)
+        })
+    }
+
     /// One record of all of them, each as `kept` gives it.
     fn joined<'a>(&'a self, kept: impl Fn(&'a ChildRecord) -> Cow<'a, ChildRecord>) -> Option<Cow<'a, ChildRecord>> {
         if self.linked.is_empty() {
             return self.own.as_deref().map(kept);
         }
-        let mut records = self.records();
-        let mut whole = kept(records.next()?).into_owned();
-        for record in records {
-            add(&mut whole, &kept(record));
+        let mut whole = kept(self.own.as_deref()?).into_owned();
+        for (record, is_nearer) in self.others() {
+            add(&mut whole, &kept(record), is_nearer);
         }
         whole.plans.sort_by(|a, b| (a.authority, &a.name).cmp(&(b.authority, &b.name)));
         let beyond = whole.accesses.len().saturating_sub(MAX_ACCESSES);
@@ -251,7 +276,7 @@ impl Person {
 }
 
 /// Adds another record of the same person.
-fn add(whole: &mut ChildRecord, other: &ChildRecord) {
+fn add(whole: &mut ChildRecord, other: &ChildRecord, is_nearer: bool) {
     let ChildRecord { subject: _, plans, presentations, accesses, accesses_beyond, notified, shielded_by, identity } =
         other;
     whole.plans.extend(plans.iter().cloned());
@@ -262,12 +287,10 @@ fn add(whole: &mut ChildRecord, other: &ChildRecord) {
     whole.shielded_by.extend(shielded_by.iter().copied());
     let Some(theirs) = identity.as_deref() else { return };
     let ours = whole.identity.get_or_insert_default();
-    // The number that stands in the place of the others is told last, and comes after the one asked about.
-    let is_head = theirs.successor.get().is_none();
-    if is_head || ours.birth_date.get().is_none() {
+    if is_nearer || ours.birth_date.get().is_none() {
         prefer(&mut ours.birth_date, &theirs.birth_date);
     }
-    if theirs.died.version() > 0 && (is_head || ours.died.version() == 0) {
+    if theirs.died.version() > 0 && (is_nearer || ours.died.version() == 0) {
         ours.died = theirs.died;
     }
     if theirs.is_shielded() {

@@ -55,12 +55,15 @@ impl Cause {
 /// mother's record), and the start of the plan of the authority that it moved to.
 #[must_use]
 pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
+    last_day_by(record, plan, record.told_birth_date())
+}
+
+/// [`last_day`] with the birth date that the demographics service has told, under whichever number.
+#[must_use]
+pub fn last_day_by(record: &ChildRecord, plan: &Plan, told: Option<Day>) -> Option<Day> {
     let kind = plan.kind.get();
     let birthday = match kind.map(|kind| kind.role()) {
-        Some(RecordRole::Child) => {
-            let told = record.identity.as_ref().and_then(|facts| facts.birth_date.get());
-            told.or(plan.birth_date.get()).map(|day| day.eighteenth_birthday())
-        }
+        Some(RecordRole::Child) => told.or(plan.birth_date.get().copied()).map(|day| day.eighteenth_birthday()),
         Some(RecordRole::Mother) | None => None,
     };
     let moved = plan.moving_to.get().and_then(|to| {

@@ -2,7 +2,7 @@
 //! function, so that a purge changes no answer: what has passed is not held, whether or not it has been removed yet.
 
 use crate::child::ChildRecord;
-use crate::notify::last_day;
+use crate::notify::{last_day, last_day_by};
 use crate::plan::Plan;
 use crate::presentation::Presentation;
 use crate::time::{Day, Moment};
@@ -51,8 +51,16 @@ impl Retention {
     /// Splits a record into what is left on `today` and what has passed; `None` when nothing has.
     #[must_use]
     pub fn split(&self, record: &ChildRecord, today: Day) -> Option<Passed> {
+        self.split_of_person(record, None, today)
+    }
+
+    /// [`Self::split`] of one record of a person of whom the demographics service has told a birth date, under whichever
+    /// number. A plan has passed when it has by that date and by its own record: what is told under another number neither
+    /// removes a plan, for the link may be a mistake, nor is without effect, for it may put a mistyped date right.
+    #[must_use]
+    pub fn split_of_person(&self, record: &ChildRecord, told: Option<Day>, today: Day) -> Option<Passed> {
         let first = self.first_day(today);
-        let plan = |plan: &Plan| self.has_plan_passed(record, plan, today);
+        let plan = |plan: &Plan| self.has_plan_passed(record, plan, told, today);
         let seen = |presentation: &Presentation| before(presentation.moment(), first);
         let any = record.plans.iter().any(plan)
             || record.presentations.iter().any(seen)
@@ -79,11 +87,12 @@ impl Retention {
         Some(Passed { kept, plans, presentations, accesses })
     }
 
-    fn has_plan_passed(&self, record: &ChildRecord, plan: &Plan, today: Day) -> bool {
+    fn has_plan_passed(&self, record: &ChildRecord, plan: &Plan, told: Option<Day>, today: Day) -> bool {
         if plan.is_withdrawn() {
             return today > plan.last_event_at.london_day().plus_months(self.plan_months);
         }
-        plan.state(today, last_day(record, plan), self.plan_months).is_none()
+        let passed = |last_day| plan.state(today, last_day, self.plan_months).is_none();
+        passed(last_day(record, plan)) && told.is_none_or(|told| passed(last_day_by(record, plan, Some(told))))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::feed::FeedBoard;
 use crate::fold;
 use crate::links::{self, Person};
 use crate::permit::authorise_read;
-use crate::plan::PlanKind;
+use crate::plan::{PlanKind, PlanName};
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
 use crate::settings::AnswerSettings;
 use crate::text::{EncounterId, PersonText, PlanReference, UserId};
@@ -287,9 +287,14 @@ fn a_purge_of_linked_records_changes_no_answer() {
             record.identity.get_or_insert_default().birth_date.set(2, born);
         }
         let mut purged = [old.clone(), new.clone()];
+        let whole = [old.clone(), new.clone()];
+        let told = Person::find(Some(Arc::new(old.clone())), |subject| {
+            whole.iter().find(|one| one.subject == *subject).cloned().map(Arc::new)
+        })
+        .told_birth_date();
         for record in &mut purged {
             let day = now.london_day().plus_days(-(dice.below(60) as i32));
-            if let Some(passed) = RULES.split(record, day).filter(|_| dice.below(4) > 0) {
+            if let Some(passed) = RULES.split_of_person(record, told, day).filter(|_| dice.below(4) > 0) {
                 *record = passed.kept;
                 split += 1;
             }
@@ -330,5 +335,44 @@ fn rows_of_history_beyond_the_bound_pass_like_those_shown() {
         // A year holds 53 weeks' first days: today's and those of 52 weeks ago and less.
         let expected = (week as usize + 1).min(53);
         assert_eq!(held.accesses.len() + held.accesses_beyond.len(), expected, "week {week}");
+    }
+}
+
+/// An authority's mistyped year on the old number, and the right one told under the number that stands in its place; and a
+/// link by mistake with a grown person.
+#[test]
+fn a_birth_date_told_under_another_number_saves_a_plan_and_removes_none() {
+    let [old, new] = [999_000_001, 999_000_020].map(|nine| (nine..).find_map(NhsNumber::from_first_nine).unwrap());
+    let record = |plan: &str, told: &str| {
+        let mut with_plan = ChildRecord::new(Subject::Nhs(old));
+        let name = PlanName::KindAndStart(PlanKind::LookedAfter, day("2020-01-01"));
+        let mut looked_after = Plan::new(LaCode::parse("E06000001").unwrap(), name);
+        looked_after.kind.set(1, Some(PlanKind::LookedAfter));
+        looked_after.start.set(1, Some(day("2020-01-01")));
+        looked_after.birth_date.set(1, Some(day(plan)));
+        with_plan.plans.push(looked_after);
+        with_plan.identity.get_or_insert_default().successor.set(1, Some(new));
+        let mut other = ChildRecord::new(Subject::Nhs(new));
+        other.identity.get_or_insert_default().birth_date.set(1, Some(day(told)));
+        links::link(&mut other, &with_plan.subject);
+        [with_plan, other]
+    };
+    let today = day("2027-06-01");
+    for (plan, told, held) in [
+        ("2008-02-01", "2010-02-01", true),
+        ("2010-02-01", "2008-02-01", true),
+        ("2010-02-01", "1980-02-01", true),
+        ("2008-02-01", "2008-02-02", false),
+    ] {
+        let records = record(plan, told);
+        for asked in &records {
+            let find = |subject: &Subject| records.iter().find(|one| one.subject == *subject).cloned().map(Arc::new);
+            let person = Person::find(find(&asked.subject), find);
+            assert_eq!(person.told_birth_date(), Some(day(told)));
+            let left = person.held(RULES, today).unwrap();
+            assert_eq!(!left.plans.is_empty(), held, "plan {plan}, told {told}");
+            let passed = RULES.split_of_person(&records[0], person.told_birth_date(), today);
+            assert_eq!(passed.is_none(), held, "a purge and an answer differ: plan {plan}, told {told}");
+        }
     }
 }

@@ -106,7 +106,7 @@ fn own(
     let held = working.row::<OwnerRow>(table, &key)?;
     let versions = match held {
         // Nothing of a number that is not valid any more is carried over to another.
-        Some(row) if row.subject != *subject && working.is_invalidated(&row.subject)? => Vec::new(),
+        Some(row) if row.subject != *subject && working.is_invalid(&row.subject)? => Vec::new(),
         Some(row) => row.versions,
         None => Vec::new(),
     };
@@ -140,9 +140,7 @@ pub(crate) fn plan(
     if let Some(start) = event.start.filter(|_| starts) {
         told(working, start.utc_start(), at);
     }
-    let another = matches!(event.action, PlanAction::End | PlanAction::Withdraw | PlanAction::TransferOut(_))
-        && !linked::holds_plan(event.authority, &name)(working.child(&event.subject)?)
-        && linked::other_home(&working.person(&event.subject)?, linked::holds_plan(event.authority, &name)).is_some();
+    let another = ends(event) && linked::is_open_elsewhere(&working.person(&event.subject)?, event.authority, &name);
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
@@ -151,6 +149,14 @@ pub(crate) fn plan(
     // person, and without a reference nothing says that it is that one.
     let looked_at = standing == Standing::Invalid || another;
     Ok(if looked_at && effect == Effect::Applied { Effect::Kept } else { effect })
+}
+
+/// Whether a plan is not in force any more after an event. Plan files tell of ends as changes.
+pub(crate) fn ends(event: &PlanEvent) -> bool {
+    match event.action {
+        PlanAction::End | PlanAction::Withdraw | PlanAction::TransferOut(_) | PlanAction::Born => true,
+        PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change => event.end.is_some(),
+    }
 }
 
 /// Notes a moment that a sender tells of: by it a clock of ours that runs ahead is known. What lies ahead tells nothing.

@@ -114,7 +114,7 @@ fn owner_row(
     subject: &Subject,
 ) -> Result<Option<OwnerRow>, StateError> {
     let Some(row) = working.row::<OwnerRow>(table, key)? else { return Ok(None) };
-    let gone = row.subject != *subject && working.is_invalidated(&row.subject)?;
+    let gone = row.subject != *subject && working.is_invalid(&row.subject)?;
     Ok((!gone).then_some(row))
 }
 
@@ -144,7 +144,10 @@ pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Opt
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
     let withdrawn = |plan: &Plan| plan.authority == event.authority && plan.name == name && plan.is_withdrawn();
-    let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn));
+    // Or it was given to this number again while the first was not valid: each of the two plans goes on.
+    let goes_on = |plan: &Plan| plan.authority == event.authority && plan.name == name && !plan.is_withdrawn();
+    let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn))
+        || working.peek(&event.subject)?.is_some_and(|record| record.plans.iter().any(goes_on));
     Ok(check_owner(row.as_ref(), &event.subject, event.version, released))
 }
 
@@ -155,8 +158,8 @@ fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Resul
     if row.is_none() && held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS) {
         return Ok(Some(Refused::TOO_MANY));
     }
-    let whole = working.person(&event.subject)?;
-    if whole.whole().is_some_and(|record| identity::is_adult_presentation(&record, event)) {
+    let person = working.person(&event.subject)?;
+    if identity::is_adult_presentation(&person, event) {
         return Ok(Some(validate::ADULT));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();

@@ -46,7 +46,7 @@ impl Deriver {
         while !self.stop.load(Ordering::Acquire) {
             self.note_gaps();
             late.extend(self.journal.take_late());
-            if let Err(what) = self.late_step(&mut late) {
+            if let Err(what) = self.late_step(position, &mut late) {
                 tracing::warn!(%what, "access history of entries that were synced late waits");
                 std::thread::sleep(PAUSE_AFTER_FAILURE);
             }
@@ -82,9 +82,15 @@ impl Deriver {
 
     /// Derives from entries that were given up, passed over, and are on disk after all. A request id is counted once, so an
     /// entry that is met again changes nothing.
-    fn late_step(&self, late: &mut VecDeque<(u64, u64)>) -> Result<(), Trouble> {
-        let Some((first, last)) = late.front().copied() else { return Ok(()) };
-        let read = match self.journal.read_from(first, LATE_BATCH) {
+    ///
+    /// What lies after the position is met there: logged before it, the log would say that all up to it is derived.
+    fn late_step(&self, position: u64, late: &mut VecDeque<(u64, u64)>) -> Result<(), Trouble> {
+        late.retain(|(first, _)| *first <= position);
+        let Some((first, last)) = late.front().map(|(first, last)| (*first, (*last).min(position))) else {
+            return Ok(());
+        };
+        let wanted = usize::try_from(last - first + 1).unwrap_or(LATE_BATCH).min(LATE_BATCH);
+        let read = match self.journal.read_from(first, wanted) {
             Ok(read) => read,
             Err(error) => {
                 let next = beyond(&error)?;

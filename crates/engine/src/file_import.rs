@@ -1,6 +1,7 @@
 //! The rows of a file under way: each becomes events of a plan, is found to tell nothing new, or gets a fault. Rows are taken
 //! in groups that begin at the same rows however often the file is sent, so that a killed file ends as an unbroken one.
 
+use crate::apply;
 use crate::engine::Engine;
 use crate::files::Trouble;
 use crate::keys;
@@ -11,7 +12,7 @@ use kith_domain::change::{Change, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::feed_health::Rows;
-use kith_domain::links::Standing;
+use kith_domain::links::{Person, Standing};
 use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
 use kith_domain::plan::PlanName;
@@ -55,6 +56,13 @@ const SUPERSEDED: RowFault = RowFault::new(
     "NUMBER_SUPERSEDED",
     "loaded and shown; another NHS number stands in the place of this one (it is among your notifications): send that one",
 );
+const GOES_ON: RowFault = RowFault::new(
+    RowCode::Superseded,
+    "nhs_number",
+    "GOES_ON_UNDER_OTHER_NUMBER",
+    "loaded and shown; but the same plan still goes on under another NHS number of this person: if it ends, send its end under \
+     that number too",
+);
 const INVALIDATED: RowFault = RowFault::new(
     RowCode::NoSuchNumber,
     "nhs_number",
@@ -92,9 +100,8 @@ enum Prepared {
 }
 
 /// What is wrong with a number, given what is held about it.
-fn number_code(record: Option<&ChildRecord>, authority: LaCode, row: &PlanRow) -> Option<RowFault> {
-    let (record, born) = (record?, row.birth_date?);
-    identity::contradicts_another(record, authority, born).then_some(NOT_VERIFIED)
+fn number_code(home: Option<&ChildRecord>, person: &Person, authority: LaCode, row: &PlanRow) -> Option<RowFault> {
+    identity::contradicts_another(home, person, authority, row.birth_date?).then_some(NOT_VERIFIED)
 }
 
 /// A refusal as a row's fault, with the column in the place of the field.
@@ -168,7 +175,7 @@ impl<'a> Import<'a> {
         }
         if !self.is_taken(&events)? {
             let record = self.engine.index().for_writer(&subject);
-            if let Some(fault) = number_code(person.whole().as_deref(), self.authority, plan) {
+            if let Some(fault) = number_code(record.as_deref(), &person, self.authority, plan) {
                 return Ok(Prepared::Fault(fault));
             }
             let retention = self.engine.settings().retention();
@@ -233,7 +240,18 @@ impl<'a> Import<'a> {
             let held = owner.is_some_and(|owner| owner.versions.iter().any(before));
             self.counts[usize::from(held)] += 1;
         }
-        Ok(self.loaded(&subject, number))
+        Ok(match self.loaded(&subject, number) {
+            RowVerdict::Loaded { .. } if self.goes_on_elsewhere(&subject, &events) => RowVerdict::Noted(GOES_ON),
+            verdict => verdict,
+        })
+    }
+
+    /// Whether a row ends a plan that goes on under another number of the person.
+    fn goes_on_elsewhere(&self, subject: &Subject, events: &[PlanEvent]) -> bool {
+        let ended = events.iter().find(|event| apply::ends(event));
+        ended
+            .and_then(PlanEvent::name)
+            .is_some_and(|name| linked::is_open_elsewhere(&self.engine.index().person(subject), self.authority, &name))
     }
 
     fn loaded(&self, subject: &Subject, number: NhsNumber) -> RowVerdict {

@@ -7,6 +7,7 @@ use crate::keys;
 use kith_domain::change::{Change, FileEnding, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
+use kith_domain::links::Standing;
 use kith_domain::plan::{Plan, PlanName};
 use kith_domain::plan_file::{
     MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current, refusals,
@@ -96,7 +97,12 @@ impl Import<'_> {
             if matches!(subject, Subject::Local(..)) {
                 continue;
             }
-            let Some(record) = self.engine.index().for_writer(&subject) else { continue };
+            let person = self.engine.index().person(&subject);
+            // Of a number that is not valid any more nothing is shown, and nothing is to end: the file names the present one.
+            if person.standing == Standing::Invalid {
+                continue;
+            }
+            let Some(record) = person.own else { continue };
             for plan in record.plans.iter().filter(|plan| plan.authority == self.authority) {
                 if !is_current(&record, plan, day) {
                     continue;

@@ -113,6 +113,7 @@ fn check_link(working: &Working<'_>, subject: &Subject, number: NhsNumber) -> Re
 
 /// Applies what is told of a number, and tells the authorities whom it concerns.
 pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment) -> Result<Effect, StateError> {
+    let linked = working.person(&event.subject)?.linked;
     let record = working.child(&event.subject)?;
     let facts = record.identity.get_or_insert_default();
     let before = facts.successor.get().copied();
@@ -143,8 +144,40 @@ pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment
     if effect == Effect::Applied {
         let concerned = notify::concerned(working.child(&event.subject)?, at.london_day());
         tell(working, &event.subject, concerned, &cause, at)?;
+        tell_of_others(working, event, linked.iter().map(|record| record.subject.clone()), at)?;
     }
     Ok(effect)
+}
+
+/// Tells the authorities of numbers in whose place this one stands: with it they are not valid any more, or are again.
+fn tell_of_others(
+    working: &mut Working<'_>,
+    event: &IdentityEvent,
+    before: impl Iterator<Item = Subject>,
+    at: Moment,
+) -> Result<(), StateError> {
+    let others: Vec<Subject> = match event.action {
+        IdentityAction::Invalidated => before.collect(),
+        IdentityAction::Reinstated => {
+            working.person(&event.subject)?.linked.iter().map(|record| record.subject.clone()).collect()
+        }
+        IdentityAction::ReplacedBy(_)
+        | IdentityAction::LinkUndone
+        | IdentityAction::BirthDate(_)
+        | IdentityAction::Died(_)
+        | IdentityAction::Shielded
+        | IdentityAction::Unshielded => return Ok(()),
+    };
+    for subject in others {
+        let cause = match (event.action, working.person(&subject)?.standing) {
+            (IdentityAction::Invalidated, Standing::Invalid) => Cause::NumberInvalidated,
+            (IdentityAction::Reinstated, Standing::ReplacedBy(number)) => Cause::NumberReplaced(number),
+            (_, Standing::Current | Standing::ReplacedBy(_) | Standing::Invalid) => continue,
+        };
+        let concerned = notify::concerned(working.child(&subject)?, at.london_day());
+        tell(working, &subject, concerned, &cause, at)?;
+    }
+    Ok(())
 }
 
 /// Tells an authority that sends a plan under a number that is not to be used any more.

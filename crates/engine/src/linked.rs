@@ -7,7 +7,7 @@ use kith_domain::change::{Change, PlanEvent, PresentationEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::links::Person;
-use kith_domain::plan::PlanName;
+use kith_domain::plan::{Plan, PlanName};
 use std::borrow::Cow;
 
 /// The record of a person that a plan stands on, where it is another than the one of the number used.
@@ -31,6 +31,14 @@ pub(crate) fn home_of_plan(person: &Person, authority: LaCode, name: &PlanName) 
 /// Whether a record holds a plan.
 pub(crate) fn holds_plan<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
     move |record| record.plans.iter().any(|plan| plan.authority == authority && plan.name == *name)
+}
+
+/// Whether a plan of this name goes on under another number of the person than the one it was told of.
+pub(crate) fn is_open_elsewhere(person: &Person, authority: LaCode, name: &PlanName) -> bool {
+    let open = |plan: &Plan| {
+        plan.authority == authority && plan.name == *name && !plan.is_withdrawn() && plan.end.get().is_none()
+    };
+    person.linked.iter().any(|record| record.plans.iter().any(open))
 }
 
 /// The change as it is applied: about the record that its plan or encounter stands on.

@@ -300,7 +300,8 @@ impl Run<'_> {
         let (mut survey, mut all) = (Vec::new(), Going::default());
         self.walk(Table::Child, &mut |_, bytes| {
             let record: ChildRecord = decode(bytes).map_err(StateError::from)?;
-            if let Some(passed) = purger.retention.split(&record, self.today) {
+            let told = purger.index.person(&record.subject).told_birth_date();
+            if let Some(passed) = purger.retention.split_of_person(&record, told, self.today) {
                 let going = Going::of(&passed);
                 all = all.plus(going);
                 survey.push((record.subject, going));

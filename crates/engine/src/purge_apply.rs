@@ -22,7 +22,8 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
     let mut effect = Effect::Overtaken;
     for subject in &purge.subjects {
         let Some(record) = working.peek(subject)? else { continue };
-        let Some(passed) = purge.retention.split(&record, purge.today) else { continue };
+        let told = working.person(subject)?.told_birth_date();
+        let Some(passed) = purge.retention.split_of_person(&record, told, purge.today) else { continue };
         effect = Effect::Applied;
         let Passed { kept, plans, presentations, accesses: _ } = passed;
         for plan in &plans {
@@ -77,7 +78,11 @@ fn links_no_more(
 ) -> Result<bool, StateError> {
     let (from, to) = (person(subject)?, person(&Subject::Nhs(number))?);
     let invalid = from.standing == Standing::Invalid || to.standing == Standing::Invalid;
-    let stands = from.own.as_deref().is_some_and(|record| record.is_replaced_by(&Subject::Nhs(number)));
+    // The number stands in its place, or did before another came to stand in the place of both.
+    let stands = match from.standing {
+        Standing::ReplacedBy(last) => number == last || to.standing == from.standing,
+        Standing::Current | Standing::Invalid => false,
+    };
     Ok(invalid || (told && !stands))
 }
 

@@ -6,7 +6,7 @@ use crate::{keys, rows};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::feed_health::FeedRecord;
-use kith_domain::links::Person;
+use kith_domain::links::{Person, Standing};
 use kith_store::{Keys, Row, StoreError, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,10 +122,9 @@ impl<'a> Working<'a> {
         self.first.insert(subject);
     }
 
-    /// Whether a number is not valid any more.
-    pub(crate) fn is_invalidated(&self, subject: &Subject) -> Result<bool, StateError> {
-        let identity = self.peek(subject)?.and_then(|record| record.identity);
-        Ok(identity.is_some_and(|facts| facts.is_invalidated()))
+    /// Whether a number, or what stands in its place, is not valid any more.
+    pub(crate) fn is_invalid(&self, subject: &Subject) -> Result<bool, StateError> {
+        Ok(self.person(subject)?.standing == Standing::Invalid)
     }
 
     /// Puts what is left of a record in its place; one that holds nothing goes altogether.

@@ -125,8 +125,10 @@ impl Journal {
                     seen = sequence;
                     part.note(sequence, offset);
                     if sequence >= request.from && !request.given_up.iter().any(|range| range.holds(sequence)) {
-                        let plain = open_entry(&self.shared.keys, sequence, &sealed)
-                            .map_err(|_| JournalError::Sealed { sequence })?;
+                        let Ok(plain) = open_entry(&self.shared.keys, sequence, &sealed) else {
+                            // What was read before it is given first.
+                            return if entries.is_empty() { Err(JournalError::Sealed { sequence }) } else { Ok(false) };
+                        };
                         *bytes += plain.len();
                         entries.push((AuditRef { journal: JOURNAL_ID, sequence }, plain));
                     }

@@ -3,7 +3,7 @@
 use crate::{Engine, EngineOptions, JournalOptions, Keys, StoreOptions, SystemMonotonic};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Peer, Role};
-use kith_domain::change::{Change, PlanAction, PlanEvent};
+use kith_domain::change::{Change, IdentityAction, IdentityEvent, PlanAction, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::{AuthorityEntry, Directory};
@@ -105,6 +105,23 @@ impl Place {
 
     pub async fn event(&self, n: u32, event: PlanEvent) {
         let verdicts = self.engine.change(&permit(n), NOW, vec![Change::Plan(event)]).await;
+        assert!(verdicts[0].is_ok(), "{verdicts:?}");
+    }
+
+    /// A number is told not to be valid any more.
+    pub async fn invalidate(&self, n: u32) {
+        let organisation = OdsCode::parse("X26").unwrap();
+        let peer = Peer { organisation, role: Role::Demographics };
+        let event = IdentityEvent {
+            organisation,
+            event_id: uuid::Uuid::from_u128(u128::from(n)),
+            subject: Subject::Nhs(nhs(n)),
+            version: 1,
+            action: IdentityAction::Invalidated,
+            proposal: None,
+        };
+        let permit = authorise_action(peer, None, Action::TellIdentity).unwrap();
+        let verdicts = self.engine.change(&permit, NOW, vec![Change::Identity(event)]).await;
         assert!(verdicts[0].is_ok(), "{verdicts:?}");
     }
 

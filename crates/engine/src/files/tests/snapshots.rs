@@ -201,3 +201,17 @@ async fn a_removed_plan_does_not_come_back_with_the_next_file() {
     assert!(place.record(1).is_none() && place.record(4).is_none(), "brought back");
     assert!(place.record(3).unwrap().is_shielded());
 }
+
+/// An adopted child's plan stands under the number that is not valid any more as well as under the present one: the file names
+/// the present one alone, and must not use up its bound on the other.
+#[tokio::test]
+async fn a_plan_under_a_number_that_is_not_valid_any_more_is_not_missed() {
+    let place = loaded(5).await;
+    place.invalidate(1).await;
+    let mut rows = rows(0..5);
+    rows[1].number = nhs(9);
+    let verdict = place.send(&file(2, END, rows), days_on(1)).await;
+    assert_eq!((summary(&verdict).missing, missed(&verdict)), (0, Vec::new()));
+    assert_eq!(verdict.code, FileCode::AllLoaded);
+    assert_eq!((place.end(1), place.end(9)), (None, None));
+}

@@ -130,6 +130,18 @@ fn removed_repeated_reordered_and_forged_entries_are_named() {
     forged.extend(encode_entry(&other, 5, b"entry 5").unwrap());
     fs::write(&path, forged).unwrap();
     assert_eq!(bench.verify().faults, [JournalFault::Sealed { segment: segment.clone(), sequence: 5 }]);
+    // A reader gets what stands before it, and only then hears of it.
+    let (journal, _) = bench.open();
+    let read = journal.read_from(1, 10).unwrap();
+    assert_eq!(read.iter().map(|(reference, _)| reference.sequence).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert!(matches!(journal.read_from(5, 10), Err(JournalError::Sealed { sequence: 5 })));
+    kill(journal);
+    bench
+        .segments(&bench.primary())
+        .into_iter()
+        .filter(|other| *other != path)
+        .for_each(|one| fs::remove_file(one).unwrap());
+    bench.segments(&bench.spill()).into_iter().for_each(|one| fs::remove_file(one).unwrap());
     fs::write(&path, &whole).unwrap();
     fs::copy(&path, bench.spill().join("audit-00000009.seg")).unwrap();
     let faults = bench.verify().faults;
