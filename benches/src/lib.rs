@@ -1,7 +1,10 @@
 //! An engine filled with invented children, for the benchmarks. Opens the real store and the real audit journal in a
 //! scratch directory; never used in production.
 
+pub mod england;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use kith_domain::NhsNumber;
@@ -69,14 +72,16 @@ fn directory() -> Result<Directory, CodeError> {
     })
 }
 
-fn open(dir: &std::path::Path, mode: AuditMode) -> Result<Engine, Failure> {
-    let mut journal = JournalOptions::new(dir.join("audit"), dir.join("spill"));
-    journal.mode = mode;
-    let options = EngineOptions {
-        data_dir: dir.join("store"),
-        keys: Arc::new(Keys::from_master([7; 32])),
+/// What an engine opens with: the directory of the benchmarks, and no purge.
+///
+/// # Errors
+/// When a code is wrong.
+pub fn options(data_dir: &Path, audit: &Path, keys: Arc<Keys>) -> Result<EngineOptions, Failure> {
+    Ok(EngineOptions {
+        data_dir: data_dir.to_owned(),
+        keys,
         store: StoreOptions::default(),
-        journal,
+        journal: JournalOptions::new(audit.join("primary"), audit.join("spill")),
         boot_id: "bench".into(),
         settings: AnswerSettings::default(),
         directory: Arc::new(directory()?),
@@ -87,7 +92,12 @@ fn open(dir: &std::path::Path, mode: AuditMode) -> Result<Engine, Failure> {
         wall_clock: Arc::new(|| NOW),
         purge: kith_engine::PurgeOptions { enabled: false, pause: std::time::Duration::ZERO, ..Default::default() },
         give_up: Box::new(|| false),
-    };
+    })
+}
+
+fn open(dir: &Path, mode: AuditMode) -> Result<Engine, Failure> {
+    let mut options = options(&dir.join("store"), &dir.join("audit"), Arc::new(Keys::from_master([7; 32])))?;
+    options.journal.mode = mode;
     Ok(Engine::open(options, NOW, Arc::new(|what| eprintln!("the log failed: {what}")))?)
 }
 

@@ -240,10 +240,12 @@ impl<'a> Import<'a> {
             let held = owner.is_some_and(|owner| owner.versions.iter().any(before));
             self.counts[usize::from(held)] += 1;
         }
-        Ok(match self.loaded(&subject, number) {
-            RowVerdict::Loaded { .. } if self.goes_on_elsewhere(&subject, &events) => RowVerdict::Noted(GOES_ON),
-            verdict => verdict,
-        })
+        let verdict = self.loaded(&subject, number);
+        let is_loaded = matches!(verdict, RowVerdict::Loaded { .. });
+        if is_loaded && self.goes_on_elsewhere(&subject, &events) {
+            return Ok(RowVerdict::Noted(GOES_ON));
+        }
+        Ok(verdict)
     }
 
     /// Whether a row ends a plan that goes on under another number of the person.
