@@ -1,6 +1,7 @@
 //! An engine filled with invented children, for the benchmarks. Opens the real store and the real audit journal in a
 //! scratch directory; never used in production.
 
+pub mod empty;
 pub mod england;
 
 use std::collections::BTreeMap;
