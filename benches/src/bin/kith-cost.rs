@@ -1,0 +1,112 @@
+//! `kith-cost`: answers a number of lookups in process, from the bytes of the request to the bytes of the padded answer, audit
+//! entry included, and nothing of the transport. What it costs does not depend on the clock: callgrind counts the
+//! instructions of its first thread, a counting allocator its allocations.
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use kith_api::convert::padding::Padded;
+use kith_api::convert::{answer, lookup};
+use kith_api::v1;
+use kith_benches::{Failure, Filled, NOW, filled};
+use kith_domain::NhsNumber;
+use kith_domain::caller::{Peer, Role};
+use kith_domain::codes::OdsCode;
+use kith_engine::{Asked, AuditMode};
+use prost::Message;
+use tokio::runtime::{Builder, Runtime};
+
+/// Children held: enough that the map does not fit a cache.
+const CHILDREN: usize = 20_000;
+/// The default step of padding.
+const STEP: usize = 1024;
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Which {
+    /// One presentation elsewhere; one in sixty is on a plan
+    Held,
+    /// Nothing
+    None,
+}
+
+/// Answers lookups in process.
+#[derive(Parser)]
+struct Arguments {
+    /// How many
+    #[arg(long, default_value_t = 1_000)]
+    lookups: usize,
+    /// What is held about the children asked about
+    #[arg(long, value_enum, default_value_t = Which::Held)]
+    which: Which,
+    /// Print the allocations of a lookup
+    #[arg(long)]
+    allocations: bool,
+}
+
+fn request(number: NhsNumber, n: usize) -> Vec<u8> {
+    let caller = v1::Caller {
+        user_id: "n1".into(),
+        user_name: "A Nurse".into(),
+        user_role: "Triage nurse".into(),
+        purpose: v1::Purpose::DirectCare.into(),
+        organisation: "R1H".into(),
+    };
+    v1::LookupRequest {
+        caller: Some(caller),
+        subject: Some(v1::Subject { subject: Some(v1::subject::Subject::NhsNumber(number.digits())) }),
+        request_id: uuid::Uuid::from_u128(n as u128 + 1).to_string(),
+        ..v1::LookupRequest::default()
+    }
+    .encode_to_vec()
+}
+
+/// What the service does between the frames of the transport.
+fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &mut Vec<u8>) -> Result<(), Failure> {
+    let engine = &filled.engine;
+    let request = v1::LookupRequest::decode(request)?;
+    let parsed = lookup::parse(request, peer.organisation, NOW).map_err(|faults| format!("{faults:?}"))?;
+    let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
+    let asked = Asked { peer, caller, context, question, request_id, worklist: true };
+    let answered = runtime.block_on(engine.ask(asked))?;
+    let window = engine.settings().presentation_window_days;
+    let wire = answer::wire(&answered.answer, &answered.reference.to_string(), engine.directory(), window);
+    let response = v1::LookupResponse { answer: Some(wire), ..v1::LookupResponse::default() }.padded(STEP);
+    reply.clear();
+    Ok(response.encode(reply)?)
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let runtime = Builder::new_current_thread().build()?;
+    let filled = runtime.block_on(filled(CHILDREN, AuditMode::Bounded))?;
+    let peer = Peer { organisation: OdsCode::parse("R1H")?, role: Role::Ed };
+    let numbers = match arguments.which {
+        Which::Held => &filled.held,
+        Which::None => &filled.unknown,
+    };
+    let requests: Vec<Vec<u8>> = numbers.iter().enumerate().map(|(n, number)| request(*number, n)).collect();
+    let mut reply = Vec::with_capacity(64 << 10);
+    let mut answer = |request: &[u8]| one(&filled, &runtime, peer, request, &mut reply);
+    let mut bytes = 0;
+    for request in requests.iter().cycle().take(arguments.lookups) {
+        answer(request)?;
+        bytes += request.len();
+    }
+    if arguments.allocations {
+        let mut failed = Ok(());
+        let counted = allocation_counter::measure(|| failed = requests.iter().take(1_000).try_for_each(|r| answer(r)));
+        failed?;
+        println!("allocations of 1000 lookups: {}, bytes {}", counted.count_total, counted.bytes_total);
+    }
+    println!("{} lookups, {bytes} bytes asked, the last answer {} bytes", arguments.lookups, reply.len());
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kith-cost: failed to answer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
