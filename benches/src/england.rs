@@ -89,6 +89,7 @@ fn outcome(word: &str) -> Result<Outcome, Failure> {
         "left-against-advice" => Outcome::LeftAgainstAdvice,
         "discharged-with-concerns-recorded" => Outcome::DischargedWithConcernsRecorded,
         "died" => Outcome::Died,
+        "entered-in-error" => Outcome::EnteredInError,
         other => return Err(format!("outcome {other}").into()),
     })
 }

@@ -1,0 +1,200 @@
+//! The England that is measured: made once in a folder, by the programs that anyone uses, and kept for the next run.
+//! Presentations and access history are filled in process (kith-fill), plans by `kith plans push`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::Arguments;
+use crate::servers::{self, Server};
+
+/// The truth file holds for three days.
+const KEPT_DAYS: i32 = 2;
+const SEED: &str = "7";
+
+/// The folder: `england/`, `certs/`, `kith.key`, `data/`, `kithd.toml`, `empty.toml`, logs.
+pub struct Place {
+    folder: PathBuf,
+    programs: PathBuf,
+    pub kithd: String,
+    pub empty: String,
+    strict: String,
+}
+
+impl Place {
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.file(name).display().to_string()
+    }
+
+    /// Starts kithd on the England, with further lines of configuration, as sections of their own.
+    pub fn serve(&self, more: &str) -> Result<Server> {
+        let config = self.file("kithd.toml");
+        fs::write(&config, self.config(&self.kithd, "data", more))?;
+        Server::start(&self.program("kithd"), &config, &self.kithd, &self.file("kithd.log"), &[])
+    }
+
+    /// Starts kithd in the mode `strict`, on a state of its own in which nothing is held.
+    pub fn serve_strict(&self) -> Result<Server> {
+        let config = self.file("strict.toml");
+        fs::write(&config, self.config(&self.strict, "strict", "mode = \"strict\""))?;
+        for folder in ["store", "audit/primary", "audit/spill"] {
+            fs::create_dir_all(self.file("strict").join(folder))?;
+        }
+        Server::start(&self.program("kithd"), &config, &self.strict, &self.file("strict.log"), &[])
+    }
+
+    /// Starts the empty call, whose replies have `reply_bytes`.
+    pub fn serve_empty(&self, reply_bytes: u64) -> Result<Server> {
+        let config = self.file("empty.toml");
+        fs::write(&config, self.config(&self.empty, "empty", ""))?;
+        let envs = [("KITH_EMPTY_REPLY_BYTES", reply_bytes.to_string())];
+        Server::start(&self.program("kith-empty"), &config, &self.empty, &self.file("empty.log"), &envs)
+    }
+
+    fn config(&self, address: &str, data: &str, more: &str) -> String {
+        let [certificate, key, ca, storage_key] =
+            ["certs/server.pem", "certs/server.key", "certs/ca.pem", "kith.key"].map(|name| self.text(name));
+        let [store, primary, spill] =
+            ["store", "audit/primary", "audit/spill"].map(|name| self.text(&format!("{data}/{name}")));
+        let [organisations, sites, authorities] =
+            ["organisations", "sites", "authorities"].map(|name| self.text(&format!("england/directory/{name}.csv")));
+        format!(
+            r#"[server]
+listen = "{address}"
+trust_domain = "kith.test"
+[tls]
+certificate = "{certificate}"
+key = "{key}"
+client_ca = "{ca}"
+[storage]
+data_dir = "{store}"
+key_file = "{storage_key}"
+[answers]
+national_contact_name = "National safeguarding desk (bench)"
+national_contact_phone = "020 7946 0999"
+[directory]
+organisations = "{organisations}"
+sites = "{sites}"
+authorities = "{authorities}"
+[purge]
+enabled = false
+[feeds]
+plan_interval_hours = 200
+presentation_interval_hours = 200
+thin_min_expected = 100000000
+[audit]
+primary = "{primary}"
+spill = "{spill}"
+{more}"#
+        )
+    }
+}
+
+fn quietly(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {shown}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{shown}: {}\n{said}", output.status);
+    Ok(())
+}
+
+/// The day, as `date` says it.
+fn today() -> Result<jiff::civil::Date> {
+    Ok(jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::get("Europe/London")?).date())
+}
+
+/// Whether the folder holds what is wanted.
+fn is_kept(marker: &Path, scale: &str) -> bool {
+    let text = fs::read_to_string(marker).unwrap_or_default();
+    let Some((kept_scale, day)) = text.trim().split_once(' ') else { return false };
+    let age = || -> Result<i32> { Ok(today()?.since(day.parse::<jiff::civil::Date>()?)?.get_days()) };
+    kept_scale == scale && age().is_ok_and(|days| days <= KEPT_DAYS)
+}
+
+/// Makes the England, unless it is there.
+pub fn prepare(arguments: &Arguments) -> Result<Place> {
+    let Arguments { folder, programs, scale, .. } = arguments;
+    let port = || servers::free_port().map(|address| address.to_string());
+    let (kithd, empty, strict) = (port()?, port()?, port()?);
+    let place = Place { folder: folder.clone(), programs: programs.clone(), kithd, empty, strict };
+    let marker = place.file("ready");
+    if is_kept(&marker, scale) {
+        println!("England of scale {scale} is kept in {}", folder.display());
+        return Ok(place);
+    }
+    if folder.exists() {
+        fs::remove_dir_all(folder).context("failed to empty the folder")?;
+    }
+    fs::create_dir_all(folder)?;
+    let began = Instant::now();
+    let day = today()?.to_string();
+    let step = |what: &str| println!("{what} (after {} s)", began.elapsed().as_secs());
+    step("making a synthetic England");
+    let england = place.file("england");
+    quietly(
+        Command::new(place.program("kith-synth"))
+            .args(["--seed", SEED, "--scale", scale, "--as-of", &day, "--out"])
+            .arg(&england),
+    )?;
+    let certs = place.file("certs");
+    quietly(
+        Command::new(place.program("kithd"))
+            .args(["dev-certs", "--out"])
+            .arg(&certs)
+            .arg("--directory")
+            .arg(england.join("directory")),
+    )?;
+    quietly(Command::new(place.program("kithd")).args(["new-key", "--out"]).arg(place.file("kith.key")))?;
+    step("filling in presentations and access history");
+    quietly(
+        Command::new(place.program("kith-fill"))
+            .arg("--england")
+            .arg(&england)
+            .arg("--data-dir")
+            .arg(place.file("data/store"))
+            .arg("--audit")
+            .arg(place.file("data/audit"))
+            .arg("--key-file")
+            .arg(place.file("kith.key")),
+    )?;
+    step("pushing plans");
+    let server = place.serve("")?;
+    let mut plans: Vec<PathBuf> =
+        fs::read_dir(england.join("plans"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    plans.sort();
+    for file in plans {
+        push(&place, &file)?;
+    }
+    server.stop()?;
+    fs::write(marker, format!("{scale} {day}\n"))?;
+    step("England is ready");
+    Ok(place)
+}
+
+fn push(place: &Place, file: &Path) -> Result<()> {
+    let code = file.file_stem().and_then(|stem| stem.to_str()).context("a plan file without a name")?;
+    let certificate = |extension: &str| place.file(&format!("certs/{code}.{extension}"));
+    quietly(
+        Command::new(place.program("kith"))
+            .env("KITH_PROFILE_FILE", "/dev/null")
+            .args(["--server", &format!("https://{}", place.kithd), "--ca"])
+            .arg(place.file("certs/ca.pem"))
+            .arg("--cert")
+            .arg(certificate("pem"))
+            .arg("--key")
+            .arg(certificate("key"))
+            .args(["plans", "push"])
+            .arg(file),
+    )
+}
