@@ -9,12 +9,12 @@ impl Dice {
     #[must_use]
     pub fn new(seed: u64, part: u64) -> Self {
         let mut dice = Self(seed ^ part.wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        dice.next();
+        dice.bits();
         dice
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -24,7 +24,7 @@ impl Dice {
 
     /// Uniform over `0..bound`; 0 when `bound` is.
     pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Uniform over `0..len`, for a list.
@@ -34,7 +34,7 @@ impl Dice {
 
     /// Uniform over 0 to 1, never 0.
     pub fn unit(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
+        ((self.bits() >> 11) + 1) as f64 / (1_u64 << 53) as f64
     }
 
     /// True in `percent` of a hundred draws.
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn draws_are_the_same_for_a_seed_and_differ_between_parts() {
         let draw = |seed, part| {
-            (0..5).map(|_| 0).scan(Dice::new(seed, part), |dice, _: i32| Some(dice.next())).collect::<Vec<_>>()
+            (0..5).map(|_| 0).scan(Dice::new(seed, part), |dice, _: i32| Some(dice.bits())).collect::<Vec<_>>()
         };
         assert_eq!(draw(1, 2), draw(1, 2));
         assert_ne!(draw(1, 2), draw(1, 3));

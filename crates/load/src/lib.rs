@@ -53,11 +53,32 @@
 //! | 4 | an answer differs from what is true (this outranks the others) |
 //! | 5 | the server's counters differ from the generator's, or what follows lookups did not drain in time |
 
+pub mod args;
+pub mod callers;
+pub mod clock;
+pub mod command;
+pub mod control;
+pub mod cpu;
 pub mod dice;
+pub mod england;
+pub mod files;
 pub mod kind;
+pub mod link;
 pub mod machine;
+pub mod opener;
 pub mod outcome;
 pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod requests;
+pub mod run;
+pub mod schedule;
+pub mod setup;
+pub mod tally;
+pub mod truth;
+pub mod verify;
+pub mod wire;
+pub mod worker;
 
 pub use outcome::Outcome;
 pub use plan::Plan;
