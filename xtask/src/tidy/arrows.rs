@@ -26,9 +26,13 @@ const OURS: [(&str, Option<&[&str]>); 12] = [
 const OTHERS: [(&str, &[&str], &str); 8] = [
     ("rocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
     ("librocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
-    ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-load", "kith-tests"], "gRPC stays at the edge"),
-    ("prost", &["kith-api", "kith-server", "kith-tests"], "generated types stay at the edge"),
-    ("rustls", &["kith-server", "kith-cli", "kith-tests"], "certificates are the server's, and the mailbox client's"),
+    ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-tests"], "gRPC stays at the edge"),
+    ("prost", &["kith-api", "kith-server", "kith-load", "kith-tests"], "generated types stay at the edge"),
+    (
+        "rustls",
+        &["kith-server", "kith-cli", "kith-load", "kith-tests"],
+        "certificates are the server's, the mailbox client's, and the load generator's",
+    ),
     ("x509", &["kith-api", "kith-server", "kith-tests"], "only the two ends of a connection read certificates"),
     (
         "anyhow",

@@ -1,0 +1,163 @@
+//! What the server says of itself, before and after: how many answers it counted, and whether what follows lookups has
+//! drained. Read by the certificate of operations, never of anybody who asks about children.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use kith_api::client::{Client, ConnectOptions};
+use kith_api::v1;
+
+use crate::outcome::{Counters, Drain};
+
+/// How often the state is looked at while waiting.
+const POLL: Duration = Duration::from_millis(20);
+/// Largest page of metrics read, in bytes.
+const MAX_PAGE: u64 = 16 * 1024 * 1024;
+/// The family that counts answers; each answers two questions, of which one is counted.
+const ANSWERS: &str = "kith_answers_total{question=\"plans\"";
+
+/// The server, as operations see it.
+pub struct Control {
+    runtime: tokio::runtime::Runtime,
+    client: Client,
+    metrics: Option<String>,
+}
+
+/// What the server had counted at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// By the metrics page.
+    answers: Option<u64>,
+    /// Entries of the audit.
+    audit: u64,
+}
+
+impl Control {
+    /// Connects. `metrics` is `host:port` of the metrics page.
+    ///
+    /// # Errors
+    /// The service cannot be reached or is not ready.
+    pub fn connect(options: ConnectOptions, metrics: Option<String>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("failed to start a runtime")?;
+        let client =
+            runtime.block_on(Client::connect(options)).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+        let control = Self { runtime, client, metrics };
+        let status = control.status()?;
+        let ready = status.readiness() == v1::Readiness::Ready;
+        ensure!(ready, "the service does not answer questions now: {:?} {}", status.readiness(), status.reason);
+        Ok(control)
+    }
+
+    fn status(&self) -> Result<v1::GetStatusResponse> {
+        let request = self.client.request(v1::GetStatusRequest { include_feeds: false });
+        let mut status = self.client.status();
+        let asked = self.runtime.block_on(async move { status.get_status(request).await });
+        Ok(asked.map_err(|status| anyhow::anyhow!("failed to read the status: {:?}", status.code()))?.into_inner())
+    }
+
+    fn positions(&self) -> Result<v1::Positions> {
+        self.status()?.positions.context("the status has no positions")
+    }
+
+    /// What it has counted now.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn counted(&self) -> Result<Counted> {
+        let answers = self.metrics.as_deref().map(page).transpose()?.map(|page| answers(&page)).transpose()?;
+        Ok(Counted { answers, audit: self.positions()?.audit_last })
+    }
+
+    /// Waits until everything that follows lookups is in the log.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn drain(&self, limit: Duration) -> Result<Drain> {
+        let began = Instant::now();
+        let first = self.positions()?;
+        let target = first.audit_last;
+        let mut drain =
+            Drain { entries_behind: target.saturating_sub(first.audit_derived_through), ..Drain::default() };
+        let mut through = first.audit_derived_through;
+        while through < target && began.elapsed() < limit {
+            std::thread::sleep(POLL);
+            through = self.positions()?.audit_derived_through;
+        }
+        drain.complete = through >= target;
+        drain.seconds = began.elapsed().as_secs_f64();
+        Ok(drain)
+    }
+}
+
+/// Holds the server's counters against the generator's. `only_questions`: nothing else was sent that is audited.
+#[must_use]
+pub fn compare(before: Counted, after: Counted, generator: u64, in_doubt: u64, only_questions: bool) -> Counters {
+    let (source, server, upper) = match (before.answers, after.answers) {
+        (Some(before), Some(after)) => ("metrics", after.saturating_sub(before), true),
+        _ => ("audit", after.audit.saturating_sub(before.audit), only_questions),
+    };
+    let agree = server >= generator && (!upper || server <= generator + in_doubt);
+    Counters { source: source.to_owned(), server, generator, in_doubt, agree }
+}
+
+fn answers(page: &str) -> Result<u64> {
+    let mut found = None;
+    for line in page.lines().filter(|line| line.starts_with(ANSWERS)) {
+        let value = line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
+        *found.get_or_insert(0) += value.context("a count of answers that is no number")?;
+    }
+    found.context("the metrics page has no kith_answers_total")
+}
+
+fn page(address: &str) -> Result<String> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut stream =
+        TcpStream::connect(address).with_context(|| format!("failed to reach the metrics at {address}"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: kith-load\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.take(MAX_PAGE).read_to_string(&mut text).context("failed to read the metrics page")?;
+    let (head, body) = text.split_once("\r\n\r\n").context("the metrics page is no HTTP")?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("failed to read the metrics page: {}", head.lines().next().unwrap_or_default());
+    }
+    Ok(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(answers: Option<u64>, audit: u64) -> Counted {
+        Counted { answers, audit }
+    }
+
+    #[test]
+    fn answers_of_one_question_are_added_up() {
+        let page = "# TYPE kith_answers_total counter\nkith_answers_total{question=\"plans\",outcome=\"held\"} 3\n\
+            kith_answers_total{question=\"plans\",outcome=\"none_held\"} 4\nkith_answers_total{question=\"presentations\",outcome=\"held\"} 7\n";
+        assert_eq!(answers(page).unwrap(), 7);
+        assert!(answers("kith_ready 1\n").is_err());
+        assert!(answers("kith_answers_total{question=\"plans\",outcome=\"held\"} x\n").is_err());
+    }
+
+    #[test]
+    fn counters_agree_up_to_what_is_in_doubt() {
+        let told = |server: u64, generator, in_doubt| {
+            compare(counted(Some(10), 0), counted(Some(10 + server), 0), generator, in_doubt, true).agree
+        };
+        assert!(told(100, 100, 0) && told(102, 100, 2));
+        assert!(!told(99, 100, 0), "answers that the server did not count");
+        assert!(!told(101, 100, 0), "answers that nobody received");
+    }
+
+    #[test]
+    fn the_audit_is_a_lower_bound_where_more_than_questions_was_sent() {
+        let told = |only| compare(counted(None, 10), counted(None, 30), 15, 0, only).agree;
+        assert!(told(false) && !told(true));
+        assert!(!compare(counted(None, 10), counted(None, 20), 15, 0, false).agree);
+    }
+}

@@ -1,0 +1,153 @@
+//! The lane of plan files: whole files of an authority, each due at its own moment, through the typed client. It runs on a
+//! thread of its own, so that a file never holds up questions here.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use kith_api::client::Client;
+use kith_api::v1;
+use kith_domain::NhsNumber;
+use prost::Message as _;
+
+use crate::clock::Clock;
+use crate::england::Part;
+use crate::kind::Kind;
+use crate::run::Target;
+use crate::setup::Setup;
+use crate::tally::Tally;
+use crate::worker::code_name;
+
+/// Bytes of a file in one message.
+const CHUNK: usize = 64 * 1024;
+/// Deadline of one file.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// The lane, connected.
+pub struct Lane {
+    setup: Arc<Setup>,
+    runtime: tokio::runtime::Runtime,
+    clients: Vec<Client>,
+    next: u64,
+    made: u64,
+}
+
+/// Connects as some authorities, whose files then take turns.
+///
+/// # Errors
+/// The service cannot be reached.
+pub fn prepare(setup: &Arc<Setup>, target: &Target) -> Result<Lane> {
+    const AUTHORITIES: usize = 8;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("failed to start a runtime")?;
+    let mut clients = Vec::new();
+    // From the end: authorities that send events as well come from the beginning.
+    for caller in setup.callers.authorities.iter().rev().take(AUTHORITIES) {
+        let options = setup.callers.as_caller(caller, &target.server, PATIENCE);
+        let client = runtime.block_on(Client::connect(options));
+        clients.push(client.map_err(|error| anyhow::anyhow!("failed to {error}"))?);
+    }
+    Ok(Lane { setup: Arc::clone(setup), runtime, clients, next: 0, made: 0 })
+}
+
+impl Lane {
+    /// Sends files until the end of the run.
+    ///
+    /// # Errors
+    /// An authority's position cannot be asked.
+    pub fn run(mut self, clock: Clock) -> Result<Tally> {
+        let window = self.setup.window;
+        let mut tally = Tally::new(window.length());
+        let interval = self.setup.plan.file_interval_ms.unwrap_or(0) * 1_000_000;
+        clock.sleep_until(0);
+        loop {
+            let due = if interval == 0 { clock.now() } else { self.next };
+            if due >= window.end {
+                return Ok(tally);
+            }
+            clock.sleep_until(due);
+            let (code, bytes, rows) = self.one()?;
+            let now = clock.now();
+            self.next += interval;
+            if !window.holds(due) {
+                continue;
+            }
+            let place = window.place(now);
+            tally.offered(Kind::PlanFile, 0, place);
+            tally.sent(Kind::PlanFile, 0);
+            match code {
+                Ok(()) => tally.ok(Kind::PlanFile, 0, place, now - due, bytes, rows),
+                Err(code) => tally.failed(Kind::PlanFile, 0, place, &code, false),
+            }
+        }
+    }
+
+    /// One file; gives its code, the bytes of the verdict's rows, and the rows.
+    fn one(&mut self) -> Result<(Result<(), String>, u64, u64)> {
+        let authority = (self.made % self.clients.len() as u64) as usize;
+        self.made += 1;
+        let client = self.clients[authority].clone();
+        let (mut position, mut submit) = (client.plan_files(), client.plan_files());
+        let asked = client.request(v1::GetFilePositionRequest {});
+        let answered = self.runtime.block_on(async move { position.get_file_position(asked).await });
+        let answered =
+            answered.map_err(|status| anyhow::anyhow!("failed to ask for a file position: {:?}", status.code()));
+        let number = answered?.into_inner().position.context("no file position")?.next_number;
+        let plan = &self.setup.plan;
+        let file = text(authority as u64, number, plan.file_rows, plan.file_changed_percent, self.setup.today);
+        let chunks: Vec<_> =
+            file.as_bytes().chunks(CHUNK).map(|chunk| v1::SubmitPlanFileRequest { chunk: chunk.to_vec() }).collect();
+        let request = client.request(tokio_stream::iter(chunks));
+        let sent = self.runtime.block_on(async move { submit.submit_plan_file(request).await });
+        let verdict = match sent {
+            Err(status) => return Ok((Err(code_name(status.code() as u8).to_owned()), 0, 0)),
+            Ok(answer) => answer.into_inner().verdict.context("no verdict")?,
+        };
+        let bytes = verdict.encoded_len() as u64;
+        let rows = verdict.rows.iter().filter(|row| row.loaded).count() as u64;
+        let code = match verdict.code() {
+            v1::FileCode::Cpf02 => Ok(()),
+            code @ (v1::FileCode::Unspecified
+            | v1::FileCode::Cpf01
+            | v1::FileCode::Cpf03
+            | v1::FileCode::Cpf04
+            | v1::FileCode::Cpf05
+            | v1::FileCode::Cpf06) => Err(code.as_str_name().trim_start_matches("FILE_CODE_").to_owned()),
+        };
+        Ok((code, bytes, rows))
+    }
+}
+
+/// A file of an authority: the same plans every time, of which a share has another last day than before. Never a snapshot:
+/// it ends nothing.
+fn text(authority: u64, number: u64, rows: u32, changed_percent: f64, today: kith_domain::time::Day) -> String {
+    let mut text =
+        format!("kith-plans,1,{number},changes\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\n");
+    let changed = (f64::from(rows) * changed_percent / 100.0) as u32;
+    let start = today.plus_days(-60).text();
+    for row in 0..rows {
+        let place = authority * u64::from(rows) + u64::from(row);
+        let digits = NhsNumber::parse(&Part::PlanFiles.number(place).to_string())
+            .map_or_else(|_| String::new(), NhsNumber::digits);
+        // The last day tells every file from the one before it.
+        let end = if row < changed { today.plus_days(30 + (number % 300) as i32) } else { today.plus_days(400) };
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{digits},,cpp,{start},{},LOAD-{row},,", end.text());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_the_rows_tells_something_new() {
+        let today = crate::england::day("2026-04-01").unwrap();
+        let (one, two) = (text(1, 7, 100, 30.0, today), text(1, 8, 100, 30.0, today));
+        assert!(one.starts_with("kith-plans,1,7,changes\n") && one.lines().count() == 102);
+        let differing = one.lines().zip(two.lines()).skip(2).filter(|(one, two)| one != two).count();
+        assert_eq!(differing, 30);
+        assert!(one.lines().skip(2).all(|line| line.starts_with("9994")), "{one}");
+    }
+}
