@@ -26,7 +26,12 @@ pub fn synced_writes(folder: &Path, bytes: usize, length: Duration) -> Result<Ve
 
 /// A percentile of values in order of size; nought of none.
 pub fn percentile(sorted: &[u64], share: f64) -> u64 {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a position"
+    )]
     let at = (share * (sorted.len().saturating_sub(1)) as f64).round() as usize;
     sorted.get(at).copied().unwrap_or(0)
 }

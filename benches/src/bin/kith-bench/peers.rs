@@ -134,7 +134,20 @@ impl Postgres {
         self.psql(&format!("TRUNCATE audit; ALTER SYSTEM SET synchronous_commit = {value}; SELECT pg_reload_conf();"))?;
         let seconds = seconds.ceil().max(1.0).to_string();
         let printed = run(Command::new("pgbench")
-            .args(["-U", POSTGRES_USER, "-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-T", &seconds, "-h"])
+            .args([
+                "-U",
+                POSTGRES_USER,
+                "-n",
+                "-M",
+                "prepared",
+                "-j",
+                "2",
+                "-c",
+                &clients.to_string(),
+                "-T",
+                &seconds,
+                "-h",
+            ])
             .arg(&self.folder)
             .arg("-f")
             .arg(&script)

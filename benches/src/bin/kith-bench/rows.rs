@@ -33,6 +33,9 @@ pub struct Bench<'a> {
     rows: Vec<Row>,
 }
 
+/// One of the figures of latency.
+type Percentile = fn(&Figures) -> u64;
+
 /// What one measurement gave.
 struct Measured {
     value: f64,
@@ -109,31 +112,36 @@ impl<'a> Bench<'a> {
     /// Throughput, and one request in flight.
     fn against_empty(&mut self, kithd: &Server, empty: &Server) -> Result<()> {
         let shape = (CONNECTIONS, IN_FLIGHT);
-        let throughput = |bench: &Self, server: &Server, mix: &str| measure(bench, server, mix, None, shape, per_second);
+        let throughput =
+            |bench: &Self, server: &Server, mix: &str| measure(bench, server, mix, None, shape, per_second);
         self.rounds(
             row("lookup vs empty call: throughput", "1/s", Reach::AtLeast(0.85), ["lookup", "empty"]),
             |bench| throughput(bench, kithd, "lookup=1"),
             |bench| throughput(bench, empty, "empty=1"),
         )?;
-        let one = |bench: &Self, server: &Server, mix: &str, of: fn(&Figures) -> u64| {
+        let one = |bench: &Self, server: &Server, mix: &str, of: Percentile| {
             measure(bench, server, mix, None, (1, 1), |figures| us(of(figures)))
         };
-        let percentiles: [(&str, f64, fn(&Figures) -> u64); 2] =
+        let percentiles: [(&str, f64, Percentile); 2] =
             [("p50", 1.10, |figures| figures.latency_ns.p50), ("p99", 1.25, |figures| figures.latency_ns.p99)];
         for (name, bound, of) in percentiles {
             self.rounds(
-                row(&format!("lookup vs empty call, one in flight: {name}"), "us", Reach::AtMost(bound), ["lookup", "empty"]),
+                row(
+                    &format!("lookup vs empty call, one in flight: {name}"),
+                    "us",
+                    Reach::AtMost(bound),
+                    ["lookup", "empty"],
+                ),
                 |bench| one(bench, kithd, "lookup=1", of),
                 |bench| one(bench, empty, "empty=1", of),
             )?;
         }
-        for (name, bound, of) in percentiles {
+        for (name, _, of) in percentiles {
             self.rounds(
                 row(&format!("found vs not found, one in flight: {name}"), "us", Reach::Report, ["found", "not found"]),
                 |bench| one(bench, kithd, "lookup-hit=1", of),
                 |bench| one(bench, kithd, "lookup-miss=1", of),
             )?;
-            let _ = bound;
         }
         Ok(())
     }
@@ -202,7 +210,12 @@ impl<'a> Bench<'a> {
                     ..row(name, "1/s", Reach::Report, ["lookup", "GET"])
                 },
                 |bench| measure(bench, kithd, "lookup=1", None, shape, per_second),
-                |_| Ok(Measured { value: redis.benchmark("get", shape.0, shape.1, requests, reply_bytes)?, void: false }),
+                |_| {
+                    Ok(Measured {
+                        value: redis.benchmark("get", shape.0, shape.1, requests, reply_bytes)?,
+                        void: false,
+                    })
+                },
             )?;
         }
         Ok(())

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, LogLevel,
-    Options, ReadOptions, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
+    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteOptions,
 };
 
 use super::StoreOptions;
@@ -16,6 +16,10 @@ pub(crate) const LOG: &str = "log";
 
 /// Bits per key of the bloom filters: about one false hit in a hundred.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// Part of an index or a filter that is read at once.
+const METADATA_BLOCK_BYTES: usize = 4 << 10;
+/// Rows that are read at once: larger ones would need less index, and cost more to read.
+const BLOCK_BYTES: usize = 8 << 10;
 /// RocksDB's own message files kept, and how large one may grow.
 const MESSAGE_FILES: usize = 4;
 const MESSAGE_FILE_BYTES: usize = 4 << 20;
@@ -65,6 +69,13 @@ fn family_options(options: &StoreOptions, cache: &Cache, bloom: bool) -> Options
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In small parts: keys are pseudonyms, so every look-up is elsewhere, and one that finds its part of a filter not cached
+    // must not read and sum the whole of it. With a year of England whole ones took nine tenths of the writer's time.
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_metadata_block_size(METADATA_BLOCK_BYTES);
+    blocks.set_pin_top_level_index_and_filter(true);
+    blocks.set_block_size(BLOCK_BYTES);
     if bloom {
         blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
     }
