@@ -60,6 +60,7 @@ fn request(number: NhsNumber, n: usize) -> Vec<u8> {
     .encode_to_vec()
 }
 
+#[inline(never)]
 /// What the service does between the frames of the transport.
 fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &mut Vec<u8>) -> Result<(), Failure> {
     let engine = &filled.engine;

@@ -93,7 +93,22 @@ impl Moment {
     #[must_use]
     pub fn london_text(self) -> String {
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        stamp.to_zoned(london().clone()).strftime("%Y-%m-%d %H:%M").to_string()
+        let there = stamp.to_zoned(london().clone());
+        let mut text = String::with_capacity(16);
+        push_digits(&mut text, i64::from(there.year()), 4);
+        for (before, value) in [('-', there.month()), ('-', there.day()), (' ', there.hour()), (':', there.minute())] {
+            text.push(before);
+            push_digits(&mut text, i64::from(value), 2);
+        }
+        text
+    }
+}
+
+/// The last digits of a number that is not negative: formatting in general costs more than the rest of a moment's text.
+fn push_digits(text: &mut String, value: i64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = value.unsigned_abs() / 10_u64.pow(place) % 10;
+        text.extend(char::from_digit(u32::try_from(digit).unwrap_or(0), 10));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::identity::IdentityCheck;
 use crate::plan::PlanState;
 use crate::refused::{Refused, RefusedKind};
 use crate::time::Moment;
+use std::fmt::{self, Write as _};
 
 /// Said with every "none held".
 pub const NOT_REASSURANCE: &str = "This is not reassurance: use your own judgement and procedures.";
@@ -73,17 +74,35 @@ pub fn plans(answer: &Answer, directory: &Directory) -> String {
 
 /// States on the child's own record, and on the mother's.
 fn on_records(own: String, body: &Body) -> String {
-    let all = [own, family::held_of_mother(body)];
-    all.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; and ")
+    let of_mother = family::held_of_mother(body);
+    match (own.is_empty(), of_mother.is_empty()) {
+        (_, true) => own,
+        (true, false) => of_mother,
+        (false, false) => format!("{own}; and {of_mother}"),
+    }
 }
 
 fn held_states<P>(outcome: &Outcome<Vec<P>>, state: impl Fn(&P) -> PlanState) -> String {
     let Outcome::Held(plans) = outcome else { return String::new() };
     let count = |wanted| plans.iter().filter(|plan| state(plan) == wanted).count();
     let parts = [(PlanState::Active, "in force"), (PlanState::Future, "starting later"), (PlanState::Ended, "ended")];
-    let parts = parts.map(|(wanted, word)| (count(wanted), word));
-    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    parts.join(", ")
+    let mut told = String::new();
+    for (n, word) in parts.map(|(wanted, word)| (count(wanted), word)) {
+        add(&mut told, n > 0, format_args!("{n} {word}"));
+    }
+    told
+}
+
+/// Adds one part to a list, when it holds.
+fn add(list: &mut String, holds: bool, part: fmt::Arguments<'_>) {
+    if !holds {
+        return;
+    }
+    if !list.is_empty() {
+        list.push_str(", ");
+    }
+    // A string takes all that is written to it.
+    let _always = list.write_fmt(part);
 }
 
 /// Words of the presentation answer.
@@ -123,14 +142,13 @@ fn shielded_presentations(body: &ShieldedBody, known: &Known, window_days: i32) 
 
 /// How many are held, without ever a zero beside "held"; empty when none is.
 fn held_times(listed: usize, beyond: Beyond, window_days: i32) -> String {
-    let parts = [
-        (listed > 0, format!("{listed} in {window_days} days")),
-        (beyond.cap > 0, format!("{} more in {window_days} days not listed", beyond.cap)),
-        (beyond.window > 0 && listed > 0, format!("{} older", beyond.window)),
-        (beyond.window > 0 && listed == 0, format!("{}, all older than {window_days} days", beyond.window)),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|(holds, _)| *holds).map(|(_, part)| part).collect();
-    parts.join(", ")
+    let (cap, older) = (beyond.cap, beyond.window);
+    let mut told = String::new();
+    add(&mut told, listed > 0, format_args!("{listed} in {window_days} days"));
+    add(&mut told, cap > 0, format_args!("{cap} more in {window_days} days not listed"));
+    add(&mut told, older > 0 && listed > 0, format_args!("{older} older"));
+    add(&mut told, older > 0 && listed == 0, format_args!("{older}, all older than {window_days} days"));
+    told
 }
 
 /// What stands beside an outcome, whatever it is.
@@ -178,12 +196,19 @@ fn doubt_words(doubt: Doubt) -> &'static str {
 /// of the line before them one by one.
 #[must_use]
 pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<String> {
-    let mut lines = Vec::with_capacity(6);
+    let (plans, presentations) = (plans(answer, directory), presentations(answer, directory, window_days));
+    lines_with(answer, directory, &plans, &presentations)
+}
+
+/// [`lines`] with the words of the [`plans`] and of the [`presentations`].
+#[must_use]
+pub fn lines_with(answer: &Answer, directory: &Directory, plans: &str, presentations: &str) -> Vec<String> {
+    let mut lines = Vec::with_capacity(8);
     match &answer.body {
         Body::Shielded(_) => lines.push("SHIELDED RECORD: never reveal where this child is.".to_owned()),
         Body::Open(_) | Body::IdentityNotConfirmed => {}
     }
-    let check = identity(answer.identity).to_owned();
+    let check = identity(answer.identity);
     let first = matches!(
         answer.identity,
         IdentityCheck::NotConfirmed
@@ -193,18 +218,18 @@ pub fn lines(answer: &Answer, directory: &Directory, window_days: i32) -> Vec<St
     );
     lines.extend(numbers::death(answer));
     if first {
-        lines.push(check.clone());
+        lines.push(check.to_owned());
     }
-    lines.push(plans(answer, directory));
+    lines.push(plans.to_owned());
     lines.extend(details::plans(&answer.body, directory));
     lines.extend(family::mother(answer));
     lines.extend(family::mother_details(&answer.body, directory));
-    lines.push(presentations(answer, directory, window_days));
+    lines.push(presentations.to_owned());
     lines.extend(details::presentations(&answer.body, directory));
     lines.extend(family::siblings(answer));
     lines.extend(family::sibling_details(&answer.body));
     if !first {
-        lines.push(check);
+        lines.push(check.to_owned());
     }
     lines.extend(numbers::others(answer));
     if !answer.number_traced {

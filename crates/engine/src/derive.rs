@@ -9,7 +9,7 @@ use crate::writer::{Command, Progress};
 use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
-use kith_store::{AuditRef, Journal, JournalError};
+use kith_store::{AuditRef, Journal, JournalError, Monotonic};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,12 @@ const LATE_BATCH: usize = 64;
 const POSITION_EVERY: u64 = 1000;
 /// Pause when there is nothing to derive: well under the second within which history shows.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Entries that come in while one batch is written, from which on questions come faster than history can be.
+const BUSY: u64 = 128;
+/// How many times as long as it worked the history then rests.
+const REST: u32 = 9;
+/// Longest rest: a disk that was slow once must not stop the history for long.
+const MAX_REST: Duration = Duration::from_millis(200);
 /// Pause after a failure: the log or the journal is in trouble and is tried again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -33,6 +39,8 @@ pub(crate) struct Deriver {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) stop: Arc<AtomicBool>,
+    /// Tells how long a batch took.
+    pub(crate) clock: Arc<dyn Monotonic>,
     /// The time of day, for gaps found while running.
     pub(crate) wall_clock: WallClock,
 }
@@ -50,9 +58,14 @@ impl Deriver {
                 tracing::warn!(%what, "access history of entries that were synced late waits");
                 std::thread::sleep(PAUSE_AFTER_FAILURE);
             }
+            let (began, before) = (self.clock.now(), self.journal.synced_through());
             match self.step(position, limit) {
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
-                Ok(next) => (position, limit) = (next, BATCH),
+                Ok(next) => {
+                    let came = self.journal.synced_through().saturating_sub(before);
+                    std::thread::sleep(rest_after(self.clock.now().saturating_sub(began), came));
+                    (position, limit) = (next, BATCH);
+                }
                 Err(Trouble::TooMany) if limit > 1 => limit /= 2,
                 Err(what) => {
                     tracing::warn!(%what, "access history waits");
@@ -147,6 +160,12 @@ impl Deriver {
     }
 }
 
+/// How long the history rests after a batch that took so long, while so many entries came. Where questions come faster than
+/// it is written, it leaves the processors to them and catches up later.
+fn rest_after(took: Duration, came: u64) -> Duration {
+    if came < BUSY { Duration::ZERO } else { (took * REST).min(MAX_REST) }
+}
+
 /// The entry with which reading can go on after an error: one entry or one stretch of a segment must not stop the history
 /// of everyone.
 fn beyond(error: &JournalError) -> Result<u64, Trouble> {
@@ -205,4 +224,17 @@ fn changes_of(entries: Vec<(AuditRef, Vec<u8>)>) -> (Moment, Vec<Change>) {
         }
     }
     (at, changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_rests_only_while_questions_come_faster_than_it_is_written() {
+        let took = Duration::from_millis(8);
+        assert_eq!(rest_after(took, 16), Duration::ZERO, "2,000 questions a second");
+        assert_eq!(rest_after(took, 160), Duration::from_millis(72), "20,000 a second: nine tenths of the time are theirs");
+        assert_eq!(rest_after(Duration::from_secs(3), 60_000), MAX_REST);
+    }
 }

@@ -114,7 +114,7 @@ impl Engine {
             Arc::clone(&options.keys),
             meta.derived_through,
             &options.boot_id,
-            options.clock,
+            Arc::clone(&options.clock),
         )?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
@@ -138,6 +138,7 @@ impl Engine {
             commands: commands.clone(),
             progress: Arc::clone(&progress),
             stop: Arc::clone(&stop),
+            clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
         };
         let deriver = spawn("kith-derive", &on_fatal, move || deriver.run())?;

@@ -28,6 +28,7 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
     };
     plans.words = lines::plans(answer, directory);
     presentations.words = lines::presentations(answer, directory, window_days);
+    let words = lines::lines_with(answer, directory, &plans.words, &presentations.words);
     presentations.window_days = u32::try_from(window_days).unwrap_or(0);
     v1::Answer {
         identity: Some(v1::IdentityAnswer {
@@ -48,7 +49,7 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
         siblings: family::siblings(answer),
         mother: family::mother(answer, directory),
         audit_reference: reference.to_owned(),
-        words: lines::lines(answer, directory, window_days),
+        words,
     }
 }
 

@@ -1,6 +1,27 @@
 //! Faults of a request, collected field by field. No fault carries what the caller sent.
 
 use kith_domain::refused::Refused;
+use std::fmt::{self, Display};
+
+/// The path of a field within a message of a message: written out only where it is at fault.
+#[derive(Debug, Clone, Copy)]
+pub struct At<M>(pub M, pub &'static str);
+
+impl<M: Display> Display for At<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// A path that follows a prefix, which ends with its own stop or is empty.
+#[derive(Debug, Clone, Copy)]
+pub struct After<'a>(pub &'a str, pub &'static str);
+
+impl Display for After<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.0, self.1)
+    }
+}
 
 /// One fault of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +46,17 @@ pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
     /// Adds a fault.
-    pub fn add(&mut self, field: &str, reason: &'static str, words: impl ToString) {
-        self.0.push(Fault { field: field.to_owned(), reason, words: words.to_string() });
+    pub fn add(&mut self, field: impl Display, reason: &'static str, words: impl ToString) {
+        self.0.push(Fault { field: field.to_string(), reason, words: words.to_string() });
     }
 
     /// The value, or `None` with its fault noted.
-    pub fn take<T, E: ToString>(&mut self, field: &str, reason: &'static str, parsed: Result<T, E>) -> Option<T> {
+    pub fn take<T, E: ToString>(
+        &mut self,
+        field: impl Display,
+        reason: &'static str,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {
@@ -41,7 +67,7 @@ impl Faults {
     }
 
     /// The value of a required message, or `None` with its absence noted.
-    pub fn need<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
+    pub fn need<T>(&mut self, field: impl Display, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.add(field, "MISSING", "this field is required");
         }

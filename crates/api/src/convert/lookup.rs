@@ -1,6 +1,6 @@
 //! Questions.
 
-use super::fault::Faults;
+use super::fault::{After, Faults};
 use super::{caller, subject, time};
 use crate::v1;
 use kith_domain::NhsNumber;
@@ -9,6 +9,7 @@ use kith_domain::caller::{Caller, CareContext};
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::time::{Day, Moment};
+use std::fmt::Display;
 use uuid::Uuid;
 
 /// A question with everything around it.
@@ -24,7 +25,7 @@ pub struct ParsedLookup {
     pub request_id: Uuid,
 }
 
-fn birth_date(faults: &mut Faults, field: &str, date: Option<v1::Date>, now: Moment) -> Option<Day> {
+fn birth_date(faults: &mut Faults, field: impl Display + Copy, date: Option<v1::Date>, now: Moment) -> Option<Day> {
     let day = time::day(faults, field, date)?;
     if day > now.london_day() {
         faults.add(field, "BIRTH_DATE_IN_FUTURE", "the date of birth is in the future");
@@ -34,7 +35,12 @@ fn birth_date(faults: &mut Faults, field: &str, date: Option<v1::Date>, now: Mom
 }
 
 /// The mother's number, which is not the child's own.
-fn mother(faults: &mut Faults, field: &str, text: Option<String>, child: Option<&Subject>) -> Option<NhsNumber> {
+fn mother(
+    faults: &mut Faults,
+    field: impl Display + Copy,
+    text: Option<String>,
+    child: Option<&Subject>,
+) -> Option<NhsNumber> {
     let number = subject::number(faults, field, &text?)?;
     if child == Some(&Subject::Nhs(number)) {
         faults.add(
@@ -73,14 +79,14 @@ pub(super) fn parse_into(
         request_id,
         mother_nhs_number,
     } = request;
-    let path = |name: &str| format!("{prefix}{name}");
-    let caller = caller::parse(faults, &path("caller"), caller);
-    let context = caller::care_context(faults, &path("care_context"), care_context);
-    let subject = subject::parse(faults, &path("subject"), subject, organisation);
-    let birth_date = birth_date(faults, &path("date_of_birth"), date_of_birth, now);
-    let request_id = time::uuid(faults, &path("request_id"), &request_id);
+    let path = |name| After(prefix, name);
+    let caller = caller::parse(faults, path("caller"), caller);
+    let context = caller::care_context(faults, path("care_context"), care_context);
+    let subject = subject::parse(faults, path("subject"), subject, organisation);
+    let birth_date = birth_date(faults, path("date_of_birth"), date_of_birth, now);
+    let request_id = time::uuid(faults, path("request_id"), &request_id);
     let before = faults.0.len();
-    let mother = mother(faults, &path("mother_nhs_number"), mother_nhs_number, subject.as_ref());
+    let mother = mother(faults, path("mother_nhs_number"), mother_nhs_number, subject.as_ref());
     if faults.0.len() > before {
         return None;
     }

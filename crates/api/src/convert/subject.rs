@@ -1,12 +1,13 @@
 //! Whom a request is about.
 
-use super::fault::Faults;
+use super::fault::{At, Faults};
 use crate::v1;
 use kith_domain::NhsNumber;
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::nhs_number::NhsNumberError;
 use kith_domain::text::LocalKey;
+use std::fmt::Display;
 
 /// Stable reason of a fault of an NHS number.
 fn reason(error: NhsNumberError) -> &'static str {
@@ -19,7 +20,7 @@ fn reason(error: NhsNumberError) -> &'static str {
 }
 
 /// An NHS number.
-pub(super) fn number(faults: &mut Faults, field: &str, text: &str) -> Option<NhsNumber> {
+pub(super) fn number(faults: &mut Faults, field: impl Display, text: &str) -> Option<NhsNumber> {
     match NhsNumber::parse(text) {
         Ok(number) => Some(number),
         Err(error) => {
@@ -32,17 +33,15 @@ pub(super) fn number(faults: &mut Faults, field: &str, text: &str) -> Option<Nhs
 /// A subject; a local key is the calling organisation's own.
 pub(super) fn parse(
     faults: &mut Faults,
-    field: &str,
+    field: impl Display + Copy,
     subject: Option<v1::Subject>,
     organisation: OdsCode,
 ) -> Option<Subject> {
     let v1::Subject { subject } = faults.need(field, subject)?;
     match faults.need(field, subject)? {
-        v1::subject::Subject::NhsNumber(text) => {
-            number(faults, &format!("{field}.nhs_number"), &text).map(Subject::Nhs)
-        }
+        v1::subject::Subject::NhsNumber(text) => number(faults, At(field, "nhs_number"), &text).map(Subject::Nhs),
         v1::subject::Subject::LocalKey(text) => {
-            let key = faults.take(&format!("{field}.local_key"), "BAD_LOCAL_KEY", LocalKey::parse(&text))?;
+            let key = faults.take(At(field, "local_key"), "BAD_LOCAL_KEY", LocalKey::parse(&text))?;
             Some(Subject::Local(organisation, key))
         }
     }

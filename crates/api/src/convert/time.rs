@@ -4,6 +4,7 @@ use super::fault::Faults;
 use crate::v1;
 use kith_domain::time::{Day, Moment};
 use prost_types::Timestamp;
+use std::fmt::Display;
 use uuid::Uuid;
 
 /// A moment as a timestamp.
@@ -14,7 +15,7 @@ pub fn timestamp(moment: Moment) -> Timestamp {
 }
 
 /// A timestamp as a moment, from 1900 to 2199.
-pub(super) fn moment(faults: &mut Faults, field: &str, stamp: Option<Timestamp>) -> Option<Moment> {
+pub(super) fn moment(faults: &mut Faults, field: impl Display + Copy, stamp: Option<Timestamp>) -> Option<Moment> {
     let Timestamp { seconds, nanos } = faults.need(field, stamp)?;
     let years = -2_208_988_800..7_258_118_400_i64;
     if !years.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
@@ -32,13 +33,13 @@ pub fn date(day: Day) -> v1::Date {
 }
 
 /// An optional date as a day; `None` with a fault noted when it is no date.
-pub(super) fn day(faults: &mut Faults, field: &str, date: Option<v1::Date>) -> Option<Day> {
+pub(super) fn day(faults: &mut Faults, field: impl Display, date: Option<v1::Date>) -> Option<Day> {
     let v1::Date { year, month, day } = date?;
     faults.take(field, "BAD_DATE", Day::new(year, month, day))
 }
 
 /// A UUID in its usual text form.
-pub(super) fn uuid(faults: &mut Faults, field: &str, text: &str) -> Option<Uuid> {
+pub(super) fn uuid(faults: &mut Faults, field: impl Display, text: &str) -> Option<Uuid> {
     let parsed = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
     let parsed = parsed.filter(|id| !id.is_nil());
     if parsed.is_none() {
