@@ -111,6 +111,14 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(postcard::to_extend(value, vec![SCHEMA])?)
 }
 
+/// Encodes a value into `buffer`, instead of what that held.
+pub(crate) fn encode_into<T: Serialize>(buffer: &mut Vec<u8>, value: &T) -> Result<(), CodecError> {
+    buffer.clear();
+    buffer.push(SCHEMA);
+    postcard::to_io(value, buffer)?;
+    Ok(())
+}
+
 /// Decodes a value; bytes left over are a fault.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     match bytes.split_first() {

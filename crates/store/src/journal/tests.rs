@@ -3,7 +3,9 @@
 mod bytes;
 mod reopening;
 mod sinks;
+mod stress;
 mod timing;
+mod turns;
 
 use std::fs;
 use std::path::{Path, PathBuf};
