@@ -34,13 +34,19 @@ fn later(journal: &Journal, entry: &[u8]) -> Later {
     }
 }
 
-/// A journal with one synced entry, and a thread that hangs in the write of the second.
-fn hung(mode: AuditMode) -> (Bench, Arc<Journal>, JoinHandle<Outcome>) {
+/// A journal with one synced entry, and nothing left to do for its threads.
+fn quiet(mode: AuditMode) -> (Bench, Arc<Journal>) {
     let bench = Bench::new(mode);
     let (journal, _) = bench.open();
     append_all(&journal, 1..=1);
     synced(&journal, 1);
     eventually("quiet", || journal.shared.lock().is_quiet());
+    (bench, journal)
+}
+
+/// As `quiet`, and a thread that hangs in the write of the second entry.
+fn hung(mode: AuditMode) -> (Bench, Arc<Journal>, JoinHandle<Outcome>) {
+    let (bench, journal) = quiet(mode);
     let before = bench.disk.writes(&bench.primary());
     bench.disk.hang_writes(&bench.primary());
     let same = Arc::clone(&journal);
@@ -129,26 +135,24 @@ fn a_write_that_fails_after_it_was_given_up_stays_a_gap_and_is_cut_off() {
 
 #[test]
 fn a_write_that_comes_back_to_a_segment_whose_sync_failed_changes_nothing() {
-    let bench = Bench::new(AuditMode::Bounded);
-    let (journal, _) = bench.open();
-    eventually("quiet", || journal.shared.lock().is_quiet());
+    let (bench, journal) = quiet(AuditMode::Bounded);
     let (syncs, writes) = (bench.disk.syncs(&bench.primary()), bench.disk.writes(&bench.primary()));
     bench.disk.hang(&bench.primary());
-    append_all(&journal, 1..=1);
+    append_all(&journal, 2..=2);
     eventually("sync begun", || bench.disk.syncs(&bench.primary()) > syncs);
     bench.disk.hang_writes(&bench.primary());
     let same = Arc::clone(&journal);
-    let stuck = std::thread::spawn(move || answered(&same, b"entry 2"));
+    let stuck = std::thread::spawn(move || answered(&same, b"entry 3"));
     eventually("write begun", || bench.disk.writes(&bench.primary()) > writes + 1);
     bench.disk.fail(&bench.primary(), Call::Sync, 1, false, EIO);
     bench.disk.release();
     eventually("sync failed", || journal.window().given_up == 2);
-    assert_eq!(journal.take_gaps(), [Gap { after_sequence: 0, before_sequence: 3, cause: GapCause::SyncFailed }]);
-    assert_eq!(answered(&journal, b"entry 3").unwrap().sequence, 3, "the turn is free again");
+    assert_eq!(journal.take_gaps(), [Gap { after_sequence: 1, before_sequence: 4, cause: GapCause::SyncFailed }]);
+    assert_eq!(answered(&journal, b"entry 4").unwrap().sequence, 4, "the turn is free again");
     let syncs = bench.disk.syncs(&bench.primary());
     bench.disk.release_writes();
     assert_eq!(stuck.join().unwrap(), Err(AuditError::SyncFailed));
-    synced(&journal, 3);
+    synced(&journal, 4);
     assert_eq!((journal.window().given_up, journal.take_late()), (2, vec![]));
     assert_eq!(bench.disk.syncs(&bench.primary()), syncs, "nothing is done with it any more");
     kill(journal);
@@ -156,12 +160,10 @@ fn a_write_that_comes_back_to_a_segment_whose_sync_failed_changes_nothing() {
 
 #[test]
 fn many_strict_answers_share_a_sync() {
-    let bench = Bench::new(AuditMode::Strict);
-    let (journal, _) = bench.open();
-    eventually("quiet", || journal.shared.lock().is_quiet());
+    let (bench, journal) = quiet(AuditMode::Strict);
     let before = bench.disk.syncs(&bench.primary());
     bench.disk.hang(&bench.primary());
-    let waiting: Vec<Later> = (1..=400).map(|number| later(&journal, format!("{number}").as_bytes())).collect();
+    let waiting: Vec<Later> = (2..=400).map(|number| later(&journal, format!("{number}").as_bytes())).collect();
     bench.disk.release();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let numbers = runtime.block_on(async {
@@ -172,9 +174,9 @@ fn many_strict_answers_share_a_sync() {
         }
         numbers
     });
-    assert_eq!(numbers, (1..=400).collect::<Vec<_>>());
+    assert_eq!(numbers, (2..=400).collect::<Vec<_>>());
     assert_eq!(journal.synced_through(), 400, "no strict answer leaves before its sync");
-    // One that had begun with the first entry, and one for all others.
+    // One that had begun with the first of them, and one for all others.
     assert!(bench.disk.syncs(&bench.primary()) - before <= 2);
     journal.close().unwrap();
 }
@@ -188,9 +190,7 @@ fn an_answer_that_waits_when_the_journal_ends_does_not_leave() {
     bench.disk.release_writes();
     // Its own is in the kernel, and young: in bounded mode that is enough.
     assert!(stuck.join().unwrap().is_ok());
-    let bench = Bench::new(AuditMode::Strict);
-    let (journal, _) = bench.open();
-    eventually("quiet", || journal.shared.lock().is_quiet());
+    let (bench, journal) = quiet(AuditMode::Strict);
     bench.disk.hang(&bench.primary());
     let for_sync = later(&journal, b"strict");
     let waiting = std::thread::spawn(move || settled(for_sync));
