@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kith_benches::Failure;
-use kith_store::{AuditMode, Journal, JournalOptions, Keys, SystemMonotonic, seal};
+use kith_store::{Appended, AuditMode, Journal, JournalOptions, Keys, SystemMonotonic, seal};
 use tokio::runtime::Builder;
 
 /// Length of a usual entry of a lookup, in bytes.
@@ -28,10 +28,11 @@ fn open(dir: &Path, mode: AuditMode) -> Result<Arc<Journal>, Failure> {
     Ok(Journal::open(options, keys, 0, "bench", Arc::new(SystemMonotonic::default()))?.0)
 }
 
-/// One entry and the wait for its answer's leave.
+/// One entry, and the wait until its answer may leave.
 async fn one(journal: &Journal, entry: &[u8]) -> bool {
-    match journal.append(entry) {
-        Ok(reference) => journal.settled(reference).await.is_ok(),
+    match journal.record(entry) {
+        Ok(Appended::Now(_)) => true,
+        Ok(Appended::Later(later)) => later.settled().await.is_ok(),
         Err(_) => false,
     }
 }

@@ -1,10 +1,11 @@
 //! The audit journal: files of their own beside RocksDB, so that no lookup waits behind a feed's sync.
 //! Entries go to the primary sink, or to the spill when that fails; a thread per sink syncs them. It never drops
-//! an entry without saying so, and never writes again to a segment whose sync failed.
+//! an entry without saying so, never writes again to a segment whose sync failed, and never holds its lock in the kernel.
 
 mod append;
 mod clock;
 mod format;
+mod handing;
 mod read;
 mod reader;
 mod recover;
@@ -57,6 +58,8 @@ struct Shared {
     turn_hint: AtomicBool,
     wake_primary: Condvar,
     wake_spill: Condvar,
+    wake_primary_writer: Condvar,
+    wake_spill_writer: Condvar,
     tick: Condvar,
     drained: Condvar,
     /// Grows whenever a verdict may have changed.
@@ -83,6 +86,13 @@ impl Shared {
         }
     }
 
+    fn wake_writer(&self, sink: Sink) -> &Condvar {
+        match sink {
+            Sink::Primary => &self.wake_primary_writer,
+            Sink::Spill => &self.wake_spill_writer,
+        }
+    }
+
     /// Shows what may be known without the lock.
     fn hint(&self, state: &State) {
         self.next_hint.store(state.next_sequence, Ordering::Relaxed);
@@ -101,6 +111,7 @@ impl Shared {
         self.lock().stopped = true;
         for sink in Sink::ALL {
             self.wake(sink).notify_all();
+            self.wake_writer(sink).notify_all();
         }
         self.tick.notify_all();
         self.wake_waiting();
@@ -178,6 +189,8 @@ impl Journal {
             state: Mutex::new(State::new(options, found.next_sequence, found.next_index, found.segments)),
             wake_primary: Condvar::new(),
             wake_spill: Condvar::new(),
+            wake_primary_writer: Condvar::new(),
+            wake_spill_writer: Condvar::new(),
             tick: Condvar::new(),
             drained: Condvar::new(),
             progress: watch::Sender::new(0),
@@ -311,6 +324,8 @@ fn start(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, JournalError> {
     let threads = [
         ("kith-audit-1", (|shared| shared.run_sink(Sink::Primary)) as fn(&Shared)),
         ("kith-audit-2", |shared| shared.run_sink(Sink::Spill)),
+        ("kith-audit-w1", |shared| shared.run_writer(Sink::Primary)),
+        ("kith-audit-w2", |shared| shared.run_writer(Sink::Spill)),
         ("kith-audit-tick", Shared::run_ticker),
     ];
     let mut started = Vec::new();

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::oneshot::error::TryRecvError;
+
 use super::format::encode_entry;
+use super::handing::HandedOver;
 use super::settle::Verdict;
 use super::turn::{Returned, Turn};
-use super::types::{AuditError, AuditRef, JOURNAL_ID, MAX_ENTRY_BYTES, Sink};
+use super::types::{AuditError, AuditRef, MAX_ENTRY_BYTES, Sink};
 use super::{Journal, Shared};
 
 /// Looks at a turn that another core has, before the answer waits for it as a task: some microseconds, longer than a write
@@ -39,8 +42,8 @@ pub struct Later {
 }
 
 enum WaitsFor {
-    /// Another entry is being written: this one is not yet.
-    Turn { entry: Vec<u8>, since: Duration },
+    /// Another entry is being written, or this one by another thread.
+    Turn { entry: Vec<u8>, since: Duration, handed: Option<HandedOver> },
     /// The entry is written, and must be synced first.
     Sync(AuditRef),
 }
@@ -63,7 +66,7 @@ impl Later {
     pub async fn settled(self) -> Result<AuditRef, AuditError> {
         let reference = match self.waits_for {
             WaitsFor::Sync(reference) => reference,
-            WaitsFor::Turn { entry, since } => self.shared.append_in_turn(&entry, since).await?,
+            WaitsFor::Turn { entry, since, handed } => self.shared.append_in_turn(&entry, since, handed).await?,
         };
         self.shared.settled(reference).await?;
         Ok(reference)
@@ -79,11 +82,13 @@ impl Journal {
     /// [`AuditError::TooLate`] or [`AuditError::SyncFailed`] when it was given up. The answer must then not leave.
     pub fn record(&self, plaintext: &[u8]) -> Result<Appended, AuditError> {
         check_length(plaintext)?;
-        let waits_for = match self.shared.attempt(plaintext, false)? {
-            Some((reference, Verdict::Go)) => return Ok(Appended::Now(reference)),
-            Some((_, Verdict::Fail(error))) => return Err(error),
-            Some((reference, Verdict::Wait)) => WaitsFor::Sync(reference),
-            None => WaitsFor::Turn { entry: plaintext.to_vec(), since: self.shared.clock.now() },
+        let turn = |handed| WaitsFor::Turn { entry: plaintext.to_vec(), since: self.shared.clock.now(), handed };
+        let waits_for = match self.shared.attempt(plaintext, Caller::Answering)? {
+            Attempt::Written(reference, Verdict::Go) => return Ok(Appended::Now(reference)),
+            Attempt::Written(_, Verdict::Fail(error)) => return Err(error),
+            Attempt::Written(reference, Verdict::Wait) => WaitsFor::Sync(reference),
+            Attempt::Busy => turn(None),
+            Attempt::Handed(handed) => turn(Some(handed)),
         };
         Ok(Appended::Later(Later { shared: Arc::clone(&self.shared), waits_for }))
     }
@@ -97,7 +102,7 @@ impl Journal {
         check_length(plaintext)?;
         let since = self.shared.clock.now();
         loop {
-            if let Some((reference, _)) = self.shared.attempt(plaintext, false)? {
+            if let Attempt::Written(reference, _) = self.shared.attempt(plaintext, Caller::Background)? {
                 return Ok(reference);
             }
             if self.shared.is_too_late(since) {
@@ -106,6 +111,27 @@ impl Journal {
             std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// Who writes an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// A thread that answers.
+    Answering,
+    /// As before, and woken when the turn is given back.
+    Waiting,
+    /// A thread that may hang without anybody being the worse for it.
+    Background,
+}
+
+/// How far an entry came.
+enum Attempt {
+    /// Into the kernel.
+    Written(AuditRef, Verdict),
+    /// Nowhere: another is being written.
+    Busy,
+    /// To the sink's writing thread.
+    Handed(HandedOver),
 }
 
 fn check_length(plaintext: &[u8]) -> Result<(), AuditError> {
@@ -120,38 +146,58 @@ impl Shared {
         self.clock.now().saturating_sub(since) >= self.fail_after
     }
 
-    /// Waits for the turn, and writes.
-    async fn append_in_turn(&self, plaintext: &[u8], since: Duration) -> Result<AuditRef, AuditError> {
+    /// Waits for the turn and writes, or has the entry written.
+    async fn append_in_turn(
+        &self,
+        plaintext: &[u8],
+        since: Duration,
+        mut handed: Option<HandedOver>,
+    ) -> Result<AuditRef, AuditError> {
         // Before the first look, so that nothing which changes after it is missed.
         let mut progress = self.progress.subscribe();
         loop {
+            handed = match handed {
+                Some(HandedOver { turn, mut reply }) => match reply.try_recv() {
+                    Ok(Returned::Written(_)) => return Ok(turn.reference()),
+                    Ok(Returned::Lost(error)) => return Err(error),
+                    Ok(Returned::Failed) | Err(TryRecvError::Closed) => None,
+                    Err(TryRecvError::Empty) if self.lock().has_lost(&turn) => return Err(AuditError::TooLate),
+                    Err(TryRecvError::Empty) => Some(HandedOver { turn, reply }),
+                },
+                None => None,
+            };
             if self.is_too_late(since) {
                 return Err(AuditError::TooLate);
             }
-            if let Some((reference, _)) = self.attempt(plaintext, true)? {
-                return Ok(reference);
+            if handed.is_none() {
+                match self.attempt(plaintext, Caller::Waiting)? {
+                    Attempt::Written(reference, _) => return Ok(reference),
+                    Attempt::Handed(over) => handed = Some(over),
+                    Attempt::Busy => {}
+                }
             }
             progress.changed().await.map_err(|_| AuditError::Closed)?;
         }
     }
 
-    /// Seals and writes an entry, unless another is being written. `wanted`: the caller waits to be woken.
-    fn attempt(&self, plaintext: &[u8], wanted: bool) -> Result<Option<(AuditRef, Verdict)>, AuditError> {
+    /// Seals an entry and writes it or has it written, unless another is being written.
+    fn attempt(&self, plaintext: &[u8], caller: Caller) -> Result<Attempt, AuditError> {
         ENTRY.with_borrow_mut(|entry| {
             // The number that it will most likely get. Sealing takes as long as writing, and need not keep others waiting.
             let mut sealed_as = self.next_hint.load(Ordering::Relaxed);
             self.lay_out(entry, sealed_as, plaintext)?;
             for _ in Sink::ALL {
-                let Some(turn) = self.take_turn(entry.len() as u64, wanted)? else { return Ok(None) };
+                let Some(turn) = self.take_turn(entry.len() as u64, caller)? else { return Ok(Attempt::Busy) };
                 if turn.sequence != sealed_as {
                     sealed_as = turn.sequence;
                     self.lay_out(entry, sealed_as, plaintext).inspect_err(|_| self.lock().withdraw(&turn))?;
                 }
+                if turn.careful && caller != Caller::Background {
+                    return Ok(Attempt::Handed(self.hand_over(turn, entry)));
+                }
                 let result = turn.segment.file.write_at(entry, turn.offset);
                 match self.return_turn(&turn, entry.len() as u64, &result) {
-                    Returned::Written(verdict) => {
-                        return Ok(Some((AuditRef { journal: JOURNAL_ID, sequence: turn.sequence }, verdict)));
-                    }
+                    Returned::Written(verdict) => return Ok(Attempt::Written(turn.reference(), verdict)),
                     Returned::Failed => {}
                     Returned::Lost(error) => return Err(error),
                 }
@@ -167,7 +213,8 @@ impl Shared {
 
     /// The turn to write. Another core's write takes about a microsecond, so it is looked for some more times; a task that
     /// is to be woken does not.
-    fn take_turn(&self, length: u64, wanted: bool) -> Result<Option<Turn>, AuditError> {
+    fn take_turn(&self, length: u64, caller: Caller) -> Result<Option<Turn>, AuditError> {
+        let wanted = caller == Caller::Waiting;
         let mut looks = if wanted { 0 } else { LOOKS };
         loop {
             let now = self.clock.now();
@@ -194,7 +241,7 @@ impl Shared {
         }
     }
 
-    fn return_turn(&self, turn: &Turn, length: u64, result: &std::io::Result<()>) -> Returned {
+    pub(crate) fn return_turn(&self, turn: &Turn, length: u64, result: &std::io::Result<()>) -> Returned {
         let now = self.clock.now();
         let sink = turn.segment.sink;
         let mut state = self.lock();

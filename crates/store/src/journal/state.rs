@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::JournalOptions;
 use super::format::HEADER_LENGTH;
+use super::handing::{CAREFUL_FOR, Handed};
 use super::recover::Segment;
 use super::turn::{Lost, Turn};
 use super::types::{Gap, GapCause, Sink};
@@ -44,7 +45,7 @@ pub(crate) struct Range {
 impl Range {
     /// The one entry of a turn.
     pub(crate) fn of(turn: &Turn) -> Self {
-        let Turn { segment, sequence, offset: _, since } = turn;
+        let Turn { segment, sequence, offset: _, since, careful: _ } = turn;
         Self { segment: segment.id, first: *sequence, last: *sequence, since: *since, in_flight: false }
     }
 
@@ -107,6 +108,8 @@ pub(crate) struct SinkState {
     /// A segment made, synced and ready to take entries.
     pub(crate) standby: Option<Arc<OpenSegment>>,
     pub(crate) retiring: VecDeque<Retiring>,
+    /// An entry for its writing thread.
+    pub(crate) handed: Option<Handed>,
     /// Its thread is in the kernel.
     pub(crate) busy: bool,
     /// The interval has passed since its last sync.
@@ -134,6 +137,8 @@ pub(crate) struct State {
     pub(crate) turn_wanted: bool,
     /// Writes that lost their turn and have not come back.
     pub(crate) lost: Vec<Lost>,
+    /// Until then no thread that answers writes.
+    pub(crate) careful_until: Duration,
     pub(crate) closing: bool,
     pub(crate) stopped: bool,
     pub(crate) ticker_idle: bool,
@@ -166,6 +171,7 @@ impl State {
             turn: None,
             turn_wanted: false,
             lost: Vec::new(),
+            careful_until: Duration::ZERO,
             closing: false,
             stopped: false,
             ticker_idle: false,
@@ -313,6 +319,7 @@ impl State {
             tracing::error!(first, "an audit sink hangs, its segment is given up");
             self.give_up(segment, GapCause::SyncHung);
             self.closed_segments += 1;
+            self.careful_until = now + CAREFUL_FOR;
             if let Some(sink) = sink {
                 self.retire(Ending::Sync);
                 self.drop_standby(sink);
@@ -325,6 +332,7 @@ impl State {
         let (gone, kept): (VecDeque<Range>, _) = self.unsynced.drain(..).partition(|range| range.segment == segment);
         self.unsynced = kept;
         self.given_up.extend(gone.into_iter().map(|range| GivenUp::new(range, cause)));
+        self.take_back(segment);
         self.lose_turn(segment, cause);
     }
 

@@ -16,9 +16,16 @@ pub(crate) struct Turn {
     pub(crate) sequence: u64,
     pub(crate) offset: u64,
     pub(crate) since: Duration,
+    /// A disk is in trouble: a thread that answers hands the entry over.
+    pub(crate) careful: bool,
 }
 
 impl Turn {
+    /// The name of its entry.
+    pub(crate) fn reference(&self) -> AuditRef {
+        AuditRef { journal: JOURNAL_ID, sequence: self.sequence }
+    }
+
     /// A number is written to a segment once.
     fn is(&self, other: &Self) -> bool {
         self.segment.id == other.segment.id && self.sequence == other.sequence
@@ -55,16 +62,18 @@ impl State {
             return Ok(None);
         }
         let (segment, offset) = self.choose(length).ok_or(AuditError::NoSink)?;
-        let turn = Turn { segment, sequence: self.next_sequence, offset, since: now };
+        let careful = self.is_careful(now);
+        let turn = Turn { segment, sequence: self.next_sequence, offset, since: now, careful };
         self.turn = Some(turn.clone());
         Ok(Some(turn))
     }
 
-    /// Ends a turn that wrote nothing.
+    /// Ends a turn that wrote nothing. Was it lost meanwhile, then its number stays a gap.
     pub(crate) fn withdraw(&mut self, turn: &Turn) {
         if self.holds(turn) {
             self.turn = None;
         }
+        self.lost.retain(|lost| !lost.turn.is(turn));
     }
 
     /// Takes in how the write of `length` bytes ended.
@@ -81,12 +90,16 @@ impl State {
             return Returned::Failed;
         }
         self.written(turn, length);
-        let reference = AuditRef { journal: JOURNAL_ID, sequence: turn.sequence };
-        Returned::Written(self.verdict(reference, now))
+        Returned::Written(self.verdict(turn.reference(), now))
     }
 
-    fn holds(&self, turn: &Turn) -> bool {
+    pub(crate) fn holds(&self, turn: &Turn) -> bool {
         self.turn.as_ref().is_some_and(|held| held.is(turn))
+    }
+
+    /// Whether its write was given up and has not come back.
+    pub(crate) fn has_lost(&self, turn: &Turn) -> bool {
+        self.lost.iter().any(|lost| lost.turn.is(turn))
     }
 
     fn written(&mut self, turn: &Turn, length: u64) {

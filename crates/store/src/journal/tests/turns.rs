@@ -9,25 +9,25 @@ use super::*;
 
 const EIO: i32 = 5;
 
-type Outcome = Result<AuditRef, AuditError>;
+pub(super) type Outcome = Result<AuditRef, AuditError>;
 
-fn poll_once(future: Pin<&mut impl Future<Output = Outcome>>) -> Poll<Outcome> {
+pub(super) fn poll_once(future: Pin<&mut impl Future<Output = Outcome>>) -> Poll<Outcome> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Records an entry and waits, as a thread that answers does.
-fn answered(journal: &Journal, entry: &[u8]) -> Outcome {
+pub(super) fn answered(journal: &Journal, entry: &[u8]) -> Outcome {
     match journal.record(entry)? {
         Appended::Now(reference) => Ok(reference),
         Appended::Later(later) => settled(later),
     }
 }
 
-fn settled(later: Later) -> Outcome {
+pub(super) fn settled(later: Later) -> Outcome {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(later.settled())
 }
 
-fn later(journal: &Journal, entry: &[u8]) -> Later {
+pub(super) fn later(journal: &Journal, entry: &[u8]) -> Later {
     match journal.record(entry).unwrap() {
         Appended::Later(later) => later,
         Appended::Now(reference) => panic!("{reference} may leave already"),
@@ -35,7 +35,7 @@ fn later(journal: &Journal, entry: &[u8]) -> Later {
 }
 
 /// A journal with one synced entry, and nothing left to do for its threads.
-fn quiet(mode: AuditMode) -> (Bench, Arc<Journal>) {
+pub(super) fn quiet(mode: AuditMode) -> (Bench, Arc<Journal>) {
     let bench = Bench::new(mode);
     let (journal, _) = bench.open();
     append_all(&journal, 1..=1);
@@ -45,7 +45,7 @@ fn quiet(mode: AuditMode) -> (Bench, Arc<Journal>) {
 }
 
 /// As `quiet`, and a thread that hangs in the write of the second entry.
-fn hung(mode: AuditMode) -> (Bench, Arc<Journal>, JoinHandle<Outcome>) {
+pub(super) fn hung(mode: AuditMode) -> (Bench, Arc<Journal>, JoinHandle<Outcome>) {
     let (bench, journal) = quiet(mode);
     let before = bench.disk.writes(&bench.primary());
     bench.disk.hang_writes(&bench.primary());
