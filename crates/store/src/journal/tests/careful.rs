@@ -22,7 +22,9 @@ fn while_answers_wait_for_a_sync_their_threads_do_not_write() {
     assert!(matches!(journal.record(b"entry 3"), Ok(Appended::Now(_))), "the disk is only slow");
     bench.clock.advance_ms(1);
     bench.disk.hang_writes(&bench.primary());
+    let writes = bench.disk.writes(&bench.primary());
     let mut waiting = pin!(later(&journal, b"entry 4").settled());
+    eventually("write begun", || bench.disk.writes(&bench.primary()) > writes);
     let mut behind = pin!(later(&journal, b"entry 5").settled());
     assert_eq!(poll_once(waiting.as_mut()), Poll::Pending);
     assert_eq!(poll_once(behind.as_mut()), Poll::Pending);
@@ -45,7 +47,9 @@ fn while_answers_wait_for_a_sync_their_threads_do_not_write() {
 fn both_disks_hanging_in_writes_stop_one_thread_that_answers_and_no_more() {
     let (bench, journal, stuck) = after_a_hang();
     bench.disk.hang_writes(&bench.spill());
+    let writes = bench.disk.writes(&bench.spill());
     let on_spill = later(&journal, b"entry 3");
+    eventually("write begun", || bench.disk.writes(&bench.spill()) > writes);
     bench.clock.advance_ms(300);
     assert_eq!(settled(on_spill), Err(AuditError::TooLate));
     assert!(matches!(journal.record(b"entry 4"), Err(AuditError::NoSink)));
@@ -68,11 +72,13 @@ fn a_handed_entry_that_fails_goes_to_the_other_sink_under_its_number() {
     bench.disk.release_writes();
     assert_eq!(stuck.join().unwrap(), Err(AuditError::TooLate));
     eventually("primary back", || journal.shared.lock().is_quiet());
-    bench.disk.fail_partly(&bench.primary(), Call::Write, 1, false, 28, 30);
     assert_eq!(settled(later(&journal, b"entry 3")).unwrap().sequence, 3);
+    eventually("next segment", || journal.shared.lock().is_quiet());
+    bench.disk.fail_partly(&bench.primary(), Call::Write, 1, false, 28, 30);
+    assert_eq!(settled(later(&journal, b"entry 4")).unwrap().sequence, 4);
     assert_eq!(journal.window().sink, Some(Sink::Spill));
-    synced(&journal, 3);
-    assert_eq!(read_all(&journal).len(), 3);
+    synced(&journal, 4);
+    assert_eq!(read_all(&journal).len(), 4);
     journal.close().unwrap();
     assert!(bench.verify().is_sound());
 }
