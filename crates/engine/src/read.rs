@@ -57,7 +57,7 @@ pub enum Asking {
     /// It is audited, and the answer or the refusal may leave.
     Now(Result<Answered, ReadError>),
     /// Its audit entry is not durable yet: nothing may leave.
-    Waiting(Box<Waiting>),
+    Waiting(Waiting),
 }
 
 /// A question whose audit entry is not durable yet. Dropped, it discloses nothing.
@@ -104,7 +104,7 @@ impl Engine {
         let (entry, outcome) = self.decide(asked);
         match self.record(&entry) {
             Ok(Appended::Now(reference)) => Asking::Now(self.conclude(Ok(reference), outcome)),
-            Ok(Appended::Later(later)) => Asking::Waiting(Box::new(Waiting { later, outcome })),
+            Ok(Appended::Later(later)) => Asking::Waiting(Waiting { later, outcome }),
             Err(error) => Asking::Now(self.conclude(Err(error), outcome)),
         }
     }

@@ -144,6 +144,9 @@ mod tests {
         let expected = [1, 0xd0, 0x0f, 2, 1, 3, b'R', b'1', b'H', 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
         assert_eq!(bytes, expected);
         assert_eq!(decode::<LogRecord>(&bytes).unwrap().change, change);
+        let mut buffer = vec![9; 3];
+        encode_into(&mut buffer, &LogRecord { at: Moment(1_000), change }).unwrap();
+        assert_eq!(buffer, expected, "nothing is left of what the buffer held");
     }
 
     fn a_purge(record: &kith_domain::child::ChildRecord) -> kith_domain::change::Purge {
