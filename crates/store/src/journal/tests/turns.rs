@@ -82,7 +82,15 @@ fn a_hung_write_stops_nobody_else_and_its_answer_and_those_behind_it_fail_in_tim
         assert!(!stuck.is_finished());
         bench.clock.advance_ms(5_000);
         assert_eq!(answered(&journal, b"entry 5").unwrap().sequence, 5);
-        assert_eq!(journal.window().sink, Some(Sink::Spill), "nothing else is begun where a write hangs");
+        synced(&journal, 5);
+        assert_eq!(journal.window().sink, Some(Sink::Spill));
+        let nothing_begun = || {
+            let mut state = journal.shared.lock();
+            let idle = !state.sink(Sink::Primary).busy;
+            idle && state.take_job(Sink::Primary, &bench.primary(), bench.clock.now()).is_none()
+        };
+        eventually("the end of what had been begun", nothing_begun);
+        assert!(nothing_begun(), "no segment is begun where a write hangs");
         bench.disk.release_writes();
         assert_eq!(stuck.join().unwrap(), Err(AuditError::TooLate), "late, so its answer does not leave");
         eventually("rescue", || journal.window().given_up == 0);
