@@ -43,7 +43,7 @@ pub use open::{EngineError, OnFatal, WallClock};
 pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};
-pub use read::{Answered, Asked, ReadError};
+pub use read::{Answered, Asked, Asking, ReadError, Waiting};
 pub use rows::{Acknowledgement, ProposalState};
 pub use verify::{VerifyError, VerifyReport, inspect, verify};
 pub use writer::Verdict;

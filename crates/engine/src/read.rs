@@ -1,15 +1,17 @@
 //! The read path: authorise, index, audit, answer. One shape for every outcome, and no answer without a durable audit
-//! entry, whether something is held or not and whether the request is allowed or refused.
+//! entry, whether something is held or not and whether the request is allowed or refused. Nothing of it is async unless
+//! the audit says that the answer has to wait.
 
 use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead};
 use crate::engine::Engine;
-use crate::rows::encode;
+use crate::rows::encode_into;
 use kith_domain::answer::{Answer, Question};
 use kith_domain::caller::{Caller, CareContext, Peer};
 use kith_domain::child::Subject;
 use kith_domain::permit::{self, Refusal};
 use kith_index::Responsible;
-use kith_store::{AuditError, AuditRef};
+use kith_store::{Appended, AuditError, AuditRef, Later};
+use std::cell::RefCell;
 use uuid::Uuid;
 
 /// One question and everything the audit keeps of it.
@@ -49,32 +51,92 @@ pub enum ReadError {
     Audit(#[from] AuditError),
 }
 
+/// What became of a question.
+#[derive(Debug)]
+pub enum Asking {
+    /// It is audited, and the answer or the refusal may leave.
+    Now(Result<Answered, ReadError>),
+    /// Its audit entry is not durable yet: nothing may leave.
+    Waiting(Waiting),
+}
+
+/// A question whose audit entry is not durable yet. Dropped, it discloses nothing.
+#[derive(Debug)]
+pub struct Waiting {
+    later: Later,
+    outcome: Outcome,
+}
+
+/// What may leave once the question is audited.
+type Outcome = Result<(Answer, Disclosed), Refusal>;
+
+impl Waiting {
+    /// Waits until the answer may leave.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing was disclosed.
+    pub async fn settled(self, engine: &Engine) -> Result<Answered, ReadError> {
+        let audited = self.later.settled().await;
+        engine.conclude(audited, self.outcome)
+    }
+}
+
+thread_local! {
+    /// Where a thread encodes its audit entries, one after another, so that none needs memory of its own.
+    static ENTRY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 impl Engine {
     /// Answers a question once its audit entry is durable.
     ///
     /// # Errors
     /// [`ReadError`]: nothing was disclosed.
     pub async fn ask(&self, asked: Asked) -> Result<Answered, ReadError> {
+        match self.ask_now(asked) {
+            Asking::Now(result) => result,
+            Asking::Waiting(waiting) => waiting.settled(self).await,
+        }
+    }
+
+    /// As [`Engine::ask`], without async work: nearly always the audit entry is durable at once.
+    #[must_use]
+    pub fn ask_now(&self, asked: Asked) -> Asking {
+        let (entry, outcome) = self.decide(asked);
+        match self.record(&entry) {
+            Ok(Appended::Now(reference)) => Asking::Now(self.conclude(Ok(reference), outcome)),
+            Ok(Appended::Later(later)) => Asking::Waiting(Waiting { later, outcome }),
+            Err(error) => Asking::Now(self.conclude(Err(error), outcome)),
+        }
+    }
+
+    /// Authorises and answers: what goes into the audit, and what may leave once it is there.
+    fn decide(&self, asked: Asked) -> (AuditEntry, Outcome) {
         let permit = match permit::authorise_read(asked.peer, &asked.caller, asked.context, self.directory()) {
             Ok(permit) => permit,
             Err(refusal) => {
                 let decision = Decision::Refused(refusal.to_string());
-                self.asked(&entry(asked, decision, Responsible::default())).await?;
-                self.answers.refused();
-                return Err(refusal.into());
+                return (entry(asked, decision, Responsible::default()), Err(refusal));
             }
         };
         let (answer, responsible) = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
         let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
         let disclosed = Disclosed::of(&answer);
-        let reference = self.asked(&entry(asked, Decision::Answered { disclosed, counted }, responsible)).await?;
-        self.answers.answered(disclosed);
-        Ok(Answered { answer, reference })
+        (entry(asked, Decision::Answered { disclosed, counted }, responsible), Ok((answer, disclosed)))
     }
 
-    /// Audits a question, and counts it when the audit takes no entry.
-    async fn asked(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
-        self.audit(entry).await.inspect_err(|_| self.answers.not_audited())
+    /// What leaves, now that the audit has the question or does not take it.
+    fn conclude(&self, audited: Result<AuditRef, AuditError>, outcome: Outcome) -> Result<Answered, ReadError> {
+        let reference = audited.inspect_err(|_| self.answers.not_audited())?;
+        match outcome {
+            Ok((answer, disclosed)) => {
+                self.answers.answered(disclosed);
+                Ok(Answered { answer, reference })
+            }
+            Err(refusal) => {
+                self.answers.refused();
+                Err(refusal.into())
+            }
+        }
     }
 
     /// Puts an entry into a durable sink and waits as long as the mode asks for.
@@ -82,10 +144,17 @@ impl Engine {
     /// # Errors
     /// [`AuditError`] when no sink takes it in time.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
-        let bytes = encode(entry).map_err(|_| AuditError::NoSink)?;
-        let reference = self.journal().append(&bytes)?;
-        self.journal().settled(reference).await?;
-        Ok(reference)
+        match self.record(entry)? {
+            Appended::Now(reference) => Ok(reference),
+            Appended::Later(later) => later.settled().await,
+        }
+    }
+
+    fn record(&self, entry: &AuditEntry) -> Result<Appended, AuditError> {
+        ENTRY.with_borrow_mut(|bytes| {
+            encode_into(bytes, entry).map_err(|_| AuditError::NoSink)?;
+            self.journal().record(bytes)
+        })
     }
 }
 

@@ -111,6 +111,14 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(postcard::to_extend(value, vec![SCHEMA])?)
 }
 
+/// Encodes a value into `buffer`, instead of what that held.
+pub(crate) fn encode_into<T: Serialize>(buffer: &mut Vec<u8>, value: &T) -> Result<(), CodecError> {
+    buffer.clear();
+    buffer.push(SCHEMA);
+    postcard::to_io(value, buffer)?;
+    Ok(())
+}
+
 /// Decodes a value; bytes left over are a fault.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     match bytes.split_first() {
@@ -136,6 +144,9 @@ mod tests {
         let expected = [1, 0xd0, 0x0f, 2, 1, 3, b'R', b'1', b'H', 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
         assert_eq!(bytes, expected);
         assert_eq!(decode::<LogRecord>(&bytes).unwrap().change, change);
+        let mut buffer = vec![9; 3];
+        encode_into(&mut buffer, &LogRecord { at: Moment(1_000), change }).unwrap();
+        assert_eq!(buffer, expected, "nothing is left of what the buffer held");
     }
 
     fn a_purge(record: &kith_domain::child::ChildRecord) -> kith_domain::change::Purge {

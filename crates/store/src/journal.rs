@@ -1,26 +1,31 @@
 //! The audit journal: files of their own beside RocksDB, so that no lookup waits behind a feed's sync.
 //! Entries go to the primary sink, or to the spill when that fails; a thread per sink syncs them. It never drops
-//! an entry without saying so, and never writes again to a segment whose sync failed.
+//! an entry without saying so, never writes again to a segment whose sync failed, and never holds its lock in the kernel.
 
+mod append;
 mod clock;
 mod format;
+mod handing;
 mod read;
 mod reader;
 mod recover;
 mod settle;
 mod state;
+mod turn;
 mod types;
 mod verify;
 mod work;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use append::{Appended, Later};
 pub use clock::{Monotonic, SystemMonotonic};
 pub use types::{
     AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, JournalError, JournalOptions, MAX_ENTRY_BYTES,
@@ -46,8 +51,15 @@ struct Shared {
     primary_dir: std::path::PathBuf,
     spill_dir: std::path::PathBuf,
     strict: bool,
+    fail_after: Duration,
+    /// The number that the next entry will most likely get.
+    next_hint: AtomicU64,
+    /// Whether an entry is being written, as far as can be told without the lock.
+    turn_hint: AtomicBool,
     wake_primary: Condvar,
     wake_spill: Condvar,
+    wake_primary_writer: Condvar,
+    wake_spill_writer: Condvar,
     tick: Condvar,
     drained: Condvar,
     /// Grows whenever a verdict may have changed.
@@ -74,12 +86,35 @@ impl Shared {
         }
     }
 
+    fn wake_writer(&self, sink: Sink) -> &Condvar {
+        match sink {
+            Sink::Primary => &self.wake_primary_writer,
+            Sink::Spill => &self.wake_spill_writer,
+        }
+    }
+
+    /// Shows what may be known without the lock.
+    fn hint(&self, state: &State) {
+        self.next_hint.store(state.next_sequence, Ordering::Relaxed);
+        self.turn_hint.store(state.turn.is_some(), Ordering::Release);
+    }
+
+    /// Wakes the tasks that wait for a verdict or for their turn. They subscribe before they look, under the lock, so one
+    /// that is not counted here has seen what changed.
+    fn wake_waiting(&self) {
+        if self.progress.receiver_count() > 0 {
+            self.progress.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
     fn stop(&self) {
         self.lock().stopped = true;
         for sink in Sink::ALL {
             self.wake(sink).notify_all();
+            self.wake_writer(sink).notify_all();
         }
         self.tick.notify_all();
+        self.wake_waiting();
     }
 }
 
@@ -148,9 +183,14 @@ impl Journal {
             primary_dir: options.primary.clone(),
             spill_dir: options.spill.clone(),
             strict: options.mode == AuditMode::Strict,
+            fail_after: options.fail_after,
+            next_hint: AtomicU64::new(found.next_sequence),
+            turn_hint: AtomicBool::new(false),
             state: Mutex::new(State::new(options, found.next_sequence, found.next_index, found.segments)),
             wake_primary: Condvar::new(),
             wake_spill: Condvar::new(),
+            wake_primary_writer: Condvar::new(),
+            wake_spill_writer: Condvar::new(),
             tick: Condvar::new(),
             drained: Condvar::new(),
             progress: watch::Sender::new(0),
@@ -158,32 +198,6 @@ impl Journal {
         prepare_sinks(&shared)?;
         let journal = Arc::new(Self { threads: Mutex::new(start(&shared)?), shared, _locks: locks });
         Ok((journal, recovered))
-    }
-
-    /// Seals one entry and writes it into the kernel; the answer may leave when [`Journal::settled`] says so.
-    /// Waits for no sync.
-    ///
-    /// # Errors
-    /// [`AuditError::NoSink`] when neither sink takes it, [`AuditError::TooLarge`], [`AuditError::Closed`]. The
-    /// answer must then not leave.
-    pub fn append(&self, plaintext: &[u8]) -> Result<AuditRef, AuditError> {
-        if plaintext.len() > MAX_ENTRY_BYTES {
-            return Err(AuditError::TooLarge { found: plaintext.len() });
-        }
-        let now = self.shared.clock.now();
-        let mut state = self.shared.lock();
-        let reference = state.append(&self.shared.keys, plaintext, now)?;
-        let (idle, sink) = (state.ticker_idle, state.current_sink());
-        drop(state);
-        if idle {
-            self.shared.tick.notify_one();
-        }
-        if self.shared.strict
-            && let Some(sink) = sink
-        {
-            self.shared.wake(sink).notify_one();
-        }
-        Ok(reference)
     }
 
     /// Every entry up to this number is on disk, or was given up and is among the gaps.
@@ -310,6 +324,8 @@ fn start(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, JournalError> {
     let threads = [
         ("kith-audit-1", (|shared| shared.run_sink(Sink::Primary)) as fn(&Shared)),
         ("kith-audit-2", |shared| shared.run_sink(Sink::Spill)),
+        ("kith-audit-w1", |shared| shared.run_writer(Sink::Primary)),
+        ("kith-audit-w2", |shared| shared.run_writer(Sink::Spill)),
         ("kith-audit-tick", Shared::run_ticker),
     ];
     let mut started = Vec::new();

@@ -17,8 +17,8 @@ pub use database::{
     TrimPoint, TrimStep, VisitRecord, VisitRow, VisitSnapshot,
 };
 pub use journal::{
-    AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault, JournalOptions,
-    JournalReport, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Window,
+    Appended, AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault,
+    JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Window,
 };
 pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};

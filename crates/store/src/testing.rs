@@ -43,8 +43,11 @@ struct Faults {
     rules: Vec<Rule>,
     space: HashMap<PathBuf, Space>,
     hanging: Vec<PathBuf>,
+    hanging_writes: Vec<PathBuf>,
     /// Syncs asked for, by directory.
     syncs: HashMap<PathBuf, u64>,
+    /// Writes begun, by directory.
+    writes: HashMap<PathBuf, u64>,
 }
 
 /// The real disk, except where it is told to fail.
@@ -86,10 +89,26 @@ impl FaultyDisk {
         self.0.0.lock().unwrap().hanging.push(dir.to_owned());
     }
 
+    /// Writes in `dir` do not come back until `release_writes`, and have written nothing before.
+    pub(crate) fn hang_writes(&self, dir: &Path) {
+        self.0.0.lock().unwrap().hanging_writes.push(dir.to_owned());
+    }
+
     /// Hanging syncs come back.
     pub(crate) fn release(&self) {
         self.0.0.lock().unwrap().hanging.clear();
         self.0.1.notify_all();
+    }
+
+    /// Hanging writes go on.
+    pub(crate) fn release_writes(&self) {
+        self.0.0.lock().unwrap().hanging_writes.clear();
+        self.0.1.notify_all();
+    }
+
+    /// How many writes were begun in `dir`.
+    pub(crate) fn writes(&self, dir: &Path) -> u64 {
+        self.0.0.lock().unwrap().writes.get(dir).copied().unwrap_or(0)
     }
 
     /// How many syncs were asked for in `dir`.
@@ -120,6 +139,13 @@ impl FaultyDisk {
 
 impl DataFile for FaultyFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        {
+            let mut faults = self.disk.0.0.lock().unwrap();
+            *faults.writes.entry(self.dir.clone()).or_default() += 1;
+            while faults.hanging_writes.contains(&self.dir) {
+                faults = self.disk.0.1.wait(faults).unwrap();
+            }
+        }
         match self.disk.check(&self.dir, Call::Write) {
             Ok(()) => self.inner.write_at(bytes, offset),
             Err((error, partial)) => {

@@ -133,15 +133,29 @@ fn row_key(sequence: u64) -> [u8; 10] {
     key
 }
 
-/// Seals one entry and lays it out as it stands in a segment.
-pub(crate) fn encode_entry(keys: &Keys, sequence: u64, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
-    let sealed = seal::seal(keys, AUDIT_TAG, &row_key(sequence), plaintext)?;
-    let mut bytes = Vec::with_capacity(ENTRY_HEAD_BYTES + sealed.len());
-    bytes.extend_from_slice(&u32::try_from(sealed.len()).unwrap_or(u32::MAX).to_be_bytes());
-    bytes.extend_from_slice(&checksum(sealed.len(), sequence, &sealed).to_be_bytes());
-    bytes.extend_from_slice(&sequence.to_be_bytes());
-    bytes.extend_from_slice(&sealed);
-    Ok(bytes)
+/// Seals one entry and lays it out in `buffer`, instead of what that held, as it stands in a segment.
+pub(crate) fn encode_entry(
+    buffer: &mut Vec<u8>,
+    keys: &Keys,
+    sequence: u64,
+    plaintext: &[u8],
+) -> Result<(), SealError> {
+    buffer.clear();
+    buffer.extend_from_slice(&[0; ENTRY_HEAD_BYTES]);
+    seal::seal_onto(buffer, keys, AUDIT_TAG, &row_key(sequence), plaintext)?;
+    if let Some((head, sealed)) = buffer.split_first_chunk_mut::<ENTRY_HEAD_BYTES>() {
+        *head = entry_head(sequence, sealed);
+    }
+    Ok(())
+}
+
+fn entry_head(sequence: u64, sealed: &[u8]) -> [u8; ENTRY_HEAD_BYTES] {
+    let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+    let sum = checksum(sealed.len(), sequence, sealed);
+    let mut head = [0; ENTRY_HEAD_BYTES];
+    let bytes = length.to_be_bytes().into_iter().chain(sum.to_be_bytes()).chain(sequence.to_be_bytes());
+    head.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    head
 }
 
 /// Opens the sealed bytes of entry `sequence`.

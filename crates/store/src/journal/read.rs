@@ -1,7 +1,8 @@
 //! Reading entries back, in order, over segments and sinks: synced ones only.
 //! It never skips damage silently.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::Journal;
 use super::format::open_entry;
@@ -28,7 +29,7 @@ struct Request {
 
 /// A segment to read, from the nearest place that is known.
 struct Part {
-    path: PathBuf,
+    path: Arc<Path>,
     last: u64,
     offset: u64,
     /// Places met that were not known.
@@ -41,7 +42,7 @@ impl Part {
         let near = segment.marks.partition_point(|mark| mark.0 <= from).saturating_sub(1);
         let (marked, offset) = segment.marks.get(near).copied().unwrap_or_default();
         Self {
-            path: segment.path.clone(),
+            path: Arc::clone(&segment.path),
             last: segment.last,
             offset,
             marks: Vec::new(),

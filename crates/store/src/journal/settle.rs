@@ -34,7 +34,7 @@ impl State {
         }
         let Some(own) = self.unsynced.iter().find(|range| range.holds(sequence)) else { return Verdict::Go };
         let oldest = match self.options.mode {
-            AuditMode::Bounded => self.unsynced.front().map_or(own.since, |range| range.since),
+            AuditMode::Bounded => self.oldest().map_or(own.since, |oldest| oldest.2),
             AuditMode::Strict => own.since,
         };
         let age = now.saturating_sub(oldest);
@@ -42,6 +42,8 @@ impl State {
             Verdict::Fail(AuditError::TooLate)
         } else if self.options.mode == AuditMode::Bounded && age < self.options.wait_after {
             Verdict::Go
+        } else if self.stopped {
+            Verdict::Fail(AuditError::Closed)
         } else {
             Verdict::Wait
         }
@@ -53,6 +55,22 @@ impl Shared {
         let now = self.clock.now();
         self.lock().verdict(reference, now)
     }
+
+    pub(crate) async fn settled(&self, reference: AuditRef) -> Result<(), AuditError> {
+        match self.verdict(reference) {
+            Verdict::Go => return Ok(()),
+            Verdict::Fail(error) => return Err(error),
+            Verdict::Wait => {}
+        }
+        let mut progress = self.progress.subscribe();
+        loop {
+            match self.verdict(reference) {
+                Verdict::Go => return Ok(()),
+                Verdict::Fail(error) => return Err(error),
+                Verdict::Wait => progress.changed().await.map_err(|_| AuditError::Closed)?,
+            }
+        }
+    }
 }
 
 impl Journal {
@@ -63,13 +81,6 @@ impl Journal {
     /// [`AuditError::TooLate`] when the age reaches `fail_after`, [`AuditError::SyncFailed`] when the sync that
     /// should have covered the entry failed. In both cases the answer must not leave.
     pub async fn settled(&self, reference: AuditRef) -> Result<(), AuditError> {
-        let mut progress = self.shared.progress.subscribe();
-        loop {
-            match self.shared.verdict(reference) {
-                Verdict::Go => return Ok(()),
-                Verdict::Fail(error) => return Err(error),
-                Verdict::Wait => progress.changed().await.map_err(|_| AuditError::Closed)?,
-            }
-        }
+        self.shared.settled(reference).await
     }
 }

@@ -1,18 +1,18 @@
 //! The journal's state under its one lock: which segment takes entries, what is not yet synced, what was given
-//! up, and what the threads have to do next. Nothing here sleeps or syncs; the only call into the kernel is the
-//! write of one entry.
+//! up, and what the threads have to do next. Nothing here sleeps or calls into the kernel.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::format::{HEADER_LENGTH, encode_entry};
+use super::JournalOptions;
+use super::format::HEADER_LENGTH;
+use super::handing::{CAREFUL_FOR, Handed};
 use super::recover::Segment;
-use super::types::{AuditError, Gap, GapCause, JOURNAL_ID, Sink};
-use super::{AuditRef, JournalOptions};
+use super::turn::{Lost, Turn};
+use super::types::{Gap, GapCause, Sink};
 use crate::disk::DataFile;
-use crate::keys::Keys;
 
 /// A sink that failed is tried again after this long.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub(crate) struct OpenSegment {
     /// Unique in this opening.
     pub(crate) id: u64,
     pub(crate) sink: Sink,
-    pub(crate) path: PathBuf,
+    pub(crate) path: Arc<Path>,
     pub(crate) file: Arc<dyn DataFile>,
 }
 
@@ -43,6 +43,12 @@ pub(crate) struct Range {
 }
 
 impl Range {
+    /// The one entry of a turn.
+    pub(crate) fn of(turn: &Turn) -> Self {
+        let Turn { segment, sequence, offset: _, since, careful: _ } = turn;
+        Self { segment: segment.id, first: *sequence, last: *sequence, since: *since, in_flight: false }
+    }
+
     pub(crate) fn holds(&self, sequence: u64) -> bool {
         (self.first..=self.last).contains(&sequence)
     }
@@ -57,7 +63,20 @@ impl Range {
 pub(crate) struct GivenUp {
     pub(crate) range: Range,
     pub(crate) cause: GapCause,
+    /// Its write has not come back, or failed: no sync covers it.
+    pub(crate) unwritten: bool,
     reported: bool,
+}
+
+impl GivenUp {
+    pub(crate) fn new(range: Range, cause: GapCause) -> Self {
+        Self { range, cause, unwritten: false, reported: false }
+    }
+
+    /// The one entry of a turn that was lost.
+    pub(crate) fn unwritten(turn: &Turn, cause: GapCause) -> Self {
+        Self { unwritten: true, ..Self::new(Range::of(turn), cause) }
+    }
 }
 
 /// A segment that takes no more entries.
@@ -89,6 +108,8 @@ pub(crate) struct SinkState {
     /// A segment made, synced and ready to take entries.
     pub(crate) standby: Option<Arc<OpenSegment>>,
     pub(crate) retiring: VecDeque<Retiring>,
+    /// An entry for its writing thread.
+    pub(crate) handed: Option<Handed>,
     /// Its thread is in the kernel.
     pub(crate) busy: bool,
     /// The interval has passed since its last sync.
@@ -99,7 +120,7 @@ pub(crate) struct SinkState {
 
 /// A segment as reading sees it.
 pub(crate) struct Catalogued {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Arc<Path>,
     pub(crate) first: u64,
     pub(crate) last: u64,
     /// Numbers and where their entries begin.
@@ -110,6 +131,14 @@ pub(crate) struct Catalogued {
 pub(crate) struct State {
     pub(crate) options: JournalOptions,
     pub(crate) next_sequence: u64,
+    /// The entry that is being written.
+    pub(crate) turn: Option<Turn>,
+    /// Somebody waits to be woken when the turn is given back.
+    pub(crate) turn_wanted: bool,
+    /// Writes that lost their turn and have not come back.
+    pub(crate) lost: Vec<Lost>,
+    /// Until then no thread that answers writes.
+    pub(crate) careful_until: Duration,
     pub(crate) closing: bool,
     pub(crate) stopped: bool,
     pub(crate) ticker_idle: bool,
@@ -131,7 +160,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(options: JournalOptions, next_sequence: u64, next_index: u32, old: Vec<Segment>) -> Self {
         let catalogue = old.into_iter().map(|segment| Catalogued {
-            path: segment.path,
+            path: segment.path.into(),
             first: segment.first,
             last: segment.last,
             marks: Vec::new(),
@@ -139,6 +168,10 @@ impl State {
         Self {
             options,
             next_sequence,
+            turn: None,
+            turn_wanted: false,
+            lost: Vec::new(),
+            careful_until: Duration::ZERO,
             closing: false,
             stopped: false,
             ticker_idle: false,
@@ -194,30 +227,17 @@ impl State {
         self.given_up.iter().map(|given| given.range.count()).sum()
     }
 
-    /// Writes one entry into the kernel. A failed write moves on to the other sink, with the same number.
-    pub(crate) fn append(&mut self, keys: &Keys, plaintext: &[u8], now: Duration) -> Result<AuditRef, AuditError> {
-        if self.closing || self.stopped {
-            return Err(AuditError::Closed);
-        }
-        let sequence = self.next_sequence;
-        let entry =
-            encode_entry(keys, sequence, plaintext).map_err(|_| AuditError::TooLarge { found: plaintext.len() })?;
-        for _ in Sink::ALL {
-            if !self.choose(entry.len() as u64, now) {
-                break;
-            }
-            if self.write(&entry, sequence, now) {
-                return Ok(AuditRef { journal: JOURNAL_ID, sequence });
-            }
-        }
-        Err(AuditError::NoSink)
+    /// The oldest entry that is not known to be on disk: its segment, its number, and since when.
+    pub(crate) fn oldest(&self) -> Option<(u64, u64, Duration)> {
+        let written = self.unsynced.front().map(|range| (range.segment, range.first, range.since));
+        let writing = self.turn.as_ref().map(|turn| (turn.segment.id, turn.sequence, turn.since));
+        written.into_iter().chain(writing).min_by_key(|oldest| oldest.2)
     }
 
-    /// Sees to it that a segment takes entries: the primary's whenever it has one, a new one when full.
-    fn choose(&mut self, length: u64, now: Duration) -> bool {
-        self.give_up_hung(now);
+    /// The segment that takes the next entry, and where in it: the primary's whenever it has one, a new one when full.
+    pub(crate) fn choose(&mut self, length: u64) -> Option<(Arc<OpenSegment>, u64)> {
         if self.given_up.len() >= MAX_GIVEN_UP {
-            return false;
+            return None;
         }
         if let Some(active) = &self.active {
             let sink = active.segment.sink;
@@ -233,7 +253,19 @@ impl State {
             let standby = self.primary.standby.take().or_else(|| self.spill.standby.take());
             self.active = standby.map(|segment| Active { segment, offset: HEADER_LENGTH });
         }
-        self.active.is_some()
+        self.active.as_ref().map(|active| (Arc::clone(&active.segment), active.offset))
+    }
+
+    /// The active segment has grown.
+    pub(crate) fn advance_active(&mut self, length: u64) {
+        if let Some(active) = &mut self.active {
+            active.offset += length;
+        }
+    }
+
+    /// Ends the active segment before what a failed write left behind.
+    pub(crate) fn cut_active(&mut self, offset: u64) {
+        self.retire(if offset == HEADER_LENGTH { Ending::Remove } else { Ending::Truncate(offset) });
     }
 
     /// Ends the active segment; its thread syncs what it holds.
@@ -252,44 +284,17 @@ impl State {
         }
     }
 
-    fn write(&mut self, entry: &[u8], sequence: u64, now: Duration) -> bool {
-        let Some(active) = &mut self.active else { return false };
-        let offset = active.offset;
-        if let Err(error) = active.segment.file.write_at(entry, offset) {
-            let sink = active.segment.sink;
-            tracing::error!(sink = sink.name(), %error, "audit sink failed to write, moving to the other");
-            self.retire(if offset == HEADER_LENGTH { Ending::Remove } else { Ending::Truncate(offset) });
-            self.fail_sink(sink, now);
-            return false;
-        }
-        active.offset += entry.len() as u64;
-        let (id, path) = (active.segment.id, active.segment.path.clone());
-        self.next_sequence += 1;
-        match self.unsynced.back_mut() {
-            Some(range) if range.segment == id && !range.in_flight => range.last = sequence,
-            Some(_) | None => self.unsynced.push_back(Range {
-                segment: id,
-                first: sequence,
-                last: sequence,
-                since: now,
-                in_flight: false,
-            }),
-        }
-        self.note(path, sequence, offset);
-        true
-    }
-
     /// Remembers where an entry stands, for reading.
-    fn note(&mut self, path: PathBuf, sequence: u64, offset: u64) {
+    pub(crate) fn note(&mut self, path: &Arc<Path>, sequence: u64, offset: u64) {
         match self.catalogue.last_mut() {
-            Some(segment) if segment.path == path => {
+            Some(segment) if Arc::ptr_eq(&segment.path, path) => {
                 segment.last = sequence;
                 if (sequence - segment.first).is_multiple_of(MARK_EVERY) {
                     segment.marks.push((sequence, offset));
                 }
             }
             Some(_) | None => self.catalogue.push(Catalogued {
-                path,
+                path: Arc::clone(path),
                 first: sequence,
                 last: sequence,
                 marks: vec![(sequence, offset)],
@@ -304,17 +309,17 @@ impl State {
         self.sink_mut(sink).retry_at = now + RETRY_AFTER;
     }
 
-    /// Gives up segments whose oldest entry has waited too long for its sync. Their sync is still awaited: when
-    /// it comes back well after all, the entries are no longer missing.
+    /// Gives up segments whose oldest entry has waited too long for its write or its sync. Both are still awaited: when
+    /// they come back well after all, the entries are no longer missing.
     pub(crate) fn give_up_hung(&mut self, now: Duration) {
-        while let Some(oldest) = self.unsynced.front()
-            && now.saturating_sub(oldest.since) >= self.options.fail_after
+        while let Some((segment, first, since)) = self.oldest()
+            && now.saturating_sub(since) >= self.options.fail_after
         {
-            let segment = oldest.segment;
             let sink = self.active.as_ref().filter(|active| active.segment.id == segment).map(|a| a.segment.sink);
-            tracing::error!(first = oldest.first, "audit sync hangs, its segment is given up");
+            tracing::error!(first, "an audit sink hangs, its segment is given up");
             self.give_up(segment, GapCause::SyncHung);
             self.closed_segments += 1;
+            self.careful_until = now + CAREFUL_FOR;
             if let Some(sink) = sink {
                 self.retire(Ending::Sync);
                 self.drop_standby(sink);
@@ -322,11 +327,13 @@ impl State {
         }
     }
 
-    /// Moves all unsynced entries of a segment to those given up.
+    /// Moves all unsynced entries of a segment to those given up, the one that is being written as well.
     pub(crate) fn give_up(&mut self, segment: u64, cause: GapCause) {
         let (gone, kept): (VecDeque<Range>, _) = self.unsynced.drain(..).partition(|range| range.segment == segment);
         self.unsynced = kept;
-        self.given_up.extend(gone.into_iter().map(|range| GivenUp { range, cause, reported: false }));
+        self.given_up.extend(gone.into_iter().map(|range| GivenUp::new(range, cause)));
+        self.take_back(segment);
+        self.lose_turn(segment, cause);
     }
 
     /// The segment's last sync failed: what was not synced before stays given up, and nothing is written to it.
@@ -337,6 +344,9 @@ impl State {
                 given.cause = GapCause::SyncFailed;
                 given.range.in_flight = false;
             }
+        }
+        for lost in self.lost.iter_mut().filter(|lost| lost.turn.segment.id == segment.id) {
+            lost.cause = GapCause::SyncFailed;
         }
         if self.active.as_ref().is_some_and(|active| active.segment.id == segment.id) {
             self.active = None;

@@ -1,9 +1,12 @@
 //! Tests of the journal, with real files, a disk that fails on purpose and a clock that moves when told to.
 
 mod bytes;
+mod careful;
 mod reopening;
 mod sinks;
+mod stress;
 mod timing;
+mod turns;
 
 use std::fs;
 use std::path::{Path, PathBuf};

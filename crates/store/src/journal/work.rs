@@ -61,7 +61,7 @@ impl State {
     }
 
     fn mark_in_flight(&mut self, segment: u64) {
-        let given_up = self.given_up.iter_mut().map(|given| &mut given.range);
+        let given_up = self.given_up.iter_mut().filter(|given| !given.unwritten).map(|given| &mut given.range);
         for range in self.unsynced.iter_mut().chain(given_up).filter(|range| range.segment == segment) {
             range.in_flight = true;
         }
@@ -100,15 +100,17 @@ impl State {
         }
     }
 
-    /// Whether a sync is under way or still to come, for entries waited for or given up.
+    /// Whether a write or a sync is under way or still to come, for entries waited for or given up.
     pub(crate) fn is_syncing(&self) -> bool {
         let busy = |sink| self.sink(sink).busy || !self.sink(sink).retiring.is_empty();
-        !self.unsynced.is_empty() || Sink::ALL.into_iter().any(busy)
+        let writing = self.turn.is_some() || !self.lost.is_empty();
+        writing || !self.unsynced.is_empty() || Sink::ALL.into_iter().any(busy)
     }
 
     fn wants_segment(&self, sink: Sink, now: Duration) -> bool {
         let state = self.sink(sink);
-        state.standby.is_none() && now >= state.retry_at && !self.closing
+        let write_hangs = self.lost.iter().any(|lost| lost.turn.segment.sink == sink);
+        state.standby.is_none() && now >= state.retry_at && !write_hangs && !self.closing
     }
 
     /// Whether the sink's thread would find something to do.
@@ -117,9 +119,10 @@ impl State {
         active || !self.sink(sink).retiring.is_empty() || self.wants_segment(sink, now)
     }
 
-    /// Whether the ticker has nothing to watch: all is synced and both sinks are ready.
+    /// Whether the ticker has nothing to watch: nothing is being written, all is synced and both sinks are ready.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.unsynced.is_empty()
+        self.turn.is_none()
+            && self.unsynced.is_empty()
             && Sink::ALL
                 .into_iter()
                 .all(|sink| self.sink(sink).standby.is_some() && self.sink(sink).retiring.is_empty())
@@ -148,19 +151,26 @@ impl Shared {
         match job {
             Job::Sync(segment) => {
                 let result = segment.file.sync_data();
-                self.lock().synced(&segment, &result, self.clock.now());
+                self.ended(&segment, &result);
             }
             Job::End(Retiring { segment, ending }) => {
                 let result = end_segment(&segment, ending);
-                self.lock().synced(&segment, &result, self.clock.now());
+                self.ended(&segment, &result);
             }
             Job::Prepare { id, path } => {
                 let result = self.make_segment(id, sink, path);
                 self.lock().prepared(sink, result, self.clock.now());
             }
         }
-        self.progress.send_modify(|count| *count = count.wrapping_add(1));
+        self.wake_waiting();
         self.drained.notify_all();
+    }
+
+    fn ended(&self, segment: &OpenSegment, result: &io::Result<()>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.synced(segment, result, now);
+        self.hint(&state);
     }
 
     /// Makes a segment that is on disk, name and header, before it takes an entry.
@@ -179,30 +189,40 @@ impl Shared {
             let _gone_or_not = std::fs::remove_file(&path);
             return Err(error);
         }
-        Ok(OpenSegment { id, sink, path, file })
+        Ok(OpenSegment { id, sink, path: path.into(), file })
     }
 
     /// The life of the ticker: every interval it asks for syncs, gives up what hangs and wakes who waits.
     pub(crate) fn run_ticker(&self) {
-        let mut state = self.lock();
-        while !state.stopped {
-            state.give_up_hung(self.clock.now());
-            for sink in Sink::ALL {
-                state.sink_mut(sink).sync_due = true;
-                if state.has_work(sink, self.clock.now()) {
-                    self.wake(sink).notify_one();
-                }
+        loop {
+            self.beat();
+            self.wake_waiting();
+            let mut state = self.lock();
+            if state.stopped {
+                return;
             }
-            self.progress.send_modify(|count| *count = count.wrapping_add(1));
-            state = if state.is_quiet() {
+            if state.is_quiet() {
                 state.ticker_idle = true;
-                let mut woken = self.tick.wait(state).unwrap_or_else(PoisonError::into_inner);
-                woken.ticker_idle = false;
-                woken
+                state = self.tick.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.ticker_idle = false;
             } else {
                 let interval = state.options.sync_interval;
-                self.tick.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner).0
-            };
+                state = self.tick.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            drop(state);
+        }
+    }
+
+    fn beat(&self) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        state.give_up_hung(now);
+        self.hint(&state);
+        for sink in Sink::ALL {
+            state.sink_mut(sink).sync_due = true;
+            if state.has_work(sink, now) {
+                self.wake(sink).notify_one();
+            }
         }
     }
 }
