@@ -37,7 +37,7 @@ enum Verb {
     Ci(test::TestArguments),
     /// The project's own rules about its source
     Tidy,
-    /// The benchmarks
+    /// The comparisons with an empty call, PostgreSQL, Redis and the disk, on a synthetic England
     Bench(bench::BenchArguments),
     /// A simulated decade of a thousandth of England, every answer held against a naive model
     Decade(long::DecadeArguments),

