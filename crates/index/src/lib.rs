@@ -3,6 +3,8 @@
 
 mod counts;
 mod families;
+mod interned;
+mod packed;
 mod planned;
 
 pub use counts::Sizes;
