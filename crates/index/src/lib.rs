@@ -8,6 +8,7 @@ mod interned;
 mod packed;
 mod planned;
 mod records;
+pub mod shards;
 
 pub use counts::Sizes;
 use kith_domain::answer::{Answer, Question};
@@ -24,7 +25,8 @@ use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::{Day, Moment};
-use records::{Records, Stamp};
+use records::Records;
+use shards::Stamp;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,7 +162,7 @@ impl Index {
 
     /// Makes room for so many people, where their number is known before they are published.
     pub fn reserve(&self, people: u64) {
-        self.records.reserve(usize::try_from(people).unwrap_or(0));
+        self.records.reserve(people);
     }
 
     /// Publishes a record: readers see it from now on.
