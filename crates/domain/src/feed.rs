@@ -75,7 +75,8 @@ struct Entry<C> {
     /// What answers read: thin until it is assessed again.
     thin: AtomicBool,
     /// What listings and assessments read; answers never do.
-    record: Mutex<FeedRecord>,
+    /// Apart, so that what every answer looks at of every feed lies close together.
+    record: Box<Mutex<FeedRecord>>,
 }
 
 /// One feed as listed.
@@ -119,7 +120,7 @@ fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
             expected_per_week: None,
             last_ms: AtomicI64::new(NEVER),
             thin: AtomicBool::new(false),
-            record: Mutex::default(),
+            record: Box::default(),
         })
         .collect();
     list.sort_by(|a, b| a.code.cmp(&b.code));
