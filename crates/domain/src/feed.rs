@@ -60,6 +60,8 @@ impl FeedCounts {
     }
 }
 
+const CLOCK_AHEAD_MS: i64 = CLOCK_AHEAD_SECONDS * 1000;
+
 /// Marks a feed that was never heard of.
 const NEVER: i64 = i64::MIN;
 
@@ -68,6 +70,8 @@ const NEVER: i64 = i64::MIN;
 struct Entry<C> {
     code: C,
     interval_seconds: u64,
+    /// For how long it is fresh after it was heard of: the interval and what is less than a second.
+    fresh_ms: i64,
     /// Presentations a week, where configured.
     expected_per_week: Option<u32>,
     /// What answers read.
@@ -117,6 +121,7 @@ fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
         .map(|(code, interval_seconds)| Entry {
             code,
             interval_seconds,
+            fresh_ms: i64::try_from(interval_seconds).unwrap_or(i64::MAX).saturating_mul(1000).saturating_add(999),
             expected_per_week: None,
             last_ms: AtomicI64::new(NEVER),
             thin: AtomicBool::new(false),
@@ -193,20 +198,26 @@ fn find<'a, C: Ord>(list: &'a [Entry<C>], code: &C) -> Option<&'a Entry<C>> {
     list.binary_search_by(|entry| entry.code.cmp(code)).ok().and_then(|position| list.get(position))
 }
 
+/// Counts every feed as [`Entry::state`] does, for each answer anew, and so without a branch or a division for each.
 fn counts<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> FeedCounts {
     let mut counts = FeedCounts::default();
+    let mut oldest_fresh_ms = i64::MIN;
     for entry in list {
-        match entry.state(now) {
-            FeedState::Fresh => {
-                counts.fresh += 1;
-                let age = entry.last().map(|last| now.seconds_since(last));
-                counts.oldest_fresh_seconds = counts.oldest_fresh_seconds.max(age);
-            }
-            FeedState::Stale => counts.stale += 1,
-            FeedState::Absent => counts.absent += 1,
-            FeedState::Thin => counts.thin += 1,
-        }
+        let last = entry.last_ms.load(Ordering::Acquire);
+        let thin = entry.thin.load(Ordering::Acquire);
+        let ago_ms = now.0.saturating_sub(last);
+        let absent = last == NEVER;
+        let stale = !absent & ((ago_ms < -CLOCK_AHEAD_MS) | (ago_ms > entry.fresh_ms));
+        let heard = !absent & !stale;
+        let fresh = heard & !thin;
+        counts.absent += u32::from(absent);
+        counts.stale += u32::from(stale);
+        counts.thin += u32::from(heard & thin);
+        counts.fresh += u32::from(fresh);
+        oldest_fresh_ms = oldest_fresh_ms.max(if fresh { ago_ms } else { i64::MIN });
     }
+    let any = counts.fresh > 0;
+    counts.oldest_fresh_seconds = any.then(|| Moment(oldest_fresh_ms).seconds_since(Moment(0)));
     counts
 }
 
@@ -345,6 +356,33 @@ mod tests {
         assert_eq!(board.lines(Moment(0))[0].last, Some(Moment(1_000)), "an older moment changes nothing");
         let counts = board.plan_counts(Moment(31_000));
         assert_eq!((counts.fresh, counts.stale, counts.absent, counts.oldest_fresh_seconds), (1, 0, 1, Some(30)));
+    }
+
+    /// Counting has arithmetic of its own: at every edge it finds what looking at one feed finds.
+    #[test]
+    fn counts_are_those_of_each_feed_looked_at_alone() {
+        let codes: Vec<LaCode> = (0..9).map(|n| LaCode::parse(&format!("E0600000{n}")).unwrap()).collect();
+        let intervals = [0, 1, 60, 86_400, u64::MAX];
+        let now = Moment(1_795_000_000_000);
+        let edges = |interval: u64| {
+            let fresh = i64::try_from(interval).unwrap_or(0) * 1000;
+            [-300_001, -300_000, -1, 0, 1, fresh, fresh + 999, fresh + 1000].map(|ago| Moment(now.0 - ago))
+        };
+        for interval in intervals {
+            let board = FeedBoard::new(codes.iter().map(|code| (*code, interval)), std::iter::empty());
+            for (turn, at) in edges(interval).into_iter().enumerate() {
+                board.heard(Feed::Plans(codes[turn]), at);
+                board.plans[turn].thin.store(turn % 3 == 0, Ordering::Release);
+                let of = |state| codes.iter().filter(|code| board.state(Feed::Plans(**code), now) == state).count();
+                let fresh = codes.iter().filter(|code| board.state(Feed::Plans(**code), now) == FeedState::Fresh);
+                let oldest = fresh.filter_map(|code| find(&board.plans, code)?.last()).min();
+                let expected = [FeedState::Fresh, FeedState::Stale, FeedState::Absent, FeedState::Thin].map(of);
+                let counts = board.plan_counts(now);
+                let found = [counts.fresh, counts.stale, counts.absent, counts.thin].map(|count| count as usize);
+                assert_eq!(found, expected, "interval {interval}, turn {turn}");
+                assert_eq!(counts.oldest_fresh_seconds, oldest.map(|last| now.seconds_since(last)));
+            }
+        }
     }
 
     #[test]

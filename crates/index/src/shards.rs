@@ -50,12 +50,13 @@ impl<'a> Key<'a> {
     }
 }
 
-/// People whose hashes have some bits in common.
+/// People whose hashes have some bits in common. What a reader looks at comes first, beside the lock.
 #[derive(Debug, Default)]
+#[repr(C)]
 struct Shard {
     numbers: HashTable<(u32, Place)>,
-    locals: HashTable<(Subject, Place)>,
     arena: Arena,
+    locals: HashTable<(Subject, Place)>,
     /// How often the arena was copied: a place means something else after it.
     copied: u32,
 }
