@@ -25,7 +25,7 @@ const LAST: [&str; 8] = ["Adeyemi", "Barlow", "Chowdhury", "Dale", "Ellis", "Fen
 const ROLES: [&str; 3] = ["triage nurse", "paediatric nurse", "emergency nurse practitioner"];
 const KEYS: u64 = 99_000_000;
 /// Coprime to the number of keys, so that each comes once.
-const STEP: u64 = 61_803_401;
+const STEP: u64 = 61_803_403;
 
 pub type Failure = Box<dyn std::error::Error>;
 

@@ -3,7 +3,6 @@
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use kith_domain::NhsNumber;
-use kith_domain::child::Subject;
 use kith_index::shards::Shards;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -69,7 +68,7 @@ impl Layout for LockFree {
 pub struct Sharded(Vec<RwLock<HashMap<u32, Box<[u8]>>>>);
 
 /// Locks of [`Sharded`], as many as the index has.
-const LOCKS: usize = 8_192;
+const LOCKS: usize = 65_536;
 
 impl Default for Sharded {
     fn default() -> Self {
@@ -99,22 +98,19 @@ impl Layout for Sharded {
     }
 }
 
-/// What the index has: locks enough, and pages of bytes in the place of boxes.
+/// What the index has: locks enough, and for each one piece of memory in the place of boxes.
 #[derive(Default)]
-pub struct Pages(pub Shards);
+pub struct Pieces(Shards);
 
-fn subject(key: u32) -> Option<Subject> {
-    NhsNumber::from_first_nine(key).map(Subject::Nhs)
-}
-
-impl Layout for Pages {
+impl Layout for Pieces {
     fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
-        subject(key).and_then(|subject| self.0.read(&subject)).is_some_and(|(held, _)| copy(&held, into))
+        let number = NhsNumber::from_first_nine(key);
+        number.and_then(|number| self.0.read(number)).is_some_and(|(_, held)| copy(&held, into))
     }
 
     fn put(&self, key: u32, bytes: &[u8]) {
-        if let Some(subject) = subject(key) {
-            self.0.put(&subject, bytes);
+        if let Some(number) = NhsNumber::from_first_nine(key) {
+            self.0.put(number, bytes);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 mod kinds;
 
-use kinds::{Dash, Layout, LockFree, Nothing, Pages, Sharded, Snapshot};
+use kinds::{Dash, Layout, LockFree, Nothing, Pieces, Sharded, Snapshot};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -23,7 +23,7 @@ fn mix(value: u64) -> u64 {
 /// The key of the `n`-th child, or of the `n`-th who is not held: all that have a check digit, in no order.
 fn keys() -> impl Iterator<Item = u32> {
     // Coprime to the number of keys, so that each comes once.
-    const STEP: u64 = 61_803_401;
+    const STEP: u64 = 61_803_403;
     let all = (0..KEYS).map(|n| FIRST_KEY + (n * STEP % KEYS) as u32);
     all.filter(|key| kith_domain::NhsNumber::from_first_nine(*key).is_some())
 }
@@ -111,8 +111,8 @@ fn compare(children: usize) {
         ("nothing (the clock)", Box::new(Nothing)),
         ("dashmap, boxes", Box::<Dash>::default()),
         ("lock-free (papaya), boxes", Box::<LockFree>::default()),
-        ("8,192 locks, boxes", Box::<Sharded>::default()),
-        ("8,192 locks, pages", Box::<Pages>::default()),
+        ("65,536 locks, boxes", Box::<Sharded>::default()),
+        ("65,536 locks, pieces", Box::<Pieces>::default()),
         ("published snapshot, delta", Box::<Snapshot>::default()),
     ];
     let mut memory = Vec::new();
@@ -121,7 +121,7 @@ fn compare(children: usize) {
         layout.fill(&held[..children], |key| bytes(key, 0));
         memory.push((resident().saturating_sub(before)) as f64 / children as f64);
     }
-    let again = layouts.iter().position(|(name, _)| *name == "8,192 locks, pages").unwrap_or(0);
+    let again = layouts.iter().position(|(name, _)| *name == "65,536 locks, pieces").unwrap_or(0);
     let rows = layouts.len() + 1;
     let mut alone: Vec<Vec<Figures>> = vec![Vec::new(); rows];
     let mut beside: Vec<Vec<(Figures, f64)>> = vec![Vec::new(); rows];
@@ -140,7 +140,7 @@ fn compare(children: usize) {
         std::mem::forget(layout);
         name
     });
-    let names: Vec<&str> = names.chain(["8,192 locks, pages again (A/A)"]).collect();
+    let names: Vec<&str> = names.chain(["65,536 locks, pieces again (A/A)"]).collect();
     for (row, name) in names.iter().enumerate() {
         let one = |at: usize| spread(alone[row].iter().map(|figures| figures[at]).collect());
         let two = |at: usize| spread(beside[row].iter().map(|(figures, _)| figures[at]).collect());

@@ -1,13 +1,13 @@
 //! Answers a question from memory. It never waits for a disk or for a change in progress, never touches disk, and holds
 //! one entry per person, bounded by what the log holds.
 
-mod arena;
 mod counts;
 mod families;
 mod interned;
 mod packed;
 mod planned;
 mod records;
+mod shard;
 pub mod shards;
 
 pub use counts::Sizes;
@@ -25,8 +25,7 @@ use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::{Day, Moment};
-use records::Records;
-use shards::Stamp;
+use records::{Published, Records};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -119,10 +118,10 @@ impl Index {
         };
         for _ in 0..TRIES {
             let before = self.published.load(Ordering::Acquire);
-            let (records, stamps) = self.found(question);
+            let (records, publications) = self.found(question);
             found();
             let answer = make(&records, &self.feeds);
-            if self.published.load(Ordering::Acquire) == before || self.found(question).1 == stamps {
+            if self.published.load(Ordering::Acquire) == before || self.found(question).1 == publications {
                 return answer;
             }
         }
@@ -133,11 +132,11 @@ impl Index {
     /// The records that an answer is made from, and which publication of each was read, in the order in which the mother's
     /// and the person's were looked for. Where it is the same again, so are they: which number is looked for next follows
     /// from the records before it. What relatives hold is added to an answer and decides no outcome.
-    fn found(&self, question: &Question) -> (Found, Vec<Option<Stamp>>) {
-        let stamps = RefCell::new(Vec::with_capacity(2));
+    fn found(&self, question: &Question) -> (Found, Vec<Option<Published>>) {
+        let publications = RefCell::new(Vec::with_capacity(2));
         let read = |subject: &Subject| {
-            let (record, stamp) = self.records.read(subject).unzip();
-            stamps.borrow_mut().push(stamp);
+            let (record, published) = self.records.read(subject).unzip();
+            publications.borrow_mut().push(published);
             record.map(Arc::new)
         };
         // The mother first: when a birth moves a plan from her record to the baby's, the baby's is published first.
@@ -145,7 +144,7 @@ impl Index {
         let person = Person::find(read(&question.subject), read);
         let members = |family: &Family, most| self.families.members(family, most);
         let relatives = Relatives::find(&person, members, |subject| self.for_writer(subject));
-        (Found { person, relatives, mother }, stamps.into_inner())
+        (Found { person, relatives, mother }, publications.into_inner())
     }
 
     /// The records of a person, under every number that is linked with `subject`. For the writer, not for answers.
