@@ -4,10 +4,11 @@
 use crate::change::Feed;
 use crate::codes::{LaCode, OdsCode};
 use crate::feed_health::{CLOCK_AHEAD_SECONDS, FeedRecord, FileSeen, Rows, later};
+use crate::feed_kept::{Counted, Kept};
 use crate::feed_volume::{ThinRule, VolumeLine, Window, configured_hundredths};
 use crate::retention::clock_ahead;
 use crate::time::Moment;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// State of one feed.
@@ -60,8 +61,6 @@ impl FeedCounts {
     }
 }
 
-const CLOCK_AHEAD_MS: i64 = CLOCK_AHEAD_SECONDS * 1000;
-
 /// Marks a feed that was never heard of.
 const NEVER: i64 = i64::MIN;
 
@@ -70,8 +69,6 @@ const NEVER: i64 = i64::MIN;
 struct Entry<C> {
     code: C,
     interval_seconds: u64,
-    /// For how long it is fresh after it was heard of: the interval and what is less than a second.
-    fresh_ms: i64,
     /// Presentations a week, where configured.
     expected_per_week: Option<u32>,
     /// What answers read.
@@ -114,6 +111,10 @@ pub struct FeedBoard {
     rule: ThinRule,
     /// The newest moment that a sender told of.
     told_ms: AtomicI64,
+    /// Counted after each change of a feed: what was counted before does not stand any more.
+    changes: AtomicU64,
+    kept_of_plans: Kept,
+    kept_of_presentations: Kept,
 }
 
 fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
@@ -121,7 +122,6 @@ fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
         .map(|(code, interval_seconds)| Entry {
             code,
             interval_seconds,
-            fresh_ms: i64::try_from(interval_seconds).unwrap_or(i64::MAX).saturating_mul(1000).saturating_add(999),
             expected_per_week: None,
             last_ms: AtomicI64::new(NEVER),
             thin: AtomicBool::new(false),
@@ -139,7 +139,11 @@ impl<C: Ord + Copy> Entry<C> {
     }
 
     fn state(&self, now: Moment) -> FeedState {
-        match self.last() {
+        self.state_of(self.last(), now)
+    }
+
+    fn state_of(&self, last: Option<Moment>, now: Moment) -> FeedState {
+        match last {
             None => FeedState::Absent,
             // Heard of in the future: a clock was wrong, so when it was heard of is not known.
             Some(last) if last > now.plus_seconds(CLOCK_AHEAD_SECONDS) => FeedState::Stale,
@@ -198,27 +202,28 @@ fn find<'a, C: Ord>(list: &'a [Entry<C>], code: &C) -> Option<&'a Entry<C>> {
     list.binary_search_by(|entry| entry.code.cmp(code)).ok().and_then(|position| list.get(position))
 }
 
-/// Counts every feed as [`Entry::state`] does, for each answer anew, and so without a branch or a division for each.
-fn counts<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> FeedCounts {
-    let mut counts = FeedCounts::default();
-    let mut oldest_fresh_ms = i64::MIN;
+/// Counts every feed, and finds for how long that stands.
+fn counted<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> Counted {
+    let mut counted = Counted::nothing();
     for entry in list {
-        let last = entry.last_ms.load(Ordering::Acquire);
-        let thin = entry.thin.load(Ordering::Acquire);
-        let ago_ms = now.0.saturating_sub(last);
-        let absent = last == NEVER;
-        let stale = !absent & ((ago_ms < -CLOCK_AHEAD_MS) | (ago_ms > entry.fresh_ms));
-        let heard = !absent & !stale;
-        let fresh = heard & !thin;
-        counts.absent += u32::from(absent);
-        counts.stale += u32::from(stale);
-        counts.thin += u32::from(heard & thin);
-        counts.fresh += u32::from(fresh);
-        oldest_fresh_ms = oldest_fresh_ms.max(if fresh { ago_ms } else { i64::MIN });
+        // Read once: it may be heard of meanwhile.
+        let last = entry.last();
+        let counts = &mut counted.counts;
+        match entry.state_of(last, now) {
+            FeedState::Fresh => {
+                counts.fresh += 1;
+                counted.oldest_fresh = last.min(counted.oldest_fresh.or(last));
+            }
+            FeedState::Stale => counts.stale += 1,
+            FeedState::Absent => counts.absent += 1,
+            FeedState::Thin => counts.thin += 1,
+        }
+        let Some(last) = last else { continue };
+        counted.bound(last.plus_seconds(-CLOCK_AHEAD_SECONDS).0, now);
+        let interval = i64::try_from(entry.interval_seconds).unwrap_or(i64::MAX);
+        counted.bound(last.plus_seconds(interval.saturating_add(1)).0, now);
     }
-    let any = counts.fresh > 0;
-    counts.oldest_fresh_seconds = any.then(|| Moment(oldest_fresh_ms).seconds_since(Moment(0)));
-    counts
+    counted
 }
 
 impl FeedBoard {
@@ -241,7 +246,15 @@ impl FeedBoard {
         presentations: impl Iterator<Item = (OdsCode, u64)>,
     ) -> Self {
         let rule = ThinRule { percent: 0, ..ThinRule::default() };
-        Self { plans: entries(plans), presentations: entries(presentations), rule, told_ms: AtomicI64::new(NEVER) }
+        Self {
+            plans: entries(plans),
+            presentations: entries(presentations),
+            rule,
+            told_ms: AtomicI64::new(NEVER),
+            changes: AtomicU64::new(0),
+            kept_of_plans: Kept::default(),
+            kept_of_presentations: Kept::default(),
+        }
     }
 
     /// With this rule for thin feeds, and the presentations a week that are configured for some.
@@ -260,6 +273,12 @@ impl FeedBoard {
             Feed::Plans(code) => find(&self.plans, &code).map(|entry| entry.heard(at)),
             Feed::Presentations(code) => find(&self.presentations, &code).map(|entry| entry.heard(at)),
         };
+        self.changed();
+    }
+
+    /// Called after each change of a feed.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Publishes what is kept of a feed, as of `now`. A feed that was thin is looked at again; one that was not can only
@@ -279,6 +298,7 @@ impl FeedBoard {
                 }
             }
         }
+        self.changed();
     }
 
     /// Looks at every organisation's volume as of `now`. Answers use what this found until it is called again.
@@ -288,6 +308,7 @@ impl FeedBoard {
         }
         let window = Window::trailing(now, self.rule.window_hours);
         self.presentations.iter().for_each(|entry| entry.assess(&window, &self.rule));
+        self.changed();
     }
 
     /// The rule for thin feeds.
@@ -308,13 +329,13 @@ impl FeedBoard {
     /// Counts of authorities' feeds.
     #[must_use]
     pub fn plan_counts(&self, now: Moment) -> FeedCounts {
-        counts(&self.plans, now)
+        self.kept_of_plans.counts(&self.changes, now, || counted(&self.plans, now))
     }
 
     /// Counts of organisations' feeds.
     #[must_use]
     pub fn presentation_counts(&self, now: Moment) -> FeedCounts {
-        counts(&self.presentations, now)
+        self.kept_of_presentations.counts(&self.changes, now, || counted(&self.presentations, now))
     }
 
     /// State of one feed; an unknown feed is absent.
@@ -358,29 +379,30 @@ mod tests {
         assert_eq!((counts.fresh, counts.stale, counts.absent, counts.oldest_fresh_seconds), (1, 0, 1, Some(30)));
     }
 
-    /// Counting has arithmetic of its own: at every edge it finds what looking at one feed finds.
+    /// What is kept from one question to the next is what looking at each feed finds, at every edge, forth and back.
     #[test]
     fn counts_are_those_of_each_feed_looked_at_alone() {
         let codes: Vec<LaCode> = (0..9).map(|n| LaCode::parse(&format!("E0600000{n}")).unwrap()).collect();
-        let intervals = [0, 1, 60, 86_400, u64::MAX];
-        let now = Moment(1_795_000_000_000);
-        let edges = |interval: u64| {
-            let fresh = i64::try_from(interval).unwrap_or(0) * 1000;
-            [-300_001, -300_000, -1, 0, 1, fresh, fresh + 999, fresh + 1000].map(|ago| Moment(now.0 - ago))
-        };
-        for interval in intervals {
+        let at = Moment(1_795_000_000_000);
+        for interval in [0, 1, 60, 86_400, u64::MAX] {
             let board = FeedBoard::new(codes.iter().map(|code| (*code, interval)), std::iter::empty());
-            for (turn, at) in edges(interval).into_iter().enumerate() {
-                board.heard(Feed::Plans(codes[turn]), at);
-                board.plans[turn].thin.store(turn % 3 == 0, Ordering::Release);
-                let of = |state| codes.iter().filter(|code| board.state(Feed::Plans(**code), now) == state).count();
-                let fresh = codes.iter().filter(|code| board.state(Feed::Plans(**code), now) == FeedState::Fresh);
-                let oldest = fresh.filter_map(|code| find(&board.plans, code)?.last()).min();
+            let fresh = i64::try_from(interval).unwrap_or(0) * 1000;
+            let edges = [-300_001, -300_000, -1, 0, 1, fresh - 1, fresh, fresh + 999, fresh + 1000];
+            for turn in 0..300 {
+                let now = Moment(at.0 + edges[turn * 7 % 9] - edges[turn * 5 % 9]);
+                let feed = |code: &&LaCode| board.state(Feed::Plans(**code), now);
+                let of = |state| codes.iter().filter(|code| feed(code) == state).count();
                 let expected = [FeedState::Fresh, FeedState::Stale, FeedState::Absent, FeedState::Thin].map(of);
+                let fresh = codes.iter().filter(|code| feed(code) == FeedState::Fresh);
+                let oldest = fresh.filter_map(|code| find(&board.plans, code)?.last()).min();
                 let counts = board.plan_counts(now);
                 let found = [counts.fresh, counts.stale, counts.absent, counts.thin].map(|count| count as usize);
                 assert_eq!(found, expected, "interval {interval}, turn {turn}");
                 assert_eq!(counts.oldest_fresh_seconds, oldest.map(|last| now.seconds_since(last)));
+                if turn % 5 == 0 {
+                    board.plans[turn % 9].thin.store(turn % 3 == 0, Ordering::Release);
+                    board.heard(Feed::Plans(codes[turn % 9]), Moment(at.0 - edges[turn / 5 % 9]));
+                }
             }
         }
     }
