@@ -42,7 +42,7 @@ pub(crate) fn pack(record: &ChildRecord, tables: &Tables) -> Vec<u8> {
     presentations.iter().for_each(|held| seen::presentation(&mut out, held));
     if !accesses.is_empty() {
         out.length(accesses.len());
-        accesses.iter().for_each(|row| seen::access(&mut out, row));
+        accesses.iter().for_each(|row| seen::access(&mut out, row, presentations));
     }
     if any_rest {
         out.length(accesses_beyond.len());
@@ -72,7 +72,7 @@ pub(crate) fn unpack(subject: &Subject, bytes: &[u8], tables: &Tables) -> Option
     record.presentations = bytes.list(presentations, seen::presentation_of)?;
     if has(ACCESSES) {
         let accesses = bytes.length()?;
-        record.accesses = bytes.list(accesses, seen::access_of)?;
+        record.accesses = bytes.list(accesses, |bytes| seen::access_of(bytes, &record.presentations))?;
     }
     if has(REST) {
         let beyond = bytes.length()?;

@@ -12,7 +12,7 @@ const TAKEN_OF_FOUR: usize = 3;
 const FREE_BYTES: usize = 128;
 const FREE_PART: usize = 8;
 /// What usual records take: room for those that are expected.
-const EXPECTED_BYTES: usize = 56;
+const EXPECTED_BYTES: usize = 52;
 /// No number begins with nine zeros, so no key is 0.
 const NO_KEY: u32 = 0;
 /// The place of a slot whose record was removed: the table lies there, and no record.

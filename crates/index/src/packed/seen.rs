@@ -59,26 +59,50 @@ pub(super) fn presentation_of(bytes: &mut Reader<'_>) -> Option<Presentation> {
     Some(Presentation { organisation, encounter, details, closing })
 }
 
-pub(super) fn access(out: &mut Writer<'_>, row: &Access) {
+/// A row belongs to a presentation most often: a lookup at triage. Then it tells which, and how long after it; else its
+/// organisation and when. Most are of one lookup.
+pub(super) fn access(out: &mut Writer<'_>, row: &Access, presentations: &[Presentation]) {
     let Access { organisation, user_name, user_role, first_at, last_at, count } = row;
-    out.code(*organisation);
+    let distance = |of: &Presentation| first_at.0.wrapping_sub(of.moment().0).unsigned_abs();
+    let near = presentations.iter().enumerate().filter(|(_, of)| of.organisation == *organisation);
+    let near = near.min_by_key(|(_, of)| distance(of));
+    let is_single = last_at == first_at && *count == 1;
+    let which = near.map_or(0, |(at, _)| at as u64 + 1);
+    out.int(which << 1 | u64::from(is_single));
+    match near {
+        Some((_, of)) => out.span(*first_at, of.moment()),
+        None => {
+            out.code(*organisation);
+            out.moment(*first_at);
+        }
+    }
     let (tables, viewer) = (out.tables, (user_name.clone(), user_role.clone()));
     out.interned(&tables.viewers, &viewer, |out, (name, role)| {
         out.text(name.as_str());
         out.text(role.as_str());
     });
-    out.moment(*first_at);
-    out.span(*last_at, *first_at);
-    out.int(u64::from(*count));
+    if !is_single {
+        out.span(*last_at, *first_at);
+        out.int(u64::from(*count));
+    }
 }
 
-pub(super) fn access_of(bytes: &mut Reader<'_>) -> Option<Access> {
+pub(super) fn access_of(bytes: &mut Reader<'_>, presentations: &[Presentation]) -> Option<Access> {
     let person = |bytes: &mut Reader<'_>| bytes.text(|text| PersonText::parse(text).ok());
-    let organisation = bytes.code()?;
+    let head = bytes.int()?;
+    let (organisation, first_at) = match usize::try_from(head >> 1).ok()? {
+        0 => (bytes.code()?, bytes.moment()?),
+        which => {
+            let of = presentations.get(which - 1)?;
+            (of.organisation, bytes.span(of.moment())?)
+        }
+    };
     let tables = bytes.tables;
     let viewer = bytes.interned(&tables.viewers, |bytes| Some((person(bytes)?, person(bytes)?)))?;
     let (user_name, user_role) = viewer;
-    let first_at = bytes.moment()?;
-    let last_at = bytes.span(first_at)?;
-    Some(Access { organisation, user_name, user_role, first_at, last_at, count: u32::try_from(bytes.int()?).ok()? })
+    let (last_at, count) = match head & 1 {
+        1 => (first_at, 1),
+        _ => (bytes.span(first_at)?, u32::try_from(bytes.int()?).ok()?),
+    };
+    Some(Access { organisation, user_name, user_role, first_at, last_at, count })
 }

@@ -191,14 +191,15 @@ impl Dice {
     }
 
     fn access(&mut self) -> Access {
-        let count = self.next() as u32;
+        let (count, first_at, later) = (self.next() as u32, self.moment(), self.moment());
+        let last_at = self.pick(&[first_at, first_at, later]);
         Access {
             organisation: self.ods(),
             user_name: PersonText::parse(&self.text(100)).unwrap(),
             user_role: PersonText::parse(&self.text(100)).unwrap(),
-            first_at: self.moment(),
-            last_at: self.moment(),
-            count: self.pick(&[1, 0, u32::MAX, count]),
+            first_at,
+            last_at,
+            count: self.pick(&[1, 1, 0, u32::MAX, count]),
         }
     }
 
@@ -315,5 +316,5 @@ fn a_usual_child_takes_tens_of_bytes() {
         OdsCode::table(&tables).number(&OdsCode::parse(&format!("X{n:04}")).unwrap()).unwrap();
         SiteCode::table(&tables).number(&SiteCode::parse(&format!("X{n:04}")).unwrap()).unwrap();
     }
-    assert_eq!([usual(0, &tables), usual(1, &tables), usual(2, &tables)], [1, 33, 63]);
+    assert_eq!([usual(0, &tables), usual(1, &tables), usual(2, &tables)], [1, 28, 53]);
 }
