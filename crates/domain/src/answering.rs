@@ -53,19 +53,6 @@ impl Found {
     pub fn of(record: Option<&ChildRecord>) -> Self {
         Self { person: Person::of(record), ..Self::default() }
     }
-
-    /// Whether these are the very records of `other`: none has been published anew in between.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        // What relatives hold is added to an answer and decides no outcome.
-        let Self { person, relatives: _, mother } = self;
-        let same_mother = match (mother, &other.mother) {
-            (Some(one), Some(another)) => one.is_same(another),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        same_mother && person.is_same(&other.person)
-    }
 }
 
 /// Answers a question from the records found for it, without what has passed its retention: that is not held any more,

@@ -4,10 +4,11 @@
 use crate::change::Feed;
 use crate::codes::{LaCode, OdsCode};
 use crate::feed_health::{CLOCK_AHEAD_SECONDS, FeedRecord, FileSeen, Rows, later};
+use crate::feed_kept::{Counted, Kept};
 use crate::feed_volume::{ThinRule, VolumeLine, Window, configured_hundredths};
 use crate::retention::clock_ahead;
 use crate::time::Moment;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// State of one feed.
@@ -75,7 +76,8 @@ struct Entry<C> {
     /// What answers read: thin until it is assessed again.
     thin: AtomicBool,
     /// What listings and assessments read; answers never do.
-    record: Mutex<FeedRecord>,
+    /// Apart, so that what every answer looks at of every feed lies close together.
+    record: Box<Mutex<FeedRecord>>,
 }
 
 /// One feed as listed.
@@ -109,6 +111,10 @@ pub struct FeedBoard {
     rule: ThinRule,
     /// The newest moment that a sender told of.
     told_ms: AtomicI64,
+    /// Counted after each change of a feed: what was counted before does not stand any more.
+    changes: AtomicU64,
+    kept_of_plans: Kept,
+    kept_of_presentations: Kept,
 }
 
 fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
@@ -119,7 +125,7 @@ fn entries<C: Ord>(feeds: impl Iterator<Item = (C, u64)>) -> Box<[Entry<C>]> {
             expected_per_week: None,
             last_ms: AtomicI64::new(NEVER),
             thin: AtomicBool::new(false),
-            record: Mutex::default(),
+            record: Box::default(),
         })
         .collect();
     list.sort_by(|a, b| a.code.cmp(&b.code));
@@ -133,7 +139,11 @@ impl<C: Ord + Copy> Entry<C> {
     }
 
     fn state(&self, now: Moment) -> FeedState {
-        match self.last() {
+        self.state_of(self.last(), now)
+    }
+
+    fn state_of(&self, last: Option<Moment>, now: Moment) -> FeedState {
+        match last {
             None => FeedState::Absent,
             // Heard of in the future: a clock was wrong, so when it was heard of is not known.
             Some(last) if last > now.plus_seconds(CLOCK_AHEAD_SECONDS) => FeedState::Stale,
@@ -192,21 +202,28 @@ fn find<'a, C: Ord>(list: &'a [Entry<C>], code: &C) -> Option<&'a Entry<C>> {
     list.binary_search_by(|entry| entry.code.cmp(code)).ok().and_then(|position| list.get(position))
 }
 
-fn counts<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> FeedCounts {
-    let mut counts = FeedCounts::default();
+/// Counts every feed, and finds for how long that stands.
+fn counted<C: Ord + Copy>(list: &[Entry<C>], now: Moment) -> Counted {
+    let mut counted = Counted::nothing();
     for entry in list {
-        match entry.state(now) {
+        // Read once: it may be heard of meanwhile.
+        let last = entry.last();
+        let counts = &mut counted.counts;
+        match entry.state_of(last, now) {
             FeedState::Fresh => {
                 counts.fresh += 1;
-                let age = entry.last().map(|last| now.seconds_since(last));
-                counts.oldest_fresh_seconds = counts.oldest_fresh_seconds.max(age);
+                counted.oldest_fresh = last.min(counted.oldest_fresh.or(last));
             }
             FeedState::Stale => counts.stale += 1,
             FeedState::Absent => counts.absent += 1,
             FeedState::Thin => counts.thin += 1,
         }
+        let Some(last) = last else { continue };
+        counted.bound(last.plus_seconds(-CLOCK_AHEAD_SECONDS).0, now);
+        let interval = i64::try_from(entry.interval_seconds).unwrap_or(i64::MAX);
+        counted.bound(last.plus_seconds(interval.saturating_add(1)).0, now);
     }
-    counts
+    counted
 }
 
 impl FeedBoard {
@@ -229,7 +246,15 @@ impl FeedBoard {
         presentations: impl Iterator<Item = (OdsCode, u64)>,
     ) -> Self {
         let rule = ThinRule { percent: 0, ..ThinRule::default() };
-        Self { plans: entries(plans), presentations: entries(presentations), rule, told_ms: AtomicI64::new(NEVER) }
+        Self {
+            plans: entries(plans),
+            presentations: entries(presentations),
+            rule,
+            told_ms: AtomicI64::new(NEVER),
+            changes: AtomicU64::new(0),
+            kept_of_plans: Kept::default(),
+            kept_of_presentations: Kept::default(),
+        }
     }
 
     /// With this rule for thin feeds, and the presentations a week that are configured for some.
@@ -248,6 +273,12 @@ impl FeedBoard {
             Feed::Plans(code) => find(&self.plans, &code).map(|entry| entry.heard(at)),
             Feed::Presentations(code) => find(&self.presentations, &code).map(|entry| entry.heard(at)),
         };
+        self.changed();
+    }
+
+    /// Called after each change of a feed.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Publishes what is kept of a feed, as of `now`. A feed that was thin is looked at again; one that was not can only
@@ -267,6 +298,7 @@ impl FeedBoard {
                 }
             }
         }
+        self.changed();
     }
 
     /// Looks at every organisation's volume as of `now`. Answers use what this found until it is called again.
@@ -276,6 +308,7 @@ impl FeedBoard {
         }
         let window = Window::trailing(now, self.rule.window_hours);
         self.presentations.iter().for_each(|entry| entry.assess(&window, &self.rule));
+        self.changed();
     }
 
     /// The rule for thin feeds.
@@ -296,13 +329,13 @@ impl FeedBoard {
     /// Counts of authorities' feeds.
     #[must_use]
     pub fn plan_counts(&self, now: Moment) -> FeedCounts {
-        counts(&self.plans, now)
+        self.kept_of_plans.counts(&self.changes, now, || counted(&self.plans, now))
     }
 
     /// Counts of organisations' feeds.
     #[must_use]
     pub fn presentation_counts(&self, now: Moment) -> FeedCounts {
-        counts(&self.presentations, now)
+        self.kept_of_presentations.counts(&self.changes, now, || counted(&self.presentations, now))
     }
 
     /// State of one feed; an unknown feed is absent.
@@ -344,6 +377,34 @@ mod tests {
         assert_eq!(board.lines(Moment(0))[0].last, Some(Moment(1_000)), "an older moment changes nothing");
         let counts = board.plan_counts(Moment(31_000));
         assert_eq!((counts.fresh, counts.stale, counts.absent, counts.oldest_fresh_seconds), (1, 0, 1, Some(30)));
+    }
+
+    /// What is kept from one question to the next is what looking at each feed finds, at every edge, forth and back.
+    #[test]
+    fn counts_are_those_of_each_feed_looked_at_alone() {
+        let codes: Vec<LaCode> = (0..9).map(|n| LaCode::parse(&format!("E0600000{n}")).unwrap()).collect();
+        let at = Moment(1_795_000_000_000);
+        for interval in [0, 1, 60, 86_400, u64::MAX] {
+            let board = FeedBoard::new(codes.iter().map(|code| (*code, interval)), std::iter::empty());
+            let fresh = i64::try_from(interval).unwrap_or(0) * 1000;
+            let edges = [-300_001, -300_000, -1, 0, 1, fresh - 1, fresh, fresh + 999, fresh + 1000];
+            for turn in 0..300 {
+                let now = Moment(at.0 + edges[turn * 7 % 9] - edges[turn * 5 % 9]);
+                let feed = |code: &&LaCode| board.state(Feed::Plans(**code), now);
+                let of = |state| codes.iter().filter(|code| feed(code) == state).count();
+                let expected = [FeedState::Fresh, FeedState::Stale, FeedState::Absent, FeedState::Thin].map(of);
+                let fresh = codes.iter().filter(|code| feed(code) == FeedState::Fresh);
+                let oldest = fresh.filter_map(|code| find(&board.plans, code)?.last()).min();
+                let counts = board.plan_counts(now);
+                let found = [counts.fresh, counts.stale, counts.absent, counts.thin].map(|count| count as usize);
+                assert_eq!(found, expected, "interval {interval}, turn {turn}");
+                assert_eq!(counts.oldest_fresh_seconds, oldest.map(|last| now.seconds_since(last)));
+                if turn % 5 == 0 {
+                    board.plans[turn % 9].thin.store(turn % 3 == 0, Ordering::Release);
+                    board.heard(Feed::Plans(codes[turn % 9]), Moment(at.0 - edges[turn / 5 % 9]));
+                }
+            }
+        }
     }
 
     #[test]

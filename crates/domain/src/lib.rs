@@ -21,6 +21,7 @@ mod every_combination_tests;
 pub mod family;
 pub mod feed;
 pub mod feed_health;
+mod feed_kept;
 pub mod feed_volume;
 pub mod fold;
 #[cfg(test)]

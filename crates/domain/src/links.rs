@@ -167,17 +167,6 @@ impl Person {
         Self::find(record.cloned().map(Arc::new), |_| None)
     }
 
-    /// Whether these are the very records of `other`, and not records published since.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        let Self { own, linked, standing } = self;
-        let each = |person: &Self| person.own.iter().chain(&person.linked).map(Arc::as_ptr).collect::<Vec<_>>();
-        own.is_some() == other.own.is_some()
-            && linked.len() == other.linked.len()
-            && *standing == other.standing
-            && each(self) == each(other)
-    }
-
     /// Every record, the one asked about first.
     pub fn records(&self) -> impl Iterator<Item = &ChildRecord> {
         self.own.iter().chain(&self.linked).map(|record| &**record)

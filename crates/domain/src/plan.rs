@@ -72,6 +72,12 @@ impl<T> Default for Register<T> {
 }
 
 impl<T> Register<T> {
+    /// A register as it was held before: what [`Self::version`] and [`Self::get`] gave.
+    #[must_use]
+    pub fn held(version: u64, value: Option<T>) -> Self {
+        Self { version, value }
+    }
+
     /// Sets the value if `version` is greater than the one that stands; says whether it did.
     pub fn set(&mut self, version: u64, value: Option<T>) -> bool {
         let newer = version > self.version;

@@ -28,6 +28,11 @@ pub enum DayError {
 }
 
 const MS_PER_SECOND: i64 = 1000;
+const MS_PER_DAY: i64 = 24 * 60 * 60 * MS_PER_SECOND;
+/// From 1970 to 2099 London is never behind UTC and at most an hour ahead: until 23:00 UTC the date is the same, and needs
+/// no time zone.
+const KNOWN_OFFSETS: std::ops::Range<i64> = 0..4_102_444_800_000;
+const LARGEST_OFFSET_MS: i64 = 60 * 60 * MS_PER_SECOND;
 const DAYS_OF_WEEK: i32 = 7;
 /// 1970-01-01 was a Thursday.
 const DAYS_BEFORE_EPOCH_IN_WEEK: i32 = 3;
@@ -48,21 +53,24 @@ impl Moment {
     /// The London date at this moment.
     #[must_use]
     pub fn london_day(self) -> Day {
+        if KNOWN_OFFSETS.contains(&self.0) && self.0.rem_euclid(MS_PER_DAY) < MS_PER_DAY - LARGEST_OFFSET_MS {
+            return self.utc_day();
+        }
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        Day::from_date(stamp.to_zoned(london().clone()).date())
+        Day::from_date(london().to_datetime(stamp).date())
     }
 
     /// The UTC date at this moment: the London date or the day before it.
     #[must_use]
     pub fn utc_day(self) -> Day {
-        Day(i32::try_from(self.0.div_euclid(24 * 60 * 60 * MS_PER_SECOND)).unwrap_or(i32::MAX))
+        Day(i32::try_from(self.0.div_euclid(MS_PER_DAY)).unwrap_or(i32::MAX))
     }
 
     /// London minutes since midnight at this moment, for office hours.
     #[must_use]
     pub fn london_minute(self) -> u16 {
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        let time = stamp.to_zoned(london().clone()).time();
+        let time = london().to_datetime(stamp).time();
         let hour = u16::try_from(time.hour()).unwrap_or(0);
         hour * 60 + u16::try_from(time.minute()).unwrap_or(0)
     }
@@ -71,7 +79,7 @@ impl Moment {
     #[must_use]
     pub fn london_hour_of_week(self) -> (i32, u16) {
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        let zoned = stamp.to_zoned(london().clone());
+        let zoned = london().to_datetime(stamp);
         let days = Day::from_date(zoned.date()).0 + DAYS_BEFORE_EPOCH_IN_WEEK;
         let weekday = u16::try_from(days.rem_euclid(DAYS_OF_WEEK)).unwrap_or(0);
         (days.div_euclid(DAYS_OF_WEEK), weekday * 24 + u16::try_from(zoned.time().hour()).unwrap_or(0))
@@ -93,7 +101,7 @@ impl Moment {
     #[must_use]
     pub fn london_text(self) -> String {
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
-        let there = stamp.to_zoned(london().clone());
+        let there = london().to_datetime(stamp);
         let mut text = String::with_capacity(16);
         push_digits(&mut text, i64::from(there.year()), 4);
         for (before, value) in [('-', there.month()), ('-', there.day()), (' ', there.hour()), (':', there.minute())] {
@@ -141,7 +149,7 @@ impl Day {
     /// Midnight UTC at which this day begins there; in London it has then begun.
     #[must_use]
     pub fn utc_start(self) -> Moment {
-        Moment(i64::from(self.0) * 24 * 60 * 60 * MS_PER_SECOND)
+        Moment(i64::from(self.0) * MS_PER_DAY)
     }
 
     /// Year, month, day.
@@ -211,6 +219,17 @@ mod tests {
         assert_eq!(moment("2026-06-30T23:30:00Z").london_day().text(), "2026-07-01");
         assert_eq!(moment("2026-12-31T23:30:00Z").london_day().text(), "2026-12-31");
         assert_eq!(moment("2026-06-30T23:30:00Z").london_minute(), 30);
+    }
+
+    /// Every half hour from 1969 to 2101, and the moments around them.
+    #[test]
+    fn the_london_date_is_the_time_zones() {
+        let (from, to) = (moment("1969-01-01T00:00:00Z").0, moment("2101-01-01T00:00:00Z").0);
+        for at in (from..to).step_by(30 * 60 * 1000).flat_map(|at| [at - 1, at, at + 1]) {
+            let stamp = jiff::Timestamp::from_millisecond(at).unwrap();
+            let expected = london().to_datetime(stamp).date();
+            assert_eq!(Moment(at).london_day(), Day::from_date(expected), "{stamp}");
+        }
     }
 
     #[test]

@@ -50,6 +50,20 @@ impl Transfers {
         self.outs.iter().rev().take_while(|out| out.to == to).map(|out| out.told_on).min()
     }
 
+    /// What is held: the version of the last start or arrival, and every transfer out by its version, the authority that
+    /// the plan moves to, and the day it was told. [`Self::held`] takes it back.
+    #[must_use]
+    pub fn parts(&self) -> (u64, impl ExactSizeIterator<Item = (u64, LaCode, Day)>) {
+        (self.stayed, self.outs.iter().map(|Out { version, to, told_on }| (*version, *to, *told_on)))
+    }
+
+    /// Transfers as they were held before.
+    #[must_use]
+    pub fn held(stayed: u64, outs: impl IntoIterator<Item = (u64, LaCode, Day)>) -> Self {
+        let out = |(version, to, told_on)| Out { version, to, told_on };
+        Self { stayed, outs: outs.into_iter().map(out).collect() }
+    }
+
     /// Gives back memory that growing left unused.
     pub fn shrink(&mut self) {
         self.outs.shrink_to_fit();

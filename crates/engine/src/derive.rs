@@ -234,7 +234,11 @@ mod tests {
     fn history_rests_only_while_questions_come_faster_than_it_is_written() {
         let took = Duration::from_millis(8);
         assert_eq!(rest_after(took, 16), Duration::ZERO, "2,000 questions a second");
-        assert_eq!(rest_after(took, 160), Duration::from_millis(72), "20,000 a second: nine tenths of the time are theirs");
+        assert_eq!(
+            rest_after(took, 160),
+            Duration::from_millis(72),
+            "20,000 a second: nine tenths of the time are theirs"
+        );
         assert_eq!(rest_after(Duration::from_secs(3), 60_000), MAX_REST);
     }
 }

@@ -229,6 +229,9 @@ fn board(options: &EngineOptions) -> FeedBoard {
 
 /// Reads the state into the index.
 fn load(store: &Store, index: &Index, now: Moment, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
+    let meta = store.get(Table::Meta, keys::META)?;
+    let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
+    index.reserve(meta.children);
     let mut read = 0_u64;
     let mut given_up = give_up();
     each(store, Table::Child, |_, record: ChildRecord| {
@@ -250,8 +253,6 @@ fn load(store: &Store, index: &Index, now: Moment, give_up: &dyn Fn() -> bool) -
         ControlFlow::Continue(())
     })?;
     index.feeds().assess(now);
-    let meta = store.get(Table::Meta, keys::META)?;
-    let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
     index.feeds().told(meta.told_at);
     if meta.children != read {
         return Err(EngineError::Counts { loaded: read, expected: meta.children });

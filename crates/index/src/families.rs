@@ -7,10 +7,71 @@ use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::family::{self, Family};
 use std::collections::BTreeSet;
 
+/// Most members held as a list: nearly every family. A reference that somebody types as a placeholder gathers thousands.
+const FEW: usize = 16;
+/// So many that the map of one holds some 150 families of England, and growing it takes microseconds.
+const SHARDS: usize = 1_024;
+
+/// Subjects of one family, in order.
+#[derive(Debug)]
+enum Members {
+    /// In memory of just their size: a tree takes ten times as much for a family of two.
+    Few(Vec<Subject>),
+    Many(BTreeSet<Subject>),
+}
+
+impl Members {
+    fn add(&mut self, subject: &Subject) {
+        match self {
+            Self::Few(list) => {
+                let Err(at) = list.binary_search(subject) else { return };
+                if list.len() < FEW {
+                    list.reserve_exact(1);
+                    list.insert(at, subject.clone());
+                } else {
+                    *self = Self::Many(list.drain(..).chain([subject.clone()]).collect());
+                }
+            }
+            Self::Many(tree) => {
+                tree.insert(subject.clone());
+            }
+        }
+    }
+
+    fn remove(&mut self, subject: &Subject) {
+        match self {
+            Self::Few(list) => list.retain(|held| held != subject),
+            Self::Many(tree) => {
+                tree.remove(subject);
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Few(list) => list.len(),
+            Self::Many(tree) => tree.len(),
+        }
+    }
+
+    fn first(&self, most: usize) -> Vec<Subject> {
+        match self {
+            Self::Few(list) => list.iter().take(most).cloned().collect(),
+            Self::Many(tree) => tree.iter().take(most).cloned().collect(),
+        }
+    }
+}
+
 /// Subjects by family.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Families {
-    of: DashMap<Family, BTreeSet<Subject>>,
+    of: DashMap<Family, Members>,
+}
+
+impl Default for Families {
+    fn default() -> Self {
+        Self { of: DashMap::with_shard_amount(SHARDS) }
+    }
 }
 
 impl Families {
@@ -21,7 +82,7 @@ impl Families {
         }
         let (before, after) = (old.map(family::families).unwrap_or_default(), family::families(new));
         for family in after.difference(&before) {
-            self.of.entry(family.clone()).or_default().insert(new.subject.clone());
+            self.of.entry(family.clone()).or_insert_with(|| Members::Few(Vec::new())).add(&new.subject);
         }
         for family in before.difference(&after) {
             self.leave(family.clone(), &new.subject);
@@ -38,7 +99,7 @@ impl Families {
     fn leave(&self, family: Family, subject: &Subject) {
         if let Entry::Occupied(mut held) = self.of.entry(family) {
             held.get_mut().remove(subject);
-            if held.get().is_empty() {
+            if held.get().len() == 0 {
                 held.remove();
             }
         }
@@ -47,7 +108,7 @@ impl Families {
     /// At most so many subjects of a family, in order, and how many more there are.
     pub(crate) fn members(&self, family: &Family, most: usize) -> (Vec<Subject>, usize) {
         let Some(held) = self.of.get(family) else { return (Vec::new(), 0) };
-        (held.iter().take(most).cloned().collect(), held.len().saturating_sub(most))
+        (held.first(most), held.len().saturating_sub(most))
     }
 }
 
@@ -93,5 +154,18 @@ mod tests {
         families.note(Some(&moved), &withdrawn);
         families.forget(&other);
         assert!(families.of.is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_family_of_any_size_is_in_order_and_shrinks_again() {
+        let (families, most) = (Families::default(), 3 * u32::try_from(FEW).unwrap());
+        let one = |n: u32| record((n * 7) % most, Some("F"));
+        (0..most).chain(0..most).for_each(|n| families.note(None, &one(n)));
+        let mut all: Vec<Subject> = (0..most).map(|n| one(n).subject).collect();
+        all.sort();
+        assert_eq!(families.members(&family("F"), all.len()), (all.clone(), 0));
+        assert_eq!(families.members(&family("F"), 5), (all[..5].to_vec(), all.len() - 5));
+        (1..most).for_each(|n| families.forget(&one(n)));
+        assert_eq!(families.members(&family("F"), 5), (vec![one(0).subject], 0));
     }
 }

@@ -3,10 +3,14 @@
 
 mod counts;
 mod families;
+mod interned;
+mod packed;
 mod planned;
+mod records;
+mod shard;
+pub mod shards;
 
 pub use counts::Sizes;
-use dashmap::DashMap;
 use kith_domain::answer::{Answer, Question};
 use kith_domain::answering::{self, Found, Means};
 use kith_domain::change::Feed;
@@ -21,6 +25,8 @@ use kith_domain::notify;
 use kith_domain::permit::ReadPermit;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::{Day, Moment};
+use records::{Published, Records};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,7 +56,7 @@ impl Responsible {
 /// Every record, by subject, and the health of every feed.
 #[derive(Debug)]
 pub struct Index {
-    children: DashMap<Subject, Arc<ChildRecord>>,
+    records: Records,
     /// Records published so far: counted after each and before the feed that it came from is.
     published: AtomicU64,
     feeds: FeedBoard,
@@ -64,7 +70,7 @@ impl Index {
     #[must_use]
     pub fn new(feeds: FeedBoard) -> Self {
         Self {
-            children: DashMap::new(),
+            records: Records::default(),
             published: AtomicU64::new(0),
             feeds,
             sizes: counts::Counters::default(),
@@ -112,24 +118,33 @@ impl Index {
         };
         for _ in 0..TRIES {
             let before = self.published.load(Ordering::Acquire);
-            let records = self.found(question);
+            let (records, publications) = self.found(question);
             found();
             let answer = make(&records, &self.feeds);
-            if self.published.load(Ordering::Acquire) == before || self.found(question).is_same(&records) {
+            if self.published.load(Ordering::Acquire) == before || self.found(question).1 == publications {
                 return answer;
             }
         }
         // Without a feed that is known, nothing reads as none held.
-        make(&self.found(question), &FeedBoard::new(std::iter::empty(), std::iter::empty()))
+        make(&self.found(question).0, &FeedBoard::new(std::iter::empty(), std::iter::empty()))
     }
 
-    fn found(&self, question: &Question) -> Found {
+    /// The records that an answer is made from, and which publication of each was read, in the order in which the mother's
+    /// and the person's were looked for. Where it is the same again, so are they: which number is looked for next follows
+    /// from the records before it. What relatives hold is added to an answer and decides no outcome.
+    fn found(&self, question: &Question) -> (Found, Vec<Option<Published>>) {
+        let publications = RefCell::new(Vec::with_capacity(2));
+        let read = |subject: &Subject| {
+            let (record, published) = self.records.read(subject).unzip();
+            publications.borrow_mut().push(published);
+            record.map(Arc::new)
+        };
         // The mother first: when a birth moves a plan from her record to the baby's, the baby's is published first.
-        let mother = question.mother.map(|number| self.person(&Subject::Nhs(number)));
-        let person = self.person(&question.subject);
+        let mother = question.mother.map(|number| Person::find(read(&Subject::Nhs(number)), read));
+        let person = Person::find(read(&question.subject), read);
         let members = |family: &Family, most| self.families.members(family, most);
         let relatives = Relatives::find(&person, members, |subject| self.for_writer(subject));
-        Found { person, relatives, mother }
+        (Found { person, relatives, mother }, publications.into_inner())
     }
 
     /// The records of a person, under every number that is linked with `subject`. For the writer, not for answers.
@@ -141,19 +156,21 @@ impl Index {
     /// The record that a change is applied to. For the writer, not for answers.
     #[must_use]
     pub fn for_writer(&self, subject: &Subject) -> Option<Arc<ChildRecord>> {
-        self.children.get(subject).map(|entry| Arc::clone(entry.value()))
+        self.records.read(subject).map(|(record, _)| Arc::new(record))
+    }
+
+    /// Makes room for so many people, where their number is known before they are published.
+    pub fn reserve(&self, people: u64) {
+        self.records.reserve(people);
     }
 
     /// Publishes a record: readers see it from now on.
-    pub fn publish(&self, mut record: ChildRecord) {
-        record.shrink();
-        let subject = record.subject.clone();
+    pub fn publish(&self, record: ChildRecord) {
         self.sizes.add(&record);
-        let record = Arc::new(record);
-        let old = self.children.insert(subject, Arc::clone(&record));
+        let old = self.records.put(&record);
         self.published.fetch_add(1, Ordering::Release);
-        self.planned.note(old.as_deref(), &record);
-        self.families.note(old.as_deref(), &record);
+        self.planned.note(old.as_ref(), &record);
+        self.families.note(old.as_ref(), &record);
         if let Some(old) = old {
             self.sizes.remove(&old);
         }
@@ -161,7 +178,7 @@ impl Index {
 
     /// Removes the record of a person about whom nothing is held any more.
     pub fn remove(&self, subject: &Subject) {
-        if let Some((_, old)) = self.children.remove(subject) {
+        if let Some(old) = self.records.take(subject) {
             self.published.fetch_add(1, Ordering::Release);
             self.planned.forget(&old);
             self.families.forget(&old);

@@ -1,0 +1,220 @@
+//! The layouts that are compared: each holds the bytes of a child by the first nine digits of the number.
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use kith_domain::NhsNumber;
+use kith_index::shards::Shards;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Bytes by key, read by many while one writes.
+pub trait Layout: Sync {
+    /// Copies the bytes of a key, and says whether it is held.
+    fn get(&self, key: u32, into: &mut Vec<u8>) -> bool;
+    /// Puts bytes in the place of older ones.
+    fn put(&self, key: u32, bytes: &[u8]);
+    /// Puts what is held before the measurement.
+    fn fill(&self, keys: &[u32], bytes: fn(u32) -> Vec<u8>) {
+        keys.iter().for_each(|key| self.put(*key, &bytes(*key)));
+    }
+}
+
+fn copy(held: &[u8], into: &mut Vec<u8>) -> bool {
+    into.clear();
+    into.extend_from_slice(held);
+    true
+}
+
+/// Nothing: what measuring takes.
+pub struct Nothing;
+
+impl Layout for Nothing {
+    fn get(&self, key: u32, _: &mut Vec<u8>) -> bool {
+        key.is_multiple_of(2)
+    }
+
+    fn put(&self, _: u32, _: &[u8]) {}
+}
+
+/// dashmap with as many locks as it takes by itself.
+#[derive(Default)]
+pub struct Dash(DashMap<u32, Box<[u8]>>);
+
+impl Layout for Dash {
+    fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
+        self.0.get(&key).is_some_and(|held| copy(held.value(), into))
+    }
+
+    fn put(&self, key: u32, bytes: &[u8]) {
+        self.0.insert(key, bytes.into());
+    }
+}
+
+/// A lock-free map.
+#[derive(Default)]
+pub struct LockFree(papaya::HashMap<u32, Box<[u8]>>);
+
+impl Layout for LockFree {
+    fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
+        self.0.pin().get(&key).is_some_and(|held| copy(held, into))
+    }
+
+    fn put(&self, key: u32, bytes: &[u8]) {
+        self.0.pin().insert(key, bytes.into());
+    }
+}
+
+/// Locks enough that none is waited for, each over a map of boxes.
+pub struct Sharded(Vec<RwLock<HashMap<u32, Box<[u8]>>>>);
+
+/// Locks of [`Sharded`], as many as the index has.
+const LOCKS: usize = 65_536;
+
+impl Default for Sharded {
+    fn default() -> Self {
+        Self::of(LOCKS)
+    }
+}
+
+impl Sharded {
+    fn of(locks: usize) -> Self {
+        Self((0..locks).map(|_| RwLock::default()).collect())
+    }
+
+    fn lock(&self, key: u32) -> &RwLock<HashMap<u32, Box<[u8]>>> {
+        let mixed = u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        &self.0[mixed as usize % self.0.len()]
+    }
+}
+
+impl Layout for Sharded {
+    fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
+        let map = self.lock(key).read().unwrap_or_else(PoisonError::into_inner);
+        map.get(&key).is_some_and(|held| copy(held, into))
+    }
+
+    fn put(&self, key: u32, bytes: &[u8]) {
+        self.lock(key).write().unwrap_or_else(PoisonError::into_inner).insert(key, bytes.into());
+    }
+}
+
+/// What the index has: locks enough, and for each one piece of memory in the place of boxes.
+#[derive(Default)]
+pub struct Pieces(Shards);
+
+impl Layout for Pieces {
+    fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
+        let number = NhsNumber::from_first_nine(key);
+        number.and_then(|number| self.0.read(number)).is_some_and(|(_, held)| copy(&held, into))
+    }
+
+    fn put(&self, key: u32, bytes: &[u8]) {
+        if let Some(number) = NhsNumber::from_first_nine(key) {
+            self.0.put(number, bytes);
+        }
+    }
+}
+
+/// A table that never changes, published whole, and what was put since it was made.
+pub struct Snapshot {
+    base: ArcSwap<Base>,
+    since: Sharded,
+    puts: std::sync::atomic::AtomicUsize,
+}
+
+/// Locks over what was put since.
+const LOCKS_SINCE: usize = 256;
+/// A new table is made when one in so many was put again.
+const REMADE_AT: usize = 16;
+/// A key's high bits choose where in the table to look.
+const LOW_BITS: u32 = 12;
+
+#[derive(Default)]
+struct Base {
+    keys: Vec<u32>,
+    /// Where the bytes of each key end.
+    ends: Vec<u64>,
+    bytes: Vec<u8>,
+    /// The first place of each run of keys with the same high bits.
+    starts: Vec<u32>,
+}
+
+impl Base {
+    fn get(&self, key: u32) -> Option<&[u8]> {
+        let run = (key >> LOW_BITS) as usize;
+        let (from, to) = (*self.starts.get(run)? as usize, *self.starts.get(run + 1)? as usize);
+        let at = from + self.keys[from..to].binary_search(&key).ok()?;
+        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
+        Some(&self.bytes[begin as usize..self.ends[at] as usize])
+    }
+
+    fn of(old: &Self, mut newer: Vec<(u32, Box<[u8]>)>) -> Self {
+        newer.sort_unstable_by_key(|put| put.0);
+        let mut made = Self::default();
+        made.keys.reserve_exact(old.keys.len() + newer.len());
+        made.ends.reserve_exact(old.keys.len() + newer.len());
+        let mut held = old.keys.iter().peekable();
+        for (key, bytes) in &newer {
+            while let Some(before) = held.next_if(|before| *before < key) {
+                made.add(*before, old.get(*before).unwrap_or_default());
+            }
+            held.next_if_eq(&key);
+            made.add(*key, bytes);
+        }
+        held.for_each(|before| made.add(*before, old.get(*before).unwrap_or_default()));
+        made.indexed()
+    }
+
+    fn indexed(mut self) -> Self {
+        let runs = (1_u32 << (32 - LOW_BITS)) + 1;
+        self.starts = (0..runs).map(|run| self.keys.partition_point(|key| key >> LOW_BITS < run) as u32).collect();
+        self
+    }
+
+    fn add(&mut self, key: u32, bytes: &[u8]) {
+        self.keys.push(key);
+        self.bytes.extend_from_slice(bytes);
+        self.ends.push(self.bytes.len() as u64);
+    }
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { base: ArcSwap::default(), since: Sharded::of(LOCKS_SINCE), puts: 0.into() }
+    }
+}
+
+impl Snapshot {
+    fn remake(&self) {
+        let all = || self.since.0.iter().map(|map| map.write().unwrap_or_else(PoisonError::into_inner));
+        let newer =
+            all().flat_map(|map| map.iter().map(|(key, held)| (*key, held.clone())).collect::<Vec<_>>()).collect();
+        let made = Base::of(&self.base.load(), newer);
+        self.base.store(Arc::new(made));
+        all().for_each(|mut map| *map = HashMap::new());
+        self.puts.store(0, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Layout for Snapshot {
+    fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
+        self.since.get(key, into) || self.base.load().get(key).is_some_and(|held| copy(held, into))
+    }
+
+    fn put(&self, key: u32, bytes: &[u8]) {
+        self.since.put(key, bytes);
+        let puts = self.puts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let held = self.base.load().keys.len();
+        if held > 0 && puts > held / REMADE_AT {
+            self.remake();
+        }
+    }
+
+    fn fill(&self, keys: &[u32], bytes: fn(u32) -> Vec<u8>) {
+        let mut sorted = keys.to_vec();
+        sorted.sort_unstable();
+        let mut made = Base::default();
+        sorted.iter().for_each(|key| made.add(*key, &bytes(*key)));
+        self.base.store(Arc::new(made.indexed()));
+    }
+}

@@ -1,0 +1,152 @@
+//! Ways to hold a child's bytes by number, side by side: reads alone, reads beside a writer at full speed, and memory. Half
+//! of the reads find a child. `cargo bench -p kith-benches --bench layouts -- 1000000 12000000`
+
+mod kinds;
+
+use kinds::{Dash, Layout, LockFree, Nothing, Pieces, Sharded, Snapshot};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+const ROUNDS: usize = 7;
+const READS: u64 = 200_000;
+/// Keys are spread over the range that was never issued.
+const FIRST_KEY: u32 = 900_000_000;
+const KEYS: u64 = 99_000_000;
+
+fn mix(value: u64) -> u64 {
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+/// The key of the `n`-th child, or of the `n`-th who is not held: all that have a check digit, in no order.
+fn keys() -> impl Iterator<Item = u32> {
+    // Coprime to the number of keys, so that each comes once.
+    const STEP: u64 = 61_803_403;
+    let all = (0..KEYS).map(|n| FIRST_KEY + (n * STEP % KEYS) as u32);
+    all.filter(|key| kith_domain::NhsNumber::from_first_nine(*key).is_some())
+}
+
+/// As many bytes as packed records take: a head, and some thirty for each presentation and its lookup.
+fn bytes(key: u32, version: u64) -> Vec<u8> {
+    let presentations = match mix(u64::from(key) + version) % 1_000 {
+        0..=620 => 1,
+        621..=815 => 2,
+        816..=910 => 3,
+        911..=960 => 4,
+        _ => 7,
+    };
+    vec![key as u8; 1 + 32 * presentations]
+}
+
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4_096
+}
+
+/// Nanoseconds of one read: mean, and three percentiles.
+type Figures = [f64; 4];
+
+fn reads(layout: &dyn Layout, held: &[u32], seed: u64) -> Figures {
+    let half = (held.len() / 2) as u64;
+    let mut into = Vec::with_capacity(1_024);
+    let mut times: Vec<u64> = Vec::with_capacity(READS as usize);
+    let mut found = 0;
+    for n in 0..READS {
+        let pick = mix(seed << 32 | n);
+        // The second half of the keys is never put.
+        let key = held[(pick % half + half * (n % 2)) as usize];
+        let start = Instant::now();
+        found += u64::from(black_box(layout.get(key, &mut into)));
+        times.push(start.elapsed().as_nanos() as u64);
+    }
+    black_box(found);
+    times.sort_unstable();
+    let at = |share: f64| times[(share * READS as f64) as usize] as f64;
+    [times.iter().sum::<u64>() as f64 / READS as f64, at(0.5), at(0.99), at(0.999)]
+}
+
+/// Reads while another thread puts as fast as it can; also how many it put in a second.
+fn beside_a_writer(layout: &dyn Layout, held: &[u32], seed: u64) -> (Figures, f64) {
+    let (stop, puts) = (AtomicBool::new(false), AtomicU64::new(0));
+    let start = Instant::now();
+    let figures = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let half = held.len() as u64 / 2;
+            for n in seed << 32.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let key = held[(mix(n) % half) as usize];
+                layout.put(key, &bytes(key, n));
+                puts.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let figures = reads(layout, held, seed);
+        stop.store(true, Ordering::Relaxed);
+        figures
+    });
+    (figures, puts.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Median, least and most.
+fn spread(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    let last = values.len() - 1;
+    format!("{:>6.0} ({:.0}-{:.0})", values[last / 2], values[0], values[last])
+}
+
+fn main() {
+    let sizes: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    for children in if sizes.is_empty() { vec![1_000_000] } else { sizes } {
+        compare(children);
+    }
+}
+
+fn compare(children: usize) {
+    let held: Vec<u32> = keys().take(2 * children).collect();
+    let mut layouts: Vec<(&str, Box<dyn Layout>)> = vec![
+        ("nothing (the clock)", Box::new(Nothing)),
+        ("dashmap, boxes", Box::<Dash>::default()),
+        ("lock-free (papaya), boxes", Box::<LockFree>::default()),
+        ("65,536 locks, boxes", Box::<Sharded>::default()),
+        ("65,536 locks, pieces", Box::<Pieces>::default()),
+        ("published snapshot, delta", Box::<Snapshot>::default()),
+    ];
+    let mut memory = Vec::new();
+    for (_, layout) in &layouts {
+        let before = resident();
+        layout.fill(&held[..children], |key| bytes(key, 0));
+        memory.push((resident().saturating_sub(before)) as f64 / children as f64);
+    }
+    let again = layouts.iter().position(|(name, _)| *name == "65,536 locks, pieces").unwrap_or(0);
+    let rows = layouts.len() + 1;
+    let mut alone: Vec<Vec<Figures>> = vec![Vec::new(); rows];
+    let mut beside: Vec<Vec<(Figures, f64)>> = vec![Vec::new(); rows];
+    for round in 0..ROUNDS {
+        for row in 0..rows {
+            let layout = &*layouts[if row == layouts.len() { again } else { row }].1;
+            alone[row].push(reads(layout, &held, (round * rows + row) as u64));
+            beside[row].push(beside_a_writer(layout, &held, (round * rows + row) as u64));
+        }
+    }
+    memory.push(memory[again]);
+    println!("{children} children, {ROUNDS} rounds, ns: median (least-most) of the rounds\n");
+    println!("| layout | B/child | alone p50 | p99 | p99.9 | beside a writer p50 | p99 | p99.9 | puts/s |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let names = layouts.drain(..).map(|(name, layout)| {
+        std::mem::forget(layout);
+        name
+    });
+    let names: Vec<&str> = names.chain(["65,536 locks, pieces again (A/A)"]).collect();
+    for (row, name) in names.iter().enumerate() {
+        let one = |at: usize| spread(alone[row].iter().map(|figures| figures[at]).collect());
+        let two = |at: usize| spread(beside[row].iter().map(|(figures, _)| figures[at]).collect());
+        let puts = spread(beside[row].iter().map(|(_, puts)| *puts).collect());
+        let columns = [one(1), one(2), one(3), two(1), two(2), two(3), puts].join(" | ");
+        println!("| {name} | {:.0} | {columns} |", memory[row]);
+    }
+    println!();
+}
