@@ -66,6 +66,12 @@ pub const TEST_EXTRAS: &[Need] = &[
         present: || process::find("losetup").is_some() && process::find("mount").is_some(),
     },
     Need {
+        what: "valgrind",
+        why: "it counts the instructions of a lookup",
+        package: "valgrind",
+        present: || process::find("valgrind").is_some(),
+    },
+    Need {
         what: "systemd-analyze",
         why: "it checks the units in deploy/",
         package: "systemd",

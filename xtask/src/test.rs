@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that guards the project, in one order, on the
 //! dev profile. A step that cannot run here says so; it is never counted as passed.
 
+mod cost;
 pub mod proto;
 mod unit_file;
 
@@ -89,6 +90,7 @@ fn compile_steps(workspace: &Workspace, steps: &mut Steps) -> bool {
 
 fn test_steps(workspace: &Workspace, arguments: &TestArguments, steps: &mut Steps) {
     steps.run("example configuration", || unit_file::example(workspace));
+    steps.run("what a lookup costs", || cost::check(workspace));
     let mut packages = None;
     steps.run("MESH sandbox and client", || match tools::mesh_packages(workspace) {
         Ok(found) => {

@@ -16,8 +16,6 @@ use kith_engine::{Asked, AuditMode};
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
 
-/// Children held: enough that the map does not fit a cache.
-const CHILDREN: usize = 20_000;
 /// The default step of padding.
 const STEP: usize = 1024;
 
@@ -38,6 +36,9 @@ struct Arguments {
     /// What is held about the children asked about
     #[arg(long, value_enum, default_value_t = Which::Held)]
     which: Which,
+    /// Children held
+    #[arg(long, default_value_t = 20_000)]
+    children: usize,
     /// Print the allocations of a lookup
     #[arg(long)]
     allocations: bool,
@@ -78,7 +79,7 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().build()?;
-    let filled = runtime.block_on(filled(CHILDREN, AuditMode::Bounded))?;
+    let filled = runtime.block_on(filled(arguments.children, AuditMode::Bounded))?;
     let peer = Peer { organisation: OdsCode::parse("R1H")?, role: Role::Ed };
     let numbers = match arguments.which {
         Which::Held => &filled.held,
