@@ -5,6 +5,7 @@ use kith_api::v1;
 use kith_domain::time::{Day, Moment};
 use prost::Message;
 
+use crate::england::Part;
 use crate::verify::Held;
 
 const NUMBER: &str = "9999999999";
@@ -243,13 +244,13 @@ impl PlanForm {
     }
 
     /// The next event of the one plan of a number; versions only grow.
-    pub fn event(&mut self, ids: &mut Ids, number: u64, micros: u64) -> &[u8] {
+    pub fn event(&mut self, ids: &mut Ids, number: u64, version: u64) -> &[u8] {
         let form = &mut self.0;
         for position in 0..form.numbers.len() {
             form.number(position, number);
         }
         form.ids(ids);
-        form.version(micros);
+        form.version(version);
         &form.bytes
     }
 }
@@ -273,6 +274,17 @@ fn lookup(organisation: &str) -> v1::LookupRequest {
         date_of_birth: None,
         request_id: ID.into(),
         mother_nhs_number: None,
+    }
+}
+
+/// A question about a number of which nothing is held, to be sent once by the typed client.
+#[must_use]
+pub fn one_more(organisation: &str) -> v1::LookupRequest {
+    let number = Part::Misses.number(0).to_string();
+    v1::LookupRequest {
+        subject: Some(v1::Subject { subject: Some(v1::subject::Subject::NhsNumber(number)) }),
+        request_id: uuid::Uuid::new_v4().to_string(),
+        ..lookup(organisation)
     }
 }
 

@@ -129,7 +129,9 @@ pub fn begin(target: &Target, setup: &Arc<Setup>) -> Result<Running> {
     let wanted = setup.is_kith() && !target.no_status;
     let control = wanted.then(|| {
         let options = setup.callers.operations(&target.server, CONNECT_TIMEOUT);
-        Control::connect(options, target.metrics.clone())
+        let asker = setup.callers.trusts.first().context("there is no certificate of the role ed")?;
+        let asking = setup.callers.as_caller(asker, &target.server, CONNECT_TIMEOUT);
+        Control::connect(options, (asking, asker.organisation.clone()), target.metrics.clone())
     });
     let control = control.transpose()?;
     let before = control.as_ref().map(Control::counted).transpose()?;
@@ -197,9 +199,9 @@ impl Running {
         outcome.started_at = started_at;
         outcome.generator.server_resident_bytes = resident;
         if let (Some(control), Some(before)) = (control, before) {
-            outcome.drain = Some(control.drain(target.drain_limit)?);
             let only = only_questions(&setup.plan);
             outcome.counters = Some(control::compare(before, control.counted()?, all.answers, all.in_doubt, only));
+            outcome.drain = Some(control.drain(target.drain_limit)?);
         }
         outcome.failures = failures(&outcome);
         Ok(outcome)

@@ -1,6 +1,7 @@
 //! One sending thread: it takes up what is due, sends it, takes in answers and counts. One loop around one epoll; it never
 //! waits for anything but the next moment or the next answer.
 
+mod alarm;
 mod calls;
 mod links;
 
@@ -30,6 +31,7 @@ use crate::wire::Event;
 
 pub(crate) use calls::code_name;
 
+use alarm::{ALARM, Alarm};
 use calls::Call;
 use links::{Place, Slot};
 
@@ -100,6 +102,7 @@ pub struct Worker {
     thread: u64,
     clock: Clock,
     epoll: OwnedFd,
+    alarm: Alarm,
     places: Vec<Place>,
     slots: Vec<Option<Slot>>,
     pools: [Vec<usize>; 3],
@@ -114,6 +117,7 @@ pub struct Worker {
     ids: Ids,
     forms: Vec<AskerForms>,
     plan_form: PlanForm,
+    plan_version: u64,
     orders: Option<Sender<Order>>,
     opened: Receiver<Opened>,
     reply: Sender<Opened>,
@@ -150,10 +154,12 @@ impl Worker {
         });
         let (reply, opened) = channel();
         let backlog = || Backlog::new(MOST_WAITING);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("failed to make an epoll")?;
         Ok(Self {
             thread,
             clock: Clock::new(std::time::Instant::now()),
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("failed to make an epoll")?,
+            alarm: Alarm::new(&epoll)?,
+            epoll,
             places: Vec::new(),
             slots: Vec::new(),
             pools: [vec![], vec![], vec![]],
@@ -168,6 +174,7 @@ impl Worker {
             ids: Ids::new(thread),
             forms: Vec::new(),
             plan_form: PlanForm::new(setup.today),
+            plan_version: u64::try_from(setup.now.0).unwrap_or(0) * 1_000 + thread,
             orders: Some(orders),
             opened,
             reply,
@@ -282,8 +289,15 @@ impl Worker {
 
     /// Waits for the next moment or the next answer, and takes answers in.
     fn wait(&mut self, now: u64, events: &mut Vec<epoll::Event>) {
-        let next = self.schedule.as_ref().and_then(Schedule::next_due).unwrap_or(u64::MAX);
-        let wait = next.saturating_sub(self.clock.now()).min(LONGEST_WAIT).min(self.next_upkeep.saturating_sub(now));
+        let mut wait = LONGEST_WAIT;
+        if let Some(next) = self.schedule.as_ref().and_then(Schedule::next_due).filter(|next| next - now.min(*next) < wait) {
+            let now = self.clock.now();
+            if next <= now {
+                wait = 0;
+            } else {
+                self.alarm.set(next, now);
+            }
+        }
         let timeout = Timespec { tv_sec: 0, tv_nsec: wait as i64 };
         events.clear();
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout)) {
@@ -291,7 +305,7 @@ impl Worker {
             Err(_) | Ok(0) => return,
             Ok(_) => {}
         }
-        for event in events.iter() {
+        for event in events.iter().filter(|event| event.data.u64() != ALARM) {
             self.readable(event.data.u64() as usize, event.flags);
         }
     }
