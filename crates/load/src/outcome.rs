@@ -109,6 +109,9 @@ pub struct Latency {
     pub min: u64,
     /// Mean.
     pub mean: f64,
+    /// Standard deviation.
+    #[serde(default)]
+    pub deviation: f64,
     /// Median.
     pub p50: u64,
     /// 90th percentile.

@@ -33,7 +33,7 @@ const LEAD: Duration = Duration::from_millis(50);
 const MOST_CALLERS: usize = 512;
 /// People read of an England at most.
 const PEOPLE: usize = 200_000;
-/// Largest share of the machine that the generator may take in an open loop before its report says so.
+/// Longest time for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a run goes: addresses and paths, which no outcome repeats.
@@ -100,6 +100,16 @@ pub fn prepare(target: &Target, plan: Plan) -> Result<Arc<Setup>> {
     Ok(Arc::new(setup))
 }
 
+/// The same with another plan of the same traffic, for the next of several runs.
+///
+/// # Errors
+/// The run before is still under way.
+pub fn again(setup: Arc<Setup>, plan: Plan) -> Result<Arc<Setup>> {
+    let before = Arc::into_inner(setup).context("the run before is still under way")?;
+    let window = Window::new(plan.warm_up_seconds, plan.seconds);
+    Ok(Arc::new(Setup { plan, window, progress: Arc::new(Progress::default()), ..before }))
+}
+
 /// What a plan needs and a setup may lack.
 fn check(setup: &Setup) -> Result<()> {
     let Setup { plan, callers, england, .. } = setup;
@@ -153,6 +163,17 @@ pub fn begin(target: &Target, setup: &Arc<Setup>) -> Result<Running> {
     Ok(Running { setup, clock, workers, files, opener, control, before, machine, started_at, server })
 }
 
+/// What was asked beside the sending threads.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Answers that came.
+    pub answers: u64,
+    /// Questions whose answer did not come.
+    pub in_doubt: u64,
+    /// Answers that are not true.
+    pub wrong: u64,
+}
+
 /// Processor time spent in the measured part.
 struct Spent {
     own: f64,
@@ -172,11 +193,24 @@ impl Running {
         self.clock
     }
 
-    /// Waits for its end and gives what was found.
+    /// Waits for its end and gives what was found, and what it was counted from.
     ///
     /// # Errors
     /// A thread died, or the server can no longer be asked.
-    pub fn finish(self, target: &Target, command: &str) -> Result<Outcome> {
+    pub fn finish(self, target: &Target, command: &str) -> Result<(Outcome, Tally)> {
+        self.finish_beside(target, command, || Ok(Beside::default()))
+    }
+
+    /// The same, with what was asked beside it: waited for before counters are compared.
+    ///
+    /// # Errors
+    /// As [`Running::finish`], or what was beside it failed.
+    pub fn finish_beside(
+        self,
+        target: &Target,
+        command: &str,
+        beside: impl FnOnce() -> Result<Beside>,
+    ) -> Result<(Outcome, Tally)> {
         let spent = self.measured()?;
         let Self { setup, workers, files, opener, control, before, machine, started_at, server, .. } = self;
         let mut found = Vec::new();
@@ -188,11 +222,13 @@ impl Running {
             Some(lane) => Some(lane.join().map_err(|_| anyhow::anyhow!("the thread of plan files died"))??),
             None => None,
         };
+        let beside = beside()?;
         opener.finish();
         let Some(mut all) = Joined::of(found) else { bail!("there was no sending thread") };
         if let Some(tally) = file_tally {
             all.tally.join(&tally);
         }
+        all.add(&beside);
         let mut outcome = all.outcome(&setup, &spent, machine);
         outcome.command = command.to_owned();
         outcome.label.clone_from(&target.label);
@@ -204,7 +240,7 @@ impl Running {
             outcome.drain = Some(control.drain(target.drain_limit)?);
         }
         outcome.failures = failures(&outcome);
-        Ok(outcome)
+        Ok((outcome, all.tally))
     }
 
     /// Waits through the measured part and takes the processor time of both ends.
@@ -267,6 +303,14 @@ impl Joined {
             joined.handshakes.took_ns = tally::latency(&took, false);
         }
         all
+    }
+
+    fn add(&mut self, beside: &Beside) {
+        let Beside { answers, in_doubt, wrong } = beside;
+        self.answers += answers;
+        self.in_doubt += in_doubt;
+        self.verification.checked += answers;
+        self.verification.wrong += wrong;
     }
 
     fn outcome(&self, setup: &Setup, spent: &Spent, machine: Machine) -> Outcome {

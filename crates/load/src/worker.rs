@@ -290,7 +290,9 @@ impl Worker {
     /// Waits for the next moment or the next answer, and takes answers in.
     fn wait(&mut self, now: u64, events: &mut Vec<epoll::Event>) {
         let mut wait = LONGEST_WAIT;
-        if let Some(next) = self.schedule.as_ref().and_then(Schedule::next_due).filter(|next| next - now.min(*next) < wait) {
+        if let Some(next) =
+            self.schedule.as_ref().and_then(Schedule::next_due).filter(|next| next - now.min(*next) < wait)
+        {
             let now = self.clock.now();
             if next <= now {
                 wait = 0;
