@@ -23,11 +23,11 @@ const ABOUT: &str = "Measure a Kith service: what it answers, how fast, and whet
 const AFTER: &str = "\
 To size a deployment:
   1. Load the England that you expect on the machine that you want to use (kith-synth, kith plans push).
-  2. kith-load knee finds the rate that it still carries within your bound, and tells the processor time of one answer.
-  3. England asks about 4 times a second, and about 20 at the busiest; provide for 10 times your own peak.
-  4. kith-load run at your peak, with --file-interval-ms and check-ins in the mix, for an hour; then kith-load storm.
-  5. Run it from another machine: a generator beside the server takes processor time away from it.
-docs/sizing.md tells the same at more length.
+  2. kith-load knee finds the rate that it carries within your bound, and the processor time of one answer.
+  3. England asks about 4 times a second on average, twice that in the busiest hour; provide for 10 times your own peak.
+  4. kith-load run at your peak, with check-ins and --file-interval-ms, for an hour; then kith-load storm.
+  5. Run it from another machine: beside the server it takes processor time away from it.
+docs/sizing.md tells the same at more length. Never use it on a service that holds real people: it writes.
 
 Exit codes: 0 done; 1 could not run; 2 wrong usage; 3 VOID, the generator missed its own schedule; 4 an answer differs from
 what is true; 5 the server's counters differ from the generator's, or what follows lookups did not drain in time.";

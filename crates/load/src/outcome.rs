@@ -77,8 +77,9 @@ pub struct Figures {
     pub failed: u64,
     /// Requests without any answer when the run had waited long enough, or whose connection broke.
     pub unanswered: u64,
-    /// Failures by gRPC code, and the generator's own: `NO_ANSWER`, `CONNECTION_LOST`, `NOT_RECORDED`, `REFUSED`,
-    /// `NOT_UNDERSTOOD`.
+    /// Failures by gRPC code, and the generator's own: `NO_ANSWER`, `CONNECTION_LOST`, `STREAM_RESET`, `NOT_TAKEN` (the server
+    /// was leaving), `NO_STATUS`, `NOT_RECORDED` (a check-in), `REFUSED` (a plan event), `CPF03` and the like (a plan file), and
+    /// `NOT_SENT` (no connection had a place until the deadline had passed).
     pub errors: BTreeMap<String, u64>,
     /// Answers that differ from what is true. Never forgiven.
     pub wrong: u64,

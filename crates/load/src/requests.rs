@@ -35,18 +35,17 @@ impl Ids {
     /// Writes the next id, a UUID.
     fn write(&mut self, into: &mut [u8]) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        const DASHES: [usize; 4] = [8, 13, 18, 23];
+        /// Where the two digits of each byte begin, between the dashes.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         self.next = self.next.wrapping_add(1);
         let high = (self.run & !0xf000) | 0x4000;
         let low = (self.next & (u64::MAX >> 2)) | (1 << 63);
-        let mut nibble = 0;
-        for (at, place) in into.iter_mut().enumerate() {
-            if DASHES.contains(&at) {
-                continue;
+        let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        for (byte, place) in bytes.into_iter().zip(PLACES) {
+            if let Some(pair) = into.get_mut(place..place + 2) {
+                pair[0] = HEX[usize::from(byte >> 4)];
+                pair[1] = HEX[usize::from(byte & 15)];
             }
-            let word = if nibble < 16 { high } else { low };
-            *place = HEX[((word >> (60 - 4 * (nibble % 16))) & 15) as usize];
-            nibble += 1;
         }
     }
 

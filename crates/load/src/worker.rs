@@ -41,6 +41,8 @@ const LONGEST_WAIT: u64 = 5_000_000;
 const UPKEEP: u64 = 20_000_000;
 /// Requests that may be due and not sent: beyond them they fail at once.
 const MOST_WAITING: usize = 2_000_000;
+/// A request that was due and had no place on any connection until its deadline had passed.
+const NOT_SENT: &str = "NOT_SENT";
 /// Differences kept for the report.
 const DIFFERENCES: usize = 20;
 /// Bytes read at once.
@@ -205,7 +207,6 @@ impl Worker {
         let mut events = Vec::with_capacity(256);
         loop {
             let now = self.clock.now();
-            let stopped = self.setup.progress.stop.load(Ordering::Relaxed);
             self.take_up(now);
             self.dispatch(now);
             self.flush();
@@ -213,8 +214,7 @@ impl Worker {
                 self.next_upkeep = now + UPKEEP;
                 self.upkeep(now);
             }
-            let ended = now >= window.end || stopped;
-            if (ended && self.open_calls == 0 && self.nothing_waits()) || now >= give_up {
+            if (now >= window.end && self.open_calls == 0 && self.nothing_waits()) || now >= give_up {
                 break;
             }
             self.wait(now, &mut events);
@@ -240,7 +240,7 @@ impl Worker {
                 self.found.tally.behind(now - due, bound);
             }
             if self.backlogs[Pool::of(kind) as usize].push(call).is_err() {
-                self.count_failure(kind, phase, due, now, "NOT_SENT", true);
+                self.count_failure(kind, phase, due, now, NOT_SENT, true);
             }
         }
     }
@@ -251,8 +251,14 @@ impl Worker {
 
     /// Sends what waits, as far as connections have places.
     fn dispatch(&mut self, now: u64) {
+        let patience = self.setup.plan.timeout_ms * 1_000_000;
         for pool in POOLS {
             while let Some(due) = self.backlogs[pool as usize].pop() {
+                if due.at + patience < now {
+                    // Whoever asked has given up by now.
+                    self.count_failure(due.kind, due.phase, due.at, now, NOT_SENT, true);
+                    continue;
+                }
                 let Some(slot) = self.place_in(pool) else {
                     self.backlogs[pool as usize].put_back(due);
                     break;
