@@ -35,6 +35,8 @@ mod lifecycle;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod load_generator;
+#[cfg(test)]
 mod mesh;
 #[cfg(test)]
 mod metrics;

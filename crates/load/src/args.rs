@@ -23,11 +23,11 @@ const ABOUT: &str = "Measure a Kith service: what it answers, how fast, and whet
 const AFTER: &str = "\
 To size a deployment:
   1. Load the England that you expect on the machine that you want to use (kith-synth, kith plans push).
-  2. kith-load knee finds the rate that it still carries within your bound, and tells the processor time of one answer.
-  3. England asks about 4 times a second, and about 20 at the busiest; provide for 10 times your own peak.
-  4. kith-load run at your peak, with --file-interval-ms and check-ins in the mix, for an hour; then kith-load storm.
-  5. Run it from another machine: a generator beside the server takes processor time away from it.
-docs/sizing.md tells the same at more length.
+  2. kith-load knee finds the rate that it carries within your bound, and the processor time of one answer.
+  3. England asks about 4 times a second on average, twice that in the busiest hour; provide for 10 times your own peak.
+  4. kith-load run at your peak, with check-ins and --file-interval-ms, for an hour; then kith-load storm.
+  5. Run it from another machine: beside the server it takes processor time away from it.
+docs/sizing.md tells the same at more length. Never use it on a service that holds real people: it writes.
 
 Exit codes: 0 done; 1 could not run; 2 wrong usage; 3 VOID, the generator missed its own schedule; 4 an answer differs from
 what is true; 5 the server's counters differ from the generator's, or what follows lookups did not drain in time.";
@@ -37,6 +37,118 @@ what is true; 5 the server's counters differ from the generator's, or what follo
 pub enum Verb {
     /// Send traffic for a while and measure it
     Run(RunArguments),
+    /// Find the highest rate that the service carries within a bound
+    Knee(KneeArguments),
+    /// Drop many clients that come back at once, while steady clients measure
+    Storm(StormArguments),
+    /// Print two outcomes beside each other, as ratios
+    Compare(CompareArguments),
+    /// Make the reports of an outcome again
+    Report(ReportAgainArguments),
+}
+
+/// `kith-load compare`.
+#[derive(Args)]
+pub struct CompareArguments {
+    /// The outcome that the other is held against
+    #[arg(value_name = "A.json")]
+    pub first: PathBuf,
+    /// The other one
+    #[arg(value_name = "B.json")]
+    pub second: PathBuf,
+}
+
+/// `kith-load report`.
+#[derive(Args)]
+pub struct ReportAgainArguments {
+    /// The outcome
+    #[arg(value_name = "A.json")]
+    pub outcome: PathBuf,
+    /// What to write
+    #[command(flatten)]
+    pub reports: ReportArguments,
+}
+
+/// `kith-load knee`.
+#[derive(Args)]
+pub struct KneeArguments {
+    /// Where, and as whom
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// What to send
+    #[command(flatten)]
+    pub traffic: TrafficArguments,
+    /// How long each step is
+    #[command(flatten)]
+    pub step: StepArguments,
+    /// How to search
+    #[command(flatten)]
+    pub search: SearchArguments,
+    /// What to write
+    #[command(flatten)]
+    pub reports: ReportArguments,
+}
+
+/// How to search.
+#[derive(Args)]
+#[command(next_help_heading = "How to search")]
+pub struct SearchArguments {
+    /// Requests due per second in the first step
+    #[arg(long, value_name = "RATE", default_value_t = 500.0, value_parser = positive)]
+    pub start_rate: f64,
+    /// Each step's rate is the last one's times this
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.5, value_parser = above_one)]
+    pub factor: f64,
+    /// No step goes beyond this rate
+    #[arg(long, value_name = "RATE", default_value_t = 1_000_000.0, value_parser = positive)]
+    pub most_rate: f64,
+    /// Steps halfway between the last rate carried and the first one not
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub halvings: u32,
+    /// A step is carried while 99 of 100 answers come within this, in microseconds
+    #[arg(long, value_name = "US", default_value_t = 10_000)]
+    pub p99_bound_us: u64,
+    /// And while at least this share of what was due is answered well, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.9, value_parser = percent)]
+    pub goodput_percent: f64,
+}
+
+/// `kith-load storm`.
+#[derive(Args)]
+pub struct StormArguments {
+    /// Where, and as whom
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// What the steady clients send
+    #[command(flatten)]
+    pub traffic: TrafficArguments,
+    /// When they send it
+    #[command(flatten)]
+    pub steady: SteadyArguments,
+    /// The storms
+    #[command(flatten)]
+    pub storms: StormsArguments,
+    /// What to write
+    #[command(flatten)]
+    pub reports: ReportArguments,
+}
+
+/// The storms.
+#[derive(Args)]
+#[command(next_help_heading = "The storms")]
+pub struct StormsArguments {
+    /// Clients that are dropped and come back at once; each then asks one question
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clients: u32,
+    /// How often
+    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub storms: u32,
+    /// Between two storms, before the first and after the last, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = positive)]
+    pub quiet_s: f64,
+    /// A client without an answer after this is counted as an error, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub patience_ms: u64,
 }
 
 /// `kith-load run`.
@@ -154,24 +266,80 @@ pub struct ShapeArguments {
     /// Open loop: requests due per second, whatever the service does; latency counts from when a request was due
     #[arg(long, value_name = "RATE", required_unless_present = "closed", conflicts_with = "closed", value_parser = positive)]
     pub rate: Option<f64>,
-    /// How they are spread
-    #[arg(long, value_enum, default_value = "poisson")]
-    pub arrivals: ArrivalsArgument,
     /// Closed loop: every connection keeps --in-flight requests open; measures throughput
     #[arg(long)]
     pub closed: bool,
+    /// Length and arrivals
+    #[command(flatten)]
+    pub step: StepArguments,
+}
+
+/// How long, and how requests are spread.
+#[derive(Args)]
+#[command(next_help_heading = "When to send it")]
+pub struct StepArguments {
+    /// How requests due are spread
+    #[arg(long, value_enum, default_value = "poisson")]
+    pub arrivals: ArrivalsArgument,
     /// Length of the warm-up, which is not measured, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = not_negative)]
     pub warm_up_s: f64,
     /// Length of the measured part, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = positive)]
     pub duration_s: f64,
+    /// When the generator itself is late
+    #[command(flatten)]
+    pub late: LateArguments,
+}
+
+/// When the steady clients of a storm send.
+#[derive(Args)]
+#[command(next_help_heading = "When to send it")]
+pub struct SteadyArguments {
+    /// Requests due per second
+    #[arg(long, value_name = "RATE", default_value_t = 500.0, value_parser = positive)]
+    pub rate: f64,
+    /// How requests due are spread
+    #[arg(long, value_enum, default_value = "poisson")]
+    pub arrivals: ArrivalsArgument,
+    /// Length of the warm-up, which is not measured, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = not_negative)]
+    pub warm_up_s: f64,
+    /// When the generator itself is late
+    #[command(flatten)]
+    pub late: LateArguments,
+}
+
+/// When the generator itself is late.
+#[derive(Args)]
+#[command(next_help_heading = "When to send it")]
+pub struct LateArguments {
     /// Taken up later than this after it was due, a request is late, in microseconds
     #[arg(long, value_name = "US", default_value_t = 1_000)]
     pub late_bound_us: u64,
     /// A greater share of late requests makes the run VOID, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0, value_parser = percent)]
     pub late_percent: f64,
+}
+
+impl ArrivalsArgument {
+    /// As the plan has it.
+    #[must_use]
+    pub fn arrivals(self) -> plan::Arrivals {
+        match self {
+            Self::Constant => plan::Arrivals::Constant,
+            Self::Poisson => plan::Arrivals::Poisson,
+        }
+    }
+}
+
+impl ShapeArguments {
+    /// As the plan has it.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let arrivals = self.step.arrivals.arrivals();
+        self.rate.map_or(Shape::Closed, |rate_per_second| Shape::Open { rate_per_second, arrivals })
+    }
 }
 
 /// What to write.
@@ -207,6 +375,10 @@ fn not_negative(text: &str) -> Result<f64, String> {
     number(text).and_then(|number| if number >= 0.0 { Ok(number) } else { Err("expected 0 or more".to_owned()) })
 }
 
+fn above_one(text: &str) -> Result<f64, String> {
+    number(text).and_then(|number| if number > 1.0 { Ok(number) } else { Err("expected more than 1".to_owned()) })
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     let inside = |number: f64| (0.0..=100.0).contains(&number);
     number(text).and_then(|number| if inside(number) { Ok(number) } else { Err("expected 0 to 100".to_owned()) })
@@ -223,30 +395,30 @@ impl TargetArguments {
 }
 
 impl TrafficArguments {
-    /// The plan of this traffic in a shape.
+    /// The plan of this traffic in a shape: so long a warm-up and a measured part, in seconds.
     ///
     /// # Errors
     /// The mix is not understood.
-    pub fn plan(&self, shape: &ShapeArguments) -> Result<Plan, String> {
+    pub fn plan(
+        &self,
+        shape: Shape,
+        (warm_up_s, duration_s): (f64, f64),
+        late: &LateArguments,
+    ) -> Result<Plan, String> {
         let mix = Mix::parse(&self.mix).map_err(|error| format!("failed to understand the mix: {}", error.0))?;
         if !self.empty_path.starts_with('/') {
             return Err("expected --empty-path as /package.Service/Method".to_owned());
         }
-        let arrivals = match shape.arrivals {
-            ArrivalsArgument::Constant => plan::Arrivals::Constant,
-            ArrivalsArgument::Poisson => plan::Arrivals::Poisson,
-        };
-        let open = |rate| Shape::Open { rate_per_second: rate, arrivals };
         Ok(Plan {
-            shape: shape.rate.map_or(Shape::Closed, open),
+            shape,
             mix,
             connections: self.connections,
             authority_connections: self.authority_connections,
             in_flight: self.in_flight,
             churn_per_second: self.churn_per_s,
             threads: self.threads,
-            warm_up_seconds: shape.warm_up_s,
-            seconds: shape.duration_s,
+            warm_up_seconds: warm_up_s,
+            seconds: duration_s,
             timeout_ms: self.timeout_ms,
             seed: self.seed,
             truth_percent: self.truth_percent,
@@ -255,8 +427,8 @@ impl TrafficArguments {
             file_interval_ms: self.file_interval_ms,
             file_rows: self.file_rows,
             file_changed_percent: self.file_changed_percent,
-            late_bound_us: shape.late_bound_us,
-            late_percent: shape.late_percent,
+            late_bound_us: late.late_bound_us,
+            late_percent: late.late_percent,
         })
     }
 }

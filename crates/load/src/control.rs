@@ -10,6 +10,7 @@ use kith_api::client::{Client, ConnectOptions};
 use kith_api::v1;
 
 use crate::outcome::{Counters, Drain};
+use crate::requests;
 
 /// How often the state is looked at while waiting.
 const POLL: Duration = Duration::from_millis(20);
@@ -22,6 +23,7 @@ const ANSWERS: &str = "kith_answers_total{question=\"plans\"";
 pub struct Control {
     runtime: tokio::runtime::Runtime,
     client: Client,
+    asker: (Client, String),
     metrics: Option<String>,
 }
 
@@ -35,16 +37,24 @@ pub struct Counted {
 }
 
 impl Control {
-    /// Connects. `metrics` is `host:port` of the metrics page.
+    /// Connects as operations, and as `asker`, an organisation that asks about children. `metrics` is `host:port` of the
+    /// metrics page.
     ///
     /// # Errors
     /// The service cannot be reached or is not ready.
-    pub fn connect(options: ConnectOptions, metrics: Option<String>) -> Result<Self> {
+    pub fn connect(
+        options: ConnectOptions,
+        (asker, organisation): (ConnectOptions, String),
+        metrics: Option<String>,
+    ) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("failed to start a runtime")?;
-        let client =
-            runtime.block_on(Client::connect(options)).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
-        let control = Self { runtime, client, metrics };
+        let connect = |options| {
+            let connected = runtime.block_on(Client::connect(options));
+            connected.map_err(|error| anyhow::anyhow!("failed to {error}"))
+        };
+        let (client, asker) = (connect(options)?, (connect(asker)?, organisation));
+        let control = Self { runtime, client, asker, metrics };
         let status = control.status()?;
         let ready = status.readiness() == v1::Readiness::Ready;
         ensure!(ready, "the service does not answer questions now: {:?} {}", status.readiness(), status.reason);
@@ -71,24 +81,36 @@ impl Control {
         Ok(Counted { answers, audit: self.positions()?.audit_last })
     }
 
-    /// Waits until everything that follows lookups is in the log.
+    /// Waits until everything that follows lookups is in the log. The service writes down how far it is only with what
+    /// follows a lookup, so one more is asked about a number of which nothing is held, and waited for.
     ///
     /// # Errors
     /// It cannot be asked.
     pub fn drain(&self, limit: Duration) -> Result<Drain> {
         let began = Instant::now();
         let first = self.positions()?;
-        let target = first.audit_last;
-        let mut drain =
-            Drain { entries_behind: target.saturating_sub(first.audit_derived_through), ..Drain::default() };
-        let mut through = first.audit_derived_through;
+        let entries_behind = first.audit_last.saturating_sub(first.audit_derived_through);
+        let mut drain = Drain { entries_behind, ..Drain::default() };
+        self.ask_once()?;
+        let target = self.positions()?.audit_last;
+        let mut through = 0;
         while through < target && began.elapsed() < limit {
-            std::thread::sleep(POLL);
             through = self.positions()?.audit_derived_through;
+            if through < target {
+                std::thread::sleep(POLL);
+            }
         }
         drain.complete = through >= target;
         drain.seconds = began.elapsed().as_secs_f64();
         Ok(drain)
+    }
+
+    fn ask_once(&self) -> Result<()> {
+        let (client, organisation) = &self.asker;
+        let request = client.request(requests::one_more(organisation));
+        let mut lookup = client.lookup();
+        let asked = self.runtime.block_on(async move { lookup.lookup(request).await });
+        asked.map(drop).map_err(|status| anyhow::anyhow!("failed to ask once more: {:?}", status.code()))
     }
 }
 

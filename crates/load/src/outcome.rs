@@ -77,8 +77,9 @@ pub struct Figures {
     pub failed: u64,
     /// Requests without any answer when the run had waited long enough, or whose connection broke.
     pub unanswered: u64,
-    /// Failures by gRPC code, and the generator's own: `NO_ANSWER`, `CONNECTION_LOST`, `NOT_RECORDED`, `REFUSED`,
-    /// `NOT_UNDERSTOOD`.
+    /// Failures by gRPC code, and the generator's own: `NO_ANSWER`, `CONNECTION_LOST`, `STREAM_RESET`, `NOT_TAKEN` (the server
+    /// was leaving), `NO_STATUS`, `NOT_RECORDED` (a check-in), `REFUSED` (a plan event), `CPF03` and the like (a plan file), and
+    /// `NOT_SENT` (no connection had a place until the deadline had passed).
     pub errors: BTreeMap<String, u64>,
     /// Answers that differ from what is true. Never forgiven.
     pub wrong: u64,
@@ -109,6 +110,9 @@ pub struct Latency {
     pub min: u64,
     /// Mean.
     pub mean: f64,
+    /// Standard deviation.
+    #[serde(default)]
+    pub deviation: f64,
     /// Median.
     pub p50: u64,
     /// 90th percentile.

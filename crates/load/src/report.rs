@@ -1,7 +1,15 @@
 //! Reports of an outcome: a table for the terminal, and files.
 
+mod chart;
+mod compare;
+mod hgrm;
+mod html;
+mod html_more;
 mod table;
 
+pub use compare::compare;
+pub use hgrm::hgrm;
+pub use html::html;
 pub use table::table;
 
 /// Nanoseconds as people read them.

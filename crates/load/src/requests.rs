@@ -5,6 +5,7 @@ use kith_api::v1;
 use kith_domain::time::{Day, Moment};
 use prost::Message;
 
+use crate::england::Part;
 use crate::verify::Held;
 
 const NUMBER: &str = "9999999999";
@@ -34,18 +35,17 @@ impl Ids {
     /// Writes the next id, a UUID.
     fn write(&mut self, into: &mut [u8]) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        const DASHES: [usize; 4] = [8, 13, 18, 23];
+        /// Where the two digits of each byte begin, between the dashes.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         self.next = self.next.wrapping_add(1);
         let high = (self.run & !0xf000) | 0x4000;
         let low = (self.next & (u64::MAX >> 2)) | (1 << 63);
-        let mut nibble = 0;
-        for (at, place) in into.iter_mut().enumerate() {
-            if DASHES.contains(&at) {
-                continue;
+        let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        for (byte, place) in bytes.into_iter().zip(PLACES) {
+            if let Some(pair) = into.get_mut(place..place + 2) {
+                pair[0] = HEX[usize::from(byte >> 4)];
+                pair[1] = HEX[usize::from(byte & 15)];
             }
-            let word = if nibble < 16 { high } else { low };
-            *place = HEX[((word >> (60 - 4 * (nibble % 16))) & 15) as usize];
-            nibble += 1;
         }
     }
 
@@ -243,13 +243,13 @@ impl PlanForm {
     }
 
     /// The next event of the one plan of a number; versions only grow.
-    pub fn event(&mut self, ids: &mut Ids, number: u64, micros: u64) -> &[u8] {
+    pub fn event(&mut self, ids: &mut Ids, number: u64, version: u64) -> &[u8] {
         let form = &mut self.0;
         for position in 0..form.numbers.len() {
             form.number(position, number);
         }
         form.ids(ids);
-        form.version(micros);
+        form.version(version);
         &form.bytes
     }
 }
@@ -273,6 +273,17 @@ fn lookup(organisation: &str) -> v1::LookupRequest {
         date_of_birth: None,
         request_id: ID.into(),
         mother_nhs_number: None,
+    }
+}
+
+/// A question about a number of which nothing is held, to be sent once by the typed client.
+#[must_use]
+pub fn one_more(organisation: &str) -> v1::LookupRequest {
+    let number = Part::Misses.number(0).to_string();
+    v1::LookupRequest {
+        subject: Some(v1::Subject { subject: Some(v1::subject::Subject::NhsNumber(number)) }),
+        request_id: uuid::Uuid::new_v4().to_string(),
+        ..lookup(organisation)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use kith_domain::time::Moment;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::callers::Callers;
 use crate::clock::{Clock, Window};
@@ -33,7 +33,7 @@ const LEAD: Duration = Duration::from_millis(50);
 const MOST_CALLERS: usize = 512;
 /// People read of an England at most.
 const PEOPLE: usize = 200_000;
-/// Largest share of the machine that the generator may take in an open loop before its report says so.
+/// Longest time for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a run goes: addresses and paths, which no outcome repeats.
@@ -100,6 +100,16 @@ pub fn prepare(target: &Target, plan: Plan) -> Result<Arc<Setup>> {
     Ok(Arc::new(setup))
 }
 
+/// The same with another plan of the same traffic, for the next of several runs.
+///
+/// # Errors
+/// The run before is still under way.
+pub fn again(setup: Arc<Setup>, plan: Plan) -> Result<Arc<Setup>> {
+    let before = Arc::into_inner(setup).context("the run before is still under way")?;
+    let window = Window::new(plan.warm_up_seconds, plan.seconds);
+    Ok(Arc::new(Setup { plan, window, progress: Arc::new(Progress::default()), ..before }))
+}
+
 /// What a plan needs and a setup may lack.
 fn check(setup: &Setup) -> Result<()> {
     let Setup { plan, callers, england, .. } = setup;
@@ -126,10 +136,13 @@ fn check(setup: &Setup) -> Result<()> {
 /// # Errors
 /// The service cannot be reached.
 pub fn begin(target: &Target, setup: &Arc<Setup>) -> Result<Running> {
+    more_files();
     let wanted = setup.is_kith() && !target.no_status;
     let control = wanted.then(|| {
         let options = setup.callers.operations(&target.server, CONNECT_TIMEOUT);
-        Control::connect(options, target.metrics.clone())
+        let asker = setup.callers.trusts.first().context("there is no certificate of the role ed")?;
+        let asking = setup.callers.as_caller(asker, &target.server, CONNECT_TIMEOUT);
+        Control::connect(options, (asking, asker.organisation.clone()), target.metrics.clone())
     });
     let control = control.transpose()?;
     let before = control.as_ref().map(Control::counted).transpose()?;
@@ -151,6 +164,25 @@ pub fn begin(target: &Target, setup: &Arc<Setup>) -> Result<Running> {
     Ok(Running { setup, clock, workers, files, opener, control, before, machine, started_at, server })
 }
 
+/// Takes as many descriptors as this process may have: the usual limit is below a thousand connections. Where it may have no
+/// more, a connection that cannot be opened says so.
+fn more_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _unchanged = setrlimit(Resource::Nofile, limit);
+}
+
+/// What was asked beside the sending threads.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Answers that came.
+    pub answers: u64,
+    /// Questions whose answer did not come.
+    pub in_doubt: u64,
+    /// Answers that are not true.
+    pub wrong: u64,
+}
+
 /// Processor time spent in the measured part.
 struct Spent {
     own: f64,
@@ -170,11 +202,24 @@ impl Running {
         self.clock
     }
 
-    /// Waits for its end and gives what was found.
+    /// Waits for its end and gives what was found, and what it was counted from.
     ///
     /// # Errors
     /// A thread died, or the server can no longer be asked.
-    pub fn finish(self, target: &Target, command: &str) -> Result<Outcome> {
+    pub fn finish(self, target: &Target, command: &str) -> Result<(Outcome, Tally)> {
+        self.finish_beside(target, command, || Ok(Beside::default()))
+    }
+
+    /// The same, with what was asked beside it: waited for before counters are compared.
+    ///
+    /// # Errors
+    /// As [`Running::finish`], or what was beside it failed.
+    pub fn finish_beside(
+        self,
+        target: &Target,
+        command: &str,
+        beside: impl FnOnce() -> Result<Beside>,
+    ) -> Result<(Outcome, Tally)> {
         let spent = self.measured()?;
         let Self { setup, workers, files, opener, control, before, machine, started_at, server, .. } = self;
         let mut found = Vec::new();
@@ -186,23 +231,24 @@ impl Running {
             Some(lane) => Some(lane.join().map_err(|_| anyhow::anyhow!("the thread of plan files died"))??),
             None => None,
         };
+        let beside = beside()?;
         opener.finish();
         let Some(mut all) = Joined::of(found) else { bail!("there was no sending thread") };
         if let Some(tally) = file_tally {
             all.tally.join(&tally);
         }
+        all.add(&beside);
         let mut outcome = all.outcome(&setup, &spent, machine);
         outcome.command = command.to_owned();
         outcome.label.clone_from(&target.label);
         outcome.started_at = started_at;
         outcome.generator.server_resident_bytes = resident;
-        if let (Some(control), Some(before)) = (control, before) {
-            outcome.drain = Some(control.drain(target.drain_limit)?);
-            let only = only_questions(&setup.plan);
-            outcome.counters = Some(control::compare(before, control.counted()?, all.answers, all.in_doubt, only));
-        }
         outcome.failures = failures(&outcome);
-        Ok(outcome)
+        if let (Some(control), Some(before)) = (control, before) {
+            let unaccounted = account(&mut outcome, &all, &control, before, target.drain_limit);
+            outcome.failures.extend(unaccounted);
+        }
+        Ok((outcome, all.tally))
     }
 
     /// Waits through the measured part and takes the processor time of both ends.
@@ -267,6 +313,14 @@ impl Joined {
         all
     }
 
+    fn add(&mut self, beside: &Beside) {
+        let Beside { answers, in_doubt, wrong } = beside;
+        self.answers += answers;
+        self.in_doubt += in_doubt;
+        self.verification.checked += answers;
+        self.verification.wrong += wrong;
+    }
+
     fn outcome(&self, setup: &Setup, spent: &Spent, machine: Machine) -> Outcome {
         let plan = &setup.plan;
         let kinds = self.tally.kinds();
@@ -275,7 +329,7 @@ impl Joined {
         let figures = |kinds: &[Kind]| self.tally.figures(kinds, seconds);
         let total = figures(&kinds);
         let lateness = lateness(&self.tally, plan);
-        let void_reasons = void_reasons(&lateness, total.errors.get("NOT_SENT").copied().unwrap_or(0));
+        let void_reasons = void_reasons(&lateness);
         let per = |cpu: f64, count: u64| if count > 0 { cpu * 1e9 / count as f64 } else { 0.0 };
         Outcome {
             format: FORMAT.to_owned(),
@@ -325,45 +379,56 @@ fn lateness(tally: &Tally, plan: &Plan) -> Lateness {
     }
 }
 
-/// Why a run is void: empty when it is not.
+/// Why a run is void: empty when it is not. Requests that found no place on a connection are the server's doing, and failed;
+/// only what was taken up late is the generator's own.
 #[must_use]
-pub fn void_reasons(lateness: &Lateness, not_sent: u64) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if lateness.late_share > lateness.late_share_bound {
-        reasons.push(format!(
-            "the generator took up {:.2} % of the requests more than {} us late, and {:.2} % are allowed",
-            lateness.late_share * 100.0,
-            lateness.bound_us,
-            lateness.late_share_bound * 100.0
-        ));
+pub fn void_reasons(lateness: &Lateness) -> Vec<String> {
+    if lateness.late_share <= lateness.late_share_bound {
+        return Vec::new();
     }
-    if not_sent > 0 {
-        reasons.push(format!("{not_sent} requests that were due could not be sent before the run ended"));
-    }
-    reasons
+    vec![format!(
+        "the generator took up {:.2} % of the requests more than {} us late, and {:.2} % are allowed",
+        lateness.late_share * 100.0,
+        lateness.bound_us,
+        lateness.late_share_bound * 100.0
+    )]
 }
 
 /// What went wrong beside the schedule.
 fn failures(outcome: &Outcome) -> Vec<String> {
-    let mut failures = Vec::new();
-    if outcome.verification.wrong > 0 {
-        failures.push(format!("{} answers differ from what is true", outcome.verification.wrong));
-    }
-    if let Some(counters) = outcome.counters.as_ref().filter(|counters| !counters.agree) {
-        failures.push(format!(
-            "the server counted {} answers ({}), the generator {}, and {} are in doubt",
-            counters.server, counters.source, counters.generator, counters.in_doubt
-        ));
-    }
-    if let Some(drain) = outcome.drain.as_ref().filter(|drain| !drain.complete) {
-        failures.push(format!("access history and notifications had not drained after {:.1} s", drain.seconds));
-    }
-    failures
+    let wrong = outcome.verification.wrong;
+    if wrong > 0 { vec![format!("{wrong} answers differ from what is true")] } else { Vec::new() }
 }
 
-/// Stops a run before its time: nothing more is sent.
-pub fn stop(progress: &Progress) {
-    progress.stop.store(true, Ordering::Relaxed);
+/// Compares counters and waits for what follows lookups; gives what went wrong. A server that cannot be asked any more
+/// does not take the figures with it.
+fn account(outcome: &mut Outcome, all: &Joined, control: &Control, before: Counted, limit: Duration) -> Vec<String> {
+    let mut failures = Vec::new();
+    match control.counted() {
+        Err(error) => failures.push(format!("the server's counters cannot be read any more: {error:#}")),
+        Ok(after) => {
+            let only = only_questions(&outcome.plan);
+            let counters = control::compare(before, after, all.answers, all.in_doubt, only);
+            if !counters.agree {
+                failures.push(format!(
+                    "the server counted {} answers ({}), the generator {}, and {} are in doubt",
+                    counters.server, counters.source, counters.generator, counters.in_doubt
+                ));
+            }
+            outcome.counters = Some(counters);
+        }
+    }
+    match control.drain(limit) {
+        Err(error) => failures.push(format!("what follows lookups cannot be waited for: {error:#}")),
+        Ok(drain) => {
+            if !drain.complete {
+                let seconds = drain.seconds;
+                failures.push(format!("access history and notifications had not drained after {seconds:.1} s"));
+            }
+            outcome.drain = Some(drain);
+        }
+    }
+    failures
 }
 
 #[cfg(test)]
@@ -373,9 +438,8 @@ mod tests {
     #[test]
     fn a_generator_that_was_late_too_often_makes_the_run_void() {
         let at = |late_share| Lateness { late_share, late_share_bound: 0.01, bound_us: 1_000, ..Lateness::default() };
-        assert!(void_reasons(&at(0.0), 0).is_empty() && void_reasons(&at(0.01), 0).is_empty());
-        assert_eq!(void_reasons(&at(0.0101), 0).len(), 1);
-        assert_eq!(void_reasons(&at(0.0), 1).len(), 1, "what was never sent was not measured");
+        assert!(void_reasons(&at(0.0)).is_empty() && void_reasons(&at(0.01)).is_empty());
+        assert_eq!(void_reasons(&at(0.0101)).len(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! none.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use kith_domain::time::{Day, Moment};
 
@@ -54,8 +54,6 @@ pub struct Progress {
     pub wrong: AtomicU64,
     /// The phase that requests taken up now belong to.
     pub phase: AtomicUsize,
-    /// Set to end the run early.
-    pub stop: AtomicBool,
 }
 
 /// Everything shared.

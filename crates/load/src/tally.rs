@@ -15,7 +15,11 @@ const LONGEST: u64 = 600_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
 /// Slots of time of one run, at most.
 const SLOTS: u64 = 600;
-/// Shortest slot.
+/// Slots of a short run, at least, while none is shorter than [`SHORTEST`].
+const FEW_SLOTS: u64 = 40;
+/// Shortest slot, in nanoseconds.
+const SHORTEST: u64 = 100_000_000;
+/// The usual one.
 const SECOND: u64 = 1_000_000_000;
 /// Quiet, and while a storm is on.
 pub const PHASES: usize = 2;
@@ -147,7 +151,7 @@ impl Tally {
             kinds: [const { None }; KINDS],
             phases: [Counts::new(), Counts::new()],
             slots: Vec::new(),
-            slot_ns: (length_ns / SLOTS).max(SECOND),
+            slot_ns: (length_ns / SLOTS).max((length_ns / FEW_SLOTS).clamp(SHORTEST, SECOND)),
             behind: histogram(),
             late: 0,
             waited: 0,
@@ -298,6 +302,7 @@ pub fn latency<C: Counter>(histogram: &Histogram<C>, curve: bool) -> Latency {
         count: histogram.len(),
         min: histogram.min(),
         mean: histogram.mean(),
+        deviation: histogram.stdev(),
         p50: at(0.5),
         p90: at(0.9),
         p99: at(0.99),
@@ -339,7 +344,9 @@ mod tests {
         assert_eq!(all.errors["UNAVAILABLE"], 1);
         assert_eq!((one.late, one.phase(1, 1.0).ok), (1, 1));
         let slots = one.over_time(2 * SECOND);
-        let told: Vec<_> = slots.iter().map(|slot| (slot.offered, slot.ok, slot.failed)).collect();
+        assert_eq!((slots.len(), slots[1].at_seconds, slots[1].seconds), (20, 0.1, 0.1));
+        let slots = slots.iter().filter(|slot| slot.offered > 0);
+        let told: Vec<_> = slots.map(|slot| (slot.offered, slot.ok, slot.failed)).collect();
         assert_eq!(told, [(1, 1, 0), (2, 1, 1)]);
     }
 

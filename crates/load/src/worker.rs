@@ -1,6 +1,7 @@
 //! One sending thread: it takes up what is due, sends it, takes in answers and counts. One loop around one epoll; it never
 //! waits for anything but the next moment or the next answer.
 
+mod alarm;
 mod calls;
 mod links;
 
@@ -30,6 +31,7 @@ use crate::wire::Event;
 
 pub(crate) use calls::code_name;
 
+use alarm::{ALARM, Alarm};
 use calls::Call;
 use links::{Place, Slot};
 
@@ -39,6 +41,8 @@ const LONGEST_WAIT: u64 = 5_000_000;
 const UPKEEP: u64 = 20_000_000;
 /// Requests that may be due and not sent: beyond them they fail at once.
 const MOST_WAITING: usize = 2_000_000;
+/// A request that was due and had no place on any connection until its deadline had passed.
+const NOT_SENT: &str = "NOT_SENT";
 /// Differences kept for the report.
 const DIFFERENCES: usize = 20;
 /// Bytes read at once.
@@ -100,6 +104,7 @@ pub struct Worker {
     thread: u64,
     clock: Clock,
     epoll: OwnedFd,
+    alarm: Alarm,
     places: Vec<Place>,
     slots: Vec<Option<Slot>>,
     pools: [Vec<usize>; 3],
@@ -114,6 +119,7 @@ pub struct Worker {
     ids: Ids,
     forms: Vec<AskerForms>,
     plan_form: PlanForm,
+    plan_version: u64,
     orders: Option<Sender<Order>>,
     opened: Receiver<Opened>,
     reply: Sender<Opened>,
@@ -150,10 +156,12 @@ impl Worker {
         });
         let (reply, opened) = channel();
         let backlog = || Backlog::new(MOST_WAITING);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("failed to make an epoll")?;
         Ok(Self {
             thread,
             clock: Clock::new(std::time::Instant::now()),
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("failed to make an epoll")?,
+            alarm: Alarm::new(&epoll)?,
+            epoll,
             places: Vec::new(),
             slots: Vec::new(),
             pools: [vec![], vec![], vec![]],
@@ -168,6 +176,7 @@ impl Worker {
             ids: Ids::new(thread),
             forms: Vec::new(),
             plan_form: PlanForm::new(setup.today),
+            plan_version: u64::try_from(setup.now.0).unwrap_or(0) * 1_000 + thread,
             orders: Some(orders),
             opened,
             reply,
@@ -198,7 +207,6 @@ impl Worker {
         let mut events = Vec::with_capacity(256);
         loop {
             let now = self.clock.now();
-            let stopped = self.setup.progress.stop.load(Ordering::Relaxed);
             self.take_up(now);
             self.dispatch(now);
             self.flush();
@@ -206,8 +214,7 @@ impl Worker {
                 self.next_upkeep = now + UPKEEP;
                 self.upkeep(now);
             }
-            let ended = now >= window.end || stopped;
-            if (ended && self.open_calls == 0 && self.nothing_waits()) || now >= give_up {
+            if (now >= window.end && self.open_calls == 0 && self.nothing_waits()) || now >= give_up {
                 break;
             }
             self.wait(now, &mut events);
@@ -233,7 +240,7 @@ impl Worker {
                 self.found.tally.behind(now - due, bound);
             }
             if self.backlogs[Pool::of(kind) as usize].push(call).is_err() {
-                self.count_failure(kind, phase, due, now, "NOT_SENT", true);
+                self.count_failure(kind, phase, due, now, NOT_SENT, true);
             }
         }
     }
@@ -244,8 +251,14 @@ impl Worker {
 
     /// Sends what waits, as far as connections have places.
     fn dispatch(&mut self, now: u64) {
+        let patience = self.setup.plan.timeout_ms * 1_000_000;
         for pool in POOLS {
             while let Some(due) = self.backlogs[pool as usize].pop() {
+                if due.at + patience < now {
+                    // Whoever asked has given up by now.
+                    self.count_failure(due.kind, due.phase, due.at, now, NOT_SENT, true);
+                    continue;
+                }
                 let Some(slot) = self.place_in(pool) else {
                     self.backlogs[pool as usize].put_back(due);
                     break;
@@ -282,8 +295,17 @@ impl Worker {
 
     /// Waits for the next moment or the next answer, and takes answers in.
     fn wait(&mut self, now: u64, events: &mut Vec<epoll::Event>) {
-        let next = self.schedule.as_ref().and_then(Schedule::next_due).unwrap_or(u64::MAX);
-        let wait = next.saturating_sub(self.clock.now()).min(LONGEST_WAIT).min(self.next_upkeep.saturating_sub(now));
+        let mut wait = LONGEST_WAIT;
+        if let Some(next) =
+            self.schedule.as_ref().and_then(Schedule::next_due).filter(|next| next - now.min(*next) < wait)
+        {
+            let now = self.clock.now();
+            if next <= now {
+                wait = 0;
+            } else {
+                self.alarm.set(next, now);
+            }
+        }
         let timeout = Timespec { tv_sec: 0, tv_nsec: wait as i64 };
         events.clear();
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout)) {
@@ -291,7 +313,7 @@ impl Worker {
             Err(_) | Ok(0) => return,
             Ok(_) => {}
         }
-        for event in events.iter() {
+        for event in events.iter().filter(|event| event.data.u64() != ALARM) {
             self.readable(event.data.u64() as usize, event.flags);
         }
     }

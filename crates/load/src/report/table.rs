@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::outcome::{Figures, Outcome};
+use crate::outcome::{Figures, Knee, Outcome, Storm};
 
 use super::{count, time};
 
@@ -43,7 +43,61 @@ fn write(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
     if kinds.len() > 1 {
         row(out, "all", total)?;
     }
+    if let Some(knee) = &outcome.knee {
+        knee_rows(out, knee)?;
+    }
+    if let Some(storm) = &outcome.storm {
+        storm_rows(out, storm)?;
+    }
     rest(out, outcome)
+}
+
+fn knee_rows(out: &mut String, knee: &Knee) -> std::fmt::Result {
+    let beyond = knee
+        .not_carried_per_second
+        .map_or_else(|| "nothing tried was too much".to_owned(), |rate| format!("{rate:.0} / s was too much"));
+    writeln!(
+        out,
+        "\nCARRIED: {:.0} / s within p99 {} and {:.2} % answered well; {beyond}",
+        knee.carried_per_second,
+        time(knee.p99_bound_us * 1_000),
+        knee.goodput_bound * 100.0
+    )?;
+    for step in &knee.steps {
+        let cores = step.server_cores.map_or_else(String::new, |cores| format!(", {cores:.2} server cores"));
+        let verdict = if step.carried { "carried" } else { &step.why_not };
+        let (p50, p99) = (time(step.latency_ns.p50), time(step.latency_ns.p99));
+        writeln!(
+            out,
+            "  {:>9.0} / s: {:>9.1} answered, p50 {p50}, p99 {p99}{cores}: {verdict}",
+            step.rate_per_second, step.ok_per_second
+        )?;
+    }
+    Ok(())
+}
+
+fn storm_rows(out: &mut String, storm: &Storm) -> std::fmt::Result {
+    writeln!(out)?;
+    row(out, "steady, quiet", &storm.steady_quiet)?;
+    row(out, "steady, storms", &storm.steady_stormy)?;
+    for one in &storm.storms {
+        let errors: Vec<String> =
+            one.errors.iter().map(|(reason, times)| format!("{reason} {}", count(*times))).collect();
+        writeln!(
+            out,
+            "  storm at {:.1} s: {} of {} back after {:.2} s; handshake p50 {} p99 {}; first answer p50 {} p99 {}; errors: {}",
+            one.at_seconds,
+            count(one.back),
+            count(storm.clients),
+            one.until_all_back_seconds,
+            time(one.handshake_ns.p50),
+            time(one.handshake_ns.p99),
+            time(one.first_answer_ns.p50),
+            time(one.first_answer_ns.p99),
+            if errors.is_empty() { "none".to_owned() } else { errors.join(", ") }
+        )?;
+    }
+    Ok(())
 }
 
 fn row(out: &mut String, name: &str, figures: &Figures) -> std::fmt::Result {

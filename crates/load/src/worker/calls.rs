@@ -75,7 +75,7 @@ impl Worker {
     /// Sends a request on a connection that has a place.
     pub(super) fn start(&mut self, index: usize, due: Due, now: u64) {
         let Due { kind, phase, at, taken: _ } = due;
-        let expect = self.send(index, kind, now);
+        let expect = self.send(index, kind);
         self.dirty.push(index);
         self.open_calls += 1;
         self.setup.progress.sent.fetch_add(1, Ordering::Relaxed);
@@ -99,15 +99,16 @@ impl Worker {
     }
 
     /// Writes the request on the connection.
-    fn send(&mut self, index: usize, kind: Kind, now: u64) -> Expect {
+    fn send(&mut self, index: usize, kind: Kind) -> Expect {
         let token = self.free.last().copied().unwrap_or(self.calls.len()) as u64;
-        let Self { slots, forms, ids, dice, setup, plan_form, .. } = self;
+        let Self { slots, forms, ids, dice, setup, plan_form, plan_version, .. } = self;
         let Some(Some(slot)) = slots.get_mut(index) else { return Expect::Anything };
         let wire = &mut slot.link.wire;
         if kind == Kind::PlanEvent {
             let number = plan_event_number(dice, slot.caller, setup.callers.authorities.len());
-            let micros = u64::try_from(setup.now.0).unwrap_or(0) * 1_000 + now / 1_000;
-            wire.send(PLAN_STREAM, plan_form.event(ids, number, micros));
+            // Greater than any before it for the same plan, whichever thread sends it.
+            *plan_version += u64::from(setup.plan.threads);
+            wire.send(PLAN_STREAM, plan_form.event(ids, number, *plan_version));
             return Expect::Anything;
         }
         let forms = &mut forms[slot.forms];

@@ -13,7 +13,7 @@ use crate::requests::AskerForms;
 use crate::setup::route;
 use crate::tally;
 
-use super::{Found, POOLS, Pending, Pool, Worker};
+use super::{Found, NOT_SENT, POOLS, Pending, Pool, Worker};
 
 /// The one call of a connection of an authority.
 pub(crate) const PLAN_STREAM: u64 = u64::MAX;
@@ -303,7 +303,7 @@ impl Worker {
         for pool in POOLS {
             let waiting: Vec<_> = self.backlogs[pool as usize].drain().collect();
             for due in waiting {
-                self.count_failure(due.kind, due.phase, due.at, now, "NOT_SENT", true);
+                self.count_failure(due.kind, due.phase, due.at, now, NOT_SENT, true);
             }
         }
         self.found.handshakes.took_ns = tally::latency(&self.found.took, false);
