@@ -326,7 +326,8 @@ mod tests {
 
     #[test]
     fn a_first_answer_that_is_not_true_is_an_error() {
-        let message = v1::LookupResponse { answer: Some(crate::truth::tests::answer()) }.encode_to_vec();
+        let message =
+            v1::LookupResponse { answer: Some(crate::truth::tests::answer()), ..Default::default() }.encode_to_vec();
         let body = [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat();
         assert_eq!(answer(&body, Ended::Status(0), false), Err("WRONG"), "nothing is held of anybody asked about");
         assert_eq!(answer(&body, Ended::Status(0), true), Ok(()));

@@ -169,7 +169,7 @@ mod tests {
     fn reply(change: impl FnOnce(&mut v1::Answer)) -> Vec<u8> {
         let mut answer = answer();
         change(&mut answer);
-        v1::LookupResponse { answer: Some(answer) }.encode_to_vec()
+        v1::LookupResponse { answer: Some(answer), ..Default::default() }.encode_to_vec()
     }
 
     const PLANS: Held = Held { plans: true, presentations: false };
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_wrong() {
-        for bytes in [&[][..], &[0xff, 0xff], &[10, 0], &v1::LookupResponse { answer: None }.encode_to_vec()] {
+        for bytes in [&[][..], &[0xff, 0xff], &[10, 0], &v1::LookupResponse::default().encode_to_vec()] {
             assert!(matches!(lookup(bytes, NOTHING), Verdict::Wrong(_)), "{bytes:?}");
             assert!(matches!(truth(bytes, &case(), "R1H"), Verdict::Wrong(_)), "{bytes:?}");
             assert_ne!(recorded(bytes), Some(true));
@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn recordings_and_acknowledgements() {
-        let check_in = |recording| v1::CheckInResponse { answer: Some(answer()), recording }.encode_to_vec();
+        let check_in =
+            |recording| v1::CheckInResponse { answer: Some(answer()), recording, ..Default::default() }.encode_to_vec();
         use v1::check_in_response::Recording;
         assert_eq!(recorded(&check_in(Some(Recording::Recorded(v1::Acknowledgement::default())))), Some(true));
         assert_eq!(recorded(&check_in(Some(Recording::NotRecorded(v1::NotRecorded::default())))), Some(false));
@@ -227,12 +228,16 @@ mod tests {
 
     #[test]
     fn items_of_a_worklist_keep_their_order() {
-        let item = v1::LookupManyResponse { position: 3, item: Some(v1::lookup_many_response::Item::Answer(answer())) };
+        let item = v1::LookupManyResponse {
+            position: 3,
+            item: Some(v1::lookup_many_response::Item::Answer(answer())),
+            ..Default::default()
+        };
         let bytes = item.encode_to_vec();
         assert_eq!(worklist_item(&bytes, 3, PLANS), Verdict::True);
         assert!(matches!(worklist_item(&bytes, 2, PLANS), Verdict::Wrong(_)));
         let could_not = v1::lookup_many_response::Item::CouldNotAsk(v1::CouldNotAsk::default());
-        let bytes = v1::LookupManyResponse { position: 3, item: Some(could_not) }.encode_to_vec();
+        let bytes = v1::LookupManyResponse { position: 3, item: Some(could_not), ..Default::default() }.encode_to_vec();
         assert!(matches!(worklist_item(&bytes, 3, PLANS), Verdict::Wrong(_)));
     }
 }

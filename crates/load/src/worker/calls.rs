@@ -329,7 +329,11 @@ mod tests {
     fn item(position: u32, outcome: v1::Outcome) -> Vec<u8> {
         let mut answer = crate::truth::tests::answer();
         answer.plans.as_mut().unwrap().outcome = outcome.into();
-        let item = v1::LookupManyResponse { position, item: Some(v1::lookup_many_response::Item::Answer(answer)) };
+        let item = v1::LookupManyResponse {
+            position,
+            item: Some(v1::lookup_many_response::Item::Answer(answer)),
+            ..Default::default()
+        };
         let message = item.encode_to_vec();
         [&[0][..], &(message.len() as u32).to_be_bytes(), &message].concat()
     }
