@@ -121,7 +121,12 @@ impl Lane {
             | v1::FileCode::Cpf03
             | v1::FileCode::Cpf04
             | v1::FileCode::Cpf05
-            | v1::FileCode::Cpf06) => Err(code.as_str_name().trim_start_matches("FILE_CODE_").to_owned()),
+            | v1::FileCode::Cpf06) => {
+                // The first row that is not loaded says more; its words could name nobody, its reason cannot.
+                let row = verdict.rows.iter().find(|row| !row.loaded).map_or("", |row| row.reason.as_str());
+                let reason = if verdict.reason.is_empty() { row } else { &verdict.reason };
+                Err(format!("{} {reason}", code.as_str_name().trim_start_matches("FILE_CODE_")))
+            }
         };
         Ok((code, bytes, rows))
     }
@@ -133,9 +138,11 @@ fn text(authority: u64, number: u64, rows: u32, changed_percent: f64, today: kit
     let mut text =
         format!("kith-plans,1,{number},changes\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\n");
     let changed = (f64::from(rows) * changed_percent / 100.0) as u32;
+    const APART: u64 = 12_500;
     let start = today.plus_days(-60).text();
     for row in 0..rows {
-        let place = authority * u64::from(rows) + u64::from(row);
+        // The same child for the same row, however many rows a file has: a reference keeps its subject.
+        let place = authority * APART + u64::from(row);
         let digits = NhsNumber::parse(&Part::PlanFiles.number(place).to_string())
             .map_or_else(|_| String::new(), NhsNumber::digits);
         // The last day tells every file from the one before it.
@@ -158,5 +165,8 @@ mod tests {
         let differing = one.lines().zip(two.lines()).skip(2).filter(|(one, two)| one != two).count();
         assert_eq!(differing, 30);
         assert!(one.lines().skip(2).all(|line| line.starts_with("9994")), "{one}");
+        let shorter = text(1, 9, 10, 0.0, today);
+        let children = |text: &str| text.lines().skip(2).map(|line| line[..10].to_owned()).collect::<Vec<_>>();
+        assert_eq!(children(&shorter), children(&one)[..10], "a reference keeps its subject");
     }
 }

@@ -129,7 +129,8 @@ fn draw(out: &mut String, x: &Axis, y: &Axis, lines: &[Line], marks: &Marks<'_>)
     if let Some((level, words)) = marks.level.filter(|(level, _)| (y.range.0..=y.range.1).contains(level)) {
         let (right, at) = (WIDTH - RIGHT, at_y(y, level));
         writeln!(out, "<line class=\"mark\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>")?;
-        writeln!(out, "<text class=\"mark\" x=\"{}\" y=\"{:.1}\">{}</text>", LEFT + 6.0, at - 4.0, escape(words))?;
+        let (at, words) = (at - 4.0, escape(words));
+        writeln!(out, "<text class=\"mark\" text-anchor=\"end\" x=\"{}\" y=\"{at:.1}\">{words}</text>", right - 4.0)?;
     }
     for (number, line) in lines.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];

@@ -10,13 +10,13 @@ use super::{count, time};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;color:#1c1c1c;background:#fff;max-width:960px;margin:24px auto;\
 padding:0 16px}h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:32px 0 4px}p{margin:6px 0}.note{color:#444}\
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin:8px 0}th,td{text-align:right;\
-padding:4px 8px;border-bottom:1px solid #ddd;white-space:nowrap}th:first-child,td:first-child{text-align:left}table.words td:last-child{text-align:left;white-space:normal}th{font-weight:600;\
+table{font-size:14px;border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;margin:8px 0}th,td{text-align:right;\
+padding:4px 6px;border-bottom:1px solid #ddd;white-space:nowrap}th:first-child,td:first-child{text-align:left}table.words td:last-child{text-align:left;white-space:normal}th{font-weight:600;\
 border-bottom:2px solid #888}.big{display:flex;gap:12px;flex-wrap:wrap;margin:14px 0}.big div{flex:1;min-width:150px;\
 border:1px solid #ccc;border-radius:6px;padding:8px 12px}.big b{display:block;font-size:22px}.bad{border-left:6px solid \
 #b00020;background:#fdecee;padding:8px 12px;margin:12px 0}.fine{border-left:6px solid #0072b2;background:#eef5fb;padding:8px \
 12px;margin:12px 0}svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:#333}svg text.axis{font-size:13px;\
-fill:#111}line.grid{stroke:#e3e3e3}rect.band{fill:#e69f00;opacity:.25}line.mark{stroke:#b00020;stroke-dasharray:3 3}svg text.mark{fill:#b00020}.legend span\
+fill:#111}line.grid{stroke:#e3e3e3}td.failed{color:#b00020;font-weight:600}rect.band{fill:#e69f00;opacity:.25}line.mark{stroke:#b00020;stroke-dasharray:3 3}svg text.mark{fill:#b00020}.legend span\
 {margin-right:18px;white-space:nowrap}.legend i{display:inline-block;width:26px;margin-right:6px;vertical-align:middle}";
 
 /// What answers at triage are held against.
@@ -56,7 +56,7 @@ fn page(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
 fn what(outcome: &Outcome) -> String {
     let plan = &outcome.plan;
     format!(
-        "{}; {} connections with at most {} requests open on each; {} s measured after {} s of warm-up",
+        "{}; {} connections with at most {} requests open on each; {:.1} s measured after {:.1} s of warm-up",
         plan.shape.words(),
         plan.connections,
         plan.in_flight,
@@ -101,7 +101,7 @@ fn headline(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
         (time(total.latency_ns.p50), format!("half of them were answered this soon {from}")),
         (time(total.latency_ns.p99), "99 of 100 were answered this soon".to_owned()),
         (time(total.latency_ns.p99_9), "999 of 1,000 were".to_owned()),
-        (count(total.failed), "failed: 0 is good".to_owned()),
+        (count(outcome.total.failed), "requests of all kinds failed: 0 is good".to_owned()),
     ] {
         writeln!(out, "<div><b>{value}</b>{words}</div>")?;
     }
@@ -131,13 +131,17 @@ fn kinds(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
         "Times count from when a request was sent; the next leaves when one is answered, so a service that stands still is \
          asked less. Read the throughput here; for waiting times use an open loop (--rate)."
     };
-    writeln!(out, "<p class=\"note\">{words}</p>")
+    let whole = outcome.kinds.keys().any(|kind| kind == "worklist" || kind == "plan-file");
+    let whole =
+        if whole { " A worklist and a plan file count as one request: the time is that of the whole." } else { "" };
+    writeln!(out, "<p class=\"note\">{words}{whole}</p>")
 }
 
 fn row(out: &mut String, name: &str, figures: &Figures) -> std::fmt::Result {
     let latency = &figures.latency_ns;
     write!(out, "<tr><td>{}</td><td>{}</td>", escape(name), count(figures.offered))?;
-    write!(out, "<td>{:.1}</td><td>{}</td>", figures.ok_per_second, count(figures.failed))?;
+    let failed = if figures.failed > 0 { " class=\"failed\"" } else { "" };
+    write!(out, "<td>{:.1}</td><td{failed}>{}</td>", figures.ok_per_second, count(figures.failed))?;
     for ns in [latency.p50, latency.p90, latency.p99, latency.p99_9, latency.p99_99, latency.max] {
         write!(out, "<td>{}</td>", time(ns))?;
     }

@@ -21,7 +21,7 @@ fn write(out: &mut String, outcome: &Outcome) -> std::fmt::Result {
     writeln!(out, "{label}: {}", plan.shape.words())?;
     writeln!(
         out,
-        "  {} connections x {} in flight, {} s measured after {} s warm-up, {} sending thread(s), seed {}",
+        "  {} connections x {} in flight, {:.1} s measured after {:.1} s warm-up, {} sending thread(s), seed {}",
         plan.connections, plan.in_flight, plan.seconds, plan.warm_up_seconds, plan.threads, plan.seed
     )?;
     writeln!(out, "  {}", machine.words())?;
