@@ -79,6 +79,9 @@ fn load(site: &Site, server: &Server, verb: &str, arguments: &[&str]) -> (i32, S
     let mut command = Command::new(program("kith-load"));
     command.current_dir(site.dir()).args([verb, "--server", &server.options("ops").server, "--certs", "certs"]);
     command.args(["--england", "england", "--json", "outcome.json"]).args(arguments);
+    if !arguments.contains(&"--timeout-ms") {
+        command.args(["--timeout-ms", "30000"]);
+    }
     let output = command.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     let outcome = std::fs::read_to_string(&json).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
@@ -195,30 +198,44 @@ fn a_knee(site: &Site, server: &Server) {
     assert_eq!(outcome["knee"]["steps"].as_array().unwrap().len(), 2);
 }
 
-/// A server that stands still for a while. The one connection takes one request at a time, so the generator is held up as
-/// well; all the same every request that was due meanwhile must have waited.
-fn a_stall(site: &Site, server: &Server) {
-    const STALL: Duration = Duration::from_millis(600);
+/// How long a server stands still.
+const STALL: Duration = Duration::from_millis(600);
+
+/// A run of 400 requests, 200 a second, in the midst of which the server stands still.
+fn stalled(site: &Site, server: &Server, arguments: &[&str]) -> Value {
     let entries = || Handle::current().block_on(server.status()).positions.unwrap().audit_last;
     let before = entries();
     let (code, printed, outcome) = std::thread::scope(|scope| {
-        let one = ["--mix", "lookup-miss", "--rate", "200", "--connections", "1", "--in-flight", "1"];
-        let length = ["--warm-up-s", "0", "--duration-s", "2", "--arrivals", "constant"];
-        let arguments = [&one[..], &length, &ANY_LATENESS].concat();
-        let running = scope.spawn(move || load(site, server, "run", &arguments));
+        let one = ["--mix", "lookup-miss", "--rate", "200", "--connections", "1", "--warm-up-s", "0"];
+        let all = [&one[..], &["--duration-s", "2", "--arrivals", "constant"], &ANY_LATENESS, arguments].concat();
+        let running = scope.spawn(move || load(site, server, "run", &all));
         until("the load has begun", || (entries() > before + 20).then_some(()));
         server.freeze();
         std::thread::sleep(STALL);
         server.signal("-CONT");
         running.join().unwrap()
     });
-    assert_eq!(code, 0, "{printed}");
-    let lookups = &outcome["lookups"];
-    assert_eq!(lookups["ok"], 400, "{printed}");
+    assert_eq!((code, &outcome["lookups"]["offered"]), (0, &400.into()), "{printed}");
+    outcome
+}
+
+/// The one connection takes one request at a time, so the generator is held up as well; all the same every request that was
+/// due meanwhile must have waited. And what waited longer than somebody waits was not answered well.
+fn a_stall(site: &Site, server: &Server) {
+    let outcome = stalled(site, server, &["--in-flight", "1"]);
+    let (lookups, late) = (&outcome["lookups"], &outcome["lateness"]);
+    assert_eq!(lookups["ok"], 400);
     let p90 = Duration::from_nanos(lookups["latency_ns"]["p90"].as_u64().unwrap());
     // 120 of the 400 were due while it stood still, evenly over the stall: a tenth of all waited longer than half of it.
-    assert!(p90 > STALL / 2, "the stall is hidden: {p90:?}\n{printed}");
-    assert!(outcome["lateness"]["waited_for_a_place"].as_u64().unwrap() > 60, "{printed}");
+    assert!(p90 > STALL / 2, "the stall is hidden: {p90:?}");
+    assert!(late["waited_for_a_place"].as_u64().unwrap() > 60, "{late}");
+
+    let outcome = stalled(site, server, &["--timeout-ms", "200"]);
+    let lookups = &outcome["lookups"];
+    let longest = Duration::from_nanos(lookups["latency_ns"]["max"].as_u64().unwrap());
+    assert!(longest < Duration::from_millis(201), "{longest:?}");
+    assert!(lookups["failed"].as_u64().unwrap() > 40, "{lookups}");
+    assert_eq!(lookups["ok"].as_u64().unwrap() + lookups["failed"].as_u64().unwrap(), 400, "{lookups}");
 }
 
 /// A schedule that no generator keeps, a truth that is not so, and arguments that are not known.

@@ -39,6 +39,9 @@
 //! }
 //! ```
 //!
+//! A program that measures runs `kith-load run ... --quiet --json FILE`, looks at the exit code and reads the file; with
+//! [`Outcome`] or without, the figures are where the above says.
+//!
 //! `counters` and `drain` are `null` where nobody asked for them or the server has none (`--no-status`); `lookups` is
 //! `null` when there were no lookups.
 //!

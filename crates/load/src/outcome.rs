@@ -79,7 +79,8 @@ pub struct Figures {
     pub unanswered: u64,
     /// Failures by gRPC code, and the generator's own: `NO_ANSWER`, `CONNECTION_LOST`, `STREAM_RESET`, `NOT_TAKEN` (the server
     /// was leaving), `NO_STATUS`, `NOT_RECORDED` (a check-in), `REFUSED` (a plan event), `CPF03` and the like (a plan file), and
-    /// `NOT_SENT` (no connection had a place until the deadline had passed).
+    /// `NOT_SENT` (no connection had a place until the deadline had passed), `TOO_LATE` (answered after the deadline, counted
+    /// from when it was due).
     pub errors: BTreeMap<String, u64>,
     /// Answers that differ from what is true. Never forgiven.
     pub wrong: u64,

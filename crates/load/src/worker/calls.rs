@@ -36,6 +36,9 @@ enum Expect {
     CheckIn,
 }
 
+/// An answer that came after the deadline, counted from when the request was due.
+const TOO_LATE: &str = "TOO_LATE";
+
 /// Names of gRPC's codes.
 const CODES: [&str; 17] = [
     "OK",
@@ -192,7 +195,10 @@ impl Worker {
             Ended::Status(0) => {
                 let (good, items) = self.judge(call, body);
                 self.found.answers += u64::from(is_question) * items;
-                if good {
+                if now - call.due > self.setup.plan.timeout_ms * 1_000_000 {
+                    // True or not, nobody waits for it any more.
+                    self.count_failure(call.kind, call.phase, call.due, now, TOO_LATE, false);
+                } else if good {
                     self.count_ok(call, body.len() as u64, items, now);
                 } else {
                     self.count_failure(call.kind, call.phase, call.due, now, "NOT_RECORDED", false);
