@@ -1,5 +1,6 @@
 //! An England in the index: what a child takes, and what an answer takes, beside the records as they are in the domain.
-//! `cargo bench -p kith-benches --bench england -- 1000000 12000000`; a number with an `x` before it leaves out the domain's.
+//! `cargo bench -p kith-benches --bench england -- 3600000 x1000000 x12000000` compares indexes of these sizes in alternation;
+//! an `x` leaves out the domain's records, which take ten times as much.
 
 mod fill;
 
@@ -112,76 +113,97 @@ fn spread(mut values: Vec<f64>) -> String {
     format!("{:.0} ({:.0}-{:.0})", values[last / 2], values[0], values[last])
 }
 
-type Row<'a> = (&'a str, Box<dyn Fn(&Question) + 'a>);
+/// The records as the domain has them.
+type Plain = DashMap<Subject, Arc<ChildRecord>>;
 
-fn main() -> Result<(), Failure> {
-    let sizes: Vec<String> = std::env::args().skip(1).collect();
-    for size in sizes {
-        let Ok(children) = size.trim_start_matches('x').parse() else { continue };
-        measure(children, !size.starts_with('x'))?;
-    }
-    Ok(())
+/// One England.
+struct England {
+    children: usize,
+    /// Numbers that are held, and as many that are not.
+    numbers: Vec<NhsNumber>,
+    index: Index,
+    plain: Option<Plain>,
 }
 
-fn measure(children: usize, with_plain: bool) -> Result<(), Failure> {
-    let asking = asking()?;
-    let held: Vec<NhsNumber> = numbers().take(2 * children).collect();
-    let index = Index::new(feeds(&asking));
-    let (before, start) = (resident(), Instant::now());
-    index.reserve(children as u64);
-    for (n, number) in held[..children].iter().enumerate() {
-        index.publish(record(n as u64, *number)?);
-    }
-    let sizes = index.sizes();
-    let taken = resident() - before;
-    println!("{sizes:?}, published in {:.1} s", start.elapsed().as_secs_f64());
-    println!("index: {} MiB, {:.1} bytes a child", taken >> 20, taken as f64 / children as f64);
-    let plain: DashMap<Subject, Arc<ChildRecord>> = DashMap::new();
-    if with_plain {
-        let before = resident();
-        for (n, number) in held[..children].iter().enumerate() {
-            plain.insert(Subject::Nhs(*number), Arc::new(record(n as u64, *number)?));
+fn tell(what: &str, taken: u64, children: usize) {
+    println!("{what}: {} MiB, {:.1} bytes a child", taken >> 20, taken as f64 / children as f64);
+}
+
+impl England {
+    fn new(children: usize, with_plain: bool, asking: &Asking) -> Result<Self, Failure> {
+        let numbers: Vec<NhsNumber> = numbers().take(2 * children).collect();
+        let index = Index::new(feeds(asking));
+        let (before, start) = (resident(), Instant::now());
+        index.reserve(children as u64);
+        for (n, number) in numbers[..children].iter().enumerate() {
+            index.publish(record(n as u64, *number)?);
         }
-        let taken = resident() - before;
-        println!(
-            "records of the domain in dashmap: {} MiB, {:.1} bytes a child",
-            taken >> 20,
-            taken as f64 / children as f64
-        );
+        println!("{:?}, published in {:.1} s", index.sizes(), start.elapsed().as_secs_f64());
+        tell("index", resident() - before, children);
+        let plain = with_plain.then(|| plain(&numbers[..children])).transpose()?;
+        Ok(Self { children, numbers, index, plain })
     }
-    let answer = |question: &Question| {
-        let answer = index.answer(&asking.permit, question, &asking.settings, &asking.directory);
-        black_box(answer);
-    };
-    let read = |question: &Question| drop(black_box(index.for_writer(&question.subject)));
-    let plain_answer = |question: &Question| {
+
+    fn plain_answer(&self, plain: &Plain, question: &Question, asking: &Asking) {
         let own = plain.get(&question.subject).map(|held| Arc::clone(held.value()));
         let found = Found { person: Person { own, ..Person::default() }, ..Found::default() };
-        let means = Means { settings: &asking.settings, directory: &asking.directory, feeds: index.feeds() };
+        let means = Means { settings: &asking.settings, directory: &asking.directory, feeds: self.index.feeds() };
         black_box(answering::answer(&asking.permit, question, &found, means));
-    };
-    let mut rows: Vec<Row<'_>> = vec![
-        ("nothing (the clock)", Box::new(|question| drop(black_box(question.clone())))),
-        ("index: read a record", Box::new(read)),
-        ("index: answer", Box::new(answer)),
-        ("index: answer again (A/A)", Box::new(answer)),
-    ];
-    if with_plain {
-        rows.push(("dashmap of the domain's records: answer", Box::new(plain_answer)));
     }
-    let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); rows.len()];
-    for round in 0..ROUNDS {
-        for (row, (_, one)) in rows.iter().enumerate() {
-            figures[row].push(times(&held, round * 100 + row as u64, one));
+
+    /// What is measured of it.
+    fn rows<'a>(&'a self, asking: &'a Asking) -> Vec<Row<'a>> {
+        let name = |what: &str| format!("{}: {what}", self.children);
+        let answer = move |question: &Question| {
+            let answer = self.index.answer(&asking.permit, question, &asking.settings, &asking.directory);
+            black_box(answer);
+        };
+        let read = move |question: &Question| drop(black_box(self.index.for_writer(&question.subject)));
+        let mut rows: Vec<Row<'a>> = vec![
+            (name("read a record"), self, Box::new(read)),
+            (name("answer"), self, Box::new(answer)),
+            (name("answer again (A/A)"), self, Box::new(answer)),
+        ];
+        if let Some(plain) = &self.plain {
+            let plain_answer = move |question: &Question| self.plain_answer(plain, question, asking);
+            rows.push((name("answer from the domain's records in dashmap"), self, Box::new(plain_answer)));
+        }
+        rows
+    }
+}
+
+fn plain(numbers: &[NhsNumber]) -> Result<Plain, Failure> {
+    let (before, plain) = (resident(), Plain::new());
+    for (n, number) in numbers.iter().enumerate() {
+        plain.insert(Subject::Nhs(*number), Arc::new(record(n as u64, *number)?));
+    }
+    tell("the domain's records in dashmap", resident() - before, numbers.len());
+    Ok(plain)
+}
+
+type Row<'a> = (String, &'a England, Box<dyn Fn(&Question) + 'a>);
+
+fn main() -> Result<(), Failure> {
+    let asking = asking()?;
+    let mut all = Vec::new();
+    for size in std::env::args().skip(1) {
+        if let Ok(children) = size.trim_start_matches('x').parse() {
+            all.push(England::new(children, !size.starts_with('x'), &asking)?);
         }
     }
-    println!("{children} children, ns: median (least-most) of {ROUNDS} rounds\n");
-    println!("| | held p50 | p99 | p99.9 | not held p50 | p99 | p99.9 |\n|---|---|---|---|---|---|---|");
-    for ((name, _), figures) in rows.iter().zip(&figures) {
+    let rows: Vec<Row<'_>> = all.iter().flat_map(|england| england.rows(&asking)).collect();
+    let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); rows.len()];
+    for round in 0..ROUNDS {
+        for (row, (_, england, one)) in rows.iter().enumerate() {
+            figures[row].push(times(&england.numbers, round * 100 + row as u64, one));
+        }
+    }
+    println!("ns: median (least-most) of {ROUNDS} rounds, all rows in each\n");
+    println!("| children | held p50 | p99 | p99.9 | not held p50 | p99 | p99.9 |\n|---|---|---|---|---|---|---|");
+    for ((name, _, _), figures) in rows.iter().zip(&figures) {
         let column = |kind: usize, at: usize| spread(figures.iter().map(|figures| figures[kind][at]).collect());
         let columns = [0, 1].map(|kind| [0, 1, 2].map(|at| column(kind, at)).join(" | "));
         println!("| {name} | {} |", columns.join(" | "));
     }
-    println!();
     Ok(())
 }

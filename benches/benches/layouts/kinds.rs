@@ -6,6 +6,13 @@ use kith_domain::NhsNumber;
 use kith_index::shards::Shards;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// What this thread has worked so far: waiting for a processor that others use does not count.
+pub fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
+}
 
 /// Bytes by key, read by many while one writes.
 pub trait Layout: Sync {
@@ -13,9 +20,14 @@ pub trait Layout: Sync {
     fn get(&self, key: u32, into: &mut Vec<u8>) -> bool;
     /// Puts bytes in the place of older ones.
     fn put(&self, key: u32, bytes: &[u8]);
-    /// Puts what is held before the measurement.
-    fn fill(&self, keys: &[u32], bytes: fn(u32) -> Vec<u8>) {
-        keys.iter().for_each(|key| self.put(*key, &bytes(*key)));
+    /// Puts what is held before the measurement; what the longest put took.
+    fn fill(&self, keys: &[u32], bytes: fn(u32) -> Vec<u8>) -> Duration {
+        let one = |key: &u32| {
+            let (bytes, start) = (bytes(*key), worked());
+            self.put(*key, &bytes);
+            worked() - start
+        };
+        keys.iter().map(one).max().unwrap_or_default()
     }
 }
 
@@ -210,11 +222,12 @@ impl Layout for Snapshot {
         }
     }
 
-    fn fill(&self, keys: &[u32], bytes: fn(u32) -> Vec<u8>) {
+    fn fill(&self, keys: &[u32], bytes: fn(u32) -> Vec<u8>) -> Duration {
         let mut sorted = keys.to_vec();
         sorted.sort_unstable();
         let mut made = Base::default();
         sorted.iter().for_each(|key| made.add(*key, &bytes(*key)));
         self.base.store(Arc::new(made.indexed()));
+        Duration::ZERO
     }
 }

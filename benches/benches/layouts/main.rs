@@ -3,10 +3,10 @@
 
 mod kinds;
 
-use kinds::{Dash, Layout, LockFree, Nothing, Pieces, Sharded, Snapshot};
+use kinds::{Dash, Layout, LockFree, Nothing, Pieces, Sharded, Snapshot, worked};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 7;
 const READS: u64 = 200_000;
@@ -68,9 +68,9 @@ fn reads(layout: &dyn Layout, held: &[u32], seed: u64) -> Figures {
     [times.iter().sum::<u64>() as f64 / READS as f64, at(0.5), at(0.99), at(0.999)]
 }
 
-/// Reads while another thread puts as fast as it can; also how many it put in a second.
-fn beside_a_writer(layout: &dyn Layout, held: &[u32], seed: u64) -> (Figures, f64) {
-    let (stop, puts) = (AtomicBool::new(false), AtomicU64::new(0));
+/// Reads while another thread puts as fast as it can; also how many it put in a second, and what the longest took.
+fn beside_a_writer(layout: &dyn Layout, held: &[u32], seed: u64) -> (Figures, f64, Duration) {
+    let (stop, puts, longest) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let start = Instant::now();
     let figures = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -80,7 +80,9 @@ fn beside_a_writer(layout: &dyn Layout, held: &[u32], seed: u64) -> (Figures, f6
                     break;
                 }
                 let key = held[(mix(n) % half) as usize];
-                layout.put(key, &bytes(key, n));
+                let (bytes, start) = (bytes(key, n), worked());
+                layout.put(key, &bytes);
+                longest.fetch_max((worked() - start).as_nanos() as u64, Ordering::Relaxed);
                 puts.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -88,7 +90,8 @@ fn beside_a_writer(layout: &dyn Layout, held: &[u32], seed: u64) -> (Figures, f6
         stop.store(true, Ordering::Relaxed);
         figures
     });
-    (figures, puts.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64())
+    let rate = puts.load(Ordering::Relaxed) as f64 / start.elapsed().as_secs_f64();
+    (figures, rate, Duration::from_nanos(longest.load(Ordering::Relaxed)))
 }
 
 /// Median, least and most.
@@ -115,16 +118,16 @@ fn compare(children: usize) {
         ("65,536 locks, pieces", Box::<Pieces>::default()),
         ("published snapshot, delta", Box::<Snapshot>::default()),
     ];
-    let mut memory = Vec::new();
+    let (mut memory, mut longest) = (Vec::new(), Vec::new());
     for (_, layout) in &layouts {
         let before = resident();
-        layout.fill(&held[..children], |key| bytes(key, 0));
+        longest.push(layout.fill(&held[..children], |key| bytes(key, 0)));
         memory.push((resident().saturating_sub(before)) as f64 / children as f64);
     }
     let again = layouts.iter().position(|(name, _)| *name == "65,536 locks, pieces").unwrap_or(0);
     let rows = layouts.len() + 1;
     let mut alone: Vec<Vec<Figures>> = vec![Vec::new(); rows];
-    let mut beside: Vec<Vec<(Figures, f64)>> = vec![Vec::new(); rows];
+    let mut beside: Vec<Vec<(Figures, f64, Duration)>> = vec![Vec::new(); rows];
     for round in 0..ROUNDS {
         for row in 0..rows {
             let layout = &*layouts[if row == layouts.len() { again } else { row }].1;
@@ -133,9 +136,12 @@ fn compare(children: usize) {
         }
     }
     memory.push(memory[again]);
+    longest.push(longest[again]);
     println!("{children} children, {ROUNDS} rounds, ns: median (least-most) of the rounds\n");
-    println!("| layout | B/child | alone p50 | p99 | p99.9 | beside a writer p50 | p99 | p99.9 | puts/s |");
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!(
+        "| layout | B/child | alone p50 | p99 | p99.9 | beside a writer p50 | p99 | p99.9 | puts/s | longest put filling | beside reads |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let names = layouts.drain(..).map(|(name, layout)| {
         std::mem::forget(layout);
         name
@@ -143,10 +149,12 @@ fn compare(children: usize) {
     let names: Vec<&str> = names.chain(["65,536 locks, pieces again (A/A)"]).collect();
     for (row, name) in names.iter().enumerate() {
         let one = |at: usize| spread(alone[row].iter().map(|figures| figures[at]).collect());
-        let two = |at: usize| spread(beside[row].iter().map(|(figures, _)| figures[at]).collect());
-        let puts = spread(beside[row].iter().map(|(_, puts)| *puts).collect());
+        let two = |at: usize| spread(beside[row].iter().map(|(figures, _, _)| figures[at]).collect());
+        let puts = spread(beside[row].iter().map(|(_, puts, _)| *puts).collect());
         let columns = [one(1), one(2), one(3), two(1), two(2), two(3), puts].join(" | ");
-        println!("| {name} | {:.0} | {columns} |", memory[row]);
+        let beside = beside[row].iter().map(|(_, _, longest)| longest.as_secs_f64() * 1e6).collect();
+        let longest = longest[row].as_micros();
+        println!("| {name} | {:.0} | {columns} | {longest} us | {} us |", memory[row], spread(beside));
     }
     println!();
 }

@@ -94,16 +94,6 @@ impl ChildRecord {
         }
     }
 
-    /// Gives back memory that growing left unused.
-    pub fn shrink(&mut self) {
-        self.plans.shrink_to_fit();
-        self.plans.iter_mut().for_each(|plan| plan.transfers.shrink());
-        self.presentations.shrink_to_fit();
-        self.accesses.shrink_to_fit();
-        self.notified.shrink_to_fit();
-        self.shielded_by.shrink_to_fit();
-    }
-
     /// True when nothing is held about the person any more. A shield is something: only its setter lifts it. So is what the
     /// demographics service has told: a number that is not valid any more must not look like one that is.
     #[must_use]

@@ -63,9 +63,4 @@ impl Transfers {
         let out = |(version, to, told_on)| Out { version, to, told_on };
         Self { stayed, outs: outs.into_iter().map(out).collect() }
     }
-
-    /// Gives back memory that growing left unused.
-    pub fn shrink(&mut self) {
-        self.outs.shrink_to_fit();
-    }
 }

@@ -79,13 +79,14 @@ impl Shard {
     /// The slot of a key, or the free one where it would be. There always is a free one.
     fn seek(&self, key: u32, hash: u64) -> (u32, Option<u32>) {
         let mut slot = ((hash & u64::from(u32::MAX)) * u64::from(self.slots) >> u32::BITS) as u32;
-        loop {
+        for _ in 0..self.slots {
             match self.slot(slot) {
                 (found, place) if found == key => return (slot, Some(place)),
                 (NO_KEY, 0) => return (slot, None),
                 _ => slot = if slot + 1 == self.slots { 0 } else { slot + 1 },
             }
         }
+        panic!("a table is made anew before it is full")
     }
 
     /// The record at a place: its stamp, its bytes, and where it ends.
