@@ -26,8 +26,12 @@ const OURS: [(&str, Option<&[&str]>); 12] = [
 const OTHERS: [(&str, &[&str], &str); 8] = [
     ("rocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
     ("librocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
-    ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-tests"], "gRPC stays at the edge"),
-    ("prost", &["kith-api", "kith-server", "kith-load", "kith-tests"], "generated types stay at the edge"),
+    ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-tests", "kith-benches"], "gRPC stays at the edge"),
+    (
+        "prost",
+        &["kith-api", "kith-server", "kith-load", "kith-tests", "kith-benches"],
+        "generated types stay at the edge",
+    ),
     (
         "rustls",
         &["kith-server", "kith-cli", "kith-load", "kith-tests"],
@@ -39,7 +43,11 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
         &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-tests", "kith-benches", "xtask"],
         "a library's errors are enums",
     ),
-    ("clap", &["kith-server", "kith-cli", "kith-load", "kith-synth", "xtask"], "only programs have a command line"),
+    (
+        "clap",
+        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-benches", "xtask"],
+        "only programs have a command line",
+    ),
 ];
 
 /// Judges the output of `cargo metadata --no-deps`.

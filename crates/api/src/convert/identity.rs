@@ -1,6 +1,6 @@
 //! Changes of identity and proposals. An adoption becomes an invalidation here, so that nothing behind tells the two apart.
 
-use super::fault::Faults;
+use super::fault::{At, Faults};
 use super::{caller, time};
 use crate::v1;
 use kith_domain::NhsNumber;
@@ -82,8 +82,8 @@ fn parse_subject(faults: &mut Faults, subject: Option<v1::IdentitySubject>) -> O
         v1::identity_subject::Subject::LocalKey(v1::LocalKey { organisation, key }) => {
             let field = "change.subject.local_key";
             let organisation =
-                faults.take(&format!("{field}.organisation"), "UNKNOWN_ORGANISATION", OdsCode::parse(&organisation));
-            let key = faults.take(&format!("{field}.key"), "BAD_LOCAL_KEY", LocalKey::parse(&key));
+                faults.take(At(field, "organisation"), "UNKNOWN_ORGANISATION", OdsCode::parse(&organisation));
+            let key = faults.take(At(field, "key"), "BAD_LOCAL_KEY", LocalKey::parse(&key));
             organisation.zip(key).map(|(organisation, key)| Subject::Local(organisation, key))
         }
     }

@@ -29,8 +29,8 @@ fn details(
     let v1::PresentationDetails { encounter_id, version, site, arrived_at, care_setting, complaint } =
         faults.need(field, details)?;
     let path = |name: &str| format!("{field}.{name}");
-    let id = faults.take(&path("encounter_id"), "BAD_TEXT", EncounterId::parse(&encounter_id));
-    let site = faults.take(&path("site"), "UNKNOWN_SITE", SiteCode::parse(&site));
+    let id = faults.take(path("encounter_id"), "BAD_TEXT", EncounterId::parse(&encounter_id));
+    let site = faults.take(path("site"), "UNKNOWN_SITE", SiteCode::parse(&site));
     let arrived_at = time::moment(faults, &path("arrived_at"), arrived_at);
     let setting = words::parse_setting(faults, &path("care_setting"), care_setting);
     let complaint = words::parse_complaint(faults, &path("complaint"), complaint);
