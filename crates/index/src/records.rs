@@ -18,12 +18,15 @@ pub(crate) enum Published {
     Local(u64),
 }
 
+/// A packed record, and the number of its publication.
+type Local = (u64, Box<[u8]>);
+
 /// Every record.
 #[derive(Debug)]
 pub(crate) struct Records {
     numbers: Shards,
     /// People without a number: few, and their keys are texts.
-    locals: DashMap<(OdsCode, LocalKey), (u64, Box<[u8]>)>,
+    locals: DashMap<(OdsCode, LocalKey), Local>,
     local_publications: AtomicU64,
     tables: Tables,
 }

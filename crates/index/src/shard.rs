@@ -78,7 +78,7 @@ impl Shard {
 
     /// The slot of a key, or the free one where it would be. There always is a free one.
     fn seek(&self, key: u32, hash: u64) -> (u32, Option<u32>) {
-        let mut slot = ((hash & u64::from(u32::MAX)) * u64::from(self.slots) >> u32::BITS) as u32;
+        let mut slot = (((hash & u64::from(u32::MAX)) * u64::from(self.slots)) >> u32::BITS) as u32;
         for _ in 0..self.slots {
             match self.slot(slot) {
                 (found, place) if found == key => return (slot, Some(place)),
