@@ -155,6 +155,16 @@ mod tests {
         assert_eq!(kept.counts(&changes, Moment(2_000), || counted(2)).fresh, 2);
     }
 
+    #[test]
+    fn what_is_just_being_kept_is_not_read_and_not_kept_over() {
+        let (kept, changes) = (Kept::default(), AtomicU64::new(0));
+        assert_eq!(kept.counts(&changes, Moment(2_000), || counted(1)).fresh, 1);
+        kept.sequence.fetch_add(1, ORDER);
+        assert_eq!(kept.counts(&changes, Moment(2_000), || counted(2)).fresh, 2, "counted, not read");
+        kept.sequence.fetch_add(1, ORDER);
+        assert_eq!(kept.counts(&changes, Moment(2_000), || counted(3)).fresh, 1, "left as it was");
+    }
+
     /// Parts of two countings never come together, whoever reads while others write.
     #[test]
     fn what_is_read_was_counted_as_a_whole() {

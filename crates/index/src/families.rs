@@ -160,10 +160,12 @@ mod tests {
     fn a_family_of_any_size_is_in_order_and_shrinks_again() {
         let (families, most) = (Families::default(), 3 * u32::try_from(FEW).unwrap());
         let one = |n: u32| record((n * 7) % most, Some("F"));
-        (0..most).chain(0..most).for_each(|n| families.note(None, &one(n)));
         let mut all: Vec<Subject> = (0..most).map(|n| one(n).subject).collect();
         all.sort();
-        assert_eq!(families.members(&family("F"), all.len()), (all.clone(), 0));
+        for _ in 0..2 {
+            (0..most).for_each(|n| families.note(None, &one(n)));
+            assert_eq!(families.members(&family("F"), all.len()), (all.clone(), 0));
+        }
         assert_eq!(families.members(&family("F"), 5), (all[..5].to_vec(), all.len() - 5));
         (1..most).for_each(|n| families.forget(&one(n)));
         assert_eq!(families.members(&family("F"), 5), (vec![one(0).subject], 0));
