@@ -92,7 +92,7 @@ enabled = false
 [feeds]
 plan_interval_hours = 200
 presentation_interval_hours = 200
-thin_min_expected = 100000000
+thin_min_expected = 100000
 [audit]
 primary = "{primary}"
 spill = "{spill}"
