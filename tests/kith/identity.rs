@@ -330,8 +330,9 @@ async fn only_the_setter_lifts_a_shield() {
     let answer = ask(&ed, 40).await;
     assert!(is_shielded(&answer), "{:?}", tells_a_place(&answer));
     assert_eq!(answer.plans.unwrap().outcome(), Outcome::Held);
-    // The plan's authority hears of a live recording, without a place: nobody else would.
-    calls::record(&ed, build::record(ED, nhs(40), "e41")).await.unwrap();
+    // The plan's authority hears of a live recording, without a place: nobody else would. Of a department that has asked before it
+    // may have heard already.
+    calls::record(&other, build::record(OTHER, nhs(40), "e41")).await.unwrap();
     let all = calls::notifications(&server, A, 500).await;
     let seen = all.iter().find(|one| one.cause() == NotificationCause::Presentation).unwrap();
     assert!(seen.shielded && seen.organisation.is_empty() && seen.organisation_name.is_empty(), "{seen:?}");

@@ -85,8 +85,8 @@ fn compare_departments<'a>(held: impl Iterator<Item = &'a Day>, given: Day) -> I
     worst
 }
 
-/// Whether an authority's birth date says that a presentation sent without one is an adult's. What is held under the number
-/// itself comes before what is held under others, for a link may be a mistake. Where authorities differ the youngest stands: a child's presentation is never turned away on a doubt.
+/// Whether an authority's birth date says that a presentation sent without one is an adult's. Where authorities differ, or the
+/// number itself and others that are linked with it, the youngest stands: a child's presentation is never turned away on a doubt.
 #[must_use]
 pub fn is_adult_presentation(person: &Person, event: &PresentationEvent) -> bool {
     let details = match &event.action {
@@ -102,12 +102,9 @@ pub fn is_adult_presentation(person: &Person, event: &PresentationEvent) -> bool
         let plans = record.plans.iter().filter(|plan| !plan.is_withdrawn());
         record.told_birth_date().or(plans.filter_map(|plan| plan.birth_date.get().copied()).max())
     };
-    person
-        .own
-        .as_deref()
-        .and_then(born)
-        .or_else(|| person.whole().and_then(|record| born(&record)))
-        .is_some_and(|born| is_adult(born, details.arrived_at.london_day()))
+    let own = person.own.as_deref().and_then(born);
+    let whole = person.whole().and_then(|record| born(&record));
+    own.max(whole).is_some_and(|born| is_adult(born, details.arrived_at.london_day()))
 }
 
 /// Whether a birth date that an authority gives contradicts the one that the demographics service or, without one, another
@@ -116,13 +113,19 @@ pub fn is_adult_presentation(person: &Person, event: &PresentationEvent) -> bool
 /// record that the plan stands on.
 #[must_use]
 pub fn contradicts_another(home: Option<&ChildRecord>, person: &Person, authority: LaCode, given: Day) -> bool {
-    let against = |record: &ChildRecord| {
+    let told = |day: Option<Day>| compare(day.iter(), given, IdentityCheck::NotConfirmed);
+    if let Some(check) = told(home.and_then(ChildRecord::told_birth_date)) {
+        return check == IdentityCheck::NotConfirmed;
+    }
+    let of_plans = |record: &ChildRecord| {
         let others = record.plans.iter().filter(|plan| plan.authority != authority && !plan.is_withdrawn());
-        let told = compare(record.told_birth_date().iter(), given, IdentityCheck::NotConfirmed);
-        told.or_else(|| compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed))
+        compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed)
     };
-    let check = home.and_then(against).or_else(|| person.whole().and_then(|record| against(&record)));
-    check == Some(IdentityCheck::NotConfirmed)
+    let whole = person.whole().and_then(|record| of_plans(&record));
+    let checks = [told(person.told_birth_date()), home.and_then(of_plans), whole];
+    // One date that matches is enough: what another authority mistyped must not keep a plan from being loaded.
+    let mut held = checks.into_iter().flatten().peekable();
+    held.peek().is_some() && held.all(|check| check == IdentityCheck::NotConfirmed)
 }
 
 /// The best of the dates held; `None` when there is none.
@@ -162,5 +165,65 @@ mod tests {
         assert!(is_near(day("2019-03-04"), day("2018-03-04")));
         assert!(!is_near(day("2019-03-04"), day("2018-03-05")));
         assert!(!is_near(day("2019-03-04"), day("2018-04-03")));
+    }
+
+    /// The record of a number, with a plan's date and one that the demographics service has told.
+    fn record(nine: u32, plan: Option<&str>, told: Option<&str>) -> ChildRecord {
+        use crate::plan::{Plan, PlanKind, PlanName};
+        let day = |text: &str| Day::parse(text).unwrap();
+        let number = (nine..).find_map(crate::NhsNumber::from_first_nine).unwrap();
+        let mut record = ChildRecord::new(crate::child::Subject::Nhs(number));
+        if let Some(born) = plan {
+            let name = PlanName::KindAndStart(PlanKind::LookedAfter, day("2026-01-01"));
+            let mut plan = Plan::new(LaCode::parse("E06000001").unwrap(), name);
+            plan.birth_date.set(1, Some(day(born)));
+            record.plans.push(plan);
+        }
+        if let Some(born) = told {
+            record.identity.get_or_insert_default().birth_date.set(1, Some(day(born)));
+        }
+        record
+    }
+
+    /// A number in whose place another stands.
+    fn linked(mut own: ChildRecord, mut other: ChildRecord) -> Person {
+        let crate::child::Subject::Nhs(number) = other.subject else { panic!("no number") };
+        own.identity.get_or_insert_default().successor.set(1, Some(number));
+        crate::links::link(&mut other, &own.subject);
+        let other = std::sync::Arc::new(other);
+        Person::find(Some(std::sync::Arc::new(own)), |subject| (*subject == other.subject).then(|| other.clone()))
+    }
+
+    #[test]
+    fn one_date_that_says_child_or_matches_is_enough_whichever_number_it_is_held_under() {
+        let details = crate::presentation::Details {
+            site: crate::codes::SiteCode::parse("RRK01").unwrap(),
+            arrived_at: crate::time::Moment(1_790_000_000_000),
+            setting: crate::presentation::CareSetting::EmergencyDepartment,
+            complaint: crate::presentation::Complaint::Illness,
+            birth_date: None,
+        };
+        let event = PresentationEvent {
+            organisation: OdsCode::parse("RRK").unwrap(),
+            event_id: uuid::Uuid::nil(),
+            subject: record(999_000_001, None, None).subject,
+            encounter: crate::text::EncounterId::parse("E1").unwrap(),
+            version: 1,
+            action: PresentationAction::Record(details),
+        };
+        let (other, given) = (LaCode::parse("E06000002").unwrap(), Day::parse("2015-02-01").unwrap());
+        // A plan's date, what is told of the other number; whether a presentation is an adult's, and 2015 contradicted.
+        for (plan, told, adult, contradicted) in [
+            (Some("1985-02-01"), Some("2015-02-01"), false, false),
+            (Some("2015-02-01"), Some("1980-06-07"), false, false),
+            (Some("1985-02-01"), Some("1980-06-07"), true, true),
+            (None, Some("1980-06-07"), true, true),
+            (None, None, false, false),
+        ] {
+            let person = linked(record(999_000_001, plan, None), record(999_000_020, None, told));
+            assert_eq!(is_adult_presentation(&person, &event), adult, "{plan:?} {told:?}");
+            let home = person.own.as_deref();
+            assert_eq!(contradicts_another(home, &person, other, given), contradicted, "{plan:?} {told:?}");
+        }
     }
 }

@@ -63,7 +63,11 @@ pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
 pub fn last_day_by(record: &ChildRecord, plan: &Plan, told: Option<Day>) -> Option<Day> {
     let kind = plan.kind.get();
     let birthday = match kind.map(|kind| kind.role()) {
-        Some(RecordRole::Child) => told.or(plan.birth_date.get().copied()).map(|day| day.eighteenth_birthday()),
+        // The later of the dates held: a mistyped one, or one told under a number that is linked by mistake, must not hide a
+        // plan in force.
+        Some(RecordRole::Child) => {
+            told.into_iter().chain(plan.birth_date.get().copied()).max().map(|day| day.eighteenth_birthday())
+        }
         Some(RecordRole::Mother) | None => None,
     };
     let moved = plan.moving_to.get().and_then(|to| {

@@ -373,6 +373,9 @@ fn a_birth_date_told_under_another_number_saves_a_plan_and_removes_none() {
             assert_eq!(!left.plans.is_empty(), held, "plan {plan}, told {told}");
             let passed = RULES.split_of_person(&records[0], person.told_birth_date(), today);
             assert_eq!(passed.is_none(), held, "a purge and an answer differ: plan {plan}, told {told}");
+            let whole = person.whole().unwrap();
+            let shown = whole.plans[0].state(today, last_day(&whole, &whole.plans[0]), RULES.plan_months);
+            assert_eq!(shown.is_some(), held, "held and not shown: plan {plan}, told {told}");
         }
     }
 }

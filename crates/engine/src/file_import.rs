@@ -180,7 +180,12 @@ impl<'a> Import<'a> {
             }
             let retention = self.engine.settings().retention();
             if changes_nothing(record.as_deref(), &events)
-                || tells_what_has_passed(record.as_deref(), &events, self.open.at, retention)
+                || tells_what_has_passed(
+                    record.as_deref(),
+                    &events,
+                    self.open.at,
+                    (retention, person.told_birth_date()),
+                )
             {
                 return Ok(Prepared::Unchanged(subject, plan.number));
             }
