@@ -100,16 +100,11 @@ fn own(
     working: &mut Working<'_>,
     table: Table,
     key: Vec<u8>,
-    subject: &Subject,
+    (subject, goes_on): (&Subject, bool),
     version: u64,
 ) -> Result<(), StateError> {
-    let held = working.row::<OwnerRow>(table, &key)?;
-    let versions = match held {
-        // Nothing of a number that is not valid any more is carried over to another.
-        Some(row) if row.subject != *subject && working.is_invalid(&row.subject)? => Vec::new(),
-        Some(row) => row.versions,
-        None => Vec::new(),
-    };
+    let held = changes::owner_row(working, table, &key, subject, goes_on)?;
+    let versions = held.map(|row| row.versions).unwrap_or_default();
     let mut row = OwnerRow { subject: subject.clone(), versions };
     if let Err(at) = row.versions.binary_search(&version) {
         row.versions.insert(at, version);
@@ -134,7 +129,8 @@ pub(crate) fn plan(
         identity_apply::tell_of_number(working, sent_for, event.authority, at)?;
     }
     let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
-    own(working, Table::Plan, key, &event.subject, event.version)?;
+    let goes_on = linked::goes_on(event.authority, &name)(working.child(&event.subject)?);
+    own(working, Table::Plan, key, (&event.subject, goes_on), event.version)?;
     // Plan files tell of starts as changes.
     let starts = matches!(event.action, PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change);
     if let Some(start) = event.start.filter(|_| starts) {
@@ -171,7 +167,8 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     let matched = feed_health::is_matched(working.child(&event.subject)?, feed, birth_date(&event.action));
     working.feed(feed)?.event(at, matched);
     let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
-    own(working, Table::Encounter, key, &event.subject, event.version)?;
+    let goes_on = linked::encounter_goes_on(event)(working.child(&event.subject)?);
+    own(working, Table::Encounter, key, (&event.subject, goes_on), event.version)?;
     let effect = fold::apply_presentation(working.child(&event.subject)?, event);
     let moment = match &event.action {
         PresentationAction::Record(details)

@@ -4,6 +4,7 @@
 use crate::births;
 use crate::identity_apply;
 use crate::keys;
+use crate::linked;
 use crate::rows::{Acknowledgement, EventRow, OwnerRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanEvent, PresentationAction, PresentationEvent};
@@ -105,16 +106,17 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
     })
 }
 
-/// The owner of a name, unless it is another's whose number is not valid any more: the sender is told to send the present
-/// number, and nothing links the two, not even a version.
-fn owner_row(
+/// The owner of a name, unless it is another's whose number is not valid any more, or the name goes on under this number too,
+/// to which it was given while the first was not valid: nothing links the two, not even a version.
+pub(crate) fn owner_row(
     working: &Working<'_>,
     table: Table,
     key: &[u8],
     subject: &Subject,
+    goes_on: bool,
 ) -> Result<Option<OwnerRow>, StateError> {
     let Some(row) = working.row::<OwnerRow>(table, key)? else { return Ok(None) };
-    let gone = row.subject != *subject && working.is_invalid(&row.subject)?;
+    let gone = row.subject != *subject && (goes_on || working.is_invalid(&row.subject)?);
     Ok((!gone).then_some(row))
 }
 
@@ -138,31 +140,35 @@ pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Opt
     if removed.is_some_and(|removed| event.version <= removed.version) {
         return Ok(Some(Refused::PLAN_REMOVED));
     }
-    let row = owner_row(working, Table::Plan, &key, &event.subject)?;
-    if row.is_none() && working.peek(&event.subject)?.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
+    let held = working.peek(&event.subject)?;
+    let goes_on = held.as_ref().is_some_and(linked::goes_on(event.authority, &name));
+    let row = owner_row(working, Table::Plan, &key, &event.subject, goes_on)?;
+    if row.is_none() && !goes_on && held.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
         return Ok(Some(Refused::TOO_MANY));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
     let withdrawn = |plan: &Plan| plan.authority == event.authority && plan.name == name && plan.is_withdrawn();
-    // Or it was given to this number again while the first was not valid: each of the two plans goes on.
-    let goes_on = |plan: &Plan| plan.authority == event.authority && plan.name == name && !plan.is_withdrawn();
-    let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn))
-        || working.peek(&event.subject)?.is_some_and(|record| record.plans.iter().any(goes_on));
+    let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn));
     Ok(check_owner(row.as_ref(), &event.subject, event.version, released))
 }
 
 fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {
     let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
-    let row = owner_row(working, Table::Encounter, &key, &event.subject)?;
     let held = working.peek(&event.subject)?;
-    if row.is_none() && held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS) {
+    let goes_on = held.as_ref().is_some_and(linked::encounter_goes_on(event));
+    let row = owner_row(working, Table::Encounter, &key, &event.subject, goes_on)?;
+    if row.is_none() && !goes_on && held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS)
+    {
         return Ok(Some(Refused::TOO_MANY));
     }
     let person = working.person(&event.subject)?;
     if identity::is_adult_presentation(&person, event) {
         return Ok(Some(validate::ADULT));
     }
-    let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
+    let owner = match &row {
+        Some(row) => working.peek(&row.subject)?,
+        None => held.filter(|_| goes_on),
+    };
     let same = |p: &&Presentation| p.organisation == event.organisation && p.encounter == event.encounter;
     let known = owner.as_ref().and_then(|record| record.presentations.iter().find(same));
     let released = known.is_some_and(|known| known.outcome() == Outcome::EnteredInError);

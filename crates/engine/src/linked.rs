@@ -8,6 +8,7 @@ use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::links::Person;
 use kith_domain::plan::{Plan, PlanName};
+use kith_domain::presentation::Outcome;
 use std::borrow::Cow;
 
 /// The record of a person that a plan stands on, where it is another than the one of the number used.
@@ -31,6 +32,21 @@ pub(crate) fn home_of_plan(person: &Person, authority: LaCode, name: &PlanName) 
 /// Whether a record holds a plan.
 pub(crate) fn holds_plan<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
     move |record| record.plans.iter().any(|plan| plan.authority == authority && plan.name == *name)
+}
+
+/// Whether a record holds a plan that is not withdrawn.
+pub(crate) fn goes_on<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
+    move |record| {
+        record.plans.iter().any(|plan| plan.authority == authority && plan.name == *name && !plan.is_withdrawn())
+    }
+}
+
+/// Whether a record holds the encounter of an event, and not as entered in error.
+pub(crate) fn encounter_goes_on(event: &PresentationEvent) -> impl Fn(&ChildRecord) -> bool + '_ {
+    move |record| {
+        let mut held = record.presentations.iter().filter(|one| one.organisation == event.organisation);
+        held.any(|one| one.encounter == event.encounter && one.outcome() != Outcome::EnteredInError)
+    }
 }
 
 /// Whether a plan of this name goes on under another number of the person than the one it was told of.
