@@ -9,8 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kith_domain::NhsNumber;
-use kith_domain::answer::Question;
-use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
+use kith_domain::caller::{Peer, Role};
 use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::{CodeError, LaCode, OdsCode, SiteCode};
@@ -20,9 +19,9 @@ use kith_domain::permit::{Action, authorise_action};
 use kith_domain::plan::PlanKind;
 use kith_domain::presentation::{CareSetting, Complaint, Details};
 use kith_domain::settings::AnswerSettings;
-use kith_domain::text::{EncounterId, PersonText, UserId};
+use kith_domain::text::EncounterId;
 use kith_domain::time::{Day, Moment};
-use kith_engine::{Asked, AuditMode, Engine, EngineOptions, JournalOptions, Keys, StoreOptions, SystemMonotonic};
+use kith_engine::{AuditMode, Engine, EngineOptions, JournalOptions, Keys, StoreOptions, SystemMonotonic};
 use uuid::Uuid;
 
 /// The moment at which everything happens.
@@ -163,33 +162,4 @@ pub async fn filled(children: usize, mode: AuditMode) -> Result<Filled, Failure>
         }
     }
     Ok(Filled { engine, held, unknown: numbers(950_000_000, children), _dir: dir })
-}
-
-/// A question about one number by a nurse of R1H.
-///
-/// # Errors
-/// When a code or text is wrong.
-pub fn asked(number: NhsNumber) -> Result<Asked, Failure> {
-    let organisation = OdsCode::parse("R1H")?;
-    Ok(Asked {
-        peer: Peer { organisation, role: Role::Ed },
-        caller: Caller {
-            user_id: UserId::parse("n1")?,
-            user_name: PersonText::parse("A Nurse")?,
-            user_role: PersonText::parse("Triage nurse")?,
-            purpose: Purpose::DirectCare,
-            organisation,
-        },
-        context: CareContext::Unscheduled,
-        question: Question {
-            subject: Subject::Nhs(number),
-            number_traced: true,
-            birth_date: None,
-            checking_in: None,
-            mother: None,
-            now: NOW,
-        },
-        request_id: Uuid::new_v4(),
-        worklist: true,
-    })
 }

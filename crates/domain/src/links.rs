@@ -177,7 +177,7 @@ impl Person {
     #[must_use]
     pub fn held(&self, retention: Retention, today: Day) -> Option<Cow<'_, ChildRecord>> {
         let told = self.told_birth_date();
-        self.joined(|record| match retention.split_of_person(record, told, today) {
+        self.joined(|record| match retention.split(record, told, today) {
             Some(passed) => Cow::Owned(passed.kept),
             None => Cow::Borrowed(record),
         })

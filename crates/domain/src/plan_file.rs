@@ -258,7 +258,7 @@ pub fn tells_what_has_passed(
         fold::note_plan_event(&mut after, event.authority, &name, at);
         fold::note_transfer(&mut after, event, &name, at);
     }
-    retention.split_of_person(&after, told, at.london_day()).is_some_and(|passed| !find(&passed.kept))
+    retention.split(&after, told, at.london_day()).is_some_and(|passed| !find(&passed.kept))
 }
 
 /// What a plan says, without its versions.

@@ -2,7 +2,7 @@
 //! function, so that a purge changes no answer: what has passed is not held, whether or not it has been removed yet.
 
 use crate::child::ChildRecord;
-use crate::notify::{last_day, last_day_by};
+use crate::notify::last_day_by;
 use crate::plan::Plan;
 use crate::presentation::Presentation;
 use crate::time::{Day, Moment};
@@ -48,17 +48,10 @@ impl Retention {
         today.plus_days(-self.presentation_days)
     }
 
-    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has.
+    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has. `told` is the birth date that
+    /// the demographics service has told of the person, under whichever number.
     #[must_use]
-    pub fn split(&self, record: &ChildRecord, today: Day) -> Option<Passed> {
-        self.split_of_person(record, None, today)
-    }
-
-    /// [`Self::split`] of one record of a person of whom the demographics service has told a birth date, under whichever
-    /// number. A plan has passed when it has by that date and by its own record: what is told under another number neither
-    /// removes a plan, for the link may be a mistake, nor is without effect, for it may put a mistyped date right.
-    #[must_use]
-    pub fn split_of_person(&self, record: &ChildRecord, told: Option<Day>, today: Day) -> Option<Passed> {
+    pub fn split(&self, record: &ChildRecord, told: Option<Day>, today: Day) -> Option<Passed> {
         let first = self.first_day(today);
         let plan = |plan: &Plan| self.has_plan_passed(record, plan, told, today);
         let seen = |presentation: &Presentation| before(presentation.moment(), first);
@@ -91,8 +84,10 @@ impl Retention {
         if plan.is_withdrawn() {
             return today > plan.last_event_at.london_day().plus_months(self.plan_months);
         }
-        let passed = |last_day| plan.state(today, last_day, self.plan_months).is_none();
-        passed(last_day(record, plan)) && told.is_none_or(|told| passed(last_day_by(record, plan, Some(told))))
+        // The later date counts: a link may be a mistake, and what is told under another number then removes no plan; or it puts
+        // a mistyped date right, and saves one.
+        let told = told.max(record.told_birth_date());
+        plan.state(today, last_day_by(record, plan, told), self.plan_months).is_none()
     }
 }
 

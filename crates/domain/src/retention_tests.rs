@@ -12,6 +12,7 @@ use crate::directory::{Directory, OrganisationEntry};
 use crate::feed::FeedBoard;
 use crate::fold;
 use crate::links::{self, Person};
+use crate::notify::last_day;
 use crate::permit::authorise_read;
 use crate::plan::{PlanKind, PlanName};
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
@@ -78,7 +79,7 @@ fn apply(record: &mut ChildRecord, event: &PlanEvent, taken: Moment) {
 fn passed(event: &PlanEvent, taken: &str, today: &str) -> bool {
     let mut record = empty();
     apply(&mut record, event, at(taken));
-    RULES.split(&record, day(today)).is_some_and(|passed| passed.kept.holds_nothing())
+    RULES.split(&record, None, day(today)).is_some_and(|passed| passed.kept.holds_nothing())
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn withdrawn_plans_pass_after_their_last_event_and_mothers_do_not_turn_18() {
 fn presentations_pass_by_their_london_day() {
     let left = |arrived: &str, today: &str| {
         let record = ChildRecord { presentations: vec![seen(at(arrived), "E", "T02")], ..empty() };
-        RULES.split(&record, day(today)).map_or(1, |passed| passed.kept.presentations.len())
+        RULES.split(&record, None, day(today)).map_or(1, |passed| passed.kept.presentations.len())
     };
     assert_eq!(left("2025-06-30T22:59:00Z", "2026-06-30"), 1, "365 days ago");
     assert_eq!(left("2025-06-30T22:59:00Z", "2026-07-01"), 0);
@@ -129,7 +130,7 @@ fn a_shield_stays_when_nothing_else_is_left() {
     let mut record = empty();
     let event = PlanEvent { shielded: true, ..plan_event("E06000001", "P", 1, PlanAction::Withdraw) };
     apply(&mut record, &event, at("2024-01-01T12:00:00Z"));
-    let left = RULES.split(&record, day("2026-01-01")).unwrap();
+    let left = RULES.split(&record, None, day("2026-01-01")).unwrap();
     assert!(left.plans.len() == 1 && left.kept.is_shielded() && !left.kept.holds_nothing());
 }
 
@@ -256,7 +257,7 @@ fn a_purge_changes_no_answer() {
     for _ in 0..20_000 {
         let record = random(&mut dice, now);
         let purged_on = now.london_day().plus_days(-(dice.below(60) as i32));
-        let kept = RULES.split(&record, purged_on).map_or_else(|| record.clone(), |passed| passed.kept);
+        let kept = RULES.split(&record, None, purged_on).map_or_else(|| record.clone(), |passed| passed.kept);
         let asked_at = now.plus_seconds(60 * 60 * 24 * dice.below(500) as i64);
         let birth_date = dice.maybe_day(now).map(|day| day.plus_months(-12 * 18));
         split += u32::from(kept != record);
@@ -294,7 +295,7 @@ fn a_purge_of_linked_records_changes_no_answer() {
         .told_birth_date();
         for record in &mut purged {
             let day = now.london_day().plus_days(-(dice.below(60) as i32));
-            if let Some(passed) = RULES.split_of_person(record, told, day).filter(|_| dice.below(4) > 0) {
+            if let Some(passed) = RULES.split(record, told, day).filter(|_| dice.below(4) > 0) {
                 *record = passed.kept;
                 split += 1;
             }
@@ -331,7 +332,7 @@ fn rows_of_history_beyond_the_bound_pass_like_those_shown() {
             responsible: Vec::new(),
         };
         fold::apply_access(&mut record, &facts);
-        let held = RULES.split(&record, at.london_day()).map_or(record.clone(), |passed| passed.kept);
+        let held = RULES.split(&record, None, at.london_day()).map_or(record.clone(), |passed| passed.kept);
         // A year holds 53 weeks' first days: today's and those of 52 weeks ago and less.
         let expected = (week as usize + 1).min(53);
         assert_eq!(held.accesses.len() + held.accesses_beyond.len(), expected, "week {week}");
@@ -371,7 +372,7 @@ fn a_birth_date_told_under_another_number_saves_a_plan_and_removes_none() {
             assert_eq!(person.told_birth_date(), Some(day(told)));
             let left = person.held(RULES, today).unwrap();
             assert_eq!(!left.plans.is_empty(), held, "plan {plan}, told {told}");
-            let passed = RULES.split_of_person(&records[0], person.told_birth_date(), today);
+            let passed = RULES.split(&records[0], person.told_birth_date(), today);
             assert_eq!(passed.is_none(), held, "a purge and an answer differ: plan {plan}, told {told}");
             let whole = person.whole().unwrap();
             let shown = whole.plans[0].state(today, last_day(&whole, &whole.plans[0]), RULES.plan_months);

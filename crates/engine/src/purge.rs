@@ -301,7 +301,7 @@ impl Run<'_> {
         self.walk(Table::Child, &mut |_, bytes| {
             let record: ChildRecord = decode(bytes).map_err(StateError::from)?;
             let told = purger.index.person(&record.subject).told_birth_date();
-            if let Some(passed) = purger.retention.split_of_person(&record, told, self.today) {
+            if let Some(passed) = purger.retention.split(&record, told, self.today) {
                 let going = Going::of(&passed);
                 all = all.plus(going);
                 survey.push((record.subject, going));

@@ -23,7 +23,7 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
     for subject in &purge.subjects {
         let Some(record) = working.peek(subject)? else { continue };
         let told = working.person(subject)?.told_birth_date();
-        let Some(passed) = purge.retention.split_of_person(&record, told, purge.today) else { continue };
+        let Some(passed) = purge.retention.split(&record, told, purge.today) else { continue };
         effect = Effect::Applied;
         let Passed { kept, plans, presentations, accesses: _ } = passed;
         for plan in &plans {
