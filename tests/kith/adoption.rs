@@ -63,11 +63,21 @@ async fn so_is_one_whose_number_had_been_merged_before() {
     calls::accept(&a, vec![build::plan(nhs(82), "P80")]).await;
     calls::record(&ed, build::record(ED, nhs(82), "e80")).await.unwrap();
     assert_eq!(held(&ask(&ed, 82).await), (Outcome::Held, 1));
+    for version in [2, 3] {
+        let changed = v1::PlanEvent {
+            event_id: build::id(),
+            action: PlanAction::Change.into(),
+            version,
+            ..build::plan(nhs(82), "P80")
+        };
+        calls::accept(&a, vec![changed]).await;
+    }
 
     // It was a mistake after all: the plan of either number can be ended, and its authority hears which number stands.
     tell(&pds, change(number(nhs(81)), IdentityAction::Reinstated), 2).await;
     assert!(of_number().await.contains(&(NotificationCause::NumberReplaced, nhs(81).digits())));
-    for (of, version) in [(80, 2), (82, 2)] {
+    // Each number's versions are its own: 80 has had one, and what 82 has had counts for nothing there.
+    for (of, version) in [(80, 2), (80, 3), (82, 4)] {
         let end = v1::PlanEvent {
             event_id: build::id(),
             action: PlanAction::End.into(),
@@ -78,6 +88,8 @@ async fn so_is_one_whose_number_had_been_merged_before() {
         assert_eq!(calls::accept(&a, vec![end]).await[0].effect(), v1::Effect::Applied, "{of}");
         let states: Vec<_> = ask(&ed, of).await.plans.unwrap().plans.iter().map(v1::Plan::state).collect();
         assert_eq!(states, [v1::PlanState::Ended], "{of}");
+    }
+    for of in [80, 82] {
         // So can the visit that either number came with, under the same id.
         let visit = build::record(ED, nhs(of), "e80");
         let close = build::close(&visit, v1::PresentationOutcome::Discharged);
