@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use kith_benches::empty::Empty;
 use kith_server::command::{self, Arguments};
+use mimalloc::MiMalloc;
+
+/// As kithd's.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// As long as most answers of Kith: one step of padding.
 const REPLY_BYTES: usize = 1024;

@@ -86,10 +86,10 @@ impl Directory {
             (false, false) => (&entry.out_of_hours_phone, "out of hours: emergency duty team"),
         };
         Contact {
-            code: code.to_string(),
+            code: code.as_str().to_owned(),
             name: entry.name.clone(),
             phone: phone.clone(),
-            why: format!("{because}; {hours}"),
+            why: [because, "; ", hours].concat(),
         }
     }
 
@@ -98,8 +98,8 @@ impl Directory {
     pub fn own_contact(&self, code: OdsCode, because: &str) -> Contact {
         match self.organisations.get(&code) {
             Some(entry) if !entry.contact_phone.is_empty() => Contact {
-                code: code.to_string(),
-                name: format!("{}, safeguarding contact", entry.name),
+                code: code.as_str().to_owned(),
+                name: [&entry.name, ", safeguarding contact"].concat(),
                 phone: entry.contact_phone.clone(),
                 why: because.to_owned(),
             },
@@ -121,19 +121,19 @@ impl Directory {
     /// Name of an organisation, or its code when it is not known any more.
     #[must_use]
     pub fn organisation_name(&self, code: OdsCode) -> String {
-        self.organisations.get(&code).map_or_else(|| code.to_string(), |entry| entry.name.clone())
+        self.organisations.get(&code).map_or_else(|| code.as_str().to_owned(), |entry| entry.name.clone())
     }
 
     /// Name of an authority, or its code when it is not known any more.
     #[must_use]
     pub fn authority_name(&self, code: LaCode) -> String {
-        self.authorities.get(&code).map_or_else(|| code.to_string(), |entry| entry.name.clone())
+        self.authorities.get(&code).map_or_else(|| code.as_str().to_owned(), |entry| entry.name.clone())
     }
 
     /// Name of a site, or its code when it is not known any more.
     #[must_use]
     pub fn site_name(&self, code: SiteCode) -> String {
-        self.sites.get(&code).map_or_else(|| code.to_string(), |entry| entry.name.clone())
+        self.sites.get(&code).map_or_else(|| code.as_str().to_owned(), |entry| entry.name.clone())
     }
 }
 

@@ -103,21 +103,24 @@ impl Moment {
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         let there = london().to_datetime(stamp);
         let mut text = String::with_capacity(16);
-        push_digits(&mut text, i64::from(there.year()), 4);
+        push_pair(&mut text, i32::from(there.year()) / 100);
+        push_pair(&mut text, i32::from(there.year()));
         for (before, value) in [('-', there.month()), ('-', there.day()), (' ', there.hour()), (':', there.minute())] {
             text.push(before);
-            push_digits(&mut text, i64::from(value), 2);
+            push_pair(&mut text, i32::from(value));
         }
         text
     }
 }
 
-/// The last digits of a number that is not negative: formatting in general costs more than the rest of a moment's text.
-fn push_digits(text: &mut String, value: i64, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = value.unsigned_abs() / 10_u64.pow(place) % 10;
-        text.extend(char::from_digit(u32::try_from(digit).unwrap_or(0), 10));
-    }
+/// The two digits of a number below a hundred.
+const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/// The last two digits of a number that is not negative: formatting in general costs more than the rest of a moment's text.
+fn push_pair(text: &mut String, value: i32) {
+    let at = usize::try_from(value % 100).unwrap_or(0) * 2;
+    text.push_str(&PAIRS[at..at + 2]);
 }
 
 impl Day {
@@ -187,7 +190,15 @@ impl Day {
     /// The date as `2026-11-22`.
     #[must_use]
     pub fn text(self) -> String {
-        self.date().to_string()
+        let (year, month, day) = self.ymd();
+        let mut text = String::with_capacity(10);
+        push_pair(&mut text, year / 100);
+        push_pair(&mut text, year);
+        for value in [month, day] {
+            text.push('-');
+            push_pair(&mut text, value);
+        }
+        text
     }
 
     /// Parses `2026-11-22`.

@@ -7,12 +7,11 @@ mod feeds;
 mod numbers;
 
 use crate::answer::{Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, ShieldedBody};
-use crate::directory::Directory;
+use crate::directory::{Contact, Directory};
 use crate::identity::IdentityCheck;
 use crate::plan::PlanState;
 use crate::refused::{Refused, RefusedKind};
 use crate::time::Moment;
-use std::fmt::{self, Write as _};
 
 /// Said with every "none held".
 pub const NOT_REASSURANCE: &str = "This is not reassurance: use your own judgement and procedures.";
@@ -88,21 +87,20 @@ fn held_states<P>(outcome: &Outcome<Vec<P>>, state: impl Fn(&P) -> PlanState) ->
     let parts = [(PlanState::Active, "in force"), (PlanState::Future, "starting later"), (PlanState::Ended, "ended")];
     let mut told = String::new();
     for (n, word) in parts.map(|(wanted, word)| (count(wanted), word)) {
-        add(&mut told, n > 0, format_args!("{n} {word}"));
+        if n > 0 {
+            add(&mut told, &[&n.to_string(), " ", word]);
+        }
     }
     told
 }
 
-/// Adds one part to a list, when it holds.
-fn add(list: &mut String, holds: bool, part: fmt::Arguments<'_>) {
-    if !holds {
-        return;
-    }
+/// Adds one part to a list. Put together, not formatted: the words of an answer are most of what it costs, and formatting
+/// costs several times as much as the copying.
+fn add(list: &mut String, part: &[&str]) {
     if !list.is_empty() {
         list.push_str(", ");
     }
-    // A string takes all that is written to it.
-    let _always = list.write_fmt(part);
+    part.iter().for_each(|words| list.push_str(words));
 }
 
 /// Words of the presentation answer.
@@ -126,7 +124,7 @@ fn open_presentations(body: &OpenBody, known: &Known, window_days: i32) -> Strin
     let elsewhere = held_times(seen.elsewhere.len(), seen.beyond_elsewhere, window_days);
     let elsewhere = question("Presentations elsewhere", "from elsewhere", elsewhere, &body.elsewhere, known);
     let here = held_times(seen.here.len(), seen.beyond_here, window_days);
-    if here.is_empty() { elsewhere } else { format!("{elsewhere} At this hospital: HELD: {here}.") }
+    if here.is_empty() { elsewhere } else { [&elsewhere, " At this hospital: HELD: ", &here, "."].concat() }
 }
 
 fn shielded_presentations(body: &ShieldedBody, known: &Known, window_days: i32) -> String {
@@ -143,11 +141,20 @@ fn shielded_presentations(body: &ShieldedBody, known: &Known, window_days: i32) 
 /// How many are held, without ever a zero beside "held"; empty when none is.
 fn held_times(listed: usize, beyond: Beyond, window_days: i32) -> String {
     let (cap, older) = (beyond.cap, beyond.window);
+    let days = window_days.to_string();
     let mut told = String::new();
-    add(&mut told, listed > 0, format_args!("{listed} in {window_days} days"));
-    add(&mut told, cap > 0, format_args!("{cap} more in {window_days} days not listed"));
-    add(&mut told, older > 0 && listed > 0, format_args!("{older} older"));
-    add(&mut told, older > 0 && listed == 0, format_args!("{older}, all older than {window_days} days"));
+    if listed > 0 {
+        add(&mut told, &[&listed.to_string(), " in ", &days, " days"]);
+    }
+    if cap > 0 {
+        add(&mut told, &[&cap.to_string(), " more in ", &days, " days not listed"]);
+    }
+    if older > 0 && listed > 0 {
+        add(&mut told, &[&older.to_string(), " older"]);
+    }
+    if older > 0 && listed == 0 {
+        add(&mut told, &[&older.to_string(), ", all older than ", &days, " days"]);
+    }
     told
 }
 
@@ -169,14 +176,15 @@ impl Known {
 fn question<H>(what: &str, kind: &str, held: String, outcome: &Outcome<H>, known: &Known) -> String {
     let Known { as_of, number_traced, feeds } = known;
     match outcome {
-        Outcome::Held(_) => format!("{what}: HELD: {held}. {feeds}"),
+        Outcome::Held(_) => [what, ": HELD: ", &held, ". ", feeds].concat(),
         Outcome::NoneHeld => {
             let number = if *number_traced { "The NHS number was traced." } else { "The NHS number was NOT traced." };
-            format!("{what}: none held {kind} as of {}. {feeds} {number} {NOT_REASSURANCE}", as_of.london_text())
+            let as_of = as_of.london_text();
+            [what, ": none held ", kind, " as of ", &as_of, ". ", feeds, " ", number, " ", NOT_REASSURANCE].concat()
         }
         Outcome::CannotSay(doubts) => {
             let why: Vec<&str> = doubts.iter().map(|doubt| doubt_words(*doubt)).collect();
-            format!("{what}: CANNOT SAY: {}. {feeds} Ask by telephone.", why.join("; "))
+            [what, ": CANNOT SAY: ", &why.join("; "), ". ", feeds, " Ask by telephone."].concat()
         }
     }
 }
@@ -235,6 +243,7 @@ pub fn lines_with(answer: &Answer, directory: &Directory, plans: &str, presentat
     if !answer.number_traced {
         lines.push("The NHS number was not traced: a record may stand under another number.".to_owned());
     }
-    lines.push(format!("Ring {} on {} ({}).", answer.ring.name, answer.ring.phone, answer.ring.why));
+    let Contact { name, phone, why, code: _ } = &answer.ring;
+    lines.push(["Ring ", name, " on ", phone, " (", why, ")."].concat());
     lines
 }

@@ -106,6 +106,10 @@ fn missing(ledger: &Ledger, of: usize, rows: &[Row], day: Day) -> (usize, Vec<(S
     }
     let (mut current, mut missing) = (0, Vec::new());
     for subject in ledger.planned_by(authority(of)) {
+        // The file names the present number of the child, and never one that is not valid any more.
+        if ledger.is_invalid(subject) {
+            continue;
+        }
         let all = plans::all(ledger.facts(subject));
         for plan in all.iter().filter(|plan| plan.authority == authority(of)) {
             if !plans::is_current(plan, &all, day) {

@@ -14,7 +14,7 @@ use kith_domain::words as lines;
 
 /// An answer on the wire.
 #[must_use]
-pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days: i32) -> v1::Answer {
+pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_days: i32) -> v1::Answer {
     let Numbers { current, others, local_keys } = &answer.numbers;
     let (mut plans, mut presentations, access_history, shielded) = match &answer.body {
         Body::Open(body) => {
@@ -48,7 +48,7 @@ pub fn wire(answer: &Answer, reference: &str, directory: &Directory, window_days
         ring: Some(family::contact(&answer.ring)),
         siblings: family::siblings(answer),
         mother: family::mother(answer, directory),
-        audit_reference: reference.to_owned(),
+        audit_reference: reference,
         words,
     }
 }
@@ -90,13 +90,13 @@ fn completeness<N>(known: &Completeness<N>, named_feeds: Vec<v1::NamedFeed>, dou
     }
 }
 
-fn named_feed<C: ToString>(feed: &NamedFeed<C>, name: String) -> v1::NamedFeed {
+fn named_feed<C: Copy + Into<String>>(feed: &NamedFeed<C>, name: String) -> v1::NamedFeed {
     let NamedFeed { code, state } = feed;
-    v1::NamedFeed { code: code.to_string(), name, state: words::feed_state(*state).into() }
+    v1::NamedFeed { code: (*code).into(), name, state: words::feed_state(*state).into() }
 }
 
 fn authority(code: LaCode, directory: &Directory) -> v1::Authority {
-    v1::Authority { code: code.to_string(), name: directory.authority_name(code) }
+    v1::Authority { code: code.into(), name: directory.authority_name(code) }
 }
 
 fn plans(body: &OpenBody, directory: &Directory) -> v1::PlanAnswer {
@@ -183,13 +183,13 @@ fn presentations(body: &OpenBody, directory: &Directory) -> v1::PresentationAnsw
 fn presentation(view: &PresentationView, directory: &Directory) -> v1::Presentation {
     let PresentationView { organisation, details, outcome } = view;
     let mut wire = v1::Presentation {
-        organisation: organisation.to_string(),
+        organisation: (*organisation).into(),
         organisation_name: directory.organisation_name(*organisation),
         outcome: words::outcome(*outcome).into(),
         ..v1::Presentation::default()
     };
     if let Some((site, arrived_at, setting, complaint)) = details {
-        wire.site = site.to_string();
+        wire.site = (*site).into();
         wire.site_name = directory.site_name(*site);
         wire.arrived_at = Some(time::timestamp(*arrived_at));
         wire.care_setting = words::setting(*setting).into();
@@ -230,7 +230,7 @@ fn history(body: &OpenBody, directory: &Directory) -> v1::AccessHistory {
             count: *count,
             user_name: user_name.as_str().to_owned(),
             user_role: user_role.as_str().to_owned(),
-            organisation: organisation.to_string(),
+            organisation: (*organisation).into(),
             organisation_name: directory.organisation_name(*organisation),
         }
     };

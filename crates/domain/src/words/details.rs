@@ -28,7 +28,7 @@ pub fn presentations(body: &Body, directory: &Directory) -> Vec<String> {
         }),
         Body::Shielded(body) => capped(&body.presentations, |seen| {
             let one = |(day, what, end): &(Option<Day>, Option<Complaint>, Ending)| {
-                told(&[date(*day), complaint(*what).to_owned(), ending(*end).to_owned()])
+                told(&[&date(*day), complaint(*what), ending(*end)])
             };
             seen.presentations.iter().map(one).collect()
         }),
@@ -47,24 +47,33 @@ fn capped<H>(outcome: &Outcome<H>, lines: impl Fn(&H) -> Vec<String>) -> Vec<Str
     lines
 }
 
-fn told(parts: &[String]) -> String {
-    format!("{MARK}{}", parts.join("; "))
+fn told(parts: &[&str]) -> String {
+    let mut line = String::with_capacity(MARK.len() + parts.iter().map(|part| part.len() + 2).sum::<usize>());
+    line.push_str(MARK);
+    for (n, part) in parts.iter().enumerate() {
+        if n > 0 {
+            line.push_str("; ");
+        }
+        line.push_str(part);
+    }
+    line
 }
 
 /// One plan with its authority.
 pub(super) fn open_plan(plan: &PlanView, directory: &Directory) -> String {
     let PlanView { kind, state, start, end, authority, moving_to } = plan;
-    let mut parts = vec![plan_words(*kind, *state, *start, *end), directory.authority_name(*authority)];
-    parts.extend(moving_to.map(|to| format!("MOVING to {}", directory.authority_name(to))));
-    told(&parts)
+    let (words, name) = (plan_words(*kind, *state, *start, *end), directory.authority_name(*authority));
+    match moving_to.map(|to| ["MOVING to ", &directory.authority_name(to)].concat()) {
+        Some(moving) => told(&[&words, &name, &moving]),
+        None => told(&[&words, &name]),
+    }
 }
 
 /// One plan without a place.
 pub(super) fn shielded_plan(plan: &ShieldedPlanView) -> String {
     let ShieldedPlanView { kind, state, start, end, moving } = plan;
-    let mut parts = vec![plan_words(*kind, *state, *start, *end)];
-    parts.extend(moving.then(|| "MOVING to another authority".to_owned()));
-    told(&parts)
+    let words = plan_words(*kind, *state, *start, *end);
+    if *moving { told(&[&words, "MOVING to another authority"]) } else { told(&[&words]) }
 }
 
 fn plan_words(kind: Option<PlanKind>, state: PlanState, start: Option<Day>, end: Option<Day>) -> String {
@@ -74,12 +83,11 @@ fn plan_words(kind: Option<PlanKind>, state: PlanState, start: Option<Day>, end:
         Some(PlanKind::Unborn) => "UNBORN child on a plan (this is the mother's record)",
         None => "plan of unknown kind",
     };
-    let from = start.map_or_else(String::new, |day| format!(" from {}", day.text()));
-    let until = |word: &str| end.map_or_else(String::new, |day| format!("{word}{}", day.text()));
+    let on = |word: &str, day: Option<Day>| day.map_or_else(String::new, |day| [word, &day.text()].concat());
     match state {
-        PlanState::Active => format!("{kind}, IN FORCE{from}{}", until(", ends ")),
-        PlanState::Future => format!("{kind}, starts later{from}{}", until(", ends ")),
-        PlanState::Ended => format!("{kind}, ended{}", until(" ")),
+        PlanState::Active => [kind, ", IN FORCE", &on(" from ", start), &on(", ends ", end)].concat(),
+        PlanState::Future => [kind, ", starts later", &on(" from ", start), &on(", ends ", end)].concat(),
+        PlanState::Ended => [kind, ", ended", &on(" ", end)].concat(),
     }
 }
 
@@ -87,10 +95,10 @@ fn open_presentation(one: &PresentationView, directory: &Directory) -> String {
     let PresentationView { organisation, details, outcome } = one;
     let place = directory.organisation_name(*organisation);
     let Some((_, arrived_at, setting, what)) = details else {
-        return told(&["arrival not told".to_owned(), place, ending(*outcome).to_owned()]);
+        return told(&["arrival not told", &place, ending(*outcome)]);
     };
-    let place = format!("{place}, {}", care_setting(*setting));
-    told(&[arrived_at.london_text(), place, complaint(Some(*what)).to_owned(), ending(*outcome).to_owned()])
+    let place = [&place, ", ", care_setting(*setting)].concat();
+    told(&[&arrived_at.london_text(), &place, complaint(Some(*what)), ending(*outcome)])
 }
 
 fn date(day: Option<Day>) -> String {

@@ -22,7 +22,8 @@ pub fn siblings(answer: &Answer) -> Option<String> {
 fn of<R>(siblings: &Siblings<R>) -> String {
     let known = match siblings {
         Siblings::NoReference => {
-            return format!("Siblings: NOT KNOWN: no authority has given a family reference. {ONLY_LINKED}");
+            let none = "Siblings: NOT KNOWN: no authority has given a family reference.";
+            return [none, " ", ONLY_LINKED].concat();
         }
         Siblings::Known(known) => known,
     };

@@ -36,14 +36,17 @@ impl Named for () {
 
 /// What an answer does not know of its senders.
 pub(super) fn known<N: Named>(completeness: &Completeness<N>, directory: &Directory) -> String {
+    let counts = counts(&completeness.counts);
     let named = completeness.named.told(directory);
+    if named.is_empty() {
+        return counts;
+    }
     let mut told: Vec<String> =
-        named.iter().take(MOST).map(|(name, state)| format!("{name} {}", one(*state))).collect();
+        named.iter().take(MOST).map(|(name, state)| [name, " ", one(*state)].concat()).collect();
     if named.len() > MOST {
         told.push(format!("and {} more", named.len() - MOST));
     }
-    let counts = counts(&completeness.counts);
-    if told.is_empty() { counts } else { format!("{counts} On this record: {}.", told.join("; ")) }
+    [&counts, " On this record: ", &told.join("; "), "."].concat()
 }
 
 fn one(state: FeedState) -> &'static str {
@@ -56,19 +59,28 @@ fn one(state: FeedState) -> &'static str {
 }
 
 fn counts(counts: &FeedCounts) -> String {
-    let (all, age) = (counts.feeds(), counts.oldest_fresh_seconds);
+    let minutes = counts.oldest_fresh_seconds.map(|seconds| (seconds / 60).to_string());
+    let all = counts.feeds();
     if all == 0 {
         return "No sender is known to this service.".to_owned();
     }
     if counts.doubtful() == 0 {
-        let age = age.map(|seconds| format!(", the oldest {} min ago", seconds / 60)).unwrap_or_default();
-        return format!("All {all} senders heard of in time{age}.");
+        let all = all.to_string();
+        return match minutes {
+            Some(age) => ["All ", &all, " senders heard of in time, the oldest ", &age, " min ago."].concat(),
+            None => ["All ", &all, " senders heard of in time."].concat(),
+        };
     }
-    let thin = match counts.thin {
-        0 => String::new(),
-        1 => ", 1 far below its usual volume".to_owned(),
-        many => format!(", {many} far below their usual volume"),
-    };
-    let age = age.map(|seconds| format!("; the oldest of the others {} min ago", seconds / 60)).unwrap_or_default();
-    format!("Of {all} senders {} not heard of in time, {} never heard of{thin}{age}.", counts.stale, counts.absent)
+    let [all, stale, absent] = [all, counts.stale, counts.absent].map(|n| n.to_string());
+    let mut told = ["Of ", &all, " senders ", &stale, " not heard of in time, ", &absent, " never heard of"].concat();
+    match counts.thin {
+        0 => {}
+        1 => told.push_str(", 1 far below its usual volume"),
+        many => told.push_str(&[", ", &many.to_string(), " far below their usual volume"].concat()),
+    }
+    if let Some(age) = minutes {
+        told.push_str(&["; the oldest of the others ", &age, " min ago"].concat());
+    }
+    told.push('.');
+    told
 }

@@ -35,7 +35,7 @@ const NOT_IN_TIME: Refused = Refused { words: "the disk did not confirm it in ti
 
 fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
     let window = engine.settings().presentation_window_days;
-    answer::wire(&answered.answer, &answered.reference.to_string(), engine.directory(), window)
+    answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window)
 }
 
 fn asked(peer: Peer, parsed: ParsedLookup) -> Asked {

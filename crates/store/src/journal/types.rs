@@ -71,9 +71,19 @@ pub struct AuditRef {
 #[error("read audit reference: expected a number, a hyphen and at least 12 digits")]
 pub struct AuditRefError;
 
+impl AuditRef {
+    /// As it is written, the sequence with at least twelve digits.
+    #[must_use]
+    pub fn text(&self) -> String {
+        const ZEROS: &str = "000000000000";
+        let sequence = self.sequence.to_string();
+        [&self.journal.to_string(), "-", ZEROS.get(sequence.len()..).unwrap_or_default(), &sequence].concat()
+    }
+}
+
 impl fmt::Display for AuditRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:012}", self.journal, self.sequence)
+        f.write_str(&self.text())
     }
 }
 
