@@ -25,9 +25,9 @@ const POSITION_EVERY: u64 = 1000;
 /// Pause when there is nothing to derive: well under the second within which history shows.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Entries that come in while one batch is written, from which on questions come faster than history can be.
-const BUSY: u64 = 128;
+const BUSY: u64 = 32;
 /// How many times as long as it worked the history then rests.
-const REST: u32 = 9;
+const REST: u32 = 19;
 /// Longest rest: a disk that was slow once must not stop the history for long.
 const MAX_REST: Duration = Duration::from_millis(200);
 /// Pause after a failure: the log or the journal is in trouble and is tried again.
@@ -235,9 +235,9 @@ mod tests {
         let took = Duration::from_millis(8);
         assert_eq!(rest_after(took, 16), Duration::ZERO, "2,000 questions a second");
         assert_eq!(
-            rest_after(took, 160),
-            Duration::from_millis(72),
-            "20,000 a second: nine tenths of the time are theirs"
+            rest_after(took, 80),
+            Duration::from_millis(152),
+            "10,000 a second: nineteen twentieths of the time are theirs"
         );
         assert_eq!(rest_after(Duration::from_secs(3), 60_000), MAX_REST);
     }

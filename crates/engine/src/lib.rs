@@ -17,6 +17,7 @@ mod files;
 mod identity_apply;
 mod keys;
 mod linked;
+mod loading;
 mod notifications;
 mod open;
 mod proposals;

@@ -6,19 +6,16 @@ use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::feed_tally::{FeedWatch, Tally};
-use crate::keys;
+use crate::loading::load;
 use crate::purge::Purger;
-use crate::rows::{CodecError, MetaRow, decode, encode};
+use crate::rows::{CodecError, MetaRow, encode};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use kith_domain::change::{Accessed, Change, Feed, LogRecord};
-use kith_domain::child::ChildRecord;
 use kith_domain::feed::FeedBoard;
-use kith_domain::feed_health::FeedRecord;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
-use std::ops::ControlFlow;
+use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
@@ -28,12 +25,6 @@ pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The time of day, for what the engine finds by itself while running; passed in, so that tests decide it.
 pub type WallClock = Arc<dyn Fn() -> Moment + Send + Sync>;
-
-/// Records between two lines of progress while loading.
-const PROGRESS_EVERY: u64 = 500_000;
-
-/// Records loaded between two looks at whether to give up: a few milliseconds.
-const GIVE_UP_EVERY: u64 = 4_096;
 
 /// Why the engine cannot start. The service then gives no answers and says so.
 #[derive(Debug, thiserror::Error)]
@@ -225,57 +216,6 @@ fn board(options: &EngineOptions) -> FeedBoard {
     let sending = options.directory.organisations.iter().filter(|(_, entry)| entry.successor.is_none());
     let presentations = sending.map(|(code, _)| (*code, interval(Feed::Presentations(*code))));
     FeedBoard::new(plans, presentations).with_volumes(options.thin, &options.expected_per_week)
-}
-
-/// Reads the state into the index.
-fn load(store: &Store, index: &Index, now: Moment, give_up: &dyn Fn() -> bool) -> Result<MetaRow, EngineError> {
-    let meta = store.get(Table::Meta, keys::META)?;
-    let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
-    index.reserve(meta.children);
-    let mut read = 0_u64;
-    let mut given_up = give_up();
-    each(store, Table::Child, |_, record: ChildRecord| {
-        index.publish(record);
-        read += 1;
-        if read.is_multiple_of(PROGRESS_EVERY) {
-            tracing::info!(records = read, "loading");
-        }
-        given_up = given_up || (read.is_multiple_of(GIVE_UP_EVERY) && give_up());
-        if given_up { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if given_up {
-        return Err(EngineError::GivenUp);
-    }
-    each(store, Table::Feed, |key, record: FeedRecord| {
-        if let Some(feed) = keys::parse_feed(key) {
-            index.feed(feed, record, now);
-        }
-        ControlFlow::Continue(())
-    })?;
-    index.feeds().assess(now);
-    index.feeds().told(meta.told_at);
-    if meta.children != read {
-        return Err(EngineError::Counts { loaded: read, expected: meta.children });
-    }
-    tracing::info!(records = read, "loaded");
-    Ok(meta)
-}
-
-/// Visits every decoded row of a table until told to stop; the first fault ends it.
-fn each<T: serde::de::DeserializeOwned>(
-    store: &Store,
-    table: Table,
-    mut visit: impl FnMut(&[u8], T) -> ControlFlow<()>,
-) -> Result<(), EngineError> {
-    let mut fault = None;
-    store.scan(table, &[], &[], &mut |key, bytes| match decode::<T>(bytes) {
-        Ok(row) => visit(key, row),
-        Err(error) => {
-            fault = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    fault.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
