@@ -3,6 +3,7 @@
 use crate::answer_counts::{AnswerCounts, Counters};
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
+use crate::times::Times;
 use crate::writer::{Command, Progress, Verdict};
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
@@ -13,7 +14,7 @@ use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_index::{Index, Sizes};
-use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
+use kith_store::{Histogram, Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,6 +79,7 @@ pub struct Engine {
     pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
+    pub(crate) history_lag: Arc<Histogram>,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -148,10 +150,17 @@ impl Engine {
         self.index.feeds()
     }
 
-    /// Questions since the start, by outcome.
+    /// Questions since the start.
     #[must_use]
     pub fn answer_counts(&self) -> AnswerCounts {
         self.answers.read()
+    }
+
+    /// How long things took since the start.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        let kith_store::Times { accepted, unsynced } = self.journal.times();
+        Times { audit_accepted: accepted, audit_unsynced: unsynced, history_lag: self.history_lag.read() }
     }
 
     /// Where everything stands.
