@@ -10,7 +10,7 @@ use crate::writer::{Command, Progress};
 use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
-use kith_store::{AuditRef, Histogram, Journal, JournalError, Monotonic};
+use kith_store::{AuditRef, Journal, JournalError, Monotonic};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,8 +44,6 @@ pub(crate) struct Deriver {
     pub(crate) clock: Arc<dyn Monotonic>,
     /// The time of day, for gaps found while running and for the lag.
     pub(crate) wall_clock: WallClock,
-    /// From a question until its history is in the log.
-    pub(crate) history_lag: Arc<Histogram>,
 }
 
 impl Deriver {
@@ -158,7 +156,7 @@ impl Deriver {
         let verdicts = verdicts.blocking_recv().map_err(|_| Trouble::Stopped)?;
         match verdicts.iter().find_map(|verdict| verdict.as_ref().err()) {
             None => {
-                times::in_the_log(&self.history_lag, &asked, (self.wall_clock)());
+                times::in_the_log(&self.progress.history_lag, &asked, (self.wall_clock)());
                 Ok(())
             }
             Some(refused) if refused.kind == RefusedKind::TooMany => Err(Trouble::TooMany),

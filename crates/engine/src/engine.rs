@@ -14,7 +14,7 @@ use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_index::{Index, Sizes};
-use kith_store::{Histogram, Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
+use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,7 +79,6 @@ pub struct Engine {
     pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
-    pub(crate) history_lag: Arc<Histogram>,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -160,7 +159,7 @@ impl Engine {
     #[must_use]
     pub fn times(&self) -> Times {
         let kith_store::Times { accepted, unsynced } = self.journal.times();
-        Times { audit_accepted: accepted, audit_unsynced: unsynced, history_lag: self.history_lag.read() }
+        Times { audit_accepted: accepted, audit_unsynced: unsynced, history_lag: self.progress.history_lag.read() }
     }
 
     /// Where everything stands.

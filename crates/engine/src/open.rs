@@ -17,7 +17,7 @@ use kith_domain::feed::FeedBoard;
 use kith_domain::feed_health::FeedRecord;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{AuditError, Batch, Histogram, Journal, JournalError, Keys, Store, StoreError, Table};
+use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -133,7 +133,6 @@ impl Engine {
             (Arc::clone(&store), Arc::clone(&index), commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
         let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
-        let history_lag = Arc::<Histogram>::default();
         let deriver = Deriver {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
@@ -141,7 +140,6 @@ impl Engine {
             stop: Arc::clone(&stop),
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
-            history_lag: Arc::clone(&history_lag),
         };
         let deriver = spawn("kith-derive", &on_fatal, move || deriver.run())?;
         let tally = Arc::<Tally>::default();
@@ -162,7 +160,6 @@ impl Engine {
             purge_thread: std::sync::Mutex::new(purge_thread),
             tally,
             answers: Counters::default(),
-            history_lag,
             feeds: std::sync::Mutex::new(Some(feeds)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),
