@@ -1,5 +1,7 @@
 //! The metrics page: off unless configured, what it tells, and that it tells nothing of a child.
 
+mod alike;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
@@ -41,18 +43,46 @@ fn page(address: SocketAddr) -> String {
     body.to_owned()
 }
 
-/// What Prometheus's own tool says of the page.
+/// What Prometheus's own tool says of the page: neither an error nor a complaint about style may come. `cargo xtask test`
+/// says where it is, or that this is skipped; else it is looked for.
 fn promtool(page: &str) {
-    let tool = Command::new("promtool").args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let Ok(mut tool) = tool else {
-        println!("SKIPPED, NOT PASSED: the metrics page against promtool: it is not installed (package prometheus)");
-        return;
+    let told = std::env::var_os("KITH_PROMTOOL").filter(|path| !path.is_empty());
+    let mut tool = Command::new(told.clone().unwrap_or_else(|| "promtool".into()));
+    tool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tool = match tool.spawn() {
+        Ok(tool) => tool,
+        Err(_) if told.is_none() => {
+            println!(
+                "SKIPPED, NOT PASSED: the metrics page against promtool: it is not installed (package prometheus)"
+            );
+            return;
+        }
+        Err(error) => panic!("{told:?}: {error}"),
     };
     tool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = tool.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{page}");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.is_empty(), "{}: {said}\n{page}", output.status);
     println!("promtool has no complaint");
+}
+
+/// The value of a series of whole numbers.
+fn value(page: &str, series: &str) -> u64 {
+    let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("{series} is missing\n{page}")).parse().unwrap()
+}
+
+/// An alert about a series that is not there would never be raised.
+fn alerts_are_about_what_the_page_has(page: &str) {
+    let rules = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kith-alerts.yml")).unwrap();
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let series: std::collections::BTreeSet<&str> = words.filter(|word| word.starts_with("kith_")).collect();
+    assert!(series.len() > 5, "{series:?}");
+    for name in series {
+        let of = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        assert!(page.lines().any(of), "the page has no {name}\n{page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,9 +95,10 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
     calls::submit(&authority, vec![build::event(build::plan(nhs(1), "P")), backwards()]).await.unwrap();
     calls::check_in(&ed, build::check_in(ED, nhs(1), "e1")).await.unwrap();
     calls::ask(&ed, build::lookup(ED, nhs(2))).await;
-    let page = until("the refusal is counted", || {
+    let behind = ["kith_feed_open_rejections{kind=\"plans\",code=\"E06000901\"} 1", "kith_history_lag_seconds_count 2"];
+    let page = until("the refusal and the history are counted", || {
         let page = page(at);
-        page.contains("kith_feed_open_rejections{kind=\"plans\",code=\"E06000901\"} 1\n").then_some(page)
+        behind.iter().all(|line| page.contains(&format!("{line}\n"))).then_some(page)
     });
     for line in [
         "kith_ready 1",
@@ -77,14 +108,23 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_feed_rows_matched{kind=\"plans\",code=\"E06000901\"} 2",
         "kith_feed_volume_expected{kind=\"presentations\",code=\"RZ2\"} 100",
         "kith_feed_volume_actual{kind=\"presentations\",code=\"RZ1\"} 1",
-        "kith_answers_total{question=\"plans\",outcome=\"held\"} 1",
-        "kith_answers_total{question=\"plans\",outcome=\"cannot_say\"} 1",
-        "kith_answers_total{question=\"plans\",outcome=\"none_held\"} 0",
+        "kith_answers_total 2",
+        "kith_questions_without_answer_total{why=\"refused\"} 0",
+        "kith_answer_seconds_bucket{call=\"lookup\",le=\"+Inf\"} 1",
+        "kith_answer_seconds_count{call=\"lookup\"} 1",
+        "kith_answer_seconds_count{call=\"check_in\"} 1",
+        "kith_answer_seconds_count{call=\"worklist_entry\"} 0",
+        "kith_history_lag_seconds_count 2",
+        "kith_audit_sink{sink=\"primary\"} 1",
+        "kith_audit_failed_segments_total 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
     assert!(!logs::has_number(&page) && !page.contains(build::NURSE), "{page}");
+    assert!(value(&page, "kith_audit_accepted_seconds_count") >= 2, "each answer has an entry\n{page}");
+    assert!(value(&page, "kith_audit_unsynced_window_seconds_count") >= 1, "{page}");
     promtool(&page);
+    alerts_are_about_what_the_page_has(&page);
     assert!(exchange(at, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 404 "));
     assert!(exchange(at, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
     assert!(exchange(at, &"x".repeat(4_096)).starts_with("HTTP/1.1 405 "), "what is no request is answered");

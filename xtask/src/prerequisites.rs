@@ -45,7 +45,7 @@ pub const BUILD: &[Need] = &[
     },
 ];
 
-/// What the power-cut test and the unit-file check use; without them they are skipped, loudly.
+/// What some tests and checks use; without them those are skipped, loudly.
 pub const TEST_EXTRAS: &[Need] = &[
     Need {
         what: "xfs_io",
@@ -70,6 +70,12 @@ pub const TEST_EXTRAS: &[Need] = &[
         why: "it counts the instructions of a lookup",
         package: "valgrind",
         present: || process::find("valgrind").is_some(),
+    },
+    Need {
+        what: "promtool",
+        why: "it reads the metrics page and the alert rules",
+        package: "prometheus",
+        present: || process::find("promtool").is_some(),
     },
     Need {
         what: "systemd-analyze",

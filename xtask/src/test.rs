@@ -4,6 +4,7 @@
 mod cost;
 pub mod proto;
 mod unit_file;
+mod watching;
 
 use std::process::Command;
 
@@ -75,6 +76,7 @@ fn source_steps(workspace: &Workspace, steps: &mut Steps) {
     steps.run("protocol: lint", || proto::lint(workspace));
     steps.run("protocol: no breaking change", || proto::breaking(workspace));
     steps.run("systemd unit", || unit_file::verify(workspace));
+    steps.run("alert rules; metrics page in the tests", || watching::rules(workspace));
 }
 
 /// Says whether everything compiled: without that no test can run.
@@ -102,6 +104,7 @@ fn test_steps(workspace: &Workspace, arguments: &TestArguments, steps: &mut Step
     steps.run("tests", || {
         let mut command = workspace.cargo();
         command.env("KITH_MESH_PACKAGES", packages.unwrap_or_default());
+        command.env("KITH_PROMTOOL", process::find("promtool").unwrap_or_default());
         command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
         command.args(["--lib", "--bins", "--tests"]);
         arguments.pass_on(&mut command);

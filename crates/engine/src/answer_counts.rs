@@ -1,37 +1,13 @@
-//! How many questions had which outcome since the start: counts for operations, nothing of whom they were about.
+//! How many questions were answered since the start: counts for operations, and nothing of what was found, for whoever looks
+//! at them before and after one question would know its answer.
 
-use crate::audit_entry::{Code, Disclosed};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters of one question's outcomes.
-#[derive(Debug, Default)]
-struct Question {
-    held: AtomicU64,
-    none_held: AtomicU64,
-    cannot_say: AtomicU64,
-    withheld: AtomicU64,
-}
-
-/// What the counters of one question say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OutcomeCounts {
-    /// Something was held.
-    pub held: u64,
-    /// Nothing was held.
-    pub none_held: u64,
-    /// Kith could not say.
-    pub cannot_say: u64,
-    /// Withheld: the identity was not confirmed.
-    pub withheld: u64,
-}
-
-/// Questions since the start, by outcome.
+/// Questions since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AnswerCounts {
-    /// "On a plan?"
-    pub plans: OutcomeCounts,
-    /// "Seen?"
-    pub presentations: OutcomeCounts,
+    /// Answered, whatever the answer.
+    pub answered: u64,
     /// Not allowed.
     pub refused: u64,
     /// Not answered, because the audit took no entry.
@@ -41,36 +17,15 @@ pub struct AnswerCounts {
 /// The counters.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    plans: Question,
-    presentations: Question,
+    answered: AtomicU64,
     refused: AtomicU64,
     not_audited: AtomicU64,
 }
 
-impl Question {
-    fn count(&self, code: Code) {
-        let counter = match code {
-            Code::Held(_) => &self.held,
-            Code::NoneHeld => &self.none_held,
-            Code::CannotSay => &self.cannot_say,
-            Code::Withheld => &self.withheld,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> OutcomeCounts {
-        let Self { held, none_held, cannot_say, withheld } = self;
-        let [held, none_held, cannot_say, withheld] =
-            [held, none_held, cannot_say, withheld].map(|counter| counter.load(Ordering::Relaxed));
-        OutcomeCounts { held, none_held, cannot_say, withheld }
-    }
-}
-
 impl Counters {
     /// An answer left.
-    pub(crate) fn answered(&self, disclosed: Disclosed) {
-        self.plans.count(disclosed.plans);
-        self.presentations.count(disclosed.presentations);
+    pub(crate) fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A question was refused.
@@ -84,11 +39,9 @@ impl Counters {
     }
 
     pub(crate) fn read(&self) -> AnswerCounts {
-        AnswerCounts {
-            plans: self.plans.read(),
-            presentations: self.presentations.read(),
-            refused: self.refused.load(Ordering::Relaxed),
-            not_audited: self.not_audited.load(Ordering::Relaxed),
-        }
+        let Self { answered, refused, not_audited } = self;
+        let [answered, refused, not_audited] =
+            [answered, refused, not_audited].map(|counter| counter.load(Ordering::Relaxed));
+        AnswerCounts { answered, refused, not_audited }
     }
 }

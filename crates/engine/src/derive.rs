@@ -5,6 +5,7 @@
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::open::WallClock;
 use crate::rows::{decode, encode};
+use crate::times;
 use crate::writer::{Command, Progress};
 use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::refused::RefusedKind;
@@ -41,7 +42,7 @@ pub(crate) struct Deriver {
     pub(crate) stop: Arc<AtomicBool>,
     /// Tells how long a batch took.
     pub(crate) clock: Arc<dyn Monotonic>,
-    /// The time of day, for gaps found while running.
+    /// The time of day, for gaps found while running and for the lag.
     pub(crate) wall_clock: WallClock,
 }
 
@@ -149,11 +150,15 @@ impl Deriver {
 
     /// Gives changes to the writer; the worst refusal is the outcome.
     fn submit(&self, at: Moment, changes: Vec<Change>) -> Result<(), Trouble> {
+        let asked = times::asked_at(&changes);
         let (reply, verdicts) = oneshot::channel();
         self.commands.blocking_send(Command { at, changes, reply }).map_err(|_| Trouble::Stopped)?;
         let verdicts = verdicts.blocking_recv().map_err(|_| Trouble::Stopped)?;
         match verdicts.iter().find_map(|verdict| verdict.as_ref().err()) {
-            None => Ok(()),
+            None => {
+                times::in_the_log(&self.progress.history_lag, &asked, (self.wall_clock)());
+                Ok(())
+            }
             Some(refused) if refused.kind == RefusedKind::TooMany => Err(Trouble::TooMany),
             Some(_) => Err(Trouble::Refused),
         }

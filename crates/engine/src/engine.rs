@@ -3,6 +3,7 @@
 use crate::answer_counts::{AnswerCounts, Counters};
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
+use crate::times::Times;
 use crate::writer::{Command, Progress, Verdict};
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
@@ -148,10 +149,17 @@ impl Engine {
         self.index.feeds()
     }
 
-    /// Questions since the start, by outcome.
+    /// Questions since the start.
     #[must_use]
     pub fn answer_counts(&self) -> AnswerCounts {
         self.answers.read()
+    }
+
+    /// How long things took since the start.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        let kith_store::Times { accepted, unsynced } = self.journal.times();
+        Times { audit_accepted: accepted, audit_unsynced: unsynced, history_lag: self.progress.history_lag.read() }
     }
 
     /// Where everything stands.

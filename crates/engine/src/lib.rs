@@ -27,17 +27,19 @@ mod purge_guard;
 mod read;
 mod rows;
 mod state_hash;
+mod times;
 mod verify;
 mod working;
 mod writer;
 
-pub use answer_counts::{AnswerCounts, OutcomeCounts};
+pub use answer_counts::AnswerCounts;
 pub use audit_entry::{AuditEntry, Decision, Disclosed, MotherRead};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
-    AuditError, AuditMode, AuditRef, JournalOptions, Keys, Monotonic, StoreOptions, SystemMonotonic, TrimError,
+    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, Keys, Monotonic, Sink,
+    StoreOptions, SystemMonotonic, TrimError,
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
@@ -46,5 +48,6 @@ pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, Asking, ReadError, Waiting};
 pub use rows::{Acknowledgement, ProposalState};
+pub use times::Times;
 pub use verify::{VerifyError, VerifyReport, inspect, verify};
 pub use writer::Verdict;

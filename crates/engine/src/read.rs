@@ -68,7 +68,7 @@ pub struct Waiting {
 }
 
 /// What may leave once the question is audited.
-type Outcome = Result<(Answer, Disclosed), Refusal>;
+type Outcome = Result<Answer, Refusal>;
 
 impl Waiting {
     /// Waits until the answer may leave.
@@ -121,15 +121,15 @@ impl Engine {
         let (answer, responsible) = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
         let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
         let disclosed = Disclosed::of(&answer);
-        (entry(asked, Decision::Answered { disclosed, counted }, responsible), Ok((answer, disclosed)))
+        (entry(asked, Decision::Answered { disclosed, counted }, responsible), Ok(answer))
     }
 
     /// What leaves, now that the audit has the question or does not take it.
     fn conclude(&self, audited: Result<AuditRef, AuditError>, outcome: Outcome) -> Result<Answered, ReadError> {
         let reference = audited.inspect_err(|_| self.answers.not_audited())?;
         match outcome {
-            Ok((answer, disclosed)) => {
-                self.answers.answered(disclosed);
+            Ok(answer) => {
+                self.answers.answered();
                 Ok(Answered { answer, reference })
             }
             Err(refusal) => {

@@ -10,7 +10,7 @@ use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{Batch, CommitError, Keys, Store, Table};
+use kith_store::{Batch, CommitError, Histogram, Keys, Store, Table};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -55,6 +55,8 @@ pub(crate) struct Progress {
     pub(crate) told_at: AtomicI64,
     /// The writer ends when it has taken what is queued.
     pub(crate) closing: AtomicBool,
+    /// From a question until its access history is in the log.
+    pub(crate) history_lag: Histogram,
 }
 
 impl Progress {
@@ -65,6 +67,7 @@ impl Progress {
             derived_through: AtomicU64::new(meta.derived_through),
             told_at: AtomicI64::new(meta.told_at.0),
             closing: AtomicBool::new(false),
+            history_lag: Histogram::default(),
         }
     }
 }

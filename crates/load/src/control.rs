@@ -16,8 +16,8 @@ use crate::requests;
 const POLL: Duration = Duration::from_millis(20);
 /// Largest page of metrics read, in bytes.
 const MAX_PAGE: u64 = 16 * 1024 * 1024;
-/// The family that counts answers; each answers two questions, of which one is counted.
-const ANSWERS: &str = "kith_answers_total{question=\"plans\"";
+/// What counts answers.
+const ANSWERS: &str = "kith_answers_total ";
 
 /// The server, as operations see it.
 pub struct Control {
@@ -126,12 +126,9 @@ pub fn compare(before: Counted, after: Counted, generator: u64, in_doubt: u64, o
 }
 
 fn answers(page: &str) -> Result<u64> {
-    let mut found = None;
-    for line in page.lines().filter(|line| line.starts_with(ANSWERS)) {
-        let value = line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
-        *found.get_or_insert(0) += value.context("a count of answers that is no number")?;
-    }
-    found.context("the metrics page has no kith_answers_total")
+    let value = page.lines().find_map(|line| line.strip_prefix(ANSWERS));
+    let value = value.context("the metrics page has no kith_answers_total")?;
+    value.parse().context("a count of answers that is no number")
 }
 
 fn page(address: &str) -> Result<String> {
@@ -158,12 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_one_question_are_added_up() {
-        let page = "# TYPE kith_answers_total counter\nkith_answers_total{question=\"plans\",outcome=\"held\"} 3\n\
-            kith_answers_total{question=\"plans\",outcome=\"none_held\"} 4\nkith_answers_total{question=\"presentations\",outcome=\"held\"} 7\n";
+    fn answers_are_read_from_the_page() {
+        let page = "# TYPE kith_answers_total counter\nkith_answers_total 7\nkith_ready 1\n";
         assert_eq!(answers(page).unwrap(), 7);
         assert!(answers("kith_ready 1\n").is_err());
-        assert!(answers("kith_answers_total{question=\"plans\",outcome=\"held\"} x\n").is_err());
+        assert!(answers("kith_answers_total x\n").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kith_domain::codes::OdsCode;
 use kith_engine::{Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic};
 use tonic::service::RoutesBuilder;
 
+use crate::answer_times::AnswerTimes;
 use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
@@ -24,13 +25,14 @@ use crate::translate;
 pub struct Kith {
     on_fatal: OnFatal,
     pulse: Mutex<Pulse>,
+    times: Arc<AnswerTimes>,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal, pulse: Mutex::default() }
+        Self { on_fatal, pulse: Mutex::default(), times: Arc::default() }
     }
 }
 
@@ -48,7 +50,7 @@ impl Application for Kith {
     }
 
     fn add_services(&self, wiring: Wiring<Engine>, routes: &mut RoutesBuilder) {
-        services::add(&Services::new(wiring), routes);
+        services::add(&Services::new(wiring, Arc::clone(&self.times)), routes);
     }
 
     fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
@@ -69,7 +71,7 @@ impl Application for Kith {
     }
 
     fn metrics(&self, engine: &EngineState<Engine>) -> String {
-        metrics_page::page(engine, services::now())
+        metrics_page::page(engine, &self.times, services::now())
     }
 
     fn close(&self, engine: Arc<Engine>) {

@@ -2,6 +2,7 @@
 //! Never decides anything about a child: that is the engine's.
 
 mod accept;
+mod answer_times;
 pub mod application;
 pub mod command;
 pub mod config;

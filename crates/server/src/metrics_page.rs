@@ -1,5 +1,11 @@
-//! The metrics page: feeds, answers by outcome, sizes and positions. Counts and codes of senders alone. Which feed is late
-//! could tell where a shielded child is, so the page is for operations, like the list of feeds.
+//! The metrics page: feeds, answers, how long they took, sizes and the audit. Counts and codes of senders alone. Which feed is
+//! late could tell where a shielded child is, so the page is for operations, like the list of feeds.
+//!
+//! Whoever looks at the page before and after one question must not learn its answer: no label tells what was found, and
+//! nothing stands here that a question changes by more or less for it, such as the number of people (a first question adds one
+//! of whom nothing else is held) or the last change in the log (a mother of whom something was told adds one).
+
+mod times;
 
 use std::fmt::{Display, Write as _};
 
@@ -7,8 +13,9 @@ use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, Engine, OutcomeCounts};
+use kith_engine::{AnswerCounts, Engine, Sink};
 
+use crate::answer_times::AnswerTimes;
 use crate::engine_slot::EngineState;
 
 /// The page being written.
@@ -34,7 +41,7 @@ impl Page {
 }
 
 /// The page as of `now`.
-pub(crate) fn page(state: &EngineState<Engine>, now: Moment) -> String {
+pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Moment) -> String {
     let mut page = Page::default();
     let ready = matches!(state, EngineState::Ready(_));
     page.one("kith_ready", "gauge", "1 while questions can be answered.", u8::from(ready));
@@ -46,7 +53,9 @@ pub(crate) fn page(state: &EngineState<Engine>, now: Moment) -> String {
         feeds(&mut page, &lines, now);
         volumes(&mut page, &lines);
         answers(&mut page, &engine.answer_counts());
-        positions(&mut page, engine);
+        times::times(&mut page, answering, &engine.times());
+        held(&mut page, engine);
+        audit(&mut page, engine);
     }
     page.0
 }
@@ -138,13 +147,8 @@ fn volumes(page: &mut Page, lines: &[FeedLine]) {
 }
 
 fn answers(page: &mut Page, counts: &AnswerCounts) {
-    let AnswerCounts { plans, presentations, refused, not_audited } = *counts;
-    let outcomes = [("plans", plans), ("presentations", presentations)].into_iter().flat_map(|(question, counts)| {
-        let OutcomeCounts { held, none_held, cannot_say, withheld } = counts;
-        [("held", held), ("none_held", none_held), ("cannot_say", cannot_say), ("identity_not_confirmed", withheld)]
-            .map(|(outcome, count)| (format!("question=\"{question}\",outcome=\"{outcome}\""), count))
-    });
-    page.family("kith_answers_total", "counter", "Answers since the start, by question and outcome.", outcomes);
+    let AnswerCounts { answered, refused, not_audited } = *counts;
+    page.one("kith_answers_total", "counter", "Questions answered since the start, whatever the answer.", answered);
     let failed = [("refused", refused), ("not_audited", not_audited)];
     page.family(
         "kith_questions_without_answer_total",
@@ -154,15 +158,26 @@ fn answers(page: &mut Page, counts: &AnswerCounts) {
     );
 }
 
-fn positions(page: &mut Page, engine: &Engine) {
+fn held(page: &mut Page, engine: &Engine) {
     let sizes = engine.sizes();
-    let held = [("people", sizes.children), ("plans", sizes.plans), ("presentations", sizes.presentations)];
+    let held = [("plans", sizes.plans), ("presentations", sizes.presentations)];
     let held = held.into_iter().map(|(what, count)| (format!("what=\"{what}\""), count));
     page.family("kith_held", "gauge", "What is held.", held);
+}
+
+fn audit(page: &mut Page, engine: &Engine) {
     let positions = engine.positions();
-    page.one("kith_log_sequence", "gauge", "Last change in the log.", positions.log_sequence);
     let behind = positions.synced_through.saturating_sub(positions.derived_through);
     page.one("kith_audit_not_derived", "gauge", "Audit entries whose consequences are not in the log yet.", behind);
     let window = engine.audit_window();
     page.one("kith_audit_unsynced", "gauge", "Audit entries not on disk yet.", window.unsynced);
+    page.one("kith_audit_given_up", "gauge", "Audit entries given up and not known to be on disk.", window.given_up);
+    page.one(
+        "kith_audit_failed_segments_total",
+        "counter",
+        "Audit files closed for good since the start because a write or a sync failed or hung.",
+        window.closed_segments,
+    );
+    let sinks = Sink::ALL.map(|sink| (format!("sink=\"{}\"", sink.name()), u8::from(window.sink == Some(sink))));
+    page.family("kith_audit_sink", "gauge", "1 for the sink that takes audit entries.", sinks.into_iter());
 }

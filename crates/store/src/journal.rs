@@ -29,11 +29,12 @@ pub use append::{Appended, Later};
 pub use clock::{Monotonic, SystemMonotonic};
 pub use types::{
     AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, JournalError, JournalOptions, MAX_ENTRY_BYTES,
-    Recovered, Sink, Window,
+    Recovered, Sink, Times, Window,
 };
 pub use verify::{JournalFault, JournalReport};
 
 use crate::disk::{Disk, RealDisk, create_dir_durably};
+use crate::histogram::Histogram;
 use crate::keys::Keys;
 use format::Header;
 use state::State;
@@ -64,6 +65,8 @@ struct Shared {
     drained: Condvar,
     /// Grows whenever a verdict may have changed.
     progress: watch::Sender<u64>,
+    /// From an entry's turn until its answer might leave.
+    accepted: Histogram,
 }
 
 impl Shared {
@@ -194,6 +197,7 @@ impl Journal {
             tick: Condvar::new(),
             drained: Condvar::new(),
             progress: watch::Sender::new(0),
+            accepted: Histogram::default(),
         });
         prepare_sinks(&shared)?;
         let journal = Arc::new(Self { threads: Mutex::new(start(&shared)?), shared, _locks: locks });
@@ -218,6 +222,12 @@ impl Journal {
             closed_segments: state.closed_segments,
             given_up: state.given_up_count(),
         }
+    }
+
+    /// How long entries took since the journal was opened.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times { accepted: self.shared.accepted.read(), unsynced: self.shared.lock().windows.read() }
     }
 
     /// Gaps that arose since the last call because a sync failed or hung. The caller writes each as an entry

@@ -4,6 +4,7 @@
 
 mod database;
 mod disk;
+mod histogram;
 mod journal;
 mod keys;
 mod seal;
@@ -16,9 +17,10 @@ pub use database::{
     RefusedCause, Row, StateHash, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, TrimError,
     TrimPoint, TrimStep, VisitRecord, VisitRow, VisitSnapshot,
 };
+pub use histogram::{BOUNDS_NS, Counted, Histogram};
 pub use journal::{
     Appended, AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault,
-    JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Window,
+    JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Times, Window,
 };
 pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::errors;
 use super::files::Busy;
+use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
@@ -33,6 +34,7 @@ pub(crate) struct Services {
     stop: StopSignal,
     control: Handle,
     files: Busy,
+    times: Arc<AnswerTimes>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -42,9 +44,9 @@ pub(crate) fn now() -> Moment {
 }
 
 impl Services {
-    pub(crate) fn new(wiring: Wiring<Engine>) -> Self {
+    pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
         let Wiring { engine, config, directory: _, stop, control } = wiring;
-        Self { slot: engine, config, stop, control, files: Busy::default() }
+        Self { slot: engine, config, stop, control, files: Busy::default(), times }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -78,6 +80,10 @@ impl Services {
 
     pub(super) fn files(&self) -> &Busy {
         &self.files
+    }
+
+    pub(super) fn times(&self) -> &Arc<AnswerTimes> {
+        &self.times
     }
 }
 

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
 use super::{errors, feeds};
+use crate::answer_times::{AnswerTimes, Decoded};
 use v1::lookup_service_server::LookupService;
 
 /// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
@@ -46,6 +47,7 @@ fn asked(peer: Peer, parsed: ParsedLookup) -> Asked {
 #[tonic::async_trait]
 impl LookupService for Services {
     async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
+        let decoded = Decoded::now();
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
         let parsed = match lookup::parse(request.into_inner(), peer.organisation, now()) {
@@ -54,10 +56,13 @@ impl LookupService for Services {
         };
         let answered = engine.ask(asked(peer, parsed)).await.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
-        Ok(Response::new(response.padded(self.padding_step())))
+        let response = response.padded(self.padding_step());
+        decoded.answered(&self.times().lookup);
+        Ok(Response::new(response))
     }
 
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
+        let decoded = Decoded::now();
         let engine = self.engine()?;
         let peer = context::peer(&request)?;
         let at = now();
@@ -77,7 +82,9 @@ impl LookupService for Services {
         let (answered, recording) = tokio::join!(engine.ask(asked(peer, lookup)), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
-        Ok(Response::new(response.padded(self.padding_step())))
+        let response = response.padded(self.padding_step());
+        decoded.answered(&self.times().check_in);
+        Ok(Response::new(response))
     }
 
     type LookupManyStream = ReceiverStream<Result<v1::LookupManyResponse, Status>>;
@@ -97,7 +104,8 @@ impl LookupService for Services {
             return Err(context::refused_read(&engine, peer, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        tokio::spawn(answer_worklist(engine, peer, worklist, self.padding_step(), items));
+        let answers = (self.padding_step(), Arc::clone(self.times()));
+        tokio::spawn(answer_worklist(engine, peer, worklist, answers, items));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -161,11 +169,12 @@ async fn answer_worklist(
     engine: Arc<Engine>,
     peer: Peer,
     worklist: ParsedWorklist,
-    padding_step: usize,
+    (padding_step, times): (usize, Arc<AnswerTimes>),
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
     for (position, question) in (0_u32..).zip(questions) {
+        let began = Decoded::now();
         let item = match question {
             Err(faults) => no_question(&engine, peer, &caller, request_id, &faults).await,
             Ok(question) => {
@@ -179,7 +188,11 @@ async fn answer_worklist(
             }
         };
         let response = v1::LookupManyResponse { position, item: Some(item), ..v1::LookupManyResponse::default() };
-        if items.send(Ok(response.padded(padding_step))).await.is_err() {
+        let response = response.padded(padding_step);
+        if matches!(response.item, Some(v1::lookup_many_response::Item::Answer(_))) {
+            began.answered(&times.worklist_entry);
+        }
+        if items.send(Ok(response)).await.is_err() {
             return;
         }
     }

@@ -38,12 +38,13 @@ pub enum Appended {
 /// An answer that must not leave yet.
 pub struct Later {
     shared: Arc<Shared>,
+    since: Duration,
     waits_for: WaitsFor,
 }
 
 enum WaitsFor {
     /// Another entry is being written, or this one by another thread.
-    Turn { entry: Vec<u8>, since: Duration, handed: Option<HandedOver> },
+    Turn { entry: Vec<u8>, handed: Option<HandedOver> },
     /// The entry is written, and must be synced first.
     Sync(AuditRef),
 }
@@ -66,9 +67,10 @@ impl Later {
     pub async fn settled(self) -> Result<AuditRef, AuditError> {
         let reference = match self.waits_for {
             WaitsFor::Sync(reference) => reference,
-            WaitsFor::Turn { entry, since, handed } => self.shared.append_in_turn(&entry, since, handed).await?,
+            WaitsFor::Turn { entry, handed } => self.shared.append_in_turn(&entry, self.since, handed).await?,
         };
         self.shared.settled(reference).await?;
+        self.shared.accepted.observe(self.shared.clock.now().saturating_sub(self.since));
         Ok(reference)
     }
 }
@@ -82,15 +84,20 @@ impl Journal {
     /// [`AuditError::TooLate`] or [`AuditError::SyncFailed`] when it was given up. The answer must then not leave.
     pub fn record(&self, plaintext: &[u8]) -> Result<Appended, AuditError> {
         check_length(plaintext)?;
-        let turn = |handed| WaitsFor::Turn { entry: plaintext.to_vec(), since: self.shared.clock.now(), handed };
-        let waits_for = match self.shared.attempt(plaintext, Caller::Answering)? {
-            Attempt::Written(reference, Verdict::Go) => return Ok(Appended::Now(reference)),
-            Attempt::Written(_, Verdict::Fail(error)) => return Err(error),
-            Attempt::Written(reference, Verdict::Wait) => WaitsFor::Sync(reference),
+        let turn = |handed| (self.shared.clock.now(), WaitsFor::Turn { entry: plaintext.to_vec(), handed });
+        let (since, waits_for) = match self.shared.attempt(plaintext, Caller::Answering)? {
+            Attempt::Written(reference, Verdict::Go, took) => {
+                self.shared.accepted.observe(took);
+                return Ok(Appended::Now(reference));
+            }
+            Attempt::Written(_, Verdict::Fail(error), _) => return Err(error),
+            Attempt::Written(reference, Verdict::Wait, took) => {
+                (self.shared.clock.now().saturating_sub(took), WaitsFor::Sync(reference))
+            }
             Attempt::Busy => turn(None),
             Attempt::Handed(handed) => turn(Some(handed)),
         };
-        Ok(Appended::Later(Later { shared: Arc::clone(&self.shared), waits_for }))
+        Ok(Appended::Later(Later { shared: Arc::clone(&self.shared), since, waits_for }))
     }
 
     /// As [`Journal::record`], for background threads: waits for its turn as a thread, and leaves the waiting for a sync
@@ -102,7 +109,7 @@ impl Journal {
         check_length(plaintext)?;
         let since = self.shared.clock.now();
         loop {
-            if let Attempt::Written(reference, _) = self.shared.attempt(plaintext, Caller::Background)? {
+            if let Attempt::Written(reference, ..) = self.shared.attempt(plaintext, Caller::Background)? {
                 return Ok(reference);
             }
             if self.shared.is_too_late(since) {
@@ -126,8 +133,8 @@ enum Caller {
 
 /// How far an entry came.
 enum Attempt {
-    /// Into the kernel.
-    Written(AuditRef, Verdict),
+    /// Into the kernel, so long after its turn began.
+    Written(AuditRef, Verdict, Duration),
     /// Nowhere: another is being written.
     Busy,
     /// To the sink's writing thread.
@@ -158,7 +165,7 @@ impl Shared {
         loop {
             handed = match handed {
                 Some(HandedOver { turn, mut reply }) => match reply.try_recv() {
-                    Ok(Returned::Written(_)) => return Ok(turn.reference()),
+                    Ok(Returned::Written(..)) => return Ok(turn.reference()),
                     Ok(Returned::Lost(error)) => return Err(error),
                     Ok(Returned::Failed) | Err(TryRecvError::Closed) => None,
                     Err(TryRecvError::Empty) if self.lock().has_lost(&turn) => return Err(AuditError::TooLate),
@@ -171,7 +178,7 @@ impl Shared {
             }
             if handed.is_none() {
                 match self.attempt(plaintext, Caller::Waiting)? {
-                    Attempt::Written(reference, _) => return Ok(reference),
+                    Attempt::Written(reference, ..) => return Ok(reference),
                     Attempt::Handed(over) => handed = Some(over),
                     Attempt::Busy => {}
                 }
@@ -197,7 +204,7 @@ impl Shared {
                 }
                 let result = turn.segment.file.write_at(entry, turn.offset);
                 match self.return_turn(&turn, entry.len() as u64, &result) {
-                    Returned::Written(verdict) => return Ok(Attempt::Written(turn.reference(), verdict)),
+                    Returned::Written(verdict, took) => return Ok(Attempt::Written(turn.reference(), verdict, took)),
                     Returned::Failed => {}
                     Returned::Lost(error) => return Err(error),
                 }
@@ -249,7 +256,7 @@ impl Shared {
         self.hint(&state);
         let wanted = state.turn.is_none() && std::mem::take(&mut state.turn_wanted);
         // A thread that is at work looks again by itself.
-        let wake = (self.strict || !matches!(returned, Returned::Written(_))) && !state.sink(sink).busy;
+        let wake = (self.strict || !matches!(returned, Returned::Written(..))) && !state.sink(sink).busy;
         drop(state);
         if wake {
             self.wake(sink).notify_one();

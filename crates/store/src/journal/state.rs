@@ -13,6 +13,7 @@ use super::recover::Segment;
 use super::turn::{Lost, Turn};
 use super::types::{Gap, GapCause, Sink};
 use crate::disk::DataFile;
+use crate::histogram::Histogram;
 
 /// A sink that failed is tried again after this long.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -151,6 +152,7 @@ pub(crate) struct State {
     pub(crate) catalogue: Vec<Catalogued>,
     pub(crate) last_window: Duration,
     pub(crate) max_window: Duration,
+    pub(crate) windows: Histogram,
     pub(crate) closed_segments: u64,
     active: Option<Active>,
     primary: SinkState,
@@ -183,6 +185,7 @@ impl State {
             catalogue: catalogue.collect(),
             last_window: Duration::ZERO,
             max_window: Duration::ZERO,
+            windows: Histogram::default(),
             closed_segments: 0,
             active: None,
             primary: SinkState::default(),

@@ -5,6 +5,7 @@ mod careful;
 mod reopening;
 mod sinks;
 mod stress;
+mod times;
 mod timing;
 mod turns;
 

@@ -41,8 +41,8 @@ pub(crate) struct Lost {
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Returned {
-    /// The entry is in the kernel.
-    Written(Verdict),
+    /// The entry is in the kernel, so long after its turn began.
+    Written(Verdict, Duration),
     /// It is not: the other sink may take it.
     Failed,
     /// It was given up meanwhile. Whatever became of it, its answer must not leave.
@@ -90,7 +90,7 @@ impl State {
             return Returned::Failed;
         }
         self.written(turn, length);
-        Returned::Written(self.verdict(turn.reference(), now))
+        Returned::Written(self.verdict(turn.reference(), now), now.saturating_sub(turn.since))
     }
 
     pub(crate) fn holds(&self, turn: &Turn) -> bool {

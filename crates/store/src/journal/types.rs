@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::histogram::Counted;
+
 /// The one journal of a process so far; references carry it so that there may be more.
 pub(crate) const JOURNAL_ID: u16 = 1;
 
@@ -193,6 +195,16 @@ pub struct Window {
     pub closed_segments: u64,
     /// Entries given up and not known to be on disk since the opening.
     pub given_up: u64,
+}
+
+/// How long entries took, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// From when an entry had its turn, or had to wait for it, until its answer might leave: in the kernel or on disk, as the
+    /// mode asks. Entries of the service itself are not counted, nor those that failed.
+    pub accepted: Counted,
+    /// At the end of each sync, the age of the oldest entry that it put on disk.
+    pub unsynced: Counted,
 }
 
 /// Why an entry is not there, or an answer may not leave.

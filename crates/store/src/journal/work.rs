@@ -80,6 +80,7 @@ impl State {
         if let Some(since) = oldest {
             self.last_window = now.saturating_sub(since);
             self.max_window = self.max_window.max(self.last_window);
+            self.windows.observe(self.last_window);
         }
         self.unsynced.retain(|range| !covered(range));
         let after_all = self.given_up.extract_if(.., |given| covered(&given.range));
