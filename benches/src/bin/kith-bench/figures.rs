@@ -81,6 +81,8 @@ pub struct Row {
     pub void: bool,
     /// Measurements repeated because the generator had missed its schedule.
     pub repeated: usize,
+    /// Calls that failed, told beside the figures: none of them counts as an answer.
+    pub failed_calls: u64,
     /// It could not be measured.
     pub failed: Option<String>,
     pub notes: Vec<String>,
@@ -99,6 +101,7 @@ impl Row {
             again: Vec::new(),
             void: false,
             repeated: 0,
+            failed_calls: 0,
             failed: None,
             notes: Vec::new(),
         }

@@ -42,8 +42,12 @@ fn outcome(place: &Place, command: &mut Command) -> Result<Outcome> {
     let output =
         command.arg("--json").arg(&json).stderr(Stdio::piped()).output().context("failed to start kith-load")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().last().unwrap_or_default();
-    ensure!(output.status.success() || output.status.code() == Some(VOID), "kith-load: {}: {last}", output.status);
+    ensure!(
+        output.status.success() || output.status.code() == Some(VOID),
+        "kith-load: {}: {}",
+        output.status,
+        said.trim()
+    );
     read(&json)
 }
 

@@ -66,8 +66,9 @@ pub fn write(arguments: &Arguments, rows: &[Row]) -> Result<()> {
     for row in rows {
         let repeated = (row.repeated > 0)
             .then(|| format!("{} measurements repeated because the generator had missed its schedule", row.repeated));
+        let calls = (row.failed_calls > 0).then(|| format!("{} calls failed", row.failed_calls));
         let failed = row.failed.as_ref().map(|why| format!("not measured: {}", why.replace('\n', " ")));
-        for note in row.notes.iter().chain(&repeated).chain(&failed) {
+        for note in row.notes.iter().chain(&repeated).chain(&calls).chain(&failed) {
             let _always = writeln!(text, "- {}: {note}.", row.name);
         }
     }

@@ -56,7 +56,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
             |bench| {
                 let outcome = run(bench, kithd, knee).outcome(bench.place)?;
                 // Of the second row nothing is compared.
-                Ok(Measured { values: vec![per_second(&outcome.total), 0.0], void: outcome.void })
+                Ok(Measured { values: vec![per_second(&outcome.total), 0.0], void: outcome.void, failed: 0 })
             },
         );
         Ok(())
@@ -97,7 +97,7 @@ fn overload(bench: &Bench<'_>, kithd: &Server, knee: f64) -> Result<Measured> {
     let outcome = run(bench, kithd, knee * TIMES).outcome(bench.place)?;
     let watched = watch.finish()?;
     let recovered = recovery(&watched, &outcome)?;
-    Ok(Measured { values: vec![per_second(&outcome.total), recovered], void: outcome.void })
+    Ok(Measured { values: vec![per_second(&outcome.total), recovered], void: outcome.void, failed: 0 })
 }
 
 /// Seconds from the end of the overload to the beginning of the first part from which on everything is as before.

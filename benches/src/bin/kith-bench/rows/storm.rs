@@ -37,5 +37,5 @@ fn storm(bench: &Bench<'_>, server: &Server, mix: &str) -> Result<Measured> {
     let in_storms: u64 = storm.storms.iter().flat_map(|one| one.errors.values()).sum();
     let longest = storm.storms.iter().map(|one| one.until_all_back_seconds).fold(0.0, f64::max);
     let errors = (in_storms + outcome.total.failed) as f64;
-    Ok(Measured { values: vec![p99_9(&storm.steady_stormy), errors, longest], void: outcome.void })
+    Ok(Measured { values: vec![p99_9(&storm.steady_stormy), errors, longest], void: outcome.void, failed: 0 })
 }
