@@ -33,12 +33,10 @@ pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
     empty::found_and_not_found(bench, &servers);
     millisecond::measure(bench, &servers);
     disk::check_in(bench, &servers);
-    peers::redis(bench, &servers);
-    peers::postgres(bench, &servers);
     storm::measure(bench, &servers);
     overload::measure(bench, &servers);
-    servers.kithd.stop()?;
-    servers.empty.stop()?;
+    peers::redis(bench, &servers);
+    peers::postgres(bench, servers)?;
     disk::plan_events(bench);
     engine::measure(bench);
     children::in_process(bench);

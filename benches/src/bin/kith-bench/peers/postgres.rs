@@ -13,8 +13,7 @@ const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
 /// PostgreSQL refuses to run as root.
 const POSTGRES_USER: &str = "postgres";
 /// What differs from the package's defaults.
-pub const POSTGRES_SETTINGS: &str =
-    "shared_buffers=2GB work_mem=16MB max_wal_size=4GB checkpoint_timeout=30min autovacuum=off max_connections=200 listen_addresses=''";
+pub const POSTGRES_SETTINGS: &str = "shared_buffers=2GB work_mem=16MB max_wal_size=4GB checkpoint_timeout=30min autovacuum=off max_connections=200 listen_addresses=''";
 
 /// The files as they come.
 const TABLES: &str = "\

@@ -36,45 +36,40 @@ fn lookups(bench: &Bench<'_>, server: &Server, shape: (u32, u32)) -> Result<Meas
     Ok(Measured::of(&bench.outcome(server, "lookup=1", None, shape)?, &[&per_second]))
 }
 
-pub fn postgres(bench: &mut Bench<'_>, servers: &Servers) {
-    let rows = || {
-        vec![
-            Row::new(
-                "vs PostgreSQL, synchronous_commit=off: throughput",
-                "1/s",
-                Reach::AtLeast(2.0),
-                ["lookup", "PostgreSQL"],
-            ),
-            Row::new(
-                "strict vs PostgreSQL, synchronous_commit=on: throughput",
-                "1/s",
-                Reach::AtLeast(3.0),
-                ["strict lookup", "PostgreSQL"],
-            )
-            .note("Kith: 8 connections x 100 in flight, on a state of its own in which nothing is held"),
-        ]
-    };
-    bench.or_not_measured(rows(), |bench| {
+/// Ends the servers: the same England is then served in the mode `strict`.
+pub fn postgres(bench: &mut Bench<'_>, servers: Servers) -> Result<()> {
+    let Servers { kithd, empty, reply_bytes } = servers;
+    let bounded = Row::new(
+        "vs PostgreSQL, synchronous_commit=off: throughput",
+        "1/s",
+        Reach::AtLeast(2.0),
+        ["lookup", "PostgreSQL"],
+    );
+    let strict = Row::new(
+        "strict vs PostgreSQL, synchronous_commit=on: throughput",
+        "1/s",
+        Reach::AtLeast(3.0),
+        ["strict lookup", "PostgreSQL"],
+    );
+    let rows = vec![bounded.clone(), strict.clone()];
+    if !bench.wants(&rows) {
+        kithd.stop()?;
+        return empty.stop();
+    }
+    let mut ended = None;
+    bench.or_not_measured(rows, |bench| {
         println!("loading PostgreSQL");
         let folder = std::env::temp_dir().join("kith-bench-postgres");
         let postgres = Postgres::start(&folder, &bench.place.file("england")).context("failed to run PostgreSQL")?;
-        let peer = Peer { postgres: &postgres, seconds: bench.arguments.seconds, reply_bytes: servers.reply_bytes };
-        for (row, synchronous) in rows().into_iter().zip([false, true]) {
-            if !bench.wants(std::slice::from_ref(&row)) {
-                continue;
-            }
-            let clients = peer.best(synchronous)?;
-            let row =
-                row.note(&format!("PostgreSQL with {clients} clients, the best of {CLIENTS:?}, over a local socket"));
-            let asked = |_: &Bench<'_>| Ok(Measured::sure(vec![peer.asked(clients, synchronous)?]));
-            if synchronous {
-                strict(bench, row, asked)?;
-            } else {
-                bench.rounds(vec![row], |bench| lookups(bench, &servers.kithd, USUAL), asked);
-            }
-        }
-        Ok(())
+        let peer = Peer { postgres: &postgres, seconds: bench.arguments.seconds, reply_bytes };
+        peer.rounds(bench, bounded, false, &kithd)?;
+        ended = Some(kithd.stop());
+        let kithd = bench.place.serve("mode = \"strict\"")?;
+        peer.rounds(bench, strict, true, &kithd)?;
+        kithd.stop()
     });
+    ended.transpose()?;
+    empty.stop()
 }
 
 struct Peer<'a> {
@@ -84,6 +79,20 @@ struct Peer<'a> {
 }
 
 impl Peer<'_> {
+    fn rounds(&self, bench: &mut Bench<'_>, row: Row, synchronous: bool, kithd: &Server) -> Result<()> {
+        if !bench.wants(std::slice::from_ref(&row)) {
+            return Ok(());
+        }
+        let clients = self.best(synchronous)?;
+        let note = format!("PostgreSQL with {clients} clients, the best of {CLIENTS:?}, over a local socket");
+        bench.rounds(
+            vec![row.note(&note)],
+            |bench| lookups(bench, kithd, USUAL),
+            |_| Ok(Measured::sure(vec![self.asked(clients, synchronous)?])),
+        );
+        Ok(())
+    }
+
     fn asked(&self, clients: u32, synchronous: bool) -> Result<f64> {
         self.postgres.questions_per_second(clients, self.seconds, self.reply_bytes, synchronous)
     }
@@ -99,15 +108,4 @@ impl Peer<'_> {
         }
         Ok(best.1)
     }
-}
-
-/// A server in the mode `strict`, on an audit and a state of its own: the England is the other's.
-fn strict(bench: &mut Bench<'_>, row: Row, asked: impl FnMut(&Bench<'_>) -> Result<Measured>) -> Result<()> {
-    let server = bench.place.again()?.serve_scratch(&bench.place.file("strict"), "mode = \"strict\"")?;
-    bench.rounds(
-        vec![row],
-        |bench| Ok(Measured::of(&bench.outcome(&server, "lookup-miss=1", None, (8, 100))?, &[&per_second])),
-        asked,
-    );
-    server.stop()
 }
