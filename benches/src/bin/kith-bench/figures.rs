@@ -142,7 +142,9 @@ impl Row {
     pub fn comparison(&self) -> Spread {
         match self.against {
             Against::Figure => Spread::of(&self.measured),
-            against => Spread::of(&self.each(&self.measured, &self.compared, against)),
+            Against::Ratio | Against::Difference => {
+                Spread::of(&self.each(&self.measured, &self.compared, self.against))
+            }
         }
     }
 

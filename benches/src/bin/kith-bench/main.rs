@@ -40,7 +40,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds of each measurement
-    #[arg(long, default_value_t = 5.0)]
+    #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// Share of England: 1 is 3.5 million children and 6.3 million presentations
     #[arg(long, default_value = "1")]

@@ -27,7 +27,7 @@ const TIMES: f64 = 5.0;
 const WATCHING: f64 = 0.1;
 /// Before the overload, and after it: longer than the recovery that is to be reached.
 const QUIET_SECONDS: f64 = 4.0;
-const AFTER_SECONDS: f64 = 12.0;
+const AFTER_SECONDS: f64 = 9.0;
 /// A tail below this is as usual, in nanoseconds: the turns of the cgroup are 10 ms.
 const USUAL_NS: u64 = 20_000_000;
 
