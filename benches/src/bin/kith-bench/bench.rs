@@ -132,6 +132,7 @@ impl<'a> Bench<'a> {
     pub fn keep(&mut self, rows: Vec<Row>) {
         for row in rows {
             match &row.failed {
+                None if row.left_out => println!("{}: left out", row.name),
                 Some(why) => println!("{}: NOT MEASURED: {why}", row.name),
                 None => {
                     println!("{}: {} (A/A {}) {}", row.name, row.comparison().text(3), row.noise().text(3), row.says())

@@ -85,6 +85,8 @@ pub struct Row {
     pub failed_calls: u64,
     /// It could not be measured.
     pub failed: Option<String>,
+    /// It was not asked for.
+    pub left_out: bool,
     pub notes: Vec<String>,
 }
 
@@ -103,6 +105,7 @@ impl Row {
             repeated: 0,
             failed_calls: 0,
             failed: None,
+            left_out: false,
             notes: Vec::new(),
         }
     }
@@ -180,8 +183,16 @@ impl Row {
         }
     }
 
+    /// Whether there is no figure of it that may be used, though there should be.
+    pub fn is_lost(&self) -> bool {
+        !self.left_out && (self.void || self.failed.is_some())
+    }
+
     /// The verdict for a reader, and what stands before it.
     pub fn says(&self) -> String {
+        if self.left_out {
+            return String::from("left out");
+        }
         if self.failed.is_some() {
             return String::from("NOT MEASURED");
         }
@@ -243,6 +254,9 @@ mod tests {
         let good = row(Reach::AtMost(2.0), &[1.0], &[1.0], &[1.0]);
         assert_eq!(good.says(), "reached");
         assert_eq!(Row { void: true, ..good.clone() }.says(), "VOID");
-        assert_eq!(Row { failed: Some("why".into()), ..good }.says(), "NOT MEASURED");
+        assert_eq!(Row { failed: Some("why".into()), ..good.clone() }.says(), "NOT MEASURED");
+        let left_out = Row { left_out: true, ..good.clone() };
+        assert_eq!((left_out.says().as_str(), left_out.is_lost()), ("left out", false));
+        assert!(!good.is_lost() && Row { void: true, ..good }.is_lost());
     }
 }

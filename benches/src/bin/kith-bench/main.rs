@@ -48,9 +48,16 @@ pub struct Arguments {
     /// Only comparisons whose name contains one of these; may be given more than once
     #[arg(long)]
     only: Vec<String>,
-    /// Also measure twelve million children beside one million on the wire: takes a quarter of an hour more and 8 GB
-    #[arg(long)]
-    wire_children: bool,
+    /// Also measure many children beside few on the wire; twelve million take a quarter of an hour to fill, and 8 GB
+    #[arg(
+        long,
+        value_name = "MANY,FEW",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = "12000000,1000000"
+    )]
+    wire_children: Vec<u32>,
     /// Name of the files of results
     #[arg(long, default_value = "latest")]
     name: String,
@@ -62,7 +69,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
     place.prepare(&arguments.scale).context("failed to prepare the England to measure")?;
     let rows = rows::all(&mut Bench::new(arguments, &place))?;
     report::write(arguments, &rows)?;
-    Ok(rows.iter().filter(|row| row.void || row.failed.is_some()).count())
+    Ok(rows.iter().filter(|row| row.is_lost()).count())
 }
 
 fn main() -> ExitCode {

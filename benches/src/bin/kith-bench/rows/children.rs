@@ -38,19 +38,22 @@ pub fn in_process(bench: &mut Bench<'_>) {
 }
 
 pub fn on_the_wire(bench: &mut Bench<'_>) {
-    let row =
-        Row::new("12 million children vs 1 million, on the wire, one in flight: p50", "us", Reach::AtMost(1.05), NAMES)
-            .note("each child with one presentation; half the lookups find one");
-    if !bench.arguments.wire_children {
+    let (many, few) = match bench.arguments.wire_children[..] {
+        [many, few] => (many, few),
+        _ => (CHILDREN[0], CHILDREN[1]),
+    };
+    let name = format!("{many} children vs {few}, on the wire, one in flight: p50");
+    let row = Row::new(&name, "us", Reach::AtMost(1.05), ["many", "few"])
+        .note("each child with one presentation; half the lookups find one");
+    if bench.arguments.wire_children.is_empty() {
+        let why = "left out of the usual run: filling takes a quarter of an hour; ask for it with --wire-children";
         if bench.arguments.only.is_empty() {
-            println!("{}: left out, it takes a quarter of an hour: ask for it with --wire-children", row.name);
-            let why = "left out of the usual run: filling takes a quarter of an hour; ask for it with --wire-children";
-            bench.keep(vec![Row { failed: Some(why.into()), ..row }]);
+            bench.keep(vec![Row { left_out: true, ..row.note(why) }]);
         }
         return;
     }
     bench.or_not_measured(vec![row.clone()], |bench| {
-        let [many, few] = [state(bench.place, CHILDREN[0])?, state(bench.place, CHILDREN[1])?];
+        let [many, few] = [state(bench.place, many)?, state(bench.place, few)?];
         let (with_many, with_few) = (many.serve("")?, few.serve("")?);
         let ask = |place: &Place, server: &crate::servers::Server, bench: &Bench<'_>| {
             let mut run = bench.run(server, "lookup=1", None, (1, 1));
