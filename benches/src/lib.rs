@@ -3,6 +3,7 @@
 
 pub mod empty;
 pub mod england;
+pub mod records;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: the comparisons of `benches/`, on release builds, in one command. It prints the table and writes it,
 //! with the raw numbers, to `benches/results/`. Never part of the tests: a machine's speed is no reason for them to fail.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -9,19 +11,29 @@ use crate::{prerequisites, process};
 
 #[derive(Args)]
 pub struct BenchArguments {
-    /// Handed to kith-bench: --rounds 5, --seconds 8, --scale 1, --only NAME, --name NAME
+    /// Folder of programs that are built already: kithd, kith, kith-bench and those beside it; without it they are built
+    #[arg(long, env = "KITH_BENCH_PROGRAMS", value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// Handed to kith-bench: --rounds 5, --seconds 4, --scale 1, --only NAME, --wire-children, --name NAME
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 pub fn run(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
     prerequisites::ensure(prerequisites::BUILD, prerequisites::PEERS)?;
-    println!("Release builds; RocksDB takes about 20 minutes on two cores, the first time only");
-    process::run(workspace.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]))?;
-    let programs = workspace.target().join("release");
+    let programs = match &arguments.programs {
+        Some(programs) => workspace.path("").join(programs),
+        None => build(workspace)?,
+    };
     let mut command = workspace.command(programs.join("kith-bench"));
     command.arg("--folder").arg(cache()?.join("bench"));
     command.arg("--programs").arg(&programs);
     command.arg("--results").arg(workspace.path("benches/results"));
     process::run(command.args(&arguments.rest))
+}
+
+fn build(workspace: &Workspace) -> Result<PathBuf> {
+    println!("Release builds; RocksDB takes about 20 minutes on two cores, the first time only");
+    process::run(workspace.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]))?;
+    Ok(workspace.target().join("release"))
 }

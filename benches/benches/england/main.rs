@@ -2,10 +2,9 @@
 //! `cargo bench -p kith-benches --bench england -- 3600000 x1000000 x12000000` compares indexes of these sizes in alternation;
 //! an `x` leaves out the domain's records, which take ten times as much.
 
-mod fill;
-
 use dashmap::DashMap;
-use fill::{Failure, NOW, authority, mix, numbers, record, trust};
+use kith_benches::Failure;
+use kith_benches::records::{NOW, authority, mix, numbers, record, trust};
 use kith_domain::NhsNumber;
 use kith_domain::answer::Question;
 use kith_domain::answering::{self, Found, Means};

@@ -36,6 +36,9 @@ pub struct Outcome {
     pub failures: Vec<String>,
     /// Length of the measured part, in seconds.
     pub measured_seconds: f64,
+    /// When the measured part began, in milliseconds since 1970: for setting runs beside each other.
+    #[serde(default)]
+    pub measured_from_unix_ms: u64,
     /// All kinds together.
     pub total: Figures,
     /// Hits, misses, truth questions and scheduled reads together; absent when there were none.
@@ -100,6 +103,9 @@ pub struct Figures {
     pub reply_bytes_min: u64,
     /// Largest answer, in bytes.
     pub reply_bytes_max: u64,
+    /// Answers by length in bytes, the first 64 lengths seen: whether a length tells what is held.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reply_lengths: BTreeMap<u64, u64>,
 }
 
 /// Percentiles in nanoseconds.

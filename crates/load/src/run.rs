@@ -187,6 +187,8 @@ pub struct Beside {
 struct Spent {
     own: f64,
     server: Option<f64>,
+    /// When it began.
+    from_unix_ms: u64,
 }
 
 impl Running {
@@ -256,11 +258,12 @@ impl Running {
         let window = self.setup.window;
         let server = || self.server.as_ref().map(ServerProcess::cpu_seconds).transpose();
         self.clock.sleep_until(window.begin);
+        let from_unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let (own_before, server_before) = (cpu::own_seconds(), server()?);
         self.clock.sleep_until(window.end);
         let (own_after, server_after) = (cpu::own_seconds(), server()?);
         let server = server_after.zip(server_before).map(|(after, before)| after - before);
-        Ok(Spent { own: own_after - own_before, server })
+        Ok(Spent { own: own_after - own_before, server, from_unix_ms })
     }
 }
 
@@ -342,6 +345,7 @@ impl Joined {
             void_reasons,
             failures: Vec::new(),
             measured_seconds: seconds,
+            measured_from_unix_ms: spent.from_unix_ms,
             lookups: (!lookups.is_empty()).then(|| figures(&lookups)),
             kinds: kinds.iter().map(|kind| (kind.name().to_owned(), figures(&[*kind]))).collect(),
             lateness,

@@ -21,6 +21,8 @@ const FEW_SLOTS: u64 = 40;
 const SHORTEST: u64 = 100_000_000;
 /// The usual one.
 const SECOND: u64 = 1_000_000_000;
+/// Lengths of answers counted apart, at most: padded ones have few.
+const LENGTHS: usize = 64;
 /// Quiet, and while a storm is on.
 pub const PHASES: usize = 2;
 
@@ -43,6 +45,7 @@ pub struct Counts {
     reply_bytes: u64,
     reply_min: u64,
     reply_max: u64,
+    reply_lengths: BTreeMap<u64, u64>,
     /// Latencies of what was answered well.
     pub latency: Histogram<u64>,
     /// Failures by code.
@@ -63,6 +66,7 @@ impl Counts {
             reply_bytes: 0,
             reply_min: u64::MAX,
             reply_max: 0,
+            reply_lengths: BTreeMap::new(),
             latency: histogram(),
             errors: BTreeMap::new(),
             unanswered: 0,
@@ -77,6 +81,16 @@ impl Counts {
         self.reply_bytes += bytes;
         self.reply_min = self.reply_min.min(bytes);
         self.reply_max = self.reply_max.max(bytes);
+        self.of_length(bytes, 1);
+    }
+
+    /// Answers of a length; of those after the first few lengths nothing is kept apart.
+    fn of_length(&mut self, bytes: u64, count: u64) {
+        if let Some(counted) = self.reply_lengths.get_mut(&bytes) {
+            *counted += count;
+        } else if self.reply_lengths.len() < LENGTHS {
+            self.reply_lengths.insert(bytes, count);
+        }
     }
 
     fn join(&mut self, other: &Self) {
@@ -87,6 +101,9 @@ impl Counts {
         self.reply_bytes += other.reply_bytes;
         self.reply_min = self.reply_min.min(other.reply_min);
         self.reply_max = self.reply_max.max(other.reply_max);
+        for (bytes, count) in &other.reply_lengths {
+            self.of_length(*bytes, *count);
+        }
         // Both have the same bounds.
         let _joined = self.latency.add(&other.latency);
         for (code, count) in &other.errors {
@@ -117,6 +134,7 @@ impl Counts {
             reply_bytes: self.reply_bytes,
             reply_bytes_min: if ok > 0 { self.reply_min } else { 0 },
             reply_bytes_max: self.reply_max,
+            reply_lengths: self.reply_lengths.clone(),
         }
     }
 }
@@ -338,6 +356,7 @@ mod tests {
         let hits = one.figures(&[Kind::Hit], 2.0);
         assert_eq!((hits.offered, hits.ok, hits.failed), (2, 2, 0));
         assert_eq!((hits.reply_bytes, hits.reply_bytes_min, hits.reply_bytes_max), (400, 100, 300));
+        assert_eq!(hits.reply_lengths, BTreeMap::from([(100, 1), (300, 1)]));
         assert_eq!((hits.within_1ms_share, hits.ok_per_second), (0.5, 1.0));
         let all = one.figures(&one.kinds(), 2.0);
         assert_eq!((all.offered, all.ok, all.failed, all.unanswered), (3, 2, 1, 1));

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Reach {
     AtLeast(f64),
     AtMost(f64),
+    /// A ratio that is to differ from one by no more than this share.
+    Within(f64),
     /// Measured, not judged.
     Report,
 }
@@ -18,7 +20,7 @@ pub enum Reach {
 pub enum Verdict {
     Reached,
     Missed,
-    /// The gap to what was to be reached lies inside the A/A spread.
+    /// The gap between the median and what was to be reached lies inside the A/A spread.
     Undecided,
     Reported,
 }
@@ -58,6 +60,8 @@ pub enum Against {
     Ratio,
     /// The first less the second.
     Difference,
+    /// The first as it is: what it is held against is a figure, not a series.
+    Figure,
 }
 
 /// One line of the table.
@@ -67,20 +71,71 @@ pub struct Row {
     pub unit: String,
     pub reach: Reach,
     pub against: Against,
-    /// What is measured, what it is measured against, and what is measured once more in each round.
+    /// What is measured, and what it is measured against.
     pub names: [String; 2],
     pub measured: Vec<f64>,
     pub compared: Vec<f64>,
+    /// The first once more in each round.
     pub again: Vec<f64>,
-    /// The generator missed its schedule in a round: nothing here may be used.
+    /// The generator missed its schedule, and missed it again when the measurement was repeated: nothing here may be used.
     pub void: bool,
+    /// Measurements repeated because the generator had missed its schedule.
+    pub repeated: usize,
+    /// Calls that failed, told beside the figures: none of them counts as an answer.
+    pub failed_calls: u64,
+    /// It could not be measured.
+    pub failed: Option<String>,
+    /// It was not asked for.
+    pub left_out: bool,
     pub notes: Vec<String>,
 }
 
 impl Row {
-    fn each(&self, a: &[f64], b: &[f64]) -> Vec<f64> {
-        let one = |(a, b): (&f64, &f64)| match self.against {
-            Against::Ratio => a / b,
+    pub fn new(name: &str, unit: &str, reach: Reach, names: [&str; 2]) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            reach,
+            against: Against::Ratio,
+            names: names.map(str::to_owned),
+            measured: Vec::new(),
+            compared: Vec::new(),
+            again: Vec::new(),
+            void: false,
+            repeated: 0,
+            failed_calls: 0,
+            failed: None,
+            left_out: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A figure that is held against a bound as it is.
+    pub fn figure(name: &str, unit: &str, reach: Reach) -> Self {
+        Self { against: Against::Figure, ..Self::new(name, unit, reach, [name, ""]) }
+    }
+
+    /// Set against the other by difference.
+    pub fn difference(self) -> Self {
+        Self { against: Against::Difference, ..self }
+    }
+
+    /// With a note for the reader.
+    pub fn note(mut self, words: &str) -> Self {
+        self.notes.push(words.to_owned());
+        self
+    }
+
+    fn each(&self, a: &[f64], b: &[f64], against: Against) -> Vec<f64> {
+        let one = |(a, b): (&f64, &f64)| match against {
+            // Of nothing there is no share: two noughts are the same.
+            Against::Ratio | Against::Figure => {
+                if a == b {
+                    1.0
+                } else {
+                    a / b
+                }
+            }
             Against::Difference => a - b,
         };
         a.iter().zip(b).map(one).collect()
@@ -88,33 +143,63 @@ impl Row {
 
     /// The comparison, round by round.
     pub fn comparison(&self) -> Spread {
-        Spread::of(&self.each(&self.measured, &self.compared))
+        match self.against {
+            Against::Figure => Spread::of(&self.measured),
+            Against::Ratio | Against::Difference => {
+                Spread::of(&self.each(&self.measured, &self.compared, self.against))
+            }
+        }
     }
 
     /// The same thing against itself, round by round: what differs is noise.
     pub fn noise(&self) -> Spread {
-        Spread::of(&self.each(&self.measured, &self.again))
+        Spread::of(&self.each(&self.measured, &self.again, self.against))
+    }
+
+    /// How far noise alone moves what is compared with a bound.
+    fn slack(&self, bound: f64) -> f64 {
+        let noise = self.noise();
+        match self.against {
+            Against::Ratio | Against::Figure => bound * (noise.most - 1.0).abs().max((noise.least - 1.0).abs()),
+            Against::Difference => noise.most.abs().max(noise.least.abs()),
+        }
     }
 
     pub fn verdict(&self) -> Verdict {
         let found = self.comparison().median;
-        let noise = self.noise();
-        let slack = match self.against {
-            Against::Ratio => (noise.most - 1.0).abs().max((noise.least - 1.0).abs()),
-            Against::Difference => noise.most.abs().max(noise.least.abs()),
-        };
-        let (reached, gap) = match self.reach {
+        let (reached, gap, slack) = match self.reach {
             Reach::Report => return Verdict::Reported,
-            Reach::AtLeast(bound) => (found >= bound, bound - found),
-            Reach::AtMost(bound) => (found <= bound, found - bound),
+            Reach::AtLeast(bound) => (found >= bound, (bound - found).abs(), self.slack(bound)),
+            Reach::AtMost(bound) => (found <= bound, (found - bound).abs(), self.slack(bound)),
+            Reach::Within(share) => {
+                let off = (found - 1.0).abs();
+                (off <= share, (off - share).abs(), self.slack(1.0))
+            }
         };
-        if reached {
-            Verdict::Reached
-        } else if gap <= slack {
-            Verdict::Undecided
-        } else {
-            Verdict::Missed
+        match (gap < slack, reached) {
+            (true, _) => Verdict::Undecided,
+            (false, true) => Verdict::Reached,
+            (false, false) => Verdict::Missed,
         }
+    }
+
+    /// Whether there is no figure of it that may be used, though there should be.
+    pub fn is_lost(&self) -> bool {
+        !self.left_out && (self.void || self.failed.is_some())
+    }
+
+    /// The verdict for a reader, and what stands before it.
+    pub fn says(&self) -> String {
+        if self.left_out {
+            return String::from("left out");
+        }
+        if self.failed.is_some() {
+            return String::from("NOT MEASURED");
+        }
+        if self.void {
+            return String::from("VOID");
+        }
+        format!("{:?}", self.verdict()).to_lowercase()
     }
 }
 
@@ -123,18 +208,8 @@ mod tests {
     use super::*;
 
     fn row(reach: Reach, measured: &[f64], compared: &[f64], again: &[f64]) -> Row {
-        Row {
-            name: "x".into(),
-            unit: "1/s".into(),
-            reach,
-            against: Against::Ratio,
-            names: ["a".into(), "b".into()],
-            measured: measured.to_vec(),
-            compared: compared.to_vec(),
-            again: again.to_vec(),
-            void: false,
-            notes: Vec::new(),
-        }
+        let (measured, compared, again) = (measured.to_vec(), compared.to_vec(), again.to_vec());
+        Row { measured, compared, again, ..Row::new("x", "1/s", reach, ["a", "b"]) }
     }
 
     #[test]
@@ -144,13 +219,44 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_inside_the_noise_is_undecided() {
+    fn a_gap_inside_the_noise_is_undecided_on_either_side() {
         let steady = row(Reach::AtLeast(0.85), &[80.0, 80.0], &[100.0, 100.0], &[80.0, 80.0]);
         assert_eq!(steady.verdict(), Verdict::Missed);
         let noisy = row(Reach::AtLeast(0.85), &[80.0, 80.0], &[100.0, 100.0], &[70.0, 90.0]);
         assert_eq!(noisy.verdict(), Verdict::Undecided);
+        let barely = row(Reach::AtLeast(0.85), &[86.0, 86.0], &[100.0, 100.0], &[70.0, 90.0]);
+        assert_eq!(barely.verdict(), Verdict::Undecided);
         let reached = row(Reach::AtMost(1.1), &[1.0, 1.1], &[1.0, 1.0], &[1.0, 1.1]);
         assert_eq!(reached.verdict(), Verdict::Reached);
         assert_eq!(row(Reach::Report, &[1.0], &[9.0], &[1.0]).verdict(), Verdict::Reported);
+    }
+
+    #[test]
+    fn noise_counts_as_a_share_of_the_bound() {
+        let noisy = row(Reach::AtLeast(3.0), &[250.0; 2], &[100.0; 2], &[200.0, 250.0]);
+        assert_eq!(noisy.verdict(), Verdict::Undecided, "a quarter of three is more than the gap");
+        let figure = Row { against: Against::Figure, ..row(Reach::AtMost(10.0), &[12.0; 2], &[], &[12.0; 2]) };
+        assert_eq!((figure.comparison().median, figure.verdict()), (12.0, Verdict::Missed));
+    }
+
+    #[test]
+    fn none_is_as_much_as_none_and_equality_has_two_sides() {
+        let errors = Row { against: Against::Figure, ..row(Reach::AtMost(0.0), &[0.0; 2], &[], &[0.0; 2]) };
+        assert_eq!((errors.verdict(), errors.noise().median), (Verdict::Reached, 1.0));
+        for found in [90.0, 110.0] {
+            assert_eq!(row(Reach::Within(0.05), &[found], &[100.0], &[found]).verdict(), Verdict::Missed, "{found}");
+        }
+        assert_eq!(row(Reach::Within(0.05), &[97.0], &[100.0], &[97.0]).verdict(), Verdict::Reached);
+    }
+
+    #[test]
+    fn what_is_void_or_not_measured_has_no_verdict() {
+        let good = row(Reach::AtMost(2.0), &[1.0], &[1.0], &[1.0]);
+        assert_eq!(good.says(), "reached");
+        assert_eq!(Row { void: true, ..good.clone() }.says(), "VOID");
+        assert_eq!(Row { failed: Some("why".into()), ..good.clone() }.says(), "NOT MEASURED");
+        let left_out = Row { left_out: true, ..good.clone() };
+        assert_eq!((left_out.says().as_str(), left_out.is_lost()), ("left out", false));
+        assert!(!good.is_lost() && Row { void: true, ..good }.is_lost());
     }
 }

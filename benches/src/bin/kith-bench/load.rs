@@ -1,6 +1,7 @@
 //! Runs of `kith-load`: the generator is a program of its own, as operations use it.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +11,8 @@ use crate::england::Place;
 
 /// Exit code of a run whose generator missed its schedule.
 const VOID: i32 = 3;
+/// Before what is measured, in seconds.
+const WARM_UP: &str = "1.5";
 
 /// One run: where to, and what.
 #[derive(Clone, Debug)]
@@ -24,19 +27,45 @@ pub struct Run<'a> {
     pub more: Vec<String>,
 }
 
+/// `kith-load` with a verb, and where everything is.
+fn generator(place: &Place, verb: &str, server: &str, mix: &str) -> Command {
+    let mut command = Command::new(place.program("kith-load"));
+    command.arg(verb).args(["--server", server, "--mix", mix, "--quiet", "--no-status"]);
+    command.arg("--certs").arg(place.file("certs")).arg("--england").arg(place.file("england"));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+fn outcome(place: &Place, command: &mut Command) -> Result<Outcome> {
+    let json = place.file("outcome.json");
+    let output =
+        command.arg("--json").arg(&json).stderr(Stdio::piped()).output().context("failed to start kith-load")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success() || output.status.code() == Some(VOID),
+        "kith-load: {}: {}",
+        output.status,
+        said.trim()
+    );
+    read(&json)
+}
+
+fn read(json: &PathBuf) -> Result<Outcome> {
+    let text = fs::read_to_string(json).context("failed to read the outcome")?;
+    serde_json::from_str(&text).context("failed to understand the outcome")
+}
+
 impl Run<'_> {
-    fn command(&self, place: &Place, json: &std::path::Path) -> Command {
-        let mut command = Command::new(place.program("kith-load"));
-        command.arg("run").args(["--server", self.server, "--mix", self.mix, "--quiet"]);
-        command.arg("--certs").arg(place.file("certs")).arg("--england").arg(place.file("england"));
+    fn command(&self, place: &Place) -> Command {
+        let mut command = generator(place, "run", self.server, self.mix);
         command.args(["--connections", &self.connections.to_string(), "--in-flight", &self.in_flight.to_string()]);
-        command.args(["--duration-s", &self.seconds.to_string(), "--warm-up-s", "1.5"]);
+        command.args(["--duration-s", &self.seconds.to_string(), "--warm-up-s", WARM_UP]);
         match self.rate {
             Some(rate) => command.args(["--rate", &rate.to_string()]),
             None => command.arg("--closed"),
         };
-        command.args(&self.more).arg("--json").arg(json);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(&self.more);
         command
     }
 
@@ -45,30 +74,70 @@ impl Run<'_> {
     /// # Errors
     /// When it could not run, or an answer was wrong.
     pub fn outcome(&self, place: &Place) -> Result<Outcome> {
-        let json = place.file("outcome.json");
-        let status = self.command(place, &json).status().context("failed to start kith-load")?;
-        ensure!(status.success() || status.code() == Some(VOID), "kith-load: {status}");
-        let text = fs::read_to_string(&json).context("failed to read the outcome")?;
-        serde_json::from_str(&text).context("failed to understand the outcome")
+        outcome(place, &mut self.command(place))
     }
 
     /// Starts it beside what is measured.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn beside(&self, place: &Place) -> Result<Beside> {
-        let child = self.command(place, &place.file("beside.json")).stderr(Stdio::null()).spawn();
-        Ok(Beside(child.context("failed to start kith-load")?))
+    pub fn beside(&self, place: &Place, name: &str) -> Result<Beside> {
+        let json = place.file(&format!("{name}.json"));
+        let child = self.command(place).arg("--json").arg(&json).stderr(Stdio::null()).spawn();
+        Ok(Beside { child: child.context("failed to start kith-load")?, json })
     }
 }
 
-/// A run beside what is measured; ends with this value.
-pub struct Beside(std::process::Child);
+/// A process beside what is measured; ends with this value.
+pub struct Beside {
+    child: std::process::Child,
+    json: PathBuf,
+}
+
+impl Beside {
+    /// Any program.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn program(command: &mut Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Ok(Self { child: child.context("failed to start a process")?, json: PathBuf::new() })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it could not run.
+    pub fn finish(mut self) -> Result<Outcome> {
+        self.child.wait().context("failed to wait for kith-load")?;
+        read(&self.json)
+    }
+}
 
 impl Drop for Beside {
     fn drop(&mut self) {
         // It may have ended by itself.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
+}
+
+/// Reconnect storms beside steady clients.
+///
+/// # Errors
+/// When it could not run, or an answer was wrong.
+pub fn storm(place: &Place, server: &str, mix: &str, more: &[&str]) -> Result<Outcome> {
+    outcome(place, generator(place, "storm", server, mix).args(more))
+}
+
+/// The highest rate that a server carries.
+///
+/// # Errors
+/// When it could not run, or an answer was wrong.
+pub fn knee(place: &Place, server: &str, more: &[&str]) -> Result<Outcome> {
+    outcome(place, generator(place, "knee", server, "lookup=1").args(more))
 }

@@ -2,6 +2,8 @@
 //! alternation, with an A/A row beside it: a gap inside the A/A spread is undecided, and no figure is printed without its
 //! spread. It starts servers of its own on loopback, and stops them.
 
+mod bench;
+mod cgroup;
 mod disk;
 mod england;
 mod figures;
@@ -10,12 +12,16 @@ mod peers;
 mod report;
 mod rows;
 mod servers;
+mod spent;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+
+use bench::Bench;
+use england::Place;
 
 /// What to measure, and for how long.
 #[derive(Parser)]
@@ -34,7 +40,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds of each measurement
-    #[arg(long, default_value_t = 8.0)]
+    #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// Share of England: 1 is 3.5 million children and 6.3 million presentations
     #[arg(long, default_value = "1")]
@@ -42,24 +48,35 @@ pub struct Arguments {
     /// Only comparisons whose name contains one of these; may be given more than once
     #[arg(long)]
     only: Vec<String>,
+    /// Also measure many children beside few on the wire; twelve million take a quarter of an hour to fill, and 8 GB
+    #[arg(
+        long,
+        value_name = "MANY,FEW",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = "12000000,1000000"
+    )]
+    wire_children: Vec<u32>,
     /// Name of the files of results
     #[arg(long, default_value = "latest")]
     name: String,
 }
 
-fn run(arguments: &Arguments) -> Result<bool> {
-    let place = england::prepare(arguments).context("failed to prepare the England to measure")?;
-    let mut bench = rows::Bench::new(arguments, place)?;
-    let rows = bench.all()?;
+/// Runs the comparisons; gives how many have no figure that may be used.
+fn run(arguments: &Arguments) -> Result<usize> {
+    let place = Place::new(arguments.folder.clone(), arguments.programs.clone())?;
+    place.prepare(&arguments.scale).context("failed to prepare the England to measure")?;
+    let rows = rows::all(&mut Bench::new(arguments, &place))?;
     report::write(arguments, &rows)?;
-    Ok(rows.iter().all(|row| !row.void))
+    Ok(rows.iter().filter(|row| row.is_lost()).count())
 }
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("kith-bench: a generator missed its schedule: those rows are void");
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(count) => {
+            eprintln!("kith-bench: {count} rows are void or not measured");
             ExitCode::from(3)
         }
         Err(error) => {

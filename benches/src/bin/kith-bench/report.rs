@@ -15,6 +15,7 @@ fn reach(row: &Row) -> String {
     match row.reach {
         Reach::AtLeast(bound) => format!(">= {bound}"),
         Reach::AtMost(bound) => format!("<= {bound}"),
+        Reach::Within(share) => format!("1 +- {share}"),
         Reach::Report => String::from("report"),
     }
 }
@@ -22,21 +23,25 @@ fn reach(row: &Row) -> String {
 /// The table as Markdown.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| comparison | measured | against | ratio or difference, median [least, most] | A/A | reach | verdict |\n|---|---|---|---|---|---|---|\n",
+        "| comparison | measured | against | ratio, difference or figure, median [least, most] | A/A | reach | verdict |\n|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
-        let Row { name, unit, names, measured, compared, void, .. } = row;
-        let digits = if row.against == Against::Difference { 2 } else { 3 };
-        let verdict = if *void { String::from("VOID") } else { format!("{:?}", row.verdict()).to_lowercase() };
-        let values = |name: &str, values: &[f64]| format!("{name} {} {unit}", Spread::of(values).text(1));
+        let Row { name, unit, names, measured, compared, .. } = row;
+        let digits = if row.against == Against::Ratio { 3 } else { 2 };
+        let values = |name: &str, values: &[f64]| match values {
+            [] => String::new(),
+            _ => format!("{name} {} {unit}", Spread::of(values).text(1)),
+        };
+        let found = if measured.is_empty() { String::new() } else { row.comparison().text(digits) };
+        let noise = if row.again.is_empty() { String::new() } else { row.noise().text(3) };
+        let first = if row.against == Against::Figure { String::new() } else { values(&names[0], measured) };
+        let second = if row.against == Against::Figure { String::new() } else { values(&names[1], compared) };
         let _always = writeln!(
             text,
-            "| {name} | {} | {} | {} | {} | {} | {verdict} |",
-            values(&names[0], measured),
-            values(&names[1], compared),
-            row.comparison().text(digits),
-            row.noise().text(digits),
+            "| {name} | {first} | {second} | {found}{} | {noise} | {} | {} |",
+            if row.against == Against::Figure { format!(" {unit}") } else { String::new() },
             reach(row),
+            row.says(),
         );
     }
     text
@@ -55,10 +60,15 @@ pub fn write(arguments: &Arguments, rows: &[Row]) -> Result<()> {
     println!("\n{table}");
     let mut text = format!(
         "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, access history included. \
-         Everything on one machine, the generator too. A gap inside the A/A spread is undecided.\n\n{table}\n"
+         Everything on one machine, the generator too. A gap between the median and \
+         what is to be reached that lies inside the A/A spread is undecided.\n\n{table}\n"
     );
     for row in rows {
-        for note in &row.notes {
+        let repeated = (row.repeated > 0)
+            .then(|| format!("{} measurements repeated because the generator had missed its schedule", row.repeated));
+        let calls = (row.failed_calls > 0).then(|| format!("{} calls failed", row.failed_calls));
+        let failed = row.failed.as_ref().map(|why| format!("not measured: {}", why.replace('\n', " ")));
+        for note in row.notes.iter().chain(&repeated).chain(&calls).chain(&failed) {
             let _always = writeln!(text, "- {}: {note}.", row.name);
         }
     }

@@ -314,7 +314,9 @@ pub struct Limits {
     pub max_connections: usize,
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
-    /// Calls in progress at once over all connections.
+    /// Calls in progress at once over all connections. What is beyond is refused at once, so that what is taken is answered
+    /// before whoever asked has given up: on a quarter of a core, offered five times what it carries, 4,096 answered nobody
+    /// in time and 1,024 twice what it carries.
     pub max_in_flight: usize,
     /// Children in one worklist.
     pub max_worklist: usize,
@@ -336,7 +338,7 @@ impl Default for Limits {
             connection_age_s: 3_600,
             max_connections: 4_096,
             request_timeout_ms: 5_000,
-            max_in_flight: 4_096,
+            max_in_flight: 1_024,
             max_worklist: 200,
             max_stream_events: 100_000,
             max_file_bytes: 8 << 20,

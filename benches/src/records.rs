@@ -9,6 +9,8 @@ use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcom
 use kith_domain::text::{EncounterId, FamilyReference, PersonText, PlanReference};
 use kith_domain::time::{Day, Moment};
 
+use crate::Failure;
+
 /// The moment at which questions are asked; attendances lie in the year before it.
 pub const NOW: Moment = Moment(1_795_359_600_000);
 const YEAR_SECONDS: u64 = 365 * 24 * 60 * 60;
@@ -27,8 +29,7 @@ const KEYS: u64 = 99_000_000;
 /// Coprime to the number of keys, so that each comes once.
 const STEP: u64 = 61_803_403;
 
-pub type Failure = Box<dyn std::error::Error>;
-
+/// Spreads the bits of a number.
 pub fn mix(value: u64) -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -41,11 +42,17 @@ pub fn numbers() -> impl Iterator<Item = NhsNumber> {
 }
 
 /// The trust with a number.
+///
+/// # Errors
+/// Never: every such code can be parsed.
 pub fn trust(n: u64) -> Result<OdsCode, Failure> {
     Ok(OdsCode::parse(&format!("R{:02}", n % TRUSTS))?)
 }
 
 /// The authority with a number.
+///
+/// # Errors
+/// Never: every such code can be parsed.
 pub fn authority(n: u64) -> Result<LaCode, Failure> {
     Ok(LaCode::parse(&format!("E06000{:03}", n % AUTHORITIES))?)
 }
@@ -112,6 +119,9 @@ fn plan(n: u64, born: Day) -> Result<Plan, Failure> {
 }
 
 /// The record of the `n`-th child.
+///
+/// # Errors
+/// Never: all that is in it can be parsed.
 pub fn record(n: u64, number: NhsNumber) -> Result<ChildRecord, Failure> {
     let mut record = ChildRecord::new(Subject::Nhs(number));
     let dice = mix(n);

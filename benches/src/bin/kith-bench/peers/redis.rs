@@ -1,0 +1,82 @@
+//! Redis from the distribution's package, without persistence, on loopback.
+
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::run;
+
+/// Keys, each of which holds a value.
+const KEYS: u64 = 100_000;
+/// Requests of one call of redis-benchmark that only fills in keys: every key is drawn, but for one in a million.
+const FILLING: u64 = 14 * KEYS;
+
+/// A Redis without persistence.
+pub struct Redis {
+    child: Child,
+    port: u16,
+}
+
+/// What differs from the package's defaults.
+pub const REDIS_SETTINGS: &str = "--save '' --appendonly no, cleartext on loopback";
+
+impl Redis {
+    pub fn start(port: u16) -> Result<Self> {
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("failed to start redis-server")?;
+        let redis = Self { child, port };
+        for _ in 0..100 {
+            if redis.benchmark("set", 1, 1, 1, 16).is_ok() {
+                return Ok(redis);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        anyhow::bail!("redis-server was not ready in time")
+    }
+
+    /// Gives every key a value of so many bytes.
+    pub fn fill(&self, bytes: u64) -> Result<()> {
+        self.benchmark("set", 8, 16, FILLING, bytes).map(drop)
+    }
+
+    /// Reads a second over about so many seconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
+    pub fn reads_per_second(&self, (connections, pipeline): (u32, u32), seconds: f64) -> Result<f64> {
+        let rough = self.benchmark("get", connections, pipeline, 100_000, 16)?;
+        self.benchmark("get", connections, pipeline, (rough * seconds) as u64, 16)
+    }
+
+    /// Requests a second, as redis-benchmark counts them.
+    fn benchmark(&self, test: &str, connections: u32, pipeline: u32, requests: u64, bytes: u64) -> Result<f64> {
+        let numbers = [
+            ("-p", u64::from(self.port)),
+            ("-c", u64::from(connections)),
+            ("-P", u64::from(pipeline)),
+            ("-n", requests),
+            ("-d", bytes),
+            ("-r", KEYS),
+        ];
+        let mut command = Command::new("redis-benchmark");
+        command.args(["-t", test, "--csv"]);
+        for (option, number) in numbers {
+            command.args([option, &number.to_string()]);
+        }
+        let printed = run(&mut command)?;
+        let line = printed.lines().last().context("redis-benchmark prints nothing")?;
+        let cell = line.split(',').nth(1).context("redis-benchmark prints no number")?;
+        cell.trim_matches('"').parse().context("redis-benchmark prints no number")
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,107 @@
+//! Lookups at a steady rate: what is answered within a millisecond, quiet and while plan files are loaded, and the tail beside
+//! those loads, set against the tail beside a process that has nothing to do with Kith and uses as much of the machine.
+
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::bench::{Bench, Measured, RATE, USUAL, p99_9, within_1ms};
+use crate::figures::{Reach, Row};
+use crate::load::{Beside, Run};
+use crate::spent::{self, Spent};
+
+use super::Servers;
+
+/// Until a generator beside has connected and sends.
+const BEGINNING: Duration = Duration::from_secs(3);
+/// Over which what loads use is counted.
+const COUNTED: Duration = Duration::from_secs(5);
+/// Longer than any measurement.
+const FOR_EVER_SECONDS: f64 = 3_600.0;
+
+pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
+    let Servers { kithd, empty, .. } = servers;
+    let row = |when: &str| {
+        let name = format!("within 1 ms at 2,000/s, {when}");
+        Row::new(&name, "percent", Reach::AtLeast(-1.0), ["lookup", "empty"]).difference()
+    };
+    bench.rounds(
+        vec![row("quiet")],
+        |bench| Ok(Measured::of(&bench.outcome(kithd, "lookup=1", Some(RATE), USUAL)?, &[&within_1ms])),
+        |bench| Ok(Measured::of(&bench.outcome(empty, "empty=1", Some(RATE), USUAL)?, &[&within_1ms])),
+    );
+    bench.rounds(
+        vec![row("under file loads")],
+        |bench| beside_files(bench, servers, "lookup=1", &within_1ms),
+        |bench| beside_files(bench, servers, "empty=1", &within_1ms),
+    );
+    let tail = Row::new(
+        "p99.9 at 2,000/s beside file loads vs beside an unrelated process",
+        "us",
+        Reach::AtMost(1.25),
+        ["beside file loads", "beside the process"],
+    )
+    .note("files of 1,500 rows one after another; Kith has no checkpoint of its state while it serves, so none runs");
+    bench.or_not_measured(vec![tail.clone()], |bench| {
+        let used = used_by_loads(bench, servers)?;
+        let words = format!(
+            "the process uses what the loads used, the program that sends them included: {:.2} cores and {:.2} MB/s synced",
+            used.cpu_seconds,
+            used.written_bytes / 1e6
+        );
+        bench.rounds(
+            vec![tail.note(&words)],
+            |bench| beside_files(bench, servers, "lookup=1", &p99_9),
+            |bench| {
+                let _busy = busy(bench, used)?;
+                Ok(Measured::of(&bench.outcome(kithd, "lookup=1", Some(RATE), USUAL)?, &[&p99_9]))
+            },
+        );
+        Ok(())
+    });
+}
+
+/// A measurement while files are loaded into kithd, whichever server it asks.
+fn beside_files(
+    bench: &Bench<'_>,
+    servers: &Servers,
+    mix: &str,
+    value: &dyn Fn(&kith_load::outcome::Figures) -> f64,
+) -> Result<Measured> {
+    let _files = files(bench, servers).beside(bench.place, "files")?;
+    thread::sleep(BEGINNING);
+    let server = if mix.starts_with("empty") { &servers.empty } else { &servers.kithd };
+    Ok(Measured::of(&bench.outcome(server, mix, Some(RATE), USUAL)?, &[value]))
+}
+
+/// Authority files of 1,500 rows, one after another, for longer than any measurement.
+fn files<'r>(bench: &Bench<'_>, servers: &'r Servers) -> Run<'r> {
+    let mut run = bench.run(&servers.kithd, "lookup=1", Some(1.0), (1, 1));
+    run.seconds = FOR_EVER_SECONDS;
+    run.more.extend(["--file-interval-ms", "0"].map(String::from));
+    run
+}
+
+/// What file loads use in a second, kithd and the program that sends them together, beyond what the lookups use.
+fn used_by_loads(bench: &Bench<'_>, servers: &Servers) -> Result<Spent> {
+    let mut lookups = bench.run(&servers.kithd, "lookup=1", Some(RATE), USUAL);
+    lookups.seconds = FOR_EVER_SECONDS;
+    let _lookups = lookups.beside(bench.place, "lookups")?;
+    thread::sleep(BEGINNING);
+    let kithd = servers.kithd.id();
+    let alone = spent::per_second(&[kithd], COUNTED)?;
+    let files = files(bench, servers).beside(bench.place, "files")?;
+    thread::sleep(BEGINNING);
+    let together = spent::per_second(&[kithd, files.id()], COUNTED)?;
+    Ok(together - alone)
+}
+
+/// The process that has nothing to do with Kith.
+fn busy(bench: &Bench<'_>, used: Spent) -> Result<Beside> {
+    let mut command = Command::new(bench.place.program("kith-busy"));
+    command.arg("--file").arg(bench.place.file("busy"));
+    command.args(["--cores", &used.cpu_seconds.to_string(), "--bytes-per-s", &used.written_bytes.round().to_string()]);
+    Beside::program(&mut command)
+}

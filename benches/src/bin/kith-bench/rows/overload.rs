@@ -1,0 +1,150 @@
+//! Overload: kithd held to a quarter of a core, offered what it carries and five times as much.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kith_load::Outcome;
+use kith_load::outcome::Slot;
+
+use crate::bench::{Bench, Measured, Shape, per_second};
+use crate::cgroup::Held;
+use crate::figures::{Reach, Row};
+use crate::load::{self, Run};
+use crate::servers::Server;
+
+use super::Servers;
+
+/// As many connections as there are emergency departments, more or less.
+const MANY: Shape = (100, 100);
+/// Whoever asks waits so long, in milliseconds.
+const TIMEOUT_MS: &str = "2000";
+/// What the server may use, in cores.
+const CORES: f64 = 0.25;
+/// How far beyond the knee.
+const TIMES: f64 = 5.0;
+/// Those who ask beside the overload, to see when it is over, ask at this share of the knee.
+const WATCHING: f64 = 0.1;
+/// Before the overload, and after it: longer than the recovery that is to be reached.
+const QUIET_SECONDS: f64 = 4.0;
+const AFTER_SECONDS: f64 = 9.0;
+/// A tail below this is as usual, in nanoseconds: the turns of the cgroup are 10 ms.
+const USUAL_NS: u64 = 20_000_000;
+
+pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
+    let names = ["5 x the knee", "the knee"];
+    let rows = || {
+        vec![
+            Row::new("overload, a quarter of a core: goodput at 5 x the knee vs at the knee", "1/s", Reach::AtLeast(0.9), names),
+            Row::figure("overload, a quarter of a core: recovery", "s", Reach::AtMost(5.0)).note(
+                "from the end of the overload until the p99 of a low rate is at most twice what it was before, and nothing fails",
+            ),
+        ]
+    };
+    bench.or_not_measured(rows(), |bench| {
+        let kithd = &servers.kithd;
+        let _held = Held::to(kithd.id(), CORES).context("failed to hold kithd to a share of a core")?;
+        let knee = knee(bench, kithd)?;
+        let words = format!(
+            "the knee: {knee:.0}/s with a p99 of at most 100 ms; 100 connections, {TIMEOUT_MS} ms patience counted from when \
+             a request was due; a cgroup with turns of 10 ms"
+        );
+        let rows = rows().into_iter().map(|row| row.note(&words)).collect();
+        bench.rounds(
+            rows,
+            |bench| overload(bench, kithd, knee),
+            |bench| {
+                let outcome = run(bench, kithd, knee).outcome(bench.place)?;
+                // Of the second row nothing is compared.
+                Ok(Measured { values: vec![per_second(&outcome.total), 0.0], void: outcome.void, failed: 0 })
+            },
+        );
+        Ok(())
+    });
+}
+
+fn knee(bench: &Bench<'_>, kithd: &Server) -> Result<f64> {
+    let search = [
+        ["--connections", "100"],
+        ["--in-flight", "100"],
+        ["--timeout-ms", TIMEOUT_MS],
+        ["--p99-bound-us", "100000"],
+        ["--start-rate", "1000"],
+        ["--factor", "1.6"],
+        ["--halvings", "3"],
+        ["--duration-s", "3"],
+        ["--warm-up-s", "1"],
+        // Whatever is late counts against the server here: the knee is only lower for it. The rounds may be void.
+        ["--late-percent", "50"],
+    ];
+    let outcome = load::knee(bench.place, &kithd.address, search.as_flattened())?;
+    let knee = outcome.knee.context("an outcome without a knee")?.carried_per_second;
+    ensure!(knee > 0.0, "no rate was carried");
+    Ok(knee)
+}
+
+fn run<'r>(bench: &Bench<'_>, kithd: &'r Server, rate: f64) -> Run<'r> {
+    let mut run = bench.run(kithd, "lookup=1", Some(rate), MANY);
+    run.more.extend(["--timeout-ms", TIMEOUT_MS].map(String::from));
+    run
+}
+
+/// Goodput under overload, and the recovery from it as others see it, who ask little all the time.
+fn overload(bench: &Bench<'_>, kithd: &Server, knee: f64) -> Result<Measured> {
+    let mut watch = run(bench, kithd, knee * WATCHING);
+    (watch.connections, watch.in_flight) = (8, 100);
+    watch.seconds = QUIET_SECONDS + bench.arguments.seconds + AFTER_SECONDS;
+    let watch = watch.beside(bench.place, "watch")?;
+    thread::sleep(Duration::from_secs_f64(QUIET_SECONDS));
+    let outcome = run(bench, kithd, knee * TIMES).outcome(bench.place)?;
+    let watched = watch.finish()?;
+    let recovered = recovery(&watched, &outcome)?;
+    Ok(Measured { values: vec![per_second(&outcome.total), recovered], void: outcome.void, failed: 0 })
+}
+
+/// Seconds from the end of the overload to the beginning of the first part from which on everything is as before.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn recovery(watched: &Outcome, overload: &Outcome) -> Result<f64> {
+    let begun = (overload.measured_from_unix_ms as f64 - watched.measured_from_unix_ms as f64) / 1_000.0;
+    let warm_up = overload.plan.warm_up_seconds;
+    let end = begun + overload.measured_seconds;
+    until_usual(&watched.over_time, begun - warm_up, end).context("it was never as before")
+}
+
+fn until_usual(slots: &[Slot], begun: f64, end: f64) -> Option<f64> {
+    let is_over = |slot: &&Slot| slot.at_seconds + slot.seconds <= begun;
+    let before = slots.iter().filter(is_over).map(|slot| slot.p99_ns).max()?;
+    let is_usual = |slot: &Slot| slot.failed == 0 && slot.p99_ns <= (2 * before).max(USUAL_NS);
+    let after: Vec<&Slot> = slots.iter().filter(|slot| slot.at_seconds + slot.seconds > end).collect();
+    let last_unusual = after.iter().rposition(|slot| !is_usual(slot));
+    let first_usual = last_unusual.map_or(0, |at| at + 1);
+    after.get(first_usual).map(|slot| (slot.at_seconds - end).max(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(p99_ms: &[u64]) -> Vec<Slot> {
+        let one = |(at, ms): (usize, &u64)| Slot {
+            at_seconds: at as f64,
+            seconds: 1.0,
+            p99_ns: ms * 1_000_000,
+            ..Slot::default()
+        };
+        p99_ms.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn recovery_ends_where_everything_after_it_is_usual() {
+        let watched = slots(&[10, 12, 900, 900, 900, 300, 15, 300, 14, 12]);
+        assert_eq!(until_usual(&watched, 2.0, 5.0), Some(3.0));
+        let mut failing = watched.clone();
+        failing[8].failed = 1;
+        assert_eq!(until_usual(&failing, 2.0, 5.0), Some(4.0));
+        failing[9].failed = 1;
+        assert_eq!(until_usual(&failing, 2.0, 5.0), None, "it was never as before");
+        assert_eq!(until_usual(&slots(&[10, 10, 900, 10, 10]), 2.0, 3.0), Some(0.0));
+        assert_eq!(until_usual(&watched, 0.5, 5.0), None, "nothing is known of before");
+    }
+}

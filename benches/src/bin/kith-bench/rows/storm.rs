@@ -1,0 +1,41 @@
+//! Reconnect storms: what a thousand clients that come back at once do to steady clients, of Kith and of the empty call.
+
+use anyhow::{Context, Result};
+
+use crate::bench::{Bench, Measured, p99_9};
+use crate::figures::{Reach, Row};
+use crate::load;
+use crate::servers::Server;
+
+use super::Servers;
+
+/// Steady clients ask at this rate; two storms, each after a quiet part.
+const TRAFFIC: [&str; 10] =
+    ["--clients", "1000", "--storms", "2", "--quiet-s", "2", "--rate", "2000", "--warm-up-s", "1"];
+
+pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
+    let names = ["lookup", "empty"];
+    let rows = vec![
+        Row::new("reconnect storm of 1,000 TLS clients: p99.9 of steady clients", "us", Reach::AtMost(1.25), names)
+            .note(
+                "2,000 requests due per second while the storm is on; every client that comes back asks one question",
+            ),
+        Row::figure("reconnect storm of 1,000 TLS clients: errors", "", Reach::AtMost(0.0)),
+        Row::new("reconnect storm of 1,000 TLS clients: until all are back", "s", Reach::Report, names),
+    ];
+    bench.rounds(
+        rows,
+        |bench| storm(bench, &servers.kithd, "lookup=1"),
+        |bench| storm(bench, &servers.empty, "empty=1"),
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn storm(bench: &Bench<'_>, server: &Server, mix: &str) -> Result<Measured> {
+    let outcome = load::storm(bench.place, &server.address, mix, &TRAFFIC)?;
+    let storm = outcome.storm.context("an outcome without a storm")?;
+    let in_storms: u64 = storm.storms.iter().flat_map(|one| one.errors.values()).sum();
+    let longest = storm.storms.iter().map(|one| one.until_all_back_seconds).fold(0.0, f64::max);
+    let errors = (in_storms + outcome.total.failed) as f64;
+    Ok(Measured { values: vec![p99_9(&storm.steady_stormy), errors, longest], void: outcome.void, failed: 0 })
+}
