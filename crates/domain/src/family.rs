@@ -70,6 +70,10 @@ impl Relatives {
         find: impl Fn(&Subject) -> Option<Arc<ChildRecord>>,
     ) -> Self {
         let named: BTreeSet<Family> = person.records().flat_map(as_child).collect();
+        if named.is_empty() {
+            // Nearly everyone: no set of the person's own numbers is needed.
+            return Self::default();
+        }
         let mut known: BTreeSet<Subject> = person.records().map(|record| record.subject.clone()).collect();
         let mut relatives = Self::default();
         for family in &named {
