@@ -3,12 +3,14 @@
 
 use anyhow::Result;
 use kith_load::Outcome;
+use kith_load::machine::Machine;
 use kith_load::outcome::Figures;
 
 use crate::Arguments;
 use crate::england::Place;
 use crate::figures::Row;
 use crate::load::Run;
+use crate::report;
 use crate::servers::Server;
 
 /// The traffic of most comparisons.
@@ -31,6 +33,8 @@ pub struct Bench<'a> {
     pub arguments: &'a Arguments,
     pub place: &'a Place,
     pub rows: Vec<Row>,
+    /// As it was before the first measurement.
+    machine: Machine,
 }
 
 /// What one measurement gave: a value for each of the rows measured together.
@@ -60,7 +64,7 @@ impl Measured {
 
 impl<'a> Bench<'a> {
     pub fn new(arguments: &'a Arguments, place: &'a Place) -> Self {
-        Self { arguments, place, rows: Vec::new() }
+        Self { arguments, place, rows: Vec::new(), machine: Machine::here() }
     }
 
     /// Whether any of these rows is asked for.
@@ -128,7 +132,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Takes rows in, and tells them.
+    /// Takes rows in, tells them, and writes everything so far.
     pub fn keep(&mut self, rows: Vec<Row>) {
         for row in rows {
             match &row.failed {
@@ -139,6 +143,9 @@ impl<'a> Bench<'a> {
                 }
             }
             self.rows.push(row);
+        }
+        if let Err(error) = report::save(self.arguments, &self.machine, &self.rows) {
+            println!("NOTE: the results could not be written: {error:#}");
         }
     }
 

@@ -68,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
     let place = Place::new(arguments.folder.clone(), arguments.programs.clone())?;
     place.prepare(&arguments.scale).context("failed to prepare the England to measure")?;
     let rows = rows::all(&mut Bench::new(arguments, &place))?;
-    report::write(arguments, &rows)?;
+    println!("\n{}\nwritten to {}/{}.md and .json", report::table(&rows), arguments.results.display(), arguments.name);
     Ok(rows.iter().filter(|row| row.is_lost()).count())
 }
 

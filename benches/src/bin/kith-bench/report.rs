@@ -1,10 +1,12 @@
 //! The table, on standard output, and with the raw numbers in Markdown and JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use kith_load::machine::Machine;
 use serde_json::json;
 
 use crate::Arguments;
@@ -52,16 +54,14 @@ fn said(program: &str, arguments: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// Prints and writes everything.
-pub fn write(arguments: &Arguments, rows: &[Row]) -> Result<()> {
-    let Arguments { results, rounds, seconds, scale, name, .. } = arguments;
-    let machine = kith_load::machine::Machine::here();
-    let table = table(rows);
-    println!("\n{table}");
+/// Everything as Markdown.
+fn markdown(arguments: &Arguments, machine: &Machine, rows: &[Row]) -> String {
+    let Arguments { rounds, seconds, scale, .. } = arguments;
     let mut text = format!(
         "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, access history included. \
-         Everything on one machine, the generator too. A gap between the median and \
-         what is to be reached that lies inside the A/A spread is undecided.\n\n{table}\n"
+         Everything on one machine, the generator too. A gap between the median and what is to be reached that lies inside the \
+         A/A spread is undecided.\n\n{}\n",
+        table(rows)
     );
     for row in rows {
         let repeated = (row.repeated > 0)
@@ -75,14 +75,23 @@ pub fn write(arguments: &Arguments, rows: &[Row]) -> Result<()> {
     let versions = [said("postgres", &["--version"]), said("redis-server", &["--version"])];
     let _always = writeln!(
         text,
-        "\nMachine: {}\n\nPostgreSQL: {POSTGRES_SETTINGS}. Redis: {REDIS_SETTINGS}. {}",
-        serde_json::to_string(&machine)?,
+        "\nMachine: {}.\n\nPostgreSQL: {POSTGRES_SETTINGS}. Redis: {REDIS_SETTINGS}. {}",
+        machine.words(),
         versions.join("; ")
     );
+    text
+}
+
+/// Writes what has been measured so far: a run that is cut off leaves its figures.
+pub fn save(arguments: &Arguments, machine: &Machine, rows: &[Row]) -> Result<()> {
+    let Arguments { results, rounds, seconds, scale, name, .. } = arguments;
     fs::create_dir_all(results).context("failed to make the folder of results")?;
-    fs::write(results.join(format!("{name}.md")), text)?;
-    let raw = json!({ "format": "kith-bench 1", "rounds": rounds, "seconds": seconds, "scale": scale, "machine": machine, "rows": rows });
+    fs::write(results.join(format!("{name}.md")), markdown(arguments, machine, rows))?;
+    let verdicts: BTreeMap<&str, String> = rows.iter().map(|row| (row.name.as_str(), row.says())).collect();
+    let raw = json!({
+        "format": "kith-bench 1", "rounds": rounds, "seconds": seconds, "scale": scale, "machine": machine,
+        "verdicts": verdicts, "rows": rows,
+    });
     fs::write(results.join(format!("{name}.json")), serde_json::to_string_pretty(&raw)?)?;
-    println!("written to {}/{name}.md and .json", results.display());
     Ok(())
 }

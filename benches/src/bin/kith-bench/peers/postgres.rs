@@ -77,8 +77,8 @@ impl Postgres {
     /// Makes a database in `folder`, which is emptied, and loads the presentations and plans of the England.
     pub fn start(folder: &Path, england: &Path) -> Result<Self> {
         if folder.exists() {
+            // Stops what an earlier run left, and removes it.
             drop(Self { folder: folder.to_owned(), children: 0 });
-            fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
         run(Command::new("chown").arg(POSTGRES_USER).arg(folder))?;
@@ -178,6 +178,7 @@ impl Drop for Postgres {
         let data = self.folder.join("data");
         // Nothing more can be done when it does not stop.
         drop(run(as_postgres(&format!("{POSTGRES_BIN}/pg_ctl")).args(["-m", "fast", "-D"]).arg(data).arg("stop")));
+        drop(fs::remove_dir_all(&self.folder));
     }
 }
 
