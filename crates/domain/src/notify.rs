@@ -136,6 +136,14 @@ pub fn concerned(record: &ChildRecord, today: Day) -> Vec<LaCode> {
     held.max_by_key(|plan| last_day(record, plan)).map(|plan| plan.authority).into_iter().collect()
 }
 
+/// Whether an authority has a plan or a shield of its own under any number of the person, in force or not. To others nothing
+/// is told of it: that they were responsible was by a link that stands no more, or by a number that is not valid any more.
+#[must_use]
+pub fn concerns(person: &Person, authority: LaCode) -> bool {
+    person.records().flat_map(|record| &record.plans).any(|plan| plan.authority == authority)
+        || person.setters().contains(&authority)
+}
+
 /// Which of the responsible `authorities` to notify of an encounter with `organisation` at `at`: for a shielded person
 /// those that shield it, and the responsible ones where only the demographics service does, for nobody else would hear.
 /// Marks the encounter as notified on the record of the number that was used.

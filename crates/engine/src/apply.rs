@@ -223,6 +223,8 @@ fn notify_all(
 ) -> Result<(), StateError> {
     let Some(organisation) = cause.organisation() else { return Ok(()) };
     let person = working.person(subject)?;
+    // Asked before an adoption or the undoing of a link, and derived after it.
+    let responsible = responsible.into_iter().filter(|authority| notify::concerns(&person, *authority)).collect();
     let authorities = notify::due(&person, working.child(subject)?, responsible, organisation, at);
     tell(working, subject, authorities, &cause, at)
 }

@@ -10,12 +10,15 @@ use kith_domain::fold::Effect;
 use kith_domain::links::Standing;
 use kith_domain::plan::{Plan, PlanName};
 use kith_domain::plan_file::{
-    MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current, refusals,
+    MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current,
+    is_version_of_files, refusals,
 };
 use kith_domain::refused::RefusedKind;
 use kith_domain::text::PlanReference;
 use std::collections::BTreeSet;
 
+/// How long before it comes a file may have been made: the time of its making is not told.
+const FILE_AGE_SECONDS: i64 = 86_400;
 /// Plans ended at once.
 const GROUP: usize = 128;
 
@@ -62,14 +65,19 @@ impl Import<'_> {
         Ok(SnapshotSummary { added, changed, unchanged, missing: total, listed, ended, none_ended })
     }
 
-    /// Whether a missing plan has begun, and nothing was told of it since the file was started: such a plan is newer than
-    /// the file, which may have been broken off and sent again much later. What this file has ended itself counts on.
+    /// Whether a missing plan has begun, and nothing was told of it since the file was started, nor by an event in the day
+    /// before: such a plan may be newer than the file, which may be hours old when it comes, or broken off and sent again
+    /// much later. The next file ends it. What this file has ended itself counts on.
     fn is_to_end(&self, plan: &MissingPlan) -> bool {
         let record = self.engine.index().for_writer(&plan.subject);
         let same = |held: &&Plan| held.authority == self.authority && held.name == plan.name;
         let held = record.as_ref().and_then(|record| record.plans.iter().find(same));
         let untouched = held.is_some_and(|held| {
-            held.last_event_at <= self.open.at || held.end.version() == end_version(self.open.ordinal)
+            let newest = [held.kind.version(), held.start.version(), held.end.version()].into_iter().max();
+            let by_file = newest.is_some_and(|version| is_version_of_files(self.open.ordinal, version));
+            let before = if by_file { 0 } else { FILE_AGE_SECONDS };
+            let older = held.last_event_at <= self.open.at.plus_seconds(-before);
+            older || held.end.version() == end_version(self.open.ordinal)
         });
         untouched && plan.start.is_none_or(|start| start <= self.open.at.london_day())
     }
@@ -82,7 +90,12 @@ impl Import<'_> {
             }
             let Named { number, reference } = &row.named;
             doubted.unreadable |= number.is_none() && reference.is_none();
-            doubted.subjects.extend(number.map(Subject::Nhs));
+            // A plan may stand under a number that another has replaced since.
+            for subject in number.map(Subject::Nhs) {
+                let person = self.engine.index().person(&subject);
+                doubted.subjects.extend(person.records().map(|record| record.subject.clone()));
+                doubted.subjects.insert(subject);
+            }
             doubted.references.extend(reference);
         }
         doubted

@@ -8,7 +8,7 @@ use crate::writer::Verdict;
 use kith_domain::change::{Acknowledged, AuditGap, Change};
 use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
-use kith_domain::notify::Notification;
+use kith_domain::notify::{self, Notification};
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
@@ -91,6 +91,10 @@ impl Engine {
             return None;
         }
         let person = self.index().person(&notification.subject);
+        // Where the person was seen or asked about is for those alone whom the person concerns now.
+        if notification.cause.organisation().is_some() && !notify::concerns(&person, authority) {
+            return None;
+        }
         if !person.is_shielded() {
             return Some(notification);
         }

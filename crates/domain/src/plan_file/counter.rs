@@ -32,6 +32,12 @@ pub fn is_version_of(ordinal: u64, version: u64) -> bool {
     version >> ROW_BITS == ordinal
 }
 
+/// Whether a version was given by this file or one before it, and not by a sender of events.
+#[must_use]
+pub fn is_version_of_files(newest: u64, version: u64) -> bool {
+    (1..=newest).contains(&(version >> ROW_BITS))
+}
+
 /// A file that has been started and not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenFile {

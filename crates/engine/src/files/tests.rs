@@ -2,6 +2,7 @@
 
 mod broken;
 mod counter;
+mod links;
 mod place;
 mod rows;
 mod snapshots;

@@ -25,7 +25,7 @@ fn missed(verdict: &FileVerdict) -> Vec<Subject> {
 
 async fn loaded(plans: u32) -> Place {
     let place = Place::new();
-    let verdict = place.send(&file(1, END, rows(0..plans)), NOW).await;
+    let verdict = place.send(&file(1, END, rows(0..plans)), days_on(-2)).await;
     assert_eq!(counts(&verdict), [plans, 0, 0, 0, 0]);
     place
 }
@@ -70,7 +70,7 @@ async fn withdrawn_ended_and_grown_up_are_not_missed_and_a_plan_not_begun_is_not
         PlanRow { start: Some(day("2027-02-01")), ..row(4) },
         PlanRow { end: Some(day("2026-11-22")), ..row(5) },
     ];
-    assert_eq!(place.send(&file(1, REPORT, sent), NOW).await.code, FileCode::AllLoaded);
+    assert_eq!(place.send(&file(1, REPORT, sent), days_on(-2)).await.code, FileCode::AllLoaded);
     let verdict = place.send(&file(2, END, Vec::new()), NOW).await;
     assert_eq!(counts(&verdict), [0, 0, 0, 2, 1]);
     assert_eq!(missed(&verdict), [Subject::Nhs(nhs(4)), Subject::Nhs(nhs(5))]);
@@ -214,4 +214,16 @@ async fn a_plan_under_a_number_that_is_not_valid_any_more_is_not_missed() {
     assert_eq!((summary(&verdict).missing, missed(&verdict)), (0, Vec::new()));
     assert_eq!(verdict.code, FileCode::AllLoaded);
     assert_eq!((place.end(1), place.end(9)), (None, None));
+}
+
+/// A file says nothing of when it was made: a plan told an hour before it came may be newer than the file.
+#[tokio::test]
+async fn a_plan_told_within_a_day_before_a_file_is_ended_by_the_next_one() {
+    let place = loaded(20).await;
+    place.event(1, event(1, 50, 1)).await;
+    let verdict = place.send(&file(2, END, rows(0..20)), NOW.plus_seconds(3_600)).await;
+    assert_eq!((counts(&verdict), place.end(50)), ([0, 0, 20, 1, 0], None));
+    let verdict = place.send(&file(3, END, rows(0..20)), NOW.plus_seconds(86_400)).await;
+    assert_eq!(counts(&verdict), [0, 0, 20, 1, 1]);
+    assert!(place.end(50).is_some());
 }
