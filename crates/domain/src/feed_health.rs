@@ -156,14 +156,18 @@ impl FeedRecord {
     }
 }
 
-/// Whether an event's person is matched: it has an NHS number, which is valid by its type, and no other sender holds
-/// another birth date unless one holds this one. `record` is as it was before the event.
+/// Whether an event's person is matched: it has an NHS number, which is valid by its type, and its birth date is the one that
+/// the demographics service has told; where it has told none, no other sender holds another unless one holds this one. `record` is as it was before the event.
 #[must_use]
 pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>) -> bool {
     if !matches!(record.subject, Subject::Nhs(_)) {
         return false;
     }
     let Some(given) = given else { return true };
+    // The demographics service's own date of this number outranks what senders have.
+    if let Some(told) = record.told_birth_date() {
+        return told == given;
+    }
     let of_plans = record
         .plans
         .iter()
@@ -181,13 +185,39 @@ pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codes::LaCode;
+    use crate::change::{IdentityAction, IdentityEvent};
+    use crate::codes::{LaCode, OdsCode};
+    use crate::nhs_number::NhsNumber;
+    use crate::plan::{Plan, PlanKind, PlanName};
 
     const DAY_SECONDS: i64 = 86_400;
 
     fn counted(seen: u64, matched: u64, rejected: u64, taken_whole: bool) -> FeedCounted {
         let feed = Feed::Plans(LaCode::parse("E06000001").unwrap());
         FeedCounted { feed, seen, matched, rejected, taken_whole }
+    }
+
+    #[test]
+    fn a_date_that_contradicts_the_told_one_is_not_matched_whoever_else_holds_it() {
+        let (told, other) = (Day::new(2012, 7, 9).unwrap(), Day::new(2018, 3, 4).unwrap());
+        let (feed, other_feed) = (LaCode::parse("E06000001").unwrap(), LaCode::parse("E06000002").unwrap());
+        let number = NhsNumber::from_first_nine(999_000_001).unwrap();
+        let mut record = ChildRecord::new(Subject::Nhs(number));
+        let mut plan = Plan::new(other_feed, PlanName::KindAndStart(PlanKind::ChildProtection, other));
+        plan.birth_date.set(1, Some(other));
+        record.plans.push(plan);
+        assert!(is_matched(&record, Feed::Plans(feed), Some(other)));
+        let event = IdentityEvent {
+            organisation: OdsCode::parse("X26").unwrap(),
+            event_id: uuid::Uuid::nil(),
+            subject: record.subject.clone(),
+            version: 1,
+            action: IdentityAction::BirthDate(told),
+            proposal: None,
+        };
+        record.identity.get_or_insert_default().apply(&event);
+        assert!(!is_matched(&record, Feed::Plans(feed), Some(other)));
+        assert!(is_matched(&record, Feed::Plans(feed), Some(told)) && is_matched(&record, Feed::Plans(feed), None));
     }
 
     #[test]
