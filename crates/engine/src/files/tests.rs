@@ -2,6 +2,7 @@
 
 mod broken;
 mod counter;
+mod names;
 mod place;
 mod rows;
 mod snapshots;
