@@ -6,7 +6,7 @@ use kith_api::v1::{self, IdentityAction, NotificationCause, Outcome, PlanAction}
 use crate::harness::build::{self, nhs};
 use crate::harness::site::{AUTHORITIES, TRUSTS};
 use crate::harness::{calls, offline};
-use crate::identity::{PDS, ask, change, number, place, proposals, shown, superseded, tell, told};
+use crate::identity::{PDS, ask, change, local, number, place, proposals, replaced, shown, superseded, tell, told};
 
 const A: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
@@ -199,6 +199,39 @@ async fn nothing_that_was_told_before_links_an_adopted_child() {
     })
     .await;
     assert_eq!(calls::notifications(&server, A, 500).await.len(), before + 1);
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+/// A baby without a number yet: its plan is sent under the authority's own key, and with the number when that is known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_begun_under_a_local_key_is_held_under_the_number() {
+    let (site, server, pds) = place().await;
+    let (a, ed) = (server.client(A).await, server.client(ED).await);
+    let of_key = v1::PlanEvent { subject: build::local("newborn-9"), ..build::plan(nhs(79), "P79") };
+    calls::accept(&a, vec![of_key.clone()]).await;
+    assert_eq!(held(&ask(&ed, 79).await), (Outcome::NoneHeld, 0));
+    let next = |event: v1::PlanEvent, action: PlanAction, version| v1::PlanEvent {
+        event_id: build::id(),
+        action: action.into(),
+        end: (action == PlanAction::End).then(|| build::day(-1)),
+        version,
+        ..event
+    };
+    let of_number = build::plan(nhs(79), "P79");
+    let changed = next(of_number.clone(), PlanAction::Change, 2);
+    assert_eq!(calls::accept(&a, vec![changed]).await[0].effect(), v1::Effect::Applied);
+    assert_eq!(held(&ask(&ed, 79).await), (Outcome::Held, 1));
+
+    // Linked, both are shown, and an end under the number says that the key's goes on.
+    tell(&pds, replaced(local(A, "newborn-9"), IdentityAction::NumberAssigned, nhs(79)), 1).await;
+    assert_eq!(held(&ask(&ed, 79).await), (Outcome::Held, 2));
+    let ended = next(of_number, PlanAction::End, 3);
+    assert_eq!(calls::accept(&a, vec![ended]).await[0].effect(), v1::Effect::Kept);
+    assert_eq!(calls::accept(&a, vec![next(of_key, PlanAction::End, 4)]).await[0].effect(), v1::Effect::Applied);
+    let states: Vec<_> = ask(&ed, 79).await.plans.unwrap().plans.iter().map(v1::Plan::state).collect();
+    assert_eq!(states, [v1::PlanState::Ended; 2]);
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
     site.finish(&[]);

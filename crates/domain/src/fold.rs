@@ -6,6 +6,7 @@ use crate::child::{ACCESS_WINDOW_SECONDS, Access, ChildRecord, MAX_ACCESSES, MAX
 use crate::codes::LaCode;
 use crate::plan::{Plan, PlanName};
 use crate::presentation::{Closing, Details, Presentation};
+use crate::shield;
 use crate::shown;
 use crate::time::Moment;
 
@@ -29,7 +30,7 @@ impl Effect {
 
 /// Applies a plan event. `name` is the event's own, checked on entry.
 pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -> Effect {
-    let plan = plan_of(record, event, name);
+    let plan = plan_of(record, event.authority, name);
     let version = event.version;
     let mut any = plan.kind.set(version, Some(event.kind));
     let lifted = event.unshield && plan.shield.set(version, Some(false));
@@ -61,7 +62,7 @@ pub fn apply_plan(record: &mut ChildRecord, event: &PlanEvent, name: PlanName) -
     let contradicts = matches!((plan.start.get(), plan.end.get()), (Some(start), Some(end)) if end < start);
     let shown = any && shown::plan(plan, event);
     if lifted {
-        record.shielded_by.retain(|authority| *authority != event.authority);
+        shield::lift_left(record, event.authority);
     }
     if shown && contradicts { Effect::Kept } else { Effect::of(shown) }
 }
@@ -97,13 +98,13 @@ fn apply_arrival(plan: &mut Plan, event: &PlanEvent) -> bool {
     }
 }
 
-/// The event's plan in the record, made when it is not there.
-fn plan_of<'a>(record: &'a mut ChildRecord, event: &PlanEvent, name: PlanName) -> &'a mut Plan {
+/// A plan in the record, made when it is not there.
+pub(crate) fn plan_of(record: &mut ChildRecord, authority: LaCode, name: PlanName) -> &mut Plan {
     let key = |plan: &Plan| (plan.authority, plan.name.clone());
-    let at = match record.plans.binary_search_by_key(&(event.authority, name.clone()), key) {
+    let at = match record.plans.binary_search_by_key(&(authority, name.clone()), key) {
         Ok(at) => at,
         Err(at) => {
-            record.plans.insert(at, Plan::new(event.authority, name));
+            record.plans.insert(at, Plan::new(authority, name));
             at
         }
     };

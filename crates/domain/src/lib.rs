@@ -37,6 +37,7 @@ pub mod presentation;
 pub mod refused;
 pub mod retention;
 pub mod settings;
+pub mod shield;
 mod shown;
 pub mod text;
 pub mod time;

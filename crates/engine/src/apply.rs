@@ -7,8 +7,9 @@ use crate::file_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
+use crate::names::Name;
 use crate::purge_apply;
-use crate::rows::{Acknowledgement, EventRow, OwnerRow, RequestRow};
+use crate::rows::{Acknowledgement, EventRow, RequestRow};
 use crate::working::{StateError, Working};
 use kith_domain::change::{
     Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanAction, PlanEvent, PresentationAction,
@@ -20,7 +21,9 @@ use kith_domain::feed_health;
 use kith_domain::fold::{self, Effect};
 use kith_domain::links::Standing;
 use kith_domain::notify::{self, Cause, Notification};
+use kith_domain::plan::PlanName;
 use kith_domain::refused::Refused;
+use kith_domain::shield;
 use kith_domain::time::{Day, Moment};
 use kith_store::Table;
 use uuid::Uuid;
@@ -95,23 +98,6 @@ fn plan_and_babies(
     Ok(babies.map_or(effect, |babies| births::both(effect, babies)))
 }
 
-/// Notes the owner and the version of a plan reference or an encounter id.
-fn own(
-    working: &mut Working<'_>,
-    table: Table,
-    key: Vec<u8>,
-    (subject, goes_on): (&Subject, bool),
-    version: u64,
-) -> Result<(), StateError> {
-    let held = changes::owner_row(working, table, &key, subject, goes_on)?;
-    let versions = held.map(|row| row.versions).unwrap_or_default();
-    let mut row = OwnerRow { subject: subject.clone(), versions };
-    if let Err(at) = row.versions.binary_search(&version) {
-        row.versions.insert(at, version);
-    }
-    working.put(table, key, &row)
-}
-
 /// Applies an event of one plan. It may have been `sent_for` another number of the same person.
 pub(crate) fn plan(
     working: &mut Working<'_>,
@@ -125,12 +111,15 @@ pub(crate) fn plan(
         && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
     working.feed(feed)?.plan_event(at, event.version, matched);
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
-    if standing != Standing::Current && !linked::holds_plan(event.authority, &name)(working.child(&event.subject)?) {
+    // Who holds a plan under this number was told when it was replaced.
+    let heard =
+        *sent_for == event.subject && linked::holds_plan(event.authority, &name)(working.child(&event.subject)?);
+    if standing != Standing::Current && !heard {
         identity_apply::tell_of_number(working, sent_for, event.authority, at)?;
     }
-    let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
-    let goes_on = linked::goes_on(event.authority, &name)(working.child(&event.subject)?);
-    own(working, Table::Plan, key, (&event.subject, goes_on), event.version)?;
+    let used = Name::of_plan(working.keys(), event, &name, Some(working.child(&event.subject)?));
+    keep_shield(working, event, (&name, &used))?;
+    used.own(working, event.version)?;
     // Plan files tell of starts as changes.
     let starts = matches!(event.action, PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change);
     if let Some(start) = event.start.filter(|_| starts) {
@@ -141,10 +130,39 @@ pub(crate) fn plan(
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
     fold::note_transfer(record, event, &name, at);
+    let still_shields = lift_elsewhere(working, event, &name)?;
     // Kept, and not shown: the answer for such a number is withheld. Or what is told to end stands under another number of the
-    // person, and without a reference nothing says that it is that one.
-    let looked_at = standing == Standing::Invalid || another;
+    // person, and without a reference nothing says that it is that one; or the plan shields under another one still.
+    let looked_at = standing == Standing::Invalid || another || still_shields;
     Ok(if looked_at && effect == Effect::Applied { Effect::Kept } else { effect })
+}
+
+/// A plan that was begun under its authority's own key goes on under the number with the shield that it was given there: an
+/// event without the flag lifts none.
+fn keep_shield(
+    working: &mut Working<'_>,
+    event: &PlanEvent,
+    (name, used): (&PlanName, &Name<'_>),
+) -> Result<(), StateError> {
+    let Some(key) = used.key_before(working)? else { return Ok(()) };
+    if let Some(before) = working.peek(&key)? {
+        shield::keep(working.child(&event.subject)?, &before, event.authority, name);
+    }
+    Ok(())
+}
+
+/// Lifts with a plan's own shield what its authority has left under other numbers of the person; whether a plan of this name
+/// shields under one of them still.
+fn lift_elsewhere(working: &mut Working<'_>, event: &PlanEvent, name: &PlanName) -> Result<bool, StateError> {
+    if !shield::is_lifted_by(working.child(&event.subject)?, event, name) {
+        return Ok(false);
+    }
+    let linked = working.person(&event.subject)?.linked;
+    for record in linked.iter().filter(|record| shield::is_left(record, event.authority)) {
+        shield::lift_left(working.child(&record.subject)?, event.authority);
+    }
+    let mut goes_on = linked.iter().filter(|record| linked::goes_on(event.authority, name)(record));
+    Ok(goes_on.any(|record| shield::shields(record, event.authority, name)))
 }
 
 /// Whether a plan is not in force any more after an event. Plan files tell of ends as changes.
@@ -166,9 +184,8 @@ fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment
     let feed = Feed::Presentations(event.organisation);
     let matched = feed_health::is_matched(working.child(&event.subject)?, feed, birth_date(&event.action));
     working.feed(feed)?.event(at, matched);
-    let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
-    let goes_on = linked::encounter_goes_on(event)(working.child(&event.subject)?);
-    own(working, Table::Encounter, key, (&event.subject, goes_on), event.version)?;
+    let used = Name::of_encounter(working.keys(), event, Some(working.child(&event.subject)?));
+    used.own(working, event.version)?;
     let effect = fold::apply_presentation(working.child(&event.subject)?, event);
     let moment = match &event.action {
         PresentationAction::Record(details)

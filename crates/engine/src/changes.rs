@@ -5,10 +5,10 @@ use crate::births;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
-use crate::rows::{Acknowledgement, EventRow, OwnerRow, RemovedPlanRow, encode};
+use crate::names::Name;
+use crate::rows::{Acknowledgement, EventRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanEvent, PresentationAction, PresentationEvent};
-use kith_domain::child::Subject;
 use kith_domain::identity;
 use kith_domain::plan::Plan;
 use kith_domain::presentation::{Outcome, Presentation};
@@ -17,8 +17,6 @@ use kith_domain::validate;
 use kith_store::Table;
 use uuid::Uuid;
 
-/// Most versions of one plan or encounter: far over a plan's life, far under a loop that never stops.
-const MAX_VERSIONS: usize = 500;
 /// Most plans in one record.
 const MAX_PLANS: usize = 100;
 /// Most presentations in one record: more than one a day for the whole retention.
@@ -106,59 +104,33 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
     })
 }
 
-/// The owner of a name, unless it is another's whose number is not valid any more, or the name goes on under this number too,
-/// to which it was given while the first was not valid: nothing links the two, not even a version.
-pub(crate) fn owner_row(
-    working: &Working<'_>,
-    table: Table,
-    key: &[u8],
-    subject: &Subject,
-    goes_on: bool,
-) -> Result<Option<OwnerRow>, StateError> {
-    let Some(row) = working.row::<OwnerRow>(table, key)? else { return Ok(None) };
-    let gone = row.subject != *subject && (goes_on || working.is_invalid(&row.subject)?);
-    Ok((!gone).then_some(row))
-}
-
-/// `released` says that the reference's first owner has given it up: withdrawn, or entered in error.
-fn check_owner(row: Option<&OwnerRow>, subject: &Subject, version: u64, released: bool) -> Option<Refused> {
-    let row = row?;
-    if row.subject != *subject && !released {
-        return Some(Refused::SUBJECT_MISMATCH);
-    }
-    if row.versions.contains(&version) {
-        return Some(Refused::VERSION_REUSED);
-    }
-    (row.versions.len() >= MAX_VERSIONS).then_some(Refused::TOO_MANY)
-}
-
 /// Whether an event of a plan may be taken, without the babies it may name.
 pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused>, StateError> {
     let Some(name) = event.name() else { return Ok(None) };
-    let key = keys::plan(working.keys(), event.authority, &name, &event.subject);
-    let removed = working.row::<RemovedPlanRow>(Table::Plan, &keys::removed_plan(&key))?;
-    if removed.is_some_and(|removed| event.version <= removed.version) {
+    let held = working.peek(&event.subject)?;
+    let used = Name::of_plan(working.keys(), event, &name, held.as_ref());
+    // What is held under this number tells itself what is late: the note is of another number's.
+    let holds = held.as_ref().is_some_and(linked::holds_plan(event.authority, &name));
+    let removed = working.row::<RemovedPlanRow>(Table::Plan, &keys::removed_plan(&used.key))?;
+    if removed.is_some_and(|removed| !holds && event.version <= removed.version) {
         return Ok(Some(Refused::PLAN_REMOVED));
     }
-    let held = working.peek(&event.subject)?;
-    let goes_on = held.as_ref().is_some_and(linked::goes_on(event.authority, &name));
-    let row = owner_row(working, Table::Plan, &key, &event.subject, goes_on)?;
-    if row.is_none() && !goes_on && held.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
+    let row = used.owner(working)?;
+    if row.is_none() && !used.goes_on && held.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
         return Ok(Some(Refused::TOO_MANY));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
     let withdrawn = |plan: &Plan| plan.authority == event.authority && plan.name == name && plan.is_withdrawn();
     let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn));
-    Ok(check_owner(row.as_ref(), &event.subject, event.version, released))
+    Ok(used.check(row.as_ref(), event.version, released))
 }
 
 fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {
-    let key = keys::encounter(working.keys(), event.organisation, &event.encounter);
     let held = working.peek(&event.subject)?;
-    let goes_on = held.as_ref().is_some_and(linked::encounter_goes_on(event));
-    let row = owner_row(working, Table::Encounter, &key, &event.subject, goes_on)?;
-    if row.is_none() && !goes_on && held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS)
-    {
+    let used = Name::of_encounter(working.keys(), event, held.as_ref());
+    let row = used.owner(working)?;
+    let many = held.as_ref().is_some_and(|record| record.presentations.len() >= MAX_PRESENTATIONS);
+    if row.is_none() && !used.goes_on && many {
         return Ok(Some(Refused::TOO_MANY));
     }
     let person = working.person(&event.subject)?;
@@ -167,12 +139,12 @@ fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Resul
     }
     let owner = match &row {
         Some(row) => working.peek(&row.subject)?,
-        None => held.filter(|_| goes_on),
+        None => held.filter(|_| used.goes_on),
     };
     let same = |p: &&Presentation| p.organisation == event.organisation && p.encounter == event.encounter;
     let known = owner.as_ref().and_then(|record| record.presentations.iter().find(same));
     let released = known.is_some_and(|known| known.outcome() == Outcome::EnteredInError);
-    let refused = check_owner(row.as_ref(), &event.subject, event.version, released);
+    let refused = used.check(row.as_ref(), event.version, released);
     let early = known.is_some_and(|known| is_before_arrival(known, event));
     Ok(refused.or(early.then_some(validate::OUTCOME_EARLY)))
 }

@@ -168,7 +168,7 @@ impl<'a> Import<'a> {
         let Some(name) = plan.name() else { return Ok(Prepared::Fault(fault_of(Refused::SUBJECT_MISMATCH))) };
         let person = self.engine.index().person(&Subject::Nhs(plan.number));
         // Under another of the person's numbers, where it was first sent with that.
-        let home = linked::home_of_plan(&person, self.authority, &name);
+        let home = events.first().and_then(|event| linked::home_of_plan(&person, event));
         let subject = home.unwrap_or(Subject::Nhs(plan.number));
         if !self.seen.insert((subject.clone(), name.clone())) {
             return Ok(Prepared::Fault(PLAN_TWICE));

@@ -113,7 +113,7 @@ fn check_link(working: &Working<'_>, subject: &Subject, number: NhsNumber) -> Re
 
 /// Applies what is told of a number, and tells the authorities whom it concerns.
 pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment) -> Result<Effect, StateError> {
-    let linked = working.person(&event.subject)?.linked;
+    let linked = standings(working, &event.subject)?;
     let record = working.child(&event.subject)?;
     let facts = record.identity.get_or_insert_default();
     let before = facts.successor.get().copied();
@@ -133,7 +133,11 @@ pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment
         close(working, id, ProposalState::Followed, at)?;
     }
     let cause = match event.action {
-        IdentityAction::ReplacedBy(number) => Cause::NumberReplaced(number),
+        // The last of them, where another stands in the place of that one.
+        IdentityAction::ReplacedBy(number) => match working.person(&event.subject)?.standing {
+            Standing::ReplacedBy(last) => Cause::NumberReplaced(last),
+            Standing::Current | Standing::Invalid => Cause::NumberReplaced(number),
+        },
         IdentityAction::Invalidated => Cause::NumberInvalidated,
         IdentityAction::LinkUndone | IdentityAction::Reinstated => Cause::NumberReinstated,
         IdentityAction::BirthDate(_)
@@ -144,38 +148,51 @@ pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment
     if effect == Effect::Applied {
         let concerned = notify::concerned(working.child(&event.subject)?, at.london_day());
         tell(working, &event.subject, concerned, &cause, at)?;
-        tell_of_others(working, event, linked.iter().map(|record| record.subject.clone()), at)?;
+        tell_of_others(working, event, linked, at)?;
     }
     Ok(effect)
 }
 
-/// Tells the authorities of numbers in whose place this one stands: with it they are not valid any more, or are again.
+/// The other numbers of a person, and how each stands.
+fn standings(working: &Working<'_>, subject: &Subject) -> Result<Vec<(Subject, Standing)>, StateError> {
+    let linked = working.person(subject)?.linked;
+    let one = |record: &std::sync::Arc<kith_domain::child::ChildRecord>| {
+        Ok((record.subject.clone(), working.person(&record.subject)?.standing))
+    };
+    linked.iter().map(one).collect()
+}
+
+/// Tells the authorities of numbers in whose place this one stands: with it they are not valid any more, or are again, or
+/// another stands in their place. `before` is how they stood.
 fn tell_of_others(
     working: &mut Working<'_>,
     event: &IdentityEvent,
-    before: impl Iterator<Item = Subject>,
+    before: Vec<(Subject, Standing)>,
     at: Moment,
 ) -> Result<(), StateError> {
-    let others: Vec<Subject> = match event.action {
-        IdentityAction::Invalidated => before.collect(),
+    let others = match event.action {
+        IdentityAction::Invalidated | IdentityAction::ReplacedBy(_) | IdentityAction::LinkUndone => before,
+        // Of a number that is not valid nothing was linked.
         IdentityAction::Reinstated => {
-            working.person(&event.subject)?.linked.iter().map(|record| record.subject.clone()).collect()
+            let linked = working.person(&event.subject)?.linked;
+            linked.iter().map(|record| (record.subject.clone(), Standing::Invalid)).collect()
         }
-        IdentityAction::ReplacedBy(_)
-        | IdentityAction::LinkUndone
-        | IdentityAction::BirthDate(_)
+        IdentityAction::BirthDate(_)
         | IdentityAction::Died(_)
         | IdentityAction::Shielded
         | IdentityAction::Unshielded => return Ok(()),
     };
-    for subject in others {
-        let cause = match (event.action, working.person(&subject)?.standing) {
-            (IdentityAction::Invalidated, Standing::Invalid) => Cause::NumberInvalidated,
-            (IdentityAction::Reinstated, Standing::ReplacedBy(number)) => Cause::NumberReplaced(number),
-            (_, Standing::Current | Standing::ReplacedBy(_) | Standing::Invalid) => continue,
+    for (subject, stood) in others {
+        let stands = working.person(&subject)?.standing;
+        let cause = match stands {
+            Standing::Invalid => Cause::NumberInvalidated,
+            Standing::ReplacedBy(number) => Cause::NumberReplaced(number),
+            Standing::Current => continue,
         };
-        let concerned = notify::concerned(working.child(&subject)?, at.london_day());
-        tell(working, &subject, concerned, &cause, at)?;
+        if stands != stood {
+            let concerned = notify::concerned(working.child(&subject)?, at.london_day());
+            tell(working, &subject, concerned, &cause, at)?;
+        }
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod identity_apply;
 mod keys;
 mod linked;
 mod loading;
+mod names;
 mod notifications;
 mod open;
 mod proposals;

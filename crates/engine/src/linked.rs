@@ -3,7 +3,7 @@
 
 use crate::births;
 use crate::working::{StateError, Working};
-use kith_domain::change::{Change, PlanEvent, PresentationEvent};
+use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::links::Person;
@@ -11,22 +11,48 @@ use kith_domain::plan::{Plan, PlanName};
 use kith_domain::presentation::Outcome;
 use std::borrow::Cow;
 
-/// The record of a person that a plan stands on, where it is another than the one of the number used.
-pub(crate) fn other_home(person: &Person, holds: impl Fn(&ChildRecord) -> bool) -> Option<Subject> {
-    if person.linked.is_empty() || person.own.as_deref().is_some_and(&holds) {
+/// The record of a person that something stands on, where it is another than the one of the number used: where it goes on
+/// before where it was taken back, and then the one of the number used before the others.
+fn other_home(
+    person: &Person,
+    holds: impl Fn(&ChildRecord) -> bool,
+    goes_on: impl Fn(&ChildRecord) -> bool,
+) -> Option<Subject> {
+    let own = person.own.as_deref();
+    if person.linked.is_empty() || own.is_some_and(&goes_on) {
         return None;
     }
-    person.linked.iter().find(|record| holds(record)).map(|record| record.subject.clone())
+    let held = || person.linked.iter().find(|record| holds(record)).filter(|_| !own.is_some_and(&holds));
+    let home = person.linked.iter().find(|record| goes_on(record)).or_else(held);
+    home.map(|record| record.subject.clone())
 }
 
-/// The record that a plan of this name stands on. A reference names one plan of the authority, whoever it is about; kind and
-/// start alone may be those of another child's plan, whom a wrong link has made the same person: such a plan stands under
-/// the number that it is sent with.
-pub(crate) fn home_of_plan(person: &Person, authority: LaCode, name: &PlanName) -> Option<Subject> {
-    match name {
-        PlanName::Reference(_) => other_home(person, holds_plan(authority, name)),
-        PlanName::KindAndStart(..) => None,
+/// The record that an event's plan stands on, where it is another than the one of the number used. A reference names one plan
+/// of the authority, whoever it is about; kind and start alone may be those of another child's plan, whom a wrong link has
+/// made the same person: such a plan stands under the number that it is sent with. So does what takes back once more a copy
+/// that is withdrawn under that number: it must not withdraw the one that goes on.
+pub(crate) fn home_of_plan(person: &Person, event: &PlanEvent) -> Option<Subject> {
+    let name = event.name().filter(|name| matches!(name, PlanName::Reference(_)))?;
+    let (holds, goes_on) = (holds_plan(event.authority, &name), goes_on(event.authority, &name));
+    if event.action == PlanAction::Withdraw && person.own.as_deref().is_some_and(&holds) {
+        return None;
     }
+    other_home(person, holds, goes_on)
+}
+
+/// The same of an event's encounter.
+fn home_of_encounter(person: &Person, event: &PresentationEvent) -> Option<Subject> {
+    let (holds, goes_on) = (holds_encounter(event), encounter_goes_on(event));
+    let takes_back = match &event.action {
+        PresentationAction::Close(closing) | PresentationAction::Import(_, Some(closing)) => {
+            closing.outcome == Outcome::EnteredInError
+        }
+        PresentationAction::Record(_) | PresentationAction::Amend(_) | PresentationAction::Import(_, None) => false,
+    };
+    if takes_back && person.own.as_deref().is_some_and(&holds) {
+        return None;
+    }
+    other_home(person, holds, goes_on)
 }
 
 /// Whether a record holds a plan.
@@ -38,6 +64,19 @@ pub(crate) fn holds_plan<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&
 pub(crate) fn goes_on<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
     move |record| {
         record.plans.iter().any(|plan| plan.authority == authority && plan.name == *name && !plan.is_withdrawn())
+    }
+}
+
+/// Whether a record holds a plan as withdrawn.
+pub(crate) fn is_withdrawn<'a>(authority: LaCode, name: &'a PlanName) -> impl Fn(&ChildRecord) -> bool + 'a {
+    move |record| holds_plan(authority, name)(record) && !goes_on(authority, name)(record)
+}
+
+/// Whether a record holds the encounter of an event.
+fn holds_encounter(event: &PresentationEvent) -> impl Fn(&ChildRecord) -> bool + '_ {
+    move |record| {
+        let mut held = record.presentations.iter().filter(|one| one.organisation == event.organisation);
+        held.any(|one| one.encounter == event.encounter)
     }
 }
 
@@ -67,13 +106,7 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
             moved.then(|| Change::Plan(PlanEvent { subject, babies, ..event.clone() }))
         }
         Change::Presentation(event) => {
-            let holds = |record: &ChildRecord| {
-                let same = |p: &kith_domain::presentation::Presentation| {
-                    p.organisation == event.organisation && p.encounter == event.encounter
-                };
-                record.presentations.iter().any(same)
-            };
-            let home = other_home(&working.person(&event.subject)?, holds);
+            let home = home_of_encounter(&working.person(&event.subject)?, event);
             home.map(|subject| Change::Presentation(PresentationEvent { subject, ..event.clone() }))
         }
         Change::Heartbeat(_)
@@ -95,6 +128,5 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
 
 /// The record that a plan stands on, where it is another than the one of the number used.
 pub(crate) fn plan_home(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Subject>, StateError> {
-    let Some(name) = event.name() else { return Ok(None) };
-    Ok(home_of_plan(&working.person(&event.subject)?, event.authority, &name))
+    Ok(home_of_plan(&working.person(&event.subject)?, event))
 }

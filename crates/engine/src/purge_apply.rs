@@ -151,19 +151,20 @@ pub(crate) fn has_passed(
     }
 }
 
-/// Removes the owner of a plan's name, and leaves a note by which a late repeat of an old event is told.
+/// Leaves a note by which a late repeat of an old event of a plan is told, and removes the owner of its name, unless the name
+/// has been given to another person since: that one's plan stands.
 fn remove_plan(working: &mut Working<'_>, subject: &Subject, plan: &Plan, today: Day) -> Result<(), StateError> {
     let key = keys::plan(working.keys(), plan.authority, &plan.name, subject);
-    let Some(owner) = working.row::<OwnerRow>(Table::Plan, &key)? else { return Ok(()) };
-    if owner.subject != *subject {
-        // The name has been given to another person since; that one's plan stands.
-        return Ok(());
-    }
+    let owner = working.row::<OwnerRow>(Table::Plan, &key)?.filter(|owner| owner.subject == *subject);
     let note = keys::removed_plan(&key);
     let before = working.row::<RemovedPlanRow>(Table::Plan, &note)?.map_or(0, |row| row.version);
-    let version = owner.versions.last().copied().unwrap_or(0).max(before);
+    let owned = owner.as_ref().and_then(|owner| owner.versions.last().copied()).unwrap_or(0);
+    // Every event of a plan tells its kind.
+    let version = plan.kind.version().max(owned).max(before);
     working.put(Table::Plan, note, &RemovedPlanRow { version, removed: today })?;
-    working.delete(Table::Plan, key);
+    if owner.is_some() {
+        working.delete(Table::Plan, key);
+    }
     Ok(())
 }
 

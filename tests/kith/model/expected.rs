@@ -15,7 +15,9 @@ use kith_domain::time::{Day, Moment};
 use kith_engine::{Acknowledgement, Asked, StoredNotification, Verdict};
 use uuid::Uuid;
 
-use super::told::{closing_told, details_told, end_told, move_told, origin_told, start_told, withdrawal_told};
+use super::told::{
+    closing_told, details_told, end_told, latest, line_of, move_told, origin_told, start_told, withdrawal_told,
+};
 
 /// Lookups of one organisation within this time are one encounter.
 pub const ENCOUNTER_MS: i64 = 4 * 3_600 * 1_000;
@@ -63,11 +65,6 @@ pub struct SeenFacts {
     pub details: Option<Details>,
     pub outcome: Outcome,
     pub moment: Moment,
-}
-
-/// The fact with the greatest version among the events that tell it.
-fn latest<E, T>(events: &[&E], version: impl Fn(&E) -> u64, tells: impl Fn(&E) -> Option<T>) -> Option<(u64, T)> {
-    events.iter().filter_map(|event| Some((version(event), tells(event)?))).max_by_key(|(version, _)| *version)
 }
 
 /// Which of a plan's facts an event tells.
@@ -344,13 +341,18 @@ impl Model {
         let of = |subject: &Subject| -> Vec<&PlanEvent> {
             same.iter().copied().filter(|other| other.subject == *subject).collect()
         };
-        if let Some(last) = same.last()
+        let goes_on = |before: &[&PlanEvent], subject: &Subject| {
+            let own: Vec<_> = before.iter().copied().filter(|other| other.subject == *subject).collect();
+            !own.is_empty() && !plan_facts(&own).withdrawn
+        };
+        let line = line_of(&same, event, |event| (event.authority.as_str(), &event.subject), goes_on);
+        if let Some(last) = line.last()
             && last.subject != event.subject
             && !plan_facts(&of(&last.subject)).withdrawn
         {
             return Err(Refused::SUBJECT_MISMATCH);
         }
-        if same.iter().any(|other| other.version == event.version) {
+        if line.iter().any(|other| other.version == event.version) {
             return Err(Refused::VERSION_REUSED);
         }
         let mut own = of(&event.subject);
@@ -370,20 +372,26 @@ impl Model {
         let of = |subject: &Subject| -> Vec<&PresentationEvent> {
             same.iter().copied().filter(|other| other.subject == *subject).collect()
         };
-        if let Some(last) = same.last()
+        let goes_on = |before: &[&PresentationEvent], subject: &Subject| {
+            let own: Vec<_> = before.iter().copied().filter(|other| other.subject == *subject).collect();
+            !own.is_empty() && seen_facts(&own).outcome != Outcome::EnteredInError
+        };
+        let line = line_of(&same, event, |event| (event.organisation.as_str(), &event.subject), goes_on);
+        if let Some(last) = line.last()
             && last.subject != event.subject
             && seen_facts(&of(&last.subject)).outcome != Outcome::EnteredInError
         {
             return Err(Refused::SUBJECT_MISMATCH);
         }
-        if same.iter().any(|other| other.version == event.version) {
+        if line.iter().any(|other| other.version == event.version) {
             return Err(Refused::VERSION_REUSED);
         }
+        let owner = line.last().map_or(&event.subject, |last| &last.subject);
+        let known = if line.is_empty() && !goes_on(&same, owner) { Vec::new() } else { of(owner) };
         if let PresentationAction::Close(closing) = &event.action
             && !matches!(closing.outcome, Outcome::Waiting | Outcome::EnteredInError)
-            && same.last().is_some_and(|last| {
-                seen_facts(&of(&last.subject)).details.is_some_and(|details| closing.at < details.arrived_at)
-            })
+            && !known.is_empty()
+            && seen_facts(&known).details.is_some_and(|details| closing.at < details.arrived_at)
         {
             return Err(kith_domain::validate::OUTCOME_EARLY);
         }

@@ -1,6 +1,7 @@
-//! What one event tells of each fact of a plan or a presentation; it knows nothing of other events.
+//! What one event tells of each fact of a plan or a presentation, and which of several events counts.
 
 use kith_domain::change::{PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::presentation::{Closing, Details};
 use kith_domain::time::Day;
@@ -63,4 +64,27 @@ pub fn closing_told(event: &PresentationEvent) -> Option<Closing> {
         PresentationAction::Close(closing) | PresentationAction::Import(_, Some(closing)) => Some(*closing),
         PresentationAction::Record(_) | PresentationAction::Amend(_) | PresentationAction::Import(_, None) => None,
     }
+}
+
+/// The events of a name up to `event` that have one line of versions and one owner: a name begins anew where its sender's own
+/// key gives way to a number, or under a person for whom it goes on already.
+pub fn line_of<'a, E>(
+    same: &[&'a E],
+    event: &'a E,
+    of: impl for<'e> Fn(&'e E) -> (&'e str, &'e Subject),
+    goes_on: impl Fn(&[&'a E], &Subject) -> bool,
+) -> Vec<&'a E> {
+    let all: Vec<&E> = same.iter().copied().chain([event]).collect();
+    let anew = |at: usize| {
+        let ((_, before), (sender, subject)) = (of(all[at - 1]), of(all[at]));
+        let own_key = matches!(before, Subject::Local(by, _) if by.as_str() == sender);
+        before != subject && ((own_key && matches!(subject, Subject::Nhs(_))) || goes_on(&all[..at], subject))
+    };
+    let begin = (1..all.len()).filter(|at| anew(*at)).last().unwrap_or(0);
+    all[begin..all.len() - 1].to_vec()
+}
+
+/// The fact with the greatest version among the events that tell it.
+pub fn latest<E, T>(events: &[&E], version: impl Fn(&E) -> u64, tells: impl Fn(&E) -> Option<T>) -> Option<(u64, T)> {
+    events.iter().filter_map(|event| Some((version(event), tells(event)?))).max_by_key(|(version, _)| *version)
 }

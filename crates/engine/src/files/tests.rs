@@ -3,6 +3,7 @@
 mod broken;
 mod counter;
 mod links;
+mod names;
 mod place;
 mod rows;
 mod snapshots;
