@@ -137,7 +137,7 @@ pub(crate) fn has_passed(
             }
             // One that nobody has acknowledged goes only with the plans that it was about.
             let passed = today > row.at.london_day().plus_months(retention.plan_months);
-            let has_plans = |person: Person| person.own.is_some_and(|record| !record.plans.is_empty());
+            let has_plans = |person: Person| person.records().any(|record| !record.plans.is_empty());
             Ok(passed && !has_plans(person(&row.subject)?))
         }
         Note::Proposal => {

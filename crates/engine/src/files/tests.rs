@@ -1,8 +1,8 @@
 //! Plan files against a real store, with the moment as an argument: numbers, rows, snapshots, and files that are broken off.
 
-mod birth_dates;
 mod broken;
 mod counter;
 mod place;
 mod rows;
+mod several_numbers;
 mod snapshots;

@@ -1,10 +1,11 @@
-//! Birth dates that the demographics service tells under one number of a person, beside what stands under another: a link may
-//! be a mistake, so what is told of one number hides, purges and refuses nothing of the other.
+//! People of several numbers. A link may be a mistake, so a birth date that is told of one number hides, purges and refuses
+//! nothing that stands under another; and while it stands, what is in force under one keeps what was told under another.
 
 use super::place::*;
 use crate::Acknowledgement;
-use kith_domain::change::{Change, IdentityAction, IdentityEvent, PlanAction, PlanEvent, PresentationAction};
-use kith_domain::change::{PresentationEvent, Purge};
+use kith_domain::change::{
+    Change, IdentityAction, IdentityEvent, Note, PlanAction, PlanEvent, PresentationAction, PresentationEvent, Purge,
+};
 use kith_domain::child::Subject;
 use kith_domain::codes::{OdsCode, SiteCode};
 use kith_domain::notify::{last_day_of, responsible_for};
@@ -57,6 +58,12 @@ async fn purge(place: &Place) {
     std::thread::scope(|scope| scope.spawn(|| place.engine.purge(NOW)).join().unwrap()).unwrap();
 }
 
+/// What a purge removes of the records and rows that it names.
+async fn remove(place: &Place, today: Day, of: &[u32], rows: Vec<(Note, Vec<u8>)>) {
+    let (subjects, notes) = (of.iter().map(|n| Subject::Nhs(nhs(*n))).collect(), crate::PurgeOptions::default().notes);
+    put(place, Change::Purge(Purge { today, retention: RULES, notes, subjects, rows })).await.unwrap();
+}
+
 /// A wrong merge with somebody grown up, in either direction: the plan is shown while it stands, its authority is responsible,
 /// a purge in between leaves it, and it is there when the link has been undone.
 #[tokio::test]
@@ -78,12 +85,8 @@ async fn a_wrong_link_to_somebody_grown_up_neither_hides_nor_purges_a_plan() {
                 assert_eq!(responsible_for(&person, today), [authority(1)], "{case}: asked about {asked}");
             }
             purge(&place).await;
-            // And with the record named, so that it does not hang on what the survey found.
-            let subjects = [CHILD, GROWN].map(|n| Subject::Nhs(nhs(n))).to_vec();
-            let notes = crate::PurgeOptions::default().notes;
-            put(&place, Change::Purge(Purge { today, retention: RULES, notes, subjects, rows: Vec::new() }))
-                .await
-                .unwrap();
+            // And with the records named, so that it does not hang on what the survey found.
+            remove(&place, today, &[CHILD, GROWN], Vec::new()).await;
             tell(&place, from, 3, IdentityAction::LinkUndone).await;
             assert_eq!(states(&place, CHILD, today), [PlanState::Active], "{case}: after the link");
         }
@@ -146,4 +149,28 @@ async fn a_presentation_is_turned_away_by_a_date_of_its_own_number_alone() {
     assert_eq!(put(&place, seen(GROWN)).await.unwrap_err().reason, "ADULT");
     put(&place, seen(CHILD)).await.unwrap();
     assert_eq!(place.record(CHILD).unwrap().presentations.len(), 1);
+}
+
+/// A visit under the new number is told to the authority whose plan stands under the old one. While that is in force, and
+/// nobody has acknowledged it, the notification stays.
+#[tokio::test]
+async fn a_notification_that_nobody_has_acknowledged_stays_while_a_plan_stands_under_another_number() {
+    let place = Place::new();
+    place.event(1, plan(None)).await;
+    tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
+    put(&place, seen(GROWN)).await.unwrap();
+    let told = || {
+        let page = place.engine.notifications(&permit(1), 0, 500, true).unwrap().notifications;
+        page.into_iter().map(|one| (one.id, one.notification.subject)).collect::<Vec<_>>()
+    };
+    let before = told();
+    let of_visit = before.iter().find(|(_, subject)| *subject == Subject::Nhs(nhs(GROWN))).unwrap().0;
+    let rows = vec![(Note::Notification, crate::keys::notification(&place.engine.keys, authority(1), of_visit))];
+    let later = NOW.london_day().plus_months(13);
+    remove(&place, later, &[], rows.clone()).await;
+    assert_eq!(told(), before, "{:?}", states(&place, GROWN, later));
+    place.event(1, PlanEvent { action: PlanAction::Withdraw, ..event(1, CHILD, 2) }).await;
+    let later = later.plus_months(13);
+    remove(&place, later, &[CHILD], rows).await;
+    assert!(!told().iter().any(|(id, _)| *id == of_visit), "and goes with the last of the plans");
 }
