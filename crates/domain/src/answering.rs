@@ -18,7 +18,7 @@ use crate::family::Relatives;
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
 use crate::identity::{self, IdentityCheck};
 use crate::links::{Person, Standing};
-use crate::notify::last_day;
+use crate::notify::last_day_of;
 use crate::permit::ReadPermit;
 use crate::plan::PlanState;
 use crate::presentation::{Outcome as PresentationOutcome, Presentation};
@@ -65,7 +65,7 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let record = held.as_deref();
     let asker = permit.peer().organisation;
     let identity = identity::check(person.standing, record, question.birth_date, asker);
-    let plans = record.map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
+    let plans = record.map(|record| shown_plans((person, record), today, means.settings)).unwrap_or_default();
     let told = !identity.withholds();
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
     let ring = contact(record, (&plans, mother.as_ref()), question, identity, asker, means);
@@ -100,13 +100,13 @@ fn numbers(person: &Person) -> Numbers {
 }
 
 /// Plans shown today, active first, then future, then ended; newest start first.
-fn shown_plans(record: &ChildRecord, today: Day, settings: &AnswerSettings) -> Vec<PlanView> {
+fn shown_plans((person, record): (&Person, &ChildRecord), today: Day, settings: &AnswerSettings) -> Vec<PlanView> {
     let mut shown: Vec<PlanView> = record
         .plans
         .iter()
         .filter(|plan| !plan.is_withdrawn())
         .filter_map(|plan| {
-            let last = last_day(record, plan);
+            let last = last_day_of(person, record, plan);
             let state = plan.state(today, last, settings.plan_retention_months)?;
             Some(PlanView {
                 kind: plan.kind.get().copied(),

@@ -5,7 +5,7 @@ use crate::answer::{Body, Doubt, Mother, MotherView, Outcome, Question};
 use crate::answering::{Found, Means};
 use crate::codes::OdsCode;
 use crate::links::Person;
-use crate::notify::last_day;
+use crate::notify::last_day_of;
 use crate::plan::{Plan, PlanKind};
 use crate::presentation::{Outcome as Ended, Presentation};
 
@@ -16,8 +16,8 @@ pub(crate) fn tell(body: &mut Body, found: &Found, question: &Question, asker: O
     }
     let (retention, today) = (means.settings.retention(), question.now.london_day());
     let person = &found.person;
-    let passed: Vec<_> =
-        person.records().filter_map(|record| retention.split(record, person.told_birth_date(), today)).collect();
+    let latest = person.latest_told_birth_date();
+    let passed: Vec<_> = person.records().filter_map(|record| retention.split(record, latest, today)).collect();
     let of_mother = found.mother.as_ref().is_some_and(|mother| hides_plans(mother, question, means, is_unborn));
     let plans = of_mother || hides_plans(person, question, means, |_| true);
     let seen = |counts: &dyn Fn(&Presentation) -> bool| {
@@ -46,12 +46,12 @@ fn is_unborn(plan: &Plan) -> bool {
     plan.kind.get() == Some(&PlanKind::Unborn)
 }
 
-/// Whether the clock leaves out a plan of a person, by its own record or by what is told under another of their numbers.
+/// Whether the clock leaves out a plan of a person, by its own record or by what is held under another of their numbers.
 fn hides_plans(person: &Person, question: &Question, means: Means<'_>, of: impl Fn(&Plan) -> bool) -> bool {
     let today = question.now.london_day();
     let months = means.settings.plan_retention_months;
     let Some(whole) = person.whole() else { return false };
-    let hidden = |plan: &&Plan| plan.state(today, last_day(&whole, plan), months).is_none();
+    let hidden = |plan: &&Plan| plan.state(today, last_day_of(person, &whole, plan), months).is_none();
     whole.plans.iter().filter(|plan| !plan.is_withdrawn() && of(plan)).any(|plan| hidden(&plan))
 }
 

@@ -85,8 +85,9 @@ fn compare_departments<'a>(held: impl Iterator<Item = &'a Day>, given: Day) -> I
     worst
 }
 
-/// Whether an authority's birth date says that a presentation sent without one is an adult's. Where authorities differ, or the
-/// number itself and others that are linked with it, the youngest stands: a child's presentation is never turned away on a doubt.
+/// Whether the birth dates held say that a presentation sent without one is an adult's. Of all, under any of the person's
+/// numbers, the youngest stands; and where none is held under the number used, it is nobody's: a child's presentation is never
+/// turned away on a doubt, and a link may be a mistake.
 #[must_use]
 pub fn is_adult_presentation(person: &Person, event: &PresentationEvent) -> bool {
     let details = match &event.action {
@@ -100,32 +101,32 @@ pub fn is_adult_presentation(person: &Person, event: &PresentationEvent) -> bool
     }
     let born = |record: &ChildRecord| {
         let plans = record.plans.iter().filter(|plan| !plan.is_withdrawn());
-        record.told_birth_date().or(plans.filter_map(|plan| plan.birth_date.get().copied()).max())
+        record.told_birth_date().into_iter().chain(plans.filter_map(|plan| plan.birth_date.get().copied())).max()
     };
-    let own = person.own.as_deref().and_then(born);
-    let whole = person.whole().and_then(|record| born(&record));
-    own.max(whole).is_some_and(|born| is_adult(born, details.arrived_at.london_day()))
+    let Some(own) = person.own.as_deref().and_then(born) else { return false };
+    let youngest = person.records().filter_map(born).fold(own, Day::max);
+    is_adult(youngest, details.arrived_at.london_day())
 }
 
 /// Whether a birth date that an authority gives contradicts the one that the demographics service or, without one, another
-/// authority holds for the same number, and where none is held for it, for another of the person's: then the number is
-/// likelier another child's than the date a new one. Near misses do not count: they are answered with a warning. `home` is the
-/// record that the plan stands on.
+/// authority holds for the same number: then the number is likelier another child's than the date a new one. Near misses do
+/// not count: they are answered with a warning. What is held under another of the person's numbers contradicts nothing, for the
+/// link may be a mistake, and bears out what it matches. `home` is the record that the plan stands on.
 #[must_use]
 pub fn contradicts_another(home: Option<&ChildRecord>, person: &Person, authority: LaCode, given: Day) -> bool {
-    let told = |day: Option<Day>| compare(day.iter(), given, IdentityCheck::NotConfirmed);
-    if let Some(check) = told(home.and_then(ChildRecord::told_birth_date)) {
+    let Some(home) = home else { return false };
+    let told = |record: &ChildRecord| compare(record.told_birth_date().iter(), given, IdentityCheck::NotConfirmed);
+    if let Some(check) = told(home) {
         return check == IdentityCheck::NotConfirmed;
     }
     let of_plans = |record: &ChildRecord| {
         let others = record.plans.iter().filter(|plan| plan.authority != authority && !plan.is_withdrawn());
         compare(others.filter_map(|plan| plan.birth_date.get()), given, IdentityCheck::NotConfirmed)
     };
-    let whole = person.whole().and_then(|record| of_plans(&record));
-    let checks = [told(person.told_birth_date()), home.and_then(of_plans), whole];
+    let differs = |check: IdentityCheck| check == IdentityCheck::NotConfirmed;
     // One date that matches is enough: what another authority mistyped must not keep a plan from being loaded.
-    let mut held = checks.into_iter().flatten().peekable();
-    held.peek().is_some() && held.all(|check| check == IdentityCheck::NotConfirmed)
+    of_plans(home).is_some_and(differs)
+        && person.records().flat_map(|record| [told(record), of_plans(record)]).flatten().all(differs)
 }
 
 /// The best of the dates held; `None` when there is none.
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn one_date_that_says_child_or_matches_is_enough_whichever_number_it_is_held_under() {
+    fn a_child_is_turned_away_by_a_date_of_its_own_number_alone_and_saved_by_one_of_any() {
         let details = crate::presentation::Details {
             site: crate::codes::SiteCode::parse("RRK01").unwrap(),
             arrived_at: crate::time::Moment(1_790_000_000_000),
@@ -212,18 +213,25 @@ mod tests {
             action: PresentationAction::Record(details),
         };
         let (other, given) = (LaCode::parse("E06000002").unwrap(), Day::parse("2015-02-01").unwrap());
-        // A plan's date, what is told of the other number; whether a presentation is an adult's, and 2015 contradicted.
-        for (plan, told, adult, contradicted) in [
-            (Some("1985-02-01"), Some("2015-02-01"), false, false),
-            (Some("2015-02-01"), Some("1980-06-07"), false, false),
-            (Some("1985-02-01"), Some("1980-06-07"), true, true),
-            (None, Some("1980-06-07"), true, true),
-            (None, None, false, false),
+        // A plan's date and what is told of the number used, then of the other; whether a presentation is an adult's, and 2015
+        // contradicted.
+        for (own, theirs, adult, contradicted) in [
+            ((Some("1985-02-01"), None), (None, Some("2015-02-01")), false, false),
+            ((Some("1985-02-01"), None), (Some("2015-02-01"), None), false, false),
+            ((Some("2015-02-01"), None), (None, Some("1980-06-07")), false, false),
+            ((Some("1985-02-01"), None), (None, Some("1980-06-07")), true, true),
+            ((None, Some("1985-02-01")), (None, Some("1980-06-07")), true, true),
+            ((None, Some("1985-02-01")), (None, Some("2015-02-01")), false, true),
+            ((None, Some("2015-02-01")), (Some("1980-06-07"), Some("1980-06-07")), false, false),
+            ((Some("2015-02-01"), Some("1980-06-07")), (None, None), false, true),
+            ((None, None), (None, Some("1980-06-07")), false, false),
+            ((None, None), (Some("1980-06-07"), None), false, false),
+            ((None, None), (None, None), false, false),
         ] {
-            let person = linked(record(999_000_001, plan, None), record(999_000_020, None, told));
-            assert_eq!(is_adult_presentation(&person, &event), adult, "{plan:?} {told:?}");
+            let person = linked(record(999_000_001, own.0, own.1), record(999_000_020, theirs.0, theirs.1));
+            assert_eq!(is_adult_presentation(&person, &event), adult, "{own:?} {theirs:?}");
             let home = person.own.as_deref();
-            assert_eq!(contradicts_another(home, &person, other, given), contradicted, "{plan:?} {told:?}");
+            assert_eq!(contradicts_another(home, &person, other, given), contradicted, "{own:?} {theirs:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::child::{ChildRecord, MAX_ACCESSES, Subject};
 use crate::codes::LaCode;
 use crate::fold::Effect;
 use crate::nhs_number::NhsNumber;
-use crate::plan::Register;
+use crate::plan::{Plan, Register};
 use crate::retention::Retention;
 use crate::time::Day;
 use serde::{Deserialize, Serialize};
@@ -176,8 +176,8 @@ impl Person {
     /// not. `None` when no record is held.
     #[must_use]
     pub fn held(&self, retention: Retention, today: Day) -> Option<Cow<'_, ChildRecord>> {
-        let told = self.told_birth_date();
-        self.joined(|record| match retention.split(record, told, today) {
+        let latest = self.latest_told_birth_date();
+        self.joined(|record| match retention.split(record, latest, today) {
             Some(passed) => Cow::Owned(passed.kept),
             None => Cow::Borrowed(record),
         })
@@ -189,14 +189,18 @@ impl Person {
         self.joined(Cow::Borrowed)
     }
 
-    /// The birth date that the demographics service has told of the person, under any of the numbers.
+    /// The latest birth date that the demographics service has told of the person, under any of the numbers.
     #[must_use]
-    pub fn told_birth_date(&self) -> Option<Day> {
-        let own = self.own.as_deref().and_then(ChildRecord::told_birth_date);
-        self.others().fold(own, |ours, (record, is_nearer)| match record.told_birth_date() {
-            Some(theirs) if is_nearer || ours.is_none() => Some(theirs),
-            Some(_) | None => ours,
-        })
+    pub fn latest_told_birth_date(&self) -> Option<Day> {
+        self.records().filter_map(ChildRecord::told_birth_date).max()
+    }
+
+    /// The birth date that the demographics service has told of the number that a plan stands under. Where the same plan
+    /// stands under several, none as soon as one of them has none.
+    pub(crate) fn told_beside(&self, plan: &Plan) -> Option<Day> {
+        let mut told = self.records().filter(|record| record.plans.contains(plan)).map(ChildRecord::told_birth_date);
+        let first = told.next()??;
+        told.try_fold(first, |latest, one| Some(latest.max(one?)))
     }
 
     /// The other records, and whether each stands in the place of the number asked about: what is told of such a one

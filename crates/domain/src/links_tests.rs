@@ -248,3 +248,19 @@ fn history_of_two_numbers_is_cut_at_the_bound_and_counted() {
         assert_eq!(whole.accesses.last().unwrap().last_at, Moment(119 * 86_400_000), "the newest are kept");
     }
 }
+
+/// The same plan under two numbers: it has a birth date of its own only where both have.
+#[test]
+fn a_plan_under_two_numbers_comes_of_age_only_where_a_date_is_told_of_both() {
+    let mut world = World::new();
+    let day = |text| Day::parse(text).unwrap();
+    let plan = world.0[&Subject::Nhs(nhs(1))].plans[0].clone();
+    world.0.get_mut(&Subject::Nhs(nhs(2))).unwrap().plans.push(plan.clone());
+    world.tell(&event(1, 1, IdentityAction::ReplacedBy(nhs(2))));
+    let beside = |world: &World| [1, 2].map(|of| world.person(of).told_beside(&plan));
+    assert_eq!(beside(&world), [None; 2]);
+    world.tell(&event(1, 2, IdentityAction::BirthDate(day("2004-05-05"))));
+    assert_eq!(beside(&world), [None; 2], "told of one of them alone");
+    world.tell(&event(2, 1, IdentityAction::BirthDate(day("2014-05-05"))));
+    assert_eq!(beside(&world), [Some(day("2014-05-05")); 2], "the later of both");
+}

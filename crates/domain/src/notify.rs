@@ -52,22 +52,40 @@ impl Cause {
 }
 
 /// The last day of a plan that counts for its state: its own end, the 18th birthday (not for an unborn plan on the
-/// mother's record), and the start of the plan of the authority that it moved to.
+/// mother's record), and the start of the plan of the authority that it moved to. By the record of one number alone; of what
+/// is held about a person under several, [`last_day_of`] tells it.
 #[must_use]
 pub fn last_day(record: &ChildRecord, plan: &Plan) -> Option<Day> {
-    last_day_by(record, plan, record.told_birth_date())
+    last_day_by(record, plan, None)
 }
 
-/// [`last_day`] with the birth date that the demographics service has told, under whichever number.
+/// [`last_day`] of a plan on the record of one number, with the latest birth date that the demographics service has told of
+/// the person under any.
 #[must_use]
-pub fn last_day_by(record: &ChildRecord, plan: &Plan, told: Option<Day>) -> Option<Day> {
-    let kind = plan.kind.get();
-    let birthday = match kind.map(|kind| kind.role()) {
-        // The later of the dates held: a mistyped one, or one told under a number that is linked by mistake, must not hide a
-        // plan in force.
-        Some(RecordRole::Child) => {
-            told.into_iter().chain(plan.birth_date.get().copied()).max().map(|day| day.eighteenth_birthday())
-        }
+pub fn last_day_by(record: &ChildRecord, plan: &Plan, latest: Option<Day>) -> Option<Day> {
+    last_day_born(record, plan, born(plan, record.told_birth_date(), latest))
+}
+
+/// [`last_day`] of a plan among everything that is held about a person.
+#[must_use]
+pub fn last_day_of(person: &Person, held: &ChildRecord, plan: &Plan) -> Option<Day> {
+    if person.linked.is_empty() {
+        return last_day(held, plan);
+    }
+    last_day_born(held, plan, born(plan, person.told_beside(plan), person.latest_told_birth_date()))
+}
+
+/// The birth date that counts for a plan, given the one told of the number that it stands under and the latest told under any
+/// of the person's: the latest of all, where one is held of that number or by the plan. What is told under another number
+/// makes nobody grown up, for the link may be a mistake; a mistyped date must not hide a plan in force either.
+fn born(plan: &Plan, own: Option<Day>, latest: Option<Day>) -> Option<Day> {
+    let own = own.max(plan.birth_date.get().copied())?;
+    Some(latest.map_or(own, |latest| own.max(latest)))
+}
+
+fn last_day_born(record: &ChildRecord, plan: &Plan, born: Option<Day>) -> Option<Day> {
+    let birthday = match plan.kind.get().map(|kind| kind.role()) {
+        Some(RecordRole::Child) => born.map(|day| day.eighteenth_birthday()),
         Some(RecordRole::Mother) | None => None,
     };
     let moved = plan.moving_to.get().and_then(|to| {
@@ -99,8 +117,12 @@ fn has_taken_over(plan: &Plan, to: LaCode, other: &Plan) -> bool {
 /// Authorities with an active or future plan on `today`.
 #[must_use]
 pub fn responsible(record: &ChildRecord, today: Day) -> Vec<LaCode> {
+    responsible_by(record, today, |plan| last_day(record, plan))
+}
+
+fn responsible_by(record: &ChildRecord, today: Day, last_day: impl Fn(&Plan) -> Option<Day>) -> Vec<LaCode> {
     let current = record.plans.iter().filter(|plan| {
-        let state = plan.state(today, last_day(record, plan), 0);
+        let state = plan.state(today, last_day(plan), 0);
         !plan.is_withdrawn() && matches!(state, Some(PlanState::Active | PlanState::Future))
     });
     let mut authorities: Vec<LaCode> = current.map(|plan| plan.authority).collect();
@@ -119,7 +141,8 @@ pub fn responsible_for(person: &Person, today: Day) -> Vec<LaCode> {
     if person.linked.is_empty() {
         return person.own.as_deref().map(|record| responsible(record, today)).unwrap_or_default();
     }
-    let mut authorities: Vec<LaCode> = person.whole().map(|record| responsible(&record, today)).unwrap_or_default();
+    let of = |record: &ChildRecord| responsible_by(record, today, |plan| last_day_of(person, record, plan));
+    let mut authorities: Vec<LaCode> = person.whole().map(|record| of(&record)).unwrap_or_default();
     authorities.sort_unstable();
     authorities.dedup();
     authorities

@@ -48,12 +48,12 @@ impl Retention {
         today.plus_days(-self.presentation_days)
     }
 
-    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has. `told` is the birth date that
-    /// the demographics service has told of the person, under whichever number.
+    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has. `latest` is the latest
+    /// birth date that the demographics service has told of the person, under whichever number.
     #[must_use]
-    pub fn split(&self, record: &ChildRecord, told: Option<Day>, today: Day) -> Option<Passed> {
+    pub fn split(&self, record: &ChildRecord, latest: Option<Day>, today: Day) -> Option<Passed> {
         let first = self.first_day(today);
-        let plan = |plan: &Plan| self.has_plan_passed(record, plan, told, today);
+        let plan = |plan: &Plan| self.has_plan_passed(record, plan, latest, today);
         let seen = |presentation: &Presentation| before(presentation.moment(), first);
         let any = record.plans.iter().any(plan)
             || record.presentations.iter().any(seen)
@@ -80,14 +80,11 @@ impl Retention {
         Some(Passed { kept, plans, presentations, accesses })
     }
 
-    fn has_plan_passed(&self, record: &ChildRecord, plan: &Plan, told: Option<Day>, today: Day) -> bool {
+    fn has_plan_passed(&self, record: &ChildRecord, plan: &Plan, latest: Option<Day>, today: Day) -> bool {
         if plan.is_withdrawn() {
             return today > plan.last_event_at.london_day().plus_months(self.plan_months);
         }
-        // The later date counts: a link may be a mistake, and what is told under another number then removes no plan; or it puts
-        // a mistyped date right, and saves one.
-        let told = told.max(record.told_birth_date());
-        plan.state(today, last_day_by(record, plan, told), self.plan_months).is_none()
+        plan.state(today, last_day_by(record, plan, latest), self.plan_months).is_none()
     }
 }
 

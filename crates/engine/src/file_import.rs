@@ -184,7 +184,7 @@ impl<'a> Import<'a> {
                     record.as_deref(),
                     &events,
                     self.open.at,
-                    (retention, person.told_birth_date()),
+                    (retention, person.latest_told_birth_date()),
                 )
             {
                 return Ok(Prepared::Unchanged(subject, plan.number));

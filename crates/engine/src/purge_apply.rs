@@ -22,8 +22,8 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
     let mut effect = Effect::Overtaken;
     for subject in &purge.subjects {
         let Some(record) = working.peek(subject)? else { continue };
-        let told = working.person(subject)?.told_birth_date();
-        let Some(passed) = purge.retention.split(&record, told, purge.today) else { continue };
+        let latest = working.person(subject)?.latest_told_birth_date();
+        let Some(passed) = purge.retention.split(&record, latest, purge.today) else { continue };
         effect = Effect::Applied;
         let Passed { kept, plans, presentations, accesses: _ } = passed;
         for plan in &plans {
@@ -137,7 +137,7 @@ pub(crate) fn has_passed(
             }
             // One that nobody has acknowledged goes only with the plans that it was about.
             let passed = today > row.at.london_day().plus_months(retention.plan_months);
-            let has_plans = |person: Person| person.own.is_some_and(|record| !record.plans.is_empty());
+            let has_plans = |person: Person| person.records().any(|record| !record.plans.is_empty());
             Ok(passed && !has_plans(person(&row.subject)?))
         }
         Note::Proposal => {

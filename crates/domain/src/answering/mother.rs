@@ -32,7 +32,7 @@ pub(super) fn of(mother: Option<&Person>, question: &Question, means: Means<'_>)
     if let Some(record) = &mut held {
         record.plans.retain(|plan| plan.kind.get() == Some(&PlanKind::Unborn));
     }
-    let plans = held.as_ref().map(|record| shown_plans(record, today, means.settings)).unwrap_or_default();
+    let plans = held.as_ref().map(|record| shown_plans((person, record), today, means.settings)).unwrap_or_default();
     let authorities = held.iter().flat_map(|record| &record.plans).map(|plan| plan.authority).collect();
     Some(OfMother { invalid: false, shielded, plans, authorities })
 }

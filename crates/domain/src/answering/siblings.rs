@@ -89,14 +89,14 @@ impl Told<'_> {
         let is_child = held.plans.iter().filter(links).any(|plan| family::role(plan) == RecordRole::Child);
         let mut of_mother = ChildRecord::new(held.subject.clone());
         of_mother.plans = held.plans.iter().filter(links).filter(|plan| family::is_unborn(plan)).cloned().collect();
-        let shown = shown_plans(&held, today, self.means.settings);
+        let shown = shown_plans((person, &held), today, self.means.settings);
         let shielded = held.is_shielded();
         if is_child {
             let own: Vec<PlanView> = shown.into_iter().filter(|plan| plan.kind != Some(PlanKind::Unborn)).collect();
             let injured = !shielded && self.is_injured(&held, today);
             self.child(own, injured, shielded);
         }
-        let mut unborn = current(shown_plans(&of_mother, today, self.means.settings));
+        let mut unborn = current(shown_plans((person, &of_mother), today, self.means.settings));
         // On the day of birth the plan is in force for the last time, and the child has a plan of its own.
         unborn.retain(|plan| plan.end.is_none_or(|end| end > today));
         if !unborn.is_empty() {

@@ -6,4 +6,5 @@ mod links;
 mod names;
 mod place;
 mod rows;
+mod several_numbers;
 mod snapshots;

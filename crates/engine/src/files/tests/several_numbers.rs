@@ -1,0 +1,176 @@
+//! People of several numbers. A link may be a mistake, so a birth date that is told of one number hides, purges and refuses
+//! nothing that stands under another; and while it stands, what is in force under one keeps what was told under another.
+
+use super::place::*;
+use crate::Acknowledgement;
+use kith_domain::change::{
+    Change, IdentityAction, IdentityEvent, Note, PlanAction, PlanEvent, PresentationAction, PresentationEvent, Purge,
+};
+use kith_domain::child::Subject;
+use kith_domain::codes::{OdsCode, SiteCode};
+use kith_domain::notify::{last_day_of, responsible_for};
+use kith_domain::plan::PlanState;
+use kith_domain::plan_file::{FileCode, FileMode, PlanRow};
+use kith_domain::presentation::{CareSetting, Complaint, Details};
+use kith_domain::refused::Refused;
+use kith_domain::retention::Retention;
+use kith_domain::text::EncounterId;
+use kith_domain::time::Day;
+use uuid::Uuid;
+
+const RULES: Retention = Retention { presentation_days: 365, plan_months: 12 };
+/// A child's number, and that of somebody grown up.
+const CHILD: u32 = 1;
+const GROWN: u32 = 2;
+
+async fn put(place: &Place, change: Change) -> Result<Acknowledgement, Refused> {
+    place.engine.change(&permit(1), NOW, vec![change]).await.remove(0)
+}
+
+async fn tell(place: &Place, n: u32, version: u64, action: IdentityAction) {
+    let event = IdentityEvent {
+        organisation: OdsCode::parse("X26").unwrap(),
+        event_id: Uuid::from_u128((1 << 96) | (u128::from(n) << 64) | u128::from(version)),
+        subject: Subject::Nhs(nhs(n)),
+        version,
+        action,
+        proposal: None,
+    };
+    put(place, Change::Identity(event)).await.unwrap();
+}
+
+/// The first authority's plan of the child, in force since 2022, with a birth date or none.
+fn plan(born: Option<&str>) -> PlanEvent {
+    let (start, birth_date) = (Some(day("2022-01-10")), born.map(day));
+    PlanEvent { action: PlanAction::Start, start, birth_date, ..event(1, CHILD, 1) }
+}
+
+fn states(place: &Place, n: u32, on: Day) -> Vec<PlanState> {
+    let person = place.engine.index().person(&Subject::Nhs(nhs(n)));
+    let Some(held) = person.held(RULES, on) else { return Vec::new() };
+    held.plans.iter().filter_map(|plan| plan.state(on, last_day_of(&person, &held, plan), RULES.plan_months)).collect()
+}
+
+/// The purge of the day, beside a plan that began on it: else the clock would not be believed.
+async fn purge(place: &Place) {
+    let start = Some(NOW.london_day());
+    place.event(1, PlanEvent { start, ..event(1, 3, 1) }).await;
+    std::thread::scope(|scope| scope.spawn(|| place.engine.purge(NOW)).join().unwrap()).unwrap();
+}
+
+/// What a purge removes of the records and rows that it names.
+async fn remove(place: &Place, today: Day, of: &[u32], rows: Vec<(Note, Vec<u8>)>) {
+    let (subjects, notes) = (of.iter().map(|n| Subject::Nhs(nhs(*n))).collect(), crate::PurgeOptions::default().notes);
+    put(place, Change::Purge(Purge { today, retention: RULES, notes, subjects, rows })).await.unwrap();
+}
+
+/// A wrong merge with somebody grown up, in either direction: the plan is shown while it stands, its authority is responsible,
+/// a purge in between leaves it, and it is there when the link has been undone.
+#[tokio::test]
+async fn a_wrong_link_to_somebody_grown_up_neither_hides_nor_purges_a_plan() {
+    let today = NOW.london_day();
+    for (of_plan, of_child) in [(None, None), (None, Some("2014-05-05")), (Some("2014-05-05"), None)] {
+        for (from, to) in [(CHILD, GROWN), (GROWN, CHILD)] {
+            let case = format!("plan's date {of_plan:?}, told {of_child:?}, {from} replaced by {to}");
+            let place = Place::new();
+            place.event(1, plan(of_plan)).await;
+            if let Some(born) = of_child {
+                tell(&place, CHILD, 1, IdentityAction::BirthDate(day(born))).await;
+            }
+            tell(&place, GROWN, 1, IdentityAction::BirthDate(day("2004-05-05"))).await;
+            tell(&place, from, 2, IdentityAction::ReplacedBy(nhs(to))).await;
+            for asked in [CHILD, GROWN] {
+                assert_eq!(states(&place, asked, today), [PlanState::Active], "{case}: asked about {asked}");
+                let person = place.engine.index().person(&Subject::Nhs(nhs(asked)));
+                assert_eq!(responsible_for(&person, today), [authority(1)], "{case}: asked about {asked}");
+            }
+            purge(&place).await;
+            // And with the records named, so that it does not hang on what the survey found.
+            remove(&place, today, &[CHILD, GROWN], Vec::new()).await;
+            tell(&place, from, 3, IdentityAction::LinkUndone).await;
+            assert_eq!(states(&place, CHILD, today), [PlanState::Active], "{case}: after the link");
+        }
+    }
+}
+
+/// What is told of the plan's own number ends it; a later date told under the other prolongs it.
+#[tokio::test]
+async fn a_date_of_its_own_number_ends_a_plan_and_a_later_one_of_another_prolongs_it() {
+    let today = NOW.london_day();
+    for (other, expected) in [("1980-05-05", vec![]), ("2014-05-05", vec![PlanState::Active])] {
+        let place = Place::new();
+        place.event(1, plan(None)).await;
+        tell(&place, CHILD, 1, IdentityAction::BirthDate(day("2004-05-05"))).await;
+        tell(&place, GROWN, 1, IdentityAction::BirthDate(day(other))).await;
+        tell(&place, CHILD, 2, IdentityAction::ReplacedBy(nhs(GROWN))).await;
+        assert_eq!(states(&place, GROWN, today), expected, "{other}");
+        purge(&place).await;
+        assert_eq!(place.record(CHILD).unwrap().plans.len(), expected.len(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_under_a_wrong_link_is_stored_with_a_birth_date_and_without_one() {
+    for birth_date in [None, Some(day("2014-05-05"))] {
+        let place = Place::new();
+        tell(&place, GROWN, 1, IdentityAction::BirthDate(day("2004-10-12"))).await;
+        tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
+        let sent = PlanRow { birth_date, start: Some(day("2022-01-10")), ..row(CHILD) };
+        let verdict = place.send(&file(1, FileMode::Changes, vec![sent]), NOW).await;
+        assert_eq!(verdict.code, FileCode::AllLoaded, "{birth_date:?}: {:?}", reasons(&verdict));
+        tell(&place, CHILD, 2, IdentityAction::LinkUndone).await;
+        assert_eq!(states(&place, CHILD, NOW.london_day()), [PlanState::Active], "{birth_date:?}");
+    }
+}
+
+fn seen(n: u32) -> Change {
+    let details = Details {
+        site: SiteCode::parse("RRK01").unwrap(),
+        arrived_at: NOW.plus_seconds(-600),
+        setting: CareSetting::EmergencyDepartment,
+        complaint: Complaint::Illness,
+        birth_date: None,
+    };
+    Change::Presentation(PresentationEvent {
+        organisation: OdsCode::parse("RRK").unwrap(),
+        event_id: Uuid::from_u128((2 << 96) | u128::from(n)),
+        subject: Subject::Nhs(nhs(n)),
+        encounter: EncounterId::parse(&format!("E{n}")).unwrap(),
+        version: 1,
+        action: PresentationAction::Record(details),
+    })
+}
+
+#[tokio::test]
+async fn a_presentation_is_turned_away_by_a_date_of_its_own_number_alone() {
+    let place = Place::new();
+    tell(&place, GROWN, 1, IdentityAction::BirthDate(day("2004-05-05"))).await;
+    tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
+    assert_eq!(put(&place, seen(GROWN)).await.unwrap_err().reason, "ADULT");
+    put(&place, seen(CHILD)).await.unwrap();
+    assert_eq!(place.record(CHILD).unwrap().presentations.len(), 1);
+}
+
+/// A visit under the new number is told to the authority whose plan stands under the old one. While that is in force, and
+/// nobody has acknowledged it, the notification stays.
+#[tokio::test]
+async fn a_notification_that_nobody_has_acknowledged_stays_while_a_plan_stands_under_another_number() {
+    let place = Place::new();
+    place.event(1, plan(None)).await;
+    tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
+    put(&place, seen(GROWN)).await.unwrap();
+    let told = || {
+        let page = place.engine.notifications(&permit(1), 0, 500, true).unwrap().notifications;
+        page.into_iter().map(|one| (one.id, one.notification.subject)).collect::<Vec<_>>()
+    };
+    let before = told();
+    let of_visit = before.iter().find(|(_, subject)| *subject == Subject::Nhs(nhs(GROWN))).unwrap().0;
+    let rows = vec![(Note::Notification, crate::keys::notification(&place.engine.keys, authority(1), of_visit))];
+    let later = NOW.london_day().plus_months(13);
+    remove(&place, later, &[], rows.clone()).await;
+    assert_eq!(told(), before, "{:?}", states(&place, GROWN, later));
+    place.event(1, PlanEvent { action: PlanAction::Withdraw, ..event(1, CHILD, 2) }).await;
+    let later = later.plus_months(13);
+    remove(&place, later, &[CHILD], rows).await;
+    assert!(!told().iter().any(|(id, _)| *id == of_visit), "and goes with the last of the plans");
+}
