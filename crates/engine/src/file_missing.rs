@@ -91,7 +91,7 @@ impl Import<'_> {
             let Named { number, reference } = &row.named;
             doubted.unreadable |= number.is_none() && reference.is_none();
             // A plan may stand under a number that another has replaced since.
-            for subject in number.map(Subject::Nhs) {
+            if let Some(subject) = number.map(Subject::Nhs) {
                 let person = self.engine.index().person(&subject);
                 doubted.subjects.extend(person.records().map(|record| record.subject.clone()));
                 doubted.subjects.insert(subject);
