@@ -16,8 +16,7 @@ pub(crate) fn tell(body: &mut Body, found: &Found, question: &Question, asker: O
     }
     let (retention, today) = (means.settings.retention(), question.now.london_day());
     let person = &found.person;
-    let latest = person.latest_told_birth_date();
-    let passed: Vec<_> = person.records().filter_map(|record| retention.split(record, latest, today)).collect();
+    let passed: Vec<_> = person.records().filter_map(|record| retention.split(record, person, today)).collect();
     let of_mother = found.mother.as_ref().is_some_and(|mother| hides_plans(mother, question, means, is_unborn));
     let plans = of_mother || hides_plans(person, question, means, |_| true);
     let seen = |counts: &dyn Fn(&Presentation) -> bool| {

@@ -176,8 +176,7 @@ impl Person {
     /// not. `None` when no record is held.
     #[must_use]
     pub fn held(&self, retention: Retention, today: Day) -> Option<Cow<'_, ChildRecord>> {
-        let latest = self.latest_told_birth_date();
-        self.joined(|record| match retention.split(record, latest, today) {
+        self.joined(|record| match retention.split(record, self, today) {
             Some(passed) => Cow::Owned(passed.kept),
             None => Cow::Borrowed(record),
         })

@@ -88,14 +88,17 @@ fn last_day_born(record: &ChildRecord, plan: &Plan, born: Option<Day>) -> Option
         Some(RecordRole::Child) => born.map(|day| day.eighteenth_birthday()),
         Some(RecordRole::Mother) | None => None,
     };
-    let moved = plan.moving_to.get().and_then(|to| {
-        let arrived = record.plans.iter().filter(|other| has_taken_over(plan, *to, other));
-        arrived.filter_map(|other| other.start.get().copied()).min()
-    });
+    let arrived = record.plans.iter().filter(|other| has_moved_to(plan, other));
+    let moved = arrived.filter_map(|other| other.start.get().copied()).min();
     // A day before the plan's own start contradicts it: the plan is then shown as in force.
     let start = plan.start.get().copied();
     let possible = |day: &Day| start.is_none_or(|start| *day >= start);
     [plan.end.get().copied(), birthday, moved].into_iter().flatten().filter(possible).min()
+}
+
+/// Whether a plan has moved, and `other` is where it has led.
+pub(crate) fn has_moved_to(plan: &Plan, other: &Plan) -> bool {
+    plan.moving_to.get().is_some_and(|to| has_taken_over(plan, *to, other))
 }
 
 /// Whether `other` is the plan that the transfer to `to` has led to: of the same kind, begun after `plan`, and either

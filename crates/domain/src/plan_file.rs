@@ -15,6 +15,7 @@ use crate::child::{ChildRecord, Subject};
 use crate::codes::LaCode;
 use crate::feed_health::Rows;
 use crate::fold;
+use crate::links::Person;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, PlanKind, PlanName};
 use crate::retention::Retention;
@@ -239,14 +240,13 @@ pub fn changes_nothing(record: Option<&ChildRecord>, events: &[PlanEvent]) -> bo
 
 /// Whether events, taken at `at`, tell of a plan that is not held and whose retention has passed: one that a purge removed,
 /// or that was over before its authority joined. Stored, each night's file would bring it back for each night's purge. A
-/// shield that the authority has not set yet is told all the same. `latest` is the latest birth date that the demographics
-/// service has told of the person, under any number.
+/// shield that the authority has not set yet is told all the same. `person` is whom they are about.
 #[must_use]
 pub fn tells_what_has_passed(
     record: Option<&ChildRecord>,
     events: &[PlanEvent],
     at: Moment,
-    (retention, latest): (Retention, Option<Day>),
+    (retention, person): (Retention, &Person),
 ) -> bool {
     let Some((first, name)) = events.first().and_then(|first| Some((first, first.name()?))) else { return false };
     let find = |record: &ChildRecord| record.plans.iter().any(|p| p.authority == first.authority && p.name == name);
@@ -259,7 +259,7 @@ pub fn tells_what_has_passed(
         fold::note_plan_event(&mut after, event.authority, &name, at);
         fold::note_transfer(&mut after, event, &name, at);
     }
-    retention.split(&after, latest, at.london_day()).is_some_and(|passed| !find(&passed.kept))
+    retention.split(&after, person, at.london_day()).is_some_and(|passed| !find(&passed.kept))
 }
 
 /// What a plan says, without its versions.

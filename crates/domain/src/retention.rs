@@ -2,7 +2,8 @@
 //! function, so that a purge changes no answer: what has passed is not held, whether or not it has been removed yet.
 
 use crate::child::ChildRecord;
-use crate::notify::last_day_by;
+use crate::links::Person;
+use crate::notify::{has_moved_to, last_day_by};
 use crate::plan::Plan;
 use crate::presentation::Presentation;
 use crate::time::{Day, Moment};
@@ -48,12 +49,18 @@ impl Retention {
         today.plus_days(-self.presentation_days)
     }
 
-    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has. `latest` is the latest
-    /// birth date that the demographics service has told of the person, under whichever number.
+    /// Splits a record into what is left on `today` and what has passed; `None` when nothing has. `person` is whose
+    /// record it is.
     #[must_use]
-    pub fn split(&self, record: &ChildRecord, latest: Option<Day>, today: Day) -> Option<Passed> {
+    pub fn split(&self, record: &ChildRecord, person: &Person, today: Day) -> Option<Passed> {
         let first = self.first_day(today);
-        let plan = |plan: &Plan| self.has_plan_passed(record, plan, latest, today);
+        let latest = person.latest_told_birth_date();
+        let over = |plan: &Plan| self.has_plan_passed(record, plan, latest, today);
+        let needed = match record.plans.iter().any(over) {
+            true => self.needed(record, person, latest, today),
+            false => Vec::new(),
+        };
+        let plan = |plan: &Plan| over(plan) && !needed.contains(&plan);
         let seen = |presentation: &Presentation| before(presentation.moment(), first);
         let any = record.plans.iter().any(plan)
             || record.presentations.iter().any(seen)
@@ -78,6 +85,33 @@ impl Retention {
         // An encounter lasts hours: a mark of the day before yesterday decides nothing any more.
         kept.notified.retain(|mark| !before(mark.first_at, today.plus_days(-1)));
         Some(Passed { kept, plans, presentations, accesses })
+    }
+
+    /// Plans of a person that have passed by themselves, and are held as long as one under another number that has moved to
+    /// them: without them that one would come back in force. It goes by its own record alone, for a link may be a mistake.
+    fn needed<'a>(
+        &self,
+        record: &'a ChildRecord,
+        person: &'a Person,
+        latest: Option<Day>,
+        today: Day,
+    ) -> Vec<&'a Plan> {
+        if person.linked.is_empty() {
+            return Vec::new();
+        }
+        let others = person.records().filter(|other| other.subject != record.subject);
+        let of = |record: &'a ChildRecord| record.plans.iter().map(move |plan| (record, plan));
+        let plans = std::iter::once(record).chain(others).flat_map(of).filter(|(_, plan)| !plan.is_withdrawn());
+        let (mut over, held): (Vec<_>, Vec<_>) =
+            plans.partition(|(record, plan)| self.has_plan_passed(record, plan, latest, today));
+        let (mut moved, mut needed) = (held, Vec::new());
+        while let Some((_, plan)) = moved.pop() {
+            for next in over.extract_if(.., |(_, later)| has_moved_to(plan, later)) {
+                moved.push(next);
+                needed.push(next.1);
+            }
+        }
+        needed
     }
 
     fn has_plan_passed(&self, record: &ChildRecord, plan: &Plan, latest: Option<Day>, today: Day) -> bool {

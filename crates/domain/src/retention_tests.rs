@@ -79,7 +79,7 @@ fn apply(record: &mut ChildRecord, event: &PlanEvent, taken: Moment) {
 fn passed(event: &PlanEvent, taken: &str, today: &str) -> bool {
     let mut record = empty();
     apply(&mut record, event, at(taken));
-    RULES.split(&record, None, day(today)).is_some_and(|passed| passed.kept.holds_nothing())
+    RULES.split(&record, &Person::default(), day(today)).is_some_and(|passed| passed.kept.holds_nothing())
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn withdrawn_plans_pass_after_their_last_event_and_mothers_do_not_turn_18() {
 fn presentations_pass_by_their_london_day() {
     let left = |arrived: &str, today: &str| {
         let record = ChildRecord { presentations: vec![seen(at(arrived), "E", "T02")], ..empty() };
-        RULES.split(&record, None, day(today)).map_or(1, |passed| passed.kept.presentations.len())
+        RULES.split(&record, &Person::default(), day(today)).map_or(1, |passed| passed.kept.presentations.len())
     };
     assert_eq!(left("2025-06-30T22:59:00Z", "2026-06-30"), 1, "365 days ago");
     assert_eq!(left("2025-06-30T22:59:00Z", "2026-07-01"), 0);
@@ -130,7 +130,7 @@ fn a_shield_stays_when_nothing_else_is_left() {
     let mut record = empty();
     let event = PlanEvent { shielded: true, ..plan_event("E06000001", "P", 1, PlanAction::Withdraw) };
     apply(&mut record, &event, at("2024-01-01T12:00:00Z"));
-    let left = RULES.split(&record, None, day("2026-01-01")).unwrap();
+    let left = RULES.split(&record, &Person::default(), day("2026-01-01")).unwrap();
     assert!(left.plans.len() == 1 && left.kept.is_shielded() && !left.kept.holds_nothing());
 }
 
@@ -257,7 +257,8 @@ fn a_purge_changes_no_answer() {
     for _ in 0..20_000 {
         let record = random(&mut dice, now);
         let purged_on = now.london_day().plus_days(-(dice.below(60) as i32));
-        let kept = RULES.split(&record, None, purged_on).map_or_else(|| record.clone(), |passed| passed.kept);
+        let kept =
+            RULES.split(&record, &Person::default(), purged_on).map_or_else(|| record.clone(), |passed| passed.kept);
         let asked_at = now.plus_seconds(60 * 60 * 24 * dice.below(500) as i64);
         let birth_date = dice.maybe_day(now).map(|day| day.plus_months(-12 * 18));
         split += u32::from(kept != record);
@@ -292,15 +293,12 @@ fn a_purge_of_linked_records_changes_no_answer() {
             record.identity.get_or_insert_default().birth_date.set(2, born);
         }
         let mut purged = [old.clone(), new.clone()];
-        let whole = [old.clone(), new.clone()];
-        let told = Person::find(Some(Arc::new(old.clone())), |subject| {
-            whole.iter().find(|one| one.subject == *subject).cloned().map(Arc::new)
-        })
-        .latest_told_birth_date();
-        for record in &mut purged {
+        for at in 0..2 {
+            let find = |subject: &Subject| purged.iter().find(|one| one.subject == *subject).cloned().map(Arc::new);
+            let (record, person) = (&purged[at], Person::find(Some(Arc::new(purged[at].clone())), find));
             let day = now.london_day().plus_days(-(dice.below(60) as i32));
-            if let Some(passed) = RULES.split(record, told, day).filter(|_| dice.below(4) > 0) {
-                *record = passed.kept;
+            if let Some(passed) = RULES.split(record, &person, day).filter(|_| dice.below(4) > 0) {
+                purged[at] = passed.kept;
                 split += 1;
             }
         }
@@ -336,7 +334,8 @@ fn rows_of_history_beyond_the_bound_pass_like_those_shown() {
             responsible: Vec::new(),
         };
         fold::apply_access(&mut record, &facts);
-        let held = RULES.split(&record, None, at.london_day()).map_or(record.clone(), |passed| passed.kept);
+        let held =
+            RULES.split(&record, &Person::default(), at.london_day()).map_or(record.clone(), |passed| passed.kept);
         // A year holds 53 weeks' first days: today's and those of 52 weeks ago and less.
         let expected = (week as usize + 1).min(53);
         assert_eq!(held.accesses.len() + held.accesses_beyond.len(), expected, "week {week}");
@@ -383,7 +382,7 @@ fn a_birth_date_told_under_another_number_saves_a_plan_and_removes_none() {
             let left = person.held(RULES, today).unwrap();
             let case = format!("plan {plan:?}, told {own:?} of its number, {told} of the other");
             assert_eq!(!left.plans.is_empty(), held, "{case}");
-            let passed = RULES.split(&records[0], person.latest_told_birth_date(), today);
+            let passed = RULES.split(&records[0], &person, today);
             assert_eq!(passed.is_none(), held, "a purge and an answer differ: {case}");
             let whole = person.whole().unwrap();
             let last = last_day_of(&person, &whole, &whole.plans[0]);
@@ -393,4 +392,39 @@ fn a_birth_date_told_under_another_number_saves_a_plan_and_removes_none() {
             assert_eq!(!responsible_for(&person, today).is_empty(), in_force, "nobody is responsible: {case}");
         }
     }
+}
+
+/// A plan under one number has moved to one under the other, and that on to a third beside it: none of them comes back while
+/// the first is held, and nothing is kept of a person of one number.
+#[test]
+fn what_a_plan_under_another_number_has_moved_to_is_held_as_long_as_that_one() {
+    let [old, new] = [999_000_001, 999_000_020].map(|nine| (nine..).find_map(NhsNumber::from_first_nine).unwrap());
+    let begun = |by: &str, from: Option<&str>, to: Option<&str>, start: &str, end: &str| {
+        let name = PlanName::Reference(PlanReference::parse("P").unwrap());
+        let mut plan = Plan::new(LaCode::parse(by).unwrap(), name);
+        plan.kind.set(1, Some(PlanKind::ChildProtection));
+        plan.start.set(1, Day::parse(start).ok());
+        plan.end.set(1, Day::parse(end).ok());
+        plan.moved_from.set(1, from.map(|code| LaCode::parse(code).unwrap()));
+        plan.moving_to.set(2, to.map(|code| LaCode::parse(code).unwrap()));
+        plan
+    };
+    let (a, b, c) = ("E06000001", "E06000002", "E06000003");
+    let [mut first, mut then] = [old, new].map(|number| ChildRecord::new(Subject::Nhs(number)));
+    first.plans.push(begun(a, None, Some(b), "2020-01-10", ""));
+    then.plans.push(begun(b, Some(a), Some(c), "2021-01-10", ""));
+    then.plans.push(begun(c, Some(b), None, "2021-03-10", "2021-12-10"));
+    let today = day("2024-06-01");
+    let alone = RULES.split(&then, &Person::of(Some(&then)), today).unwrap();
+    assert!(alone.kept.plans.is_empty(), "both have passed, and no other number needs them");
+    first.identity.get_or_insert_default().successor.set(1, Some(new));
+    links::link(&mut then, &first.subject);
+    let records = [first, then];
+    let find = |subject: &Subject| records.iter().find(|one| one.subject == *subject).cloned().map(Arc::new);
+    let person = Person::find(find(&records[1].subject), find);
+    assert_eq!(RULES.split(&records[1], &person, today), None);
+    let held = person.held(RULES, today).unwrap();
+    let shown = held.plans.iter().filter(|plan| plan.state(today, last_day_of(&person, &held, plan), 12).is_some());
+    assert_eq!(shown.count(), 0, "none of them is in force");
+    assert_eq!(responsible_for(&person, today), []);
 }

@@ -180,12 +180,7 @@ impl<'a> Import<'a> {
             }
             let retention = self.engine.settings().retention();
             if changes_nothing(record.as_deref(), &events)
-                || tells_what_has_passed(
-                    record.as_deref(),
-                    &events,
-                    self.open.at,
-                    (retention, person.latest_told_birth_date()),
-                )
+                || tells_what_has_passed(record.as_deref(), &events, self.open.at, (retention, &person))
             {
                 return Ok(Prepared::Unchanged(subject, plan.number));
             }

@@ -300,8 +300,8 @@ impl Run<'_> {
         let (mut survey, mut all) = (Vec::new(), Going::default());
         self.walk(Table::Child, &mut |_, bytes| {
             let record: ChildRecord = decode(bytes).map_err(StateError::from)?;
-            let latest = purger.index.person(&record.subject).latest_told_birth_date();
-            if let Some(passed) = purger.retention.split(&record, latest, self.today) {
+            let person = purger.index.person(&record.subject);
+            if let Some(passed) = purger.retention.split(&record, &person, self.today) {
                 let going = Going::of(&passed);
                 all = all.plus(going);
                 survey.push((record.subject, going));

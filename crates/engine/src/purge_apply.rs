@@ -22,8 +22,8 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
     let mut effect = Effect::Overtaken;
     for subject in &purge.subjects {
         let Some(record) = working.peek(subject)? else { continue };
-        let latest = working.person(subject)?.latest_told_birth_date();
-        let Some(passed) = purge.retention.split(&record, latest, purge.today) else { continue };
+        let person = working.person(subject)?;
+        let Some(passed) = purge.retention.split(&record, &person, purge.today) else { continue };
         effect = Effect::Applied;
         let Passed { kept, plans, presentations, accesses: _ } = passed;
         for plan in &plans {

@@ -49,7 +49,7 @@ pub fn answer(ledger: &Ledger, asked: &Asked) -> Expected {
     let numbers = ledger.numbers(&asked.question.subject);
     let facts: Vec<&[Told]> = numbers.iter().map(|number| ledger.facts(number)).collect();
     let today = london_day(asked.question.now);
-    let plans = facts.iter().flat_map(|list| plans::held(list, today)).collect();
+    let plans = plans::held(&facts, today);
     let mut seen: Vec<Seen> = facts.iter().flat_map(|list| seen::held(list, today)).collect();
     seen.sort_by_key(|seen| std::cmp::Reverse(seen.at));
     Case { ledger, asked, facts, today, plans, seen }.expected()

@@ -167,8 +167,18 @@ impl Ledger {
 
     /// What retention has passed is gone for good, as after a purge of that day.
     pub fn forget(&mut self, today: Day) {
+        let passed = |subject: &Subject, list: &[Told]| {
+            let over = plans::passed(&[list], today);
+            if over.is_empty() {
+                return over;
+            }
+            let numbers = self.numbers(subject);
+            plans::passed(&numbers.iter().map(|number| self.facts(number)).collect::<Vec<_>>(), today)
+        };
+        let passed: BTreeMap<Subject, Vec<(LaCode, Name)>> =
+            self.people.iter().map(|(subject, list)| (subject.clone(), passed(subject, list))).collect();
         for (subject, list) in &mut self.people {
-            let over: Vec<(LaCode, Name)> = plans::passed(list, today);
+            let over = &passed[subject];
             let gone = seen::passed(list, today);
             for told in list.iter() {
                 if let Told::Plan(_, event) = told

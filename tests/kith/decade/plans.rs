@@ -192,16 +192,27 @@ pub fn starts(event: &PlanEvent) -> Vec<PlanEvent> {
     event.babies.iter().map(start).collect()
 }
 
-/// Plans that are held on a day: what has passed its time is not held, whether or not it has been removed.
-pub fn held(facts: &[Told], today: Day) -> Vec<Plan> {
-    let every = all(facts);
-    every.iter().filter(|plan| plan.is_held(&every, today)).cloned().collect()
+/// Plans of a person that are held on a day, from what was told under each number: what has passed its time is not held,
+/// whether or not it has been removed.
+pub fn held(facts: &[&[Told]], today: Day) -> Vec<Plan> {
+    let every: Vec<Vec<Plan>> = facts.iter().map(|list| all(list)).collect();
+    let of = |own: &Vec<Plan>| own.iter().filter(|plan| is_kept(plan, own, &every, today)).cloned().collect::<Vec<_>>();
+    every.iter().flat_map(of).collect()
 }
 
-/// Authority and name of plans whose time has passed.
-pub fn passed(facts: &[Told], today: Day) -> Vec<(LaCode, Name)> {
-    let every = all(facts);
-    let over = every.iter().filter(|plan| !plan.is_held(&every, today));
+/// Whether a plan's own time has not passed, or one that it has followed is kept: that would come back in force without it.
+fn is_kept(plan: &Plan, own: &[Plan], every: &[Vec<Plan>], today: Day) -> bool {
+    let before = |list: &Vec<Plan>| {
+        let mut followed = list.iter().filter(|before| !before.withdrawn && before.is_followed_by(plan));
+        followed.any(|before| is_kept(before, list, every, today))
+    };
+    plan.is_held(own, today) || every.iter().any(before)
+}
+
+/// Authority and name of plans whose time has passed, of those under the first of a person's numbers.
+pub fn passed(facts: &[&[Told]], today: Day) -> Vec<(LaCode, Name)> {
+    let every: Vec<Vec<Plan>> = facts.iter().map(|list| all(list)).collect();
+    let over = every[0].iter().filter(|plan| !is_kept(plan, &every[0], &every, today));
     over.map(|plan| (plan.authority, plan.name.clone())).collect()
 }
 

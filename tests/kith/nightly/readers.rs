@@ -125,7 +125,7 @@ impl<'a> Night<'a> {
         let parts = child.parts.iter().enumerate();
         let facts: Vec<Told> = parts.flat_map(|(n, part)| self.told(part, new & (1 << n) != 0)).collect();
         let shielded = facts.iter().any(|told| matches!(told, Told::Plan(_, event) if event.shielded));
-        let mut lines = plans::lines(&plans::held(&facts, self.today), self.today);
+        let mut lines = plans::lines(&plans::held(&[facts.as_slice()], self.today), self.today);
         if shielded {
             lines.iter_mut().for_each(|line| (line.authority, line.moving_to) = (None, None));
         }

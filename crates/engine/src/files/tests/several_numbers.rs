@@ -174,3 +174,32 @@ async fn a_notification_that_nobody_has_acknowledged_stays_while_a_plan_stands_u
     remove(&place, later, &[CHILD], rows).await;
     assert!(!told().iter().any(|(id, _)| *id == of_visit), "and goes with the last of the plans");
 }
+
+/// A plan under the old number has moved to another authority, whose plan under the new one ends and passes. The old one has
+/// no end: it comes back neither when the other has passed nor when that has been purged, but when the link was a mistake.
+#[tokio::test]
+async fn a_plan_that_has_moved_under_another_number_does_not_come_back_in_force() {
+    let place = Place::new();
+    place.event(1, plan(None)).await;
+    tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
+    let moved = PlanAction::TransferOut(authority(2));
+    place.event(1, PlanEvent { action: moved, start: None, ..event(1, CHILD, 2) }).await;
+    let (from, start) = (PlanAction::TransferIn(authority(1)), Some(day("2026-12-01")));
+    place.event(2, PlanEvent { action: from, start, ..event(2, GROWN, 1) }).await;
+    place.event(2, PlanEvent { action: PlanAction::End, end: Some(day("2027-03-01")), ..event(2, GROWN, 2) }).await;
+    let passed = day("2028-03-02");
+    for purged in [false, true] {
+        if purged {
+            remove(&place, passed, &[CHILD, GROWN], Vec::new()).await;
+        }
+        for asked in [CHILD, GROWN] {
+            assert_eq!(states(&place, asked, passed), [], "purged {purged}, asked about {asked}");
+            let person = place.engine.index().person(&Subject::Nhs(nhs(asked)));
+            assert_eq!(responsible_for(&person, passed), [], "purged {purged}, asked about {asked}");
+        }
+    }
+    tell(&place, CHILD, 2, IdentityAction::LinkUndone).await;
+    assert_eq!(states(&place, CHILD, passed), [PlanState::Active], "the link was a mistake");
+    remove(&place, passed, &[CHILD, GROWN], Vec::new()).await;
+    assert_eq!(place.record(GROWN).map_or(0, |record| record.plans.len()), 0, "and nothing needs the other plan");
+}
