@@ -315,8 +315,8 @@ pub struct Limits {
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
     /// Calls in progress at once over all connections. What is beyond is refused at once, so that what is taken is answered
-    /// before whoever asked has given up: on a quarter of a core, offered five times what it carries, 4,096 answered nobody
-    /// in time and 1,024 twice what it carries.
+    /// before whoever asked has given up. On a quarter of a core 4,096, offered eight times what it carries, answered nobody
+    /// in time; 1,024, offered five times, answered twice what it carries.
     pub max_in_flight: usize,
     /// Children in one worklist.
     pub max_worklist: usize,
