@@ -80,7 +80,7 @@ pub fn line_of<'a, E>(
         let own_key = matches!(before, Subject::Local(by, _) if by.as_str() == sender);
         before != subject && ((own_key && matches!(subject, Subject::Nhs(_))) || goes_on(&all[..at], subject))
     };
-    let begin = (1..all.len()).filter(|at| anew(*at)).next_back().unwrap_or(0);
+    let begin = (1..all.len()).rfind(|at| anew(*at)).unwrap_or(0);
     all[begin..all.len() - 1].to_vec()
 }
 
