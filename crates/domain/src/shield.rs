@@ -10,6 +10,10 @@ use crate::plan::{Plan, PlanName, Register};
 /// Keeps on `record` the shield that `authority` has set on the record `before`, when a plan of that goes on here: the plan's
 /// own by its version, another's as one that has outlived its plan.
 pub fn keep(record: &mut ChildRecord, before: &ChildRecord, authority: LaCode, name: &PlanName) {
+    if plan(before, authority, name).is_some_and(Plan::is_withdrawn) {
+        // Entered in error: the name is used for somebody else now.
+        return;
+    }
     if let Some(plan) = plan(before, authority, name).filter(|plan| plan.shields()) {
         fold::plan_of(record, authority, name.clone()).shield.set(plan.shield.version(), Some(true));
     } else if before.setters().contains(&authority) {

@@ -240,9 +240,9 @@ fn notify_all(
 ) -> Result<(), StateError> {
     let Some(organisation) = cause.organisation() else { return Ok(()) };
     let person = working.person(subject)?;
+    let mut authorities = notify::due(&person, working.child(subject)?, responsible, organisation, at);
     // Asked before an adoption or the undoing of a link, and derived after it.
-    let responsible = responsible.into_iter().filter(|authority| notify::concerns(&person, *authority)).collect();
-    let authorities = notify::due(&person, working.child(subject)?, responsible, organisation, at);
+    authorities.retain(|authority| notify::concerns(&person, *authority));
     tell(working, subject, authorities, &cause, at)
 }
 

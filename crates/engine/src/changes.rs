@@ -4,7 +4,6 @@
 use crate::births;
 use crate::identity_apply;
 use crate::keys;
-use crate::linked;
 use crate::names::Name;
 use crate::rows::{Acknowledgement, EventRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
@@ -109,10 +108,13 @@ pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Opt
     let Some(name) = event.name() else { return Ok(None) };
     let held = working.peek(&event.subject)?;
     let used = Name::of_plan(working.keys(), event, &name, held.as_ref());
-    // What is held under this number tells itself what is late: the note is of another number's.
-    let holds = held.as_ref().is_some_and(linked::holds_plan(event.authority, &name));
     let removed = working.row::<RemovedPlanRow>(Table::Plan, &keys::removed_plan(&used.key))?;
-    if removed.is_some_and(|removed| !holds && event.version <= removed.version) {
+    // What is held under this number with lower versions is another plan than the one that was removed: it tells itself what
+    // is late. What has begun again above them is the same one, and its old events stay refused.
+    let same = |plan: &&Plan| plan.authority == event.authority && plan.name == name;
+    let held_version = held.as_ref().and_then(|record| record.plans.iter().find(same)).map(|plan| plan.kind.version());
+    let another = |note: u64| held_version.is_some_and(|version| version <= note);
+    if removed.is_some_and(|removed| event.version <= removed.version && !another(removed.version)) {
         return Ok(Some(Refused::PLAN_REMOVED));
     }
     let row = used.owner(working)?;

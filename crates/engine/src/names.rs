@@ -69,10 +69,12 @@ impl<'a> Name<'a> {
         own_key && matches!(self.subject, Subject::Nhs(_))
     }
 
-    /// The sender's own key that gives way to the number by this event.
+    /// The sender's own key that gives way to the number by this event; none when it leads to a number that is not valid any
+    /// more, from which nothing is carried over.
     pub(crate) fn key_before(&self, working: &Working<'_>) -> Result<Option<Subject>, StateError> {
         let row = working.row::<OwnerRow>(self.table, &self.key)?;
-        Ok(row.map(|row| row.subject).filter(|owner| self.replaces(owner)))
+        let Some(owner) = row.map(|row| row.subject).filter(|owner| self.replaces(owner)) else { return Ok(None) };
+        Ok((!working.is_invalid(&owner)?).then_some(owner))
     }
 
     /// Whether the subject may use the name with this version. `released` says that its `owner` has given it up: withdrawn, or

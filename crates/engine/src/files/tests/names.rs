@@ -136,6 +136,37 @@ async fn the_shield_of_a_plan_begun_under_a_local_key_goes_with_it() {
     assert_eq!(place.record(8).unwrap().setters(), [authority(1)]);
 }
 
+/// Neither to a child for whom the name is used after it was entered in error, nor past a number that is not valid any more.
+#[tokio::test]
+async fn the_shield_of_a_plan_begun_under_a_local_key_goes_to_no_other_child() {
+    let place = Place::new();
+    let key = || key_of("E06000001");
+    effect(&place, PlanEvent { shielded: true, ..plan(key(), 1, PlanAction::Start) }).await.unwrap();
+    effect(&place, plan(key(), 2, PlanAction::Withdraw)).await.unwrap();
+    effect(&place, plan(subject(7), 3, PlanAction::Start)).await.unwrap();
+    assert!(!place.record(7).unwrap().is_shielded());
+
+    let place = Place::new();
+    effect(&place, PlanEvent { shielded: true, ..plan(key(), 1, PlanAction::Start) }).await.unwrap();
+    told(&place, key(), 1, IdentityAction::ReplacedBy(nhs(7))).await;
+    told(&place, subject(7), 1, IdentityAction::Invalidated).await;
+    effect(&place, plan(subject(8), 1, PlanAction::Start)).await.unwrap();
+    assert!(!place.record(8).unwrap().is_shielded());
+}
+
+/// A plan that began again above the note is the one that was removed: a late repeat of its old events lifts no shield.
+#[tokio::test]
+async fn an_old_event_of_a_removed_plan_that_has_begun_again_is_refused() {
+    let place = Place::new();
+    effect(&place, PlanEvent { shielded: true, ..long_over(1, 5) }).await.unwrap();
+    purge(&place, &[1]).await;
+    effect(&place, plan(subject(1), 11, PlanAction::Change)).await.unwrap();
+    assert!(place.record(1).unwrap().is_shielded());
+    let late = PlanEvent { unshield: true, ..plan(subject(1), 3, PlanAction::Change) };
+    assert_eq!(effect(&place, late).await, Err(Refused::PLAN_REMOVED));
+    assert!(place.record(1).unwrap().is_shielded());
+}
+
 /// A key is an organisation's own: another's gives way to nothing.
 #[tokio::test]
 async fn only_the_senders_own_key_gives_way() {
