@@ -13,9 +13,9 @@ use crate::workspace::Workspace;
 /// Lookups of a shorter and of a longer run: what lies between them is the lookups' own.
 const RUNS: [u64; 2] = [200, 600];
 
-/// What is asked about, and at most how many instructions and allocations a lookup of it takes, on the dev profile: a tenth over
-/// what was measured (74,849 and 73; 57,889 and 55).
-const BOUNDS: [(&str, u64, u64); 2] = [("held", 82_400, 80), ("none", 63_700, 60)];
+/// What is asked about, and at most how many instructions and allocations a lookup of it takes, on the dev profile: a sixth
+/// over what was measured (74,849 to 82,675 and 73; 57,889 and 55), for counts of one program differ by a tenth.
+const BOUNDS: [(&str, u64, u64); 2] = [("held", 98_000, 86), ("none", 76_000, 62)];
 
 /// Counts, and holds the counts against the bounds.
 pub fn check(workspace: &Workspace) -> Result<Ended> {
