@@ -33,7 +33,8 @@ async fn tell(place: &Place, n: u32, version: u64, action: IdentityAction) {
     put(place, Change::Identity(event)).await;
 }
 
-fn visit(n: u32) -> Change {
+/// A visit of the `n`th child, recorded as it happens.
+pub(super) fn visit(n: u32) -> Change {
     let details = Details {
         site: SiteCode::parse("RRK01").unwrap(),
         arrived_at: NOW.plus_seconds(-600),
@@ -45,7 +46,7 @@ fn visit(n: u32) -> Change {
         organisation: OdsCode::parse("RRK").unwrap(),
         event_id: Uuid::from_u128(u128::from(n)),
         subject: subject(n),
-        encounter: EncounterId::parse("E1").unwrap(),
+        encounter: EncounterId::parse(&format!("E{n}")).unwrap(),
         version: 1,
         action: PresentationAction::Record(details),
     })

@@ -1,20 +1,17 @@
 //! People of several numbers. A link may be a mistake, so a birth date that is told of one number hides, purges and refuses
 //! nothing that stands under another; and while it stands, what is in force under one keeps what was told under another.
 
+use super::links::visit;
 use super::place::*;
 use crate::Acknowledgement;
-use kith_domain::change::{
-    Change, IdentityAction, IdentityEvent, Note, PlanAction, PlanEvent, PresentationAction, PresentationEvent, Purge,
-};
+use kith_domain::change::{Change, IdentityAction, IdentityEvent, Note, PlanAction, PlanEvent, Purge};
 use kith_domain::child::Subject;
-use kith_domain::codes::{OdsCode, SiteCode};
+use kith_domain::codes::OdsCode;
 use kith_domain::notify::{last_day_of, responsible_for};
 use kith_domain::plan::PlanState;
 use kith_domain::plan_file::{FileCode, FileMode, PlanRow};
-use kith_domain::presentation::{CareSetting, Complaint, Details};
 use kith_domain::refused::Refused;
 use kith_domain::retention::Retention;
-use kith_domain::text::EncounterId;
 use kith_domain::time::Day;
 use uuid::Uuid;
 
@@ -123,31 +120,13 @@ async fn a_row_under_a_wrong_link_is_stored_with_a_birth_date_and_without_one() 
     }
 }
 
-fn seen(n: u32) -> Change {
-    let details = Details {
-        site: SiteCode::parse("RRK01").unwrap(),
-        arrived_at: NOW.plus_seconds(-600),
-        setting: CareSetting::EmergencyDepartment,
-        complaint: Complaint::Illness,
-        birth_date: None,
-    };
-    Change::Presentation(PresentationEvent {
-        organisation: OdsCode::parse("RRK").unwrap(),
-        event_id: Uuid::from_u128((2 << 96) | u128::from(n)),
-        subject: Subject::Nhs(nhs(n)),
-        encounter: EncounterId::parse(&format!("E{n}")).unwrap(),
-        version: 1,
-        action: PresentationAction::Record(details),
-    })
-}
-
 #[tokio::test]
 async fn a_presentation_is_turned_away_by_a_date_of_its_own_number_alone() {
     let place = Place::new();
     tell(&place, GROWN, 1, IdentityAction::BirthDate(day("2004-05-05"))).await;
     tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
-    assert_eq!(put(&place, seen(GROWN)).await.unwrap_err().reason, "ADULT");
-    put(&place, seen(CHILD)).await.unwrap();
+    assert_eq!(put(&place, visit(GROWN)).await.unwrap_err().reason, "ADULT");
+    put(&place, visit(CHILD)).await.unwrap();
     assert_eq!(place.record(CHILD).unwrap().presentations.len(), 1);
 }
 
@@ -158,7 +137,7 @@ async fn a_notification_that_nobody_has_acknowledged_stays_while_a_plan_stands_u
     let place = Place::new();
     place.event(1, plan(None)).await;
     tell(&place, CHILD, 1, IdentityAction::ReplacedBy(nhs(GROWN))).await;
-    put(&place, seen(GROWN)).await.unwrap();
+    put(&place, visit(GROWN)).await.unwrap();
     let told = || {
         let page = place.engine.notifications(&permit(1), 0, 500, true).unwrap().notifications;
         page.into_iter().map(|one| (one.id, one.notification.subject)).collect::<Vec<_>>()
