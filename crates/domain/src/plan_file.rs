@@ -5,8 +5,7 @@ mod counter;
 mod snapshot;
 
 pub use counter::{
-    FileState, LastFile, MAX_NUMBER, OpenFile, Standing, end_version, is_version_of, is_version_of_files, refusals,
-    row_version,
+    FileState, LastFile, MAX_NUMBER, OpenFile, Standing, end_version, is_version_of, refusals, row_of, row_version,
 };
 pub use snapshot::{MissingPlan, NoneEnded, SnapshotSummary, Vanished, is_current, may_end};
 

@@ -63,6 +63,14 @@ impl Refused {
         reason: "SUBJECT_MISMATCH",
         words: "this reference was first sent for another person: withdraw that one first, or use another reference",
     };
+    /// What is to be taken back under this number was taken back there before, and goes on under another number of the person.
+    pub const GOES_ON: Self = Self {
+        kind: RefusedKind::Conflict,
+        field: "subject",
+        reason: "GOES_ON_UNDER_OTHER_NUMBER",
+        words: "this was taken back under this number before, and goes on under another NHS number of this person, where it \
+                is shown: nothing was changed; to take it back, send the number that it goes on under",
+    };
     /// The plan was removed after its retention, and later versions of it had been taken before that.
     pub const PLAN_REMOVED: Self = Self {
         kind: RefusedKind::Conflict,

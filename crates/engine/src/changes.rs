@@ -4,10 +4,11 @@
 use crate::births;
 use crate::identity_apply;
 use crate::keys;
+use crate::linked;
 use crate::names::Name;
 use crate::rows::{Acknowledgement, EventRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
-use kith_domain::change::{Change, PlanEvent, PresentationAction, PresentationEvent};
+use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::identity;
 use kith_domain::plan::Plan;
 use kith_domain::presentation::{Outcome, Presentation};
@@ -118,13 +119,21 @@ pub(crate) fn check_plan(working: &Working<'_>, event: &PlanEvent) -> Result<Opt
         return Ok(Some(Refused::PLAN_REMOVED));
     }
     let row = used.owner(working)?;
-    if row.is_none() && !used.goes_on && held.is_some_and(|record| record.plans.len() >= MAX_PLANS) {
+    if row.is_none() && !used.goes_on && held.as_ref().is_some_and(|record| record.plans.len() >= MAX_PLANS) {
         return Ok(Some(Refused::TOO_MANY));
     }
     let owner = row.as_ref().map(|row| working.peek(&row.subject)).transpose()?.flatten();
     let withdrawn = |plan: &Plan| plan.authority == event.authority && plan.name == name && plan.is_withdrawn();
     let released = owner.is_some_and(|record| record.plans.iter().any(withdrawn));
-    Ok(used.check(row.as_ref(), event.version, released))
+    let refused = used.check(row.as_ref(), event.version, released);
+    let taken_back = || held.as_ref().is_some_and(linked::is_withdrawn(event.authority, &name));
+    if refused == Some(Refused::SUBJECT_MISMATCH) && event.action == PlanAction::Withdraw && taken_back() {
+        let mut others = working.person(&event.subject)?.linked.into_iter();
+        if others.any(|record| linked::goes_on(event.authority, &name)(&record)) {
+            return Ok(Some(Refused::GOES_ON));
+        }
+    }
+    Ok(refused)
 }
 
 fn check_presentation(working: &Working<'_>, event: &PresentationEvent) -> Result<Option<Refused>, StateError> {

@@ -17,7 +17,7 @@ use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
 use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{
-    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing, is_version_of,
+    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing,
     tells_what_has_passed,
 };
 use kith_domain::refused::{Refused, RefusedKind};
@@ -60,8 +60,8 @@ const GOES_ON: RowFault = RowFault::new(
     RowCode::Superseded,
     "nhs_number",
     "GOES_ON_UNDER_OTHER_NUMBER",
-    "loaded and shown; but the same plan still goes on under another NHS number of this person: if it ends, send its end under \
-     that number too",
+    "loaded and shown; but the same plan still goes on under another NHS number of this person: if it has ended or was entered \
+     in error, send that under that number too",
 );
 const INVALIDATED: RowFault = RowFault::new(
     RowCode::NoSuchNumber,
@@ -94,7 +94,7 @@ pub(crate) struct Import<'a> {
 enum Prepared {
     Fault(RowFault),
     /// It tells what is held; nothing is logged.
-    Unchanged(Subject, NhsNumber),
+    Unchanged(Subject, NhsNumber, Vec<PlanEvent>),
     /// These events are sent for the plan of this key.
     Sent(Subject, NhsNumber, Vec<PlanEvent>, Vec<u8>),
 }
@@ -182,7 +182,7 @@ impl<'a> Import<'a> {
             if changes_nothing(record.as_deref(), &events)
                 || tells_what_has_passed(record.as_deref(), &events, self.open.at, (retention, &person))
             {
-                return Ok(Prepared::Unchanged(subject, plan.number));
+                return Ok(Prepared::Unchanged(subject, plan.number, events));
             }
         }
         let key = keys::plan(&self.engine.keys, self.authority, &name, &subject);
@@ -192,7 +192,12 @@ impl<'a> Import<'a> {
 
     /// The id of one of this file's events: the same whenever the file is sent.
     pub(crate) fn event_id(&self, what: &str) -> Uuid {
-        let name = format!("kith-plan-file/{}/{}/{what}", self.authority, self.open.ordinal);
+        self.event_id_of(self.open.ordinal, what)
+    }
+
+    /// The id of one of the events of this file, or of one before it.
+    pub(crate) fn event_id_of(&self, ordinal: u64, what: &str) -> Uuid {
+        let name = format!("kith-plan-file/{}/{ordinal}/{what}", self.authority);
         Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
     }
 
@@ -203,7 +208,7 @@ impl<'a> Import<'a> {
         Ok(self.row::<EventRow>(Table::Event, &key)?.is_some())
     }
 
-    fn row<T: serde::de::DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, Trouble> {
+    pub(crate) fn row<T: serde::de::DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, Trouble> {
         let read = || -> Result<Option<T>, crate::FilesError> {
             Ok(self.engine.store.get(table, key)?.map(|bytes| decode(&bytes)).transpose()?)
         };
@@ -213,9 +218,9 @@ impl<'a> Import<'a> {
     fn verdict(&mut self, one: Prepared, outcomes: &mut std::vec::IntoIter<Verdict>) -> Result<RowVerdict, Trouble> {
         let (subject, number, events, key) = match one {
             Prepared::Fault(fault) => return Ok(RowVerdict::Fault(fault)),
-            Prepared::Unchanged(subject, number) => {
+            Prepared::Unchanged(subject, number, events) => {
                 self.counts[2] += 1;
-                let verdict = self.loaded(&subject, number);
+                let verdict = self.loaded(&subject, number, &events);
                 self.unlogged.seen += 1;
                 self.unlogged.matched += u64::from(matches!(verdict, RowVerdict::Loaded { .. }));
                 return Ok(verdict);
@@ -236,16 +241,11 @@ impl<'a> Import<'a> {
         }
         if matches!(self.file.mode, FileMode::Snapshot(_)) {
             let owner = self.row::<OwnerRow>(Table::Plan, &key)?;
-            let before = |version: &u64| !is_version_of(self.open.ordinal, *version);
+            let before = |version: &u64| !events.iter().any(|event| event.version == *version);
             let held = owner.is_some_and(|owner| owner.versions.iter().any(before));
             self.counts[usize::from(held)] += 1;
         }
-        let verdict = self.loaded(&subject, number);
-        let is_loaded = matches!(verdict, RowVerdict::Loaded { .. });
-        if is_loaded && self.goes_on_elsewhere(&subject, &events) {
-            return Ok(RowVerdict::Noted(GOES_ON));
-        }
-        Ok(verdict)
+        Ok(self.loaded(&subject, number, &events))
     }
 
     /// Whether a row ends a plan that goes on under another number of the person.
@@ -256,11 +256,15 @@ impl<'a> Import<'a> {
             .is_some_and(|name| linked::is_open_elsewhere(&self.engine.index().person(subject), self.authority, &name))
     }
 
-    fn loaded(&self, subject: &Subject, number: NhsNumber) -> RowVerdict {
+    /// What is said of a row whose `events` the record shows.
+    fn loaded(&self, subject: &Subject, number: NhsNumber, events: &[PlanEvent]) -> RowVerdict {
         match self.engine.index().person(&Subject::Nhs(number)).standing {
             Standing::ReplacedBy(_) => return RowVerdict::Noted(SUPERSEDED),
             Standing::Invalid => return RowVerdict::Noted(INVALIDATED),
             Standing::Current => {}
+        }
+        if self.goes_on_elsewhere(subject, events) {
+            return RowVerdict::Noted(GOES_ON);
         }
         RowVerdict::Loaded { shielded: self.engine.index().person(subject).is_shielded() }
     }

@@ -4,17 +4,19 @@
 use crate::file_import::Import;
 use crate::files::Trouble;
 use crate::keys;
+use crate::rows::EventRow;
 use kith_domain::change::{Change, FileEnding, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
 use kith_domain::links::Standing;
 use kith_domain::plan::{Plan, PlanName};
 use kith_domain::plan_file::{
-    MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current,
-    is_version_of_files, refusals,
+    MAX_LISTED, Missing, MissingPlan, Named, NoneEnded, RowVerdict, SnapshotSummary, end_version, is_current, refusals,
+    row_of,
 };
 use kith_domain::refused::RefusedKind;
 use kith_domain::text::PlanReference;
+use kith_store::Table;
 use std::collections::BTreeSet;
 
 /// How long before it comes a file may have been made: the time of its making is not told.
@@ -50,7 +52,12 @@ impl Import<'_> {
     pub(crate) async fn reconcile(&self, asked: Missing) -> Result<SnapshotSummary, Trouble> {
         let doubted = self.doubted();
         let (current, missing) = self.missing(&doubted);
-        let ending: Vec<&MissingPlan> = missing.iter().filter(|plan| self.is_to_end(plan)).collect();
+        let mut ending: Vec<&MissingPlan> = Vec::new();
+        for plan in &missing {
+            if self.is_to_end(plan)? {
+                ending.push(plan);
+            }
+        }
         let ended = match asked {
             _ if missing.is_empty() => Ok(0),
             Missing::Report => Err(NoneEnded::NotAsked),
@@ -68,18 +75,33 @@ impl Import<'_> {
     /// Whether a missing plan has begun, and nothing was told of it since the file was started, nor by an event in the day
     /// before: such a plan may be newer than the file, which may be hours old when it comes, or broken off and sent again
     /// much later. The next file ends it. What this file has ended itself counts on.
-    fn is_to_end(&self, plan: &MissingPlan) -> bool {
+    fn is_to_end(&self, plan: &MissingPlan) -> Result<bool, Trouble> {
+        if plan.start.is_some_and(|start| start > self.open.at.london_day()) {
+            return Ok(false);
+        }
         let record = self.engine.index().for_writer(&plan.subject);
         let same = |held: &&Plan| held.authority == self.authority && held.name == plan.name;
-        let held = record.as_ref().and_then(|record| record.plans.iter().find(same));
-        let untouched = held.is_some_and(|held| {
-            let newest = [held.kind.version(), held.start.version(), held.end.version()].into_iter().max();
-            let by_file = newest.is_some_and(|version| is_version_of_files(self.open.ordinal, version));
-            let before = if by_file { 0 } else { FILE_AGE_SECONDS };
-            let older = held.last_event_at <= self.open.at.plus_seconds(-before);
-            older || held.end.version() == end_version(self.open.ordinal)
-        });
-        untouched && plan.start.is_none_or(|start| start <= self.open.at.london_day())
+        let Some(held) = record.as_ref().and_then(|record| record.plans.iter().find(same)) else { return Ok(false) };
+        if held.end.version() == end_version(self.open.ordinal) {
+            return Ok(true);
+        }
+        let older = |seconds: i64| held.last_event_at <= self.open.at.plus_seconds(-seconds);
+        Ok(older(FILE_AGE_SECONDS) || (older(0) && self.is_told_by_file(held)?))
+    }
+
+    /// Whether the last event of a plan was that of a row of a file before this one: by the id that it has then, and the moment
+    /// at which it was taken. Its version alone does not tell, for a sender of events may have given the same.
+    fn is_told_by_file(&self, held: &Plan) -> Result<bool, Trouble> {
+        for version in [held.kind.version(), held.start.version(), held.end.version()] {
+            let (ordinal, row, place) = row_of(version);
+            let id = self.event_id_of(ordinal, &format!("row/{row}/{place}"));
+            let key = keys::event(&self.engine.keys, self.authority.as_str(), id);
+            let taken = self.row::<EventRow>(Table::Event, &key)?;
+            if taken.is_some_and(|taken| taken.acknowledgement.at == held.last_event_at) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn doubted(&self) -> Doubted<'_> {

@@ -67,6 +67,11 @@ pub(crate) fn removed_plan(plan: &[u8]) -> Vec<u8> {
     [plan, b"r"].concat()
 }
 
+/// Key of the note of the sender's own key under which a plan was begun: the plan's own key and one byte.
+pub(crate) fn key_of_plan(plan: &[u8]) -> Vec<u8> {
+    [plan, b"k"].concat()
+}
+
 /// Key of an encounter.
 pub(crate) fn encounter(keys: &Keys, organisation: OdsCode, encounter: &EncounterId) -> Vec<u8> {
     keys.pseudonym("encounter", &[organisation.as_str().as_bytes(), encounter.as_str().as_bytes()]).to_vec()

@@ -3,7 +3,7 @@
 
 use crate::keys;
 use crate::linked;
-use crate::rows::OwnerRow;
+use crate::rows::{KeyRow, OwnerRow};
 use crate::working::{StateError, Working};
 use kith_domain::change::{PlanAction, PlanEvent, PresentationEvent};
 use kith_domain::child::{ChildRecord, Subject};
@@ -69,12 +69,35 @@ impl<'a> Name<'a> {
         own_key && matches!(self.subject, Subject::Nhs(_))
     }
 
-    /// The sender's own key that gives way to the number by this event; none when it leads to a number that is not valid any
-    /// more, from which nothing is carried over.
+    /// The sender's own key that gives way to the number by this event, at once or behind another number that was mistyped;
+    /// none when either leads to a number that is not valid any more, from which nothing is carried over.
     pub(crate) fn key_before(&self, working: &Working<'_>) -> Result<Option<Subject>, StateError> {
         let row = working.row::<OwnerRow>(self.table, &self.key)?;
-        let Some(owner) = row.map(|row| row.subject).filter(|owner| self.replaces(owner)) else { return Ok(None) };
-        Ok((!working.is_invalid(&owner)?).then_some(owner))
+        let Some(owner) = row.map(|row| row.subject).filter(|owner| owner != self.subject) else { return Ok(None) };
+        if working.is_invalid(&owner)? {
+            return Ok(None);
+        }
+        if self.replaces(&owner) {
+            return Ok(Some(owner));
+        }
+        let begun = working.row::<KeyRow>(self.table, &keys::key_of_plan(&self.key))?.map(|row| row.subject);
+        let Some(begun) = begun.filter(|key| self.replaces(key)) else { return Ok(None) };
+        Ok((!working.is_invalid(&begun)?).then_some(begun))
+    }
+
+    /// Notes the sender's own key when it gives way to a number, and forgets it past a number that is not valid any more.
+    fn note_key(&self, working: &mut Working<'_>) -> Result<(), StateError> {
+        let row = working.row::<OwnerRow>(self.table, &self.key)?;
+        let Some(owner) = row.map(|row| row.subject).filter(|owner| owner != self.subject) else { return Ok(()) };
+        let note = keys::key_of_plan(&self.key);
+        if working.is_invalid(&owner)? {
+            if working.row::<KeyRow>(self.table, &note)?.is_some() {
+                working.delete(self.table, note);
+            }
+        } else if self.table == Table::Plan && self.replaces(&owner) {
+            working.put(self.table, note, &KeyRow { subject: owner })?;
+        }
+        Ok(())
     }
 
     /// Whether the subject may use the name with this version. `released` says that its `owner` has given it up: withdrawn, or
@@ -101,6 +124,7 @@ impl<'a> Name<'a> {
         if self.lifts_withdrawn && held.as_ref().is_some_and(|row| row.subject != *self.subject) {
             return Ok(());
         }
+        self.note_key(working)?;
         let versions = held.map(|row| row.versions).unwrap_or_default();
         let mut row = OwnerRow { subject: self.subject.clone(), versions };
         if let Err(at) = row.versions.binary_search(&version) {

@@ -120,8 +120,8 @@ impl Engine {
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, recovered.gap.as_ref(), now)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let shared =
-            (Arc::clone(&store), Arc::clone(&index), commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
+        let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
+        let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
         let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
         let deriver = Deriver {

@@ -14,7 +14,7 @@ use kith_domain::refused::RefusedKind;
 use kith_domain::retention::Retention;
 use kith_domain::time::{Day, Moment};
 use kith_index::Index;
-use kith_store::{CommitError, Store, StoreError, Table, TrimError};
+use kith_store::{CommitError, Keys, Store, StoreError, Table, TrimError};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,6 +127,7 @@ struct Memory {
 
 /// The purge's own state.
 pub(crate) struct Purger {
+    pub(crate) keys: Arc<Keys>,
     pub(crate) store: Arc<Store>,
     pub(crate) index: Arc<Index>,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -142,7 +143,7 @@ pub(crate) struct Purger {
 }
 
 /// What the purge shares with the rest of the engine.
-type Shared = (Arc<Store>, Arc<Index>, mpsc::Sender<Command>, Arc<Progress>, Arc<AtomicBool>);
+type Shared = ((Arc<Keys>, Arc<Store>, Arc<Index>), mpsc::Sender<Command>, Arc<Progress>, Arc<AtomicBool>);
 /// What is called for each row of a table: its key and its value.
 type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), PurgeError> + 'a;
 
@@ -158,11 +159,11 @@ struct Run<'a> {
 
 impl Purger {
     pub(crate) fn new(shared: Shared, (retention, options): (Retention, PurgeOptions), on_fatal: OnFatal) -> Self {
-        let (store, index, commands, progress, stop) = shared;
+        let ((keys, store, index), commands, progress, stop) = shared;
         let status = PurgeStatus { trimmed_through: store.trimmed().head.sequence, ..PurgeStatus::default() };
         let memory = Mutex::new(Memory { status, ..Memory::default() });
         let (running, trimming) = (Mutex::new(()), AtomicBool::new(false));
-        Self { store, index, commands, progress, stop, retention, options, on_fatal, memory, running, trimming }
+        Self { keys, store, index, commands, progress, stop, retention, options, on_fatal, memory, running, trimming }
     }
 
     /// Runs until told to stop.
@@ -320,7 +321,7 @@ impl Run<'_> {
         let (mut passed, mut unacknowledged) = (Vec::new(), 0);
         self.walk(purge_apply::table_of(note), &mut |key, bytes| {
             let is_note = note != Note::RemovedPlan || purge_apply::is_removed_plan(key);
-            if is_note && purge_apply::has_passed(note, bytes, self.today, rules, person)? {
+            if is_note && purge_apply::has_passed(note, (key, bytes), &purger.keys, self.today, rules, person)? {
                 unacknowledged += u64::from(purge_apply::is_unacknowledged(note, bytes));
                 passed.push((note, key.to_vec()));
             }

@@ -3,11 +3,12 @@
 
 use crate::identity_apply;
 use crate::keys;
-use crate::rows::{EventRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode};
+use crate::rows::{EventRow, KeyRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode};
 use crate::working::{StateError, Working};
 use kith_domain::NhsNumber;
 use kith_domain::change::{IdentityAction, Note, NoteRetention, Proposal, Purge};
 use kith_domain::child::Subject;
+use kith_domain::codes::LaCode;
 use kith_domain::fold::Effect;
 use kith_domain::links::{Person, Standing};
 use kith_domain::notify::{Cause, Notification};
@@ -15,7 +16,7 @@ use kith_domain::plan::Plan;
 use kith_domain::presentation::Presentation;
 use kith_domain::retention::{Passed, Retention};
 use kith_domain::time::{Day, Moment};
-use kith_store::Table;
+use kith_store::{Keys, Table};
 
 /// Removes what the purge names, where its rules still say so.
 pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, StateError> {
@@ -38,7 +39,8 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
         let table = table_of(*note);
         let Some(bytes) = working.bytes(table, key)? else { continue };
         let person = |subject: &Subject| working.person(subject);
-        if has_passed(*note, &bytes, purge.today, (purge.retention, purge.notes), person)? {
+        let row = (key.as_slice(), bytes.as_slice());
+        if has_passed(*note, row, working.keys(), purge.today, (purge.retention, purge.notes), person)? {
             if *note == Note::Proposal {
                 identity_apply::forget(working, &bytes)?;
             }
@@ -61,7 +63,8 @@ pub(crate) fn table_of(note: Note) -> Table {
 
 /// Whether a key of the table of plans is that of a note that a plan was removed.
 pub(crate) fn is_removed_plan(key: &[u8]) -> bool {
-    key.len() > kith_store::PSEUDONYM_BYTES
+    key.split_last_chunk::<1>()
+        .is_some_and(|(plan, _)| plan.len() == kith_store::PSEUDONYM_BYTES && key == keys::removed_plan(plan))
 }
 
 /// Whether a note is a notification that nobody has acknowledged.
@@ -108,10 +111,18 @@ pub(crate) fn is_void(
     Ok(false)
 }
 
-/// Whether a note has passed its time, given the records of whom it is about.
+/// Whether the authority under whose pseudonym a notification stands has a plan or a shield under any number of the person.
+fn concerns_reader(keys: &Keys, key: &[u8], person: &Person) -> bool {
+    let is_reader = |authority: LaCode| key.starts_with(&keys::notifications(keys, authority));
+    let mut planned = person.records().flat_map(|record| &record.plans).map(|plan| plan.authority);
+    planned.any(is_reader) || person.setters().into_iter().any(is_reader)
+}
+
+/// Whether a note, by its key and its bytes, has passed its time, given the records of whom it is about.
 pub(crate) fn has_passed(
     note: Note,
-    bytes: &[u8],
+    (key, bytes): (&[u8], &[u8]),
+    keys: &Keys,
     today: Day,
     rules: (Retention, NoteRetention),
     person: impl Fn(&Subject) -> Result<Person, StateError>,
@@ -135,10 +146,9 @@ pub(crate) fn has_passed(
             if row.acknowledged {
                 return Ok(older(row.at, notes.acknowledged_days));
             }
-            // One that nobody has acknowledged goes only with the plans that it was about.
+            // One that nobody has acknowledged goes only with the plans of whom it is for.
             let passed = today > row.at.london_day().plus_months(retention.plan_months);
-            let has_plans = |person: Person| person.records().any(|record| !record.plans.is_empty());
-            Ok(passed && !has_plans(person(&row.subject)?))
+            Ok(passed && !concerns_reader(keys, key, &person(&row.subject)?))
         }
         Note::Proposal => {
             let row = decode::<ProposalRow>(bytes)?;
@@ -162,6 +172,11 @@ fn remove_plan(working: &mut Working<'_>, subject: &Subject, plan: &Plan, today:
     // Every event of a plan tells its kind.
     let version = plan.kind.version().max(owned).max(before);
     working.put(Table::Plan, note, &RemovedPlanRow { version, removed: today })?;
+    let begun = keys::key_of_plan(&key);
+    let names_subject = working.row::<KeyRow>(Table::Plan, &begun)?.map(|row| row.subject == *subject);
+    if names_subject.is_some_and(|it_does| it_does || owner.is_some()) {
+        working.delete(Table::Plan, begun);
+    }
     if owner.is_some() {
         working.delete(Table::Plan, key);
     }

@@ -43,6 +43,13 @@ pub(crate) struct OwnerRow {
     pub(crate) versions: Vec<u64>,
 }
 
+/// The sender's own key under which a plan was begun that has gone on under a number since: its shield goes with the plan,
+/// under whichever number that is in the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyRow {
+    pub(crate) subject: Subject,
+}
+
 /// A request id that has been counted in a person's access history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RequestRow {
@@ -236,6 +243,7 @@ mod tests {
             hex(&encode(&LogRecord { at, change: Change::Identity(event) }).unwrap()),
             hex(&encode(&facts).unwrap()),
             hex(&encode(&proposed).unwrap()),
+            hex(&encode(&KeyRow { subject: record.subject }).unwrap()),
         ];
         assert_eq!(found, KEPT_BYTES);
     }
@@ -244,7 +252,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 13] = [
+    const KEPT_BYTES: [&str; 14] = [
         concat!(
             "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000000000000000001",
             "035231480145000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109",
@@ -262,6 +270,7 @@ mod tests {
         "01d00f0c03583236100000000000000000000000000000000100929bcd9b25ac02009a9bcd9b250107",
         "01ac02019a9bcd9b250100929bcd9b25000000000000000001ac02",
         "0103583236100000000000000000000000000000000100929bcd9b25009a9bcd9b25d00f0101d00f",
+        "0100929bcd9b25",
     ];
 
     #[test]

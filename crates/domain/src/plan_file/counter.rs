@@ -32,10 +32,13 @@ pub fn is_version_of(ordinal: u64, version: u64) -> bool {
     version >> ROW_BITS == ordinal
 }
 
-/// Whether a version was given by this file or one before it, and not by a sender of events.
+/// The file's ordinal, the row and the place in it that would have given a version. A sender of events may have given it all
+/// the same: a date as a number is one of them.
 #[must_use]
-pub fn is_version_of_files(newest: u64, version: u64) -> bool {
-    (1..=newest).contains(&(version >> ROW_BITS))
+pub fn row_of(version: u64) -> (u64, u32, usize) {
+    let below = version & ((1 << ROW_BITS) - 1);
+    let row = u32::try_from(below / EVENTS_OF_ROW).unwrap_or(u32::MAX);
+    (version >> ROW_BITS, row, usize::try_from(below % EVENTS_OF_ROW).unwrap_or(usize::MAX))
 }
 
 /// A file that has been started and not ended.

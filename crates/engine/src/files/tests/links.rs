@@ -147,7 +147,7 @@ async fn a_question_derived_after_an_adoption_tells_nobody_of_before() {
 }
 
 /// Notifications of an authority in the store, whoever may read them.
-fn written(place: &Place, of: LaCode) -> usize {
+pub(super) fn written(place: &Place, of: LaCode) -> usize {
     let prefix = crate::keys::notifications(&place.engine.keys, of);
     let mut rows = 0;
     let count = &mut |_: &[u8], _: &[u8]| {

@@ -10,6 +10,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{OdsCode, SiteCode};
 use kith_domain::fold::Effect;
 use kith_domain::notify::Cause;
+use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{FileMode, PlanRow};
 use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
 use kith_domain::refused::Refused;
@@ -88,7 +89,7 @@ fn closing(outcome: Outcome) -> PresentationAction {
     PresentationAction::Close(Closing { outcome, at: NOW })
 }
 
-fn key_of(owner: &str) -> Subject {
+pub fn key_of(owner: &str) -> Subject {
     Subject::Local(OdsCode::parse(owner).unwrap(), LocalKey::parse("newborn-1").unwrap())
 }
 
@@ -152,6 +153,45 @@ async fn the_shield_of_a_plan_begun_under_a_local_key_goes_to_no_other_child() {
     told(&place, subject(7), 1, IdentityAction::Invalidated).await;
     effect(&place, plan(subject(8), 1, PlanAction::Start)).await.unwrap();
     assert!(!place.record(8).unwrap().is_shielded());
+}
+
+/// A baby's number is mistyped, the mistake withdrawn, and the plan sent with the right one: there the shield is as well. When
+/// the right one, or the key's, is not valid any more, nothing is carried to another.
+#[tokio::test]
+async fn the_shield_of_a_plan_begun_under_a_local_key_goes_with_it_past_a_mistyped_number() {
+    for invalid in [None, Some(subject(6)), Some(key_of("E06000001"))] {
+        let place = Place::new();
+        effect(&place, PlanEvent { shielded: true, ..plan(key_of("E06000001"), 1, PlanAction::Start) }).await.unwrap();
+        effect(&place, plan(subject(6), 2, PlanAction::Start)).await.unwrap();
+        effect(&place, plan(subject(6), 3, PlanAction::Withdraw)).await.unwrap();
+        if let Some(subject) = invalid.clone() {
+            told(&place, subject, 1, IdentityAction::Invalidated).await;
+        }
+        effect(&place, plan(subject(7), 4, PlanAction::Start)).await.unwrap();
+        assert_eq!(place.record(7).unwrap().is_shielded(), invalid.is_none(), "{invalid:?}");
+        // Once more: past a number that is not valid any more the key is forgotten.
+        effect(&place, plan(subject(7), 5, PlanAction::Withdraw)).await.unwrap();
+        effect(&place, plan(subject(8), 6, PlanAction::Start)).await.unwrap();
+        assert_eq!(place.record(8).unwrap().is_shielded(), invalid.is_none(), "{invalid:?}");
+    }
+}
+
+/// The note of the key goes with the plan of the name, and with the one under the key.
+#[tokio::test]
+async fn the_note_of_a_key_goes_with_either_plan() {
+    for by_key in [false, true] {
+        let place = Place::new();
+        let over = |subject, version| PlanEvent { subject, ..long_over(7, version) };
+        effect(&place, over(key_of("E06000001"), 1)).await.unwrap();
+        effect(&place, over(subject(7), 2)).await.unwrap();
+        let name = PlanName::Reference(PlanReference::parse("P").unwrap());
+        let key = crate::keys::key_of_plan(&crate::keys::plan(&keys(), authority(1), &name, &subject(7)));
+        let is_noted = || place.engine.store.get(kith_store::Table::Plan, &key).unwrap().is_some();
+        assert!(is_noted());
+        let of = if by_key { key_of("E06000001") } else { subject(7) };
+        purge_of(&place, vec![of]).await;
+        assert!(!is_noted(), "by the plan under the key: {by_key}");
+    }
 }
 
 /// A plan that began again above the note is the one that was removed: a late repeat of its old events lifts no shield.
@@ -238,6 +278,36 @@ async fn a_withdrawn_copy_blocks_no_row_of_the_plan_and_its_own_row_withdraws_no
     assert_eq!(ends(&place, right), [Some(day("2026-11-01"))]);
 }
 
+/// Withdrawn under the present number before, and in force under the one that it has replaced: what is withdrawn under the
+/// present one once more is not called done while the plan is shown.
+#[tokio::test]
+async fn what_is_withdrawn_once_more_is_not_called_done_while_the_plan_goes_on_under_another_number() {
+    let place = Place::new();
+    let row_of = |n: u32| PlanRow { number: nhs(n), ..row(0) };
+    let withdrawn = || PlanRow { actions: vec![PlanAction::Withdraw], ..row_of(2) };
+    place.send(&file(1, FileMode::Changes, vec![row_of(2)]), NOW).await;
+    place.send(&file(2, FileMode::Changes, vec![withdrawn()]), NOW).await;
+    place.send(&file(3, FileMode::Changes, vec![row_of(1)]), NOW).await;
+    assert_eq!(reasons(&place.send(&file(4, FileMode::Changes, vec![withdrawn()]), NOW).await), [""], "two children");
+    told(&place, subject(1), 1, IdentityAction::ReplacedBy(nhs(2))).await;
+    let verdict = place.send(&file(5, FileMode::Changes, vec![withdrawn()]), NOW).await;
+    assert_eq!(
+        (reasons(&verdict), ends(&place, 1)),
+        (vec!["nhs_number GOES_ON_UNDER_OTHER_NUMBER".into()], vec![None])
+    );
+    let reference = row(0).reference;
+    let event = |n, version| PlanEvent {
+        reference: reference.clone(),
+        event_id: Uuid::from_u128(n),
+        ..plan(subject(n as u32), version, PlanAction::Withdraw)
+    };
+    assert_eq!(effect(&place, event(2, 1 << 60)).await, Err(Refused::GOES_ON));
+    assert_eq!(ends(&place, 1), [None]);
+    // Under the number that it goes on under it is taken back.
+    assert_eq!(effect(&place, event(1, 1 << 60)).await, Ok(Effect::Applied));
+    assert_eq!(ends(&place, 1), []);
+}
+
 #[tokio::test]
 async fn a_visit_entered_in_error_under_one_number_is_closed_where_it_goes_on() {
     let place = Place::new();
@@ -287,11 +357,15 @@ async fn the_setter_lifts_the_shield_of_a_withdrawn_plan_by_its_reference_or_ano
 }
 
 async fn purge(place: &Place, of: &[u32]) {
+    purge_of(place, of.iter().map(|n| subject(*n)).collect()).await;
+}
+
+async fn purge_of(place: &Place, subjects: Vec<Subject>) {
     let purge = Purge {
         today: NOW.london_day(),
         retention: Retention { presentation_days: 365, plan_months: 12 },
         notes: crate::PurgeOptions::default().notes,
-        subjects: of.iter().map(|n| subject(*n)).collect(),
+        subjects,
         rows: Vec::new(),
     };
     put(place, Change::Purge(purge)).await.unwrap();

@@ -1,7 +1,8 @@
 //! People of several numbers. A link may be a mistake, so a birth date that is told of one number hides, purges and refuses
 //! nothing that stands under another; and while it stands, what is in force under one keeps what was told under another.
 
-use super::links::visit;
+use super::links::{visit, written};
+use super::names;
 use super::place::*;
 use crate::Acknowledgement;
 use kith_domain::change::{Change, IdentityAction, IdentityEvent, Note, PlanAction, PlanEvent, Purge};
@@ -152,6 +153,41 @@ async fn a_notification_that_nobody_has_acknowledged_stays_while_a_plan_stands_u
     let later = later.plus_months(13);
     remove(&place, later, &[CHILD], rows).await;
     assert!(!told().iter().any(|(id, _)| *id == of_visit), "and goes with the last of the plans");
+}
+
+/// The note of a plan's key lies in the table of removed plans' notes, and the run over those passes it by.
+#[tokio::test]
+async fn a_purge_passes_the_note_of_a_key_by() {
+    let place = Place::new();
+    names::effect(&place, names::plan(names::key_of("E06000001"), 1, PlanAction::Start)).await.unwrap();
+    names::effect(&place, names::plan(names::subject(7), 2, PlanAction::Start)).await.unwrap();
+    purge(&place).await;
+}
+
+/// Two authorities have not read of the same visit. What one is told goes with its own plan, and stays for the other, whose
+/// plan goes on.
+#[tokio::test]
+async fn a_notification_that_nobody_has_acknowledged_goes_with_the_plans_of_whom_it_is_for() {
+    let place = Place::new();
+    place.event(1, plan(None)).await;
+    place.event(2, event(2, CHILD, 1)).await;
+    put(&place, visit(CHILD)).await.unwrap();
+    place.event(1, PlanEvent { action: PlanAction::Withdraw, ..event(1, CHILD, 2) }).await;
+    let rows = |n: u32| {
+        let key = |id| (Note::Notification, crate::keys::notification(&place.engine.keys, authority(n), id));
+        (1..=2).map(key).collect::<Vec<_>>()
+    };
+    let both = || (written(&place, authority(1)), written(&place, authority(2)));
+    let read = |n| place.engine.notifications(&permit(n), 0, 500, true).unwrap().notifications.len();
+    assert_eq!((both(), read(1), read(2)), ((1, 1), 1, 1));
+    let later = NOW.london_day().plus_months(13);
+    let all = || rows(1).into_iter().chain(rows(2)).collect();
+    remove(&place, later, &[CHILD], Vec::new()).await;
+    assert_eq!((both(), read(1), read(2)), ((1, 1), 0, 1), "with its plan it is not its child's any more");
+    remove(&place, NOW.london_day().plus_months(12), &[], all()).await;
+    assert_eq!(both(), (1, 1), "it is not older than a plan's retention");
+    remove(&place, later, &[], all()).await;
+    assert_eq!((both(), read(1), read(2)), ((0, 1), 0, 1));
 }
 
 /// A plan under the old number has moved to another authority, whose plan under the new one ends and passes. The old one has

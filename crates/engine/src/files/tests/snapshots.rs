@@ -1,11 +1,12 @@
 //! Snapshots: added, changed, unchanged, missing, and how little a truncated one can end.
 
-use super::place::{END, NOW, Place, REPORT, authority, day, days_on, event, file, nhs, reasons, row, rows};
-use kith_domain::change::{PlanAction, PlanEvent};
+use super::place::{END, NOW, Place, REPORT, authority, day, days_on, event, file, nhs, permit, reasons, row, rows};
+use kith_domain::change::{Change, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::plan_file::{
-    FileCode, FileMode, FileVerdict, Named, NoneEnded, PlanRow, RowCode, RowFault, SnapshotSummary,
+    FileCode, FileMode, FileVerdict, Named, NoneEnded, PlanRow, RowCode, RowFault, SnapshotSummary, end_version,
+    row_version,
 };
 use kith_domain::text::LocalKey;
 
@@ -226,4 +227,27 @@ async fn a_plan_told_within_a_day_before_a_file_is_ended_by_the_next_one() {
     let verdict = place.send(&file(3, END, rows(0..20)), NOW.plus_seconds(86_400)).await;
     assert_eq!(counts(&verdict), [0, 0, 20, 1, 1]);
     assert!(place.end(50).is_some());
+}
+
+/// Whatever its sender counts versions by: a date, seconds, the very number that a row of the first file has.
+#[tokio::test]
+async fn an_event_is_not_taken_for_a_row_by_its_version() {
+    for version in [20_261_122, 1_795_359_600, row_version(1, 1, 0), end_version(1)] {
+        let place = loaded(20).await;
+        let told = Change::Plan(event(1, 50, version));
+        place.engine.change(&permit(1), NOW.plus_seconds(60), vec![told]).await.remove(0).unwrap();
+        let verdict = place.send(&file(2, END, rows(0..20)), NOW.plus_seconds(3_600)).await;
+        assert_eq!((counts(&verdict), place.end(50)), ([0, 0, 20, 1, 0], None), "{version}");
+    }
+}
+
+/// What a file has told is known to be older than the next file, however soon that comes.
+#[tokio::test]
+async fn a_plan_of_a_file_is_ended_by_the_next_one_of_the_same_hour() {
+    let place = loaded(20).await;
+    let told = place.send(&file(2, END, rows(0..21)), NOW).await;
+    assert_eq!(counts(&told), [1, 0, 20, 0, 0]);
+    let verdict = place.send(&file(3, END, rows(0..20)), NOW.plus_seconds(3_600)).await;
+    assert_eq!(counts(&verdict), [0, 0, 20, 1, 1]);
+    assert!(place.end(20).is_some());
 }
