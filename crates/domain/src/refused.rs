@@ -68,8 +68,8 @@ impl Refused {
         kind: RefusedKind::Conflict,
         field: "subject",
         reason: "GOES_ON_UNDER_OTHER_NUMBER",
-        words: "this was taken back under this number before, and goes on under another NHS number of this person, where it \
-                is shown: nothing was changed; to take it back, send the number that it goes on under",
+        words: "this was taken back under this number before, and stands under another number of this person: nothing was \
+                changed; to take it back, send it under that number",
     };
     /// The plan was removed after its retention, and later versions of it had been taken before that.
     pub const PLAN_REMOVED: Self = Self {

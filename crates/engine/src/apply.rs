@@ -125,7 +125,9 @@ pub(crate) fn plan(
     if let Some(start) = event.start.filter(|_| starts) {
         told(working, start.utc_start(), at);
     }
-    let another = ends(event) && linked::is_open_elsewhere(&working.person(&event.subject)?, event.authority, &name);
+    let person = working.person(&event.subject)?;
+    let named = (event.authority, &name);
+    let another = ends(event) && linked::is_open_elsewhere(&person, named, at.london_day(), |_| false);
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
@@ -144,7 +146,7 @@ fn keep_shield(
     event: &PlanEvent,
     (name, used): (&PlanName, &Name<'_>),
 ) -> Result<(), StateError> {
-    let Some(key) = used.key_before(working)? else { return Ok(()) };
+    let Some(key) = used.key_before(working, event.authority)? else { return Ok(()) };
     if let Some(before) = working.peek(&key)? {
         shield::keep(working.child(&event.subject)?, &before, event.authority, name);
     }

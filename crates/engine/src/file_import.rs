@@ -17,7 +17,7 @@ use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
 use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{
-    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing,
+    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing, row_of,
     tells_what_has_passed,
 };
 use kith_domain::refused::{Refused, RefusedKind};
@@ -60,7 +60,7 @@ const GOES_ON: RowFault = RowFault::new(
     RowCode::Superseded,
     "nhs_number",
     "GOES_ON_UNDER_OTHER_NUMBER",
-    "loaded and shown; but the same plan still goes on under another NHS number of this person: if it has ended or was entered \
+    "loaded; but the same plan still goes on, and is shown, under another number of this person: if it has ended or was entered \
      in error, send that under that number too",
 );
 const INVALIDATED: RowFault = RowFault::new(
@@ -173,7 +173,11 @@ impl<'a> Import<'a> {
         if !self.seen.insert((subject.clone(), name.clone())) {
             return Ok(Prepared::Fault(PLAN_TWICE));
         }
-        if !self.is_taken(&events)? {
+        let taken = match events.first().filter(|_| self.resumed) {
+            Some(first) => self.is_taken(first.event_id)?,
+            None => false,
+        };
+        if !taken {
             let record = self.engine.index().for_writer(&subject);
             if let Some(fault) = number_code(record.as_deref(), &person, self.authority, plan) {
                 return Ok(Prepared::Fault(fault));
@@ -201,10 +205,9 @@ impl<'a> Import<'a> {
         Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
     }
 
-    /// Whether the row was taken before this file was broken off.
-    fn is_taken(&self, events: &[PlanEvent]) -> Result<bool, Trouble> {
-        let Some(first) = events.first().filter(|_| self.resumed) else { return Ok(false) };
-        let key = keys::event(&self.engine.keys, self.authority.as_str(), first.event_id);
+    /// Whether an event of this authority was taken.
+    pub(crate) fn is_taken(&self, event_id: Uuid) -> Result<bool, Trouble> {
+        let key = keys::event(&self.engine.keys, self.authority.as_str(), event_id);
         Ok(self.row::<EventRow>(Table::Event, &key)?.is_some())
     }
 
@@ -220,10 +223,9 @@ impl<'a> Import<'a> {
             Prepared::Fault(fault) => return Ok(RowVerdict::Fault(fault)),
             Prepared::Unchanged(subject, number, events) => {
                 self.counts[2] += 1;
-                let verdict = self.loaded(&subject, number, &events);
                 self.unlogged.seen += 1;
-                self.unlogged.matched += u64::from(matches!(verdict, RowVerdict::Loaded { .. }));
-                return Ok(verdict);
+                self.unlogged.matched += u64::from(self.standing(number) == Standing::Current);
+                return Ok(self.loaded(&subject, number, &events));
             }
             Prepared::Sent(subject, number, events, key) => (subject, number, events, key),
         };
@@ -248,17 +250,27 @@ impl<'a> Import<'a> {
         Ok(self.loaded(&subject, number, &events))
     }
 
-    /// Whether a row ends a plan that goes on under another number of the person.
+    /// Whether a row ends a plan that goes on under another number of the person. What later groups of rows, and the end of this
+    /// file, do to that has yet to come, also where the file is sent again after they were taken.
     fn goes_on_elsewhere(&self, subject: &Subject, events: &[PlanEvent]) -> bool {
         let ended = events.iter().find(|event| apply::ends(event));
-        ended
-            .and_then(PlanEvent::name)
-            .is_some_and(|name| linked::is_open_elsewhere(&self.engine.index().person(subject), self.authority, &name))
+        let Some(name) = ended.and_then(PlanEvent::name) else { return false };
+        let person = self.engine.index().person(subject);
+        let rows_taken = (self.verdicts.len() / GROUP + 1) * GROUP;
+        let yet = |version: u64| {
+            let (ordinal, row, _) = row_of(version);
+            ordinal == self.open.ordinal && usize::try_from(row).is_ok_and(|row| row > rows_taken)
+        };
+        linked::is_open_elsewhere(&person, (self.authority, &name), self.open.at.london_day(), yet)
+    }
+
+    fn standing(&self, number: NhsNumber) -> Standing {
+        self.engine.index().person(&Subject::Nhs(number)).standing
     }
 
     /// What is said of a row whose `events` the record shows.
     fn loaded(&self, subject: &Subject, number: NhsNumber, events: &[PlanEvent]) -> RowVerdict {
-        match self.engine.index().person(&Subject::Nhs(number)).standing {
+        match self.standing(number) {
             Standing::ReplacedBy(_) => return RowVerdict::Noted(SUPERSEDED),
             Standing::Invalid => return RowVerdict::Noted(INVALIDATED),
             Standing::Current => {}

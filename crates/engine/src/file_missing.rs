@@ -52,12 +52,10 @@ impl Import<'_> {
     pub(crate) async fn reconcile(&self, asked: Missing) -> Result<SnapshotSummary, Trouble> {
         let doubted = self.doubted();
         let (current, missing) = self.missing(&doubted);
-        let mut ending: Vec<&MissingPlan> = Vec::new();
-        for plan in &missing {
-            if self.is_to_end(plan)? {
-                ending.push(plan);
-            }
-        }
+        let ending = match asked {
+            Missing::End if !doubted.unreadable => self.to_end(&missing)?,
+            Missing::End | Missing::Report => Vec::new(),
+        };
         let ended = match asked {
             _ if missing.is_empty() => Ok(0),
             Missing::Report => Err(NoneEnded::NotAsked),
@@ -70,6 +68,16 @@ impl Import<'_> {
         let total = count(missing.len());
         let listed = missing.into_iter().take(MAX_LISTED).collect();
         Ok(SnapshotSummary { added, changed, unchanged, missing: total, listed, ended, none_ended })
+    }
+
+    fn to_end<'m>(&self, missing: &'m [MissingPlan]) -> Result<Vec<&'m MissingPlan>, Trouble> {
+        let mut ending = Vec::new();
+        for plan in missing {
+            if self.is_to_end(plan)? {
+                ending.push(plan);
+            }
+        }
+        Ok(ending)
     }
 
     /// Whether a missing plan has begun, and nothing was told of it since the file was started, nor by an event in the day

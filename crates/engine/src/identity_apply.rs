@@ -2,6 +2,7 @@
 
 use crate::apply::tell;
 use crate::keys;
+use crate::names;
 use crate::rows::{ProposalRow, ProposalState, decode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{IdentityAction, IdentityEvent, Proposal, ProposalClosed};
@@ -128,6 +129,9 @@ pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment
         if let Some(number) = after {
             links::link(working.child(&Subject::Nhs(number))?, &event.subject);
         }
+    }
+    if event.action == IdentityAction::Invalidated {
+        names::forget_keys_of(working, &event.subject)?;
     }
     if let Some(id) = event.proposal {
         close(working, id, ProposalState::Followed, at)?;

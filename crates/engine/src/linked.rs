@@ -9,6 +9,7 @@ use kith_domain::codes::LaCode;
 use kith_domain::links::Person;
 use kith_domain::plan::{Plan, PlanName};
 use kith_domain::presentation::Outcome;
+use kith_domain::time::Day;
 use std::borrow::Cow;
 
 /// The record of a person that something stands on, where it is another than the one of the number used: where it goes on
@@ -88,10 +89,18 @@ pub(crate) fn encounter_goes_on(event: &PresentationEvent) -> impl Fn(&ChildReco
     }
 }
 
-/// Whether a plan of this name goes on under another number of the person than the one it was told of.
-pub(crate) fn is_open_elsewhere(person: &Person, authority: LaCode, name: &PlanName) -> bool {
+/// Whether a plan of this name goes on, on a day, under another number of the person than the one it was told of. What an event
+/// of a version that has `yet` to come has ended or withdrawn goes on.
+pub(crate) fn is_open_elsewhere(
+    person: &Person,
+    (authority, name): (LaCode, &PlanName),
+    today: Day,
+    yet: impl Fn(u64) -> bool,
+) -> bool {
     let open = |plan: &Plan| {
-        plan.authority == authority && plan.name == *name && !plan.is_withdrawn() && plan.end.get().is_none()
+        let withdrawn = plan.is_withdrawn() && !yet(plan.withdrawn.version());
+        let over = plan.end.get().is_some_and(|end| *end < today) && !yet(plan.end.version());
+        plan.authority == authority && plan.name == *name && !withdrawn && !over
     };
     person.linked.iter().any(|record| record.plans.iter().any(open))
 }

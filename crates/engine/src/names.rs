@@ -7,12 +7,31 @@ use crate::rows::{KeyRow, OwnerRow};
 use crate::working::{StateError, Working};
 use kith_domain::change::{PlanAction, PlanEvent, PresentationEvent};
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
 use kith_domain::plan::PlanName;
 use kith_domain::refused::Refused;
 use kith_store::{Keys, Table};
 
 /// Most versions of one plan or encounter: far over a plan's life, far under a loop that never stops.
 const MAX_VERSIONS: usize = 500;
+
+/// Removes the note of the key under which a plan was begun.
+fn forget_key(working: &mut Working<'_>, note: Vec<u8>) -> Result<(), StateError> {
+    if working.row::<KeyRow>(Table::Plan, &note)?.is_some() {
+        working.delete(Table::Plan, note);
+    }
+    Ok(())
+}
+
+/// Removes the notes of a key that is not valid any more: nothing that is stored may lead from it to a number.
+pub(crate) fn forget_keys_of(working: &mut Working<'_>, key: &Subject) -> Result<(), StateError> {
+    let plans = working.peek(key)?.map(|record| record.plans).unwrap_or_default();
+    for plan in plans {
+        let of_plan = keys::plan(working.keys(), plan.authority, &plan.name, key);
+        forget_key(working, keys::key_of_plan(&of_plan))?;
+    }
+    Ok(())
+}
 
 /// A name as an event uses it.
 pub(crate) struct Name<'a> {
@@ -69,16 +88,21 @@ impl<'a> Name<'a> {
         own_key && matches!(self.subject, Subject::Nhs(_))
     }
 
-    /// The sender's own key that gives way to the number by this event, at once or behind another number that was mistyped;
-    /// none when either leads to a number that is not valid any more, from which nothing is carried over.
-    pub(crate) fn key_before(&self, working: &Working<'_>) -> Result<Option<Subject>, StateError> {
+    /// The sender's own key that gives way to the number by this event, at once or behind another number that was mistyped and
+    /// is shielded by `authority` still; none when either leads to a number that is not valid any more, from which nothing is
+    /// carried over.
+    pub(crate) fn key_before(&self, working: &Working<'_>, authority: LaCode) -> Result<Option<Subject>, StateError> {
         let row = working.row::<OwnerRow>(self.table, &self.key)?;
         let Some(owner) = row.map(|row| row.subject).filter(|owner| owner != self.subject) else { return Ok(None) };
-        if working.is_invalid(&owner)? {
+        if self.lifts_withdrawn || working.is_invalid(&owner)? {
             return Ok(None);
         }
         if self.replaces(&owner) {
             return Ok(Some(owner));
+        }
+        let shields = |record: ChildRecord| record.setters().contains(&authority);
+        if !working.peek(&owner)?.is_some_and(shields) {
+            return Ok(None);
         }
         let begun = working.row::<KeyRow>(self.table, &keys::key_of_plan(&self.key))?.map(|row| row.subject);
         let Some(begun) = begun.filter(|key| self.replaces(key)) else { return Ok(None) };
@@ -91,9 +115,7 @@ impl<'a> Name<'a> {
         let Some(owner) = row.map(|row| row.subject).filter(|owner| owner != self.subject) else { return Ok(()) };
         let note = keys::key_of_plan(&self.key);
         if working.is_invalid(&owner)? {
-            if working.row::<KeyRow>(self.table, &note)?.is_some() {
-                working.delete(self.table, note);
-            }
+            forget_key(working, note)?;
         } else if self.table == Table::Plan && self.replaces(&owner) {
             working.put(self.table, note, &KeyRow { subject: owner })?;
         }

@@ -73,7 +73,7 @@ pub struct PurgeReport {
     pub going: Going,
     /// The service's own notes: used ids, acknowledged notifications, notes of removed plans.
     pub notes: u64,
-    /// Of these, notifications that nobody had acknowledged: they go with the plans that they were about.
+    /// Of these, notifications that nobody had acknowledged: they go with the plans of the authority that they are for.
     pub unacknowledged: u64,
 }
 

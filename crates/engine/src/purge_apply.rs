@@ -111,11 +111,10 @@ pub(crate) fn is_void(
     Ok(false)
 }
 
-/// Whether the authority under whose pseudonym a notification stands has a plan or a shield under any number of the person.
-fn concerns_reader(keys: &Keys, key: &[u8], person: &Person) -> bool {
+/// Whether the authority under whose pseudonym a notification stands has a plan under any number of the person.
+fn has_plan(keys: &Keys, key: &[u8], person: &Person) -> bool {
     let is_reader = |authority: LaCode| key.starts_with(&keys::notifications(keys, authority));
-    let mut planned = person.records().flat_map(|record| &record.plans).map(|plan| plan.authority);
-    planned.any(is_reader) || person.setters().into_iter().any(is_reader)
+    person.records().flat_map(|record| &record.plans).any(|plan| is_reader(plan.authority))
 }
 
 /// Whether a note, by its key and its bytes, has passed its time, given the records of whom it is about.
@@ -148,7 +147,7 @@ pub(crate) fn has_passed(
             }
             // One that nobody has acknowledged goes only with the plans of whom it is for.
             let passed = today > row.at.london_day().plus_months(retention.plan_months);
-            Ok(passed && !concerns_reader(keys, key, &person(&row.subject)?))
+            Ok(passed && !has_plan(keys, key, &person(&row.subject)?))
         }
         Note::Proposal => {
             let row = decode::<ProposalRow>(bytes)?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use kith_load::Outcome;
 
 use crate::england::Place;
+use crate::programs::{child, punctual};
 
 /// Exit code of a run whose generator missed its schedule.
 const VOID: i32 = 3;
@@ -27,9 +28,10 @@ pub struct Run<'a> {
     pub more: Vec<String>,
 }
 
-/// `kith-load` with a verb, and where everything is.
-fn generator(place: &Place, verb: &str, server: &str, mix: &str) -> Command {
-    let mut command = Command::new(place.program("kith-load"));
+/// `kith-load` with a verb, and where everything is. One that has a schedule keeps it.
+fn generator(place: &Place, (verb, scheduled): (&str, bool), server: &str, mix: &str) -> Command {
+    let program = place.program("kith-load");
+    let mut command = if scheduled { punctual(program) } else { child(program) };
     command.arg(verb).args(["--server", server, "--mix", mix, "--quiet", "--no-status"]);
     command.arg("--certs").arg(place.file("certs")).arg("--england").arg(place.file("england"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -58,7 +60,7 @@ fn read(json: &PathBuf) -> Result<Outcome> {
 
 impl Run<'_> {
     fn command(&self, place: &Place) -> Command {
-        let mut command = generator(place, "run", self.server, self.mix);
+        let mut command = generator(place, ("run", self.rate.is_some()), self.server, self.mix);
         command.args(["--connections", &self.connections.to_string(), "--in-flight", &self.in_flight.to_string()]);
         command.args(["--duration-s", &self.seconds.to_string(), "--warm-up-s", WARM_UP]);
         match self.rate {
@@ -131,7 +133,7 @@ impl Drop for Beside {
 /// # Errors
 /// When it could not run, or an answer was wrong.
 pub fn storm(place: &Place, server: &str, mix: &str, more: &[&str]) -> Result<Outcome> {
-    outcome(place, generator(place, "storm", server, mix).args(more))
+    outcome(place, generator(place, ("storm", true), server, mix).args(more))
 }
 
 /// The highest rate that a server carries.
@@ -139,5 +141,5 @@ pub fn storm(place: &Place, server: &str, mix: &str, more: &[&str]) -> Result<Ou
 /// # Errors
 /// When it could not run, or an answer was wrong.
 pub fn knee(place: &Place, server: &str, more: &[&str]) -> Result<Outcome> {
-    outcome(place, generator(place, "knee", server, "lookup=1").args(more))
+    outcome(place, generator(place, ("knee", true), server, "lookup=1").args(more))
 }

@@ -9,6 +9,7 @@ mod england;
 mod figures;
 mod load;
 mod peers;
+mod programs;
 mod report;
 mod rows;
 mod servers;

@@ -12,6 +12,11 @@ use serde_json::json;
 use crate::Arguments;
 use crate::figures::{Against, Reach, Row, Spread};
 use crate::peers::{POSTGRES_SETTINGS, REDIS_SETTINGS};
+use crate::programs::can_be_punctual;
+
+/// Of a generator that has a schedule.
+const PUNCTUAL: &str = "Generators with a schedule (a rate) run with the least real-time priority, of both sides alike: on so few cores \
+                        they would else miss it while the server uses them.";
 
 fn reach(row: &Row) -> String {
     match row.reach {
@@ -75,8 +80,9 @@ fn markdown(arguments: &Arguments, machine: &Machine, rows: &[Row]) -> String {
     let versions = [said("postgres", &["--version"]), said("redis-server", &["--version"])];
     let _always = writeln!(
         text,
-        "\nMachine: {}.\n\nPostgreSQL: {POSTGRES_SETTINGS}. Redis: {REDIS_SETTINGS}. {}",
+        "\nMachine: {}. {}\n\nPostgreSQL: {POSTGRES_SETTINGS}. Redis: {REDIS_SETTINGS}. {}",
         machine.words(),
+        if can_be_punctual() { PUNCTUAL } else { "" },
         versions.join("; ")
     );
     text

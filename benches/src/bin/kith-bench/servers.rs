@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::programs::child;
+
 /// A year of England is read in seconds; a cold disk may be slow.
 const READY_LIMIT: Duration = Duration::from_secs(300);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -31,7 +33,7 @@ impl Server {
     /// Starts `program serve` with a configuration, and waits until `log` says that it is serving.
     pub fn start(program: &Path, config: &Path, address: &str, log: &Path, envs: &[(&str, String)]) -> Result<Self> {
         let file = File::create(log).context("failed to make a log file")?;
-        let mut command = Command::new(program);
+        let mut command = child(program);
         command.arg("serve").arg("--config").arg(config).envs(envs.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let began = Instant::now();

@@ -2,7 +2,9 @@
 
 mod broken;
 mod counter;
+mod goes_on;
 mod links;
+mod local_keys;
 mod names;
 mod place;
 mod rows;

@@ -1,12 +1,13 @@
 //! Redis from the distribution's package, without persistence, on loopback.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::run;
+use crate::programs::child;
 
 /// Keys, each of which holds a value.
 const KEYS: u64 = 100_000;
@@ -24,7 +25,7 @@ pub const REDIS_SETTINGS: &str = "--save '' --appendonly no, cleartext on loopba
 
 impl Redis {
     pub fn start(port: u16) -> Result<Self> {
-        let child = Command::new("redis-server")
+        let child = child("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -62,7 +63,7 @@ impl Redis {
             ("-d", bytes),
             ("-r", KEYS),
         ];
-        let mut command = Command::new("redis-benchmark");
+        let mut command = child("redis-benchmark");
         command.args(["-t", test, "--csv"]);
         for (option, number) in numbers {
             command.args([option, &number.to_string()]);

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use kith_domain::NhsNumber;
@@ -13,6 +12,7 @@ use kith_domain::NhsNumber;
 use crate::bench::{Bench, Measured, answered, p50};
 use crate::england::{Place, today};
 use crate::figures::{Reach, Row};
+use crate::programs::child;
 
 use super::engine::inside;
 
@@ -32,7 +32,7 @@ pub fn in_process(bench: &mut Bench<'_>) {
     let row =
         |of: &str, reach| Row::new(&format!("12 million children vs 1 million, in process: {of}"), "us", reach, NAMES);
     let rows = vec![row("median", Reach::AtMost(2.0)), row("p99", Reach::Report)];
-    let mut command = Command::new(bench.place.program("kith-inside"));
+    let mut command = child(bench.place.program("kith-inside"));
     command.arg("children").args(CHILDREN.map(|count| count.to_string()));
     inside(bench, rows, command);
 }

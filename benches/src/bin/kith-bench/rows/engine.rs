@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bench::Bench;
 use crate::figures::{Reach, Row};
+use crate::programs::child;
 
 /// What `kith-inside` prints: for each round the figures of each turn, in nanoseconds.
 type Rounds = Vec<[Vec<f64>; 3]>;
@@ -20,7 +21,7 @@ pub fn measure(bench: &mut Bench<'_>) {
         row("lookup with audit append, p99", Reach::Report),
     ];
     let place = bench.place;
-    let mut command = Command::new(place.program("kith-inside"));
+    let mut command = child(place.program("kith-inside"));
     command.arg("engine");
     for (option, file) in
         [("--england", "england"), ("--data-dir", "data/store"), ("--audit", "data/audit"), ("--key-file", "kith.key")]

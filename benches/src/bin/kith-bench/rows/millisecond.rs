@@ -1,7 +1,6 @@
 //! Lookups at a steady rate: what is answered within a millisecond, quiet and while plan files are loaded, and the tail beside
 //! those loads, set against the tail beside a process that has nothing to do with Kith and uses as much of the machine.
 
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use anyhow::{Result, ensure};
 use crate::bench::{Bench, Measured, RATE, USUAL, p99_9, within_1ms};
 use crate::figures::{Reach, Row};
 use crate::load::{Beside, Run};
+use crate::programs::child;
 use crate::spent::{self, Spent};
 
 use super::Servers;
@@ -104,7 +104,7 @@ fn used_by_loads(bench: &Bench<'_>, servers: &Servers) -> Result<Spent> {
 
 /// The process that has nothing to do with Kith.
 fn busy(bench: &Bench<'_>, used: Spent) -> Result<Beside> {
-    let mut command = Command::new(bench.place.program("kith-busy"));
+    let mut command = child(bench.place.program("kith-busy"));
     command.arg("--file").arg(bench.place.file("busy"));
     command.args(["--cores", &used.cpu_seconds.to_string(), "--bytes-per-s", &used.written_bytes.round().to_string()]);
     Beside::program(&mut command)

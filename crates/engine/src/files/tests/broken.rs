@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 /// Lets a future wait so many times, and drops it then.
-async fn cut_short<T>(work: impl Future<Output = T>, waits: usize) -> Option<T> {
+pub async fn cut_short<T>(work: impl Future<Output = T>, waits: usize) -> Option<T> {
     let mut work = pin!(work);
     let mut left = waits;
     std::future::poll_fn(move |context| match work.as_mut().poll(context) {

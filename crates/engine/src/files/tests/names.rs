@@ -10,7 +10,6 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{OdsCode, SiteCode};
 use kith_domain::fold::Effect;
 use kith_domain::notify::Cause;
-use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{FileMode, PlanRow};
 use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
 use kith_domain::refused::Refused;
@@ -94,104 +93,9 @@ pub fn key_of(owner: &str) -> Subject {
 }
 
 /// The last day of each plan that is in force or over, and not withdrawn, under a number.
-fn ends(place: &Place, n: u32) -> Vec<Option<kith_domain::time::Day>> {
+pub fn ends(place: &Place, n: u32) -> Vec<Option<kith_domain::time::Day>> {
     let held = place.record(n).map(|record| record.plans.clone()).unwrap_or_default();
     held.iter().filter(|plan| !plan.is_withdrawn()).map(|plan| plan.end.get().copied()).collect()
-}
-
-/// The number is known the day after, and both the next event and the night's row are about it.
-#[tokio::test]
-async fn a_plan_begun_under_a_local_key_goes_on_under_the_number() {
-    let place = Place::new();
-    effect(&place, plan(key_of("E06000001"), 4, PlanAction::Start)).await.unwrap();
-    let row = PlanRow { number: nhs(7), reference: Some(PlanReference::parse("P").unwrap()), ..row(7) };
-    assert_eq!(reasons(&place.send(&file(1, END, vec![row]), NOW).await), [""]);
-    assert_eq!(ends(&place, 7), [None]);
-    assert_eq!(effect(&place, plan(subject(8), 1 << 60, PlanAction::Change)).await, Err(Refused::SUBJECT_MISMATCH));
-    // Versions begin anew, and the one of the key goes on beside it.
-    let place = Place::new();
-    effect(&place, plan(key_of("E06000001"), 4, PlanAction::Start)).await.unwrap();
-    assert_eq!(effect(&place, plan(subject(7), 1, PlanAction::Change)).await, Ok(Effect::Applied));
-    assert_eq!(effect(&place, plan(subject(7), 2, PlanAction::End)).await, Ok(Effect::Applied));
-    assert_eq!(effect(&place, plan(key_of("E06000001"), 5, PlanAction::End)).await, Ok(Effect::Applied));
-    assert_eq!(ends(&place, 7), [Some(day("2026-11-01"))]);
-}
-
-#[tokio::test]
-async fn the_shield_of_a_plan_begun_under_a_local_key_goes_with_it() {
-    let place = Place::new();
-    let key = || key_of("E06000001");
-    effect(&place, PlanEvent { shielded: true, ..plan(key(), 4, PlanAction::Start) }).await.unwrap();
-    effect(&place, plan(subject(7), 5, PlanAction::Change)).await.unwrap();
-    assert!(place.record(7).unwrap().is_shielded(), "a missing flag lifts none");
-    let lifted = effect(&place, PlanEvent { unshield: true, ..plan(subject(7), 6, PlanAction::Change) }).await;
-    assert_eq!((lifted, place.record(7).unwrap().is_shielded()), (Ok(Effect::Applied), false));
-    // Another plan under the key shields as well.
-    let other = PlanReference::parse("Q").ok();
-    let unshielded =
-        PlanEvent { reference: other.clone(), event_id: Uuid::from_u128(1), ..plan(key(), 1, PlanAction::Start) };
-    effect(&place, unshielded).await.unwrap();
-    let under_number =
-        PlanEvent { reference: other, event_id: Uuid::from_u128(2), ..plan(subject(8), 1, PlanAction::Start) };
-    effect(&place, under_number).await.unwrap();
-    assert_eq!(place.record(8).unwrap().setters(), [authority(1)]);
-}
-
-/// Neither to a child for whom the name is used after it was entered in error, nor past a number that is not valid any more.
-#[tokio::test]
-async fn the_shield_of_a_plan_begun_under_a_local_key_goes_to_no_other_child() {
-    let place = Place::new();
-    let key = || key_of("E06000001");
-    effect(&place, PlanEvent { shielded: true, ..plan(key(), 1, PlanAction::Start) }).await.unwrap();
-    effect(&place, plan(key(), 2, PlanAction::Withdraw)).await.unwrap();
-    effect(&place, plan(subject(7), 3, PlanAction::Start)).await.unwrap();
-    assert!(!place.record(7).unwrap().is_shielded());
-
-    let place = Place::new();
-    effect(&place, PlanEvent { shielded: true, ..plan(key(), 1, PlanAction::Start) }).await.unwrap();
-    told(&place, key(), 1, IdentityAction::ReplacedBy(nhs(7))).await;
-    told(&place, subject(7), 1, IdentityAction::Invalidated).await;
-    effect(&place, plan(subject(8), 1, PlanAction::Start)).await.unwrap();
-    assert!(!place.record(8).unwrap().is_shielded());
-}
-
-/// A baby's number is mistyped, the mistake withdrawn, and the plan sent with the right one: there the shield is as well. When
-/// the right one, or the key's, is not valid any more, nothing is carried to another.
-#[tokio::test]
-async fn the_shield_of_a_plan_begun_under_a_local_key_goes_with_it_past_a_mistyped_number() {
-    for invalid in [None, Some(subject(6)), Some(key_of("E06000001"))] {
-        let place = Place::new();
-        effect(&place, PlanEvent { shielded: true, ..plan(key_of("E06000001"), 1, PlanAction::Start) }).await.unwrap();
-        effect(&place, plan(subject(6), 2, PlanAction::Start)).await.unwrap();
-        effect(&place, plan(subject(6), 3, PlanAction::Withdraw)).await.unwrap();
-        if let Some(subject) = invalid.clone() {
-            told(&place, subject, 1, IdentityAction::Invalidated).await;
-        }
-        effect(&place, plan(subject(7), 4, PlanAction::Start)).await.unwrap();
-        assert_eq!(place.record(7).unwrap().is_shielded(), invalid.is_none(), "{invalid:?}");
-        // Once more: past a number that is not valid any more the key is forgotten.
-        effect(&place, plan(subject(7), 5, PlanAction::Withdraw)).await.unwrap();
-        effect(&place, plan(subject(8), 6, PlanAction::Start)).await.unwrap();
-        assert_eq!(place.record(8).unwrap().is_shielded(), invalid.is_none(), "{invalid:?}");
-    }
-}
-
-/// The note of the key goes with the plan of the name, and with the one under the key.
-#[tokio::test]
-async fn the_note_of_a_key_goes_with_either_plan() {
-    for by_key in [false, true] {
-        let place = Place::new();
-        let over = |subject, version| PlanEvent { subject, ..long_over(7, version) };
-        effect(&place, over(key_of("E06000001"), 1)).await.unwrap();
-        effect(&place, over(subject(7), 2)).await.unwrap();
-        let name = PlanName::Reference(PlanReference::parse("P").unwrap());
-        let key = crate::keys::key_of_plan(&crate::keys::plan(&keys(), authority(1), &name, &subject(7)));
-        let is_noted = || place.engine.store.get(kith_store::Table::Plan, &key).unwrap().is_some();
-        assert!(is_noted());
-        let of = if by_key { key_of("E06000001") } else { subject(7) };
-        purge_of(&place, vec![of]).await;
-        assert!(!is_noted(), "by the plan under the key: {by_key}");
-    }
 }
 
 /// A plan that began again above the note is the one that was removed: a late repeat of its old events lifts no shield.
@@ -205,19 +109,6 @@ async fn an_old_event_of_a_removed_plan_that_has_begun_again_is_refused() {
     let late = PlanEvent { unshield: true, ..plan(subject(1), 3, PlanAction::Change) };
     assert_eq!(effect(&place, late).await, Err(Refused::PLAN_REMOVED));
     assert!(place.record(1).unwrap().is_shielded());
-}
-
-/// A key is an organisation's own: another's gives way to nothing.
-#[tokio::test]
-async fn only_the_senders_own_key_gives_way() {
-    let place = Place::new();
-    effect(&place, plan(key_of("E06000002"), 1, PlanAction::Start)).await.unwrap();
-    assert_eq!(effect(&place, plan(subject(7), 2, PlanAction::Change)).await, Err(Refused::SUBJECT_MISMATCH));
-    effect(&place, plan(subject(7), 2, PlanAction::Start)).await.unwrap_err();
-    let place = Place::new();
-    effect(&place, plan(subject(7), 1, PlanAction::Start)).await.unwrap();
-    let back = effect(&place, plan(key_of("E06000001"), 2, PlanAction::Change)).await;
-    assert_eq!(back, Err(Refused::SUBJECT_MISMATCH), "a number does not give way to a key");
 }
 
 #[tokio::test]
@@ -360,7 +251,7 @@ async fn purge(place: &Place, of: &[u32]) {
     purge_of(place, of.iter().map(|n| subject(*n)).collect()).await;
 }
 
-async fn purge_of(place: &Place, subjects: Vec<Subject>) {
+pub async fn purge_of(place: &Place, subjects: Vec<Subject>) {
     let purge = Purge {
         today: NOW.london_day(),
         retention: Retention { presentation_days: 365, plan_months: 12 },
@@ -372,7 +263,7 @@ async fn purge_of(place: &Place, subjects: Vec<Subject>) {
 }
 
 /// An event that ends the plan so long ago that a purge removes it.
-fn long_over(n: u32, version: u64) -> PlanEvent {
+pub fn long_over(n: u32, version: u64) -> PlanEvent {
     PlanEvent {
         start: Some(day("2024-01-10")),
         end: Some(day("2025-01-10")),

@@ -190,6 +190,22 @@ async fn a_notification_that_nobody_has_acknowledged_goes_with_the_plans_of_whom
     assert_eq!((both(), read(1), read(2)), ((0, 1), 0, 1));
 }
 
+/// A shield is never removed, and does not keep for ever what tells where the child was seen.
+#[tokio::test]
+async fn a_notification_that_nobody_has_acknowledged_does_not_stay_for_the_shield() {
+    let place = Place::new();
+    place.event(1, PlanEvent { shielded: true, ..plan(None) }).await;
+    put(&place, visit(CHILD)).await.unwrap();
+    place.event(1, PlanEvent { action: PlanAction::Withdraw, ..event(1, CHILD, 2) }).await;
+    let key = crate::keys::notification(&place.engine.keys, authority(1), 1);
+    let later = NOW.london_day().plus_months(13);
+    remove(&place, later, &[CHILD], Vec::new()).await;
+    let read = || place.engine.notifications(&permit(1), 0, 500, true).unwrap().notifications.len();
+    assert_eq!((place.record(CHILD).unwrap().setters(), read()), (vec![authority(1)], 1));
+    remove(&place, later, &[], vec![(Note::Notification, key)]).await;
+    assert_eq!((written(&place, authority(1)), read()), (0, 0));
+}
+
 /// A plan under the old number has moved to another authority, whose plan under the new one ends and passes. The old one has
 /// no end: it comes back neither when the other has passed nor when that has been purged, but when the link was a mistake.
 #[tokio::test]
