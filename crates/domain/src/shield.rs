@@ -23,6 +23,17 @@ pub fn keep(record: &mut ChildRecord, before: &ChildRecord, authority: LaCode, n
     }
 }
 
+/// Whether an authority has lifted the shield of a plan on a record between, to which it had come from the record `before`,
+/// while the plan went on there. What is lifted with a withdrawal, or after it, frees a child whose plan it never was, and says
+/// nothing of the one whose it is.
+#[must_use]
+pub fn was_lifted(between: &ChildRecord, before: &ChildRecord, authority: LaCode, name: &PlanName) -> bool {
+    let Some(held) = plan(between, authority, name) else { return false };
+    let carried = plan(before, authority, name).map(|plan| plan.shield.version());
+    let version = held.shield.version();
+    held.shield.get() == Some(&false) && Some(version) != carried && version < held.withdrawn.version()
+}
+
 /// Whether what `authority` has left on a record shields it: removed plans, and plans that were entered in error.
 #[must_use]
 pub fn is_left(record: &ChildRecord, authority: LaCode) -> bool {

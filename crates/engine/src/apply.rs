@@ -15,7 +15,7 @@ use kith_domain::change::{
     Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanAction, PlanEvent, PresentationAction,
     PresentationEvent,
 };
-use kith_domain::child::Subject;
+use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::feed_health;
 use kith_domain::fold::{self, Effect};
@@ -127,7 +127,7 @@ pub(crate) fn plan(
     }
     let person = working.person(&event.subject)?;
     let named = (event.authority, &name);
-    let another = ends(event) && linked::is_open_elsewhere(&person, named, at.london_day(), |_| false);
+    let another = ends(event) && linked::is_open_elsewhere(&person, named, event.end, at.london_day());
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
@@ -146,8 +146,9 @@ fn keep_shield(
     event: &PlanEvent,
     (name, used): (&PlanName, &Name<'_>),
 ) -> Result<(), StateError> {
-    let Some(key) = used.key_before(working, event.authority)? else { return Ok(()) };
-    if let Some(before) = working.peek(&key)? {
+    let lifted =
+        |between: &ChildRecord, before: &ChildRecord| shield::was_lifted(between, before, event.authority, name);
+    if let Some(before) = used.key_before(working, lifted)? {
         shield::keep(working.child(&event.subject)?, &before, event.authority, name);
     }
     Ok(())

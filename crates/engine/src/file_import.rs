@@ -17,11 +17,11 @@ use kith_domain::nhs_number::NhsNumber;
 use kith_domain::permit::ActionPermit;
 use kith_domain::plan::PlanName;
 use kith_domain::plan_file::{
-    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing, row_of,
+    FileMode, FileRow, OpenFile, PlanFile, PlanRow, RowCode, RowFault, RowVerdict, changes_nothing,
     tells_what_has_passed,
 };
 use kith_domain::refused::{Refused, RefusedKind};
-use kith_domain::time::Moment;
+use kith_domain::time::{Day, Moment};
 use kith_domain::{identity, validate};
 use kith_store::Table;
 use std::borrow::Cow;
@@ -87,7 +87,29 @@ pub(crate) struct Import<'a> {
     pub(crate) counts: [u32; 3],
     /// Rows that tell nothing new.
     pub(crate) unlogged: Rows,
+    /// Rows that are loaded, in order.
+    loaded: Vec<LoadedRow>,
     resumed: bool,
+}
+
+/// A row that the record shows. What is said of it is known when the whole file has been taken: later rows, and the end of a
+/// snapshot, may shield the child, or end the same plan under another number.
+struct LoadedRow {
+    /// Its place among the verdicts.
+    at: usize,
+    /// Under which number the plan stands.
+    subject: Subject,
+    number: NhsNumber,
+    /// The plan that it ends, and the last day of that.
+    ends: Option<(PlanName, Option<Day>)>,
+}
+
+impl LoadedRow {
+    fn new(at: usize, subject: Subject, number: NhsNumber, events: &[PlanEvent]) -> Self {
+        let ends = events.iter().find(|event| apply::ends(event));
+        let ends = ends.and_then(|event| Some((event.name()?, event.end)));
+        Self { at, subject, number, ends }
+    }
 }
 
 /// One row before the log has spoken.
@@ -126,8 +148,8 @@ impl<'a> Import<'a> {
         file: &'a PlanFile,
     ) -> Self {
         let verdicts = Vec::with_capacity(file.rows.len());
-        let (seen, counts, unlogged) = (BTreeSet::new(), [0; 3], Rows::default());
-        Self { engine, permit, authority, at, open, file, verdicts, seen, counts, unlogged, resumed }
+        let (seen, counts, unlogged, loaded) = (BTreeSet::new(), [0; 3], Rows::default(), Vec::new());
+        Self { engine, permit, authority, at, open, file, verdicts, seen, counts, unlogged, loaded, resumed }
     }
 
     /// Takes every row.
@@ -225,7 +247,7 @@ impl<'a> Import<'a> {
                 self.counts[2] += 1;
                 self.unlogged.seen += 1;
                 self.unlogged.matched += u64::from(self.standing(number) == Standing::Current);
-                return Ok(self.loaded(&subject, number, &events));
+                return Ok(self.loaded(subject, number, &events));
             }
             Prepared::Sent(subject, number, events, key) => (subject, number, events, key),
         };
@@ -247,37 +269,41 @@ impl<'a> Import<'a> {
             let held = owner.is_some_and(|owner| owner.versions.iter().any(before));
             self.counts[usize::from(held)] += 1;
         }
-        Ok(self.loaded(&subject, number, &events))
+        Ok(self.loaded(subject, number, &events))
     }
 
-    /// Whether a row ends a plan that goes on under another number of the person. What later groups of rows, and the end of this
-    /// file, do to that has yet to come, also where the file is sent again after they were taken.
-    fn goes_on_elsewhere(&self, subject: &Subject, events: &[PlanEvent]) -> bool {
-        let ended = events.iter().find(|event| apply::ends(event));
-        let Some(name) = ended.and_then(PlanEvent::name) else { return false };
-        let person = self.engine.index().person(subject);
-        let rows_taken = (self.verdicts.len() / GROUP + 1) * GROUP;
-        let yet = |version: u64| {
-            let (ordinal, row, _) = row_of(version);
-            ordinal == self.open.ordinal && usize::try_from(row).is_ok_and(|row| row > rows_taken)
-        };
-        linked::is_open_elsewhere(&person, (self.authority, &name), self.open.at.london_day(), yet)
+    /// A row whose `events` the record shows.
+    fn loaded(&mut self, subject: Subject, number: NhsNumber, events: &[PlanEvent]) -> RowVerdict {
+        self.loaded.push(LoadedRow::new(self.verdicts.len(), subject, number, events));
+        RowVerdict::Loaded { shielded: false }
+    }
+
+    /// Says of the rows that are loaded what is to be said when everything has been taken: the same in whatever order, and
+    /// however often, that was done.
+    pub(crate) fn settle(&mut self) {
+        for row in std::mem::take(&mut self.loaded) {
+            let said = self.said(&row);
+            if let Some(verdict) = self.verdicts.get_mut(row.at) {
+                *verdict = said;
+            }
+        }
     }
 
     fn standing(&self, number: NhsNumber) -> Standing {
         self.engine.index().person(&Subject::Nhs(number)).standing
     }
 
-    /// What is said of a row whose `events` the record shows.
-    fn loaded(&self, subject: &Subject, number: NhsNumber, events: &[PlanEvent]) -> RowVerdict {
-        match self.standing(number) {
+    fn said(&self, row: &LoadedRow) -> RowVerdict {
+        match self.standing(row.number) {
             Standing::ReplacedBy(_) => return RowVerdict::Noted(SUPERSEDED),
             Standing::Invalid => return RowVerdict::Noted(INVALIDATED),
             Standing::Current => {}
         }
-        if self.goes_on_elsewhere(subject, events) {
+        let (person, today) = (self.engine.index().person(&row.subject), self.open.at.london_day());
+        let ends = row.ends.as_ref();
+        if ends.is_some_and(|(name, end)| linked::is_open_elsewhere(&person, (self.authority, name), *end, today)) {
             return RowVerdict::Noted(GOES_ON);
         }
-        RowVerdict::Loaded { shielded: self.engine.index().person(subject).is_shielded() }
+        RowVerdict::Loaded { shielded: person.is_shielded() }
     }
 }

@@ -171,6 +171,7 @@ impl Engine {
             FileMode::Changes => None,
             FileMode::Snapshot(missing) => Some(import.reconcile(missing).await?),
         };
+        import.settle();
         Ok(FileOutcome { unlogged: import.unlogged, ..FileOutcome::new(&import.verdicts, snapshot) })
     }
 

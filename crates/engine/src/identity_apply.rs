@@ -131,7 +131,10 @@ pub(crate) fn apply(working: &mut Working<'_>, event: &IdentityEvent, at: Moment
         }
     }
     if event.action == IdentityAction::Invalidated {
-        names::forget_keys_of(working, &event.subject)?;
+        let others = linked.iter().map(|(subject, _)| subject);
+        for subject in others.chain([&event.subject]) {
+            names::forget_keys_of(working, subject)?;
+        }
     }
     if let Some(id) = event.proposal {
         close(working, id, ProposalState::Followed, at)?;

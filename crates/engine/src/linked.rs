@@ -89,18 +89,19 @@ pub(crate) fn encounter_goes_on(event: &PresentationEvent) -> impl Fn(&ChildReco
     }
 }
 
-/// Whether a plan of this name goes on, on a day, under another number of the person than the one it was told of. What an event
-/// of a version that has `yet` to come has ended or withdrawn goes on.
+/// Whether a plan of this name goes on, on a day, under another number of the person than the one under which it was told to
+/// end, or to have been an error when there is no day `until` which it goes on there. An end before the start ends nothing.
 pub(crate) fn is_open_elsewhere(
     person: &Person,
     (authority, name): (LaCode, &PlanName),
+    until: Option<Day>,
     today: Day,
-    yet: impl Fn(u64) -> bool,
 ) -> bool {
     let open = |plan: &Plan| {
-        let withdrawn = plan.is_withdrawn() && !yet(plan.withdrawn.version());
-        let over = plan.end.get().is_some_and(|end| *end < today) && !yet(plan.end.version());
-        plan.authority == authority && plan.name == *name && !withdrawn && !over
+        let start = plan.start.get();
+        let end = plan.end.get().filter(|end| start.is_none_or(|start| *end >= start));
+        let goes_on = end.is_none_or(|end| *end >= today && until.is_none_or(|until| *end > until));
+        plan.authority == authority && plan.name == *name && !plan.is_withdrawn() && goes_on
     };
     person.linked.iter().any(|record| record.plans.iter().any(open))
 }

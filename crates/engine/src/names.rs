@@ -7,7 +7,6 @@ use crate::rows::{KeyRow, OwnerRow};
 use crate::working::{StateError, Working};
 use kith_domain::change::{PlanAction, PlanEvent, PresentationEvent};
 use kith_domain::child::{ChildRecord, Subject};
-use kith_domain::codes::LaCode;
 use kith_domain::plan::PlanName;
 use kith_domain::refused::Refused;
 use kith_store::{Keys, Table};
@@ -88,25 +87,29 @@ impl<'a> Name<'a> {
         own_key && matches!(self.subject, Subject::Nhs(_))
     }
 
-    /// The sender's own key that gives way to the number by this event, at once or behind another number that was mistyped and
-    /// is shielded by `authority` still; none when either leads to a number that is not valid any more, from which nothing is
-    /// carried over.
-    pub(crate) fn key_before(&self, working: &Working<'_>, authority: LaCode) -> Result<Option<Subject>, StateError> {
+    /// The record under the sender's own key that gives way to the number by this event, at once or behind another number that
+    /// was mistyped, under which the shield of the plan was not `lifted`; none when either leads to a number that is not valid
+    /// any more, from which nothing is carried over.
+    pub(crate) fn key_before(
+        &self,
+        working: &Working<'_>,
+        lifted: impl Fn(&ChildRecord, &ChildRecord) -> bool,
+    ) -> Result<Option<ChildRecord>, StateError> {
         let row = working.row::<OwnerRow>(self.table, &self.key)?;
         let Some(owner) = row.map(|row| row.subject).filter(|owner| owner != self.subject) else { return Ok(None) };
         if self.lifts_withdrawn || working.is_invalid(&owner)? {
             return Ok(None);
         }
         if self.replaces(&owner) {
-            return Ok(Some(owner));
-        }
-        let shields = |record: ChildRecord| record.setters().contains(&authority);
-        if !working.peek(&owner)?.is_some_and(shields) {
-            return Ok(None);
+            return working.peek(&owner);
         }
         let begun = working.row::<KeyRow>(self.table, &keys::key_of_plan(&self.key))?.map(|row| row.subject);
         let Some(begun) = begun.filter(|key| self.replaces(key)) else { return Ok(None) };
-        Ok((!working.is_invalid(&begun)?).then_some(begun))
+        if working.is_invalid(&begun)? {
+            return Ok(None);
+        }
+        let (between, before) = (working.peek(&owner)?, working.peek(&begun)?);
+        Ok(before.filter(|before| !between.is_some_and(|between| lifted(&between, before))))
     }
 
     /// Notes the sender's own key when it gives way to a number, and forgets it past a number that is not valid any more.

@@ -132,7 +132,7 @@ impl Engine {
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
         };
-        let deriver = spawn("kith-derive", &on_fatal, move || deriver.run())?;
+        let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let tally = Arc::<Tally>::default();
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
         let watch = FeedWatch::new(shared, options.wall_clock);
@@ -165,7 +165,7 @@ fn purging(purger: Purger, wall_clock: &WallClock) -> std::io::Result<(Arc<Purge
         return Ok((purger, None));
     }
     let (running, wall_clock, on_fatal) = (Arc::clone(&purger), Arc::clone(wall_clock), Arc::clone(&purger.on_fatal));
-    let thread = spawn("kith-purge", &on_fatal, move || running.run(&*wall_clock))?;
+    let thread = spawn("kith-purge", &on_fatal, move || behind(|| running.run(&*wall_clock)))?;
     Ok((purger, Some(thread)))
 }
 
@@ -185,6 +185,12 @@ fn begin(store: &Store, keys: &Keys, meta: MetaRow, audited: u64, now: Moment) -
     let changed = working.finish().map_err(state)?;
     store.commit(Batch { log: vec![encode(&record)?], rows: changed.rows })?;
     Ok(changed.meta)
+}
+
+/// Work for which nobody waits.
+fn behind(work: impl FnOnce()) {
+    kith_store::give_way();
+    work();
 }
 
 /// Starts a background thread.

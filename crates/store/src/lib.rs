@@ -7,6 +7,7 @@ mod disk;
 mod histogram;
 mod journal;
 mod keys;
+mod priority;
 mod seal;
 #[cfg(test)]
 mod testing;
@@ -23,5 +24,6 @@ pub use journal::{
     JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Times, Window,
 };
 pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
+pub use priority::give_way;
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};
 pub use watermark::{Head, WatermarkError};

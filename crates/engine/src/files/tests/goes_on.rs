@@ -47,7 +47,9 @@ async fn a_plan_goes_on_until_its_last_day() {
 /// The same of an event: the name is the present number's, and the replaced one is valid again.
 #[tokio::test]
 async fn an_end_is_kept_while_the_plan_goes_on_until_a_later_day() {
-    for (end, expected) in [("2027-03-01", Effect::Kept), ("2026-10-01", Effect::Applied)] {
+    // An end before the start ends nothing.
+    let cases = [("2027-03-01", Effect::Kept), ("2026-10-01", Effect::Applied), ("2026-01-09", Effect::Kept)];
+    for (end, expected) in cases {
         let place = Place::new();
         effect(&place, PlanEvent { end: Some(day(end)), ..plan(subject(OLD), 1, PlanAction::Start) }).await.unwrap();
         told(&place, subject(OLD), 1, IdentityAction::Invalidated).await;
@@ -56,6 +58,21 @@ async fn an_end_is_kept_while_the_plan_goes_on_until_a_later_day() {
         told(&place, subject(OLD), 2, IdentityAction::Reinstated).await;
         told(&place, subject(OLD), 3, IdentityAction::ReplacedBy(nhs(NEW))).await;
         assert_eq!(effect(&place, plan(subject(NEW), 3, PlanAction::Withdraw)).await, Ok(expected), "{end}");
+    }
+}
+
+/// The same last day under both numbers, or an earlier one under the other, leaves nothing to be sent.
+#[tokio::test]
+async fn an_end_under_both_numbers_is_loaded() {
+    let told_until = "2027-03-01";
+    for (held, noted) in [("2027-03-01", false), ("2027-02-01", false), ("2027-04-01", true)] {
+        let place = place(Some(held)).await;
+        told(&place, subject(OLD), 2, IdentityAction::Invalidated).await;
+        place.send(&file(4, FileMode::Changes, vec![of(NEW, None)]), NOW).await;
+        told(&place, subject(OLD), 3, IdentityAction::Reinstated).await;
+        told(&place, subject(OLD), 4, IdentityAction::ReplacedBy(nhs(NEW))).await;
+        let verdict = place.send(&file(5, FileMode::Changes, vec![of(NEW, Some(told_until))]), NOW).await;
+        assert_eq!(!reasons(&verdict)[0].is_empty(), noted, "{held}: {:?}", reasons(&verdict));
     }
 }
 
@@ -75,24 +92,34 @@ async fn a_row_that_is_noted_counts_as_matched_every_night() {
     }
 }
 
-/// What the file's later rows, or its end, do to the plan under the other number has not been done when its first row is taken.
+/// Later rows, or the end of the file, withdraw or end the plan under the other number, begin it again, tell its end once more, or
+/// shield the child: of the first row the same is said as when all of it was taken at once.
 #[tokio::test]
-async fn broken_off_at_every_step_a_file_says_the_same_of_a_plan_that_it_ends_later() {
-    for by_row in [false, true] {
-        let more = if by_row { vec![withdrawn(OLD)] } else { Vec::new() };
+async fn broken_off_at_every_step_a_file_says_the_same_of_a_plan_that_it_changes_later() {
+    let over = Some("2026-10-01");
+    let shielded = PlanRow { shielded: true, ..of(OLD, over) };
+    let cases = [
+        (None, None, "nhs_number GOES_ON_UNDER_OTHER_NUMBER"),
+        (None, Some(withdrawn(OLD)), ""),
+        (over, Some(of(OLD, None)), "nhs_number GOES_ON_UNDER_OTHER_NUMBER"),
+        (over, Some(PlanRow { birth_date: Some(day("2018-03-05")), ..of(OLD, over) }), ""),
+        (over, Some(shielded), "shielded"),
+    ];
+    for (case, (end, more, said)) in cases.into_iter().enumerate() {
+        let ends = u32::from(more.is_none());
         let sent = [withdrawn(NEW)].into_iter().chain(rows(0..160)).chain(more).collect();
         let last = file(4, END, sent);
-        let unbroken = place(None).await;
+        let unbroken = place(end).await;
         let expected = unbroken.send(&last, NOW).await;
-        assert_eq!(reasons(&expected)[0], "nhs_number GOES_ON_UNDER_OTHER_NUMBER");
-        assert_eq!(expected.snapshot.as_ref().unwrap().ended, u32::from(!by_row));
+        assert_eq!((reasons(&expected)[0].as_str(), case), (said, case));
+        assert_eq!(expected.snapshot.as_ref().unwrap().ended, ends, "case {case}");
         let hash = unbroken.hash();
         for waits in 0.. {
-            let place = place(None).await;
+            let place = place(end).await;
             let whole = cut_short(place.send(&last, NOW), waits).await.is_some();
             let verdict = place.send(&last, NOW).await;
-            assert_eq!(FileVerdict { repeated: false, ..verdict }, expected, "after {waits} waits, {by_row}");
-            assert_eq!(place.hash(), hash, "after {waits} waits, {by_row}");
+            assert_eq!(FileVerdict { repeated: false, ..verdict }, expected, "after {waits} waits, case {case}");
+            assert_eq!(place.hash(), hash, "after {waits} waits, case {case}");
             if whole {
                 break;
             }

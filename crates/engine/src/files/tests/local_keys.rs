@@ -98,6 +98,27 @@ async fn a_shield_that_its_setter_has_lifted_under_the_mistyped_number_does_not_
     assert!(!place.record(7).unwrap().is_shielded());
 }
 
+/// What frees the child of the mistyped number says nothing of the right one: the withdrawal lifts, or a later event of
+/// another plan of that child.
+#[tokio::test]
+async fn a_shield_that_is_lifted_to_free_the_wrong_child_goes_on_to_the_right_one() {
+    for by_another in [false, true] {
+        let place = Place::new();
+        effect(&place, PlanEvent { shielded: true, ..plan(key_of("E06000001"), 5, PlanAction::Start) }).await.unwrap();
+        effect(&place, plan(subject(6), 12, PlanAction::Start)).await.unwrap();
+        let withdraw = PlanEvent { unshield: !by_another, ..plan(subject(6), 13, PlanAction::Withdraw) };
+        effect(&place, withdraw).await.unwrap();
+        if by_another {
+            let q = PlanReference::parse("Q").ok();
+            let start = PlanEvent { reference: q, unshield: true, ..plan(subject(6), 1, PlanAction::Start) };
+            effect(&place, start).await.unwrap();
+        }
+        assert!(!place.record(6).unwrap().is_shielded(), "by another plan: {by_another}");
+        effect(&place, plan(subject(7), 14, PlanAction::Start)).await.unwrap();
+        assert!(place.record(7).unwrap().is_shielded(), "by another plan: {by_another}");
+    }
+}
+
 /// A plan that is not shielded, beside one that is under the same key: what lifts under a number lifts, however often.
 #[tokio::test]
 async fn a_late_lift_shields_nobody() {
@@ -118,16 +139,19 @@ async fn a_late_lift_shields_nobody() {
     }
 }
 
-/// An adopted baby's key: nothing stored leads from it to the number any more, also once it is valid again.
+/// An adopted baby's key, number, or the number that stands in the place of the key: nothing stored leads past it any more.
 #[tokio::test]
-async fn the_note_of_a_key_goes_when_the_key_is_not_valid_any_more() {
-    let place = Place::new();
-    let key = || key_of("E06000001");
-    effect(&place, PlanEvent { shielded: true, ..plan(key(), 1, PlanAction::Start) }).await.unwrap();
-    effect(&place, plan(subject(6), 2, PlanAction::Start)).await.unwrap();
-    assert!(is_key_noted(&place));
-    told(&place, key(), 1, IdentityAction::Invalidated).await;
-    assert!(!is_key_noted(&place));
+async fn the_note_of_a_key_goes_when_it_leads_past_what_is_not_valid_any_more() {
+    for invalid in [key_of("E06000001"), subject(6), subject(9)] {
+        let place = Place::new();
+        let key = || key_of("E06000001");
+        effect(&place, PlanEvent { shielded: true, ..plan(key(), 1, PlanAction::Start) }).await.unwrap();
+        told(&place, key(), 1, IdentityAction::ReplacedBy(nhs(9))).await;
+        effect(&place, plan(subject(6), 2, PlanAction::Start)).await.unwrap();
+        assert!(is_key_noted(&place));
+        told(&place, invalid.clone(), 2, IdentityAction::Invalidated).await;
+        assert!(!is_key_noted(&place), "{invalid:?}");
+    }
 }
 
 /// Whether the key is kept under which the first authority's plan "P" was begun.
