@@ -114,3 +114,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
