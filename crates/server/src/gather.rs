@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const MAX_BYTES: usize = 64 << 10;
 
 /// Kept for the next time, when it has grown.
-const KEPT_BYTES: usize = 16 << 10;
+const KEPT_BYTES: usize = 8 << 10;
 
 /// A stream whose writes are gathered. A flush that is asked for is done at the next poll of the task, which is asked for at
 /// the same time; polling a connection begins with reading, so that is where it is done.

@@ -148,3 +148,32 @@ async fn a_reply_leaves_in_one_write() {
     // The first ones also answer the connection's settings.
     assert_eq!(for_each[2..], [1; CALLS - 2], "{for_each:?}");
 }
+
+#[tokio::test]
+async fn a_message_of_a_stream_is_not_held_back_until_the_next() {
+    let (gather, peer, _) = gathered(1 << 20);
+    let (next, mut wanted) = tokio::sync::mpsc::channel::<()>(1);
+    tokio::spawn(async move {
+        let mut connection = h2::server::handshake(gather).await.unwrap();
+        let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+        tokio::spawn(async move {
+            let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+            while wanted.recv().await.is_some() {
+                body.send_data(Bytes::from_static(&[0; 2000]), false).unwrap();
+            }
+            body.send_data(Bytes::new(), true).unwrap();
+        });
+        while connection.accept().await.is_some() {}
+    });
+    let (client, connection) = h2::client::handshake(peer).await.unwrap();
+    tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    let (response, _) = client.send_request(http::Request::new(()), true).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    for _ in 0..5 {
+        next.send(()).await.unwrap();
+        assert_eq!(body.data().await.unwrap().unwrap().len(), 2000);
+    }
+    drop(next);
+    assert!(body.data().await.unwrap().unwrap().is_empty());
+}
