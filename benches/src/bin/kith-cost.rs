@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use kith_api::convert::padding::Padded;
+use kith_api::convert::padding::{Fill, Padded};
 use kith_api::convert::{answer, lookup};
 use kith_api::v1;
 use kith_benches::{Failure, Filled, NOW, filled};
@@ -16,8 +16,8 @@ use kith_engine::{Asked, AuditMode};
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
 
-/// The default step of padding.
-const STEP: usize = 1024;
+/// The default padding.
+const FILL: Fill = Fill { step: 1024, min_steps: 4 };
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Which {
@@ -72,7 +72,7 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
     let answered = runtime.block_on(engine.ask(asked))?;
     let window = engine.settings().presentation_window_days;
     let wire = answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window);
-    let response = v1::LookupResponse { answer: Some(wire), ..v1::LookupResponse::default() }.padded(STEP);
+    let response = v1::LookupResponse { answer: Some(wire), ..v1::LookupResponse::default() }.padded(FILL);
     reply.clear();
     Ok(response.encode(reply)?)
 }

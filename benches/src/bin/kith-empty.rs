@@ -12,8 +12,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// As long as most answers of Kith: one step of padding.
-const REPLY_BYTES: usize = 1024;
+/// As long as most answers of Kith.
+const REPLY_BYTES: usize = 4096;
 
 fn main() -> ExitCode {
     let told = std::env::var("KITH_EMPTY_REPLY_BYTES").ok().and_then(|text| text.parse().ok());

@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use crate::gather::Gather;
 use crate::identity::PeerIdentity;
 use crate::load::{Bound, Held};
 use crate::refusal;
@@ -101,7 +102,7 @@ impl Drop for OpenCall {
 /// A connection ready to carry calls.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TlsStream<Socket>,
+    stream: Gather<TlsStream<Socket>>,
     info: ConnectInfo,
     idle_limit: Duration,
     idle_timer: Option<Pin<Box<Sleep>>>,
@@ -117,12 +118,12 @@ impl Connection {
         held: Held,
     ) -> io::Result<Self> {
         stream.get_mut().0.detach()?;
-        Ok(Self { stream, info, idle_limit, idle_timer: None, _held: held })
+        Ok(Self { stream: Gather::new(stream), info, idle_limit, idle_timer: None, _held: held })
     }
 
     /// Registers with the runtime of the calling thread.
     pub(crate) fn attach(&mut self) -> io::Result<()> {
-        self.stream.get_mut().0.attach()?;
+        self.stream.get_mut().get_mut().0.attach()?;
         self.idle_timer = Some(Box::pin(tokio::time::sleep(self.idle_limit)));
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod dev_certs;
 pub mod directory;
 pub mod engine_slot;
+mod gather;
 pub mod health;
 pub mod identity;
 pub mod kith;

@@ -99,6 +99,12 @@ impl Check<'_> {
         self.range("answers.max_presentations", answers.max_presentations, 1..=1_000);
         self.range("answers.sibling_injury_days", answers.sibling_injury_days, 1..=3_660);
         self.range("answers.padding_step_bytes", answers.padding_step_bytes, 0..=MAX_STEP_BYTES);
+        let least = answers.padding_step_bytes.checked_mul(answers.padding_min_steps);
+        self.rule(
+            least.is_some_and(|least| least <= MAX_STEP_BYTES),
+            "answers.padding_min_steps",
+            "expected at most 65536 bytes in all, with answers.padding_step_bytes",
+        );
         self.rule(
             answers.sibling_injury_days <= answers.presentation_retention_days,
             "answers.sibling_injury_days",

@@ -157,6 +157,8 @@ pub struct Answers {
     pub sibling_injury_days: u32,
     /// Answers are filled up to whole multiples of this; nought leaves their length as it is.
     pub padding_step_bytes: usize,
+    /// Steps that every answer has at least.
+    pub padding_min_steps: usize,
     /// Contact for a shielded child.
     pub national_contact_name: String,
     /// Telephone of that contact.
@@ -172,6 +174,7 @@ impl Default for Answers {
             max_presentations: 50,
             sibling_injury_days: 90,
             padding_step_bytes: 1024,
+            padding_min_steps: 4,
             national_contact_name: String::new(),
             national_contact_phone: String::new(),
         }

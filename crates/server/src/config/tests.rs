@@ -160,3 +160,16 @@ fn what_is_expected_of_a_trust_can_be_configured_alone() {
         assert!(parse(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn the_least_length_of_an_answer_is_bounded() {
+    assert!(parse_answers("padding_step_bytes = 1024\npadding_min_steps = 64").is_ok());
+    assert!(parse_answers("padding_step_bytes = 0\npadding_min_steps = 64").is_ok());
+    for bad in ["padding_step_bytes = 1024\npadding_min_steps = 65", "padding_min_steps = 9223372036854775807"] {
+        assert!(parse_answers(bad).is_err_and(|found| found.to_string().contains("padding_min_steps")), "{bad}");
+    }
+}
+
+fn parse_answers(text: &str) -> Result<Config, Mistakes> {
+    Config::parse("kithd.toml", &format!("{CONTACT}{text}\n"), [])
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kith_api::convert::fault::Faults;
+use kith_api::convert::padding::Fill;
 use kith_domain::caller::{Caller, Peer, Role};
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
@@ -62,8 +63,9 @@ impl Services {
     }
 
     /// What answers are filled up to.
-    pub(super) fn padding_step(&self) -> usize {
-        self.config.answers.padding_step_bytes
+    pub(super) fn padding(&self) -> Fill {
+        let answers = &self.config.answers;
+        Fill { step: answers.padding_step_bytes, min_steps: answers.padding_min_steps }
     }
 
     pub(super) fn config(&self) -> &Config {

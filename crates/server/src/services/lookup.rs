@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
-use kith_api::convert::padding::Padded;
+use kith_api::convert::padding::{Fill, Padded};
 use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
@@ -56,7 +56,7 @@ impl LookupService for Services {
         };
         let answered = engine.ask(asked(peer, parsed)).await.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
-        let response = response.padded(self.padding_step());
+        let response = response.padded(self.padding());
         decoded.answered(&self.times().lookup);
         Ok(Response::new(response))
     }
@@ -82,7 +82,7 @@ impl LookupService for Services {
         let (answered, recording) = tokio::join!(engine.ask(asked(peer, lookup)), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
-        let response = response.padded(self.padding_step());
+        let response = response.padded(self.padding());
         decoded.answered(&self.times().check_in);
         Ok(Response::new(response))
     }
@@ -104,7 +104,7 @@ impl LookupService for Services {
             return Err(context::refused_read(&engine, peer, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        let answers = (self.padding_step(), Arc::clone(self.times()));
+        let answers = (self.padding(), Arc::clone(self.times()));
         tokio::spawn(answer_worklist(engine, peer, worklist, answers, items));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -169,7 +169,7 @@ async fn answer_worklist(
     engine: Arc<Engine>,
     peer: Peer,
     worklist: ParsedWorklist,
-    (padding_step, times): (usize, Arc<AnswerTimes>),
+    (fill, times): (Fill, Arc<AnswerTimes>),
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
@@ -188,7 +188,7 @@ async fn answer_worklist(
             }
         };
         let response = v1::LookupManyResponse { position, item: Some(item), ..v1::LookupManyResponse::default() };
-        let response = response.padded(padding_step);
+        let response = response.padded(fill);
         if matches!(response.item, Some(v1::lookup_many_response::Item::Answer(_))) {
             began.answered(&times.worklist_entry);
         }
