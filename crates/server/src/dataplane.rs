@@ -83,6 +83,8 @@ impl DataPlane {
         let signal = stop.clone();
         listener.set_nonblocking(true)?;
         run_thread(String::from("kithd-accept"), alive, async move {
+            // A storm of clients that come back waits, and those who ask do not.
+            kith_engine::give_way();
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => acceptor.run(listener, signal).await,
                 Err(error) => tracing::error!(%error, "failed to listen"),
