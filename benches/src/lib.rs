@@ -144,16 +144,26 @@ fn plan(n: usize, number: NhsNumber) -> Result<Change, Failure> {
 /// # Errors
 /// When it cannot be opened or does not take a change.
 pub async fn filled(children: usize, mode: AuditMode) -> Result<Filled, Failure> {
+    filled_with(children, 1, mode).await
+}
+
+/// As [`filled`], with so many presentations of each child.
+///
+/// # Errors
+/// When it cannot be opened or does not take a change.
+pub async fn filled_with(children: usize, visits: usize, mode: AuditMode) -> Result<Filled, Failure> {
     let dir = tempfile::tempdir()?;
     let engine = open(dir.path(), mode)?;
     let held = numbers(900_000_000, children);
     let trust = Peer { organisation: OdsCode::parse("RRK")?, role: Role::Ed };
     let permit = authorise_action(trust, None, Action::SendPresentations)?;
     for (start, group) in held.chunks(GROUP).enumerate() {
-        let mut changes = Vec::with_capacity(GROUP + GROUP / PLAN_EVERY + 1);
+        let mut changes = Vec::with_capacity(visits * GROUP + GROUP / PLAN_EVERY + 1);
         for (offset, number) in group.iter().enumerate() {
             let n = start * GROUP + offset;
-            changes.push(presentation(n, *number)?);
+            for visit in 0..visits {
+                changes.push(presentation(n + visit * children, *number)?);
+            }
             if n.is_multiple_of(PLAN_EVERY) {
                 changes.push(plan(n, *number)?);
             }

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use kith_api::convert::padding::{Fill, Padded};
 use kith_api::convert::{answer, lookup};
 use kith_api::v1;
-use kith_benches::{Failure, Filled, NOW, filled};
+use kith_benches::{Failure, Filled, NOW, filled_with};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::codes::OdsCode;
@@ -19,9 +19,13 @@ use tokio::runtime::{Builder, Runtime};
 /// The default padding.
 const FILL: Fill = Fill { step: 1024, min_steps: 4 };
 
+/// Presentations of a child, and earlier lookups: about what a child has of whom anything is held.
+const VISITS: usize = 2;
+const DAY_SECONDS: i64 = 86_400;
+
 #[derive(Clone, Copy, ValueEnum)]
 enum Which {
-    /// One presentation elsewhere; one in sixty is on a plan
+    /// Two presentations elsewhere, each looked up once; one in sixty is on a plan
     Held,
     /// Nothing
     None,
@@ -77,15 +81,37 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
     Ok(response.encode(reply)?)
 }
 
+/// Asks as many times as there were visits, on a day of its own each, and waits until the access history has it.
+async fn look_up(filled: &Filled, peer: Peer, requests: &[Vec<u8>]) -> Result<(), Failure> {
+    let engine = &filled.engine;
+    for (days, bytes) in (1..=VISITS).flat_map(|days| requests.iter().map(move |bytes| (days, bytes))) {
+        let mut request = v1::LookupRequest::decode(bytes.as_slice())?;
+        request.request_id = uuid::Uuid::new_v4().to_string();
+        let at = NOW.plus_seconds(-DAY_SECONDS * i64::try_from(days)?);
+        let parsed = lookup::parse(request, peer.organisation, at).map_err(|faults| format!("{faults:?}"))?;
+        let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
+        engine.ask(Asked { peer, caller, context, question, request_id, worklist: false }).await?;
+    }
+    let behind = || engine.positions().derived_through < engine.positions().synced_through;
+    while engine.audit_window().unsynced > 0 || behind() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().build()?;
-    let filled = runtime.block_on(filled(arguments.children, AuditMode::Bounded))?;
+    let filled = runtime.block_on(filled_with(arguments.children, VISITS, AuditMode::Bounded))?;
     let peer = Peer { organisation: OdsCode::parse("R1H")?, role: Role::Ed };
     let numbers = match arguments.which {
         Which::Held => &filled.held,
         Which::None => &filled.unknown,
     };
     let requests: Vec<Vec<u8>> = numbers.iter().enumerate().map(|(n, number)| request(*number, n)).collect();
+    if matches!(arguments.which, Which::Held) {
+        let most = requests.len().min(arguments.lookups.max(1_000));
+        runtime.block_on(look_up(&filled, peer, &requests[..most]))?;
+    }
     let mut reply = Vec::with_capacity(64 << 10);
     let mut answer = |request: &[u8]| one(&filled, &runtime, peer, request, &mut reply);
     let mut bytes = 0;

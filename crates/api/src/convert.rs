@@ -14,5 +14,6 @@ pub mod padding;
 pub mod plan;
 pub mod presentation;
 pub mod subject;
+mod template;
 pub mod time;
 pub mod words;

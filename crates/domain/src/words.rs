@@ -12,6 +12,7 @@ use crate::identity::IdentityCheck;
 use crate::plan::PlanState;
 use crate::refused::{Refused, RefusedKind};
 use crate::time::Moment;
+pub use details::open_presentation;
 
 /// Said with every "none held".
 pub const NOT_REASSURANCE: &str = "This is not reassurance: use your own judgement and procedures.";

@@ -9,6 +9,7 @@ mod planned;
 mod records;
 mod shard;
 pub mod shards;
+mod template;
 
 pub use counts::Sizes;
 use kith_domain::answer::{Answer, Question};
@@ -63,14 +64,17 @@ pub struct Index {
     sizes: counts::Counters,
     planned: planned::Planned,
     families: families::Families,
+    template: template::Template,
 }
 
 impl Index {
     /// An empty index over the known feeds.
     #[must_use]
     pub fn new(feeds: FeedBoard) -> Self {
+        let records = Records::default();
         Self {
-            records: Records::default(),
+            template: template::Template::new(&records.tables),
+            records,
             published: AtomicU64::new(0),
             feeds,
             sizes: counts::Counters::default(),
@@ -97,7 +101,12 @@ impl Index {
         settings: &AnswerSettings,
         directory: &Directory,
     ) -> (Answer, Responsible) {
-        self.answer_after(permit, question, (settings, directory), || {})
+        let answered = self.answer_after(permit, question, (settings, directory), || {});
+        if template::is_nothing_held(&answered.0) {
+            let means = Means { settings, directory, feeds: &self.feeds };
+            self.template.work(permit, question, &self.records.tables, means);
+        }
+        answered
     }
 
     /// Answers, with `found` called between finding the records and looking at the feeds.

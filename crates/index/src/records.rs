@@ -28,7 +28,7 @@ pub(crate) struct Records {
     /// People without a number: few, and their keys are texts.
     locals: DashMap<(OdsCode, LocalKey), Stamped>,
     local_publications: AtomicU64,
-    tables: Tables,
+    pub(crate) tables: Tables,
 }
 
 impl Default for Records {

@@ -46,8 +46,8 @@ fn publish(index: &Index, record: ChildRecord) {
     index.feed(Feed::Plans(la()), health, NOW);
 }
 
-/// What the plan outcome of one question is called.
-fn asked(index: &Index, found: impl Fn()) -> &'static str {
+/// Does something with one question and the permit to ask it.
+fn asking<T>(then: impl FnOnce(&ReadPermit, &Question, &Directory) -> T) -> T {
     let organisation = OdsCode::parse("R1H").unwrap();
     let entry = OrganisationEntry { name: "T".into(), contact_phone: "1".into(), successor: None };
     let directory = Directory { organisations: [(organisation, entry)].into(), ..Directory::default() };
@@ -68,8 +68,14 @@ fn asked(index: &Index, found: impl Fn()) -> &'static str {
         mother: None,
         now: NOW,
     };
+    then(&permit, &question, &directory)
+}
+
+/// What the plan outcome of one question is called.
+fn asked(index: &Index, found: impl Fn()) -> &'static str {
     let settings = AnswerSettings::default();
-    let (answer, _) = index.answer_after(&permit, &question, (&settings, &directory), found);
+    let (answer, _) =
+        asking(|permit, question, directory| index.answer_after(permit, question, (&settings, directory), found));
     let Body::Open(body) = answer.body else { panic!("an open record") };
     match body.plans {
         Outcome::CannotSay(_) => "cannot say",
@@ -136,4 +142,23 @@ fn beside_a_writer_nothing_is_ever_none_held() {
             }
         });
     }
+}
+
+#[test]
+fn nothing_of_the_work_done_where_nothing_is_held_reaches_an_answer() {
+    let index = index();
+    let settings = AnswerSettings::default();
+    asking(|permit, question, directory| {
+        let means = Means { settings: &settings, directory, feeds: &index.feeds };
+        let expected = answering::answer(permit, question, &Found::default(), means);
+        assert!(template::is_nothing_held(&expected));
+        for _ in 0..2 {
+            let (answer, responsible) = index.answer(permit, question, &settings, directory);
+            assert_eq!((answer, responsible), (expected.clone(), Responsible::default()));
+        }
+    });
+    assert_eq!(index.sizes(), Index::new(FeedBoard::new(std::iter::empty(), std::iter::empty())).sizes());
+    publish(&index, planned(1));
+    let held = asking(|permit, question, directory| index.answer(permit, question, &settings, directory).0);
+    assert!(!template::is_nothing_held(&held));
 }

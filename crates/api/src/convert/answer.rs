@@ -1,6 +1,6 @@
 //! Answers on the wire. A shielded body has no field for a place, so none can be written here.
 
-use super::{family, time, words};
+use super::{family, template, time, words};
 use crate::v1;
 use kith_domain::NhsNumber;
 use kith_domain::answer::{
@@ -26,6 +26,9 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
         }
         Body::IdentityNotConfirmed => withheld(),
     };
+    if template::is_nothing_listed(&plans, &presentations) {
+        template::work(directory, answer.as_of);
+    }
     plans.words = lines::plans(answer, directory);
     presentations.words = lines::presentations(answer, directory, window_days);
     let words = lines::lines_with(answer, directory, &plans.words, &presentations.words);
@@ -180,7 +183,7 @@ fn presentations(body: &OpenBody, directory: &Directory) -> v1::PresentationAnsw
     }
 }
 
-fn presentation(view: &PresentationView, directory: &Directory) -> v1::Presentation {
+pub(super) fn presentation(view: &PresentationView, directory: &Directory) -> v1::Presentation {
     let PresentationView { organisation, details, outcome } = view;
     let mut wire = v1::Presentation {
         organisation: (*organisation).into(),
@@ -222,17 +225,21 @@ fn shielded_presentations(body: &ShieldedBody) -> v1::PresentationAnswer {
 }
 
 fn history(body: &OpenBody, directory: &Directory) -> v1::AccessHistory {
-    let one = |access: &Access| {
-        let Access { organisation, user_name, user_role, first_at, last_at, count } = access;
-        v1::Access {
-            first_at: Some(time::timestamp(*first_at)),
-            last_at: Some(time::timestamp(*last_at)),
-            count: *count,
-            user_name: user_name.as_str().to_owned(),
-            user_role: user_role.as_str().to_owned(),
-            organisation: (*organisation).into(),
-            organisation_name: directory.organisation_name(*organisation),
-        }
-    };
-    v1::AccessHistory { accesses: body.accesses.iter().map(one).collect(), more: body.more_accesses }
+    v1::AccessHistory {
+        accesses: body.accesses.iter().map(|row| access(row, directory)).collect(),
+        more: body.more_accesses,
+    }
+}
+
+pub(super) fn access(row: &Access, directory: &Directory) -> v1::Access {
+    let Access { organisation, user_name, user_role, first_at, last_at, count } = row;
+    v1::Access {
+        first_at: Some(time::timestamp(*first_at)),
+        last_at: Some(time::timestamp(*last_at)),
+        count: *count,
+        user_name: user_name.as_str().to_owned(),
+        user_role: user_role.as_str().to_owned(),
+        organisation: (*organisation).into(),
+        organisation_name: directory.organisation_name(*organisation),
+    }
 }

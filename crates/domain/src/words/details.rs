@@ -91,7 +91,9 @@ fn plan_words(kind: Option<PlanKind>, state: PlanState, start: Option<Day>, end:
     }
 }
 
-fn open_presentation(one: &PresentationView, directory: &Directory) -> String {
+/// One presentation with its place.
+#[must_use]
+pub fn open_presentation(one: &PresentationView, directory: &Directory) -> String {
     let PresentationView { organisation, details, outcome } = one;
     let place = directory.organisation_name(*organisation);
     let Some((_, arrived_at, setting, what)) = details else {
