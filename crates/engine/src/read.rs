@@ -119,6 +119,7 @@ impl Engine {
             }
         };
         let (answer, responsible) = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
+        self.index().even_out(&answer, &permit, &asked.question, (self.settings(), self.directory()));
         let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
         let disclosed = Disclosed::of(&answer);
         (entry(asked, Decision::Answered { disclosed, counted }, responsible), Ok(answer))
