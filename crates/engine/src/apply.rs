@@ -127,7 +127,7 @@ pub(crate) fn plan(
     }
     let person = working.person(&event.subject)?;
     let named = (event.authority, &name);
-    let another = ends(event) && linked::is_open_elsewhere(&person, named, event.end, at.london_day());
+    let another = ends(event) && linked::is_open_elsewhere(&person, named, until(event), at.london_day());
     let record = working.child(&event.subject)?;
     let effect = fold::apply_plan(record, event, name.clone());
     fold::note_plan_event(record, event.authority, &name, at);
@@ -174,6 +174,11 @@ pub(crate) fn ends(event: &PlanEvent) -> bool {
         PlanAction::End | PlanAction::Withdraw | PlanAction::TransferOut(_) | PlanAction::Born => true,
         PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change => event.end.is_some(),
     }
+}
+
+/// The last day that an event which ends a plan tells; what takes a plan back says that there was none, whatever day it names.
+pub(crate) fn until(event: &PlanEvent) -> Option<Day> {
+    event.end.filter(|_| event.action != PlanAction::Withdraw)
 }
 
 /// Notes a moment that a sender tells of: by it a clock of ours that runs ahead is known. What lies ahead tells nothing.

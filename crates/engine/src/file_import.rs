@@ -107,7 +107,7 @@ struct LoadedRow {
 impl LoadedRow {
     fn new(at: usize, subject: Subject, number: NhsNumber, events: &[PlanEvent]) -> Self {
         let ends = events.iter().find(|event| apply::ends(event));
-        let ends = ends.and_then(|event| Some((event.name()?, event.end)));
+        let ends = ends.and_then(|event| Some((event.name()?, apply::until(event))));
         Self { at, subject, number, ends }
     }
 }

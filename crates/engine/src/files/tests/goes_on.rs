@@ -61,6 +61,16 @@ async fn an_end_is_kept_while_the_plan_goes_on_until_a_later_day() {
     }
 }
 
+/// A row that takes a plan back may name its last day: that one under the other number goes on all the same.
+#[tokio::test]
+async fn a_withdrawal_that_names_a_last_day_is_not_called_done_while_the_plan_goes_on_until_that_day() {
+    let end = Some("2027-03-01");
+    let place = place(end).await;
+    let row = PlanRow { actions: vec![PlanAction::Withdraw], ..of(NEW, end) };
+    let verdict = place.send(&file(4, FileMode::Changes, vec![row]), NOW).await;
+    assert!(!reasons(&verdict)[0].is_empty(), "{:?}", reasons(&verdict));
+}
+
 /// The same last day under both numbers, or an earlier one under the other, leaves nothing to be sent.
 #[tokio::test]
 async fn an_end_under_both_numbers_is_loaded() {
