@@ -94,9 +94,10 @@ mod tests {
 
     #[test]
     fn counts_that_tell_what_is_held_are_found_either_way() {
-        assert_eq!(apart("allocations", 100, 90), None);
-        assert_eq!(apart("allocations", 100, 110), None);
-        assert!(apart("allocations", 100, 89).is_some());
-        assert!(apart("allocations", 100, 111).is_some());
+        let (bound, over) = (APART_PERCENT, APART_PERCENT + 1);
+        assert_eq!(apart("allocations", 100, 100 - bound), None);
+        assert_eq!(apart("allocations", 100, 100 + bound), None);
+        assert!(apart("allocations", 100, 100 - over).is_some());
+        assert!(apart("allocations", 100, 100 + over).is_some());
     }
 }
