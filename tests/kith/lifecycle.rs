@@ -102,6 +102,28 @@ async fn new_certificates_drop_no_call_and_shut_out_the_old() {
     site.finish(&["failed to trust the client certificate"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_trimmed_when_a_signal_asks_and_answers_go_on() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let mut open = Open::begin(&server.client(LA).await).await;
+    open.send().await;
+    let before = calls::ask(&server.client(ED).await, build::lookup(ED, nhs(1))).await;
+    assert_eq!(before.plans.as_ref().map(|plans| plans.plans.len()), Some(1));
+    server.signal("-USR1");
+    until("the log is trimmed", || server.has_logged("the log is trimmed").then_some(()));
+    open.send().await;
+    drop(open);
+    tokio::task::block_in_place(|| server.stop());
+
+    let server = site.ready().await;
+    let after = calls::ask(&server.client(ED).await, build::lookup(ED, nhs(1))).await;
+    let plans = |answer: v1::Answer| answer.plans.unwrap().plans;
+    assert_eq!(plans(before), plans(after), "what was held before the snapshot is held after a start from it");
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
 /// Asks with the old client certificate, trusting the new server's.
 async fn can_ask_with_old_certificate(site: &Site, server: &Server) -> bool {
     let old = site.path("old-certs");

@@ -1,7 +1,8 @@
 //! Codes of organisations, sites and local authorities: short texts of a fixed alphabet, kept inline.
 //! Whether a code is known is the directory's business, not this module's.
 
-use serde::{Deserialize, Serialize};
+use crate::as_text;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// Longest code kept, in bytes: a GSS code has nine.
@@ -29,8 +30,7 @@ fn parse(text: &str, min: usize, max: usize) -> Result<[u8; CODE_BYTES], CodeErr
 macro_rules! code {
     ($(#[$doc:meta])* $name:ident, $min:literal, $max:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; CODE_BYTES]);
 
         impl $name {
@@ -50,17 +50,21 @@ macro_rules! code {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = CodeError;
-
-            fn try_from(text: String) -> Result<Self, CodeError> {
-                Self::parse(&text)
-            }
-        }
-
         impl From<$name> for String {
             fn from(code: $name) -> Self {
                 code.as_str().to_owned()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                as_text::read(deserializer, Self::parse)
             }
         }
 

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod answering;
 #[cfg(test)]
 mod answering_tests;
+mod as_text;
 pub mod birth;
 pub mod caller;
 pub mod change;

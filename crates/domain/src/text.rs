@@ -1,8 +1,10 @@
 //! Short texts that callers supply: bounded, without control characters, and redacted in logs because they may embed an
 //! identity.
 
-use serde::{Deserialize, Serialize};
+use crate::as_text;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::sync::Arc;
 
 /// Why a text is refused. No variant carries the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,11 +43,10 @@ fn check(text: &str, max: usize) -> Result<(), TextError> {
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $held:ty) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name($held);
 
         impl $name {
             /// Most characters.
@@ -67,17 +68,15 @@ macro_rules! text {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = TextError;
-
-            fn try_from(text: String) -> Result<Self, TextError> {
-                Self::parse(&text)
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
 
-        impl From<$name> for String {
-            fn from(text: $name) -> Self {
-                text.0.into()
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                as_text::read(deserializer, Self::parse)
             }
         }
 
@@ -91,27 +90,28 @@ macro_rules! text {
 
 text!(
     /// An organisation's own key for a person who has no NHS number yet.
-    LocalKey, 64
+    LocalKey, 64, Box<str>
 );
 text!(
     /// An organisation's own encounter id.
-    EncounterId, 64
+    EncounterId, 64, Box<str>
 );
 text!(
     /// An authority's own reference of a plan.
-    PlanReference, 64
+    PlanReference, 64, Box<str>
 );
 text!(
     /// An authority's own reference of a family.
-    FamilyReference, 64
+    FamilyReference, 64, Box<str>
 );
 text!(
     /// A person's identifier in their organisation.
-    UserId, 64
+    UserId, 64, Box<str>
 );
 text!(
-    /// A person's name or role, as shown to the next reader.
-    PersonText, 100
+    /// A person's name or role, as shown to the next reader: held by many records and copied into every answer, so all
+    /// of them share it.
+    PersonText, 100, Arc<str>
 );
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const BUSY: u64 = 32;
 /// How many times as long as it worked the history then rests.
 const REST: u32 = 19;
+/// The same while it catches up and few questions come: those few shall not wait for what is behind.
+const REST_BEHIND: u32 = 3;
 /// Longest rest: a disk that was slow once must not stop the history for long.
 const MAX_REST: Duration = Duration::from_millis(200);
 /// Pause after a failure: the log or the journal is in trouble and is tried again.
@@ -64,7 +66,8 @@ impl Deriver {
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
                 Ok(next) => {
                     let came = self.journal.synced_through().saturating_sub(before);
-                    std::thread::sleep(rest_after(self.clock.now().saturating_sub(began), came));
+                    let behind = next - position >= limit as u64;
+                    std::thread::sleep(rest_after(self.clock.now().saturating_sub(began), came, behind));
                     (position, limit) = (next, BATCH);
                 }
                 Err(Trouble::TooMany) if limit > 1 => limit /= 2,
@@ -166,9 +169,15 @@ impl Deriver {
 }
 
 /// How long the history rests after a batch that took so long, while so many entries came. Where questions come faster than
-/// it is written, it leaves the processors to them and catches up later.
-fn rest_after(took: Duration, came: u64) -> Duration {
-    if came < BUSY { Duration::ZERO } else { (took * REST).min(MAX_REST) }
+/// it is written, it leaves the processors to them and catches up later: then too, while it is `behind`, with a quarter of
+/// its time at most, for on a part of a processor whoever asks would else wait for what was asked before.
+fn rest_after(took: Duration, came: u64, behind: bool) -> Duration {
+    let rest = match (came >= BUSY, behind) {
+        (true, _) => took * REST,
+        (false, true) => took * REST_BEHIND,
+        (false, false) => Duration::ZERO,
+    };
+    rest.min(MAX_REST)
 }
 
 /// The entry with which reading can go on after an error: one entry or one stretch of a segment must not stop the history
@@ -238,12 +247,20 @@ mod tests {
     #[test]
     fn history_rests_only_while_questions_come_faster_than_it_is_written() {
         let took = Duration::from_millis(8);
-        assert_eq!(rest_after(took, 16), Duration::ZERO, "2,000 questions a second");
+        assert_eq!(rest_after(took, 16, false), Duration::ZERO, "2,000 questions a second");
         assert_eq!(
-            rest_after(took, 80),
-            Duration::from_millis(152),
-            "10,000 a second: nineteen twentieths of the time are theirs"
+            rest_after(took, 16, true),
+            Duration::from_millis(24),
+            "catching up: a quarter of the time is its own"
         );
-        assert_eq!(rest_after(Duration::from_secs(3), 60_000), MAX_REST);
+        for behind in [false, true] {
+            assert_eq!(
+                rest_after(took, 80, behind),
+                Duration::from_millis(152),
+                "10,000 a second: nineteen twentieths of the time are theirs"
+            );
+            assert_eq!(rest_after(Duration::from_secs(3), 60_000, behind), MAX_REST);
+        }
+        assert_eq!(rest_after(Duration::from_secs(3), 0, true), MAX_REST);
     }
 }

@@ -6,10 +6,17 @@ use dashmap::DashMap;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::OdsCode;
 use kith_domain::text::LocalKey;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// So many that the table of one holds few people, and growing it takes microseconds.
 const LOCAL_SHARDS: usize = 1_024;
+
+thread_local! {
+    /// Where a thread copies records, one after another, so that a lock is held for the copying and not for the unpacking,
+    /// and no copy needs memory of its own.
+    static COPY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Which publication of a record was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +57,18 @@ impl Records {
 
     /// A record, and which publication of it this is.
     pub(crate) fn read(&self, subject: &Subject) -> Option<(ChildRecord, Published)> {
-        let (published, bytes) = match subject {
-            Subject::Nhs(number) => {
-                let (stamp, bytes) = self.numbers.read(*number)?;
-                (Published::Number(stamp), bytes)
-            }
-            Subject::Local(organisation, key) => {
-                let held = self.locals.get(&(*organisation, key.clone()))?;
-                (Published::Local(held.0), held.1.clone())
-            }
-        };
-        Some((self.unpacked(subject, &bytes), published))
+        COPY.with_borrow_mut(|copy| {
+            let published = match subject {
+                Subject::Nhs(number) => Published::Number(self.numbers.read(*number, copy)?),
+                Subject::Local(organisation, key) => {
+                    let held = self.locals.get(&(*organisation, key.clone()))?;
+                    copy.clear();
+                    copy.extend_from_slice(&held.1);
+                    Published::Local(held.0)
+                }
+            };
+            Some((self.unpacked(subject, copy), published))
+        })
     }
 
     /// Puts a record in the place of an older one, which is given back.

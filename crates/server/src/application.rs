@@ -82,6 +82,15 @@ pub trait Application: Send + Sync + 'static {
         String::new()
     }
 
+    /// Writes a snapshot of the state and trims the log behind it, while questions are answered. Blocks, off the threads
+    /// that answer calls.
+    ///
+    /// # Errors
+    /// Why the log is not trimmed; nothing is lost.
+    fn trim(&self, _engine: &Self::Engine) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
     /// Closes the engine after the last call has ended.
     fn close(&self, engine: Arc<Self::Engine>);
 

@@ -70,6 +70,11 @@ impl Application for Kith {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner).beats(beat, Instant::now())
     }
 
+    fn trim(&self, engine: &Engine) -> Result<(), Failure> {
+        engine.trim()?;
+        Ok(())
+    }
+
     fn metrics(&self, engine: &EngineState<Engine>) -> String {
         metrics_page::page(engine, &self.times, services::now())
     }

@@ -196,6 +196,9 @@ pub fn start<A: Application>(
         let (application, engine) = (Arc::clone(&application), Arc::clone(&engine));
         control.spawn(metrics::serve(listener, application, engine, signal.clone()));
     }
+    let entered = control.enter();
+    control.spawn(watch::trims(Arc::clone(&application), Arc::clone(&engine), signal.clone())?);
+    drop(entered);
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
     control.spawn(watch::certificates(

@@ -78,6 +78,38 @@ pub(crate) async fn reload(tls: &Arc<TlsState>) {
     }
 }
 
+/// Trims the log at once when SIGUSR1 asks for it: before the data directory is copied, or to have its room back sooner.
+///
+/// # Errors
+/// When the signal cannot be listened for.
+pub(crate) fn trims<A: Application>(
+    application: Arc<A>,
+    engine: Arc<EngineSlot<A::Engine>>,
+    stop: StopSignal,
+) -> io::Result<impl Future<Output = ()> + Send> {
+    let mut asked = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.draining() => return,
+                _ = asked.recv() => {}
+            }
+            let EngineState::Ready(engine) = engine.state() else {
+                tracing::warn!("the log is not trimmed: kithd is not ready");
+                continue;
+            };
+            let application = Arc::clone(&application);
+            match tokio::task::spawn_blocking(move || application.trim(&engine)).await {
+                // It says so itself.
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the log is not trimmed"),
+                Err(error) => tracing::error!(%error, "the log is not trimmed"),
+            }
+        }
+    })
+}
+
 /// Turns signals into orders: SIGTERM or SIGINT drains, a second one ends at once, SIGHUP reloads certificates.
 ///
 /// # Errors

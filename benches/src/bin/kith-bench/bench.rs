@@ -18,6 +18,8 @@ pub const CONNECTIONS: u32 = 8;
 pub const IN_FLIGHT: u32 = 16;
 /// The rate of those about latency.
 pub const RATE: f64 = 2_000.0;
+/// How many times as long latency at that rate is measured: one answer in a thousand is few in a second.
+const TAIL: f64 = 4.0;
 /// How often a measurement whose generator missed its schedule is repeated.
 const REPEATS: usize = 2;
 /// More failed calls than one in so many, and nothing is measured.
@@ -88,6 +90,13 @@ impl<'a> Bench<'a> {
     /// The same, to its end.
     pub fn outcome(&self, server: &Server, mix: &str, rate: Option<f64>, shape: Shape) -> Result<Outcome> {
         answered(self.run(server, mix, rate, shape).outcome(self.place)?)
+    }
+
+    /// Latency at the usual rate and shape.
+    pub fn at_rate(&self, server: &Server, mix: &str) -> Result<Outcome> {
+        let mut run = self.run(server, mix, Some(RATE), USUAL);
+        run.seconds *= TAIL;
+        answered(run.outcome(self.place)?)
     }
 
     /// Measures the rounds of rows that are measured together: the first, the second, and the first again.

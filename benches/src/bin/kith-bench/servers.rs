@@ -4,7 +4,8 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +15,8 @@ use crate::programs::child;
 /// A year of England is read in seconds; a cold disk may be slow.
 const READY_LIMIT: Duration = Duration::from_secs(300);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// One that is asked for while one runs is made after it.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running server.
@@ -71,8 +74,7 @@ impl Server {
     }
 
     fn end(&mut self) -> Result<()> {
-        let id = self.child.id().to_string();
-        Command::new("sh").args(["-c", "kill -TERM \"$0\"", &id]).status().context("failed to signal a server")?;
+        signal(self.id(), "TERM")?;
         let began = Instant::now();
         while began.elapsed() < STOP_LIMIT {
             if self.child.try_wait()?.is_some() {
@@ -81,6 +83,32 @@ impl Server {
             thread::sleep(POLL);
         }
         bail!("a server did not stop in time")
+    }
+}
+
+fn signal(id: u32, name: &str) -> Result<()> {
+    let status = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &id.to_string()]).status();
+    ensure!(status.context("failed to signal a server")?.success(), "failed to signal a server");
+    Ok(())
+}
+
+/// Checkpoints of kithd, one after another: a snapshot of the state, and the log trimmed behind it. No more with this value.
+pub struct Checkpoints(Option<mpsc::Sender<()>>, Option<JoinHandle<()>>);
+
+impl Checkpoints {
+    pub fn of(server: &Server) -> Self {
+        let (id, (stop, stopped)) = (server.id(), mpsc::channel());
+        let ask = move || {
+            while signal(id, "USR1").is_ok() && stopped.recv_timeout(ASK_AGAIN) == Err(RecvTimeoutError::Timeout) {}
+        };
+        Self(Some(stop), Some(thread::spawn(ask)))
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        drop(self.1.take().map(JoinHandle::join));
     }
 }
 

@@ -10,6 +10,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kith_benches::Failure;
+use mimalloc::MiMalloc;
+
+/// As in kithd.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Asks in process.
 #[derive(Parser)]

@@ -10,6 +10,7 @@ use crate::bench::{Bench, Measured, RATE, USUAL, p99_9, within_1ms};
 use crate::figures::{Reach, Row};
 use crate::load::{Beside, Run};
 use crate::programs::child;
+use crate::servers::Checkpoints;
 use crate::spent::{self, Spent};
 
 use super::Servers;
@@ -31,8 +32,8 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     };
     bench.rounds(
         vec![row("quiet")],
-        |bench| Ok(Measured::of(&bench.outcome(kithd, "lookup=1", Some(RATE), USUAL)?, &[&within_1ms])),
-        |bench| Ok(Measured::of(&bench.outcome(empty, "empty=1", Some(RATE), USUAL)?, &[&within_1ms])),
+        |bench| Ok(Measured::of(&bench.at_rate(kithd, "lookup=1")?, &[&within_1ms])),
+        |bench| Ok(Measured::of(&bench.at_rate(empty, "empty=1")?, &[&within_1ms])),
     );
     bench.rounds(
         vec![row("under file loads")],
@@ -40,27 +41,30 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
         |bench| beside_files(bench, servers, "empty=1", &within_1ms),
     );
     let tail = Row::new(
-        "p99.9 at 2,000/s beside file loads vs beside an unrelated process",
+        "p99.9 at 2,000/s beside file loads and a checkpoint vs beside an unrelated process",
         "us",
         Reach::AtMost(1.25),
-        ["beside file loads", "beside the process"],
+        ["beside file loads and a checkpoint", "beside the process"],
     )
-    .note("files of 1,500 rows one after another; Kith has no checkpoint of its state while it serves, so none runs");
+    .note("files of 1,500 rows and checkpoints (a snapshot of the state, the log trimmed behind it), each one after another");
     bench.or_not_measured(vec![tail.clone()], |bench| {
         let used = used_by_loads(bench, servers)?;
         // Where others take the processor, the loads cannot be told from what the lookups use.
         ensure!(used.cpu_seconds >= LEAST_CORES, "the loads used {:.2} cores beyond the lookups", used.cpu_seconds);
         let words = format!(
-            "the process uses what the loads used, the program that sends them included: {:.2} cores and {:.2} MB/s synced",
+            "the process uses what the loads and checkpoints used, the program that sends the loads included: {:.2} cores and {:.2} MB/s synced",
             used.cpu_seconds,
             used.written_bytes / 1e6
         );
         bench.rounds(
             vec![tail.note(&words)],
-            |bench| beside_files(bench, servers, "lookup=1", &p99_9),
+            |bench| {
+                let _checkpoints = Checkpoints::of(kithd);
+                beside_files(bench, servers, "lookup=1", &p99_9)
+            },
             |bench| {
                 let _busy = busy(bench, used)?;
-                Ok(Measured::of(&bench.outcome(kithd, "lookup=1", Some(RATE), USUAL)?, &[&p99_9]))
+                Ok(Measured::of(&bench.at_rate(kithd, "lookup=1")?, &[&p99_9]))
             },
         );
         Ok(())
@@ -77,7 +81,7 @@ fn beside_files(
     let _files = files(bench, servers).beside(bench.place, "files")?;
     thread::sleep(BEGINNING);
     let server = if mix.starts_with("empty") { &servers.empty } else { &servers.kithd };
-    Ok(Measured::of(&bench.outcome(server, mix, Some(RATE), USUAL)?, &[value]))
+    Ok(Measured::of(&bench.at_rate(server, mix)?, &[value]))
 }
 
 /// Authority files of 1,500 rows, one after another, for longer than any measurement.
@@ -88,7 +92,7 @@ fn files<'r>(bench: &Bench<'_>, servers: &'r Servers) -> Run<'r> {
     run
 }
 
-/// What file loads use in a second, kithd and the program that sends them together, beyond what the lookups use.
+/// What file loads and checkpoints use in a second, kithd and the program that sends them together, beyond what the lookups use.
 fn used_by_loads(bench: &Bench<'_>, servers: &Servers) -> Result<Spent> {
     let mut lookups = bench.run(&servers.kithd, "lookup=1", Some(RATE), USUAL);
     lookups.seconds = FOR_EVER_SECONDS;
@@ -96,6 +100,7 @@ fn used_by_loads(bench: &Bench<'_>, servers: &Servers) -> Result<Spent> {
     thread::sleep(BEGINNING);
     let kithd = servers.kithd.id();
     let alone = spent::per_second(&[kithd], COUNTED)?;
+    let _checkpoints = Checkpoints::of(&servers.kithd);
     let files = files(bench, servers).beside(bench.place, "files")?;
     thread::sleep(BEGINNING);
     let together = spent::per_second(&[kithd, files.id()], COUNTED)?;

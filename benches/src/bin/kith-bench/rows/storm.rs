@@ -9,9 +9,10 @@ use crate::servers::Server;
 
 use super::Servers;
 
-/// Steady clients ask at this rate; two storms, each after a quiet part.
+/// Steady clients ask at this rate; so many storms, each after a quiet part, that their tails together are of some thousands of
+/// answers.
 const TRAFFIC: [&str; 10] =
-    ["--clients", "1000", "--storms", "2", "--quiet-s", "2", "--rate", "2000", "--warm-up-s", "1"];
+    ["--clients", "1000", "--storms", "6", "--quiet-s", "1", "--rate", "2000", "--warm-up-s", "1"];
 
 pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     let names = ["lookup", "empty"];
