@@ -14,7 +14,8 @@ use kith_domain::refused::RefusedKind;
 use kith_domain::retention::Retention;
 use kith_domain::time::{Day, Moment};
 use kith_index::Index;
-use kith_store::{CommitError, Keys, Store, StoreError, Table, TrimError};
+use kith_store::{CommitError, Keys, Store, StoreError, Table, TrimError, TrimStep};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Rows looked at before a pause: a few milliseconds.
 const ROWS_AT_ONCE: usize = 1_024;
+/// Rows of a snapshot written, or read back, before a pause: likewise, and a mebibyte.
+const SNAPSHOT_ROWS_AT_ONCE: u32 = 4_096;
 /// The first run comes so long after the start, when the service has settled.
 const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// How often a waiting thread looks whether it is to end.
@@ -37,7 +40,7 @@ pub struct PurgeOptions {
     pub interval: Duration,
     /// People, or notes, in one record of the log.
     pub slice: usize,
-    /// Pause after each slice and after each stretch of rows looked at.
+    /// Pause after each slice and after each stretch of rows looked at, written or read back.
     pub pause: Duration,
     /// For how long the service keeps its own notes.
     pub notes: NoteRetention,
@@ -265,7 +268,16 @@ impl Purger {
     pub(crate) fn trim(&self) -> Result<u64, TrimError> {
         let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.trimming.store(true, Ordering::Release);
-        let outcome = self.store.trim(&|_| !self.stop.load(Ordering::Acquire));
+        let rows = Cell::new(0_u32);
+        let outcome = self.store.trim(&|step| {
+            if step == TrimStep::Writing {
+                rows.set(rows.get().wrapping_add(1));
+                if rows.get().is_multiple_of(SNAPSHOT_ROWS_AT_ONCE) {
+                    std::thread::sleep(self.options.pause);
+                }
+            }
+            !self.stop.load(Ordering::Acquire)
+        });
         self.trimming.store(false, Ordering::Release);
         let through = outcome?.head.sequence;
         self.memory().status.trimmed_through = through;

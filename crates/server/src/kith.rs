@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use kith_domain::change::Feed;
@@ -71,7 +72,12 @@ impl Application for Kith {
     }
 
     fn trim(&self, engine: &Engine) -> Result<(), Failure> {
-        engine.trim()?;
+        let behind = || {
+            kith_engine::give_way();
+            engine.trim()
+        };
+        let trimmed = thread::scope(|scope| scope.spawn(behind).join());
+        trimmed.map_err(|_| "the thread that trims has died")??;
         Ok(())
     }
 

@@ -29,6 +29,8 @@ struct Servers {
 pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
     start::measure(bench);
     let servers = Servers::start(bench)?;
+    millisecond::beside_checkpoints(bench, &servers);
+    let servers = servers.again(bench)?;
     empty::measure(bench, &servers);
     empty::found_and_not_found(bench, &servers);
     millisecond::measure(bench, &servers);
@@ -45,6 +47,13 @@ pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
 }
 
 impl Servers {
+    /// With a kithd that has nothing left to do.
+    fn again(self, bench: &Bench<'_>) -> Result<Self> {
+        let Self { kithd, empty, reply_bytes } = self;
+        kithd.stop()?;
+        Ok(Self { kithd: bench.place.serve("")?, empty, reply_bytes })
+    }
+
     fn start(bench: &Bench<'_>) -> Result<Self> {
         let kithd = bench.place.serve("")?;
         let mut run = bench.run(&kithd, "lookup=1", None, USUAL);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRecoveryMode, LogLevel, Options, ReadOptions, WriteOptions,
+    DBRecoveryMode, Env, LogLevel, Options, ReadOptions, WriteOptions,
 };
 
 use super::StoreOptions;
@@ -104,6 +104,9 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 /// Opens the database for reading and writing, making it when there is none.
 pub(crate) fn open(dir: &Path, options: &StoreOptions) -> Result<DB, rocksdb::Error> {
     let all = families(options).into_iter().map(|(name, settings)| ColumnFamilyDescriptor::new(name, settings));
+    // Compactions, for which nobody waits, give way to those that answer.
+    let mut env = Env::new()?;
+    env.lower_thread_pool_cpu_priority();
     DB::open_cf_descriptors(&database_options(options), path(dir), all)
 }
 

@@ -22,7 +22,7 @@ const MAGIC: [u8; 8] = *b"KITHSNAP";
 const VERSION: u16 = 1;
 /// What a snapshot's file name begins with.
 const PREFIX: &str = "snapshot-";
-/// Bytes gathered before they are written.
+/// Bytes gathered before they are written and synced.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Where a row would name its table stands this after the last one.
 const END: u8 = 0;
@@ -146,6 +146,8 @@ impl Writing {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.write_at(&self.gathered, self.offset)?;
+        // Bit by bit: written out at once, the syncs of the audit on the same disk would wait for all of it.
+        self.file.sync_data()?;
         self.offset += self.gathered.len() as u64;
         self.gathered.clear();
         Ok(())
@@ -159,7 +161,6 @@ impl Writing {
         let hash = finish(std::mem::replace(&mut self.hash, Context::new(&SHA256)));
         self.gathered.extend_from_slice(&hash);
         self.flush()?;
-        self.file.sync_data()?;
         let named = path(dir, head.sequence);
         std::fs::rename(staged(dir, head.sequence), &named)?;
         sync_parent(&named)

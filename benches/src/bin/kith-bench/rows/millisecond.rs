@@ -40,6 +40,12 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
         |bench| beside_files(bench, servers, "lookup=1", &within_1ms),
         |bench| beside_files(bench, servers, "empty=1", &within_1ms),
     );
+}
+
+/// The tail beside file loads and checkpoints. A checkpoint may go on for minutes after it: whoever measures anything else then
+/// starts kithd anew.
+pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: &Servers) {
+    let kithd = &servers.kithd;
     let tail = Row::new(
         "p99.9 at 2,000/s beside file loads and a checkpoint vs beside an unrelated process",
         "us",

@@ -21,6 +21,8 @@ const MANY: Shape = (100, 100);
 const TIMEOUT_MS: &str = "2000";
 /// What the server may use, in cores.
 const CORES: f64 = 0.25;
+/// Searches for the knee.
+const SEARCHES: usize = 3;
 /// How far beyond the knee.
 const TIMES: f64 = 5.0;
 /// Those who ask beside the overload, to see when it is over, ask at this share of the knee.
@@ -38,7 +40,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
         vec![
             Row::new("overload, a quarter of a core: goodput at 5 x the knee vs at the knee", "1/s", Reach::AtLeast(0.9), names),
             Row::figure("overload, a quarter of a core: recovery", "s", Reach::AtMost(5.0)).note(
-                "from the end of the overload until the p99 of a low rate is at most twice what it was before, or what the knee is found by, and nothing fails",
+                "from the end of the overload until the p99 of a low rate is at most twice what it was before, or what the knee is found by, one part of 0.4 s in five excepted, and nothing fails",
             ),
         ]
     };
@@ -64,7 +66,15 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     });
 }
 
+/// The highest of some searches: one that meets a few bad turns in a row ends far too low, and none ends too high.
 fn knee(bench: &Bench<'_>, kithd: &Server) -> Result<f64> {
+    let found = (0..SEARCHES).map(|_| search(bench, kithd)).collect::<Result<Vec<f64>>>()?;
+    let knee = found.into_iter().fold(0.0, f64::max);
+    ensure!(knee > 0.0, "no rate was carried");
+    Ok(knee)
+}
+
+fn search(bench: &Bench<'_>, kithd: &Server) -> Result<f64> {
     let bound = (USUAL_NS / 1_000).to_string();
     let search = [
         ["--connections", "100"],
@@ -82,7 +92,6 @@ fn knee(bench: &Bench<'_>, kithd: &Server) -> Result<f64> {
     ];
     let outcome = load::knee(bench.place, &kithd.address, search.as_flattened())?;
     let knee = outcome.knee.context("an outcome without a knee")?.carried_per_second;
-    ensure!(knee > 0.0, "no rate was carried");
     Ok(knee)
 }
 
@@ -114,13 +123,23 @@ fn recovery(watched: &Outcome, overload: &Outcome) -> Result<f64> {
     until_usual(&watched.over_time, begun - warm_up, end).context("it was never as before")
 }
 
+/// A part of less than half a second holds so few answers that its p99 is its slowest one: of so many parts in a row, one may be
+/// unusual.
+const PARTS: usize = 5;
+
 fn until_usual(slots: &[Slot], begun: f64, end: f64) -> Option<f64> {
     let is_over = |slot: &&Slot| slot.at_seconds + slot.seconds <= begun;
     let before = slots.iter().filter(is_over).map(|slot| slot.p99_ns).max()?;
-    let is_usual = |slot: &Slot| slot.failed == 0 && slot.p99_ns <= (2 * before).max(USUAL_NS);
+    let is_usual = |slot: &Slot| slot.p99_ns <= (2 * before).max(USUAL_NS);
     let after: Vec<&Slot> = slots.iter().filter(|slot| slot.at_seconds + slot.seconds > end).collect();
-    let last_unusual = after.iter().rposition(|slot| !is_usual(slot));
-    let first_usual = last_unusual.map_or(0, |at| at + 1);
+    let mostly = |part: &[&Slot]| part.iter().filter(|slot| !is_usual(slot)).count() <= 1;
+    let from_on = |at: &usize| {
+        let rest = after.get(*at..).unwrap_or_default();
+        rest.first().is_some_and(|slot| is_usual(slot))
+            && rest.iter().all(|slot| slot.failed == 0)
+            && rest.windows(PARTS.min(rest.len())).all(mostly)
+    };
+    let first_usual = (0..after.len()).find(from_on)?;
     after.get(first_usual).map(|slot| (slot.at_seconds - end).max(0.0))
 }
 
@@ -141,7 +160,9 @@ mod tests {
     #[test]
     fn recovery_ends_where_everything_after_it_is_usual() {
         let watched = slots(&[10, 12, 900, 900, 900, 300, 15, 300, 14, 12]);
-        assert_eq!(until_usual(&watched, 2.0, 5.0), Some(3.0));
+        assert_eq!(until_usual(&watched, 2.0, 5.0), Some(1.0), "one part in five is no overload");
+        let again = slots(&[10, 12, 900, 900, 900, 300, 15, 300, 300, 12]);
+        assert_eq!(until_usual(&again, 2.0, 5.0), Some(4.0));
         let mut failing = watched.clone();
         failing[8].failed = 1;
         assert_eq!(until_usual(&failing, 2.0, 5.0), Some(4.0));
