@@ -21,10 +21,10 @@ const REFERENCE: &str = "canary-reference-77";
 const ROLE: &str = "Canary triage nurse";
 
 /// Every form of a number: its digits, in groups, as an integer of either byte order, as a variable-length integer, in
-/// hexadecimal and in two bases of 64.
+/// hexadecimal; and what a text has.
 fn forms(number: NhsNumber) -> Vec<Vec<u8>> {
     let (digits, value) = (number.digits(), number.value());
-    let grouped = |by: &str| format!("{}{by}{}{by}{}", &digits[..3], &digits[3..6], &digits[6..]).into_bytes();
+    let grouped = |by: &str| format!("{}{by}{}{by}{}", &digits[..3], &digits[3..6], &digits[6..]);
     let mut varint = Vec::new();
     let mut rest = value;
     while rest >= 0x80 {
@@ -32,28 +32,85 @@ fn forms(number: NhsNumber) -> Vec<Vec<u8>> {
         rest >>= 7;
     }
     varint.push(u8::try_from(rest).unwrap());
-    let hex: String = digits.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let wide: Vec<u8> = digits.bytes().flat_map(|byte| [byte, 0]).collect();
-    vec![
-        digits.clone().into_bytes(),
-        grouped(" "),
-        grouped("-"),
+    let mut all = vec![
         value.to_le_bytes()[..5].to_vec(),
         value.to_be_bytes()[3..].to_vec(),
         varint,
         format!("{value:x}").into_bytes(),
-        hex.into_bytes(),
-        wide,
-    ]
+        format!("{value:X}").into_bytes(),
+    ];
+    for text in [digits.clone(), grouped(" "), grouped("-")] {
+        all.extend(text_forms(&text));
+    }
+    all
 }
 
-fn canaries() -> Vec<Vec<u8>> {
-    let texts = [NURSE, USER, ENCOUNTER, LOCAL_KEY, REFERENCE, ROLE].map(|text| text.as_bytes().to_vec());
-    CHILDREN.flat_map(|index| forms(nhs(index))).chain(texts).collect()
+/// Every form of a text: as it is, with two bytes a character in either order, in hexadecimal, and in base 64 wherever in
+/// a longer text it stands, in both alphabets.
+fn text_forms(text: &str) -> Vec<Vec<u8>> {
+    let bytes = text.as_bytes();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut all = vec![
+        bytes.to_vec(),
+        bytes.iter().flat_map(|byte| [*byte, 0]).collect(),
+        bytes.iter().flat_map(|byte| [0, *byte]).collect(),
+        hex.to_uppercase().into_bytes(),
+        hex.into_bytes(),
+    ];
+    for (at, ends) in (0..3).flat_map(|at| [(at, b"+/"), (at, b"-_")]) {
+        all.push(base64_within(bytes, at, ends));
+    }
+    all
+}
+
+/// What base 64 makes of a text that stands `at` bytes behind a multiple of three, without the characters that its
+/// neighbours have a part in.
+fn base64_within(text: &[u8], at: usize, ends: &[u8; 2]) -> Vec<u8> {
+    let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain(*ends).collect();
+    let bits: Vec<bool> = text.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
+    let begun = (6 - 8 * at % 6) % 6;
+    let value = |six: &[bool]| six.iter().fold(0, |value, bit| value << 1 | usize::from(*bit));
+    bits[begun..].chunks_exact(6).map(|six| letters[value(six)]).collect()
+}
+
+#[test]
+fn base_64_is_found_wherever_a_text_stands() {
+    // As coreutils' base64 gives them, for "x999", "ab999" and "999".
+    for (whole, at) in [("OTk5", 0), ("eDk5OQ==", 1), ("YWI5OTk=", 2)] {
+        let form = String::from_utf8(base64_within(b"999", at, b"+/")).unwrap();
+        assert!(form.len() >= 3 && whole.contains(&form), "{form} in {whole}");
+    }
+    assert_eq!(base64_within(b"\xfb\xff\xfe", 0, b"-_"), b"-__-");
+}
+
+fn canaries() -> Canaries {
+    let texts = [NURSE, USER, ENCOUNTER, LOCAL_KEY, REFERENCE, ROLE].into_iter().flat_map(text_forms);
+    Canaries::new(CHILDREN.flat_map(|index| forms(nhs(index))).chain(texts))
+}
+
+/// What is searched for, by its first two bytes.
+struct Canaries(Vec<Vec<Vec<u8>>>);
+
+impl Canaries {
+    fn new(all: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut by_start = vec![Vec::new(); 1 << 16];
+        all.for_each(|canary| by_start[start(&canary)].push(canary));
+        Self(by_start)
+    }
+
+    /// The first that stands in these bytes.
+    fn found(&self, bytes: &[u8]) -> Option<&Vec<u8>> {
+        let at = |at: usize| self.0[start(&bytes[at..])].iter().find(|canary| bytes[at..].starts_with(canary));
+        (0..bytes.len().saturating_sub(1)).find_map(at)
+    }
+}
+
+fn start(bytes: &[u8]) -> usize {
+    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
 /// Files below a directory that hold a canary, and how many bytes were searched.
-fn search(dir: &Path, canaries: &[Vec<u8>]) -> (Vec<String>, usize) {
+fn search(dir: &Path, canaries: &Canaries) -> (Vec<String>, usize) {
     let (mut found, mut searched) = (Vec::new(), 0);
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -65,23 +122,10 @@ fn search(dir: &Path, canaries: &[Vec<u8>]) -> (Vec<String>, usize) {
         }
         let bytes = std::fs::read(&path).unwrap();
         searched += bytes.len();
-        // Only places where a canary's first byte stands are compared.
-        let hit = canaries.iter().find(|canary| holds(&bytes, canary));
+        let hit = canaries.found(&bytes);
         found.extend(hit.map(|canary| format!("{}: {:?}", path.display(), String::from_utf8_lossy(canary))));
     }
     (found, searched)
-}
-
-fn holds(bytes: &[u8], canary: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == canary[0]) {
-        rest = &rest[at..];
-        if rest.starts_with(canary) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
 }
 
 /// Every kind of call, with good and with bad content.
@@ -167,7 +211,7 @@ async fn session_again(server: &Server) {
 #[test]
 fn the_search_finds_every_form() {
     let canaries = canaries();
-    for canary in &canaries {
+    for canary in canaries.0.iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         let inside = [b"\x00\x01999", canary.as_slice(), b"tail"].concat();
         std::fs::create_dir(dir.path().join("below")).unwrap();
