@@ -25,8 +25,10 @@ const LATE_BATCH: usize = 64;
 const POSITION_EVERY: u64 = 1000;
 /// Pause when there is nothing to derive: well under the second within which history shows.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Entries that come in while one batch is written, from which on questions come faster than history can be.
+/// Entries that come in while one batch is written, from which on it is looked how fast they come.
 const BUSY: u64 = 32;
+/// So many a second, and questions come faster than history can be.
+const BUSY_PER_SECOND: u64 = 4_000;
 /// How many times as long as it worked the history then rests.
 const REST: u32 = 19;
 /// The same while it catches up and few questions come: those few shall not wait for what is behind.
@@ -172,7 +174,9 @@ impl Deriver {
 /// it is written, it leaves the processors to them and catches up later: then too, while it is `behind`, with a quarter of
 /// its time at most, for on a part of a processor whoever asks would else wait for what was asked before.
 fn rest_after(took: Duration, came: u64, behind: bool) -> Duration {
-    let rest = match (came >= BUSY, behind) {
+    let a_second = u128::from(came) * 1_000_000 / took.as_micros().max(1);
+    let busy = came >= BUSY && a_second >= u128::from(BUSY_PER_SECOND);
+    let rest = match (busy, behind) {
         (true, _) => took * REST,
         (false, true) => took * REST_BEHIND,
         (false, false) => Duration::ZERO,

@@ -126,6 +126,8 @@ struct Memory {
     /// What was removed on this day.
     of_day: Option<(Day, Going)>,
     trimmed_at: Option<Moment>,
+    /// It was trimmed since it was last looked whether that is due, whoever asked for it.
+    trimmed_since: bool,
 }
 
 /// The purge's own state.
@@ -249,17 +251,23 @@ impl Purger {
 
     fn trim_when_due(&self, now: Moment) {
         let least = i64::try_from(self.options.trim_interval.as_millis()).unwrap_or(i64::MAX);
-        let last = self.memory().trimmed_at;
+        let mut memory = self.memory();
+        if std::mem::take(&mut memory.trimmed_since) {
+            memory.trimmed_at = Some(now);
+        }
+        let last = memory.trimmed_at;
+        drop(memory);
         if last.is_some_and(|last| now.0.saturating_sub(last.0) < least) {
             return;
         }
         match self.trim() {
-            Ok(_) => self.memory().trimmed_at = Some(now),
-            Err(TrimError::GivenUp) if self.stop.load(Ordering::Acquire) => {}
-            Err(TrimError::Commit(CommitError::Fatal { what })) => {
-                tracing::error!(%what, "the change log failed while it was trimmed");
-                (self.on_fatal)(&what);
+            Ok(_) => {
+                let mut memory = self.memory();
+                (memory.trimmed_at, memory.trimmed_since) = (Some(now), false);
             }
+            Err(TrimError::GivenUp) if self.stop.load(Ordering::Acquire) => {}
+            // Told, and the process ends.
+            Err(TrimError::Commit(CommitError::Fatal { .. })) => {}
             Err(error) => tracing::warn!(%error, "the log is not trimmed until the next run"),
         }
     }
@@ -279,8 +287,14 @@ impl Purger {
             !self.stop.load(Ordering::Acquire)
         });
         self.trimming.store(false, Ordering::Release);
+        if let Err(TrimError::Commit(CommitError::Fatal { what })) = &outcome {
+            tracing::error!(%what, "the change log failed while it was trimmed");
+            (self.on_fatal)(what);
+        }
         let through = outcome?.head.sequence;
-        self.memory().status.trimmed_through = through;
+        let mut memory = self.memory();
+        (memory.status.trimmed_through, memory.trimmed_since) = (through, true);
+        drop(memory);
         tracing::info!(through, "the log is trimmed");
         Ok(through)
     }

@@ -118,6 +118,8 @@ pub(crate) fn signals(stop: StopHandle, tls: Arc<TlsState>) -> io::Result<impl F
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    // Once listened for it ends no process any more; [`trims`] hears it later, when there is a log to trim.
+    drop(signal(SignalKind::user_defined1())?);
     Ok(async move {
         let mut orders = 0_u32;
         loop {

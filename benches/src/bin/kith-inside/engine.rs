@@ -143,7 +143,9 @@ impl Both {
         asking::times(self.questions(seed), |question| {
             let permit = authorise_read(self.peer, &self.caller, CareContext::Unscheduled, directory);
             let permit = permit.map_err(|refusal| format!("{refusal:?}"))?;
-            black_box(self.index.answer(&permit, question, &settings, directory));
+            let (answer, responsible) = self.index.answer(&permit, question, &settings, directory);
+            self.index.even_out(&answer, &permit, question, (&settings, directory));
+            black_box((answer, responsible));
             Ok(())
         })
     }
