@@ -6,6 +6,7 @@ mod append;
 mod clock;
 mod format;
 mod handing;
+mod locked;
 mod read;
 mod reader;
 mod recover;
@@ -19,7 +20,7 @@ mod work;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use crate::disk::{Disk, RealDisk, create_dir_durably};
 use crate::histogram::Histogram;
 use crate::keys::Keys;
 use format::Header;
+use locked::Locked;
 use state::State;
 
 /// How long closing waits for the last syncs, on the system's clock.
@@ -70,9 +72,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// The state is whole after every step, so a panic elsewhere does not spoil it.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_> {
+        Locked::new(&self.state)
     }
 
     fn dir(&self, sink: Sink) -> &Path {
@@ -262,7 +263,7 @@ impl Journal {
         while state.is_syncing()
             && let Some(left) = limit.left()
         {
-            state = self.shared.drained.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = state.wait(&self.shared.drained, Some(left));
         }
         let unsynced = state.unsynced_count() + state.given_up_count();
         let last = state.catalogue.last().map_or(0, |segment| segment.last);

@@ -1,7 +1,6 @@
 //! While a disk is in trouble no thread that answers writes to it: it hands its entry to the sink's own writing thread and
 //! the answer waits as a task. Otherwise one thread after another would hang in the kernel with everything it serves.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -77,7 +76,7 @@ impl Shared {
             } else if state.stopped {
                 return;
             } else {
-                state = self.wake_writer(sink).wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = state.wait(self.wake_writer(sink), None);
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::JournalOptions;
 use super::format::HEADER_LENGTH;
 use super::handing::{CAREFUL_FOR, Handed};
+use super::locked::Said;
 use super::recover::Segment;
 use super::turn::{Lost, Turn};
 use super::types::{Gap, GapCause, Sink};
@@ -150,6 +151,8 @@ pub(crate) struct State {
     /// First and last numbers of ranges that were given up and are on disk after all.
     pub(crate) late: Vec<(u64, u64)>,
     pub(crate) catalogue: Vec<Catalogued>,
+    /// To be logged once the lock is given back.
+    pub(crate) said: Vec<Said>,
     pub(crate) last_window: Duration,
     pub(crate) max_window: Duration,
     pub(crate) windows: Histogram,
@@ -183,6 +186,7 @@ impl State {
             given_up: Vec::new(),
             late: Vec::new(),
             catalogue: catalogue.collect(),
+            said: Vec::new(),
             last_window: Duration::ZERO,
             max_window: Duration::ZERO,
             windows: Histogram::default(),
@@ -319,7 +323,7 @@ impl State {
             && now.saturating_sub(since) >= self.options.fail_after
         {
             let sink = self.active.as_ref().filter(|active| active.segment.id == segment).map(|a| a.segment.sink);
-            tracing::error!(first, "an audit sink hangs, its segment is given up");
+            self.said.push(Said::Hangs { first });
             self.give_up(segment, GapCause::SyncHung);
             self.closed_segments += 1;
             self.careful_until = now + CAREFUL_FOR;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::locked::Said;
 use super::settle::Verdict;
 use super::state::{Ending, GivenUp, OpenSegment, Range, Retiring, State};
 use super::types::{AuditError, AuditRef, GapCause, JOURNAL_ID};
@@ -84,7 +85,7 @@ impl State {
         self.turn = None;
         if let Err(error) = result {
             let sink = turn.segment.sink;
-            tracing::error!(sink = sink.name(), %error, "audit sink failed to write, moving to the other");
+            self.said.push(Said::WriteFailed { sink, error: error.to_string() });
             self.cut_active(turn.offset);
             self.fail_sink(sink, now);
             return Returned::Failed;
@@ -135,7 +136,7 @@ impl State {
                 Ending::Sync
             }
             Err(error) => {
-                tracing::error!(sink = turn.segment.sink.name(), %error, "audit write failed after it was given up");
+                self.said.push(Said::LateWriteFailed { sink: turn.segment.sink, error: error.to_string() });
                 Ending::Truncate(turn.offset)
             }
         };

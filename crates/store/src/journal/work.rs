@@ -3,11 +3,12 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
 use super::format::Header;
+use super::locked::Said;
 use super::recover::segment_path;
 use super::state::{Ending, OpenSegment, RETRY_AFTER, Range, Retiring, State};
 use super::types::{AuditMode, Sink};
@@ -71,7 +72,7 @@ impl State {
     pub(crate) fn synced(&mut self, segment: &OpenSegment, result: &io::Result<()>, now: Duration) {
         self.sink_mut(segment.sink).busy = false;
         if let Err(error) = result {
-            tracing::error!(sink = segment.sink.name(), %error, "audit sync failed, its segment is closed for good");
+            self.said.push(Said::SyncFailed { sink: segment.sink, error: error.to_string() });
             self.close_failed(segment, now);
             return;
         }
@@ -95,8 +96,8 @@ impl State {
         match result {
             Ok(segment) => state.standby = Some(Arc::new(segment)),
             Err(error) => {
-                tracing::error!(sink = sink.name(), %error, "audit sink cannot begin a segment");
                 state.retry_at = now + RETRY_AFTER;
+                self.said.push(Said::NoSegment { sink, error: error.to_string() });
             }
         }
     }
@@ -143,7 +144,7 @@ impl Shared {
             } else if state.stopped {
                 return;
             } else {
-                state = self.wake(sink).wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = state.wait(self.wake(sink), None);
             }
         }
     }
@@ -204,11 +205,11 @@ impl Shared {
             }
             if state.is_quiet() {
                 state.ticker_idle = true;
-                state = self.tick.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = state.wait(&self.tick, None);
                 state.ticker_idle = false;
             } else {
                 let interval = state.options.sync_interval;
-                state = self.tick.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner).0;
+                state = state.wait(&self.tick, Some(interval));
             }
             drop(state);
         }
