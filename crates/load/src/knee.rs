@@ -1,5 +1,6 @@
 //! The search for the rate that the service still carries: up in steps until one is not carried, then halfway between the
-//! last that was and the first that was not.
+//! last that was and the first that was not. A step that is not carried is tried once more, so that one moment of trouble,
+//! of the service or of the generator, does not end the search.
 
 use anyhow::Result;
 
@@ -31,11 +32,16 @@ struct State {
     carried: Option<f64>,
     not_carried: Option<f64>,
     halved: u32,
+    /// Not carried once, and to be tried again.
+    doubted: Option<f64>,
 }
 
 impl Search {
     /// The next rate to try; none when the search is over.
     fn next(&self, state: &State) -> Option<f64> {
+        if let Some(rate) = state.doubted {
+            return Some(rate);
+        }
         match (state.carried, state.not_carried) {
             (None, None) => Some(self.start.min(self.most)),
             (Some(carried), None) => (carried < self.most).then(|| (carried * self.factor).min(self.most)),
@@ -46,6 +52,11 @@ impl Search {
 
     /// What a step said.
     fn note(&self, state: &mut State, rate: f64, carried: bool) {
+        let again = state.doubted.take() == Some(rate);
+        if !carried && !again {
+            state.doubted = Some(rate);
+            return;
+        }
         state.halved += u32::from(state.not_carried.is_some());
         let side = if carried { &mut state.carried } else { &mut state.not_carried };
         *side = Some(rate);
@@ -148,13 +159,24 @@ mod tests {
     #[test]
     fn it_goes_up_until_it_is_too_much_and_then_halfway() {
         let (tried, carried, not) = rates(&search(), 1_000.0);
-        assert_eq!(tried, [100.0, 200.0, 400.0, 800.0, 1_600.0, 1_200.0, 1_000.0, 1_100.0]);
+        let expected = [100.0, 200.0, 400.0, 800.0, 1_600.0, 1_600.0, 1_200.0, 1_200.0, 1_000.0, 1_100.0, 1_100.0];
+        assert_eq!(tried, expected, "what is not carried is tried twice");
         assert_eq!((carried, not), (Some(1_000.0), Some(1_100.0)));
     }
 
     #[test]
+    fn one_moment_of_trouble_does_not_end_it() {
+        let (search, mut state) = (search(), State::default());
+        for (rate, carried) in [(100.0, false), (100.0, true), (200.0, true), (400.0, false), (400.0, true)] {
+            assert_eq!(search.next(&state), Some(rate));
+            search.note(&mut state, rate, carried);
+        }
+        assert_eq!((search.next(&state), state.carried, state.not_carried), (Some(800.0), Some(400.0), None));
+    }
+
+    #[test]
     fn it_ends_at_its_bounds() {
-        assert_eq!(rates(&search(), 50.0), (vec![100.0], None, Some(100.0)));
+        assert_eq!(rates(&search(), 50.0), (vec![100.0, 100.0], None, Some(100.0)));
         let (tried, carried, not) = rates(&search(), 1e9);
         assert_eq!((tried.last(), carried, not), (Some(&10_000.0), Some(10_000.0), None));
     }
