@@ -270,9 +270,11 @@ async fn nobody_speaks_for_another_or_beyond_the_role() {
 
     let (stray, lost) = (server.client("stray-authority").await, server.client("stray-trust").await);
     let unknown = calls::submit(&stray, vec![build::heartbeat()]).await;
-    expect_trouble(unknown, Code::InvalidArgument, "UNKNOWN_AUTHORITY", &["authority"]);
+    expect_trouble(unknown, denied, "ORGANISATION_UNKNOWN", &[]);
     let unknown = calls::record(&lost, build::record(STRAY_TRUST, nhs(1), "u")).await;
-    expect_trouble(unknown, Code::InvalidArgument, "UNKNOWN_ORGANISATION", &["organisation"]);
+    expect_trouble(unknown, denied, "ORGANISATION_UNKNOWN", &[]);
+    let unknown = calls::import(&lost, vec![build::import(STRAY_TRUST, nhs(1), "u")]).await;
+    expect_trouble(unknown, denied, "ORGANISATION_UNKNOWN", &[]);
 
     let other = server.client(OTHER_ED).await;
     let seen = calls::ask(&other, build::lookup(OTHER_ED, nhs(1))).await.presentations.unwrap();

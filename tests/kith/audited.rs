@@ -117,15 +117,14 @@ async fn every_refusal() {
     let unknown = server.client("unknown-la").await;
     let list = v1::ListRequest { caller: Some(build::caller("E06000999")), ..v1::ListRequest::default() };
     let refused = unknown.notifications().list(unknown.request(list)).await;
-    expect_trouble(refused, Code::InvalidArgument, "UNKNOWN_AUTHORITY", &["authority"]);
+    expect_trouble(refused, denied, "ORGANISATION_UNKNOWN", &[]);
 
     let refusals = refusals(&audit(&site, server));
     let expected = [
-        ("the certificate's organisation is not known to this service", 2),
+        ("the certificate's organisation is not known to this service", 3),
         ("the request names another organisation than the certificate", 1),
         ("an emergency department's certificate cannot make a scheduled read", 1),
         ("the certificate's role may not do this", 2),
-        ("UNKNOWN_AUTHORITY", 1),
     ];
     assert_eq!(refusals, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
     site.finish(&[]);

@@ -17,6 +17,8 @@ mod births;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
+mod core_files;
+#[cfg(test)]
 mod decade;
 #[cfg(test)]
 mod every_combination;

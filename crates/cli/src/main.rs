@@ -3,6 +3,7 @@
 
 mod args;
 mod commands;
+mod core_files;
 mod dates;
 mod exit;
 mod failure;
@@ -27,6 +28,10 @@ use clap::Parser;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
+    if let Err(error) = core_files::forbid() {
+        // The question is asked all the same: a person waits for the answer.
+        eprintln!("kith: a crash could leave a core file: {error}");
+    }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         eprintln!("kith: fault in the program at {place}");

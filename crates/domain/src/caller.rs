@@ -3,6 +3,7 @@
 use crate::codes::OdsCode;
 use crate::text::{PersonText, UserId};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Role of an organisation, from its certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,21 +31,43 @@ pub enum Role {
 impl Role {
     /// Every role with its word in certificates.
     pub const WORDS: [(Self, &'static str); 9] = [
-        (Self::Ed, "ed"),
-        (Self::ScheduledCare, "scheduled-care"),
-        (Self::LocalAuthority, "local-authority"),
-        (Self::Demographics, "demographics"),
-        (Self::Safeguarding, "safeguarding"),
-        (Self::Broker, "broker"),
-        (Self::Auditor, "auditor"),
-        (Self::Ops, "ops"),
-        (Self::Witness, "witness"),
+        (Self::Ed, Self::Ed.word()),
+        (Self::ScheduledCare, Self::ScheduledCare.word()),
+        (Self::LocalAuthority, Self::LocalAuthority.word()),
+        (Self::Demographics, Self::Demographics.word()),
+        (Self::Safeguarding, Self::Safeguarding.word()),
+        (Self::Broker, Self::Broker.word()),
+        (Self::Auditor, Self::Auditor.word()),
+        (Self::Ops, Self::Ops.word()),
+        (Self::Witness, Self::Witness.word()),
     ];
+
+    /// Its word in certificates.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ed => "ed",
+            Self::ScheduledCare => "scheduled-care",
+            Self::LocalAuthority => "local-authority",
+            Self::Demographics => "demographics",
+            Self::Safeguarding => "safeguarding",
+            Self::Broker => "broker",
+            Self::Auditor => "auditor",
+            Self::Ops => "ops",
+            Self::Witness => "witness",
+        }
+    }
 
     /// The role of a word in a certificate; `None` for any other word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(_, known)| *known == word).map(|(role, _)| *role)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

@@ -181,12 +181,39 @@ pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> 
     if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
 }
 
+/// Decides as [`authorise_action`] does for a peer that calls from outside: beside that, the directory must know its
+/// organisation or authority. A good certificate of somebody who has left the directory does nothing any more.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn authorise_known(
+    peer: Peer,
+    caller: Option<&Caller>,
+    action: Action,
+    directory: &Directory,
+) -> Result<ActionPermit, Refusal> {
+    let permit = authorise_action(peer, caller, action)?;
+    if is_known(peer, directory) { Ok(permit) } else { Err(Refusal::OrganisationUnknown) }
+}
+
+/// Whether the directory knows who calls. Those who run, check and witness the service stand in no directory of hospitals
+/// and authorities.
+fn is_known(peer: Peer, directory: &Directory) -> bool {
+    match peer.role {
+        Role::Ed | Role::ScheduledCare | Role::Safeguarding => directory.organisations.contains_key(&peer.organisation),
+        Role::LocalAuthority => {
+            LaCode::parse(peer.organisation.as_str()).is_ok_and(|code| directory.authorities.contains_key(&code))
+        }
+        Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::caller::Purpose;
     use crate::codes::OdsCode;
-    use crate::directory::OrganisationEntry;
+    use crate::directory::{AuthorityEntry, OrganisationEntry};
     use crate::text::{PersonText, UserId};
     use std::collections::BTreeMap;
 
@@ -241,6 +268,39 @@ mod tests {
                 authorise_read(peer(role), &caller("R1H"), CareContext::Unscheduled, &Directory::default()).map(|_| ());
             assert_eq!(refused, Err(Refusal::OrganisationUnknown), "{role:?}");
         }
+    }
+
+    #[test]
+    fn an_action_needs_an_organisation_that_the_directory_knows() {
+        let known = directory();
+        let office = AuthorityEntry {
+            name: "Hartlepool".into(),
+            office_phone: "01632 960200".into(),
+            out_of_hours_phone: "01632 960201".into(),
+            opens_minute: 510,
+            closes_minute: 1020,
+        };
+        let authorities = BTreeMap::from([(LaCode::parse("E06000001").unwrap(), office)]);
+        let with_authority = Directory { authorities, ..directory() };
+        let decide = |role, organisation: &str, directory: &Directory| {
+            let peer = Peer { organisation: OdsCode::parse(organisation).unwrap(), role };
+            authorise_known(peer, None, Action::ReadStatus, directory).map(|_| ())
+        };
+        for (role, _) in Role::WORDS {
+            let (of_hospital, unknown) = match role {
+                Role::Ed | Role::ScheduledCare | Role::Safeguarding => (Ok(()), Err(Refusal::OrganisationUnknown)),
+                Role::LocalAuthority => (Err(Refusal::OrganisationUnknown), Err(Refusal::OrganisationUnknown)),
+                Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness => (Ok(()), Ok(())),
+            };
+            assert_eq!(decide(role, "R1H", &known), of_hospital, "{role}");
+            assert_eq!(decide(role, "RZ9", &known), unknown, "{role}");
+        }
+        assert_eq!(decide(Role::LocalAuthority, "E06000001", &with_authority), Ok(()));
+        assert_eq!(decide(Role::LocalAuthority, "E06000002", &with_authority), Err(Refusal::OrganisationUnknown));
+        // A role that may not do it is told so first, whether or not it is known.
+        let stranger = Peer { organisation: OdsCode::parse("RZ9").unwrap(), role: Role::Ed };
+        let refused = authorise_known(stranger, None, Action::SendPlans, &known).map(|_| ());
+        assert_eq!(refused, Err(Refusal::RoleNotAllowed));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
+use kith_domain::caller::Role;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
@@ -15,7 +16,7 @@ use rcgen::{
 
 use crate::config::Config;
 use crate::directory::Directory;
-use crate::identity::{PeerIdentity, Role, is_trust_domain};
+use crate::identity::{PeerIdentity, is_trust_domain};
 use crate::mistakes::Mistakes;
 
 /// Longest life of development certificates.

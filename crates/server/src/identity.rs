@@ -1,8 +1,7 @@
 //! Who is at the other end of a connection: taken from the one SPIFFE URI in its certificate.
 //! Never reads the common name, never guesses, and never accepts two identities in one certificate.
 
-use std::fmt;
-
+use kith_domain::caller::Role;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -14,69 +13,6 @@ const URI_MAX_BYTES: usize = 2_048;
 
 /// Shortest and longest organisation code: ODS codes have 3 to 6 characters, GSS codes 9.
 const CODE_BYTES: std::ops::RangeInclusive<usize> = 3..=9;
-
-/// What a peer may be. A closed set: a role that is not listed is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// An emergency department or other unscheduled setting.
-    Ed,
-    /// Planned care.
-    ScheduledCare,
-    /// A local authority's children's services.
-    LocalAuthority,
-    /// The demographic service.
-    Demographics,
-    /// A safeguarding team.
-    Safeguarding,
-    /// Resolves shielded references.
-    Broker,
-    /// Reads the audit.
-    Auditor,
-    /// Runs the service.
-    Ops,
-    /// Keeps checkpoints of the audit.
-    Witness,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Role; 9] = [
-        Role::Ed,
-        Role::ScheduledCare,
-        Role::LocalAuthority,
-        Role::Demographics,
-        Role::Safeguarding,
-        Role::Broker,
-        Role::Auditor,
-        Role::Ops,
-        Role::Witness,
-    ];
-
-    /// The role as certificates spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Ed => "ed",
-            Role::ScheduledCare => "scheduled-care",
-            Role::LocalAuthority => "local-authority",
-            Role::Demographics => "demographics",
-            Role::Safeguarding => "safeguarding",
-            Role::Broker => "broker",
-            Role::Auditor => "auditor",
-            Role::Ops => "ops",
-            Role::Witness => "witness",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Role> {
-        Role::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// The organisation and role that a verified certificate speaks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -196,7 +132,7 @@ mod tests {
 
     #[test]
     fn each_role_is_read_back() {
-        for role in Role::ALL {
+        for (role, _) in Role::WORDS {
             let identity = PeerIdentity { organisation: String::from("E06000001"), role };
             assert_eq!(read(&[&identity.to_uri("kith.test")]), Ok(identity));
         }

@@ -7,6 +7,7 @@ pub mod application;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod core_files;
 mod dataplane;
 pub mod deadline;
 pub mod dev_certs;

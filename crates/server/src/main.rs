@@ -1,11 +1,12 @@
 //! `kithd`: parses its arguments and hands over to the library.
-//! Never does anything else, but for ending the process when the change log has failed.
+//! Never does anything else, but for forbidding core files and ending the process when the change log has failed.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use kith_server::command::{self, Arguments};
+use kith_server::core_files;
 use kith_server::kith::Kith;
 use mimalloc::MiMalloc;
 
@@ -17,6 +18,10 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const LOG_FAILED: i32 = 74;
 
 fn main() -> ExitCode {
+    if let Err(error) = core_files::forbid() {
+        eprintln!("kithd: failed to forbid core files: {error}");
+        return ExitCode::FAILURE;
+    }
     // At once: a retry after a failed sync would report success on lost data.
     let on_fatal = |_: &str| std::process::exit(LOG_FAILED);
     command::run(Arguments::parse(), Kith::new(Arc::new(on_fatal)))

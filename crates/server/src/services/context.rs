@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kith_api::convert::fault::Faults;
 use kith_api::convert::padding::Fill;
-use kith_domain::caller::{Caller, Peer, Role};
+use kith_domain::caller::{Caller, Peer};
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::permit::{self, Action, ActionPermit};
@@ -93,8 +93,7 @@ impl Services {
 pub(super) fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
     let identity = connection::peer(request)?;
     let organisation = OdsCode::parse(&identity.organisation).map_err(|_| refusal::no_identity())?;
-    let role = Role::parse(identity.role.name()).ok_or_else(refusal::no_identity)?;
-    Ok(Peer { organisation, role })
+    Ok(Peer { organisation, role: identity.role })
 }
 
 /// A permit for an action, or its refusal once that is in the audit.
@@ -104,7 +103,7 @@ pub(super) async fn permit(
     caller: Option<&Caller>,
     action: Action,
 ) -> Result<ActionPermit, Status> {
-    match permit::authorise_action(peer, caller, action) {
+    match permit::authorise_known(peer, caller, action, engine.directory()) {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);

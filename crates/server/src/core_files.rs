@@ -1,0 +1,16 @@
+//! What a crash leaves behind: nothing. The memory of this process holds the storage key and children's records, and a core
+//! file would put both on a disk in the open. Never relies on the unit file or the shell that started it.
+
+use std::io;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+
+/// From here on no core file is written, and no other process of the same user can read this one's memory.
+///
+/// # Errors
+/// When the system does not allow it.
+pub fn forbid() -> io::Result<()> {
+    // The limit stops a file; a program that the kernel pipes core files to is stopped by the second alone.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
