@@ -117,6 +117,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_history_lag_seconds_count 2",
         "kith_audit_sink{sink=\"primary\"} 1",
         "kith_audit_failed_segments_total 0",
+        "kith_reload_failed{what=\"client_authorities\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
@@ -135,6 +136,24 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
 /// An event that is refused.
 fn backwards() -> kith_api::v1::SubmitEventsRequest {
     build::event(kith_api::v1::PlanEvent { end: Some(build::day(-60)), ..build::plan(nhs(2), "B") })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_new_file_shows_until_it_is_mended() {
+    let mut site = Site::with(&[("metrics", "listen", "\"127.0.0.1:0\""), ("tls", "reload_interval_ms", "50")]);
+    let server = site.ready().await;
+    let at = address(&server);
+    let failed = |what: &str| value(&page(at), &format!("kith_reload_failed{{what=\"{what}\"}}"));
+    let authority = site.path("certs/ca.pem");
+    let good = std::fs::read(&authority).unwrap();
+    std::fs::write(&authority, "no certificate").unwrap();
+    until("the bad file shows", || (failed("client_authorities") == 1).then_some(()));
+    assert_eq!((failed("certificate"), failed("revocation_lists")), (0, 0), "the others are as they were");
+    std::fs::write(&authority, good).unwrap();
+    until("the mended file shows", || (failed("client_authorities") == 0).then_some(()));
+    calls::ask(&server.client(ED).await, build::lookup(ED, nhs(1))).await;
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&["stays in force"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

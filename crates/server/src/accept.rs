@@ -62,6 +62,10 @@ enum HandshakeFailure {
     NotTrusted,
     #[error("accept the client certificate: it is not in force now")]
     NotInForce,
+    #[error("accept the client certificate: it has been revoked")]
+    Revoked,
+    #[error("learn whether the client certificate has been revoked: no list tells that is its authority's own and in force")]
+    NotListed,
     #[error("{0}")]
     Identity(#[from] IdentityError),
     #[error("agree on TLS 1.3")]
@@ -164,6 +168,8 @@ impl Acceptor {
             HandshakeFailure::NoCertificate
             | HandshakeFailure::NotTrusted
             | HandshakeFailure::NotInForce
+            | HandshakeFailure::Revoked
+            | HandshakeFailure::NotListed
             | HandshakeFailure::Identity(_) => {
                 if let Some(unlogged) = self.refusals.take(Instant::now()) {
                     tracing::warn!(%address, unlogged, "refused a connection: failed to {failure}");
@@ -184,12 +190,27 @@ fn classify(error: &io::Error) -> HandshakeFailure {
     if let rustls::Error::NoCertificatesPresented = tls {
         return HandshakeFailure::NoCertificate;
     }
+    if let rustls::Error::InvalidCertRevocationList(_) = tls {
+        return HandshakeFailure::NotListed;
+    }
     let rustls::Error::InvalidCertificate(reason) = tls else { return HandshakeFailure::Protocol };
     if let CertificateError::Other(other) = reason {
         return match other.0.downcast_ref::<IdentityError>() {
             Some(identity) => HandshakeFailure::Identity(*identity),
             None => HandshakeFailure::NotTrusted,
         };
+    }
+    if matches!(reason, CertificateError::Revoked) {
+        return HandshakeFailure::Revoked;
+    }
+    let unlisted = matches!(
+        reason,
+        CertificateError::UnknownRevocationStatus
+            | CertificateError::ExpiredRevocationList
+            | CertificateError::ExpiredRevocationListContext { .. }
+    );
+    if unlisted {
+        return HandshakeFailure::NotListed;
     }
     let dated = matches!(
         reason,

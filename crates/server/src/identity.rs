@@ -41,6 +41,9 @@ pub enum IdentityError {
     /// The URI belongs to another trust domain.
     #[error("accept the identity: it is of another trust domain")]
     OtherTrustDomain,
+    /// The chain is longer than any honest one.
+    #[error("read the certificate's chain: expected at most 6 certificates and 16384 bytes")]
+    ChainTooLong,
     /// The role is not one of the known ones.
     #[error("accept the identity: its role is not known")]
     UnknownRole,

@@ -4,6 +4,7 @@
 mod accept;
 mod answer_times;
 pub mod application;
+mod client_trust;
 pub mod command;
 pub mod config;
 pub mod connection;
@@ -26,6 +27,7 @@ mod plan_file;
 mod pulse;
 mod quota;
 pub mod refusal;
+mod revocation;
 pub mod serve;
 mod services;
 mod socket;

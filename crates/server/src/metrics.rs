@@ -12,8 +12,10 @@ use tokio::sync::Semaphore;
 
 use crate::application::Application;
 use crate::engine_slot::EngineSlot;
+use crate::metrics_page;
 use crate::serve::StartError;
 use crate::stop::StopSignal;
+use crate::tls::TlsState;
 
 /// Largest request read: a scraper's is a few hundred bytes.
 const REQUEST_MAX_BYTES: usize = 4_096;
@@ -45,6 +47,7 @@ pub(crate) async fn serve<A: Application>(
     listener: std::net::TcpListener,
     application: Arc<A>,
     engine: Arc<EngineSlot<A::Engine>>,
+    tls: Arc<TlsState>,
     stop: StopSignal,
 ) {
     let listener = match TcpListener::from_std(listener) {
@@ -66,9 +69,9 @@ pub(crate) async fn serve<A: Application>(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let (application, engine) = (Arc::clone(&application), Arc::clone(&engine));
+        let (application, engine, tls) = (Arc::clone(&application), Arc::clone(&engine), Arc::clone(&tls));
         tokio::spawn(async move {
-            let page = move || application.metrics(&engine.state());
+            let page = move || application.metrics(&engine.state()) + &metrics_page::files(&tls);
             // A scraper that has gone or is slow is not served; it comes again.
             let _ = tokio::time::timeout(LIMIT, answer(stream, page)).await;
             drop(turn);

@@ -5,6 +5,7 @@
 //! nothing stands here that a question changes by more or less for it, such as the number of people (a first question adds one
 //! of whom nothing else is held) or the last change in the log (a mother of whom something was told adds one).
 
+mod files;
 mod times;
 
 use std::fmt::{Display, Write as _};
@@ -14,6 +15,8 @@ use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
 use kith_domain::time::Moment;
 use kith_engine::{AnswerCounts, Engine, Sink};
+
+pub(crate) use files::files;
 
 use crate::answer_times::AnswerTimes;
 use crate::engine_slot::EngineState;

@@ -194,7 +194,7 @@ pub fn start<A: Application>(
     if let Some(listener) = metrics {
         tracing::info!(address = ?listener.local_addr().ok(), "metrics are served");
         let (application, engine) = (Arc::clone(&application), Arc::clone(&engine));
-        control.spawn(metrics::serve(listener, application, engine, signal.clone()));
+        control.spawn(metrics::serve(listener, application, engine, Arc::clone(&tls), signal.clone()));
     }
     let entered = control.enter();
     control.spawn(watch::trims(Arc::clone(&application), Arc::clone(&engine), signal.clone())?);

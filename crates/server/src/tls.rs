@@ -1,24 +1,20 @@
 //! The TLS configuration in force: TLS 1.3 only, a client certificate with one identity required, replaced on reload.
-//! Never resumes a session: every connection shows its certificate again, so a removed authority is at once out.
+//! Never resumes a session: every connection shows its certificate again. Never lets a bad new file replace a good old one.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rustls::crypto::CryptoProvider;
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, ServerConfig,
-    SignatureScheme,
-};
+use rustls::ServerConfig;
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
 use crate::config;
-use crate::identity::PeerIdentity;
+use crate::revocation::{self, Lists};
 
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
@@ -54,20 +50,93 @@ pub enum TlsError {
         /// What went wrong.
         reason: String,
     },
+    /// The revocation lists are not usable.
+    #[error("use the revocation lists in {path}: {reason}")]
+    Lists {
+        /// The file or directory.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
     /// Certificate and key do not go together, or the key is of an unknown kind.
     #[error("use the server certificate with its key: {0}")]
     Pair(#[from] rustls::Error),
 }
 
-/// What a file looked like when it was last seen; any replacement changes at least one part.
-type Fingerprint = [Option<(u64, i64, i64, u64)>; 3];
+/// What is replaced by itself: a bad new file of one keeps that one alone as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The server's certificate and key.
+    Certificate,
+    /// The authorities of client certificates.
+    ClientAuthorities,
+    /// The revocation lists.
+    RevocationLists,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Part; 3] = [Part::Certificate, Part::ClientAuthorities, Part::RevocationLists];
+
+    /// Its name on the metrics page.
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Certificate => "certificate",
+            Part::ClientAuthorities => "client_authorities",
+            Part::RevocationLists => "revocation_lists",
+        }
+    }
+}
+
+/// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
+type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
+
+/// The server's certificate with its key.
+#[derive(Debug)]
+struct ServerPair {
+    key: Arc<CertifiedKey>,
+    expires_s: Option<i64>,
+}
+
+impl ServerPair {
+    fn read(files: &config::Tls) -> Result<Self, TlsError> {
+        let chain = server_chain(files)?;
+        let expires_s = chain.iter().filter_map(expires_s).min();
+        let key = CertifiedKey::from_der(chain, server_key(files)?, &provider())?;
+        Ok(Self { key: Arc::new(key), expires_s })
+    }
+}
+
+/// Everything in force at one moment.
+#[derive(Debug)]
+struct InForce {
+    pair: Arc<ServerPair>,
+    trust: Arc<ClientTrust>,
+    config: Arc<ServerConfig>,
+    failed: Vec<Part>,
+}
+
+impl InForce {
+    fn new(pair: Arc<ServerPair>, trust: Arc<ClientTrust>, failed: Vec<Part>) -> Result<Self, TlsError> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(trust.verifier())
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&pair.key))));
+        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self { pair, trust, config: Arc::new(config), failed })
+    }
+}
 
 /// The TLS configuration in force, shared by everything that accepts connections.
 #[derive(Debug)]
 pub struct TlsState {
     files: config::Tls,
     trust_domain: Arc<str>,
-    current: RwLock<Arc<ServerConfig>>,
+    in_force: RwLock<Arc<InForce>>,
+    /// Held while files are read, so that two reloads never mix.
+    reloading: Mutex<()>,
 }
 
 impl TlsState {
@@ -77,13 +146,21 @@ impl TlsState {
     /// When any file is missing or not usable.
     pub fn load(files: config::Tls, trust_domain: &str) -> Result<Self, TlsError> {
         let trust_domain: Arc<str> = Arc::from(trust_domain);
-        let current = RwLock::new(build(&files, &trust_domain)?);
-        Ok(Self { files, trust_domain, current })
+        let pair = Arc::new(ServerPair::read(&files)?);
+        let authorities = Arc::new(Authorities::read(&files.client_ca)?);
+        let trust = Arc::new(ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain)?);
+        tell_of_expired(&trust);
+        let in_force = RwLock::new(Arc::new(InForce::new(pair, trust, Vec::new())?));
+        Ok(Self { files, trust_domain, in_force, reloading: Mutex::new(()) })
+    }
+
+    fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The configuration for a connection that begins now.
     pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.in_force().config)
     }
 
     /// The trust domain of accepted identities.
@@ -91,31 +168,136 @@ impl TlsState {
         &self.trust_domain
     }
 
-    /// Reads the files again for connections that begin from now on; open ones go on.
+    /// Reads the files again for connections that begin from now on. What is usable comes into force; what is not stays as
+    /// it was, each part by itself.
     ///
     /// # Errors
-    /// When any file is not usable; what was in force stays in force.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        let next = build(&self.files, &self.trust_domain)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(())
+    /// Why parts stay as they were.
+    pub fn reload(&self) -> Result<(), Vec<TlsError>> {
+        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.in_force();
+        let mut outcome = Outcome::default();
+        let pair = match outcome.take(ServerPair::read(&self.files)) {
+            Some(pair) => Arc::new(pair),
+            None => {
+                outcome.failed.push(Part::Certificate);
+                Arc::clone(&before.pair)
+            }
+        };
+        let trust = self.renewed(&before.trust, &mut outcome);
+        tell_of_expired(&trust);
+        let Outcome { errors, failed } = outcome;
+        let next = InForce::new(pair, trust, failed).map_err(|error| vec![error])?;
+        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Authorities and lists as the files have them now, as far as they are usable and go together.
+    fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
+        let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
+        let lists = outcome.take(read_lists(&self.files).and_then(|lists| self.not_older(lists, before)));
+        let (read, lists_read) = (authorities.is_some(), lists.is_some());
+        let authorities = authorities.unwrap_or_else(|| Arc::clone(&before.authorities));
+        let lists = lists.unwrap_or_else(|| before.lists.clone());
+        let together = |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| {
+            ClientTrust::new(Arc::clone(authorities), lists.clone(), &self.files, &self.trust_domain)
+        };
+        // Both new; or one new beside the other as it was; or all as it was.
+        let trust = outcome
+            .take(together(&authorities, &lists))
+            .or_else(|| together(&authorities, &before.lists).ok())
+            .or_else(|| together(&before.authorities, &lists).ok())
+            .map_or_else(|| Arc::clone(before), Arc::new);
+        if !read || !Arc::ptr_eq(&trust.authorities, &authorities) {
+            outcome.failed.push(Part::ClientAuthorities);
+        }
+        if !lists_read || !are_the_same(trust.lists.as_ref(), lists.as_ref()) {
+            outcome.failed.push(Part::RevocationLists);
+        }
+        trust
+    }
+
+    fn not_older(&self, lists: Option<Arc<Lists>>, before: &ClientTrust) -> Result<Option<Arc<Lists>>, TlsError> {
+        match (&lists, &before.lists) {
+            (Some(new), Some(old)) if new.are_older_than(old) => {
+                let why = "a list is older than the one in force, which may have revoked more";
+                Err(revocation::wrong(&self.files.client_crls, why))
+            }
+            (Some(_) | None, _) => Ok(lists),
+        }
+    }
+
+    /// The parts whose new files cannot be used: the old ones are in force.
+    pub fn failed(&self) -> Vec<Part> {
+        self.in_force().failed.clone()
+    }
+
+    /// When the first certificate of a part, or list, expires, in seconds since 1970. Authorities never do by themselves.
+    pub fn expires_s(&self, part: Part) -> Option<i64> {
+        let now = self.in_force();
+        match part {
+            Part::Certificate => now.pair.expires_s,
+            Part::ClientAuthorities => None,
+            Part::RevocationLists => now.trust.lists.as_ref().and_then(|lists| lists.expires_s()),
+        }
     }
 
     /// What the files look like now, to notice a replacement.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let look =
-            |path: &Path| std::fs::metadata(path).ok().map(|m: Metadata| (m.len(), m.mtime(), m.mtime_nsec(), m.ino()));
-        [look(&self.files.certificate), look(&self.files.key), look(&self.files.client_ca)]
+    pub(crate) fn fingerprint(&self) -> Vec<Seen> {
+        let files = &self.files;
+        let mut paths = vec![files.certificate.clone(), files.key.clone(), files.client_ca.clone()];
+        if !files.client_crls.as_os_str().is_empty() {
+            paths.push(files.client_crls.clone());
+            paths.extend(revocation::files(&files.client_crls).unwrap_or_default());
+        }
+        let look = |path: &Path| {
+            let found = std::fs::metadata(path).ok()?;
+            Some((found.len(), found.ctime(), found.ctime_nsec(), found.ino()))
+        };
+        paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
+    }
+}
+
+/// What became of reading the files again.
+#[derive(Debug, Default)]
+struct Outcome {
+    errors: Vec<TlsError>,
+    failed: Vec<Part>,
+}
+
+impl Outcome {
+    fn take<T>(&mut self, read: Result<T, TlsError>) -> Option<T> {
+        read.map_err(|error| self.errors.push(error)).ok()
+    }
+}
+
+fn are_the_same(one: Option<&Arc<Lists>>, other: Option<&Arc<Lists>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// An expired list says nothing of what was revoked since: somebody must bring a new one.
+fn tell_of_expired(trust: &ClientTrust) {
+    let now_s = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    if trust.lists.as_ref().and_then(|lists| lists.expires_s()).is_some_and(|at| at <= now_s) {
+        tracing::warn!("a revocation list has expired: who was revoked since then is not known");
     }
 }
 
 /// Everything that is wrong with the certificate files; nothing when they are usable together.
 pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let alone = [server_chain(files).err(), server_key(files).err(), chain_verifier(&files.client_ca, &provider).err()];
+    let alone = [
+        server_chain(files).err(),
+        server_key(files).err(),
+        Authorities::read(&files.client_ca).err(),
+        read_lists(files).err(),
+    ];
     let mut faults: Vec<TlsError> = alone.into_iter().flatten().collect();
     if faults.is_empty() {
-        faults.extend(build(files, &Arc::from(trust_domain)).err());
+        faults.extend(TlsState::load(files.clone(), trust_domain).err());
     }
     faults
 }
@@ -132,25 +314,8 @@ fn server_key(files: &config::Tls) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Read { path: files.key.clone(), source })
 }
 
-fn build(files: &config::Tls, trust_domain: &Arc<str>) -> Result<Arc<ServerConfig>, TlsError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let chain = server_chain(files)?;
-    let key = server_key(files)?;
-    let verifier = IdentityVerifier {
-        chain: chain_verifier(&files.client_ca, &provider)?,
-        trust_domain: Arc::clone(trust_domain),
-    };
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(Arc::new(verifier))
-        .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![ALPN_H2.to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The certificates in a PEM file, one at least.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = |source| TlsError::Read { path: path.to_owned(), source };
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(read)?.collect();
     let found = found.map_err(read)?;
@@ -161,60 +326,7 @@ fn is_in_force(certificate: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| certificate.validity().is_valid())
 }
 
-fn chain_verifier(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let wrong = |reason: String| TlsError::Authorities { path: path.to_owned(), reason };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()
-        .map_err(|error| wrong(error.to_string()))
-}
-
-/// Verifies the chain, and then that the certificate carries exactly one identity of this trust domain.
-#[derive(Debug)]
-struct IdentityVerifier {
-    chain: Arc<dyn ClientCertVerifier>,
-    trust_domain: Arc<str>,
-}
-
-impl ClientCertVerifier for IdentityVerifier {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
-        PeerIdentity::from_certificate(end_entity, &self.trust_domain)
-            .map_err(|error| CertificateError::Other(OtherError(Arc::new(error))))?;
-        Ok(verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
+/// When a certificate expires, in seconds since 1970; nothing when it is not readable.
+pub(crate) fn expires_s(certificate: &CertificateDer<'_>) -> Option<i64> {
+    X509Certificate::from_der(certificate).ok().map(|(_, certificate)| certificate.validity().not_after.timestamp())
 }

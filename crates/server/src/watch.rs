@@ -14,7 +14,7 @@ use crate::health::Readiness;
 use crate::stop::{StopHandle, StopSignal};
 use crate::tls::TlsState;
 
-/// Reloads the certificates when their files have changed and then stayed the same for one interval, so that
+/// Reloads certificates and lists when their files have changed and then stayed the same for one interval, so that
 /// certificate and key are never read in the middle of being replaced.
 pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: StopSignal) {
     let mut ticks = tokio::time::interval(interval);
@@ -73,7 +73,11 @@ pub(crate) async fn reload(tls: &Arc<TlsState>) {
     let state = Arc::clone(tls);
     match tokio::task::spawn_blocking(move || state.reload()).await {
         Ok(Ok(())) => tracing::info!("certificates reloaded; new connections use them"),
-        Ok(Err(error)) => tracing::error!("failed to {error}; the certificates in force stay in force"),
+        Ok(Err(errors)) => {
+            for error in errors {
+                tracing::error!("failed to {error}; what was in force of it stays in force");
+            }
+        }
         Err(error) => tracing::error!(%error, "failed to reload certificates"),
     }
 }

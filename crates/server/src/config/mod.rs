@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use purge::Purge;
 pub use sections::{
-    Answers, Audit, AuditMode, Day, Directory, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics, Server, Storage,
+    Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics, Server, Storage,
     Tls,
 };
 

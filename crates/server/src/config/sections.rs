@@ -50,6 +50,16 @@ pub struct Metrics {
     pub beyond_loopback: bool,
 }
 
+/// What becomes of certificates whose revocation list has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExpiredLists {
+    /// They are judged by the expired list.
+    Accept,
+    /// They are refused until a new list is there.
+    Refuse,
+}
+
 /// Certificates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +70,10 @@ pub struct Tls {
     pub key: PathBuf,
     /// Authorities of client certificates, PEM.
     pub client_ca: PathBuf,
+    /// Revocation lists of those authorities, PEM: a file or a directory; nothing is without lists.
+    pub client_crls: PathBuf,
+    /// What becomes of certificates whose list has expired.
+    pub crl_expired: ExpiredLists,
     /// How often the files are looked at for changes.
     pub reload_interval_ms: u64,
 }
@@ -70,6 +84,8 @@ impl Default for Tls {
             certificate: PathBuf::from("/etc/kith/tls/server.pem"),
             key: PathBuf::from("/etc/kith/tls/server.key"),
             client_ca: PathBuf::from("/etc/kith/tls/clients.pem"),
+            client_crls: PathBuf::new(),
+            crl_expired: ExpiredLists::Accept,
             reload_interval_ms: 5_000,
         }
     }

@@ -7,18 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
 
-use crate::authority::{Authority, Pair};
-use crate::harness::{ED, LA, TestServer, call, client};
-
-/// The first bytes of every HTTP/2 connection.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-/// Whether the server takes the connection: it then sends its HTTP/2 settings.
-async fn is_taken(server: &TestServer, pair: Option<&Pair>) -> bool {
-    let Ok(mut stream) = server.tls(pair, &[&TLS13]).await else { return false };
-    let mut settings = [0_u8; 9];
-    stream.write_all(PREFACE).await.is_ok() && stream.read_exact(&mut settings).await.is_ok()
-}
+use crate::harness::{ED, LA, PREFACE, TestServer, call, client};
 
 #[test]
 fn a_handler_learns_who_asks() {
@@ -30,30 +19,6 @@ fn a_handler_learns_who_asks() {
             assert_eq!(status.code(), Code::Ok);
             assert!(status.message().starts_with(expected), "{}", status.message());
         }
-    });
-}
-
-#[test]
-fn only_one_verified_identity_is_taken() {
-    let server = TestServer::ready(|_| {});
-    let ours = &server.authority;
-    let refused = [
-        ("no certificate", None),
-        ("another authority", Some(Authority::new().client(&[ED]))),
-        ("two identities", Some(ours.client(&[ED, LA]))),
-        ("the same identity twice", Some(ours.client(&[ED, ED]))),
-        ("no identity but a common name", Some(ours.client(&[]))),
-        ("another trust domain", Some(ours.client(&["spiffe://other.test/org/R1H/role/ed"]))),
-        ("an unknown role", Some(ours.client(&["spiffe://kith.test/org/R1H/role/root"]))),
-        ("another scheme", Some(ours.client(&["https://kith.test/org/R1H/role/ed"]))),
-        ("expired", Some(ours.expired_client(ED))),
-        ("for servers only", Some(ours.client_for_servers_only(ED))),
-    ];
-    client(async {
-        for (name, pair) in &refused {
-            assert!(!is_taken(&server, pair.as_ref()).await, "{name} was taken");
-        }
-        assert!(is_taken(&server, Some(&ours.client(&[ED]))).await);
     });
 }
 
@@ -135,9 +100,9 @@ fn connections_beyond_the_bound_are_closed_and_come_in_when_there_is_room() {
         let second = server.connect(&pair).await.unwrap();
         assert_eq!(call(&first, "Who", &[]).await.code(), Code::Ok);
         assert_eq!(call(&second, "Who", &[]).await.code(), Code::Ok);
-        assert!(!is_taken(&server, Some(&pair)).await);
+        assert!(!server.takes(Some(&pair)).await);
         drop(first);
-        while !is_taken(&server, Some(&pair)).await {
+        while !server.takes(Some(&pair)).await {
             tokio::task::yield_now().await;
         }
     });

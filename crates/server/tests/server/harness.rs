@@ -1,7 +1,7 @@
 //! One server as production starts it, on a port of its own, with certificates and directory files of its own.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -12,7 +12,9 @@ use kith_server::directory::Directory;
 use kith_server::serve::{self, Ending, Ground, Running};
 use kith_server::stop::StopHandle;
 use kith_server::tls::TlsState;
+use rustls::version::TLS13;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::body::Body;
@@ -27,6 +29,9 @@ use crate::probe::{Opened, ProbeApplication, SERVICE};
 pub const ED: &str = "spiffe://kith.test/org/R1H/role/ed";
 pub const LA: &str = "spiffe://kith.test/org/E06000001/role/local-authority";
 
+/// The first bytes of every HTTP/2 connection.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -34,6 +39,9 @@ pub const ORGANISATIONS: &str = "ods_code,name,contact_phone,successor_code\nR1H
 pub const SITES: &str = "ods_site_code,name,organisation_code\nR1H12,Royal London,R1H\n";
 pub const AUTHORITIES: &str = "gss_code,name,office_phone,out_of_hours_phone,office_opens,office_closes\n\
                                E06000001,Hartlepool,01632 960200,01632 960201,08:30,17:00\n";
+
+/// The name of the file of revocation lists, where a test has one.
+pub const LIST: &str = "lists.pem";
 
 pub struct TestServer {
     pub dir: TempDir,
@@ -50,22 +58,40 @@ pub struct TestServer {
 impl TestServer {
     /// Started, and open.
     pub fn ready(change: impl FnOnce(&mut Config)) -> Self {
-        let server = Self::loading(change);
-        server.open.send(Ok(())).unwrap();
+        Self::loading(change).opened()
+    }
+
+    /// Open, from now on.
+    pub fn opened(self) -> Self {
+        self.open.send(Ok(())).unwrap();
         let deadline = Instant::now() + PATIENCE;
-        while !server.running.as_ref().unwrap().readiness().is_serving() {
+        while !self.running.as_ref().unwrap().readiness().is_serving() {
             assert!(Instant::now() < deadline, "not serving");
             std::thread::yield_now();
         }
-        server
+        self
     }
 
     /// Started, and not open until the test says so.
     pub fn loading(change: impl FnOnce(&mut Config)) -> Self {
+        Self::started(Authority::new(), |config, _| change(config))
+    }
+
+    /// Started with this authority and a list of the certificates that it revoked.
+    pub fn with_list(authority: Authority, list: &str, change: impl FnOnce(&mut Config)) -> Self {
+        Self::started(authority, |config, dir| {
+            config.tls.client_crls = dir.join(LIST);
+            std::fs::write(&config.tls.client_crls, list).unwrap();
+            change(config);
+        })
+        .opened()
+    }
+
+    /// Started with certificates of this authority, and not open until the test says so.
+    pub fn started(authority: Authority, change: impl FnOnce(&mut Config, &Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let authority = Authority::new();
         let mut config = config_in(&dir, &authority);
-        change(&mut config);
+        change(&mut config, dir.path());
         let directory = Directory::load(&config).unwrap();
         let ground = Ground::prepare(&config).unwrap();
         let listener = serve::bind(config.server.listen).unwrap();
@@ -117,6 +143,13 @@ impl TestServer {
         TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), tcp).await
     }
 
+    /// Whether the server takes the connection: it then sends its HTTP/2 settings.
+    pub async fn takes(&self, pair: Option<&Pair>) -> bool {
+        let Ok(mut stream) = self.tls(pair, &[&TLS13]).await else { return false };
+        let mut settings = [0_u8; 9];
+        stream.write_all(PREFACE).await.is_ok() && stream.read_exact(&mut settings).await.is_ok()
+    }
+
     /// Waits for the end on a thread of its own; the order to stop is the test's.
     pub fn wait(&mut self) -> std::thread::JoinHandle<Ending> {
         let running = self.running.take().unwrap();
@@ -150,7 +183,7 @@ fn client_config(
     let mut config = match pair {
         None => builder.with_no_client_auth(),
         Some(pair) => {
-            let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+            let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes()).map(Result::unwrap).collect();
             let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
             builder.with_client_auth_cert(chain, key).unwrap()
         }
@@ -209,7 +242,7 @@ pub struct WireClient(h2::client::SendRequest<Bytes>);
 impl TestServer {
     pub async fn wire_client(&self, uri: &str) -> WireClient {
         let pair = self.authority.client(&[uri]);
-        let stream = self.tls(Some(&pair), &[&rustls::version::TLS13]).await.unwrap();
+        let stream = self.tls(Some(&pair), &[&TLS13]).await.unwrap();
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
         // It ends with the connection, well or not; the calls on it say which.
         tokio::spawn(async move { connection.await.ok() });

@@ -13,4 +13,6 @@ mod process;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod serving;

@@ -120,7 +120,7 @@ fn sighup_reloads_certificates_and_a_bad_one_is_an_error() {
     process.read_until("certificates reloaded");
     fs::write(dir.path().join("certs/server.pem"), "").unwrap();
     process.signal("-HUP");
-    let line = process.read_until("stay in force");
+    let line = process.read_until("stays in force");
     assert!(line.contains("\"level\":\"ERROR\""), "{line}");
     process.signal("-INT");
     assert_eq!(process.exit_code(), Some(0));

@@ -1,0 +1,150 @@
+//! Which client certificates stand: the authorities and revocation lists in force, a bound on the chain, and the one identity
+//! that a certificate must carry. Never looks at what was decided before: each verdict is made anew.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::config::{self, ExpiredLists};
+use crate::identity::{IdentityError, PeerIdentity};
+use crate::revocation::{self, Lists};
+use crate::tls::{TlsError, certificates};
+
+/// Certificates in a client's chain: its own and five between it and an authority, of which one is usual.
+const CHAIN_MAX_CERTIFICATES: usize = 6;
+
+/// Bytes of a client's chain; a certificate has some 600 to 2,000.
+const CHAIN_MAX_BYTES: usize = 16 << 10;
+
+/// The authorities of client certificates.
+#[derive(Debug)]
+pub(crate) struct Authorities {
+    ders: Vec<CertificateDer<'static>>,
+    store: Arc<RootCertStore>,
+}
+
+impl Authorities {
+    pub(crate) fn read(path: &Path) -> Result<Self, TlsError> {
+        let wrong = |reason: String| TlsError::Authorities { path: path.to_owned(), reason };
+        let ders = certificates(path)?;
+        let mut store = RootCertStore::empty();
+        for certificate in &ders {
+            store.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
+        }
+        Ok(Self { ders, store: Arc::new(store) })
+    }
+}
+
+/// The lists that the configuration names; nothing when it names none.
+pub(crate) fn read_lists(files: &config::Tls) -> Result<Option<Arc<Lists>>, TlsError> {
+    if files.client_crls.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Lists::read(&files.client_crls).map(|lists| Some(Arc::new(lists)))
+}
+
+/// Authorities and lists that go together, and the verifier over them.
+#[derive(Debug)]
+pub(crate) struct ClientTrust {
+    pub(crate) authorities: Arc<Authorities>,
+    pub(crate) lists: Option<Arc<Lists>>,
+    verifier: Arc<IdentityVerifier>,
+}
+
+impl ClientTrust {
+    /// # Errors
+    /// When a list is missing for an authority, or is not its own.
+    pub(crate) fn new(
+        authorities: Arc<Authorities>,
+        lists: Option<Arc<Lists>>,
+        files: &config::Tls,
+        trust_domain: &Arc<str>,
+    ) -> Result<Self, TlsError> {
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities.store), provider());
+        if let Some(lists) = &lists {
+            lists.fit(&authorities.ders).map_err(|reason| revocation::wrong(&files.client_crls, &reason))?;
+            builder = builder.with_crls(lists.ders());
+            builder = match files.crl_expired {
+                ExpiredLists::Accept => builder,
+                ExpiredLists::Refuse => builder.enforce_revocation_expiration(),
+            };
+        }
+        let chain = builder.build().map_err(|error| built(&error, files))?;
+        let verifier = Arc::new(IdentityVerifier { chain, trust_domain: Arc::clone(trust_domain) });
+        Ok(Self { authorities, lists, verifier })
+    }
+
+    pub(crate) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::clone(&self.verifier) as Arc<dyn ClientCertVerifier>
+    }
+}
+
+/// The one source of cryptography.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn built(error: &VerifierBuilderError, files: &config::Tls) -> TlsError {
+    if let VerifierBuilderError::InvalidCrl(_) = error {
+        return revocation::wrong(&files.client_crls, &error.to_string());
+    }
+    TlsError::Authorities { path: files.client_ca.clone(), reason: error.to_string() }
+}
+
+/// Verifies the chain, and then that the certificate carries exactly one identity of this trust domain.
+#[derive(Debug)]
+struct IdentityVerifier {
+    chain: Arc<dyn ClientCertVerifier>,
+    trust_domain: Arc<str>,
+}
+
+impl ClientCertVerifier for IdentityVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let identity = |error: IdentityError| CertificateError::Other(OtherError(Arc::new(error)));
+        let bytes = end_entity.len() + intermediates.iter().map(|certificate| certificate.len()).sum::<usize>();
+        if intermediates.len() >= CHAIN_MAX_CERTIFICATES || bytes > CHAIN_MAX_BYTES {
+            return Err(identity(IdentityError::ChainTooLong).into());
+        }
+        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        PeerIdentity::from_certificate(end_entity, &self.trust_domain).map_err(identity)?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,27 @@
+//! What the metrics page tells of certificates and revocation lists: whether a new file could be used, and when one expires.
+
+use super::Page;
+use crate::tls::{Part, TlsState};
+
+/// The families about files. They stand at the end of the page, whether or not the engine is open.
+pub(crate) fn files(tls: &TlsState) -> String {
+    let mut page = Page::default();
+    let failed = tls.failed();
+    page.family(
+        "kith_reload_failed",
+        "gauge",
+        "1 while a new file cannot be used and the old one is in force.",
+        Part::ALL.iter().map(|part| (labels(*part), u8::from(failed.contains(part)))),
+    );
+    page.family(
+        "kith_tls_expires_timestamp_seconds",
+        "gauge",
+        "When the first certificate or list expires, in seconds since 1970.",
+        Part::ALL.iter().filter_map(|part| tls.expires_s(*part).map(|at| (labels(*part), at))),
+    );
+    page.0
+}
+
+fn labels(part: Part) -> String {
+    format!("what=\"{}\"", part.word())
+}

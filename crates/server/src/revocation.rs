@@ -1,0 +1,156 @@
+//! Revocation lists: read from a file or a directory, and held against the authorities before they come into force.
+//! Never takes a list that would shut out everybody, or that is older than the one in force.
+
+use std::path::{Path, PathBuf};
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+
+use crate::tls::TlsError;
+
+/// Files of lists in a directory: an authority has one, or a few.
+const FILES_MAX: usize = 256;
+
+/// Largest file of lists: a revoked certificate takes some 40 bytes, so this is a million and a half of them.
+const FILE_MAX_BYTES: u64 = 64 << 20;
+
+/// What the names of files end in that are read from a directory.
+const EXTENSIONS: [&str; 2] = ["pem", "crl"];
+
+/// One list.
+#[derive(Debug)]
+struct List {
+    der: CertificateRevocationListDer<'static>,
+    /// Who signed it, as DER.
+    issuer: Vec<u8>,
+    /// Which of the issuer's certificates it is about, as DER; nothing when it is about all.
+    scope: Vec<u8>,
+    issued_s: i64,
+    expires_s: Option<i64>,
+}
+
+/// The newest list of each issuer and scope.
+#[derive(Debug)]
+pub(crate) struct Lists(Vec<List>);
+
+impl Lists {
+    /// Reads a PEM file, or every `.pem` and `.crl` file of a directory.
+    ///
+    /// # Errors
+    /// When one file is not usable, or there is no list at all.
+    pub(crate) fn read(path: &Path) -> Result<Self, TlsError> {
+        let mut lists = Self(Vec::new());
+        for file in files(path)? {
+            for der in in_file(&file)? {
+                lists.keep_newest(List::new(der).ok_or_else(|| wrong(&file, "expected DER of a revocation list"))?);
+            }
+        }
+        if lists.0.is_empty() { Err(wrong(path, "expected a revocation list, found none")) } else { Ok(lists) }
+    }
+
+    /// An older list beside a newer one must not hide what was revoked between them.
+    fn keep_newest(&mut self, list: List) {
+        match self.0.iter_mut().find(|known| known.is_of(&list)) {
+            Some(known) if known.issued_s >= list.issued_s => {}
+            Some(known) => *known = list,
+            None => self.0.push(list),
+        }
+    }
+
+    /// Whether each authority has a list that it signed. A chain of which no list tells is refused, and so is one whose list
+    /// is signed by somebody else: without this, one bad file would shut out every hospital.
+    pub(crate) fn fit(&self, authorities: &[CertificateDer<'_>]) -> Result<(), String> {
+        for (number, der) in (1_usize..).zip(authorities) {
+            let (_, authority) =
+                X509Certificate::from_der(der).map_err(|_| format!("authority {number} is not readable"))?;
+            let mut own = self.0.iter().filter(|list| list.issuer == authority.subject().as_raw()).peekable();
+            if own.peek().is_none() {
+                return Err(format!("expected a list of each client authority, found none of authority {number}"));
+            }
+            let signed = |list: &List| {
+                CertificateRevocationList::from_der(&list.der)
+                    .is_ok_and(|(_, parsed)| parsed.verify_signature(authority.public_key()).is_ok())
+            };
+            if !own.all(signed) {
+                return Err(format!("a list in the name of authority {number} is not signed by it"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether any list is older than the one of the same issuer and scope in `before`: that would take revocations back.
+    pub(crate) fn are_older_than(&self, before: &Lists) -> bool {
+        let older = |list: &List| before.0.iter().any(|known| known.is_of(list) && list.issued_s < known.issued_s);
+        self.0.iter().any(older)
+    }
+
+    /// When the first of them expires, in seconds since 1970.
+    pub(crate) fn expires_s(&self) -> Option<i64> {
+        self.0.iter().filter_map(|list| list.expires_s).min()
+    }
+
+    pub(crate) fn ders(&self) -> impl Iterator<Item = CertificateRevocationListDer<'static>> {
+        self.0.iter().map(|list| list.der.clone())
+    }
+}
+
+impl List {
+    fn new(der: CertificateRevocationListDer<'static>) -> Option<Self> {
+        let (issuer, scope, issued_s, expires_s) = {
+            let (rest, parsed) = CertificateRevocationList::from_der(&der).ok()?;
+            if !rest.is_empty() {
+                return None;
+            }
+            let scope = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
+            let scope = scope.map_or_else(Vec::new, |found| found.value.to_vec());
+            let expires_s = parsed.next_update().map(|at| at.timestamp());
+            (parsed.issuer().as_raw().to_vec(), scope, parsed.last_update().timestamp(), expires_s)
+        };
+        Some(Self { der, issuer, scope, issued_s, expires_s })
+    }
+
+    fn is_of(&self, other: &List) -> bool {
+        self.issuer == other.issuer && self.scope == other.scope
+    }
+}
+
+/// The files that `path` stands for, in the order of their names.
+///
+/// # Errors
+/// When a directory cannot be listed or holds too many.
+pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, TlsError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listed = |error: std::io::Error| wrong(path, &format!("cannot be listed: {error}"));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(listed)? {
+        let file = entry.map_err(listed)?.path();
+        if EXTENSIONS.iter().any(|end| file.extension().is_some_and(|found| found == *end)) {
+            found.push(file);
+        }
+    }
+    if found.len() > FILES_MAX {
+        return Err(wrong(path, &format!("expected at most {FILES_MAX} files, found {}", found.len())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Every list in a file; a file without one is no file of lists.
+fn in_file(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let read = |source| TlsError::Read { path: file.to_owned(), source };
+    let length = std::fs::metadata(file).map_err(|error| read(rustls_pki_types::pem::Error::Io(error)))?.len();
+    if length > FILE_MAX_BYTES {
+        return Err(wrong(file, &format!("expected at most {FILE_MAX_BYTES} bytes, found {length}")));
+    }
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_file_iter(file).map_err(read)?.collect();
+    let found = found.map_err(read)?;
+    if found.is_empty() { Err(wrong(file, "expected a revocation list, found none")) } else { Ok(found) }
+}
+
+pub(crate) fn wrong(path: &Path, reason: &str) -> TlsError {
+    TlsError::Lists { path: path.to_owned(), reason: reason.to_owned() }
+}

@@ -1,0 +1,164 @@
+//! Revocation lists: who is shut out, and which files never come into force.
+
+use std::fs;
+
+use kith_server::config::ExpiredLists;
+use kith_server::tls::{Part, TlsState};
+
+use crate::authority::{Authority, LASTING, Pair, Years};
+use crate::harness::{ED, LA, LIST, TestServer, client};
+
+/// A list that has expired long ago.
+const PAST: Years = (2020, 2021);
+
+/// An authority with one certificate that stands and one that is revoked.
+fn with_revoked(years: Years) -> (Authority, Pair, Pair, String) {
+    let authority = Authority::new();
+    let (standing, revoked) = (authority.client(&[ED]), authority.client(&[LA]));
+    let list = authority.list(&[revoked.serial], years);
+    (authority, standing, revoked, list)
+}
+
+#[test]
+fn a_new_list_shuts_out_whom_it_names_and_nobody_else() {
+    let authority = Authority::new();
+    let (standing, revoked) = (authority.client(&[ED]), authority.client(&[LA]));
+    let empty = authority.list(&[], LASTING);
+    let server = TestServer::with_list(authority, &empty, |_| {});
+    client(async {
+        assert!(server.takes(Some(&standing)).await && server.takes(Some(&revoked)).await);
+        fs::write(server.path(LIST), server.authority.list(&[revoked.serial], (2021, 2999))).unwrap();
+        server.tls.reload().unwrap();
+        assert!(server.takes(Some(&standing)).await);
+        assert!(!server.takes(Some(&revoked)).await, "a revoked certificate was taken");
+    });
+}
+
+#[test]
+fn a_bad_list_keeps_the_one_in_force_and_hinders_nothing_else() {
+    let (authority, standing, revoked, list) = with_revoked(LASTING);
+    let server = TestServer::with_list(authority, &list, |_| {});
+    let cut = &list[..list.len() / 2];
+    let mut forged = list.clone();
+    // Within the signature, which ends the list.
+    let within = list.len() - "-----END X509 CRL-----\n".len() - 40;
+    let at = (0..within).rev().find(|at| list.as_bytes()[*at].is_ascii_alphanumeric()).unwrap();
+    forged.replace_range(at..=at, if &list[at..=at] == "A" { "B" } else { "A" });
+    let bad = [
+        ("no list", String::from("nothing")),
+        ("nothing at all", String::new()),
+        ("no DER", String::from("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")),
+        ("cut short", cut.to_owned()),
+        ("another authority's", Authority::named("another").list(&[], (2021, 2999))),
+        ("in the authority's name, by another", Authority::new().list(&[], (2021, 2999))),
+        ("a flipped letter", forged),
+        ("an older one", server.authority.list(&[], (2019, 2999))),
+    ];
+    client(async {
+        for (name, content) in bad {
+            fs::write(server.path(LIST), content).unwrap();
+            server.authority.server().write(&server.path("server.pem"), &server.path("server.key"));
+            let before = server.tls.expires_s(Part::RevocationLists);
+            assert_eq!(server.tls.reload().map_err(|errors| errors.len()), Err(1), "{name}");
+            assert_eq!(server.tls.failed(), [Part::RevocationLists], "{name}");
+            assert_eq!(server.tls.expires_s(Part::RevocationLists), before, "{name}");
+            assert!(server.takes(Some(&standing)).await, "{name} shut out who stands");
+            assert!(!server.takes(Some(&revoked)).await, "{name} let in who is revoked");
+        }
+        fs::write(server.path(LIST), server.authority.list(&[], (2021, 2999))).unwrap();
+        server.tls.reload().unwrap();
+        assert_eq!(server.tls.failed(), []);
+        assert!(server.takes(Some(&revoked)).await, "a newer list may take a revocation back");
+    });
+}
+
+#[test]
+fn of_a_directory_the_newest_list_of_each_authority_counts() {
+    let (authority, standing, revoked, newer) = with_revoked((2022, 2999));
+    let older = authority.list(&[], LASTING);
+    let server = TestServer::started(authority, |config, dir| {
+        let lists = dir.join("lists");
+        fs::create_dir(&lists).unwrap();
+        for (name, content) in [("a.pem", &older), ("b.crl", &newer), ("c.pem", &older)] {
+            fs::write(lists.join(name), content).unwrap();
+        }
+        fs::write(lists.join("README"), "no list, and no file of lists").unwrap();
+        config.tls.client_crls = lists;
+    })
+    .opened();
+    client(async {
+        assert!(server.takes(Some(&standing)).await);
+        assert!(!server.takes(Some(&revoked)).await);
+        fs::write(server.path("lists/d.pem"), "no list").unwrap();
+        assert!(server.tls.reload().is_err());
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+    });
+}
+
+#[test]
+fn an_expired_list_is_used_or_refuses_all_as_configured() {
+    for (expired, others) in [(ExpiredLists::Accept, true), (ExpiredLists::Refuse, false)] {
+        let (authority, standing, revoked, list) = with_revoked(PAST);
+        let server = TestServer::with_list(authority, &list, |config| config.tls.crl_expired = expired);
+        client(async {
+            assert_eq!(server.takes(Some(&standing)).await, others, "{expired:?}");
+            assert!(!server.takes(Some(&revoked)).await, "{expired:?}");
+        });
+        let new_year_2021 = 1_609_459_200;
+        assert_eq!(server.tls.expires_s(Part::RevocationLists), Some(new_year_2021));
+    }
+}
+
+#[test]
+fn each_authority_needs_a_list_before_it_comes_into_force() {
+    let (authority, standing, revoked, list) = with_revoked(LASTING);
+    let server = TestServer::with_list(authority, &list, |_| {});
+    let other = Authority::named("another");
+    let newcomer = other.client(&[ED]);
+    client(async {
+        fs::write(server.path("clients.pem"), format!("{}{}", server.authority.pem, other.pem)).unwrap();
+        let said = server.tls.reload().unwrap_err()[0].to_string();
+        assert!(said.contains("found none of authority 2"), "{said}");
+        assert_eq!(server.tls.failed(), [Part::ClientAuthorities]);
+        assert!(server.takes(Some(&standing)).await && !server.takes(Some(&newcomer)).await);
+
+        fs::write(server.path(LIST), format!("{list}{}", other.list(&[], LASTING))).unwrap();
+        server.tls.reload().unwrap();
+        assert!(server.takes(Some(&standing)).await && server.takes(Some(&newcomer)).await);
+        assert!(!server.takes(Some(&revoked)).await);
+    });
+}
+
+#[test]
+fn a_bad_file_of_authorities_does_not_hold_up_a_new_list() {
+    let authority = Authority::new();
+    let revoked = authority.client(&[ED]);
+    let empty = authority.list(&[], LASTING);
+    let server = TestServer::with_list(authority, &empty, |_| {});
+    client(async {
+        fs::write(server.path("clients.pem"), "no certificate").unwrap();
+        fs::write(server.path(LIST), server.authority.list(&[revoked.serial], (2021, 2999))).unwrap();
+        assert!(server.tls.reload().is_err());
+        assert_eq!(server.tls.failed(), [Part::ClientAuthorities]);
+        assert!(!server.takes(Some(&revoked)).await);
+    });
+}
+
+#[test]
+fn a_start_with_a_bad_list_is_refused() {
+    let (authority, _, _, list) = with_revoked(LASTING);
+    let server = TestServer::with_list(authority, &list, |_| {});
+    let mut files = kith_server::config::Tls {
+        certificate: server.path("server.pem"),
+        key: server.path("server.key"),
+        client_ca: server.path("clients.pem"),
+        client_crls: server.path(LIST),
+        ..kith_server::config::Tls::default()
+    };
+    assert!(TlsState::load(files.clone(), "kith.test").is_ok());
+    fs::write(server.path(LIST), "no list").unwrap();
+    assert!(TlsState::load(files.clone(), "kith.test").is_err());
+    assert_eq!(kith_server::tls::faults(&files, "kith.test").len(), 1);
+    files.client_crls = server.path("nowhere.pem");
+    assert!(TlsState::load(files, "kith.test").is_err());
+}
