@@ -15,12 +15,15 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
+use crate::harness::logs;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::until;
 
 const LA: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
+/// What the server logs when it has read its certificates again.
+const RELOADED: &str = "certificates reloaded";
 /// The promise, with room for a busy machine to notice that the process has ended.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -80,8 +83,16 @@ async fn a_stop_drains_in_time_with_a_stream_open() {
     site.finish(&[]);
 }
 
+/// Has the server read its certificates again, and waits until it has.
+fn reload(server: &Server) {
+    let reloads = || logs::lines(server.log()).iter().filter(|line| line.message.contains(RELOADED)).count();
+    let before = reloads();
+    server.signal("-HUP");
+    until("the certificates are reloaded", || (reloads() > before).then_some(()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn new_certificates_drop_no_call_and_shut_out_the_old() {
+async fn new_authorities_drop_no_call_and_the_removed_one_is_out_on_open_connections_too() {
     let mut site = Site::with(&[("tls", "reload_interval_ms", "3600000")]);
     let server = site.ready().await;
     let mut open = Open::begin(&server.client(LA).await).await;
@@ -89,17 +100,30 @@ async fn new_certificates_drop_no_call_and_shut_out_the_old() {
     std::fs::rename(site.path("certs"), site.path("old-certs")).unwrap();
     site.run(&["dev-certs", "--out", "certs", "--directory", "."]);
     open.send().await;
-    server.signal("-HUP");
-    until("the certificates are reloaded", || server.has_logged("certificates reloaded").then_some(()));
+
+    // Both authorities for a while: nobody notices.
+    let (authorities, new) = (site.path("certs/ca.pem"), std::fs::read_to_string(site.path("certs/ca.pem")).unwrap());
+    let old = std::fs::read_to_string(site.path("old-certs/ca.pem")).unwrap();
+    std::fs::write(&authorities, format!("{new}{old}")).unwrap();
+    reload(&server);
     open.send().await;
-    let new = server.client(ED).await;
-    calls::ask(&new, build::lookup(ED, nhs(1))).await;
+    assert!(can_ask_with_old_certificate(&site, &server).await, "who has no new certificate yet");
+    let renewed = server.client(ED).await;
+    calls::ask(&renewed, build::lookup(ED, nhs(1))).await;
+    let mut stream = Open { sent: open.sent, ..Open::begin(&server.client(LA).await).await };
+    stream.send().await;
+
+    // The old one is removed.
+    std::fs::write(&authorities, new).unwrap();
+    reload(&server);
+    expect_trouble(open.verdicts.message().await, Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", &[]);
     assert!(!can_ask_with_old_certificate(&site, &server).await, "a certificate of the old authority was accepted");
-    open.send().await;
-    drop(open);
+    calls::ask(&renewed, build::lookup(ED, nhs(1))).await;
+    stream.send().await;
+    drop((open, stream));
     tokio::task::block_in_place(|| server.stop());
-    // The connection with the old certificate is refused, and said so.
-    site.finish(&["failed to trust the client certificate"]);
+    // The connection with the old certificate is closed, a new one refused, and both said so.
+    site.finish(&["failed to trust the client certificate", "no longer stand", "tls.reload_interval_ms"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

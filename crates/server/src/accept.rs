@@ -16,6 +16,7 @@ use crate::config::Limits;
 use crate::connection::{ConnectInfo, Connection};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::load::{Bound, Held, least_loaded};
+use crate::open_connections::Registered;
 use crate::quota::Quota;
 use crate::socket::Socket;
 use crate::stop::StopSignal;
@@ -64,7 +65,9 @@ enum HandshakeFailure {
     NotInForce,
     #[error("accept the client certificate: it has been revoked")]
     Revoked,
-    #[error("learn whether the client certificate has been revoked: no list tells that is its authority's own and in force")]
+    #[error(
+        "learn whether the client certificate has been revoked: no list tells that is its authority's own and in force"
+    )]
     NotListed,
     #[error("{0}")]
     Identity(#[from] IdentityError),
@@ -131,7 +134,8 @@ impl Acceptor {
         let turn = self.handshakes.acquire().await;
         let turn = turn.map_err(|_| HandshakeFailure::Connection(io::ErrorKind::NotConnected))?;
         let handshake = self.handshake(hello);
-        let (stream, peer) = tokio::time::timeout(limit, handshake).await.map_err(|_| HandshakeFailure::TimedOut)??;
+        let handshake = tokio::time::timeout(limit, handshake).await;
+        let (stream, peer, registered) = handshake.map_err(|_| HandshakeFailure::TimedOut)??;
         drop(turn);
         let Some(lane) = least_loaded(self.lanes.iter().map(|lane| lane.load.held())).and_then(|at| self.lanes.get(at))
         else {
@@ -141,9 +145,9 @@ impl Acceptor {
             held.join(place);
         }
         let idle = Duration::from_secs(self.limits.idle_timeout_s);
-        let info = ConnectInfo::new(Arc::new(peer), address);
-        let connection =
-            Connection::new(stream, info, idle, held).map_err(|e| HandshakeFailure::Connection(e.kind()))?;
+        let info = ConnectInfo::new(Arc::new(peer), address, Arc::clone(registered.standing()));
+        let connection = Connection::new(stream, info, idle, (held, registered));
+        let connection = connection.map_err(|error| HandshakeFailure::Connection(error.kind()))?;
         // A closed lane means that the server is stopping: the connection is dropped with it.
         lane.connections.send(connection).await.map_err(|_| HandshakeFailure::Connection(io::ErrorKind::NotConnected))
     }
@@ -151,12 +155,14 @@ impl Acceptor {
     async fn handshake(
         &self,
         hello: StartHandshake<Socket>,
-    ) -> Result<(tokio_rustls::server::TlsStream<Socket>, PeerIdentity), HandshakeFailure> {
-        let stream = hello.into_stream(self.tls.current()).await.map_err(|error| classify(&error))?;
+    ) -> Result<(tokio_rustls::server::TlsStream<Socket>, PeerIdentity, Registered), HandshakeFailure> {
+        let in_force = self.tls.in_force();
+        let stream = hello.into_stream(in_force.config()).await.map_err(|error| classify(&error))?;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificate = certificates.first().ok_or(HandshakeFailure::NoCertificate)?;
         let peer = PeerIdentity::from_certificate(certificate, self.tls.trust_domain())?;
-        Ok((stream, peer))
+        let registered = self.tls.register(&in_force, certificates);
+        Ok((stream, peer, registered))
     }
 
     /// Refused certificates are worth a warning; connections that merely end are not.

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::{self, ExpiredLists};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::revocation::{self, Lists};
-use crate::tls::{TlsError, certificates};
+use crate::tls::{TlsError, certificates, expires_s};
 
 /// Certificates in a client's chain: its own and five between it and an authority, of which one is usual.
 const CHAIN_MAX_CERTIFICATES: usize = 6;
@@ -55,6 +53,7 @@ pub(crate) fn read_lists(files: &config::Tls) -> Result<Option<Arc<Lists>>, TlsE
 pub(crate) struct ClientTrust {
     pub(crate) authorities: Arc<Authorities>,
     pub(crate) lists: Option<Arc<Lists>>,
+    expired: ExpiredLists,
     verifier: Arc<IdentityVerifier>,
 }
 
@@ -78,7 +77,22 @@ impl ClientTrust {
         }
         let chain = builder.build().map_err(|error| built(&error, files))?;
         let verifier = Arc::new(IdentityVerifier { chain, trust_domain: Arc::clone(trust_domain) });
-        Ok(Self { authorities, lists, verifier })
+        Ok(Self { authorities, lists, expired: files.crl_expired, verifier })
+    }
+
+    /// Until when the chain stands as it stands now, in seconds since 1970; nothing when it does not.
+    pub(crate) fn judge(&self, chain: &[CertificateDer<'static>], now: UnixTime) -> Option<i64> {
+        let (end_entity, intermediates) = chain.split_first()?;
+        self.verifier.verify_client_cert(end_entity, intermediates, now).ok()?;
+        Some(self.until_s(chain))
+    }
+
+    /// When a chain that stands must be judged again at the latest: as its first certificate expires, or the first list where
+    /// an expired one refuses.
+    pub(crate) fn until_s(&self, chain: &[CertificateDer<'static>]) -> i64 {
+        let lists = self.lists.as_ref().filter(|_| self.expired == ExpiredLists::Refuse);
+        let lists = lists.and_then(|lists| lists.expires_s());
+        chain.iter().filter_map(expires_s).chain(lists).min().unwrap_or(0)
     }
 
     pub(crate) fn verifier(&self) -> Arc<dyn ClientCertVerifier> {

@@ -17,6 +17,7 @@ use tonic::transport::server::Connected;
 use crate::gather::Gather;
 use crate::identity::PeerIdentity;
 use crate::load::{Bound, Held};
+use crate::open_connections::{LINGER, Registered, Standing};
 use crate::refusal;
 use crate::socket::Socket;
 
@@ -31,8 +32,8 @@ pub struct ConnectInfo {
 }
 
 impl ConnectInfo {
-    pub(crate) fn new(peer: Arc<PeerIdentity>, address: SocketAddr) -> Self {
-        Self { peer, address, activity: Arc::new(Activity::new()) }
+    pub(crate) fn new(peer: Arc<PeerIdentity>, address: SocketAddr, standing: Arc<Standing>) -> Self {
+        Self { peer, address, activity: Arc::new(Activity::new(standing)) }
     }
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
@@ -57,16 +58,23 @@ pub(crate) struct Activity {
     last_used_ms: AtomicU64,
     /// Places of the organisation on it.
     share: OnceLock<Arc<Bound>>,
+    standing: Arc<Standing>,
 }
 
 impl Activity {
-    fn new() -> Self {
+    fn new(standing: Arc<Standing>) -> Self {
         Self {
             began: Instant::now(),
             open_calls: AtomicUsize::new(0),
             last_used_ms: AtomicU64::new(0),
             share: OnceLock::new(),
+            standing,
         }
+    }
+
+    /// Whether the certificate on the connection still stands.
+    pub(crate) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
     }
 
     /// Counts a call as open until the returned value is dropped.
@@ -106,7 +114,9 @@ pub(crate) struct Connection {
     info: ConnectInfo,
     idle_limit: Duration,
     idle_timer: Option<Pin<Box<Sleep>>>,
-    _held: Held,
+    /// Runs once the certificate no longer stands.
+    end_timer: Option<Pin<Box<Sleep>>>,
+    _held: (Held, Registered),
 }
 
 impl Connection {
@@ -115,10 +125,10 @@ impl Connection {
         mut stream: TlsStream<Socket>,
         info: ConnectInfo,
         idle_limit: Duration,
-        held: Held,
+        held: (Held, Registered),
     ) -> io::Result<Self> {
         stream.get_mut().0.detach()?;
-        Ok(Self { stream: Gather::new(stream), info, idle_limit, idle_timer: None, _held: held })
+        Ok(Self { stream: Gather::new(stream), info, idle_limit, idle_timer: None, end_timer: None, _held: held })
     }
 
     /// Registers with the runtime of the calling thread.
@@ -126,6 +136,20 @@ impl Connection {
         self.stream.get_mut().get_mut().0.attach()?;
         self.idle_timer = Some(Box::pin(tokio::time::sleep(self.idle_limit)));
         Ok(())
+    }
+
+    /// Ready when the certificate no longer stands, and the peer was told so or asked nothing more.
+    fn poll_fallen(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let activity = &self.info.activity;
+        if activity.standing.stands() {
+            return Poll::Pending;
+        }
+        let Some(at) = activity.standing.closes_at(activity.idle_at(LINGER)) else { return Poll::Pending };
+        let timer = self.end_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(cx)
     }
 
     /// Ready when no call was open for the whole limit.
@@ -152,9 +176,13 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    /// Reads; a connection that was idle for too long reads as ended, which makes the server close it.
+    /// Reads; a connection that was idle for too long, or whose certificate no longer stands, reads as ended, which makes the
+    /// server close it.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.poll_fallen(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => this.poll_idle(cx).map(Ok),

@@ -1,12 +1,12 @@
 //! A bound on every call: its deadline, and how many may be in progress at once.
 //! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
-//! an answer.
+//! an answer, nor a call begin or a stream go on under a certificate that no longer stands.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
@@ -18,6 +18,7 @@ use tower::{Layer, Service};
 
 use crate::connection::{ConnectInfo, OpenCall};
 use crate::load::{Bound, Held};
+use crate::open_connections::Standing;
 use crate::refusal;
 
 /// The header in which a client states its time-out.
@@ -160,7 +161,9 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         let info = request.extensions().get::<ConnectInfo>();
-        let admitted = self.limits.headers(path, request.headers()).and_then(|()| {
+        let standing = info.map(|info| info.activity().standing());
+        let admitted = standing.map_or(Ok(()), |standing| still_stands(standing)).and_then(|()| {
+            self.limits.headers(path, request.headers())?;
             let deadline = self.limits.deadline(path, request.headers(), Instant::now())?;
             let admitted = self.limits.admit(path, info)?;
             Ok((deadline, admitted))
@@ -169,10 +172,12 @@ where
             Ok(admitted) => admitted,
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
+        // A call that does not last ends by itself; it was asked while the certificate stood.
+        let standing = standing.filter(|_| STREAMING.contains(&path)).cloned();
         // The timer is set before the transport around this layer sets its own, so this one ends first.
-        let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
+        let limit = Limit::new(deadline, standing);
         let response = explained(self.inner.call(request));
-        Box::pin(bounded(response, timer, admitted))
+        Box::pin(bounded(response, limit, admitted))
     }
 }
 
@@ -186,44 +191,93 @@ async fn explained<E>(response: impl Future<Output = Result<Response<Body>, E>>)
     })
 }
 
-async fn bounded<F, E>(response: F, timer: Option<Pin<Box<Sleep>>>, admitted: Admitted) -> Result<Response<Body>, E>
+async fn bounded<F, E>(response: F, mut limit: Limit, admitted: Admitted) -> Result<Response<Body>, E>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
-    let Some(mut timer) = timer else {
-        return Ok(response.await?.map(|body| Body::new(BoundedBody::new(body, None, admitted))));
-    };
     tokio::select! {
         biased;
-        response = response => Ok(response?.map(|body| Body::new(BoundedBody::new(body, Some(timer), admitted)))),
-        () = &mut timer => Ok(refusal::deadline_exceeded().into_http()),
+        response = response => Ok(response?.map(|body| Body::new(BoundedBody::new(body, limit, admitted)))),
+        status = poll_fn(|cx| limit.poll(cx)) => Ok(status.into_http()),
     }
 }
 
-/// A response body that ends with DEADLINE_EXCEEDED when the deadline passes before its own end.
+/// Refuses a call under a certificate that no longer stands.
+fn still_stands(standing: &Standing) -> Result<(), tonic::Status> {
+    if standing.stands() {
+        return Ok(());
+    }
+    standing.tell();
+    Err(refusal::certificate_not_trusted())
+}
+
+/// What ends a call before its own end.
+#[derive(Default)]
+struct Limit {
+    timer: Option<Pin<Box<Sleep>>>,
+    fallen: Option<Pin<Box<dyn Future<Output = Arc<Standing>> + Send>>>,
+}
+
+impl Limit {
+    /// At the deadline, and when the certificate falls.
+    fn new(deadline: Option<Instant>, standing: Option<Arc<Standing>>) -> Self {
+        let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
+        let fallen = standing.map(|standing| -> Pin<Box<dyn Future<Output = Arc<Standing>> + Send>> {
+            Box::pin(async move {
+                Arc::clone(&standing).fallen().await;
+                standing
+            })
+        });
+        Self { timer, fallen }
+    }
+
+    /// Ready with what the peer is told, once the certificate no longer stands.
+    fn poll_fallen(&mut self, cx: &mut Context<'_>) -> Poll<tonic::Status> {
+        let Some(fallen) = self.fallen.as_mut() else { return Poll::Pending };
+        fallen.as_mut().poll(cx).map(|standing| {
+            standing.tell();
+            refusal::certificate_not_trusted()
+        })
+    }
+
+    /// Ready with what the peer is told.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<tonic::Status> {
+        if let Poll::Ready(status) = self.poll_fallen(cx) {
+            return Poll::Ready(status);
+        }
+        match self.timer.as_mut() {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| refusal::deadline_exceeded()),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// A response body that ends with DEADLINE_EXCEEDED when the deadline passes before its own end, and with UNAUTHENTICATED
+/// when the certificate falls.
 struct BoundedBody {
     inner: Body,
-    timer: Option<Pin<Box<Sleep>>>,
+    limit: Limit,
     ended: bool,
     admitted: Option<Admitted>,
 }
 
 impl BoundedBody {
-    fn new(inner: Body, timer: Option<Pin<Box<Sleep>>>, admitted: Admitted) -> Self {
-        Self { inner, timer, ended: false, admitted: Some(admitted) }
+    fn new(inner: Body, limit: Limit, admitted: Admitted) -> Self {
+        Self { inner, limit, ended: false, admitted: Some(admitted) }
     }
 
     fn end(&mut self) {
         self.ended = true;
-        self.timer = None;
+        self.limit = Limit::default();
         self.admitted = None;
     }
 
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.timer.as_mut() {
-            Some(timer) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
+    /// Ends the body with this status instead of what it had left to say.
+    fn end_with(&mut self, status: &tonic::Status) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        self.end();
+        self.inner = Body::default();
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
     }
 }
 
@@ -236,20 +290,20 @@ impl HttpBody for BoundedBody {
         if this.ended {
             return Poll::Ready(None);
         }
+        // First, so that a stream that always has something to say ends as well.
+        if let Poll::Ready(status) = this.limit.poll_fallen(cx) {
+            return this.end_with(&status);
+        }
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
                 this.end();
             }
             return Poll::Ready(frame);
         }
-        ready!(this.poll_deadline(cx));
-        this.end();
-        this.inner = Body::default();
-        let mut trailers = HeaderMap::new();
-        Poll::Ready(Some(match refusal::deadline_exceeded().add_header(&mut trailers) {
-            Ok(()) => Ok(Frame::trailers(trailers)),
-            Err(status) => Err(status),
-        }))
+        match this.limit.poll(cx) {
+            Poll::Ready(status) => this.end_with(&status),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

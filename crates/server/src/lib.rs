@@ -23,6 +23,7 @@ mod metrics;
 mod metrics_page;
 pub mod mistakes;
 pub mod new_key;
+mod open_connections;
 mod plan_file;
 mod pulse;
 mod quota;

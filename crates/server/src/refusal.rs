@@ -105,6 +105,13 @@ pub(crate) fn headers_too_large() -> Status {
     status(Code::ResourceExhausted, "HEADERS_TOO_LARGE", message, None)
 }
 
+/// The certificate on an open connection has expired or been revoked, or its authority is no longer trusted.
+pub(crate) fn certificate_not_trusted() -> Status {
+    let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands; use the \
+                   telephone procedure, and have the certificate renewed";
+    status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None)
+}
+
 pub(crate) fn no_identity() -> Status {
     status(Code::Unauthenticated, "NO_IDENTITY", "the connection carries no identity", None)
 }

@@ -201,6 +201,7 @@ pub fn start<A: Application>(
     drop(entered);
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
+    control.spawn(watch::connections(Arc::clone(&tls), signal.clone()));
     control.spawn(watch::certificates(
         Arc::clone(&tls),
         Duration::from_millis(config.tls.reload_interval_ms),

@@ -14,6 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
 use crate::config;
+use crate::open_connections::{Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
 
 /// The only application protocol spoken.
@@ -109,15 +110,22 @@ impl ServerPair {
 
 /// Everything in force at one moment.
 #[derive(Debug)]
-struct InForce {
+pub(crate) struct InForce {
     pair: Arc<ServerPair>,
     trust: Arc<ClientTrust>,
     config: Arc<ServerConfig>,
     failed: Vec<Part>,
+    /// Counts reloads: a verdict of an earlier one is made anew.
+    generation: u64,
 }
 
 impl InForce {
-    fn new(pair: Arc<ServerPair>, trust: Arc<ClientTrust>, failed: Vec<Part>) -> Result<Self, TlsError> {
+    fn new(
+        pair: Arc<ServerPair>,
+        trust: Arc<ClientTrust>,
+        failed: Vec<Part>,
+        generation: u64,
+    ) -> Result<Self, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(trust.verifier())
@@ -125,7 +133,12 @@ impl InForce {
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { pair, trust, config: Arc::new(config), failed })
+        Ok(Self { pair, trust, config: Arc::new(config), failed, generation })
+    }
+
+    /// What a handshake is done with.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
     }
 }
 
@@ -137,6 +150,7 @@ pub struct TlsState {
     in_force: RwLock<Arc<InForce>>,
     /// Held while files are read, so that two reloads never mix.
     reloading: Mutex<()>,
+    open: Arc<OpenConnections>,
 }
 
 impl TlsState {
@@ -150,17 +164,32 @@ impl TlsState {
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let trust = Arc::new(ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain)?);
         tell_of_expired(&trust);
-        let in_force = RwLock::new(Arc::new(InForce::new(pair, trust, Vec::new())?));
-        Ok(Self { files, trust_domain, in_force, reloading: Mutex::new(()) })
+        let in_force = RwLock::new(Arc::new(InForce::new(pair, trust, Vec::new(), 0)?));
+        Ok(Self { files, trust_domain, in_force, reloading: Mutex::new(()), open: Arc::default() })
     }
 
-    fn in_force(&self) -> Arc<InForce> {
+    /// What a connection that begins now is judged by.
+    pub(crate) fn in_force(&self) -> Arc<InForce> {
         Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The configuration for a connection that begins now.
-    pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.in_force().config)
+    /// Keeps a connection in view whose handshake was done with `under`, which may have been replaced meanwhile.
+    pub(crate) fn register(&self, under: &InForce, chain: &[CertificateDer<'static>]) -> Registered {
+        let judged = Judged { generation: under.generation, until_s: under.trust.until_s(chain) };
+        self.open.register(chain, judged)
+    }
+
+    /// Judges open connections anew, as far as files or time have changed their case: one whose chain no longer stands has
+    /// its streams ended and its next call refused, and is closed. Gives how many. Verifies signatures: not for threads that
+    /// answer calls.
+    pub fn examine_open(&self, now: UnixTime) -> usize {
+        let in_force = self.in_force();
+        let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let fallen = self.open.examine(in_force.generation, now_s, |chain| in_force.trust.judge(chain, now));
+        if fallen > 0 {
+            tracing::warn!(connections = fallen, "client certificates no longer stand: their connections are closed");
+        }
+        fallen
     }
 
     /// The trust domain of accepted identities.
@@ -168,8 +197,8 @@ impl TlsState {
         &self.trust_domain
     }
 
-    /// Reads the files again for connections that begin from now on. What is usable comes into force; what is not stays as
-    /// it was, each part by itself.
+    /// Reads the files again, and judges open connections by them. What is usable comes into force; what is not stays as it
+    /// was, each part by itself.
     ///
     /// # Errors
     /// Why parts stay as they were.
@@ -187,8 +216,9 @@ impl TlsState {
         let trust = self.renewed(&before.trust, &mut outcome);
         tell_of_expired(&trust);
         let Outcome { errors, failed } = outcome;
-        let next = InForce::new(pair, trust, failed).map_err(|error| vec![error])?;
+        let next = InForce::new(pair, trust, failed, before.generation + 1).map_err(|error| vec![error])?;
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.examine_open(UnixTime::now());
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 

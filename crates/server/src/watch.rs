@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls_pki_types::UnixTime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -20,7 +21,7 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut loaded = tls.fingerprint();
-    let mut seen = loaded;
+    let mut seen = loaded.clone();
     loop {
         tokio::select! {
             biased;
@@ -30,9 +31,29 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
         let now = tls.fingerprint();
         if now != loaded && now == seen {
             reload(&tls).await;
-            loaded = now;
+            loaded.clone_from(&now);
         }
         seen = now;
+    }
+}
+
+/// How often it is looked whether certificates on open connections have expired.
+const CONNECTIONS_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Ends open connections whose certificate has expired, and such as were opened while files were replaced.
+pub(crate) async fn connections(tls: Arc<TlsState>, stop: StopSignal) {
+    let mut ticks = tokio::time::interval(CONNECTIONS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.draining() => return,
+            _ = ticks.tick() => {}
+        }
+        let state = Arc::clone(&tls);
+        if let Err(error) = tokio::task::spawn_blocking(move || state.examine_open(UnixTime::now())).await {
+            tracing::error!(%error, "failed to look at open connections");
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use purge::Purge;
 pub use sections::{
-    Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics, Server, Storage,
-    Tls,
+    Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics,
+    Server, Storage, Tls,
 };
 
 use crate::mistakes::Mistakes;
@@ -26,6 +26,9 @@ pub const ENVIRONMENT_PREFIX: &str = "KITH__";
 
 /// Largest configuration file read: a hundred times the default one.
 const FILE_MAX_BYTES: u64 = 1 << 20;
+
+/// Two looks at the files must lie within a minute, with room for the verdict on open connections.
+const RELOAD_INTERVAL_LONG_MS: u64 = 25_000;
 
 /// All settings of the process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -127,7 +130,10 @@ impl Config {
                  is closed will be given"
             )
         };
-        unlisted.map(words).chain(self.purge.warnings(self, today)).collect()
+        let slow = (self.tls.reload_interval_ms > RELOAD_INTERVAL_LONG_MS).then(|| {
+            String::from("tls.reload_interval_ms: over 25 s: who is revoked may go on for longer than a minute")
+        });
+        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).collect()
     }
 
     /// The settings in force as a TOML file.

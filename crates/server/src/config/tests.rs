@@ -141,6 +141,14 @@ fn bank_holidays_that_run_out_are_told_a_year_before() {
 }
 
 #[test]
+fn files_that_are_looked_at_too_seldom_are_told() {
+    let today = jiff::civil::date(2026, 6, 1);
+    let warnings = |ms: u64| parse(&format!("[tls]\nreload_interval_ms = {ms}\n"), &[]).unwrap().warnings(today);
+    assert_eq!(warnings(25_000), Vec::<String>::new());
+    assert!(warnings(25_001)[0].starts_with("tls.reload_interval_ms"), "{:?}", warnings(25_001));
+}
+
+#[test]
 fn metrics_beyond_this_machine_must_be_wanted() {
     let parse = |text: &str| Config::parse("kithd.toml", &format!("{CONTACT}[metrics]\n{text}"), []);
     assert!(parse("listen = \"127.0.0.1:9100\"").is_ok() && parse("listen = \"[::1]:9100\"").is_ok());

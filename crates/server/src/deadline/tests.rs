@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 
 use super::*;
+use crate::identity::PeerIdentity;
+use kith_domain::caller::Role;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -150,4 +152,69 @@ async fn calls_beyond_the_bound_are_refused_until_a_body_ends() {
     let admitted = service.call(request(STREAMING[2], None)).await.unwrap();
     assert!(tonic::Status::from_header_map(admitted.headers()).is_none());
     assert_eq!((layer.streams.held(), layer.in_flight.held()), (2, 0), "streams never take the places of questions");
+}
+
+/// A request over a connection with this standing.
+fn over(standing: &Arc<Standing>, path: &str) -> Request<Body> {
+    let peer = PeerIdentity { organisation: String::from("R1H"), role: Role::Ed };
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+    let mut request = request(path, None);
+    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::clone(standing)));
+    request
+}
+
+/// With room for the calls of one organisation.
+fn roomy() -> CallLimitsLayer {
+    CallLimitsLayer::new(Duration::from_secs(5), 16 * SHARE, 16 << 10)
+}
+
+fn told(headers: &HeaderMap) -> (Code, String) {
+    let status = tonic::Status::from_header_map(headers).unwrap();
+    (status.code(), status.get_details_error_info().map_or_else(String::new, |info| info.reason))
+}
+
+fn not_trusted() -> (Code, String) {
+    (Code::Unauthenticated, String::from("CERTIFICATE_NOT_TRUSTED"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_under_a_fallen_certificate_is_refused_health_included() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let other = Arc::<Standing>::default();
+    standing.fall();
+    for path in [UNARY, STREAMING[0], "/grpc.health.v1.Health/Check"] {
+        let response = service(&layer, Behaviour::Answer).call(over(&standing, path)).await.unwrap();
+        assert_eq!(told(response.headers()), not_trusted(), "{path}");
+        let response = service(&layer, Behaviour::Answer).call(over(&other, path)).await.unwrap();
+        assert_eq!(told(response.headers()).0, Code::Ok, "{path}");
+    }
+    let now = Instant::now();
+    assert!(standing.closes_at(Some(now)).is_some_and(|at| at < now + Duration::from_secs(1)), "the peer was told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_its_certificate_falls_and_a_unary_call_may_end_by_itself() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let answered = service(&layer, Behaviour::NeverEndBody).call(over(&standing, STREAMING[0])).await.unwrap();
+    let mut body = std::pin::pin!(answered.into_body());
+    let other = service(&layer, Behaviour::NeverEndBody).call(over(&Arc::default(), STREAMING[0])).await.unwrap();
+    let mut other = std::pin::pin!(other.into_body());
+    let unary = tokio::spawn(service(&layer, Behaviour::NeverAnswer).call(over(&standing, UNARY)));
+    drop(tokio::time::timeout(Duration::from_millis(1), std::future::poll_fn(|cx| body.as_mut().poll_frame(cx))).await);
+    standing.fall();
+    let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.unwrap().unwrap();
+    assert_eq!(told(frame.trailers_ref().unwrap()), not_trusted());
+    assert!(std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_none());
+    assert_eq!(told(unary.await.unwrap().unwrap().headers()).0, Code::DeadlineExceeded);
+    let next = std::future::poll_fn(|cx| other.as_mut().poll_frame(cx));
+    assert!(tokio::time::timeout(Duration::from_secs(100), next).await.is_err(), "another's stream ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_not_answered_yet_ends_as_well() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let call = tokio::spawn(service(&layer, Behaviour::NeverAnswer).call(over(&standing, STREAMING[1])));
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    standing.fall();
+    assert_eq!(told(call.await.unwrap().unwrap().headers()), not_trusted());
 }

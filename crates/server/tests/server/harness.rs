@@ -241,12 +241,16 @@ pub struct WireClient(h2::client::SendRequest<Bytes>);
 
 impl TestServer {
     pub async fn wire_client(&self, uri: &str) -> WireClient {
+        self.wire_connection(uri).await.0
+    }
+
+    /// The client, and what ends with its connection, well or not; the calls on it say which.
+    pub async fn wire_connection(&self, uri: &str) -> (WireClient, tokio::task::JoinHandle<()>) {
         let pair = self.authority.client(&[uri]);
         let stream = self.tls(Some(&pair), &[&TLS13]).await.unwrap();
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        // It ends with the connection, well or not; the calls on it say which.
-        tokio::spawn(async move { connection.await.ok() });
-        WireClient(sender.ready().await.unwrap())
+        let ended = tokio::spawn(async move { connection.await.unwrap_or_default() });
+        (WireClient(sender.ready().await.unwrap()), ended)
     }
 }
 

@@ -3,10 +3,15 @@
 use std::fs;
 
 use rustls::version::TLS13;
-use tonic::Code;
+use rustls_pki_types::UnixTime;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+use tonic_types::StatusExt;
 
-use crate::authority::{Authority, Pair};
-use crate::harness::{ED, TestServer, call, client};
+use crate::authority::{Authority, LASTING, Pair};
+use crate::harness::{ED, LA, LIST, TestServer, call, client};
 
 /// The server's certificate as a new connection sees it.
 async fn presented(server: &TestServer, pair: &Pair) -> Vec<u8> {
@@ -72,23 +77,121 @@ fn a_bad_new_file_keeps_the_old_one_in_force() {
     });
 }
 
+/// What a call under a certificate that no longer stands is told.
+fn is_told(status: &Status) -> bool {
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    status.code() == Code::Unauthenticated && reason.as_deref() == Some("CERTIFICATE_NOT_TRUSTED")
+}
+
+/// Whether a new connection with this certificate can ask.
+async fn can_ask(server: &TestServer, pair: &Pair) -> bool {
+    match server.connect(pair).await {
+        Ok(channel) => call(&channel, "Who", &[]).await.code() == Code::Ok,
+        Err(_) => false,
+    }
+}
+
+/// A stream that lasts until somebody ends it.
+async fn watch(channel: &Channel) -> Streaming<HealthCheckResponse> {
+    let mut client = HealthClient::new(channel.clone());
+    let mut stream = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    stream.message().await.unwrap().expect("the state now");
+    stream
+}
+
 #[test]
-fn a_removed_client_authority_is_out_for_new_connections() {
+fn a_removed_client_authority_is_out_on_open_connections_too_and_nobody_else_is() {
     let server = TestServer::ready(|_| {});
-    let pair = server.authority.client(&[ED]);
+    let next = Authority::new();
+    fs::write(server.path("clients.pem"), format!("{}{}", server.authority.pem, next.pem)).unwrap();
+    server.tls.reload().unwrap();
+    let (old, new) = (server.authority.client(&[ED]), next.client(&[ED]));
     client(async {
-        let open = server.connect(&pair).await.unwrap();
-        let next = Authority::new();
+        let (open, other) = (server.connect(&old).await.unwrap(), server.connect(&new).await.unwrap());
+        let (mut ends, mut goes_on) = (watch(&open).await, watch(&other).await);
+        assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok);
+
         fs::write(server.path("clients.pem"), &next.pem).unwrap();
         server.tls.reload().unwrap();
 
-        let refused = match server.connect(&pair).await {
-            Ok(channel) => call(&channel, "Who", &[]).await.code() != Code::Ok,
-            Err(_) => true,
-        };
-        assert!(refused);
-        let taken = server.connect(&next.client(&[ED])).await.unwrap();
-        assert_eq!(call(&taken, "Who", &[]).await.code(), Code::Ok);
+        assert!(is_told(&ends.message().await.unwrap_err()), "the open stream was not ended");
+        assert!(is_told(&call(&open, "Who", &[]).await), "the next call was answered");
+        assert!(!can_ask(&server, &old).await);
+        for _ in 0..50 {
+            assert_eq!(call(&other, "Who", &[]).await.code(), Code::Ok, "somebody else's call failed");
+        }
+        let more = tokio::time::timeout(std::time::Duration::from_millis(1), goes_on.message());
+        assert!(more.await.is_err(), "somebody else's stream ended");
+    });
+}
+
+#[test]
+fn a_connection_is_closed_once_its_peer_was_told_and_its_calls_in_progress_are_over() {
+    let server = TestServer::ready(|_| {});
+    client(async {
+        let (mut open, closed) = server.wire_connection(ED).await;
+        let under_way = open.send("Wait", Some("900m"));
+        // Sent after it on the same connection: when this one is answered, that one has arrived.
+        assert_eq!(open.send("Who", None).await.code(), Code::Ok);
+        fs::write(server.path("clients.pem"), Authority::new().pem).unwrap();
+        server.tls.reload().unwrap();
+        assert!(is_told(&open.send("Who", None).await));
+        assert_eq!(under_way.await.code(), Code::DeadlineExceeded, "what was asked while it stood was cut");
+        closed.await.unwrap();
+    });
+}
+
+#[test]
+fn a_revoked_certificate_is_out_on_open_connections_too() {
+    let authority = Authority::new();
+    let (standing, revoked) = (authority.client(&[ED]), authority.client(&[LA]));
+    let empty = authority.list(&[], LASTING);
+    let server = TestServer::with_list(authority, &empty, |config| config.tls.reload_interval_ms = 50);
+    client(async {
+        let (other, open) = (server.connect(&standing).await.unwrap(), server.connect(&revoked).await.unwrap());
+        let mut stream = watch(&open).await;
+        // The file alone: the server notices by itself.
+        fs::write(server.path(LIST), server.authority.list(&[revoked.serial], (2021, 2999))).unwrap();
+        assert!(is_told(&stream.message().await.unwrap_err()));
+        assert!(is_told(&call(&open, "Who", &[]).await));
+        assert!(!can_ask(&server, &revoked).await);
+        assert_eq!(call(&other, "Who", &[]).await.code(), Code::Ok);
+    });
+}
+
+#[test]
+fn a_revoked_authority_between_takes_all_below_it_along() {
+    let root = Authority::new();
+    let (between, beside) = (root.below("between", |_| {}), root.below("beside", |_| {}));
+    let (below, other) = (between.client(&[ED]), beside.client(&[ED]));
+    let lists = |revoked: &[u64], years| {
+        [root.list(revoked, years), between.list(&[], LASTING), beside.list(&[], LASTING)].concat()
+    };
+    let (before, after) = (lists(&[], LASTING), lists(&[between.serial], (2021, 2999)));
+    let server = TestServer::with_list(root, &before, |_| {});
+    client(async {
+        let (open, stays) = (server.connect(&below).await.unwrap(), server.connect(&other).await.unwrap());
         assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok);
+        fs::write(server.path(LIST), after).unwrap();
+        server.tls.reload().unwrap();
+        assert!(is_told(&call(&open, "Who", &[]).await));
+        assert_eq!(call(&stays, "Who", &[]).await.code(), Code::Ok);
+    });
+}
+
+#[test]
+fn a_certificate_that_expires_is_out_on_its_open_connection() {
+    let server = TestServer::ready(|_| {});
+    let short = server.authority.issue(&[ED], |params| params.not_after = rcgen::date_time_ymd(2400, 1, 1));
+    let long = server.authority.client(&[LA]);
+    client(async {
+        let (ends, stays) = (server.connect(&short).await.unwrap(), server.connect(&long).await.unwrap());
+        assert_eq!(call(&ends, "Who", &[]).await.code(), Code::Ok);
+        assert_eq!(server.tls.examine_open(UnixTime::now()), 0);
+        // Some day in 2410.
+        let later = UnixTime::since_unix_epoch(std::time::Duration::from_secs(440 * 365 * 86_400));
+        assert_eq!(server.tls.examine_open(later), 1);
+        assert!(is_told(&call(&ends, "Who", &[]).await));
+        assert_eq!(call(&stays, "Who", &[]).await.code(), Code::Ok);
     });
 }
