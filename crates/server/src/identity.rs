@@ -2,8 +2,8 @@
 //! Never reads the common name, never guesses, and never accepts two identities in one certificate.
 
 use kith_domain::caller::Role;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Extension};
 
 /// Scheme of an identity, as the SPIFFE standard writes it.
 const SCHEME: &str = "spiffe://";
@@ -59,15 +59,16 @@ impl PeerIdentity {
         if !rest.is_empty() {
             return Err(IdentityError::Unreadable);
         }
-        let mut uris = Vec::new();
-        for extension in certificate.extensions() {
-            if let ParsedExtension::SubjectAlternativeName(names) = extension.parsed_extension() {
-                uris.extend(names.general_names.iter().filter_map(uri));
-            }
+        let of_names = |found: &&X509Extension<'_>| found.oid == OID_X509_EXT_SUBJECT_ALT_NAME;
+        let mut names = certificate.extensions().iter().filter(of_names);
+        let first = names.next().ok_or(IdentityError::Missing)?;
+        if names.next().is_some() {
+            return Err(IdentityError::Several);
         }
+        let uris = uris(first.value).ok_or(IdentityError::Unreadable)?;
         match uris.as_slice() {
             [] => Err(IdentityError::Missing),
-            [uri] => Self::from_uri(uri, trust_domain),
+            [uri] => Self::from_uri(text(uri).ok_or(IdentityError::Malformed)?, trust_domain),
             [_, _, ..] => Err(IdentityError::Several),
         }
     }
@@ -99,8 +100,58 @@ impl PeerIdentity {
     }
 }
 
-fn uri<'a>(name: &'a GeneralName<'a>) -> Option<&'a str> {
-    if let GeneralName::URI(uri) = name { Some(*uri) } else { None }
+/// Tag of the sequence of names.
+const SEQUENCE: u8 = 0x30;
+
+/// Tag of a URI among them, and the number that any form of it has in its lower bits.
+const URI: u8 = 0x86;
+const URI_NUMBER: u8 = 0x06;
+
+/// Bits of a tag: its class, and its number.
+const CLASS_BITS: u8 = 0xc0;
+const CONTEXT_CLASS: u8 = 0x80;
+const NUMBER_BITS: u8 = 0x1f;
+
+/// Every URI among the names of a certificate. Read here and strictly: a reader that lets odd encodings pass might not see
+/// the second URI that another one takes for the identity. Nothing when there is anything but DER.
+fn uris(names: &[u8]) -> Option<Vec<&[u8]>> {
+    let (SEQUENCE, mut rest, []) = value(names)? else { return None };
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (tag, content, further) = value(rest)?;
+        if tag == URI {
+            found.push(content);
+        } else if tag & CLASS_BITS != CONTEXT_CLASS || tag & NUMBER_BITS == URI_NUMBER {
+            return None;
+        }
+        rest = further;
+    }
+    Some(found)
+}
+
+/// The first value: its tag, its content, and what follows. A length that is not written the shortest way is none.
+fn value(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => {
+            let (&length, rest) = rest.split_first()?;
+            (length > 0x7f).then_some((usize::from(length), rest))?
+        }
+        0x82 => {
+            let (length, rest) = rest.split_first_chunk()?;
+            let length = u16::from_be_bytes(*length);
+            (length > 0xff).then_some((usize::from(length), rest))?
+        }
+        _ => return None,
+    };
+    Some((tag, rest.get(..length)?, rest.get(length..)?))
+}
+
+/// Visible ASCII, which every identity is.
+fn text(uri: &[u8]) -> Option<&str> {
+    uri.iter().all(u8::is_ascii_graphic).then(|| std::str::from_utf8(uri).ok()).flatten()
 }
 
 /// Whether `code` has the form of an ODS or GSS code: 3 to 9 capitals and digits.
@@ -180,6 +231,31 @@ mod tests {
             assert_eq!(read(&[uri]), Err(expected), "{uri}");
         }
         assert_eq!(read(&["spiffe://kith.test/org/R1H/role/ed?x"]), Err(UnknownRole));
+    }
+
+    #[test]
+    fn names_in_anything_but_der_are_none() {
+        let one: &[u8] = &[0x86, 1, b'x'];
+        let names = |content: &[u8]| [&[0x30, u8::try_from(content.len()).unwrap()][..], content].concat();
+        assert_eq!(uris(&names(one)), Some(vec![&b"x"[..]]));
+        assert_eq!(uris(&names(&[one, &[0x82, 1, b'h'], one].concat())), Some(vec![&b"x"[..], b"x"]));
+        assert_eq!(uris(&names(&[])), Some(vec![]));
+        let long = [&[0x86, 0x81, 0x80][..], &[b'x'; 128]].concat();
+        assert_eq!(uris(&[&[0x30, 0x81, 131][..], &long].concat()).map(|found| found[0].len()), Some(128));
+        for (what, bytes) in [
+            ("nothing", vec![]),
+            ("no sequence", one.to_vec()),
+            ("something after it", [names(one), vec![0]].concat()),
+            ("cut short", vec![0x30, 4, 0x86, 1, b'x']),
+            ("a name cut short", names(&[0x86, 2, b'x'])),
+            ("a length in a longer form", names(&[0x86, 0x81, 1, b'x'])),
+            ("a length in a form of two bytes", names(&[0x86, 0x82, 0, 1, b'x'])),
+            ("no length", names(&[0x86, 0x80, b'x', 0, 0])),
+            ("a URI in pieces", names(&[0xa6, 3, 0x16, 1, b'x'])),
+            ("a string of another class", names(&[0x16, 1, b'x'])),
+        ] {
+            assert_eq!(uris(&bytes), None, "{what}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod connections;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod process;

@@ -1,0 +1,91 @@
+//! Good certificates of nobody: an organisation or authority that the directory does not know connects and is refused whatever
+//! it asks. Held against the service itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kith_api::v1::plan_file_service_client::PlanFileServiceClient;
+use kith_api::v1::presentation_service_client::PresentationServiceClient;
+use kith_api::v1::status_service_client::StatusServiceClient;
+use kith_api::v1::{GetFilePositionRequest, ImportRequest, ListFeedsRequest};
+use kith_server::directory::Directory;
+use kith_server::kith::Kith;
+use kith_server::new_key;
+use kith_server::serve::{self, Ground, Running};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::authority::Authority;
+use crate::harness::{ED, LA, PATIENCE, client, config_in};
+
+/// The service as production starts it, ready.
+fn service(dir: &TempDir, authority: &Authority) -> Running<Kith> {
+    let at = |name: &str| dir.path().join(name);
+    let mut config = config_in(dir, authority);
+    config.storage.data_dir = at("data");
+    config.storage.key_file = at("storage.key");
+    config.storage.reserve_bytes = 1 << 20;
+    config.audit.primary = at("audit");
+    config.audit.spill = at("spill");
+    config.answers.national_contact_name = String::from("Duty desk");
+    config.answers.national_contact_phone = String::from("01632 960001");
+    new_key::write(&config.storage.key_file).unwrap();
+    let directory = Directory::load(&config).unwrap();
+    let ground = Ground::prepare(&config).unwrap();
+    let listener = serve::bind(config.server.listen).unwrap();
+    let kith = Kith::new(Arc::new(|why: &str| panic!("the log failed: {why}")));
+    let running = serve::start(ground, Arc::new(config), Arc::new(directory), listener, kith).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !running.readiness().is_serving() {
+        assert!(Instant::now() < deadline, "not serving");
+        std::thread::yield_now();
+    }
+    running
+}
+
+/// What its role does every day, and nothing of a child: an import without rows, the position of its file, the feeds.
+async fn ask(channel: Channel, uri: &str) -> Result<(), Status> {
+    if uri.ends_with("/ed") {
+        let rows = tokio_stream::iter(Vec::<ImportRequest>::new());
+        return PresentationServiceClient::new(channel).import(rows).await.map(|_| ());
+    }
+    if uri.ends_with("/local-authority") {
+        let position = GetFilePositionRequest::default();
+        return PlanFileServiceClient::new(channel).get_file_position(position).await.map(|_| ());
+    }
+    StatusServiceClient::new(channel).list_feeds(ListFeedsRequest::default()).await.map(|_| ())
+}
+
+#[test]
+fn unknown_organisations() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let running = service(&dir, &authority);
+    let unknown = (Code::PermissionDenied, Some(String::from("ORGANISATION_UNKNOWN")));
+    let cases = [
+        ("a known hospital", ED, (Code::Ok, None)),
+        ("a known authority", LA, (Code::Ok, None)),
+        ("operations, which stand in no directory", "spiffe://kith.test/org/KITH/role/ops", (Code::Ok, None)),
+        ("an unknown hospital", "spiffe://kith.test/org/RZ9/role/ed", unknown.clone()),
+        ("an unknown authority", "spiffe://kith.test/org/E06000999/role/local-authority", unknown.clone()),
+        ("a hospital as an authority", "spiffe://kith.test/org/R1H/role/local-authority", unknown.clone()),
+        ("an authority as a hospital", "spiffe://kith.test/org/E06000001/role/ed", unknown),
+    ];
+    let endpoint = Endpoint::from_shared(format!("https://{}", running.address())).unwrap();
+    client(async {
+        for (name, uri, expected) in &cases {
+            let tls = authority.client(&[uri]).tonic(&authority.pem);
+            let channel = endpoint.clone().tls_config(tls).unwrap().connect().await.unwrap();
+            let asked = ask(channel, uri).await;
+            let reason = |status: &Status| status.get_details_error_info().map(|info| info.reason);
+            let found = asked.map_or_else(|status| (status.code(), reason(&status)), |()| (Code::Ok, None));
+            println!("certificate matrix: unknown organisations: {name}: {found:?}");
+            assert_eq!(found, *expected, "{name}");
+        }
+    });
+    println!("certificate matrix: unknown organisations: {} kinds, each as it should be", cases.len());
+    running.stop_handle().drain();
+    running.wait();
+}
