@@ -259,6 +259,7 @@ fn what_is_wrong(site: &Site, server: &Server) {
         let (code, printed, _) = load(site, server, "run", &[&short[..], unknown].concat());
         assert_eq!(code, 2, "{unknown:?} {printed}");
     }
+    std::fs::remove_file(site.path("certs/scheduled-care.pem")).unwrap();
     let planned = [&short[..], &["--mix", "lookup-scheduled"], &ANY_LATENESS].concat();
     let (code, printed, _) = load(site, server, "run", &planned);
     assert!(code == 1 && printed.contains("scheduled-care"), "{printed}");

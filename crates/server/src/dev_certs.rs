@@ -24,8 +24,18 @@ const DAYS_MAX: u32 = 825;
 
 /// The organisation that runs the service, in development.
 const OPERATOR: &str = "KITH";
-/// The organisation of the demographics service: NHS England.
-const DEMOGRAPHICS: &str = "X26";
+/// The organisation of the national services: NHS England.
+const NATIONAL: &str = "X26";
+/// Those who stand in no directory, each under the name of its role.
+const APART: [(Role, &str); 5] = [
+    (Role::Ops, OPERATOR),
+    (Role::Auditor, OPERATOR),
+    (Role::Demographics, NATIONAL),
+    (Role::Broker, NATIONAL),
+    (Role::Witness, NATIONAL),
+];
+/// What the first hospital has a certificate for beside its emergency department's, under the name of the role.
+const FURTHER: [Role; 2] = [Role::ScheduledCare, Role::Safeguarding];
 
 /// Seconds in a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -149,17 +159,17 @@ fn files_in(directory: &Path) -> Config {
     config
 }
 
-/// One identity for each organisation and authority, one for the demographics service and one for whoever runs the service,
-/// with its file name.
+/// One identity for each organisation and authority, and one at least of every role, with its file name.
 fn identities(directory: &Directory) -> Vec<(String, PeerIdentity)> {
     let trusts = directory.organisations().map(|o| (o.code.clone(), o.code.clone(), Role::Ed));
     let authorities = directory.authorities().map(|a| (a.code.clone(), a.code.clone(), Role::LocalAuthority));
-    let operator = std::iter::once((String::from("ops"), String::from(OPERATOR), Role::Ops));
-    let demographics = std::iter::once((String::from("demographics"), String::from(DEMOGRAPHICS), Role::Demographics));
+    let apart = APART.into_iter().map(|(role, organisation)| (role.to_string(), organisation.to_owned(), role));
+    let first = directory.organisations().take(1);
+    let further = first.flat_map(|o| FURTHER.map(|role| (role.to_string(), o.code.clone(), role)));
     trusts
         .chain(authorities)
-        .chain(operator)
-        .chain(demographics)
+        .chain(apart)
+        .chain(further)
         .map(|(name, organisation, role)| (name, PeerIdentity { organisation, role }))
         .collect()
 }

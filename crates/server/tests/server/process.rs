@@ -238,10 +238,15 @@ fn print_config_shows_what_is_in_force_and_the_defaults() {
 fn development_certificates_are_private_and_not_replaced_by_accident() {
     let dir = installed();
     let at = dir.path();
-    for name in ["ca", "server", "R1H", "E06000001", "ops"] {
+    let alone = ["scheduled-care", "safeguarding", "demographics", "broker", "auditor", "ops", "witness"];
+    for name in ["ca", "server", "R1H", "E06000001"].into_iter().chain(alone) {
         let key = at.join(format!("certs/{name}.key"));
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         assert!(at.join(format!("certs/{name}.pem")).exists(), "{name}");
+    }
+    for name in alone {
+        let pem = fs::read(at.join(format!("certs/{name}.pem"))).unwrap();
+        assert_eq!(kith_api::client::certificate_identity(&pem).unwrap().role, name);
     }
     let before = fs::read(at.join("certs/ca.pem")).unwrap();
     let again = ["dev-certs", "--out", "certs", "--directory", "."];
