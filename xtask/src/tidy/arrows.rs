@@ -7,14 +7,15 @@ use serde_json::Value;
 use super::Finding;
 
 /// Each of our packages and what of ours it may use. None: anything.
-const OURS: [(&str, Option<&[&str]>); 12] = [
+const OURS: [(&str, Option<&[&str]>); 13] = [
     ("kith-domain", Some(&[])),
+    ("kith-merkle", Some(&[])),
     ("kith-index", Some(&["kith-domain"])),
-    ("kith-store", Some(&["kith-domain"])),
-    ("kith-engine", Some(&["kith-domain", "kith-index", "kith-store"])),
+    ("kith-store", Some(&["kith-domain", "kith-merkle"])),
+    ("kith-engine", Some(&["kith-domain", "kith-index", "kith-merkle", "kith-store"])),
     ("kith-api", Some(&["kith-domain"])),
-    ("kith-server", Some(&["kith-domain", "kith-engine", "kith-api"])),
-    ("kith-cli", Some(&["kith-domain", "kith-api"])),
+    ("kith-server", Some(&["kith-domain", "kith-engine", "kith-api", "kith-merkle"])),
+    ("kith-cli", Some(&["kith-domain", "kith-api", "kith-merkle"])),
     ("kith-load", Some(&["kith-domain", "kith-api"])),
     ("kith-synth", Some(&["kith-domain", "kith-api"])),
     ("kith-tests", None),
@@ -112,6 +113,7 @@ mod tests {
             ("kith-server", "kith-engine"),
             ("kith-engine", "kith-store"),
             ("kith-store", "rocksdb"),
+            ("kith-store", "kith-merkle"),
             ("kith-tests", "kith-store"),
             ("kith-cli", "tonic"),
         ] {
@@ -123,6 +125,8 @@ mod tests {
     fn an_arrow_against_the_design_is_found() {
         for (name, used) in [
             ("kith-domain", "kith-index"),
+            ("kith-merkle", "kith-domain"),
+            ("kith-index", "kith-merkle"),
             ("kith-index", "kith-store"),
             ("kith-server", "kith-store"),
             ("kith-cli", "kith-engine"),

@@ -17,6 +17,7 @@ struct Ban {
 const LIBRARIES: &[&str] = &[
     "crates/domain/src/",
     "crates/index/src/",
+    "crates/merkle/src/",
     "crates/store/src/",
     "crates/engine/src/",
     "crates/api/src/",
@@ -36,7 +37,7 @@ const BANS: &[Ban] = &[
     Ban {
         calls: &["SystemTime::now(", "Instant::now(", "Timestamp::now(", "Zoned::now("],
         why: "below the server time is an argument",
-        within: &["crates/domain/", "crates/index/", "crates/store/", "crates/engine/"],
+        within: &["crates/domain/", "crates/index/", "crates/merkle/", "crates/store/", "crates/engine/"],
         // The one monotonic clock, behind a trait, for the audit's sync window.
         except: &["crates/store/src/clock.rs", "crates/store/src/journal/clock.rs"],
         tests_too: false,
