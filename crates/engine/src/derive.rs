@@ -10,7 +10,7 @@ use crate::writer::{Command, Progress};
 use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
-use kith_store::{AuditRef, Journal, JournalError, Monotonic};
+use kith_store::{AuditRef, Follower, Journal, JournalError, Monotonic};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ impl Deriver {
         let mut late = VecDeque::new();
         while !self.stop.load(Ordering::Acquire) {
             self.note_gaps();
-            late.extend(self.journal.take_late());
+            late.extend(self.journal.take_late(Follower::History));
             if let Err(what) = self.late_step(position, &mut late) {
                 tracing::warn!(%what, "access history of entries that were synced late waits");
                 std::thread::sleep(PAUSE_AFTER_FAILURE);

@@ -6,6 +6,7 @@ mod append;
 mod clock;
 mod format;
 mod handing;
+mod late;
 mod locked;
 mod read;
 mod reader;
@@ -28,11 +29,16 @@ use tokio::sync::watch;
 
 pub use append::{Appended, Later};
 pub use clock::{Monotonic, SystemMonotonic};
+#[cfg(test)]
+pub(crate) use format::encode_entry;
+pub use late::Follower;
+pub(crate) use types::JOURNAL_ID;
 pub use types::{
     AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, JournalError, JournalOptions, MAX_ENTRY_BYTES,
     Recovered, Sink, Times, Window,
 };
 pub use verify::{JournalFault, JournalReport};
+pub(crate) use verify::{entries_in, segments_of};
 
 use crate::disk::{Disk, RealDisk, create_dir_durably};
 use crate::histogram::Histogram;
@@ -160,7 +166,7 @@ impl Journal {
         Self::open_on(Arc::new(RealDisk), options, keys, floor, boot_id, clock)
     }
 
-    fn open_on(
+    pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         options: JournalOptions,
         keys: Arc<Keys>,
@@ -239,10 +245,10 @@ impl Journal {
     }
 
     /// Ranges, first and last number, that were given up and passed over by whoever follows the journal, and whose sync came
-    /// back well after all since the last call: what is derived from entries is to be derived from these too.
+    /// back well after all since this follower's last call: what is derived from entries is to be derived from these too.
     #[must_use]
-    pub fn take_late(&self) -> Vec<(u64, u64)> {
-        std::mem::take(&mut self.shared.lock().late)
+    pub fn take_late(&self, follower: Follower) -> Vec<(u64, u64)> {
+        self.shared.lock().late.take(follower)
     }
 
     /// Takes no more entries, syncs what there is, ends the threads and marks the end as clean.

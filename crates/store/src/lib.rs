@@ -1,6 +1,6 @@
 //! The store of Kith: it keeps the change log, the state and the audit durably and gives them back in order.
-//! It is the sole owner of RocksDB and of the audit journal's files. It never knows gRPC, policy or the index:
-//! it takes opaque plaintext rows, seals them, and says plainly when it cannot vouch for what is on disk.
+//! It is the sole owner of RocksDB and of the files of the audit journal and of its tree. It never knows gRPC, policy or the
+//! index: it takes opaque plaintext rows, seals them, and says plainly when it cannot vouch for what is on disk.
 
 mod database;
 mod disk;
@@ -11,6 +11,7 @@ mod priority;
 mod seal;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod watermark;
 
 pub use database::{
@@ -20,10 +21,12 @@ pub use database::{
 };
 pub use histogram::{BOUNDS_NS, Counted, Histogram};
 pub use journal::{
-    Appended, AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, Journal, JournalError, JournalFault,
-    JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic, Times, Window,
+    Appended, AuditError, AuditMode, AuditRef, AuditRefError, Follower, Gap, GapCause, Journal, JournalError,
+    JournalFault, JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, SystemMonotonic,
+    Times, Window,
 };
 pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
 pub use priority::give_way;
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};
+pub use tree::{Proven, Tree, TreeError, TreeFault, TreeOptions, TreeReport, TreeStatus};
 pub use watermark::{Head, WatermarkError};

@@ -27,6 +27,16 @@ struct Request {
     given_up: Vec<Range>,
 }
 
+/// What a reading makes of an entry's number and sealed bytes, with how much of the reading's room it takes; `None` when the
+/// bytes are not what was sealed.
+type Take<'a, T> = &'a dyn Fn(u64, &[u8]) -> Option<(T, usize)>;
+
+/// What a reading has found so far.
+struct Taken<T> {
+    entries: Vec<(u64, T)>,
+    bytes: usize,
+}
+
 /// A segment to read, from the nearest place that is known.
 struct Part {
     path: Arc<Path>,
@@ -78,6 +88,36 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Damaged`] when the next entries are damaged; it says where reading can go on.
     pub fn read_from(&self, sequence: u64, limit: usize) -> Result<Entries, JournalError> {
+        let opened = |sequence, sealed: &[u8]| {
+            let plain = open_entry(&self.shared.keys, sequence, sealed).ok()?;
+            let length = plain.len();
+            Some((plain, length))
+        };
+        let read = self.read_as(sequence, limit, &opened)?;
+        let named = |(sequence, plain)| (AuditRef { journal: JOURNAL_ID, sequence }, plain);
+        Ok(read.into_iter().map(named).collect())
+    }
+
+    /// As [`Journal::read_from`], with what `take` makes of each entry's number and sealed bytes: nothing is opened.
+    pub(crate) fn read_sealed<T>(
+        &self,
+        sequence: u64,
+        limit: usize,
+        take: impl Fn(u64, &[u8]) -> T,
+    ) -> Result<Vec<(u64, T)>, JournalError> {
+        self.read_as(sequence, limit, &|sequence, sealed| Some((take(sequence, sealed), sealed.len())))
+    }
+
+    /// An entry as it stands on disk, sealed; `None` when it is not there, or not synced.
+    ///
+    /// # Errors
+    /// Those of [`Journal::read_from`].
+    pub fn sealed(&self, sequence: u64) -> Result<Option<Vec<u8>>, JournalError> {
+        let read = self.read_sealed(sequence, 1, |_, sealed| sealed.to_vec())?;
+        Ok(read.into_iter().find_map(|(found, sealed)| (found == sequence).then_some(sealed)))
+    }
+
+    fn read_as<T>(&self, sequence: u64, limit: usize, take: Take<'_, T>) -> Result<Vec<(u64, T)>, JournalError> {
         let (segments, request) = {
             let state = self.shared.lock();
             if sequence > state.synced_through() {
@@ -94,59 +134,61 @@ impl Journal {
             let wanted = state.catalogue.iter().skip(start).take_while(|segment| segment.first <= request.through);
             (wanted.map(|segment| Part::of(segment, sequence)).collect::<Vec<_>>(), request)
         };
-        let mut entries = Vec::new();
-        let mut bytes = 0;
+        let mut taken = Taken { entries: Vec::new(), bytes: 0 };
         for mut part in segments {
-            let whole = self.read_segment(&mut part, &request, &mut entries, &mut bytes);
+            let whole = read_segment(&mut part, &request, take, &mut taken);
             self.shared.lock().remember(&part);
             if !whole? {
                 break;
             }
         }
-        Ok(entries)
+        Ok(taken.entries)
     }
+}
 
-    /// Reads one segment; gives whether it was read to its end, so that the next one follows.
-    fn read_segment(
-        &self,
-        part: &mut Part,
-        request: &Request,
-        entries: &mut Entries,
-        bytes: &mut usize,
-    ) -> Result<bool, JournalError> {
-        let mut reader = SegmentReader::open(&part.path, part.offset)?;
-        let mut seen = 0;
-        loop {
-            if entries.len() >= request.limit || *bytes >= MAX_BYTES {
-                return Ok(false);
-            }
-            match reader.step()? {
-                Step::Entry { sequence, .. } if sequence > request.through => return Ok(false),
-                Step::Entry { sequence, sealed, offset } => {
-                    seen = sequence;
-                    part.note(sequence, offset);
-                    if sequence >= request.from && !request.given_up.iter().any(|range| range.holds(sequence)) {
-                        let Ok(plain) = open_entry(&self.shared.keys, sequence, &sealed) else {
-                            // What was read before it is given first.
-                            return if entries.is_empty() { Err(JournalError::Sealed { sequence }) } else { Ok(false) };
+/// Reads one segment; gives whether it was read to its end, so that the next one follows.
+fn read_segment<T>(
+    part: &mut Part,
+    request: &Request,
+    take: Take<'_, T>,
+    taken: &mut Taken<T>,
+) -> Result<bool, JournalError> {
+    let mut reader = SegmentReader::open(&part.path, part.offset)?;
+    let mut seen = 0;
+    loop {
+        if taken.entries.len() >= request.limit || taken.bytes >= MAX_BYTES {
+            return Ok(false);
+        }
+        match reader.step()? {
+            Step::Entry { sequence, .. } if sequence > request.through => return Ok(false),
+            Step::Entry { sequence, sealed, offset } => {
+                seen = sequence;
+                part.note(sequence, offset);
+                if sequence >= request.from && !request.given_up.iter().any(|range| range.holds(sequence)) {
+                    let Some((entry, length)) = take(sequence, &sealed) else {
+                        // What was read before it is given first.
+                        return if taken.entries.is_empty() {
+                            Err(JournalError::Sealed { sequence })
+                        } else {
+                            Ok(false)
                         };
-                        *bytes += plain.len();
-                        entries.push((AuditRef { journal: JOURNAL_ID, sequence }, plain));
-                    }
+                    };
+                    taken.bytes += length;
+                    taken.entries.push((sequence, entry));
                 }
-                Step::End => return Ok(true),
-                // Beyond the last synced entry another thread may be writing this very moment.
-                Step::Bad { .. } if seen >= part.last.min(request.through) => return Ok(true),
-                Step::Bad { offset } => match reader.skip_damage(offset)? {
-                    None => return Ok(true),
-                    Some(next) if next <= request.from => {}
-                    Some(_) if !entries.is_empty() => return Ok(false),
-                    Some(next_sequence) => {
-                        let segment = file_name(&part.path);
-                        return Err(JournalError::Damaged { segment, offset, next_sequence });
-                    }
-                },
             }
+            Step::End => return Ok(true),
+            // Beyond the last synced entry another thread may be writing this very moment.
+            Step::Bad { .. } if seen >= part.last.min(request.through) => return Ok(true),
+            Step::Bad { offset } => match reader.skip_damage(offset)? {
+                None => return Ok(true),
+                Some(next) if next <= request.from => {}
+                Some(_) if !taken.entries.is_empty() => return Ok(false),
+                Some(next_sequence) => {
+                    let segment = file_name(&part.path);
+                    return Err(JournalError::Damaged { segment, offset, next_sequence });
+                }
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::JournalOptions;
 use super::format::HEADER_LENGTH;
 use super::handing::{CAREFUL_FOR, Handed};
+use super::late::Late;
 use super::locked::Said;
 use super::recover::Segment;
 use super::turn::{Lost, Turn};
@@ -148,8 +149,8 @@ pub(crate) struct State {
     pub(crate) next_segment: u64,
     pub(crate) unsynced: VecDeque<Range>,
     pub(crate) given_up: Vec<GivenUp>,
-    /// First and last numbers of ranges that were given up and are on disk after all.
-    pub(crate) late: Vec<(u64, u64)>,
+    /// First and last numbers of ranges that were given up and are on disk after all, for each who follows.
+    pub(crate) late: Late,
     pub(crate) catalogue: Vec<Catalogued>,
     /// To be logged once the lock is given back.
     pub(crate) said: Vec<Said>,
@@ -184,7 +185,7 @@ impl State {
             next_segment: 1,
             unsynced: VecDeque::new(),
             given_up: Vec::new(),
-            late: Vec::new(),
+            late: Late::default(),
             catalogue: catalogue.collect(),
             said: Vec::new(),
             last_window: Duration::ZERO,

@@ -2,7 +2,8 @@
 //! and what is wrong is named. It never changes a file.
 
 use std::fmt;
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use super::Journal;
 use super::format::{Header, HeaderFault, open_entry};
@@ -204,6 +205,53 @@ impl JournalReport {
         }
         for (first, last) in missing {
             self.add(JournalFault::Missing { first, last });
+        }
+    }
+}
+
+/// The segments of both sinks that hold an entry, by the number of their first, with that number.
+pub(crate) fn segments_of(dirs: [&Path; 2]) -> std::io::Result<Vec<(u64, PathBuf)>> {
+    let mut segments = Vec::new();
+    for dir in dirs {
+        for file in list(dir)? {
+            let mut first = None;
+            visit(&file.path, &mut |sequence, _| {
+                first = Some(sequence);
+                ControlFlow::Break(())
+            })?;
+            segments.extend(first.map(|first| (first, file.path)));
+        }
+    }
+    segments.sort();
+    Ok(segments)
+}
+
+/// What `take` makes of each whole entry of a segment.
+pub(crate) fn entries_in<T>(path: &Path, take: impl Fn(u64, &[u8]) -> T) -> std::io::Result<Vec<(u64, T)>> {
+    let mut entries = Vec::new();
+    visit(path, &mut |sequence, sealed| {
+        entries.push((sequence, take(sequence, sealed)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(entries)
+}
+
+/// Visits the whole entries of a segment and passes over what is damaged.
+fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> std::io::Result<()> {
+    let mut reader = SegmentReader::open(path, 0)?;
+    loop {
+        match reader.step()? {
+            Step::End => return Ok(()),
+            Step::Entry { sequence, sealed, .. } => {
+                if each(sequence, &sealed).is_break() {
+                    return Ok(());
+                }
+            }
+            Step::Bad { offset } => {
+                if reader.skip_damage(offset)?.is_none() {
+                    return Ok(());
+                }
+            }
         }
     }
 }

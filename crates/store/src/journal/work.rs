@@ -86,7 +86,7 @@ impl State {
         self.unsynced.retain(|range| !covered(range));
         let after_all = self.given_up.extract_if(.., |given| covered(&given.range));
         // Whoever follows the journal has passed them over.
-        self.late.extend(after_all.map(|given| (given.range.first, given.range.last)));
+        self.late.came(after_all.map(|given| (given.range.first, given.range.last)));
     }
 
     /// Takes in how the making of a segment ended.

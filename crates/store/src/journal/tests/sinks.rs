@@ -142,15 +142,18 @@ fn what_was_given_up_and_synced_after_all_is_handed_to_who_follows() {
     append_all(&journal, 1..=1);
     synced(&journal, 1);
     eventually("quiet", || journal.shared.lock().sink(Sink::Primary).standby.is_some());
+    assert!(journal.take_late(Follower::Tree).is_empty(), "and from here on it follows");
     bench.disk.hang(&bench.primary());
     journal.append(b"entry 2").unwrap();
     bench.clock.advance_ms(400);
     append_all(&journal, 3..=3);
     synced(&journal, 3);
     let numbers = |from| journal.read_from(from, 256).unwrap().iter().map(|(at, _)| at.sequence).collect::<Vec<_>>();
-    assert_eq!((numbers(2), journal.take_late()), (vec![3], vec![]), "passed over while it hangs");
+    assert_eq!((numbers(2), journal.take_late(Follower::History)), (vec![3], vec![]), "passed over while it hangs");
     bench.disk.release();
     eventually("synced after all", || journal.window().given_up == 0);
-    assert_eq!((journal.take_late(), numbers(2)), (vec![(2, 2)], vec![2, 3]));
-    assert!(journal.take_late().is_empty(), "once");
+    assert_eq!((journal.take_late(Follower::History), numbers(2)), (vec![(2, 2)], vec![2, 3]));
+    assert!(journal.take_late(Follower::History).is_empty(), "once");
+    assert_eq!(journal.take_late(Follower::Tree), [(2, 2)], "one who follows takes nothing from the other");
+    assert!(journal.take_late(Follower::Tree).is_empty(), "once");
 }

@@ -94,7 +94,7 @@ fn a_hung_write_stops_nobody_else_and_its_answer_and_those_behind_it_fail_in_tim
         bench.disk.release_writes();
         assert_eq!(stuck.join().unwrap(), Err(AuditError::TooLate), "late, so its answer does not leave");
         eventually("rescue", || journal.window().given_up == 0);
-        assert_eq!(journal.take_late(), [(2, 2)], "who follows the journal is told of it");
+        assert_eq!(journal.take_late(Follower::History), [(2, 2)], "who follows the journal is told of it");
         assert_eq!(read_all(&journal)[1], (2, "entry 2".to_owned()));
         assert!(answered(&journal, b"entry 6").is_ok());
         journal.close().unwrap();
@@ -114,7 +114,7 @@ fn an_answer_behind_a_slow_write_leaves_when_that_comes_back() {
     assert_eq!(numbers, [2, 3]);
     synced(&journal, 3);
     assert_eq!(read_all(&journal).len(), 3);
-    assert_eq!((journal.take_gaps(), journal.take_late()), (vec![], vec![]));
+    assert_eq!((journal.take_gaps(), journal.take_late(Follower::History)), (vec![], vec![]));
     journal.close().unwrap();
     assert!(bench.verify().is_sound());
 }
@@ -131,7 +131,11 @@ fn a_write_that_fails_after_it_was_given_up_stays_a_gap_and_is_cut_off() {
         eventually("primary back", || journal.shared.lock().sink(Sink::Primary).standby.is_some());
         assert_eq!(answered(&journal, b"entry 4").unwrap().sequence, 4);
         synced(&journal, 4);
-        assert_eq!((journal.window().given_up, journal.take_late()), (1, vec![]), "no sync makes it whole");
+        assert_eq!(
+            (journal.window().given_up, journal.take_late(Follower::History)),
+            (1, vec![]),
+            "no sync makes it whole"
+        );
         let read: Vec<u64> = read_all(&journal).into_iter().map(|entry| entry.0).collect();
         assert_eq!(read, [1, 3, 4]);
         assert!(matches!(journal.close(), Err(JournalError::Unsynced { unsynced: 1 })));
@@ -161,7 +165,7 @@ fn a_write_that_comes_back_to_a_segment_whose_sync_failed_changes_nothing() {
     bench.disk.release_writes();
     assert_eq!(stuck.join().unwrap(), Err(AuditError::SyncFailed));
     synced(&journal, 4);
-    assert_eq!((journal.window().given_up, journal.take_late()), (2, vec![]));
+    assert_eq!((journal.window().given_up, journal.take_late(Follower::History)), (2, vec![]));
     assert_eq!(bench.disk.syncs(&bench.primary()), syncs, "nothing is done with it any more");
     kill(journal);
 }

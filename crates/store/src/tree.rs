@@ -1,0 +1,286 @@
+//! The tree over the audit: every synced entry becomes a leaf, in the order in which it was taken in, and the head is signed
+//! every second or 1,000 entries. It shows that entries were changed, dropped, swapped or rolled back; it stops no answer
+//! when it fails, and is never signed again over leaves that are not those signed before.
+
+mod cosign;
+mod files;
+mod grow;
+mod prove;
+mod record;
+mod recover;
+mod types;
+mod verify;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use prove::Proven;
+pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
+pub use verify::TreeReport;
+
+use crate::disk::{Disk, RealDisk, create_dir_durably, replace_durably};
+use crate::journal::{Journal, Monotonic};
+use crate::priority::give_way;
+use files::suspected_path;
+use grow::{Grower, Step};
+
+/// Pause of the thread when there is nothing to do: short beside the second that a checkpoint may take.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Batches taken in while closing: what is left is taken in at the next start.
+const LAST_BATCHES: usize = 64;
+
+/// What others may see.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    leaves: u64,
+    covered: u64,
+    /// The newest checkpoint; `None` when this growth was not signed.
+    note: Option<Arc<[u8]>>,
+}
+
+/// What is known of the tree while it grows.
+struct Seen {
+    published: Published,
+    signed_leaves: Option<u64>,
+    signed_at: Duration,
+    failing: bool,
+    suspected: Vec<String>,
+}
+
+/// What the thread and the readers share.
+pub(crate) struct Shared {
+    seen: Mutex<Seen>,
+    stop: AtomicBool,
+    /// It was closed in order: what is left is taken in before the end.
+    finish: AtomicBool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, published: Published, now: Duration) {
+        let mut seen = self.lock();
+        if published.note.is_some() {
+            (seen.signed_leaves, seen.signed_at) = (Some(published.leaves), now);
+        }
+        let note = published.note.or_else(|| seen.published.note.take());
+        seen.published = Published { note, ..published };
+    }
+}
+
+/// The open tree. Shared by all who ask for its checkpoints and proofs.
+pub struct Tree {
+    shared: Arc<Shared>,
+    options: TreeOptions,
+    clock: Arc<dyn Monotonic>,
+    grower: Mutex<Option<Grower>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held while a cosignature is put beside the others.
+    cosigning: Mutex<()>,
+    /// Held for as long as the tree is open or its thread runs; the lock goes with the file.
+    lock: Arc<File>,
+}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tree").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Tree {
+    /// Ends the thread where it is, as a killed process would: only [`Tree::close`] takes in what is left.
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Tree {
+    /// Opens the tree in its directory, making it when missing. Nothing grows before [`Tree::follow`].
+    ///
+    /// # Errors
+    /// When the directory cannot be used or is open elsewhere. Faults are no errors: they are in the status, and the tree is
+    /// then neither grown nor signed.
+    pub fn open(options: TreeOptions, clock: Arc<dyn Monotonic>) -> Result<Arc<Self>, TreeError> {
+        Self::open_on(Arc::new(RealDisk), options, clock)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, options: TreeOptions, clock: Arc<dyn Monotonic>) -> Result<Arc<Self>, TreeError> {
+        create_dir_durably(&options.dir)?;
+        let lock = lock(&options.dir)?;
+        let now = clock.now();
+        let told = recover::suspicion(&suspected_path(&options.dir))?;
+        let found = recover::recover(&options.dir, &disk, options.signer.as_deref().map(kith_merkle::LogSigner::key))?;
+        let published = Published {
+            leaves: found.grown.edge.size(),
+            covered: found.grown.covered,
+            note: found.note.map(Arc::from),
+        };
+        let signed_leaves = (found.grown.signed > 0).then_some(found.grown.signed);
+        let seen = Seen { published, signed_leaves, signed_at: now, failing: false, suspected: told };
+        let shared =
+            Arc::new(Shared { seen: Mutex::new(seen), stop: AtomicBool::new(false), finish: AtomicBool::new(false) });
+        let grower = Grower::new(options.clone(), disk, Arc::clone(&shared), found.grown, now);
+        let tree = Self {
+            shared,
+            options,
+            clock,
+            grower: Mutex::new(Some(grower)),
+            thread: Mutex::new(None),
+            cosigning: Mutex::new(()),
+            lock: Arc::new(lock),
+        };
+        tree.suspect(&found.faults);
+        Ok(Arc::new(tree))
+    }
+
+    /// Every entry up to this number is in the tree, or was passed over: the audit has had as many.
+    #[must_use]
+    pub fn covered_through(&self) -> u64 {
+        self.shared.lock().published.covered
+    }
+
+    /// The newest checkpoint, signed.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<Arc<[u8]>> {
+        self.shared.lock().published.note.clone()
+    }
+
+    /// The newest checkpoint with its leaves.
+    #[must_use]
+    pub fn signed(&self) -> Option<(u64, Arc<[u8]>)> {
+        let seen = self.shared.lock();
+        Some((seen.signed_leaves?, seen.published.note.clone()?))
+    }
+
+    /// Where the tree stands.
+    #[must_use]
+    pub fn status(&self) -> TreeStatus {
+        let seen = self.shared.lock();
+        TreeStatus {
+            leaves: seen.published.leaves,
+            covered_through: seen.published.covered,
+            signed_leaves: seen.signed_leaves,
+            signed_for: self.clock.now().saturating_sub(seen.signed_at),
+            signs: self.options.signer.is_some(),
+            failing: seen.failing,
+            suspected: seen.suspected.clone(),
+        }
+    }
+
+    /// Notes faults, for this run and the next: the tree is not touched before a person has looked.
+    fn suspect(&self, faults: &[TreeFault]) {
+        if faults.is_empty() {
+            return;
+        }
+        let mut seen = self.shared.lock();
+        for fault in faults {
+            tracing::error!(%fault, "the audit's tree is not as it was signed: it is not signed again before a person has looked");
+            let told = fault.to_string();
+            if !seen.suspected.contains(&told) {
+                seen.suspected.push(told);
+            }
+        }
+        let told: String = seen.suspected.iter().map(|line| format!("{line}\n")).collect();
+        drop(seen);
+        if let Err(error) = replace_durably(&suspected_path(&self.options.dir), told.as_bytes()) {
+            tracing::error!(%error, "that the audit's tree is suspected could not be written down");
+        }
+    }
+
+    /// Whether the tree may grow over an audit whose last entry is `last`; takes whoever lets it.
+    fn begin(&self, last: u64) -> Option<Grower> {
+        let covered = self.covered_through();
+        if covered > last {
+            self.suspect(&[TreeFault::EntryMissing { first: last + 1, last: covered }]);
+        }
+        let suspected = !self.shared.lock().suspected.is_empty();
+        let grower = self.grower.lock().unwrap_or_else(PoisonError::into_inner).take();
+        grower.filter(|_| !suspected)
+    }
+
+    /// Lets the tree grow behind `journal`, in a thread of its own. `last` is the last entry that the journal held when it was
+    /// opened. Where the tree or the journal is not as it was, it stays as it is.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] when no thread can be started.
+    pub fn follow(&self, journal: &Arc<Journal>, last: u64) -> Result<(), TreeError> {
+        let Some(grower) = self.begin(last) else { return Ok(()) };
+        if self.options.signer.is_none() {
+            tracing::info!("there is no key for the audit's tree: nothing of it is signed");
+        }
+        let (shared, clock, journal) = (Arc::clone(&self.shared), Arc::clone(&self.clock), Arc::clone(journal));
+        let lock = Arc::clone(&self.lock);
+        let thread = std::thread::Builder::new().name("kith-tree".to_owned()).spawn(move || {
+            give_way();
+            run(&shared, grower, &journal, &*clock);
+            drop(lock);
+        })?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// Takes in what the journal still has, signs it, and ends the thread.
+    pub fn close(&self) {
+        self.shared.finish.store(true, Ordering::Release);
+        self.shared.stop.store(true, Ordering::Release);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the thread of the audit's tree ended in a panic");
+            }
+        }
+    }
+}
+
+/// The life of the thread.
+fn run(shared: &Shared, mut grower: Grower, journal: &Journal, clock: &dyn Monotonic) {
+    let mut step = |all: bool| {
+        let step = grower.step(journal, clock.now(), all);
+        let mut seen = shared.lock();
+        match step {
+            Ok(step) => {
+                if step == Step::Grew {
+                    seen.failing = false;
+                }
+                step
+            }
+            Err(error) => {
+                // Once for each trouble: it is tried again every second.
+                if !std::mem::replace(&mut seen.failing, true) {
+                    tracing::error!(%error, "the audit's tree does not grow: there are no new checkpoints");
+                }
+                Step::Idle
+            }
+        }
+    };
+    while !shared.stop.load(Ordering::Acquire) {
+        if step(false) == Step::Idle {
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+    for _ in 0..LAST_BATCHES {
+        if !shared.finish.load(Ordering::Acquire) || step(true) == Step::Idle {
+            return;
+        }
+    }
+}
+
+/// One tree per directory, over all processes.
+fn lock(dir: &Path) -> Result<File, TreeError> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TreeError::Locked),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! What of a tree is on disk when it opens. What was written after the last checkpoint may be torn, and is cut off; what is
+//! not as it was when that was signed is a fault, and is left as it is.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use kith_merkle::{Checkpoint, CheckpointError, Frontier, Note, VerifierKey};
+
+use super::files::{
+    HASH_LENGTH, KEPT_LEVELS, ReadFault, Records, TreeReader, checkpoint_path, checkpoints_tail, kept_hashes,
+    leaves_path, length_of, level_path, read_small, record_offset,
+};
+use super::grow::{Grown, Kept, level_file, open_or_create};
+use super::record::{Head, Order, RECORD_BYTES, RECORD_LENGTH, Record, head, read_head};
+use super::types::{TreeError, TreeFault};
+use crate::disk::Disk;
+
+/// Everything found.
+pub(crate) struct Found {
+    pub(crate) grown: Grown,
+    /// The newest checkpoint's note.
+    pub(crate) note: Option<Vec<u8>>,
+    /// Not empty: the tree must be neither grown nor signed.
+    pub(crate) faults: Vec<TreeFault>,
+}
+
+/// A checkpoint that is believed.
+struct Signed {
+    checkpoint: Checkpoint,
+    note: Vec<u8>,
+}
+
+/// Reads a checkpoint; without a key its signature is not looked at.
+pub(crate) fn read_checkpoint(note: &[u8], key: Option<&VerifierKey>) -> Result<Checkpoint, CheckpointError> {
+    match key {
+        Some(key) => Checkpoint::open(note, key).map(|(checkpoint, _)| checkpoint),
+        None => Checkpoint::parse(&Note::parse(note)?.text),
+    }
+}
+
+/// Reads a tree's directory, makes its first files when there is none, and cuts off what is torn.
+pub(crate) fn recover(dir: &Path, disk: &Arc<dyn Disk>, key: Option<&VerifierKey>) -> Result<Found, TreeError> {
+    let mut faults = Vec::new();
+    let tail = checkpoints_tail(dir)?;
+    let signed = newest(dir, tail.note, tail.damaged, key, &mut faults)?;
+    let size = signed.as_ref().map_or(0, |signed| signed.checkpoint.size);
+    let none = Grown { edge: Frontier::default(), covered: 0, checkpoints_end: tail.end, signed: size };
+    let note = signed.as_ref().map(|signed| signed.note.clone());
+    // What is suspected is left as it is.
+    let edge = if faults.is_empty() { prepare(dir, disk, size, &mut faults)? } else { None };
+    let Some(edge) = edge else { return Ok(Found { grown: none, note, faults }) };
+    if signed.is_some_and(|signed| signed.checkpoint.root != edge.root()) {
+        faults.push(TreeFault::RootDiffers { size });
+        return Ok(Found { grown: none, note, faults });
+    }
+    let reader = TreeReader::open(dir)?;
+    let covered = match covered_at(&reader, size) {
+        Ok(covered) => covered,
+        Err(ReadFault::Io(error)) => return Err(error.into()),
+        Err(ReadFault::Record { index }) => {
+            faults.push(TreeFault::RecordDamaged { index });
+            return Ok(Found { grown: none, note, faults });
+        }
+    };
+    let order = Order { covered };
+    let (edge, covered) = take_up(dir, disk, edge, order, &mut faults)?;
+    Ok(Found { grown: Grown { edge, covered, ..none }, note, faults })
+}
+
+/// The newest checkpoint: the last in the history, or the one that was put where others fetch it.
+fn newest(
+    dir: &Path,
+    last: Option<Vec<u8>>,
+    damaged: bool,
+    key: Option<&VerifierKey>,
+    faults: &mut Vec<TreeFault>,
+) -> Result<Option<Signed>, TreeError> {
+    if damaged {
+        faults.push(TreeFault::CheckpointDamaged { offset: 0 });
+    }
+    let mut read = |note: Option<Vec<u8>>| {
+        let note = note?;
+        let read = read_checkpoint(&note, key).inspect_err(|what| {
+            faults.push(TreeFault::CheckpointForged { after: 0, what: *what });
+        });
+        Some(Signed { checkpoint: read.ok()?, note })
+    };
+    let (last, fetched) = (read(last), read(read_small(&checkpoint_path(dir))?));
+    let Some(fetched) = fetched else { return Ok(last) };
+    let known = fetched.checkpoint.size;
+    let found = last.as_ref().map_or(0, |last| last.checkpoint.size);
+    if known > found {
+        faults.push(TreeFault::RolledBack { known, found });
+        return Ok(Some(fetched));
+    }
+    if last
+        .as_ref()
+        .is_some_and(|last| last.checkpoint.size == known && last.checkpoint.root != fetched.checkpoint.root)
+    {
+        faults.push(TreeFault::Forked { size: known });
+    }
+    Ok(last)
+}
+
+/// Sees to it that the leaves and the kept hashes of the signed tree are there, and reads its edge. `None` when they are not.
+fn prepare(
+    dir: &Path,
+    disk: &Arc<dyn Disk>,
+    size: u64,
+    faults: &mut Vec<TreeFault>,
+) -> Result<Option<Frontier>, TreeError> {
+    let path = leaves_path(dir);
+    let length = length_of(&path)?;
+    let found = (length / RECORD_LENGTH).saturating_sub(1);
+    if found < size {
+        faults.push(TreeFault::TreeTruncated { signed: size, found });
+        return Ok(None);
+    }
+    if length < RECORD_LENGTH {
+        // It was being made when the machine went down, or never was.
+        let file = open_or_create(&**disk, dir, &path)?;
+        file.truncate(0)?;
+        file.write_at(&head(), 0)?;
+        file.sync_data()?;
+    }
+    let mut bytes = [0; RECORD_BYTES];
+    File::open(&path)?.read_exact(&mut bytes)?;
+    match read_head(&bytes) {
+        Head::Known => {}
+        Head::Newer(found) => faults.push(TreeFault::NewerFormat { found }),
+        Head::None => faults.push(TreeFault::Head),
+    }
+    if !faults.is_empty() {
+        return Ok(None);
+    }
+    let reader = TreeReader::open(dir)?;
+    let edge = mend_levels(dir, disk, &reader, size).and_then(|()| Frontier::of(&reader, size));
+    match edge {
+        Ok(edge) => Ok(Some(edge)),
+        Err(ReadFault::Record { index }) => {
+            faults.push(TreeFault::RecordDamaged { index });
+            Ok(None)
+        }
+        Err(ReadFault::Io(error)) => Err(error.into()),
+    }
+}
+
+/// Makes kept hashes anew that are missing: they follow from the leaves, and the signed root tells whether they are right.
+fn mend_levels(dir: &Path, disk: &Arc<dyn Disk>, reader: &TreeReader, size: u64) -> Result<(), ReadFault> {
+    for kept in 1..=KEPT_LEVELS {
+        let path = level_path(dir, kept);
+        let (have, wanted) = (length_of(&path)? / HASH_LENGTH, kept_hashes(size, kept));
+        if have >= wanted {
+            continue;
+        }
+        tracing::warn!(level = kept, have, wanted, "kept hashes of the audit's tree are missing, and are made anew");
+        let file = open_or_create(&**disk, dir, &path)?;
+        for index in have..wanted {
+            file.write_at(&reader.fold(kept - 1, index << 8, 1 << 8)?, index * HASH_LENGTH)?;
+        }
+        file.sync_data()?;
+    }
+    Ok(())
+}
+
+/// Up to which number the first `size` records account for all. A late entry does not tell; the one before it does.
+fn covered_at(reader: &TreeReader, size: u64) -> Result<u64, ReadFault> {
+    for index in (0..size).rev() {
+        match reader.record(index)? {
+            Record::Entry { late: true, .. } => {}
+            Record::Entry { sequence, late: false, .. } => return Ok(sequence),
+            Record::PassedOver { last, .. } => return Ok(last),
+        }
+    }
+    Ok(0)
+}
+
+/// Takes up the leaves after the last checkpoint: they were synced before it would have been signed, or were not, and then
+/// the first that is torn ends them. Kept hashes above them are written anew.
+fn take_up(
+    dir: &Path,
+    disk: &Arc<dyn Disk>,
+    mut edge: Frontier,
+    mut order: Order,
+    faults: &mut Vec<TreeFault>,
+) -> Result<(Frontier, u64), TreeError> {
+    let signed = edge.size();
+    let mut records = Records::open(dir, signed)?;
+    let mut kept = Kept::default();
+    while let Some(Some(record)) = records.step()? {
+        let covered = order.covered;
+        if !order.takes(&record) {
+            faults.push(TreeFault::OrderDiffers { index: edge.size(), covered });
+            return Ok((edge, covered));
+        }
+        kept.push(&mut edge, &record);
+    }
+    let leaves = disk.open(&leaves_path(dir))?;
+    leaves.truncate(record_offset(edge.size()))?;
+    leaves.sync_data()?;
+    for level in (1..=KEPT_LEVELS).filter(|level| level_path(dir, *level).exists()) {
+        disk.open(&level_path(dir, level))?.truncate(kept_hashes(signed, level) * HASH_LENGTH)?;
+    }
+    let mut open = BTreeMap::new();
+    kept.write(|level| level_file(&mut open, disk, dir, level))?;
+    Ok((edge, order.covered))
+}
+
+/// Why a tree must not be signed, as told before; empty when it was not suspected.
+pub(crate) fn suspicion(path: &Path) -> io::Result<Vec<String>> {
+    let told = read_small(path)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&told).lines().map(str::to_owned).collect())
+}

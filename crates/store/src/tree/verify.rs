@@ -1,0 +1,445 @@
+//! Holding a tree that no process has open against its checkpoints, against the audit's segments, and against checkpoints
+//! that others kept. What is wrong is named; nothing is changed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, Hash, VerifierKey, root_of};
+
+use super::Tree;
+use super::files::{
+    FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
+    level_path, read_small, suspected_path,
+};
+use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, read_head};
+use super::recover::{read_checkpoint, suspicion};
+use super::types::{TreeError, TreeFault};
+use crate::journal::segments_of;
+
+/// Most faults listed one by one; beyond them only their number grows.
+const MAX_FAULTS_LISTED: usize = 1_000;
+
+/// What [`Tree::verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TreeReport {
+    /// Whole leaves.
+    pub leaves: u64,
+    /// Signed checkpoints.
+    pub checkpoints: u64,
+    /// Leaves of the newest one.
+    pub signed_leaves: u64,
+    /// Every number up to here is an entry in the tree, or was passed over.
+    pub covered_through: u64,
+    /// Entries after that: they were written after the last growth.
+    pub after: u64,
+    /// Entries that were passed over, and are on disk.
+    pub passed_over: u64,
+    /// Checkpoints that others kept, and that were held against the tree.
+    pub outside: u64,
+    /// What was suspected at a start.
+    pub suspected: Vec<String>,
+    /// What is wrong, at most 1,000 of it.
+    pub faults: Vec<TreeFault>,
+    /// Faults found beyond those listed.
+    pub more_faults: u64,
+}
+
+impl TreeReport {
+    /// Whether nothing is wrong now.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty() && self.more_faults == 0
+    }
+
+    fn add(&mut self, fault: TreeFault) {
+        if self.faults.last_mut().is_some_and(|before| joined(before, &fault)) {
+            return;
+        }
+        if self.faults.len() < MAX_FAULTS_LISTED {
+            self.faults.push(fault);
+        } else {
+            self.more_faults += 1;
+        }
+    }
+}
+
+/// Makes one range of two that touch.
+fn joined(before: &mut TreeFault, next: &TreeFault) -> bool {
+    match (before, next) {
+        (TreeFault::EntryMissing { last: end, .. }, TreeFault::EntryMissing { first, last })
+        | (TreeFault::NotInTree { last: end, .. }, TreeFault::NotInTree { first, last })
+            if *first == *end + 1 =>
+        {
+            *end = *last;
+            true
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Display for TreeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "audit tree: {} leaves over entries up to {}, {} checkpoints, signed {}",
+            self.leaves, self.covered_through, self.checkpoints, self.signed_leaves
+        )?;
+        for (count, what) in [
+            (self.after, "entries after the last growth"),
+            (self.passed_over, "entries passed over and on disk"),
+            (self.outside, "checkpoints kept by others"),
+        ] {
+            if count > 0 {
+                writeln!(f, "audit tree: {count} {what}")?;
+            }
+        }
+        for told in &self.suspected {
+            writeln!(f, "audit tree: suspected at a start: {told}")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "FAULT {fault}")?;
+        }
+        if self.more_faults > 0 {
+            writeln!(f, "FAULT and {} more", self.more_faults)?;
+        }
+        Ok(())
+    }
+}
+
+impl Tree {
+    /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
+    /// signature (when `key` is given), every entry against its leaf; and `outside`, notes that others kept.
+    ///
+    /// # Errors
+    /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
+    pub fn verify(
+        dir: &Path,
+        [primary, spill]: [&Path; 2],
+        key: Option<&VerifierKey>,
+        outside: &[Vec<u8>],
+    ) -> Result<TreeReport, TreeError> {
+        let mut report = TreeReport { suspected: suspicion(&suspected_path(dir))?, ..TreeReport::default() };
+        let segments = segments_of([primary, spill])?;
+        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && outside.is_empty() {
+            let newest = segments.last().map(|(_, path)| entries_of(path)).transpose()?.unwrap_or_default();
+            if let Some((last, _)) = newest.last() {
+                report.add(TreeFault::Absent { last: *last });
+            }
+            return Ok(report);
+        }
+        let growth = Growth::read(dir, key, &mut report)?;
+        growth.hold_against_entries(dir, &segments, &mut report)?;
+        let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
+        published.extend(outside.iter().cloned());
+        report.outside = outside.len() as u64;
+        for note in published {
+            hold_against_published(dir, &note, key, &mut report);
+        }
+        Ok(report)
+    }
+}
+
+/// What the leaves file says, read once from its beginning.
+#[derive(Default)]
+struct Growth {
+    /// Late entries: their leaves.
+    late: BTreeMap<u64, Hash>,
+    passed: Vec<(u64, u64)>,
+    covered: u64,
+    /// The file cannot be read as one.
+    unreadable: bool,
+}
+
+impl Growth {
+    fn read(dir: &Path, key: Option<&VerifierKey>, report: &mut TreeReport) -> Result<Self, TreeError> {
+        let mut growth = Self::default();
+        let mut signed = Signed::open(dir, key)?;
+        if !growth.head(dir, report)? {
+            growth.unreadable = true;
+            signed.finish(report)?;
+            return Ok(growth);
+        }
+        let mut levels = Levels::open(dir)?;
+        let (mut edge, mut order) = (Frontier::default(), Order::default());
+        let mut records = Records::open(dir, 0)?;
+        // Beyond the last signed leaf a record may be torn, and ends the tree.
+        while let Some(record) = records.step()? {
+            let index = edge.size();
+            let Some(record) = record else {
+                if index >= signed.newest {
+                    break;
+                }
+                report.add(TreeFault::RecordDamaged { index });
+                growth.unreadable = true;
+                break;
+            };
+            let covered = order.covered;
+            if !order.takes(&record) || !growth.note(&record) {
+                report.add(TreeFault::OrderDiffers { index, covered });
+            }
+            edge.push(record.leaf(), |level, index, hash| levels.compare(level, index, &hash, report));
+            signed.compare(&edge, report)?;
+        }
+        (report.leaves, growth.covered) = (edge.size(), order.covered);
+        report.covered_through = order.covered;
+        signed.finish(report)?;
+        Ok(growth)
+    }
+
+    fn head(&self, dir: &Path, report: &mut TreeReport) -> Result<bool, TreeError> {
+        let mut bytes = Vec::new();
+        match File::open(leaves_path(dir)) {
+            Ok(file) => file.take(RECORD_BYTES as u64).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error.into()),
+        };
+        match read_head(&bytes) {
+            Head::Known => return Ok(true),
+            Head::Newer(found) => report.add(TreeFault::NewerFormat { found }),
+            // It was being made when the machine went down; whether it was longer, the checkpoints tell.
+            Head::None if bytes.len() < RECORD_BYTES => {}
+            Head::None => report.add(TreeFault::Head),
+        }
+        Ok(false)
+    }
+
+    /// Notes a record; gives whether a late entry was passed over before, and not yet taken in.
+    fn note(&mut self, record: &Record) -> bool {
+        match *record {
+            Record::PassedOver { first, last } => {
+                self.passed.push((first, last));
+                true
+            }
+            Record::Entry { late: false, .. } => true,
+            Record::Entry { sequence, leaf, late: true } => {
+                self.was_passed(sequence) && self.late.insert(sequence, leaf).is_none()
+            }
+        }
+    }
+
+    fn was_passed(&self, sequence: u64) -> bool {
+        let after = self.passed.partition_point(|(first, _)| *first <= sequence);
+        after.checked_sub(1).and_then(|at| self.passed.get(at)).is_some_and(|(_, last)| sequence <= *last)
+    }
+
+    /// Goes over leaves and entries side by side.
+    fn hold_against_entries(
+        mut self,
+        dir: &Path,
+        segments: &[(u64, PathBuf)],
+        report: &mut TreeReport,
+    ) -> Result<(), TreeError> {
+        if self.unreadable {
+            return Ok(());
+        }
+        let mut leaves = InOrder::open(dir, report.leaves)?;
+        for (_, path) in segments {
+            for (sequence, leaf) in entries_of(path)? {
+                self.hold(&mut leaves, sequence, &leaf, report)?;
+            }
+        }
+        while let Some((sequence, _)) = leaves.take()? {
+            report.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+        }
+        for sequence in self.late.into_keys() {
+            report.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+        }
+        Ok(())
+    }
+
+    fn hold(
+        &mut self,
+        leaves: &mut InOrder,
+        sequence: u64,
+        leaf: &Hash,
+        report: &mut TreeReport,
+    ) -> Result<(), TreeError> {
+        while let Some((expected, _)) = leaves.peek()?
+            && expected < sequence
+        {
+            leaves.take()?;
+            report.add(TreeFault::EntryMissing { first: expected, last: expected });
+        }
+        let taken_in = match leaves.peek()? {
+            Some((expected, in_order)) if expected == sequence => {
+                leaves.take()?;
+                Some(in_order)
+            }
+            Some(_) | None => self.late.remove(&sequence),
+        };
+        match taken_in {
+            Some(taken_in) if taken_in == *leaf => {}
+            Some(_) => report.add(TreeFault::LeafDiffers { sequence }),
+            None if sequence > self.covered => report.after += 1,
+            None if self.was_passed(sequence) => report.passed_over += 1,
+            None => report.add(TreeFault::NotInTree { first: sequence, last: sequence }),
+        }
+        Ok(())
+    }
+}
+
+/// The leaves that are entries in the order of their numbers.
+struct InOrder {
+    records: Records,
+    left: u64,
+    next: Option<(u64, Hash)>,
+}
+
+impl InOrder {
+    fn open(dir: &Path, size: u64) -> io::Result<Self> {
+        Ok(Self { records: Records::open(dir, 0)?, left: size, next: None })
+    }
+
+    fn peek(&mut self) -> io::Result<Option<(u64, Hash)>> {
+        while self.next.is_none() && self.left > 0 {
+            self.left -= 1;
+            if let Some(Some(Record::Entry { sequence, leaf, late: false })) = self.records.step()? {
+                self.next = Some((sequence, leaf));
+            }
+        }
+        Ok(self.next)
+    }
+
+    fn take(&mut self) -> io::Result<Option<(u64, Hash)>> {
+        self.peek()?;
+        Ok(self.next.take())
+    }
+}
+
+/// The entries of a segment with the leaves that they make, in the order of their numbers. What is damaged is not there; the
+/// audit's own report names it.
+fn entries_of(path: &Path) -> Result<Vec<(u64, Hash)>, TreeError> {
+    let mut entries = crate::journal::entries_in(path, entry_leaf)?;
+    entries.sort_by_key(|(sequence, _)| *sequence);
+    Ok(entries)
+}
+
+/// The signed checkpoints, read beside the leaves.
+struct Signed<'a> {
+    frames: Option<Frames>,
+    key: Option<&'a VerifierKey>,
+    next: Option<Checkpoint>,
+    /// Leaves of the checkpoint before `next`.
+    before: u64,
+    /// Leaves of the last whole checkpoint.
+    newest: u64,
+}
+
+impl<'a> Signed<'a> {
+    fn open(dir: &Path, key: Option<&'a VerifierKey>) -> Result<Self, TreeError> {
+        let last = checkpoints_tail(dir)?.note.and_then(|note| read_checkpoint(&note, None).ok());
+        let newest = last.map_or(0, |last| last.size);
+        Ok(Self { frames: Frames::open(dir)?, key, next: None, before: 0, newest })
+    }
+
+    /// The next checkpoint that can be believed.
+    fn peek(&mut self, report: &mut TreeReport) -> io::Result<Option<&Checkpoint>> {
+        while self.next.is_none()
+            && let Some(frames) = &mut self.frames
+        {
+            match frames.step()? {
+                FrameStep::End => self.frames = None,
+                FrameStep::Bad { offset } => report.add(TreeFault::CheckpointDamaged { offset }),
+                FrameStep::Whole(framed) => {
+                    report.checkpoints += 1;
+                    match read_checkpoint(&framed.note, self.key) {
+                        Err(what) => report.add(TreeFault::CheckpointForged { after: self.before, what }),
+                        Ok(found) => {
+                            let (size, after) = (found.size, self.before);
+                            if framed.before != after || size <= after {
+                                report.add(TreeFault::CheckpointOrder { size, after });
+                            }
+                            self.next = (size > after).then_some(found);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(self.next.as_ref())
+    }
+
+    fn compare(&mut self, edge: &Frontier, report: &mut TreeReport) -> io::Result<()> {
+        while let Some(next) = self.peek(report)?
+            && next.size <= edge.size()
+        {
+            if next.size == edge.size() && next.root != edge.root() {
+                report.add(TreeFault::RootDiffers { size: next.size });
+            }
+            self.pass(report);
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, report: &mut TreeReport) {
+        if let Some(passed) = self.next.take() {
+            self.before = passed.size;
+            report.signed_leaves = passed.size;
+        }
+    }
+
+    /// Checkpoints over more leaves than there are.
+    fn finish(mut self, report: &mut TreeReport) -> io::Result<()> {
+        let mut signed = None;
+        while let Some(next) = self.peek(report)? {
+            signed = Some(next.size);
+            self.pass(report);
+        }
+        if let Some(signed) = signed {
+            let found = report.leaves;
+            report.add(TreeFault::TreeTruncated { signed, found });
+        }
+        Ok(())
+    }
+}
+
+/// The kept hashes, read beside the leaves.
+struct Levels(Vec<(BufReader<File>, bool)>);
+
+impl Levels {
+    fn open(dir: &Path) -> io::Result<Self> {
+        let mut files = Vec::new();
+        for kept in 1..=KEPT_LEVELS {
+            match File::open(level_path(dir, kept)) {
+                Ok(file) => files.push((BufReader::new(file), false)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// Compares a hash of the tree with the kept one. One that is missing is made anew at the next start; one that differs
+    /// is told once for each file.
+    fn compare(&mut self, level: u32, index: u64, hash: &Hash, report: &mut TreeReport) {
+        let kept = level / KEPT_EVERY;
+        if level == 0 || !level.is_multiple_of(KEPT_EVERY) {
+            return;
+        }
+        let Some((file, told)) = (kept as usize).checked_sub(1).and_then(|at| self.0.get_mut(at)) else { return };
+        let mut found = [0; HASH_BYTES];
+        if file.read_exact(&mut found).is_ok() && found != *hash && !std::mem::replace(told, true) {
+            report.add(TreeFault::LevelDiffers { kept, index });
+        }
+    }
+}
+
+/// A checkpoint that was published, against the tree that is there.
+fn hold_against_published(dir: &Path, note: &[u8], key: Option<&VerifierKey>, report: &mut TreeReport) {
+    let known = match read_checkpoint(note, key) {
+        Ok(known) => known,
+        Err(what) => return report.add(TreeFault::CheckpointForged { after: report.signed_leaves, what }),
+    };
+    // It was in the history, on disk, before anybody could see it.
+    let found = report.signed_leaves;
+    if known.size > found {
+        return report.add(TreeFault::RolledBack { known: known.size, found });
+    }
+    // Leaves that cannot be read have been named.
+    let root = TreeReader::open(dir).ok().and_then(|reader| root_of(&reader, known.size).ok());
+    if root.is_some_and(|root| root != known.root) {
+        report.add(TreeFault::Forked { size: known.size });
+    }
+}
