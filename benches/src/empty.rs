@@ -50,7 +50,13 @@ impl Application for Empty {
 
     fn close(&self, _: Arc<()>) {}
 
-    fn verify(&self, _: &Config, _: &Directory, _: &mut dyn Write) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+    fn verify(
+        &self,
+        _: &Config,
+        _: &Directory,
+        _: &[Vec<u8>],
+        _: &mut dyn Write,
+    ) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
         Err(io::Error::other("there is no data").into())
     }
 

@@ -56,3 +56,5 @@ mod order;
 mod power_cut;
 #[cfg(test)]
 mod purge;
+#[cfg(test)]
+mod tamper;

@@ -4,6 +4,7 @@ use crate::answer_counts::{AnswerCounts, Counters};
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::times::Times;
+use crate::tree::AuditTree;
 use crate::writer::{Command, Progress, Verdict};
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
@@ -14,7 +15,7 @@ use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_index::{Index, Sizes};
-use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
+use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TreeOptions, TrimError, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,8 @@ pub struct EngineOptions {
     pub store: StoreOptions,
     /// Sinks and times of the audit journal.
     pub journal: JournalOptions,
+    /// Where the tree over the audit is kept, and the key that signs it; `None`: none is kept.
+    pub tree: Option<TreeOptions>,
     /// The machine's boot id, to tell a killed process from a power cut.
     pub boot_id: String,
     /// Settings of answers.
@@ -69,6 +72,7 @@ pub struct Engine {
     pub(crate) index: Arc<Index>,
     pub(crate) store: Arc<Store>,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) tree: AuditTree,
     pub(crate) keys: Arc<Keys>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) settings: AnswerSettings,
@@ -202,7 +206,8 @@ impl Engine {
     }
 
     /// Stops in order: the background work ends, the writer takes what is queued and no more, the audit is closed with a
-    /// mark, and the store is closed: nothing of it may run on while the process ends. Blocks until done.
+    /// mark, its last entries are taken into the tree and signed, and the store is closed: nothing of it may run on while the
+    /// process ends. Blocks until done.
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
         self.purger.give_up();
@@ -223,6 +228,7 @@ impl Engine {
         if let Err(error) = self.journal.close() {
             tracing::error!(%error, "the audit could not be closed in order");
         }
+        self.tree.close();
         self.store.close();
     }
 }

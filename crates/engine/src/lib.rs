@@ -29,6 +29,7 @@ mod read;
 mod rows;
 mod state_hash;
 mod times;
+mod tree;
 mod verify;
 mod working;
 mod writer;
@@ -40,7 +41,7 @@ pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
     AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, Keys, Monotonic, Sink,
-    StoreOptions, SystemMonotonic, TrimError, give_way,
+    StoreOptions, SystemMonotonic, TreeOptions, TrimError, give_way,
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
@@ -50,5 +51,6 @@ pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, Asking, ReadError, Waiting};
 pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
-pub use verify::{VerifyError, VerifyReport, inspect, verify};
+pub use tree::{ProveError, ProvenEntry, TreeCheck, TreeHealth};
+pub use verify::{RolledBack, VerifyError, VerifyReport, inspect, verify};
 pub use writer::Verdict;

@@ -9,6 +9,7 @@ use crate::feed_tally::{FeedWatch, Tally};
 use crate::loading::load;
 use crate::purge::Purger;
 use crate::rows::{CodecError, MetaRow, encode};
+use crate::tree::AuditTree;
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use kith_domain::change::{Accessed, Change, Feed, LogRecord};
@@ -100,10 +101,11 @@ impl Engine {
         let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index, now, options.give_up.as_ref())?;
+        let tree = AuditTree::open(options.tree, &options.clock);
         let (journal, recovered) = Journal::open(
             options.journal,
             Arc::clone(&options.keys),
-            meta.derived_through,
+            meta.derived_through.max(tree.floor()),
             &options.boot_id,
             Arc::clone(&options.clock),
         )?;
@@ -118,7 +120,7 @@ impl Engine {
             on_fatal: Arc::clone(&on_fatal),
         };
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
-        announce(&journal, recovered.gap.as_ref(), now)?;
+        announce(&journal, &tree, &recovered, now)?;
         let stop = Arc::new(AtomicBool::new(false));
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
@@ -141,6 +143,7 @@ impl Engine {
             index,
             store,
             journal,
+            tree,
             keys: options.keys,
             directory: options.directory,
             settings: options.settings,
@@ -225,10 +228,16 @@ fn board(options: &EngineOptions) -> FeedBoard {
 }
 
 /// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
-/// log, so that every authority hears of it.
-fn announce(journal: &Journal, gap: Option<&kith_store::Gap>, now: Moment) -> Result<(), EngineError> {
+/// log, so that every authority hears of it. From here on the tree grows.
+fn announce(
+    journal: &Arc<Journal>,
+    tree: &AuditTree,
+    recovered: &kith_store::Recovered,
+    now: Moment,
+) -> Result<(), EngineError> {
+    tree.follow(journal, recovered.last_sequence);
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
-    let Some(gap) = gap else { return Ok(()) };
+    let Some(gap) = recovered.gap else { return Ok(()) };
     tracing::warn!(
         after = gap.after_sequence,
         "the last run did not end in order: audit entries after this may be missing"

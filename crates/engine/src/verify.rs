@@ -3,12 +3,15 @@
 
 use crate::apply::{Applied, apply};
 use crate::keys;
-use crate::rows::decode;
+use crate::rows::{MetaRow, decode};
 use crate::state_hash;
+use crate::tree::TreeCheck;
 use crate::working::{Base, StateError, Working};
 use kith_domain::change::LogRecord;
 use kith_domain::child::{ChildRecord, Subject};
-use kith_store::{Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table};
+use kith_store::{
+    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeReport,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -22,8 +25,21 @@ pub struct VerifyReport {
     pub store: StoreReport,
     /// The audit's checks.
     pub audit: JournalReport,
+    /// Set when the audit ends before entries whose consequences are in the log: they were on disk before those were logged.
+    pub rolled_back: Option<RolledBack>,
+    /// The checks of the tree over the audit, where one is kept.
+    pub tree: Option<TreeReport>,
     /// The stored state beside the one that the log replays to.
     pub state: StateReport,
+}
+
+/// An audit that ends too early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The last entry that is there.
+    pub last: u64,
+    /// The last one whose consequences are in the log.
+    pub derived: u64,
 }
 
 /// What comparing the stored state with the replayed one found.
@@ -46,13 +62,21 @@ impl VerifyReport {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.store.is_sound() && self.audit.is_sound() && matches!(self.state, StateReport::Same(_))
+        let tree = self.tree.as_ref().is_none_or(TreeReport::is_sound);
+        let audit = self.audit.is_sound() && self.rolled_back.is_none() && tree;
+        self.store.is_sound() && audit && matches!(self.state, StateReport::Same(_))
     }
 }
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.store, self.audit)?;
+        if let Some(RolledBack { last, derived }) = self.rolled_back {
+            writeln!(f, "FAULT audit rolled back: it ends with entry {last}, and the log was derived up to {derived}")?;
+        }
+        if let Some(tree) = &self.tree {
+            write!(f, "{tree}")?;
+        }
         match &self.state {
             StateReport::Same(hash) => writeln!(f, "state: hash {}", hex::encode(hash)),
             StateReport::Differs { stored, replayed } => {
@@ -76,6 +100,9 @@ pub enum VerifyError {
     /// The audit cannot be read.
     #[error(transparent)]
     Journal(#[from] kith_store::JournalError),
+    /// The tree over the audit cannot be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// The log does not replay.
     #[error("replay log record {sequence}: {what}")]
     Replay {
@@ -93,25 +120,34 @@ impl VerifyError {
         match self {
             Self::Open(error) => error.is_damage(),
             Self::Store(_) | Self::Replay { .. } => true,
-            Self::Journal(_) => false,
+            Self::Journal(_) | Self::Tree(_) => false,
         }
     }
 }
 
-/// Verifies a data directory and its audit sinks.
+/// Verifies a data directory, its audit sinks, and the tree over them where one is kept.
 ///
 /// # Errors
 /// [`VerifyError`] when they cannot be opened; what is wrong inside is in the report.
-pub fn verify(data_dir: &Path, primary: &Path, spill: &Path, keys: &Arc<Keys>) -> Result<VerifyReport, VerifyError> {
+pub fn verify(
+    data_dir: &Path,
+    [primary, spill]: [&Path; 2],
+    tree: Option<&TreeCheck<'_>>,
+    keys: &Arc<Keys>,
+) -> Result<VerifyReport, VerifyError> {
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
     let report = store.verify()?;
     let audit = Journal::verify(primary, spill, keys)?;
+    let tree = tree.map(|tree| tree.verify([primary, spill])).transpose()?;
+    let meta = store.get(Table::Meta, keys::META).ok().flatten().and_then(|bytes| decode::<MetaRow>(&bytes).ok());
+    let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
+    let rolled_back = (derived > last).then_some(RolledBack { last, derived });
     let state = match compared(&store, keys) {
         Ok((stored, replayed)) if stored == replayed => StateReport::Same(stored),
         Ok((stored, replayed)) => StateReport::Differs { stored, replayed },
         Err(error) => StateReport::Unreadable(error.to_string()),
     };
-    Ok(VerifyReport { store: report, audit, state })
+    Ok(VerifyReport { store: report, audit, rolled_back, tree, state })
 }
 
 /// Hashes of the stored state and of the replayed one.

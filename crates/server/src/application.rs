@@ -94,7 +94,8 @@ pub trait Application: Send + Sync + 'static {
     /// Closes the engine after the last call has ended.
     fn close(&self, engine: Arc<Self::Engine>);
 
-    /// Verifies the audit and the data of a stopped server, writing what it finds.
+    /// Verifies the audit and the data of a stopped server, writing what it finds. `kept` are checkpoints of the audit that
+    /// others kept, to hold it against.
     ///
     /// # Errors
     /// When the data cannot be examined at all.
@@ -102,6 +103,7 @@ pub trait Application: Send + Sync + 'static {
         &self,
         config: &Config,
         directory: &Directory,
+        kept: &[Vec<u8>],
         out: &mut dyn Write,
     ) -> Result<Verdict, Box<dyn Error + Send + Sync>>;
 

@@ -15,7 +15,7 @@ use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
-use crate::{new_key, telemetry, tls};
+use crate::{audit_key, new_key, telemetry, tls};
 
 /// Exit code when the work could not be done.
 const FAILED: u8 = 1;
@@ -58,11 +58,26 @@ enum Verb {
         defaults: bool,
     },
     /// Verify the audit and the data of a stopped server.
-    Verify(ConfigArgument),
+    Verify {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// A checkpoint of the audit that somebody kept, to hold it against; may be given more than once.
+        #[arg(long = "checkpoint")]
+        checkpoints: Vec<PathBuf>,
+    },
     /// Show what the data of a stopped server consists of.
     Inspect(ConfigArgument),
     /// Make a development certificate authority and certificates.
     DevCerts(DevCertsArguments),
+    /// Make the key that signs the audit's tree, and print its public half.
+    NewAuditKey {
+        /// The file to write; must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// Trust domain of the server: the key's name.
+        #[arg(long, default_value = "kith.test")]
+        trust_domain: String,
+    },
     /// Make a storage key.
     NewKey {
         /// The file to write; must not exist.
@@ -119,10 +134,11 @@ pub fn run<A: Application>(arguments: Arguments, application: A) -> ExitCode {
         }
         Verb::CheckConfig { config, syntax_only } => check_config(config.config.as_deref(), syntax_only, &mut out),
         Verb::PrintConfig { config, defaults } => print_config(config.config.as_deref(), defaults, &mut out),
-        Verb::Verify(argument) => verify(argument.config.as_deref(), &application, &mut out),
+        Verb::Verify { config, checkpoints } => verify(config.config.as_deref(), &checkpoints, &application, &mut out),
         Verb::Inspect(argument) => inspect(argument.config.as_deref(), &application, &mut out),
         Verb::DevCerts(arguments) => dev_certs(arguments, &mut out),
         Verb::NewKey { out: path } => make_key(&path, &mut out),
+        Verb::NewAuditKey { out: path, trust_domain } => make_audit_key(&path, &trust_domain, &mut out),
     };
     match outcome {
         Ok(code) => code,
@@ -148,6 +164,7 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
     let loaded = Config::load_with(path, |config, mistakes| {
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
+        audit_key::note_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });
     let (config, directory) = match loaded {
@@ -199,6 +216,7 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         if let Err(what) = new_key::examine(&config.storage.key_file) {
             mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
         }
+        audit_key::note_mistakes(config, mistakes);
     })?;
     for warning in config.warnings(today()) {
         say(out, &format!("warning: {warning}\n"))?;
@@ -212,12 +230,14 @@ fn place_mistakes(config: &Config, mistakes: &mut Mistakes) {
         ("storage.data_dir", &config.storage.data_dir),
         ("audit.primary", &config.audit.primary),
         ("audit.spill", &config.audit.spill),
+        ("audit.tree", &config.audit.tree),
     ];
-    for (at, (key, path)) in places.iter().enumerate() {
+    let kept = places.iter().filter(|(_, path)| !path.as_os_str().is_empty()).collect::<Vec<_>>();
+    for (at, (key, path)) in kept.iter().enumerate() {
         if path.exists() && !path.is_dir() {
             mistakes.note(*key, "expected a directory, found something else");
         }
-        for (other, before) in places.iter().take(at) {
+        for (other, before) in kept.iter().take(at) {
             if resolved(path) == resolved(before) {
                 mistakes.note(*key, format!("expected another directory than {other}"));
             }
@@ -263,9 +283,15 @@ fn print_config(path: Option<&Path>, defaults: bool, out: &mut dyn Write) -> Res
     say(out, &text)
 }
 
-fn verify<A: Application>(path: Option<&Path>, application: &A, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+fn verify<A: Application>(
+    path: Option<&Path>,
+    checkpoints: &[PathBuf],
+    application: &A,
+    out: &mut dyn Write,
+) -> Result<ExitCode, VerbError> {
     let (config, directory) = Config::load_with(path, Directory::collect)?;
-    match application.verify(&config, &directory, out)? {
+    let kept = audit_key::read_kept(checkpoints)?;
+    match application.verify(&config, &directory, &kept, out)? {
         Verdict::Sound => Ok(ExitCode::SUCCESS),
         Verdict::Damaged => Ok(ExitCode::from(DAMAGED)),
     }
@@ -287,6 +313,12 @@ fn dev_certs(arguments: DevCertsArguments, out: &mut dyn Write) -> Result<ExitCo
 fn make_key(path: &Path, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
     new_key::write(path).map_err(|error| format!("write {}: {error}", path.display()))?;
     say(out, &format!("a new storage key is in {}; keep a copy elsewhere\n", path.display()))
+}
+
+fn make_audit_key(path: &Path, trust_domain: &str, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let key = audit_key::write(path, trust_domain);
+    let key = key.map_err(|error| format!("write {}: {error}", path.display()))?;
+    say(out, &format!("{key}\n"))
 }
 
 fn say(out: &mut dyn Write, text: &str) -> Result<ExitCode, VerbError> {
@@ -314,6 +346,8 @@ mod tests {
             "kithd check-config --syntax-only",
             "kithd print-config --defaults",
             "kithd verify",
+            "kithd verify --checkpoint a --checkpoint b",
+            "kithd new-audit-key --out k --trust-domain kith.example",
             "kithd inspect",
             "kithd dev-certs --out a --directory b --host one --host ::1 --days 7",
             "kithd new-key --out k",

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
-use kith_engine::{Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic};
+use kith_engine::{
+    Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+};
 use tonic::service::RoutesBuilder;
 
 use crate::answer_times::AnswerTimes;
 use crate::application::{Application, Opening, Verdict, Wiring};
+use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
@@ -89,10 +92,21 @@ impl Application for Kith {
         engine.close(services::now());
     }
 
-    fn verify(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<Verdict, Failure> {
+    fn verify(
+        &self,
+        config: &Config,
+        _: &Directory,
+        kept: &[Vec<u8>],
+        out: &mut dyn Write,
+    ) -> Result<Verdict, Failure> {
         let keys = Arc::new(Keys::load(&config.storage.key_file)?);
         let audit = &config.audit;
-        let sound = match kith_engine::verify(&config.storage.data_dir, &audit.primary, &audit.spill, &keys) {
+        let key = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
+        let key = key.map(|signer| signer.key().clone());
+        let tree = TreeCheck { dir: &audit.tree, key, kept: kept.to_vec() };
+        let tree = (!audit.tree.as_os_str().is_empty()).then_some(&tree);
+        let sinks = [audit.primary.as_path(), audit.spill.as_path()];
+        let sound = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
             Ok(report) => {
                 write!(out, "{report}")?;
                 report.is_sound()
@@ -131,6 +145,11 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         segment_bytes: audit.segment_bytes,
         ..JournalOptions::new(&audit.primary, &audit.spill)
     };
+    let signer = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
+    if let Some(signer) = &signer {
+        tracing::info!(key = %signer.key(), "the audit's tree is signed");
+    }
+    let tree = (!audit.tree.as_os_str().is_empty()).then(|| TreeOptions::new(&audit.tree, signer));
     let (feeds, stop) = (config.feeds.clone(), opening.stop.clone());
     let volumes = config.feeds.clone();
     let expected_per_week =
@@ -148,6 +167,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         keys,
         store: StoreOptions { reserve_bytes: config.storage.reserve_bytes, ..StoreOptions::default() },
         journal,
+        tree,
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         settings: translate::settings(&config.answers, &config.feeds)?,
         directory: Arc::new(translate::directory(&opening.directory, config)?),

@@ -4,6 +4,7 @@
 mod accept;
 mod answer_times;
 pub mod application;
+mod audit_key;
 mod client_trust;
 pub mod command;
 pub mod config;

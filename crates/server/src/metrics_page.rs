@@ -14,7 +14,7 @@ use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, Engine, Sink};
+use kith_engine::{AnswerCounts, Engine, Sink, TreeHealth};
 
 pub(crate) use files::files;
 
@@ -183,4 +183,18 @@ fn audit(page: &mut Page, engine: &Engine) {
     );
     let sinks = Sink::ALL.map(|sink| (format!("sink=\"{}\"", sink.name()), u8::from(window.sink == Some(sink))));
     page.family("kith_audit_sink", "gauge", "1 for the sink that takes audit entries.", sinks.into_iter());
+    tree(page, engine.tree_health());
+}
+
+fn tree(page: &mut Page, health: Option<TreeHealth>) {
+    let Some(TreeHealth { failing, suspected, unsigned_for }) = health else { return };
+    page.one("kith_audit_tree_failing", "gauge", "1 while the audit's tree does not grow.", u8::from(failing));
+    let what = "1 when the audit or its tree is not as it was signed: nothing is signed until a person has looked.";
+    page.one("kith_audit_tree_suspected", "gauge", what, u8::from(suspected));
+    page.family(
+        "kith_audit_checkpoint_age_seconds",
+        "gauge",
+        "Age of the newest signed head of the audit's tree while entries wait for the next; nought when none wait.",
+        unsigned_for.into_iter().map(|age| (String::new(), age.as_secs())),
+    );
 }

@@ -153,6 +153,7 @@ impl Place {
             // Small caches, so that resident memory tells of what is held and not of how far they have filled.
             store: StoreOptions { block_cache_bytes: 8 << 20, write_buffer_bytes: 8 << 20, ..StoreOptions::default() },
             journal,
+            tree: None,
             boot_id: format!("boot-{}", self.generation),
             settings: AnswerSettings::default(),
             directory: Arc::new(directory()),
@@ -200,7 +201,7 @@ impl Place {
         self.close();
         let dir = self.dir();
         let report = until("verify", || {
-            let found = verify(&dir.join("store"), &dir.join("audit"), &dir.join("spill"), &self.keys);
+            let found = verify(&dir.join("store"), [&dir.join("audit"), &dir.join("spill")], None, &self.keys);
             found.map_err(|error| eprintln!("not verified yet: {error}")).ok()
         });
         assert_sound(&report);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use kith_engine::AuditEntry;
+use kith_engine::{AuditEntry, TreeCheck, VerifyReport};
+use kith_merkle::{LogSigner, VerifierKey};
 use kith_store::{Journal, JournalOptions, Keys, SystemMonotonic};
 
 /// Schema version in front of every encoded entry.
@@ -35,8 +36,21 @@ pub fn audit(dir: &Path) -> BTreeMap<u64, AuditEntry> {
 
 /// Every row opens, the chains are whole, and the log replays to the stored state.
 pub fn verify(dir: &Path) {
-    let report =
-        kith_engine::verify(&dir.join("disk/data"), &dir.join("disk/audit"), &dir.join("disk/spill"), &keys(dir))
-            .unwrap();
+    let report = report(dir, &[]);
     assert!(report.is_sound(), "{report}");
+    // Whatever ended the server, it was no change of the audit.
+    assert_eq!(report.tree.unwrap().suspected, Vec::<String>::new());
+}
+
+/// What verifying everything finds; `kept` are checkpoints that somebody kept.
+pub fn report(dir: &Path, kept: &[Vec<u8>]) -> VerifyReport {
+    let sinks = [dir.join("disk/audit"), dir.join("disk/spill")];
+    let tree = TreeCheck { dir: &dir.join("disk/audit-tree"), key: Some(audit_key(dir)), kept: kept.to_vec() };
+    kith_engine::verify(&dir.join("disk/data"), [&sinks[0], &sinks[1]], Some(&tree), &keys(dir)).unwrap()
+}
+
+/// The public half of the key that signs the audit's tree.
+pub fn audit_key(dir: &Path) -> VerifierKey {
+    let pem = std::fs::read_to_string(dir.join("audit.key")).unwrap();
+    LogSigner::from_pem("kith.test/audit", &pem).unwrap().key().clone()
 }

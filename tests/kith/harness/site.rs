@@ -81,6 +81,7 @@ impl Site {
         }
         site.run(&["dev-certs", "--out", "certs", "--directory", "."]);
         site.run(&["new-key", "--out", "storage.key"]);
+        site.run(&["new-audit-key", "--out", "audit.key"]);
         site.configure(&[]);
         site
     }
@@ -97,6 +98,8 @@ impl Site {
             ("storage", "reserve_bytes", "1048576"),
             ("audit", "primary", "\"disk/audit\""),
             ("audit", "spill", "\"disk/spill\""),
+            ("audit", "tree", "\"disk/audit-tree\""),
+            ("audit", "signing_key_file", "\"audit.key\""),
             ("audit", "segment_bytes", "1048576"),
             ("audit", "fail_after_ms", "20000"),
             ("answers", "national_contact_name", "\"National desk\""),

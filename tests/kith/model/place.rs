@@ -16,8 +16,9 @@ use kith_domain::text::{PersonText, UserId};
 use kith_domain::time::Moment;
 use kith_engine::{
     Engine, EngineOptions, JournalOptions, Keys, PurgeOptions, StoreOptions, StoredNotification, SystemMonotonic,
-    VerifyReport, verify,
+    TreeCheck, TreeOptions, VerifyReport, verify,
 };
+use kith_merkle::LogSigner;
 
 use crate::harness::wait::until;
 
@@ -41,6 +42,11 @@ pub const SETTINGS: AnswerSettings = AnswerSettings {
 pub const NATIONAL: &str = "National contact";
 /// Notifications asked for at once: fewer than there are, so that pages are turned.
 const PAGE: usize = 50;
+
+/// Who signs the audit's tree.
+fn signer() -> Arc<LogSigner> {
+    Arc::new(LogSigner::from_seed("model.test/audit", &[5; 32]).expect("a name"))
+}
 
 pub fn authority(n: usize) -> LaCode {
     LaCode::parse(AUTHORITIES[n]).unwrap()
@@ -172,6 +178,7 @@ impl Place {
             keys: Arc::clone(&self.keys),
             store: StoreOptions::default(),
             journal: JournalOptions::new(dir.join("audit"), dir.join("spill")),
+            tree: Some(TreeOptions::new(dir.join("tree"), Some(signer()))),
             boot_id: format!("boot-{}", self.generation),
             settings: SETTINGS,
             directory: Arc::new(directory()),
@@ -249,7 +256,9 @@ impl Place {
         assert!(self.engine.is_none(), "close the engine first");
         let dir = self.dir();
         until("verify", || {
-            let found = verify(&dir.join("store"), &dir.join("audit"), &dir.join("spill"), &self.keys);
+            let tree = TreeCheck { dir: &dir.join("tree"), key: Some(signer().key().clone()), kept: Vec::new() };
+            let sinks = [dir.join("audit"), dir.join("spill")];
+            let found = verify(&dir.join("store"), [&sinks[0], &sinks[1]], Some(&tree), &self.keys);
             found.map_err(|error| eprintln!("not verified yet: {error}")).ok()
         })
     }

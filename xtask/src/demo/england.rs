@@ -32,6 +32,7 @@ pub fn prepare(place: &Place) -> Result<()> {
             .arg(place.england("directory")),
     )?;
     process::run(place.command("kithd").args(["new-key", "--out"]).arg(place.file("kith.key")))?;
+    process::run(place.command("kithd").args(["new-audit-key", "--out"]).arg(place.file("audit.key")))?;
     write_config(place, None)?;
     process::run(place.command("kithd").arg("check-config").arg("--config").arg(place.file("kithd.toml")))
 }
@@ -64,6 +65,8 @@ key_file = "{storage_key}"
 [audit]
 primary = "{primary}"
 spill = "{spill}"
+tree = "{tree}"
+signing_key_file = "{signing_key}"
 
 [answers]
 national_contact_name = "National safeguarding desk (demo)"
@@ -82,6 +85,8 @@ authorities = "{authorities}"
         storage_key = file("kith.key"),
         primary = file("data/audit"),
         spill = file("data/audit-spill"),
+        tree = file("data/audit-tree"),
+        signing_key = file("audit.key"),
         organisations = file("england/directory/organisations.csv"),
         sites = file("england/directory/sites.csv"),
         authorities = file("england/directory/authorities.csv"),

@@ -51,7 +51,7 @@ impl Place {
         if folder.exists() {
             fs::remove_dir_all(folder).context("failed to empty a scratch folder")?;
         }
-        for part in ["store", "audit/primary", "audit/spill"] {
+        for part in ["store", "audit/primary", "audit/spill", "audit/tree"] {
             fs::create_dir_all(folder.join(part))?;
         }
         let config = folder.join("kithd.toml");
@@ -70,8 +70,8 @@ impl Place {
     fn config(&self, address: &str, data: &Path, more: &str) -> String {
         let [certificate, key, ca, storage_key] =
             ["certs/server.pem", "certs/server.key", "certs/ca.pem", "kith.key"].map(|name| self.text(name));
-        let [store, primary, spill] =
-            ["store", "audit/primary", "audit/spill"].map(|name| data.join(name).display().to_string());
+        let [store, primary, spill, tree] =
+            ["store", "audit/primary", "audit/spill", "audit/tree"].map(|name| data.join(name).display().to_string());
         let [organisations, sites, authorities] =
             ["organisations", "sites", "authorities"].map(|name| self.text(&format!("england/directory/{name}.csv")));
         format!(
@@ -101,6 +101,7 @@ thin_min_expected = 100000
 [audit]
 primary = "{primary}"
 spill = "{spill}"
+tree = "{tree}"
 {more}"#
         )
     }

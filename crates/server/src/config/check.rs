@@ -74,6 +74,12 @@ impl Check<'_> {
         self.range("audit.wait_after_ms", audit.wait_after_ms, 1..=60_000);
         self.range("audit.fail_after_ms", audit.fail_after_ms, 1..=60_000);
         self.range("audit.segment_bytes", audit.segment_bytes, SEGMENT_MIN_BYTES..=4 << 30);
+        let (tree, key) = (audit.tree.as_os_str(), audit.signing_key_file.as_os_str());
+        self.rule(
+            !tree.is_empty() || key.is_empty(),
+            "audit.signing_key_file",
+            "expected audit.tree to be set as well: there would be nothing to sign",
+        );
         self.rule(
             audit.sync_interval_ms < audit.wait_after_ms,
             "audit.wait_after_ms",

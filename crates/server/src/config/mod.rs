@@ -133,7 +133,12 @@ impl Config {
         let slow = (self.tls.reload_interval_ms > RELOAD_INTERVAL_LONG_MS).then(|| {
             String::from("tls.reload_interval_ms: over 25 s: who is revoked may go on for longer than a minute")
         });
-        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).collect()
+        let unsigned = self.audit.signing_key_file.as_os_str().is_empty().then(|| {
+            String::from(
+                "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
+            )
+        });
+        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).chain(unsigned).collect()
     }
 
     /// The settings in force as a TOML file.

@@ -133,6 +133,10 @@ pub struct Audit {
     pub primary: PathBuf,
     /// Second directory, meant for another disk.
     pub spill: PathBuf,
+    /// Directory of the tree over the entries; empty: none is kept.
+    pub tree: PathBuf,
+    /// The key that signs the tree's heads; empty: none is signed.
+    pub signing_key_file: PathBuf,
     /// How often entries are synced.
     pub sync_interval_ms: u64,
     /// Age of the oldest unsynced entry at which answers wait.
@@ -149,6 +153,8 @@ impl Default for Audit {
             mode: AuditMode::Bounded,
             primary: PathBuf::from("/var/lib/kith/audit"),
             spill: PathBuf::from("/var/lib/kith-spill/audit"),
+            tree: PathBuf::from("/var/lib/kith/audit-tree"),
+            signing_key_file: PathBuf::new(),
             sync_interval_ms: 5,
             wait_after_ms: 50,
             fail_after_ms: 300,

@@ -132,7 +132,7 @@ fn keys_that_would_do_nothing_are_unknown() {
 
 #[test]
 fn bank_holidays_that_run_out_are_told_a_year_before() {
-    let config = parse("", &[]).unwrap();
+    let config = parse("[audit]\nsigning_key_file = \"audit.key\"\n", &[]).unwrap();
     let on = |year| config.warnings(jiff::civil::date(year, 6, 1));
     assert_eq!(on(2026), Vec::<String>::new());
     assert_eq!(on(2027).len(), 1);
@@ -143,9 +143,22 @@ fn bank_holidays_that_run_out_are_told_a_year_before() {
 #[test]
 fn files_that_are_looked_at_too_seldom_are_told() {
     let today = jiff::civil::date(2026, 6, 1);
-    let warnings = |ms: u64| parse(&format!("[tls]\nreload_interval_ms = {ms}\n"), &[]).unwrap().warnings(today);
+    let warnings = |ms: u64| {
+        parse(&format!("[audit]\nsigning_key_file = \"audit.key\"\n[tls]\nreload_interval_ms = {ms}\n"), &[])
+            .unwrap()
+            .warnings(today)
+    };
     assert_eq!(warnings(25_000), Vec::<String>::new());
     assert!(warnings(25_001)[0].starts_with("tls.reload_interval_ms"), "{:?}", warnings(25_001));
+}
+
+#[test]
+fn an_audit_that_is_not_signed_is_told_and_a_key_needs_a_tree() {
+    let told = parse("", &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1));
+    assert!(told.len() == 1 && told[0].starts_with("audit.signing_key_file: none"), "{told:?}");
+    assert!(parse("[audit]\ntree = \"\"\n", &[]).is_ok());
+    let found = mistakes("[audit]\ntree = \"\"\nsigning_key_file = \"audit.key\"\n", &[]);
+    assert!(found[0].contains("audit.signing_key_file: expected audit.tree"), "{found:?}");
 }
 
 #[test]

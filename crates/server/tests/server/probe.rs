@@ -66,7 +66,13 @@ impl Application for ProbeApplication {
         self.closed.store(true, Ordering::SeqCst);
     }
 
-    fn verify(&self, _: &Config, _: &Directory, _: &mut dyn Write) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+    fn verify(
+        &self,
+        _: &Config,
+        _: &Directory,
+        _: &[Vec<u8>],
+        _: &mut dyn Write,
+    ) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
         Ok(Verdict::Sound)
     }
 

@@ -42,7 +42,7 @@ fn installed() -> TempDir {
         at.join("kithd.toml"),
         "[server]\nlisten = \"127.0.0.1:0\"\n[tls]\ncertificate = \"certs/server.pem\"\nkey = \"certs/server.key\"\n\
          client_ca = \"certs/ca.pem\"\n[storage]\ndata_dir = \"data\"\nkey_file = \"storage.key\"\n\
-         [audit]\nprimary = \"audit\"\nspill = \"spill\"\n[answers]\nnational_contact_name = \"Duty desk\"\n\
+         [audit]\nprimary = \"audit\"\nspill = \"spill\"\ntree = \"tree\"\n[answers]\nnational_contact_name = \"Duty desk\"\n\
          national_contact_phone = \"01632 960001\"\n[directory]\norganisations = \"organisations.csv\"\n\
          sites = \"sites.csv\"\nauthorities = \"authorities.csv\"\n",
     )

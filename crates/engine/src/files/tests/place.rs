@@ -60,6 +60,7 @@ fn open(dir: &Path) -> Engine {
         keys: keys(),
         store: StoreOptions::default(),
         journal: JournalOptions::new(dir.join("audit"), dir.join("spill")),
+        tree: None,
         boot_id: "test".into(),
         settings: AnswerSettings::default(),
         directory: Arc::new(directory),
@@ -140,7 +141,8 @@ impl Place {
         let Self { engine, dir } = self;
         drop(engine);
         let dir = dir.path();
-        let report = crate::verify(&dir.join("store"), &dir.join("audit"), &dir.join("spill"), &keys()).unwrap();
+        let report =
+            crate::verify(&dir.join("store"), [&dir.join("audit"), &dir.join("spill")], None, &keys()).unwrap();
         assert!(report.is_sound(), "{report}");
         format!("{:?}", report.state)
     }

@@ -1,0 +1,196 @@
+//! The tree over the audit, as the engine opens it beside the journal and tells how it fares. Whatever becomes of it, no
+//! answer waits for it and none fails by it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kith_domain::caller::{Peer, Role};
+use kith_merkle::{Hash, VerifierKey};
+use kith_store::{AuditRef, Journal, JournalError, Monotonic, Proven, Tree, TreeError, TreeOptions, TreeReport};
+
+use crate::audit_entry::AuditEntry;
+use crate::engine::Engine;
+use crate::rows::decode;
+
+/// How the tree over the audit fares, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeHealth {
+    /// It could not be opened, or does not grow.
+    pub failing: bool,
+    /// It, or the audit beside it, is not as it was signed: it is not signed again before a person has looked.
+    pub suspected: bool,
+    /// How long ago the newest checkpoint was signed, when entries wait for the next one; nought when none wait. `None` when
+    /// there is no key.
+    pub unsigned_for: Option<Duration>,
+}
+
+/// The tree that is kept, if one is to be.
+#[derive(Debug)]
+pub(crate) struct AuditTree {
+    wanted: bool,
+    tree: Option<Arc<Tree>>,
+}
+
+impl AuditTree {
+    /// Opens the tree. One that cannot be opened is told, and done without: answers matter more.
+    pub(crate) fn open(options: Option<TreeOptions>, clock: &Arc<dyn Monotonic>) -> Self {
+        let wanted = options.is_some();
+        let opened = options.map(|options| Tree::open(options, Arc::clone(clock)));
+        let tree = opened.and_then(|opened| {
+            opened.inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed")).ok()
+        });
+        Self { wanted, tree }
+    }
+
+    /// A number that the audit is known to have given.
+    pub(crate) fn floor(&self) -> u64 {
+        self.tree.as_ref().map_or(0, |tree| tree.covered_through())
+    }
+
+    /// Lets it grow behind a journal that was opened with `last` as its last entry.
+    pub(crate) fn follow(&self, journal: &Arc<Journal>, last: u64) {
+        if let Some(tree) = &self.tree
+            && let Err(error) = tree.follow(journal, last)
+        {
+            tracing::error!(%error, "the audit's tree does not grow: nothing of it is signed");
+        }
+    }
+
+    /// Takes in what the closed journal still has, and ends.
+    pub(crate) fn close(&self) {
+        if let Some(tree) = &self.tree {
+            tree.close();
+        }
+    }
+
+    fn health(&self, synced_through: u64) -> Option<TreeHealth> {
+        let Some(tree) = &self.tree else {
+            return self.wanted.then_some(TreeHealth { failing: true, suspected: false, unsigned_for: None });
+        };
+        let status = tree.status();
+        let waits = status.covered_through < synced_through;
+        let unsigned_for = if waits { status.signed_for } else { Duration::ZERO };
+        Some(TreeHealth {
+            failing: status.failing,
+            suspected: !status.suspected.is_empty(),
+            unsigned_for: status.signs.then_some(unsigned_for),
+        })
+    }
+}
+
+impl Engine {
+    /// How the tree over the audit fares; `None` when none is kept.
+    #[must_use]
+    pub fn tree_health(&self) -> Option<TreeHealth> {
+        self.tree.health(self.journal().synced_through())
+    }
+}
+
+/// An entry of the audit, and the proof that it is under a signed head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenEntry {
+    /// The entry as it stands on disk, sealed.
+    pub sealed: Vec<u8>,
+    /// Its place in the tree, with the proof.
+    pub proven: Proven,
+    /// The signed head.
+    pub note: String,
+}
+
+/// Why an entry is not proven.
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// There is no such entry, or it is of another organisation.
+    #[error("prove audit entry: there is no such entry of this organisation")]
+    NotThere,
+    /// It is not under a signed head yet.
+    #[error("prove audit entry: it is not signed yet")]
+    NotYetSigned,
+    /// No tree is kept, or it cannot be read.
+    #[error("prove audit entry: the tree cannot be read: {0}")]
+    Tree(String),
+}
+
+impl From<TreeError> for ProveError {
+    fn from(error: TreeError) -> Self {
+        Self::Tree(error.to_string())
+    }
+}
+
+impl From<JournalError> for ProveError {
+    fn from(error: JournalError) -> Self {
+        Self::Tree(error.to_string())
+    }
+}
+
+impl Engine {
+    fn kept_tree(&self) -> Result<&Tree, ProveError> {
+        self.tree.tree.as_deref().ok_or_else(|| ProveError::Tree("none is kept".to_owned()))
+    }
+
+    /// The newest signed head of the audit's tree.
+    #[must_use]
+    pub fn audit_checkpoint(&self) -> Option<String> {
+        let note = self.kept_tree().ok()?.checkpoint()?;
+        Some(String::from_utf8_lossy(&note).into_owned())
+    }
+
+    /// Proves that one tree begins with another; `None` when there are not so many leaves. Blocks.
+    ///
+    /// # Errors
+    /// [`ProveError::Tree`].
+    pub fn audit_consistency(&self, from: u64, to: u64) -> Result<Option<Vec<Hash>>, ProveError> {
+        Ok(self.kept_tree()?.consistency(from, to)?)
+    }
+
+    /// Keeps cosignatures of a head; gives whether it did. Blocks.
+    ///
+    /// # Errors
+    /// [`ProveError::Tree`].
+    pub fn add_cosignature(&self, note: &[u8]) -> Result<bool, ProveError> {
+        Ok(self.kept_tree()?.add_cosignature(note)?)
+    }
+
+    /// Proves that an entry is under a signed head: a cosigned one where there is one. An auditor may have every entry
+    /// proven, everyone else those of its own organisation. Blocks.
+    ///
+    /// # Errors
+    /// Every [`ProveError`].
+    pub fn prove(&self, peer: Peer, reference: AuditRef) -> Result<ProvenEntry, ProveError> {
+        let tree = self.kept_tree()?;
+        let sequence = reference.sequence;
+        let read = self.journal().read_from(sequence, 1)?;
+        let plain = read.into_iter().find_map(|(found, plain)| (found == reference).then_some(plain));
+        let entry = plain.and_then(|plain| decode::<AuditEntry>(&plain).ok()).ok_or(ProveError::NotThere)?;
+        if peer.role != Role::Auditor && entry.organisation != Some(peer.organisation) {
+            return Err(ProveError::NotThere);
+        }
+        let sealed = self.journal().sealed(sequence)?.ok_or(ProveError::NotThere)?;
+        if let Some((checkpoint, note)) = tree.cosigned()?
+            && let Some(proven) = tree.inclusion(sequence, checkpoint.size)?
+        {
+            return Ok(ProvenEntry { sealed, proven, note: note.to_string() });
+        }
+        let (size, note) = tree.signed().ok_or(ProveError::NotYetSigned)?;
+        let proven = tree.inclusion(sequence, size)?.ok_or(ProveError::NotYetSigned)?;
+        Ok(ProvenEntry { sealed, proven, note: String::from_utf8_lossy(&note).into_owned() })
+    }
+}
+
+/// What verifying holds the tree against.
+#[derive(Debug, Clone)]
+pub struct TreeCheck<'a> {
+    /// The tree's directory.
+    pub dir: &'a Path,
+    /// The log's key; without it no signature is looked at.
+    pub key: Option<VerifierKey>,
+    /// Checkpoints that others kept: signed notes.
+    pub kept: Vec<Vec<u8>>,
+}
+
+impl TreeCheck<'_> {
+    pub(crate) fn verify(&self, sinks: [&Path; 2]) -> Result<TreeReport, TreeError> {
+        Tree::verify(self.dir, sinks, self.key.as_ref(), &self.kept)
+    }
+}

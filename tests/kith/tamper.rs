@@ -1,0 +1,162 @@
+//! What somebody could do to the audit of a stopped server, with the disks and even with the key in hand: each way is found
+//! and named by `kithd verify`, and told at the next start, which answers all the same. A kill is never taken for one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kith_engine::VerifyReport;
+use kith_merkle::Checkpoint;
+use kith_store::TreeFault;
+
+use crate::harness::build::{self, nhs};
+use crate::harness::process::{Server, program};
+use crate::harness::scratch::Scratch;
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::wait::until_async;
+use crate::harness::{calls, offline};
+
+const ED: &str = TRUSTS[0];
+/// The audit's two sinks, its tree, and everything else.
+const AUDIT: [&str; 2] = ["disk/audit", "disk/spill"];
+const TREE: &str = "disk/audit-tree";
+const DATA: &str = "disk/data";
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// A copy of some parts of a site.
+fn copied(site: &Path, parts: &[&str]) -> Scratch {
+    let scratch = Scratch::new();
+    for part in parts {
+        copy(&site.join(part), &scratch.join(part));
+    }
+    scratch
+}
+
+/// A copy of a site, with some parts as they were before.
+fn rolled_back(site: &Path, before: &Path, parts: &[&str]) -> Scratch {
+    let scratch = copied(site, &["disk"]);
+    for name in ["storage.key", "audit.key"] {
+        std::fs::copy(site.join(name), scratch.join(name)).unwrap();
+    }
+    for part in parts {
+        std::fs::remove_dir_all(scratch.join(part)).unwrap();
+        copy(&before.join(part), &scratch.join(part));
+    }
+    scratch
+}
+
+fn faults(report: &VerifyReport) -> Vec<TreeFault> {
+    report.tree.as_ref().unwrap().faults.clone()
+}
+
+fn newest(site: &Path) -> Vec<u8> {
+    std::fs::read(site.join(TREE).join("checkpoint")).unwrap()
+}
+
+async fn ask(server: &Server, children: std::ops::Range<u32>) {
+    let ed = server.client(ED).await;
+    for child in children {
+        calls::ask(&ed, build::lookup(ED, nhs(child))).await;
+    }
+}
+
+/// A site with a past: some questions, a kill, more questions, an end in order; and a copy from after the kill.
+async fn lived() -> (Site, Scratch) {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    calls::accept(&server.client(AUTHORITIES[0]).await, vec![build::plan(nhs(1), "P")]).await;
+    ask(&server, 1..20).await;
+    until_async("a signed head", async || site.path(TREE).join("checkpoint").exists().then_some(())).await;
+    server.kill();
+    let server = site.ready().await;
+    ask(&server, 20..30).await;
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    let before = copied(site.dir(), &["disk"]);
+    let server = site.ready().await;
+    ask(&server, 1..30).await;
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    (site, before)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_rolled_back_is_named() {
+    let (site, before) = lived().await;
+    let kept = newest(site.dir());
+    let key = offline::audit_key(site.dir());
+    let signed = |note: &[u8]| Checkpoint::open(note, &key).unwrap().0.size;
+    let (known, found) = (signed(&kept), signed(&newest(before.path())));
+    assert!(known > found, "{known} after {found}");
+    assert_eq!(faults(&offline::report(site.dir(), std::slice::from_ref(&kept))), []);
+    // The audit alone: its tree knows more, and so does the log.
+    let back = rolled_back(site.dir(), before.path(), &AUDIT);
+    let report = offline::report(back.path(), &[]);
+    assert!(matches!(faults(&report)[..], [TreeFault::EntryMissing { .. }]), "{report}");
+    assert!(report.rolled_back.is_some() && !report.is_sound(), "{report}");
+    // The tree alone, while a signed head that was published is kept by somebody.
+    let back = rolled_back(site.dir(), before.path(), &[TREE]);
+    let report = offline::report(back.path(), std::slice::from_ref(&kept));
+    assert_eq!(faults(&report), [TreeFault::RolledBack { known, found }], "{report}");
+    // Audit and tree together: the log knows more.
+    let back = rolled_back(site.dir(), before.path(), &[AUDIT[0], AUDIT[1], TREE]);
+    let report = offline::report(back.path(), &[]);
+    assert_eq!(faults(&report), []);
+    assert!(report.rolled_back.is_some() && !report.is_sound(), "{report}");
+    // All of it: only what somebody else kept can tell.
+    let back = rolled_back(site.dir(), before.path(), &[AUDIT[0], AUDIT[1], TREE, DATA]);
+    assert!(offline::report(back.path(), &[]).is_sound());
+    let report = offline::report(back.path(), &[kept]);
+    assert_eq!(faults(&report), [TreeFault::RolledBack { known, found }], "{report}");
+    site.finish(&["the last run did not end in order"]);
+}
+
+/// The newest segment of the first sink that holds entries.
+fn newest_segment(site: &Path) -> PathBuf {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(site.join(AUDIT[0]))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "seg"))
+        .filter(|path| std::fs::metadata(path).unwrap().len() > 96)
+        .collect();
+    found.sort();
+    found.pop().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncated_audit_is_named_by_the_program_and_at_the_start_which_answers_all_the_same() {
+    let (mut site, _) = lived().await;
+    let kept = newest(site.dir());
+    std::fs::write(site.path("kept"), &kept).unwrap();
+    let verify = ["verify", "--config", "kithd.toml", "--checkpoint", "kept"];
+    assert!(site.run(&verify).contains("audit tree: 1 checkpoints kept by others"));
+    let segment = newest_segment(site.dir());
+    let length = std::fs::metadata(&segment).unwrap().len();
+    std::fs::File::options().write(true).open(&segment).unwrap().set_len(length / 2).unwrap();
+    let output = Command::new(program("kithd")).current_dir(site.dir()).args(verify).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("are in the tree and not in the audit") && said.contains("FAULT audit rolled back"),
+        "{said}"
+    );
+    // The start tells it, signs nothing more, and answers.
+    let server = site.ready().await;
+    assert!(server.has_logged("is not as it was signed"));
+    ask(&server, 1..5).await;
+    tokio::task::block_in_place(|| server.stop());
+    assert_eq!(newest(site.dir()), kept, "nothing is signed over a changed audit");
+    assert!(site.path(TREE).join("suspected").exists());
+    site.finish(&["is not as it was signed", "did not end in order", "audit segment is damaged or torn"]);
+}
