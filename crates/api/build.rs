@@ -11,7 +11,8 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 8] = [
+const KITH: [&str; 9] = [
+    "kith/v1/audit.proto",
     "kith/v1/common.proto",
     "kith/v1/file.proto",
     "kith/v1/identity.proto",

@@ -58,3 +58,5 @@ mod power_cut;
 mod purge;
 #[cfg(test)]
 mod tamper;
+#[cfg(test)]
+mod witness;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::audit_args::AuditVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
 use crate::identity_args::IdentityVerb;
@@ -114,6 +115,9 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
+    /// Check proofs about the audit.
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Serve a MESH mailbox: import the plan files in it and answer each with its verdict, until told to end.
     ///
     /// Everything it needs stands in the configuration file; the options about connection and person are not used. Each

@@ -1,6 +1,7 @@
 //! Runs one verb: settings, connection, request, result. Every verb gives one result or one failure, and one place prints
 //! it and gives the exit code.
 
+mod audit;
 mod check_in;
 mod feeds;
 mod identity;
@@ -16,6 +17,7 @@ use clap::CommandFactory;
 use serde_json::Value as Json;
 
 use crate::args::{Cli, NotificationsVerb, Output, PlansVerb, PresentationsVerb, Verb};
+use crate::audit_args::AuditVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
 use crate::identity_args::IdentityVerb;
@@ -56,6 +58,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Notifications(_)
         | Verb::Identity(_)
         | Verb::Status(_)
+        | Verb::Audit(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
     match result {
@@ -89,6 +92,7 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Identity(IdentityVerb::Decline(args)) => identity::decline(settings, &args).await,
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
+            Verb::Audit(AuditVerb::Prove(args)) => audit::prove(settings, &args).await,
             Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
                 Err(Failure::usage("this verb needs no service"))
             }

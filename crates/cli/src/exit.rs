@@ -26,6 +26,8 @@ pub enum Exit {
     ChangeRefused,
     /// A check-in whose presentation was not recorded, and whose answer this program does not know.
     NotRecorded,
+    /// An entry of the audit that is not proven.
+    NotProven,
     /// As [`Exit::Held`], and the presentation was not recorded.
     HeldNotRecorded,
     /// As [`Exit::NoneHeld`], and the presentation was not recorded.
@@ -50,6 +52,7 @@ Exit codes:
   22  bad input: a field, a file or a value was refused, nothing was done
   23  a change was refused: at least one row or change was not taken
   24  check-in: an unknown reply, and the presentation was NOT recorded
+  25  audit: the entry is not proven to be under a signed head
   30  check-in: held, and the presentation was NOT recorded
   31  check-in: none held, which is not reassurance, and the presentation was NOT recorded
   32  check-in: cannot say, and the presentation was NOT recorded
@@ -71,6 +74,7 @@ impl Exit {
             Self::BadInput => 22,
             Self::ChangeRefused => 23,
             Self::NotRecorded => 24,
+            Self::NotProven => 25,
             Self::HeldNotRecorded => 30,
             Self::NoneHeldNotRecorded => 31,
             Self::CannotSayNotRecorded => 32,
@@ -93,6 +97,7 @@ impl Exit {
             | Self::BadInput
             | Self::ChangeRefused
             | Self::NotRecorded
+            | Self::NotProven
             | Self::HeldNotRecorded
             | Self::NoneHeldNotRecorded
             | Self::CannotSayNotRecorded
@@ -105,7 +110,7 @@ impl Exit {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 15] = [
+    const ALL: [Exit; 16] = [
         Exit::Done,
         Exit::Usage,
         Exit::Held,
@@ -117,6 +122,7 @@ mod tests {
         Exit::BadInput,
         Exit::ChangeRefused,
         Exit::NotRecorded,
+        Exit::NotProven,
         Exit::HeldNotRecorded,
         Exit::NoneHeldNotRecorded,
         Exit::CannotSayNotRecorded,

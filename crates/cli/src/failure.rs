@@ -118,6 +118,7 @@ impl Failure {
             | Exit::CannotSay
             | Exit::NotConfirmed
             | Exit::NotRecorded
+            | Exit::NotProven
             | Exit::HeldNotRecorded
             | Exit::NoneHeldNotRecorded
             | Exit::CannotSayNotRecorded

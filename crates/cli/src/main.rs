@@ -2,6 +2,7 @@
 //! by itself, and never means "none held" by an exit code that a shell, a signal or a crash could also give.
 
 mod args;
+mod audit_args;
 mod commands;
 mod core_files;
 mod dates;

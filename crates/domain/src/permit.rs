@@ -77,6 +77,12 @@ pub enum Action {
     ProposeIdentity,
     /// List proposals: the demographics service all of them, a proposer its own.
     ListProposals,
+    /// Fetch signed heads of the audit and proofs between them.
+    FollowAudit,
+    /// Bring cosignatures of such heads.
+    CosignAudit,
+    /// Have an entry of the audit proven: an auditor any, who asks its own organisation's.
+    ProveEntry,
 }
 
 /// Which feeds a peer may see. Which feed is late could tell where a shielded child is.
@@ -109,7 +115,10 @@ pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
             | Action::ResetFilePosition
             | Action::TellIdentity
             | Action::ProposeIdentity
-            | Action::ListProposals,
+            | Action::ListProposals
+            | Action::FollowAudit
+            | Action::CosignAudit
+            | Action::ProveEntry,
             _,
         ) => Err(Refusal::RoleNotAllowed),
     }
@@ -177,6 +186,11 @@ pub fn authorise_action(peer: Peer, caller: Option<&Caller>, action: Action) -> 
         Action::TellIdentity => peer.role == Role::Demographics,
         Action::ProposeIdentity => matches!(peer.role, Role::Ed | Role::LocalAuthority),
         Action::ListProposals => matches!(peer.role, Role::Demographics | Role::Ed | Role::LocalAuthority),
+        Action::FollowAudit => matches!(peer.role, Role::Witness | Role::Auditor),
+        Action::CosignAudit => peer.role == Role::Witness,
+        Action::ProveEntry => {
+            matches!(peer.role, Role::Auditor | Role::Ed | Role::ScheduledCare | Role::Safeguarding)
+        }
     };
     if allowed { Ok(ActionPermit { peer, action, _private: () }) } else { Err(Refusal::RoleNotAllowed) }
 }
@@ -317,6 +331,10 @@ mod tests {
             let proposes = matches!(role, Role::Ed | Role::LocalAuthority);
             assert_eq!(sends(Action::ProposeIdentity), proposes);
             assert_eq!(sends(Action::ListProposals), proposes || role == Role::Demographics);
+            assert_eq!(sends(Action::FollowAudit), role == Role::Witness || role == Role::Auditor);
+            assert_eq!(sends(Action::CosignAudit), role == Role::Witness);
+            let asks = matches!(role, Role::Ed | Role::ScheduledCare | Role::Safeguarding);
+            assert_eq!(sends(Action::ProveEntry), asks || role == Role::Auditor);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The gRPC services: each handler decodes, authorises, asks or changes, audits and encodes, in this order. They decide
 //! nothing about a child: rules are the domain's, order is the engine's.
 
+mod audit_proofs;
 mod context;
 mod errors;
 mod feeds;
@@ -18,6 +19,7 @@ pub(crate) use context::now;
 
 use kith_api::v1;
 use tonic::service::RoutesBuilder;
+use v1::audit_service_server::AuditServiceServer;
 use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
 use v1::notification_service_server::NotificationServiceServer;
@@ -27,7 +29,8 @@ use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
+    "kith.v1.AuditService",
     "kith.v1.IdentityService",
     "kith.v1.LookupService",
     "kith.v1.PresentationService",
@@ -46,6 +49,7 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(PlanServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(PlanFileServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(NotificationServiceServer::new(services.clone()).max_decoding_message_size(max))
+        .add_service(AuditServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(IdentityServiceServer::new(services.clone()).max_decoding_message_size(max))
         .add_service(StatusServiceServer::new(services.clone()).max_decoding_message_size(max));
 }

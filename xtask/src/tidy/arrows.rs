@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Finding;
 
 /// Each of our packages and what of ours it may use. None: anything.
-const OURS: [(&str, Option<&[&str]>); 13] = [
+const OURS: [(&str, Option<&[&str]>); 14] = [
     ("kith-domain", Some(&[])),
     ("kith-merkle", Some(&[])),
     ("kith-index", Some(&["kith-domain"])),
@@ -18,6 +18,7 @@ const OURS: [(&str, Option<&[&str]>); 13] = [
     ("kith-cli", Some(&["kith-domain", "kith-api", "kith-merkle"])),
     ("kith-load", Some(&["kith-domain", "kith-api"])),
     ("kith-synth", Some(&["kith-domain", "kith-api"])),
+    ("kith-witness", Some(&["kith-api", "kith-merkle"])),
     ("kith-tests", None),
     ("kith-benches", None),
     ("xtask", Some(&[])),
@@ -41,12 +42,12 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
     ("x509", &["kith-api", "kith-server", "kith-tests"], "only the two ends of a connection read certificates"),
     (
         "anyhow",
-        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-tests", "kith-benches", "xtask"],
+        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-witness", "kith-tests", "kith-benches", "xtask"],
         "a library's errors are enums",
     ),
     (
         "clap",
-        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-benches", "xtask"],
+        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-witness", "kith-benches", "xtask"],
         "only programs have a command line",
     ),
 ];
@@ -116,6 +117,7 @@ mod tests {
             ("kith-store", "kith-merkle"),
             ("kith-tests", "kith-store"),
             ("kith-cli", "tonic"),
+            ("kith-witness", "kith-merkle"),
         ] {
             assert!(found(name, used).is_empty(), "{name} -> {used}");
         }
@@ -135,6 +137,7 @@ mod tests {
             ("kith-server", "rocksdb"),
             ("kith-engine", "tonic-types"),
             ("kith-store", "anyhow"),
+            ("kith-witness", "kith-store"),
         ] {
             assert_eq!(found(name, used).len(), 1, "{name} -> {used}");
         }

@@ -1,0 +1,150 @@
+//! Proofs about the audit, checked here: what the service says is believed only as far as the given keys sign it.
+
+use kith_api::v1;
+use kith_merkle::{Checkpoint, Hash, VerifierKey, leaf_hash, verify_inclusion};
+use serde_json::json;
+
+use super::{Done, Text};
+use crate::audit_args::ProveArgs;
+use crate::exit::Exit;
+use crate::failure::{Failure, Sent};
+use crate::settings::Settings;
+
+/// What was proven.
+#[derive(Debug, PartialEq, Eq)]
+struct Proven {
+    leaf_index: u64,
+    size: u64,
+    /// Witnesses that signed the head, and when, in seconds of POSIX time.
+    witnessed: Vec<(String, u64)>,
+}
+
+/// Asks for the proof of an entry and checks it.
+///
+/// # Errors
+/// No connection, or a refusal.
+pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failure> {
+    let client = settings.connect().await?;
+    let request = v1::GetInclusionProofRequest { audit_reference: args.reference.clone() };
+    let response = client.audit().get_inclusion_proof(client.request(request)).await;
+    let response = response.map_err(|status| Failure::status(&status, Sent::Question))?.into_inner();
+    Ok(match check(&response, &args.reference, &args.log_key, &args.witness_keys) {
+        Ok(proven) => {
+            let mut text = format!(
+                "PROVEN: entry {} is leaf {} of {} under a head signed by {}\n",
+                args.reference,
+                proven.leaf_index,
+                proven.size,
+                args.log_key.name()
+            );
+            for (name, time_s) in &proven.witnessed {
+                text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
+            }
+            let witnesses: Vec<_> =
+                proven.witnessed.iter().map(|(name, time)| json!({"name": name, "at": time})).collect();
+            let json = json!({
+                "proven": true, "leaf_index": proven.leaf_index, "size": proven.size, "witnesses": witnesses,
+                "exit_code": Exit::Done.code(),
+            });
+            Done { text: Text::Plain(text), json, exit: Exit::Done }
+        }
+        Err(why) => {
+            let text = format!("NOT PROVEN: entry {}: {why}\n", args.reference);
+            let json = json!({"proven": false, "why": why, "exit_code": Exit::NotProven.code()});
+            Done { text: Text::Plain(text), json, exit: Exit::NotProven }
+        }
+    })
+}
+
+/// Checks a proof; says why it proves nothing.
+fn check(
+    response: &v1::GetInclusionProofResponse,
+    reference: &str,
+    log_key: &VerifierKey,
+    witness_keys: &[VerifierKey],
+) -> Result<Proven, String> {
+    let v1::GetInclusionProofResponse { note, leaf_index, hashes, journal, sequence, sealed } = response;
+    if format!("{journal}-{sequence:012}") != reference {
+        return Err("the proof is of another entry".to_owned());
+    }
+    let journal = u16::try_from(*journal).map_err(|_| "the proof is of another entry".to_owned())?;
+    let (head, note) = Checkpoint::open(note.as_bytes(), log_key).map_err(|error| error.to_string())?;
+    let leaf = leaf_hash(&[&journal.to_be_bytes(), &sequence.to_be_bytes(), sealed]);
+    let read = |hash: &Vec<u8>| Hash::try_from(hash.as_slice()).map_err(|_| "a hash of another length".to_owned());
+    let proof: Vec<Hash> = hashes.iter().map(read).collect::<Result<_, _>>()?;
+    verify_inclusion(*leaf_index, head.size, &leaf, &proof, &head.root).map_err(|error| error.to_string())?;
+    let mut witnessed = Vec::new();
+    for key in witness_keys {
+        let time_s = key.verify_cosignature(&note).map_err(|error| format!("witness {}: {error}", key.name()))?;
+        witnessed.push((key.name().to_owned(), time_s));
+    }
+    Ok(Proven { leaf_index: *leaf_index, size: head.size, witnessed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kith_merkle::{LogSigner, WitnessSigner, node_hash};
+
+    const REFERENCE: &str = "1-000000000007";
+
+    fn witness() -> WitnessSigner {
+        WitnessSigner::from_seed("witness.test/one", &[6; 32]).unwrap()
+    }
+
+    fn log() -> LogSigner {
+        LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap()
+    }
+
+    /// The proof of entry 7 as the second of two leaves.
+    fn response() -> v1::GetInclusionProofResponse {
+        let leaf = leaf_hash(&[&[0, 1], &7_u64.to_be_bytes(), b"sealed"]);
+        let other = leaf_hash(&[b"other"]);
+        let head = Checkpoint { origin: "kith.test/audit".into(), size: 2, root: node_hash(&other, &leaf) };
+        let mut note = head.sign(&log()).unwrap();
+        note.signatures.push(witness().cosign(&note.text, 1_700_000_000).unwrap());
+        v1::GetInclusionProofResponse {
+            note: note.to_string(),
+            leaf_index: 1,
+            hashes: vec![other.to_vec()],
+            journal: 1,
+            sequence: 7,
+            sealed: b"sealed".to_vec(),
+        }
+    }
+
+    fn found(response: &v1::GetInclusionProofResponse) -> Result<Proven, String> {
+        check(response, REFERENCE, log().key(), &[witness().key().clone()])
+    }
+
+    #[test]
+    fn a_right_proof_is_proven_with_its_witnesses() {
+        let witnessed = vec![("witness.test/one".to_owned(), 1_700_000_000)];
+        assert_eq!(found(&response()), Ok(Proven { leaf_index: 1, size: 2, witnessed }));
+    }
+
+    #[test]
+    fn whatever_is_changed_proves_nothing() {
+        let right = response();
+        for wrong in [
+            v1::GetInclusionProofResponse { sealed: b"other".to_vec(), ..right.clone() },
+            v1::GetInclusionProofResponse { sequence: 8, ..right.clone() },
+            v1::GetInclusionProofResponse { journal: 2, ..right.clone() },
+            v1::GetInclusionProofResponse { journal: 65_537, ..right.clone() },
+            v1::GetInclusionProofResponse { leaf_index: 0, ..right.clone() },
+            v1::GetInclusionProofResponse { leaf_index: 2, ..right.clone() },
+            v1::GetInclusionProofResponse { hashes: vec![], ..right.clone() },
+            v1::GetInclusionProofResponse { hashes: vec![vec![0; 31]], ..right.clone() },
+            v1::GetInclusionProofResponse { hashes: vec![vec![0; 32]], ..right.clone() },
+            v1::GetInclusionProofResponse { note: right.note.replace("\n2\n", "\n3\n"), ..right.clone() },
+            v1::GetInclusionProofResponse { note: String::new(), ..right.clone() },
+        ] {
+            assert!(found(&wrong).is_err(), "{wrong:?}");
+        }
+        let stranger = WitnessSigner::from_seed("witness.test/two", &[7; 32]).unwrap();
+        let told = check(&right, REFERENCE, log().key(), &[stranger.key().clone()]).unwrap_err();
+        assert!(told.starts_with("witness witness.test/two:"), "{told}");
+        let other = LogSigner::from_seed("kith.test/audit", &[8; 32]).unwrap();
+        assert!(check(&right, REFERENCE, other.key(), &[]).is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry. Whoever asks learns hashes,
+//! signatures and sealed bytes: nothing of a child. What succeeds is not audited, or the audit would feed itself.
+
+use std::sync::Arc;
+
+use kith_api::convert::fault::Faults;
+use kith_api::v1;
+use kith_domain::permit::Action;
+use kith_engine::{AuditRef, Engine, ProveError};
+use tonic::{Code, Request, Response, Status};
+
+use super::context::{self, Services};
+use crate::refusal::status;
+use v1::audit_service_server::AuditService;
+
+fn refusal(error: ProveError) -> Status {
+    match error {
+        ProveError::NotThere => {
+            status(Code::NotFound, "NO_SUCH_ENTRY", "there is no such entry of this organisation", None)
+        }
+        ProveError::NotYetSigned => {
+            status(Code::Unavailable, "NOT_YET_SIGNED", "the entry is not under a signed head yet: ask again", None)
+        }
+        ProveError::Tree(what) => {
+            tracing::error!(%what, "the audit's tree cannot be read");
+            status(Code::Unavailable, "TREE_UNAVAILABLE", "the audit's tree cannot be read now", None)
+        }
+    }
+}
+
+impl Services {
+    /// Runs what reads or writes files off the threads that answer calls.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        engine: Arc<Engine>,
+        work: impl FnOnce(&Engine) -> Result<T, ProveError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let done = self.control().spawn_blocking(move || work(&engine)).await;
+        done.unwrap_or_else(|_| Err(ProveError::Tree("the reading ended in a panic".to_owned()))).map_err(refusal)
+    }
+}
+
+#[tonic::async_trait]
+impl AuditService for Services {
+    async fn get_checkpoint(
+        &self,
+        request: Request<v1::GetCheckpointRequest>,
+    ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let v1::GetCheckpointRequest {} = request.into_inner();
+        context::permit(&engine, peer, None, Action::FollowAudit).await?;
+        let none = || status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None);
+        let note = engine.audit_checkpoint().ok_or_else(none)?;
+        Ok(Response::new(v1::GetCheckpointResponse { note }))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<v1::GetConsistencyProofRequest>,
+    ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
+        context::permit(&engine, peer, None, Action::FollowAudit).await?;
+        let none = || status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None);
+        let proof = self.on_disk(engine, move |engine| engine.audit_consistency(from_size, to_size)).await?;
+        let hashes = proof.ok_or_else(none)?.into_iter().map(|hash| hash.to_vec()).collect();
+        Ok(Response::new(v1::GetConsistencyProofResponse { hashes }))
+    }
+
+    async fn add_cosignature(
+        &self,
+        request: Request<v1::AddCosignatureRequest>,
+    ) -> Result<Response<v1::AddCosignatureResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let v1::AddCosignatureRequest { note } = request.into_inner();
+        context::permit(&engine, peer, None, Action::CosignAudit).await?;
+        if self.on_disk(engine, move |engine| engine.add_cosignature(note.as_bytes())).await? {
+            return Ok(Response::new(v1::AddCosignatureResponse {}));
+        }
+        let what = "expected a head of this log with a cosignature, not older than the one that is kept";
+        Err(status(Code::InvalidArgument, "NOT_KEPT", what, None))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<v1::GetInclusionProofRequest>,
+    ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
+        let engine = self.engine()?;
+        let peer = context::peer(&request)?;
+        let v1::GetInclusionProofRequest { audit_reference } = request.into_inner();
+        context::permit(&engine, peer, None, Action::ProveEntry).await?;
+        let mut faults = Faults::default();
+        let read = audit_reference.parse::<AuditRef>().map_err(|_| "not an audit reference");
+        let reference = faults.take("audit_reference", "BAD_AUDIT_REFERENCE", read);
+        let reference = match faults.finish(reference) {
+            Ok(reference) => reference,
+            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+        };
+        let found = self.on_disk(engine, move |engine| engine.prove(peer, reference)).await?;
+        Ok(Response::new(v1::GetInclusionProofResponse {
+            note: found.note,
+            leaf_index: found.proven.index,
+            hashes: found.proven.proof.into_iter().map(|hash| hash.to_vec()).collect(),
+            journal: u32::from(reference.journal),
+            sequence: reference.sequence,
+            sealed: found.sealed,
+        }))
+    }
+}

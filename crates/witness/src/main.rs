@@ -1,0 +1,136 @@
+//! `kith-witness`: the program. Asks again and again, prints one line for each change, and ends with 3 when history changed.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use kith_api::client::{Client, ConnectOptions};
+use kith_api::v1;
+use kith_merkle::{Hash, VerifierKey, WitnessSigner, new_secret_pem};
+use kith_witness::{Log, Memory, Outcome, Round, WatchError};
+
+/// Exit code when history has changed.
+const CHANGED: u8 = 3;
+/// Exit code when a single round came to nothing.
+const FAILED: u8 = 1;
+/// Longest time to connect and to be answered.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Watches the audit of a Kith server from outside.
+#[derive(Debug, Parser)]
+#[command(name = "kith-witness", version, about = "Watches the audit of a Kith server from outside")]
+struct Arguments {
+    /// `host:port` of the server.
+    #[arg(long, env = "KITH_SERVER")]
+    server: String,
+    /// PEM file of the authorities that signed the server's certificate.
+    #[arg(long, env = "KITH_CA")]
+    ca: PathBuf,
+    /// PEM file of the witness's certificate, of role witness.
+    #[arg(long, env = "KITH_CERT")]
+    cert: PathBuf,
+    /// PEM file of its private key.
+    #[arg(long, env = "KITH_KEY")]
+    key: PathBuf,
+    /// The log's public key, as `kithd new-audit-key` printed it.
+    #[arg(long)]
+    log_key: VerifierKey,
+    /// The witness's name.
+    #[arg(long)]
+    name: String,
+    /// PEM file of the key that cosigns; made when it is not there.
+    #[arg(long)]
+    signing_key: PathBuf,
+    /// The witness's own directory, on its own disk.
+    #[arg(long)]
+    state: PathBuf,
+    /// Time between two rounds, in milliseconds.
+    #[arg(long, default_value_t = 1_000)]
+    every_ms: u64,
+    /// One round, and no more.
+    #[arg(long)]
+    once: bool,
+}
+
+/// A server.
+struct Served(Client);
+
+impl Log for Served {
+    type Error = anyhow::Error;
+
+    async fn checkpoint(&self) -> Result<String> {
+        let request = self.0.request(v1::GetCheckpointRequest {});
+        Ok(self.0.audit().get_checkpoint(request).await?.into_inner().note)
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>> {
+        let request = self.0.request(v1::GetConsistencyProofRequest { from_size: from, to_size: to });
+        let hashes = self.0.audit().get_consistency_proof(request).await?.into_inner().hashes;
+        let read = |hash: Vec<u8>| Hash::try_from(hash.as_slice()).context("a hash of another length");
+        hashes.into_iter().map(read).collect()
+    }
+
+    async fn cosigned(&self, note: String) -> Result<()> {
+        self.0.audit().add_cosignature(self.0.request(v1::AddCosignatureRequest { note })).await?;
+        Ok(())
+    }
+}
+
+fn signer(arguments: &Arguments) -> Result<WitnessSigner> {
+    let path = &arguments.signing_key;
+    if !path.exists() {
+        let pem = new_secret_pem()?;
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(options.write(true).create_new(true), 0o600)
+            .open(path)
+            .and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()))
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    let pem = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(WitnessSigner::from_pem(&arguments.name, &pem)?)
+}
+
+async fn round(arguments: &Arguments, signer: &WitnessSigner, memory: &Memory) -> Result<Outcome, WatchError> {
+    let connect = ConnectOptions {
+        server: arguments.server.clone(),
+        ca: arguments.ca.clone(),
+        cert: arguments.cert.clone(),
+        key: arguments.key.clone(),
+        connect_timeout: PATIENCE,
+        request_timeout: PATIENCE,
+    };
+    let client = Client::connect(connect).await.map_err(|error| WatchError::Log(error.to_string()))?;
+    let time_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Round { key: &arguments.log_key, signer, memory, time_s }.run(&Served(client)).await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let (signer, memory) = (signer(&arguments)?, Memory::new(&arguments.state));
+    println!("witness {}", signer.key());
+    let mut said = "";
+    loop {
+        let (kind, line, code) = match round(&arguments, &signer, &memory).await {
+            Ok(Outcome::First(size)) => ("first", format!("first head, of {size} leaves, taken on trust"), None),
+            Ok(Outcome::Followed(had, has)) => ("follows", format!("{has} leaves follow from {had}"), None),
+            Err(WatchError::Changed(what)) => {
+                eprintln!("HISTORY HAS CHANGED. {what}");
+                return Ok(ExitCode::from(CHANGED));
+            }
+            Err(error) => ("fails", format!("failed to {error}"), Some(FAILED)),
+        };
+        // One line for each change: it follows every second of every day.
+        if kind != said {
+            println!("{line}");
+            said = kind;
+        }
+        if arguments.once {
+            return Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from));
+        }
+        tokio::time::sleep(Duration::from_millis(arguments.every_ms)).await;
+    }
+}

@@ -1,0 +1,166 @@
+//! A log that behaves, and one that rolls back, forks and rewrites; and memories that fail.
+
+use std::sync::Mutex;
+
+use kith_merkle::{Frontier, Hashes, LogSigner, consistency_proof, leaf_hash, root_of};
+
+use super::*;
+
+/// A log in memory whose leaves can be anything.
+struct Shown {
+    leaves: Mutex<Vec<Hash>>,
+    signer: LogSigner,
+    taken: Mutex<Vec<String>>,
+    broken_proofs: bool,
+}
+
+struct Leaves<'a>(&'a [Hash]);
+
+impl Hashes for Leaves<'_> {
+    type Error = ();
+
+    fn at(&self, level: u32, index: u64) -> Result<Hash, ()> {
+        let mut edge = Frontier::default();
+        let first = usize::try_from(index << level).unwrap();
+        self.0.get(first..first + (1 << level)).ok_or(())?.iter().for_each(|leaf| edge.push(*leaf, |_, _, _| {}));
+        Ok(edge.root())
+    }
+}
+
+fn leaves(history: &str, count: usize) -> Vec<Hash> {
+    (0..count).map(|number| leaf_hash(&[history.as_bytes(), number.to_string().as_bytes()])).collect()
+}
+
+impl Shown {
+    fn new(leaves: Vec<Hash>) -> Self {
+        let signer = LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap();
+        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), broken_proofs: false }
+    }
+
+    fn show(&self, leaves: Vec<Hash>) {
+        *self.leaves.lock().unwrap() = leaves;
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+}
+
+impl Log for Shown {
+    type Error = String;
+
+    async fn checkpoint(&self) -> Result<String, String> {
+        let leaves = self.leaves.lock().unwrap();
+        let size = leaves.len() as u64;
+        let root = root_of(&Leaves(&leaves), size).unwrap();
+        let head = Checkpoint { origin: "kith.test/audit".to_owned(), size, root };
+        head.sign(&self.signer).map(|note| note.to_string()).map_err(|error| error.to_string())
+    }
+
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, String> {
+        if self.broken_proofs {
+            return Err("unavailable".to_owned());
+        }
+        Ok(consistency_proof(&Leaves(&self.leaves.lock().unwrap()), from, to).unwrap())
+    }
+
+    async fn cosigned(&self, note: String) -> Result<(), String> {
+        self.taken.lock().unwrap().push(note);
+        Ok(())
+    }
+}
+
+/// A witness with a directory of its own.
+struct Witness {
+    dir: tempfile::TempDir,
+    key: VerifierKey,
+    signer: WitnessSigner,
+}
+
+impl Witness {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            key: LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap().key().clone(),
+            signer: WitnessSigner::from_seed("witness.test/one", &[6; 32]).unwrap(),
+        }
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::new(self.dir.path())
+    }
+
+    fn round(&self, log: &Shown) -> Result<Outcome, WatchError> {
+        let memory = self.memory();
+        let round = Round { key: &self.key, signer: &self.signer, memory: &memory, time_s: 1_700_000_000 };
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(round.run(log))
+    }
+}
+
+#[test]
+fn a_log_that_only_grows_is_cosigned_and_remembered() {
+    let (witness, log) = (Witness::new(), Shown::new(leaves("a", 3)));
+    assert_eq!(witness.round(&log).unwrap(), Outcome::First(3));
+    for (had, has) in [(3, 3), (3, 4), (4, 9), (9, 300)] {
+        log.show(leaves("a", has));
+        assert_eq!(witness.round(&log).unwrap(), Outcome::Followed(had as u64, has as u64));
+        let taken = log.taken.lock().unwrap().last().unwrap().clone();
+        let (head, note) = Checkpoint::open(taken.as_bytes(), &witness.key).unwrap();
+        assert_eq!((head.size, note.signatures.len()), (has as u64, 2));
+        assert_eq!(witness.signer.key().verify_cosignature(&note), Ok(1_700_000_000));
+        assert_eq!(witness.memory().read(&witness.key).unwrap().unwrap().0, head);
+    }
+}
+
+#[test]
+fn whatever_does_not_follow_is_cried_out_and_nothing_is_cosigned_until_a_person_has_looked() {
+    for (shown, words) in [
+        (leaves("a", 4), "ROLLED BACK: the log had 5 leaves and shows 4"),
+        (leaves("b", 5), "FORKED: the log shows another tree of 5 leaves"),
+        (leaves("b", 8), "REWRITTEN: the tree of 8 leaves does not begin with the one of 5"),
+        ([leaves("a", 4), leaves("b", 4)].concat(), "REWRITTEN"),
+    ] {
+        let (witness, log) = (Witness::new(), Shown::new(leaves("a", 5)));
+        witness.round(&log).unwrap();
+        let remembered = std::fs::read(witness.dir.path().join("seen")).unwrap();
+        log.show(shown);
+        let told = witness.round(&log).unwrap_err();
+        assert!(matches!(&told, WatchError::Changed(what) if what.starts_with(words)), "{told}");
+        let alarm = witness.memory().alarm().unwrap().unwrap();
+        assert!(alarm.starts_with(words) && alarm.contains("remembered:") && alarm.contains("shown:"), "{alarm}");
+        // Not even when the log is as it was: somebody was there.
+        log.show(leaves("a", 5));
+        assert!(matches!(witness.round(&log), Err(WatchError::Changed(_))));
+        assert_eq!(log.taken(), 1);
+        assert_eq!(std::fs::read(witness.dir.path().join("seen")).unwrap(), remembered);
+        std::fs::remove_file(witness.memory().alarm_path()).unwrap();
+        assert_eq!(witness.round(&log).unwrap(), Outcome::Followed(5, 5));
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_asked_or_shows_another_key_is_no_change_of_history() {
+    let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+    witness.round(&log).unwrap();
+    log.show(leaves("a", 6));
+    log.broken_proofs = true;
+    assert!(matches!(witness.round(&log), Err(WatchError::Log(_))));
+    log.broken_proofs = false;
+    log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
+    assert!(matches!(witness.round(&log), Err(WatchError::Head(_))));
+    assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1));
+}
+
+#[test]
+fn nothing_is_cosigned_that_is_not_remembered() {
+    let (witness, log) = (Witness::new(), Shown::new(leaves("a", 5)));
+    std::fs::create_dir(witness.dir.path().join("seen.new")).unwrap();
+    assert!(matches!(witness.round(&log), Err(WatchError::Memory(MemoryError::Io { .. }))));
+    assert_eq!(log.taken(), 0);
+    std::fs::remove_dir(witness.dir.path().join("seen.new")).unwrap();
+    witness.round(&log).unwrap();
+    // A memory that was changed is not an empty one.
+    std::fs::write(witness.dir.path().join("seen"), "nothing\n").unwrap();
+    assert!(matches!(witness.round(&log), Err(WatchError::Memory(MemoryError::Changed { .. }))));
+    assert_eq!(log.taken(), 1);
+}

@@ -1,0 +1,126 @@
+//! A witness beside a real server: it follows the audit, cosigns, and cries when history is rolled back; and an entry is
+//! proven to those whom it concerns, with the witness's signature, and to nobody else.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use kith_api::v1;
+use tonic::Code;
+
+use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
+use crate::harness::certificates::issue;
+use crate::harness::offline;
+use crate::harness::process::{Server, program};
+use crate::harness::site::{Site, TRUSTS};
+use crate::harness::wait::until_async;
+
+const TREE: &str = "disk/audit-tree";
+
+fn run(name: &str, dir: &Path, server: &Server, certificate: &str, arguments: &[&str]) -> Output {
+    let options = server.options(certificate);
+    let mut command = Command::new(program(name));
+    command.current_dir(dir).env("KITH_SERVER", &options.server).env("KITH_CA", &options.ca);
+    command.env("KITH_CERT", &options.cert).env("KITH_KEY", &options.key).args(arguments).output().unwrap()
+}
+
+/// One round of the witness.
+fn witness(site: &Site, server: &Server) -> Output {
+    let key = offline::audit_key(site.dir()).to_string();
+    let once = ["--log-key", &key, "--name", "witness.test/one", "--signing-key", "w.key", "--state", "w", "--once"];
+    run("kith-witness", site.dir(), server, "witness", &once)
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+async fn site() -> Site {
+    let site = Site::new();
+    issue(&site.path("certs"), "witness", "RW1", "witness");
+    issue(&site.path("certs"), "auditor", "RW2", "auditor");
+    std::fs::create_dir(site.path("w")).unwrap();
+    site
+}
+
+/// Asks, and waits until the answer's entry is under a signed head.
+async fn signed_question(server: &Server, child: u32) -> String {
+    let ed = server.client(TRUSTS[0]).await;
+    let reference = calls::ask(&ed, build::lookup(TRUSTS[0], nhs(child))).await.audit_reference;
+    until_async("the entry is signed", async || prove(&ed, &reference).await.ok().map(|_| ())).await;
+    reference
+}
+
+async fn prove(
+    client: &kith_api::client::Client,
+    reference: &str,
+) -> Result<v1::GetInclusionProofResponse, tonic::Status> {
+    let request = v1::GetInclusionProofRequest { audit_reference: reference.to_owned() };
+    Ok(client.audit().get_inclusion_proof(client.request(request)).await?.into_inner())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_is_proven_to_those_whom_it_concerns_and_witnessed() {
+    let mut site = site().await;
+    let server = site.ready().await;
+    let reference = signed_question(&server, 1).await;
+    let round = tokio::task::block_in_place(|| witness(&site, &server));
+    assert!(round.status.success(), "{}", said(&round));
+    let told = said(&round);
+    let witness_key = told.lines().find_map(|line| line.strip_prefix("witness ")).unwrap().to_owned();
+    let key = offline::audit_key(site.dir()).to_string();
+    let arguments = ["audit", "prove", &reference, "--log-key", &key, "--witness-key", &witness_key];
+    for asker in [TRUSTS[0], "auditor"] {
+        let output = tokio::task::block_in_place(|| run("kith", site.dir(), &server, asker, &arguments));
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(said(&output).contains("witnessed by witness.test/one"), "{}", said(&output));
+    }
+    // Another organisation's is not told from one that is not there, and not every role may ask.
+    let other = server.client(TRUSTS[1]).await;
+    expect_trouble(prove(&other, &reference).await, Code::NotFound, "NO_SUCH_ENTRY", &[]);
+    expect_trouble(prove(&other, "1-000000999999").await, Code::NotFound, "NO_SUCH_ENTRY", &[]);
+    expect_trouble(prove(&other, "7").await, Code::InvalidArgument, "BAD_AUDIT_REFERENCE", &["audit_reference"]);
+    let witness = server.client("witness").await;
+    expect_trouble(prove(&witness, &reference).await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    let fetched = other.audit().get_checkpoint(other.request(v1::GetCheckpointRequest {})).await;
+    expect_trouble(fetched, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    let request = v1::GetConsistencyProofRequest { from_size: 1, to_size: 999_999 };
+    let proof = witness.audit().get_consistency_proof(witness.request(request)).await;
+    expect_trouble(proof, Code::NotFound, "NO_SUCH_TREE", &[]);
+    let nothing = v1::AddCosignatureRequest { note: "nothing".into() };
+    let kept = witness.audit().add_cosignature(witness.request(nothing)).await;
+    expect_trouble(kept, Code::InvalidArgument, "NOT_KEPT", &[]);
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_was_rolled_back_is_cried_out() {
+    let mut site = site().await;
+    let server = site.ready().await;
+    signed_question(&server, 1).await;
+    tokio::task::block_in_place(|| server.stop());
+    let copied = Command::new("cp").current_dir(site.dir()).args(["-a", "disk", "before"]).status().unwrap();
+    assert!(copied.success());
+    // The witness sees more of it, and remembers.
+    let server = site.ready().await;
+    signed_question(&server, 2).await;
+    assert!(tokio::task::block_in_place(|| witness(&site, &server)).status.success());
+    tokio::task::block_in_place(|| server.stop());
+    // All of it is put back, log and all: the server itself cannot tell.
+    std::fs::rename(site.path("disk"), site.path("after")).unwrap();
+    std::fs::rename(site.path("before"), site.path("disk")).unwrap();
+    assert!(site.path(TREE).exists());
+    let server = site.ready().await;
+    signed_question(&server, 3).await;
+    let round = tokio::task::block_in_place(|| witness(&site, &server));
+    assert_eq!(round.status.code(), Some(3), "{}", said(&round));
+    assert!(said(&round).contains("HISTORY HAS CHANGED"), "{}", said(&round));
+    assert!(site.path("w/ALARM").exists());
+    tokio::task::block_in_place(|| server.stop());
+    // And verifying with what it remembers names it.
+    let seen = std::fs::read(site.path("w/seen")).unwrap();
+    assert!(!offline::report(site.dir(), &[seen]).is_sound());
+    site.finish(&[]);
+}
