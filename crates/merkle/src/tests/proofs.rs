@@ -40,6 +40,9 @@ pub(super) fn check_inclusion(tree: &Model, index: u64, size: u64, proof: &[Hash
     for wrong in wrong_proofs(proof, &[root, leaf, EMPTY_ROOT]) {
         assert!(verify_inclusion(index, size, &leaf, &wrong, &root).is_err(), "leaf {index} of {size}: {wrong:?}");
     }
+    // Not only another root: a hash that nothing uses is a fault by itself.
+    let (longer, length) = ([proof, &[root]].concat(), ProofError::Length { found: proof.len() + 1 });
+    assert_eq!(verify_inclusion(index, size, &leaf, &longer, &root), Err(length));
     let other = leaf_hash(&[b"another"]);
     assert_eq!(verify_inclusion(index, size, &other, proof, &root), Err(ProofError::Root));
     assert_eq!(verify_inclusion(index, size, &leaf, proof, &other), Err(ProofError::Root));
@@ -58,6 +61,8 @@ pub(super) fn check_consistency(tree: &Model, from: u64, to: u64, proof: &[Hash]
     for wrong in wrong_proofs(proof, &[old, new, EMPTY_ROOT]) {
         assert!(verify_consistency(from, to, &old, &new, &wrong).is_err(), "{from} to {to}: {wrong:?}");
     }
+    let (longer, length) = ([proof, &[new]].concat(), ProofError::Length { found: proof.len() + 1 });
+    assert_eq!(verify_consistency(from, to, &old, &new, &longer), Err(length));
     let other = leaf_hash(&[b"another"]);
     assert!(verify_consistency(from, to, &other, &new, proof).is_err());
     if from > 0 {
