@@ -42,6 +42,7 @@ mod tests {
         let mut services: Vec<_> = set.file.iter().flat_map(|file| &file.service).map(|s| s.name()).collect();
         services.sort_unstable();
         let expected = [
+            "AuditService",
             "IdentityService",
             "LookupService",
             "NotificationService",
