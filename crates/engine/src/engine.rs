@@ -206,8 +206,8 @@ impl Engine {
     }
 
     /// Stops in order: the background work ends, the writer takes what is queued and no more, the audit is closed with a
-    /// mark, its last entries are taken into the tree and signed, and the store is closed: nothing of it may run on while the
-    /// process ends. Blocks until done.
+    /// mark, and the store is closed: nothing of it may run on while the process ends. Then the audit's last entries are taken
+    /// into the tree and signed, which is not waited for long. Blocks until done.
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
         self.purger.give_up();
@@ -228,8 +228,8 @@ impl Engine {
         if let Err(error) = self.journal.close() {
             tracing::error!(%error, "the audit could not be closed in order");
         }
-        self.tree.close();
         self.store.close();
+        self.tree.close();
     }
 }
 

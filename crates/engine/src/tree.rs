@@ -3,6 +3,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use kith_domain::caller::{Peer, Role};
@@ -12,6 +14,9 @@ use kith_store::{AuditRef, Journal, JournalError, Monotonic, Proven, Tree, TreeE
 use crate::audit_entry::AuditEntry;
 use crate::engine::Engine;
 use crate::rows::decode;
+
+/// How long a start waits for the tree: a large one is read in seconds.
+const OPEN_LIMIT: Duration = Duration::from_secs(20);
 
 /// How the tree over the audit fares, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,21 @@ pub struct TreeHealth {
     pub unsigned_for: Option<Duration>,
 }
 
+/// Opens a tree in a thread of its own: its disk may hang, and no start waits for that.
+fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>) -> Result<Arc<Tree>, String> {
+    let (done, opened) = mpsc::channel();
+    let work = move || {
+        // Nobody may be waiting any more.
+        let _gone = done.send(Tree::open(options, clock));
+    };
+    thread::Builder::new().name("kith-tree-open".to_owned()).spawn(work).map_err(|error| error.to_string())?;
+    match opened.recv_timeout(OPEN_LIMIT) {
+        Ok(opened) => opened.map_err(|error| error.to_string()),
+        Err(RecvTimeoutError::Timeout) => Err("its disk did not answer in time".to_owned()),
+        Err(RecvTimeoutError::Disconnected) => Err("opening it ended in a panic".to_owned()),
+    }
+}
+
 /// The tree that is kept, if one is to be.
 #[derive(Debug)]
 pub(crate) struct AuditTree {
@@ -36,9 +56,10 @@ impl AuditTree {
     /// Opens the tree. One that cannot be opened is told, and done without: answers matter more.
     pub(crate) fn open(options: Option<TreeOptions>, clock: &Arc<dyn Monotonic>) -> Self {
         let wanted = options.is_some();
-        let opened = options.map(|options| Tree::open(options, Arc::clone(clock)));
-        let tree = opened.and_then(|opened| {
-            opened.inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed")).ok()
+        let tree = options.and_then(|options| {
+            opened(options, Arc::clone(clock))
+                .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"))
+                .ok()
         });
         Self { wanted, tree }
     }

@@ -38,6 +38,10 @@ impl Authorities {
         }
         Ok(Self { ders, store: Arc::new(store) })
     }
+
+    pub(crate) fn are_those(&self, others: &Self) -> bool {
+        self.ders == others.ders
+    }
 }
 
 /// The lists that the configuration names; nothing when it names none.

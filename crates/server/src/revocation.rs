@@ -86,6 +86,12 @@ impl Lists {
         self.0.iter().any(older)
     }
 
+    /// Whether an issuer that has a list in `before` has none any more: every chain below it would be refused.
+    pub(crate) fn lack_any_of(&self, before: &Lists) -> bool {
+        let is_lost = |known: &List| self.0.iter().all(|list| list.issuer != known.issuer);
+        before.0.iter().any(is_lost)
+    }
+
     /// When the first of them expires, in seconds since 1970.
     pub(crate) fn expires_s(&self) -> Option<i64> {
         self.0.iter().filter_map(|list| list.expires_s).min()

@@ -225,7 +225,10 @@ impl TlsState {
     /// Authorities and lists as the files have them now, as far as they are usable and go together.
     fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
         let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
-        let lists = outcome.take(read_lists(&self.files).and_then(|lists| self.not_older(lists, before)));
+        let same_authorities = authorities.as_ref().is_none_or(|read| read.are_those(&before.authorities));
+        let in_order =
+            |lists| self.not_older(lists, before).and_then(|lists| self.all_there(lists, before, same_authorities));
+        let lists = outcome.take(read_lists(&self.files).and_then(in_order));
         let (read, lists_read) = (authorities.is_some(), lists.is_some());
         let authorities = authorities.unwrap_or_else(|| Arc::clone(&before.authorities));
         let lists = lists.unwrap_or_else(|| before.lists.clone());
@@ -251,6 +254,22 @@ impl TlsState {
         match (&lists, &before.lists) {
             (Some(new), Some(old)) if new.are_older_than(old) => {
                 let why = "a list is older than the one in force, which may have revoked more";
+                Err(revocation::wrong(&self.files.client_crls, why))
+            }
+            (Some(_) | None, _) => Ok(lists),
+        }
+    }
+
+    /// Refuses lists of which one is gone, unless the authorities have changed with them.
+    fn all_there(
+        &self,
+        lists: Option<Arc<Lists>>,
+        before: &ClientTrust,
+        same_authorities: bool,
+    ) -> Result<Option<Arc<Lists>>, TlsError> {
+        match (&lists, &before.lists) {
+            (Some(new), Some(old)) if same_authorities && new.lack_any_of(old) => {
+                let why = "an issuer that has a list in force has none here: all its certificates would be refused";
                 Err(revocation::wrong(&self.files.client_crls, why))
             }
             (Some(_) | None, _) => Ok(lists),

@@ -28,10 +28,14 @@ use crate::priority::give_way;
 use files::suspected_path;
 use grow::{Grower, Step};
 
-/// Pause of the thread when there is nothing to do: short beside the second that a checkpoint may take.
+/// Pause of the thread after each batch: short beside the second that a checkpoint may take.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Batches taken in while closing: what is left is taken in at the next start.
-const LAST_BATCHES: usize = 64;
+const LAST_BATCHES: usize = 2;
+/// How long a close waits for the thread, whose disk may hang; nothing that was answered depends on it.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+const CLOSE_LOOK: Duration = Duration::from_millis(5);
 
 /// What others may see.
 #[derive(Debug, Clone)]
@@ -225,13 +229,22 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes in what the journal still has, signs it, and ends the thread.
+    /// Takes in what the journal still has, signs it, and ends the thread; a thread that hangs is left behind.
     pub fn close(&self) {
         self.shared.finish.store(true, Ordering::Release);
         self.shared.stop.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             thread.thread().unpark();
+            let mut waited = Duration::ZERO;
+            while !thread.is_finished() {
+                if waited >= CLOSE_LIMIT {
+                    tracing::error!("the audit's tree did not end in time: what is left is taken in at the next start");
+                    return;
+                }
+                std::thread::sleep(CLOSE_LOOK);
+                waited += CLOSE_LOOK;
+            }
             if thread.join().is_err() {
                 tracing::error!("the thread of the audit's tree ended in a panic");
             }
@@ -261,9 +274,9 @@ fn run(shared: &Shared, mut grower: Grower, journal: &Journal, clock: &dyn Monot
         }
     };
     while !shared.stop.load(Ordering::Acquire) {
-        if step(false) == Step::Idle {
-            std::thread::park_timeout(PAUSE);
-        }
+        step(false);
+        // After each: a large audit without a tree is caught up with beside answers whose entries go to the same disk.
+        std::thread::park_timeout(PAUSE);
     }
     for _ in 0..LAST_BATCHES {
         if !shared.finish.load(Ordering::Acquire) || step(true) == Step::Idle {

@@ -130,6 +130,23 @@ fn each_authority_needs_a_list_before_it_comes_into_force() {
 }
 
 #[test]
+fn an_issuer_whose_list_goes_missing_keeps_it() {
+    let (authority, standing, revoked, list) = with_revoked(LASTING);
+    let between = Authority::named("between").list(&[], LASTING);
+    let server = TestServer::with_list(authority, &format!("{list}{between}"), |_| {});
+    client(async {
+        fs::write(server.path(LIST), &list).unwrap();
+        let said = server.tls.reload().unwrap_err()[0].to_string();
+        assert!(said.contains("has none here"), "{said}");
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        assert!(server.takes(Some(&standing)).await && !server.takes(Some(&revoked)).await);
+        fs::write(server.path(LIST), format!("{between}{list}")).unwrap();
+        server.tls.reload().unwrap();
+        assert_eq!(server.tls.failed(), []);
+    });
+}
+
+#[test]
 fn a_bad_file_of_authorities_does_not_hold_up_a_new_list() {
     let authority = Authority::new();
     let revoked = authority.client(&[ED]);
