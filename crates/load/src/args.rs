@@ -233,6 +233,10 @@ pub struct TrafficArguments {
     /// A whole plan file is due every so often, in milliseconds; 0 sends one after another; left out, none
     #[arg(long, value_name = "MS")]
     pub file_interval_ms: Option<u64>,
+    /// Plan files are snapshots, not files of changes: they name every plan of the authority in --england, then --file-rows of their
+    /// own, and the service compares them with all that it holds of the authority. They end nothing
+    #[arg(long)]
+    pub file_snapshots: bool,
     /// Rows of one plan file
     #[arg(long, value_name = "COUNT", default_value_t = 1_500, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub file_rows: u32,
@@ -425,6 +429,7 @@ impl TrafficArguments {
             verify_percent: self.verify_percent,
             worklist_entries: self.worklist_entries,
             file_interval_ms: self.file_interval_ms,
+            file_snapshots: self.file_snapshots,
             file_rows: self.file_rows,
             file_changed_percent: self.file_changed_percent,
             late_bound_us: late.late_bound_us,

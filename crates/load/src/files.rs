@@ -2,6 +2,7 @@
 //! thread of its own, so that a file never holds up questions here.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -18,6 +19,8 @@ use crate::setup::Setup;
 use crate::tally::Tally;
 use crate::worker::code_name;
 
+/// The columns of a plan file.
+const COLUMNS: &str = "nhs_number,date_of_birth,plan,start,end,reference,family,remark";
 /// Bytes of a file in one message.
 const CHUNK: usize = 64 * 1024;
 /// Deadline of one file.
@@ -30,27 +33,51 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 pub struct Lane {
     setup: Arc<Setup>,
     runtime: tokio::runtime::Runtime,
-    clients: Vec<Client>,
+    senders: Vec<Sender>,
     next: u64,
     made: u64,
+}
+
+/// An authority that sends files.
+struct Sender {
+    client: Client,
+    /// In snapshots, the rows of what it has in the England; in files of changes nothing.
+    own: String,
 }
 
 /// Connects as some authorities, whose files then take turns.
 ///
 /// # Errors
-/// The service cannot be reached.
+/// The service cannot be reached, or the England's plans cannot be read.
 pub fn prepare(setup: &Arc<Setup>, target: &Target) -> Result<Lane> {
     const AUTHORITIES: usize = 8;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("failed to start a runtime")?;
-    let mut clients = Vec::new();
+    let mut senders = Vec::new();
     // From the end: authorities that send events as well come from the beginning.
     for caller in setup.callers.authorities.iter().rev().take(AUTHORITIES) {
         let options = setup.callers.as_caller(caller, &target.server, PATIENCE);
         let client = runtime.block_on(Client::connect(options));
-        clients.push(client.map_err(|error| anyhow::anyhow!("failed to {error}"))?);
+        let client = client.map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+        let own = match &target.england {
+            Some(england) if setup.plan.file_snapshots => rows_of(england, &caller.organisation)?,
+            Some(_) | None => String::new(),
+        };
+        senders.push(Sender { client, own });
     }
-    Ok(Lane { setup: Arc::clone(setup), runtime, clients, next: 0, made: 0 })
+    Ok(Lane { setup: Arc::clone(setup), runtime, senders, next: 0, made: 0 })
+}
+
+/// The rows of an authority's plan file in an England; none when it has no file there.
+fn rows_of(england: &Path, authority: &str) -> Result<String> {
+    let path = england.join("plans").join(format!("{authority}.csv"));
+    if !path.exists() {
+        return Ok(String::new());
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    // After what says what the file is, and the names of its columns.
+    let head = text.split_inclusive('\n').take(2).map(str::len).sum();
+    Ok(text.get(head..).unwrap_or_default().to_owned())
 }
 
 impl Lane {
@@ -92,9 +119,9 @@ impl Lane {
 
     /// One file; gives its code, the bytes of the verdict's rows, and the rows.
     fn one(&mut self) -> Result<(Result<(), String>, u64, u64)> {
-        let authority = (self.made % self.clients.len() as u64) as usize;
+        let authority = (self.made % self.senders.len() as u64) as usize;
         self.made += 1;
-        let client = self.clients[authority].clone();
+        let Sender { client, own } = &self.senders[authority];
         let (mut position, mut submit) = (client.plan_files(), client.plan_files());
         let asked = client.request(v1::GetFilePositionRequest {});
         let answered = self.runtime.block_on(async move { position.get_file_position(asked).await });
@@ -103,7 +130,9 @@ impl Lane {
             Ok(answer) => answer.into_inner().position.context("no file position")?.next_number,
         };
         let plan = &self.setup.plan;
-        let file = text(authority as u64, number, plan.file_rows, plan.file_changed_percent, self.setup.today);
+        let rows = rows(authority as u64, number, plan.file_rows, plan.file_changed_percent, self.setup.today);
+        let kind = if plan.file_snapshots { "snapshot" } else { "changes" };
+        let file = format!("kith-plans,1,{number},{kind}\n{COLUMNS}\n{own}{rows}");
         let chunks: Vec<_> =
             file.as_bytes().chunks(CHUNK).map(|chunk| v1::SubmitPlanFileRequest { chunk: chunk.to_vec() }).collect();
         let request = client.request(tokio_stream::iter(chunks));
@@ -132,11 +161,9 @@ impl Lane {
     }
 }
 
-/// A file of an authority: the same plans every time, of which a share has another last day than before. Never a snapshot:
-/// it ends nothing.
-fn text(authority: u64, number: u64, rows: u32, changed_percent: f64, today: kith_domain::time::Day) -> String {
-    let mut text =
-        format!("kith-plans,1,{number},changes\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\n");
+/// Rows of an authority's file: the same plans every time, of which a share has another last day than before.
+fn rows(authority: u64, number: u64, rows: u32, changed_percent: f64, today: kith_domain::time::Day) -> String {
+    let mut text = String::new();
     let changed = (f64::from(rows) * changed_percent / 100.0) as u32;
     const APART: u64 = 12_500;
     let start = today.plus_days(-60).text();
@@ -160,13 +187,26 @@ mod tests {
     #[test]
     fn a_share_of_the_rows_tells_something_new() {
         let today = crate::england::day("2026-04-01").unwrap();
-        let (one, two) = (text(1, 7, 100, 30.0, today), text(1, 8, 100, 30.0, today));
-        assert!(one.starts_with("kith-plans,1,7,changes\n") && one.lines().count() == 102);
-        let differing = one.lines().zip(two.lines()).skip(2).filter(|(one, two)| one != two).count();
+        let (one, two) = (rows(1, 7, 100, 30.0, today), rows(1, 8, 100, 30.0, today));
+        assert_eq!(one.lines().count(), 100);
+        let differing = one.lines().zip(two.lines()).filter(|(one, two)| one != two).count();
         assert_eq!(differing, 30);
-        assert!(one.lines().skip(2).all(|line| line.starts_with("9994")), "{one}");
-        let shorter = text(1, 9, 10, 0.0, today);
-        let children = |text: &str| text.lines().skip(2).map(|line| line[..10].to_owned()).collect::<Vec<_>>();
+        assert!(one.lines().all(|line| line.starts_with("9994")), "{one}");
+        let shorter = rows(1, 9, 10, 0.0, today);
+        let children = |text: &str| text.lines().map(|line| line[..10].to_owned()).collect::<Vec<_>>();
         assert_eq!(children(&shorter), children(&one)[..10], "a reference keeps its subject");
+    }
+
+    #[test]
+    fn a_snapshot_names_what_the_authority_has_in_the_england() {
+        let england = tempfile::tempdir().unwrap();
+        std::fs::create_dir(england.path().join("plans")).unwrap();
+        let file = format!(
+            "kith-plans,1,1,changes\n{COLUMNS}\n9990000018,,cpp,2026-01-01,,,,\n9990000026,,cpp,2026-01-02,,,,\n"
+        );
+        std::fs::write(england.path().join("plans/E1.csv"), file).unwrap();
+        let rows = rows_of(england.path(), "E1").unwrap();
+        assert_eq!(rows, "9990000018,,cpp,2026-01-01,,,,\n9990000026,,cpp,2026-01-02,,,,\n");
+        assert_eq!(rows_of(england.path(), "E2").unwrap(), "");
     }
 }

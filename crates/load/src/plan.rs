@@ -37,7 +37,10 @@ pub struct Plan {
     pub worklist_entries: u32,
     /// A plan file is due every so often, in milliseconds; 0 is one after another; absent is none.
     pub file_interval_ms: Option<u64>,
-    /// Rows of one plan file.
+    /// Plan files are snapshots that name the England's plans of the authority too.
+    #[serde(default)]
+    pub file_snapshots: bool,
+    /// Rows of one plan file, those of the England apart.
     pub file_rows: u32,
     /// Share of a plan file's rows that tell something new, in percent.
     pub file_changed_percent: f64,

@@ -1,16 +1,17 @@
 //! How long answers take within the service, by call and by nothing else: the same whatever was found.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use kith_engine::Histogram;
 
-/// From the decoded question to the answer in its final length, ready to be put on the wire. Refused questions are not in it.
+/// From the decoded question to the encoded answer. Refused questions are not in it.
 #[derive(Debug, Default)]
 pub(crate) struct AnswerTimes {
     pub(crate) lookup: Histogram,
     /// With the recording, or the limit of waiting for it.
     pub(crate) check_in: Histogram,
-    /// Each entry of a worklist by itself.
+    /// Each entry of a worklist by itself, until it is handed to the stream: a slow reader's waiting is not the service's.
     pub(crate) worklist_entry: Histogram,
 }
 
@@ -26,5 +27,24 @@ impl Decoded {
     /// Counts an answer that is ready.
     pub(crate) fn answered(self, times: &Histogram) {
         times.observe(self.0.elapsed());
+    }
+
+    /// Counts an answer once it is encoded: to be put among the extensions of its response.
+    pub(crate) fn until_encoded(self, times: &Arc<AnswerTimes>, of: fn(&AnswerTimes) -> &Histogram) -> UntilEncoded {
+        UntilEncoded { decoded: self, times: Arc::clone(times), of }
+    }
+}
+
+/// Goes with a response to whoever takes its bytes out of it, which is when they are encoded.
+#[derive(Clone)]
+pub(crate) struct UntilEncoded {
+    decoded: Decoded,
+    times: Arc<AnswerTimes>,
+    of: fn(&AnswerTimes) -> &Histogram,
+}
+
+impl UntilEncoded {
+    pub(crate) fn encoded(self) {
+        self.decoded.answered((self.of)(&self.times));
     }
 }

@@ -16,6 +16,7 @@ use tonic::body::Body;
 use tonic::codegen::Bytes;
 use tower::{Layer, Service};
 
+use crate::answer_times::UntilEncoded;
 use crate::connection::{ConnectInfo, OpenCall};
 use crate::load::{Bound, Held};
 use crate::open_connections::Standing;
@@ -197,7 +198,11 @@ where
 {
     tokio::select! {
         biased;
-        response = response => Ok(response?.map(|body| Body::new(BoundedBody::new(body, limit, admitted)))),
+        response = response => {
+            let mut response = response?;
+            let timed = response.extensions_mut().remove::<UntilEncoded>();
+            Ok(response.map(|body| Body::new(BoundedBody::new(body, limit, admitted, timed))))
+        }
         status = poll_fn(|cx| limit.poll(cx)) => Ok(status.into_http()),
     }
 }
@@ -259,11 +264,13 @@ struct BoundedBody {
     limit: Limit,
     ended: bool,
     admitted: Option<Admitted>,
+    /// Of an answer that has not been encoded yet: it is when its bytes are first asked for.
+    timed: Option<UntilEncoded>,
 }
 
 impl BoundedBody {
-    fn new(inner: Body, limit: Limit, admitted: Admitted) -> Self {
-        Self { inner, limit, ended: false, admitted: Some(admitted) }
+    fn new(inner: Body, limit: Limit, admitted: Admitted, timed: Option<UntilEncoded>) -> Self {
+        Self { inner, limit, ended: false, admitted: Some(admitted), timed }
     }
 
     fn end(&mut self) {
@@ -297,6 +304,8 @@ impl HttpBody for BoundedBody {
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
                 this.end();
+            } else if let Some(timed) = this.timed.take() {
+                timed.encoded();
             }
             return Poll::Ready(frame);
         }

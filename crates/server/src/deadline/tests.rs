@@ -218,3 +218,24 @@ async fn a_stream_that_was_not_answered_yet_ends_as_well() {
     standing.fall();
     assert_eq!(told(call.await.unwrap().unwrap().headers()), not_trusted());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_when_its_bytes_are_asked_for() {
+    use crate::answer_times::{AnswerTimes, Decoded};
+    let times = Arc::new(AnswerTimes::default());
+    let counted = |times: &AnswerTimes| times.lookup.read().cumulative.last().copied();
+    let answering = Arc::clone(&times);
+    let mut service = layer().layer(tower::service_fn(move |_: Request<Body>| {
+        let until = Decoded::now().until_encoded(&answering, |times| &times.lookup);
+        let mut response = Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"answer"))));
+        response.extensions_mut().insert(until);
+        std::future::ready(Ok::<_, Infallible>(response))
+    }));
+    let mut body = service.call(request(UNARY, None)).await.unwrap().into_body();
+    assert_eq!(counted(&times), Some(0), "nothing is encoded yet");
+    let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+    assert_eq!(frame.into_data().unwrap(), "answer");
+    assert_eq!(counted(&times), Some(1));
+    while poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_some() {}
+    assert_eq!(counted(&times), Some(1), "once");
+}

@@ -17,7 +17,7 @@ pub(super) fn times(page: &mut Page, answering: &AnswerTimes, times: &Times) {
     histogram(
         page,
         "kith_answer_seconds",
-        "From a decoded question to its answer, ready for the wire; a check-in with its recording.",
+        "From a decoded question to its encoded answer; a check-in with its recording.",
         &calls.map(|(call, times)| (format!("call=\"{call}\""), times.read())),
     );
     let Times { audit_accepted, audit_unsynced, history_lag } = *times;
