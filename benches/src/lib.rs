@@ -3,6 +3,7 @@
 
 pub mod empty;
 pub mod england;
+pub mod layouts;
 pub mod records;
 
 use std::collections::BTreeMap;

@@ -252,6 +252,10 @@ pub struct TrafficArguments {
     /// Chooses arrivals, kinds and people
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// Give the threads that send on a schedule the least real-time priority, by chrt, where that is allowed: beside a busy
+    /// server on few cores they would else miss it
+    #[arg(long)]
+    pub real_time: bool,
 }
 
 /// How requests due are spread.
@@ -434,6 +438,7 @@ impl TrafficArguments {
             file_changed_percent: self.file_changed_percent,
             late_bound_us: late.late_bound_us,
             late_percent: late.late_percent,
+            real_time: self.real_time,
         })
     }
 }

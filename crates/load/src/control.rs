@@ -131,7 +131,11 @@ fn answers(page: &str) -> Result<u64> {
     value.parse().context("a count of answers that is no number")
 }
 
-fn page(address: &str) -> Result<String> {
+/// The metrics page of a server at `host:port`.
+///
+/// # Errors
+/// Nobody answers there, or not with a page.
+pub fn page(address: &str) -> Result<String> {
     const PATIENCE: Duration = Duration::from_secs(5);
     let mut stream =
         TcpStream::connect(address).with_context(|| format!("failed to reach the metrics at {address}"))?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,10 +13,14 @@ use kith_domain::time::Day;
 use crate::dice::Dice;
 use crate::truth::{self, Case};
 
+/// People read of an England at most.
+pub const PEOPLE: usize = 200_000;
 /// Days of attendances that are used: well within the year for which they are kept.
 const RECENT_DAYS: i32 = 350;
 /// Largest truth file read, in bytes.
 const MAX_TRUTH_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes read at each place of a file: a few rows.
+const AT_A_PLACE: usize = 1_024;
 /// First nine digits of the lowest number of the fixtures' range.
 const FIXTURES: u64 = 999_000_000;
 
@@ -88,7 +92,8 @@ pub struct England {
 }
 
 impl England {
-    /// Reads `dir`, at most about so many people: of each sender's file the first rows, which are in no order of age or place.
+    /// Reads `dir`, at most about so many people: of each sender's file rows at equal distances, so that all of what is held
+    /// is asked about, however much it is. The same files give the same people.
     ///
     /// # Errors
     /// A file that is not there or not as `kith-synth` writes it.
@@ -146,47 +151,99 @@ enum Sender {
     Trust,
 }
 
-/// Adds people from one file, up to a quota.
+/// Adds people from one file, up to a quota: of as many places at equal distances the first that counts, nobody's row twice.
 fn known(path: &Path, sender: Sender, today: Day, quota: usize, into: &mut Vec<Known>) -> Result<()> {
-    let mut lines = BufReader::new(File::open(path)?).lines();
-    let (skipped, columns) = match sender {
-        Sender::Authority => (2, 8),
-        Sender::Trust => (1, 10),
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut rows = Rows { lines: BufReader::with_capacity(AT_A_PLACE, file), sender, today, at: 0 };
+    let skipped = match sender {
+        Sender::Authority => 2,
+        Sender::Trust => 1,
     };
     for _ in 0..skipped {
-        lines.next().context("it has no header")??;
+        rows.line()?.context("it has no header")?;
     }
-    let mut taken = 0;
-    let mut pending: Option<(String, Known)> = None;
-    for line in lines {
-        if taken >= quota {
-            break;
+    let (first, quota) = (rows.at, quota as u64);
+    let place = |number: u64| first + (u128::from(length - first) * u128::from(number) / u128::from(quota)) as u64;
+    for number in 0..quota {
+        rows.go_to(place(number))?;
+        // Where nobody counts until the next place, that one is no further.
+        if let Some(person) = rows.next_until(place(number + 1))? {
+            into.push(person);
         }
-        let line = line?;
-        let cells: Vec<&str> = line.split(',').collect();
-        ensure!(cells.len() == columns, "expected {columns} cells, found {}", cells.len());
-        match sender {
-            Sender::Authority => {
-                if let Some(person) = on_plan(&cells, today)? {
-                    into.push(person);
-                    taken += 1;
-                }
-            }
-            Sender::Trust => {
-                // An encounter's later rows follow its first: the last of them says whether it counts.
-                let same = pending.as_ref().is_some_and(|(encounter, _)| encounter == cells[1]);
-                if let Some((_, person)) = pending.take().filter(|_| !same) {
-                    into.push(person);
-                    taken += 1;
-                }
-                pending = seen(&cells, today)?.map(|person| (cells[1].to_owned(), person));
-            }
-        }
-    }
-    if let Some((_, person)) = pending.filter(|_| taken < quota) {
-        into.push(person);
     }
     Ok(())
+}
+
+/// A file, read at places that only go forwards.
+struct Rows {
+    lines: BufReader<File>,
+    sender: Sender,
+    today: Day,
+    /// Where the next row begins.
+    at: u64,
+}
+
+impl Rows {
+    fn line(&mut self) -> Result<Option<String>> {
+        let mut line = String::new();
+        let length = self.lines.read_line(&mut line)?;
+        self.at += length as u64;
+        Ok((length > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned()))
+    }
+
+    /// The beginning of a row at this place or after it; never back.
+    fn go_to(&mut self, place: u64) -> Result<()> {
+        if place > self.at {
+            // From the byte before: a place may be the beginning of a row.
+            let by = i64::try_from(place - 1 - self.at).context("a file too long")?;
+            self.lines.seek_relative(by)?;
+            let mut rest = Vec::new();
+            self.at = place - 1 + self.lines.read_until(b'\n', &mut rest)? as u64;
+        }
+        Ok(())
+    }
+
+    /// The first person that counts in rows that begin before `end`.
+    fn next_until(&mut self, end: u64) -> Result<Option<Known>> {
+        let columns = match self.sender {
+            Sender::Authority => 8,
+            Sender::Trust => 10,
+        };
+        let mut pending: Option<(String, Option<Known>)> = None;
+        loop {
+            // An encounter's later rows follow its first: the last of them says whether it counts.
+            let before = self.at;
+            let line = if before < end || pending.is_some() { self.line()? } else { None };
+            let Some(line) = line else { return Ok(pending.and_then(|(_, person)| person)) };
+            let cells: Vec<&str> = line.split(',').collect();
+            ensure!(cells.len() == columns, "expected {columns} cells, found {}", cells.len());
+            match self.sender {
+                Sender::Authority => {
+                    if let Some(person) = on_plan(&cells, self.today)? {
+                        return Ok(Some(person));
+                    }
+                }
+                Sender::Trust => {
+                    let same = pending.as_ref().is_none_or(|(encounter, _)| encounter == cells[1]);
+                    if !same {
+                        let person = pending.take().and_then(|(_, person)| person);
+                        if person.is_some() || before >= end {
+                            self.back_to(before)?;
+                            return Ok(person);
+                        }
+                    }
+                    pending = Some((cells[1].to_owned(), seen(&cells, self.today)?));
+                }
+            }
+        }
+    }
+
+    fn back_to(&mut self, place: u64) -> Result<()> {
+        self.lines.seek(SeekFrom::Start(place))?;
+        self.at = place;
+        Ok(())
+    }
 }
 
 fn number(cell: &str) -> Result<u64> {
@@ -271,6 +328,42 @@ mod tests {
         ];
         let found = rows(Sender::Trust, &text.concat(), 10).unwrap();
         assert_eq!(found.iter().map(|known| known.number).collect::<Vec<_>>(), [9_990_000_026]);
+    }
+
+    #[test]
+    fn people_come_from_all_of_a_file_and_nobody_twice() {
+        let stem = |n: u32| NhsNumber::from_first_nine(999_000_000 + n);
+        let numbers: Vec<NhsNumber> = (0..).filter_map(stem).take(1_000).collect();
+        let row = |(n, number): (usize, &NhsNumber)| {
+            // Some rows are longer than others, some have a second version, and some do not count.
+            let site = "S".repeat(1 + n % 7);
+            let one = |version: usize, outcome: &str| {
+                let digits = number.digits();
+                format!(
+                    "{site},E{n},{version},{digits},2020-01-01,2026-03-01T10:00:00+00:00,ambulance,injury,{outcome},\n"
+                )
+            };
+            match n % 5 {
+                0 => one(1, "waiting") + &one(2, "entered-in-error"),
+                1 => one(1, "waiting") + &one(2, "admitted"),
+                _ => one(1, "waiting"),
+            }
+        };
+        let text = String::from("site,...\n") + &numbers.iter().enumerate().map(row).collect::<String>();
+        let places = |quota| -> Vec<usize> {
+            let found = rows(Sender::Trust, &text, quota).unwrap();
+            let place = |known: &Known| numbers.iter().position(|number| number.value() == known.number).unwrap();
+            found.iter().map(place).collect()
+        };
+        let some = places(40);
+        assert_eq!((some.len(), some.clone()), (40, places(40)), "the same file gives the same people");
+        for (part, place) in some.iter().enumerate() {
+            assert!(place.abs_diff(part * 25) < 15, "{part} {place}");
+            assert!(place % 5 != 0, "entered in error: {place}");
+        }
+        let all = places(100_000);
+        let expected: Vec<usize> = (0..1_000).filter(|place| place % 5 != 0).collect();
+        assert_eq!(all, expected, "of a short file everybody, once");
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub mod machine;
 pub mod opener;
 pub mod outcome;
 pub mod plan;
+pub mod priority;
 pub mod progress;
 pub mod report;
 pub mod requests;

@@ -103,6 +103,9 @@ pub struct Figures {
     pub reply_bytes_min: u64,
     /// Largest answer, in bytes.
     pub reply_bytes_max: u64,
+    /// Of every other answer, and of those between: what differs between the two is noise.
+    #[serde(default)]
+    pub halves_ns: [Latency; 2],
     /// Answers by length in bytes, the first 64 lengths seen: whether a length tells what is held.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reply_lengths: BTreeMap<u64, u64>,
@@ -158,6 +161,9 @@ pub struct Lateness {
 pub struct Generator {
     /// Threads that sent.
     pub threads: u32,
+    /// Of those, how many have a real-time priority.
+    #[serde(default)]
+    pub real_time_threads: u32,
     /// Processor time of the whole generator over the measured part, in seconds.
     pub cpu_seconds: f64,
     /// The same for each request sent, in nanoseconds.

@@ -48,6 +48,9 @@ pub struct Plan {
     pub late_bound_us: u64,
     /// More late requests than this make the run void, in percent.
     pub late_percent: f64,
+    /// Threads that send on a schedule have a real-time priority, where that is allowed.
+    #[serde(default)]
+    pub real_time: bool,
 }
 
 /// When requests are sent.

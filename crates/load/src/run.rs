@@ -13,7 +13,7 @@ use crate::callers::Callers;
 use crate::clock::{Clock, Window};
 use crate::control::{self, Control, Counted};
 use crate::cpu::{self, ServerProcess};
-use crate::england::England;
+use crate::england::{England, PEOPLE};
 use crate::files;
 use crate::kind::Kind;
 use crate::link::Service;
@@ -31,8 +31,6 @@ const OPENERS: usize = 2;
 const LEAD: Duration = Duration::from_millis(50);
 /// Certificates of one role read at most: more organisations than England has trusts.
 const MOST_CALLERS: usize = 512;
-/// People read of an England at most.
-const PEOPLE: usize = 200_000;
 /// Longest time for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -280,22 +278,25 @@ struct Joined {
     handshakes: Handshakes,
     answers: u64,
     in_doubt: u64,
+    real_time: u32,
 }
 
 impl Joined {
     fn of(found: Vec<Found>) -> Option<Self> {
         let mut took = tally::histogram();
         let mut all: Option<Self> = None;
-        for Found { tally, verification, handshakes, took: times, answers, in_doubt } in found {
+        for Found { tally, verification, handshakes, took: times, answers, in_doubt, real_time } in found {
+            let real_time = u32::from(real_time);
             // All have the same bounds.
             let _added = took.add(&times);
             let Some(joined) = &mut all else {
-                all = Some(Self { tally, verification, handshakes, answers, in_doubt });
+                all = Some(Self { tally, verification, handshakes, answers, in_doubt, real_time });
                 continue;
             };
             joined.tally.join(&tally);
             joined.answers += answers;
             joined.in_doubt += in_doubt;
+            joined.real_time += real_time;
             let told = &mut joined.verification;
             told.checked += verification.checked;
             told.checked_in_full += verification.checked_in_full;
@@ -351,6 +352,7 @@ impl Joined {
             lateness,
             generator: Generator {
                 threads: plan.threads,
+                real_time_threads: self.real_time,
                 cpu_seconds: spent.own,
                 cpu_ns_per_request: per(spent.own, total.sent),
                 machine_share: spent.own / seconds / f64::from(machine.cores),

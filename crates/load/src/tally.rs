@@ -48,6 +48,8 @@ pub struct Counts {
     reply_lengths: BTreeMap<u64, u64>,
     /// Latencies of what was answered well.
     pub latency: Histogram<u64>,
+    /// Of every other answer among them.
+    every_other: Histogram<u64>,
     /// Failures by code.
     pub errors: BTreeMap<String, u64>,
     /// Without any answer.
@@ -68,6 +70,7 @@ impl Counts {
             reply_max: 0,
             reply_lengths: BTreeMap::new(),
             latency: histogram(),
+            every_other: histogram(),
             errors: BTreeMap::new(),
             unanswered: 0,
             wrong: 0,
@@ -76,6 +79,9 @@ impl Counts {
 
     fn ok(&mut self, latency_ns: u64, bytes: u64, items: u64) {
         self.latency.saturating_record(latency_ns.max(1));
+        if self.latency.len() % 2 == 1 {
+            self.every_other.saturating_record(latency_ns.max(1));
+        }
         self.within += u64::from(latency_ns <= MILLISECOND);
         self.items += items;
         self.reply_bytes += bytes;
@@ -105,12 +111,19 @@ impl Counts {
             self.of_length(*bytes, *count);
         }
         // Both have the same bounds.
-        let _joined = self.latency.add(&other.latency);
+        let _joined = self.latency.add(&other.latency).and(self.every_other.add(&other.every_other));
         for (code, count) in &other.errors {
             *self.errors.entry(code.clone()).or_default() += count;
         }
         self.unanswered += other.unanswered;
         self.wrong += other.wrong;
+    }
+
+    fn halves(&self) -> [Latency; 2] {
+        let mut between = self.latency.clone();
+        // It holds all of the other.
+        let _rest = between.subtract(&self.every_other);
+        [latency(&self.every_other, false), latency(&between, false)]
     }
 
     /// As figures over so many seconds.
@@ -131,6 +144,7 @@ impl Counts {
             items_per_second: per_second(self.items),
             within_1ms_share: if self.offered > 0 { self.within as f64 / self.offered as f64 } else { 0.0 },
             latency_ns: latency(&self.latency, true),
+            halves_ns: self.halves(),
             reply_bytes: self.reply_bytes,
             reply_bytes_min: if ok > 0 { self.reply_min } else { 0 },
             reply_bytes_max: self.reply_max,
@@ -367,6 +381,20 @@ mod tests {
         let slots = slots.iter().filter(|slot| slot.offered > 0);
         let told: Vec<_> = slots.map(|slot| (slot.offered, slot.ok, slot.failed)).collect();
         assert_eq!(told, [(1, 1, 0), (2, 1, 1)]);
+    }
+
+    #[test]
+    fn every_other_answer_is_told_apart_from_those_between() {
+        let (mut one, mut two) = (Tally::new(SECOND), Tally::new(SECOND));
+        for latency_us in [10, 1_000, 10, 1_000, 10] {
+            one.ok(Kind::Hit, 0, 5, latency_us * 1_000, 100, 1);
+            one.ok(Kind::Miss, 0, 5, 77_000, 100, 1);
+        }
+        two.ok(Kind::Hit, 0, 5, 10_000, 100, 1);
+        one.join(&two);
+        let [first, second] = one.figures(&[Kind::Hit], 1.0).halves_ns;
+        assert_eq!((first.count, second.count), (4, 2), "a kind of its own is counted by itself");
+        assert!(first.max < 11_000 && second.min > 990_000, "{first:?} {second:?}");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::kind::{Kind, Mix};
 use crate::opener::{Opened, Order};
 use crate::outcome::{Handshakes, Verification};
 use crate::plan::Shape;
+use crate::priority;
 use crate::requests::{AskerForms, Ids, PlanForm};
 use crate::schedule::{Backlog, Schedule};
 use crate::setup::Setup;
@@ -96,6 +97,23 @@ pub struct Found {
     pub answers: u64,
     /// Questions of which the server may have counted an answer that did not come.
     pub in_doubt: u64,
+    /// It had a real-time priority.
+    pub real_time: bool,
+}
+
+impl Found {
+    /// Nothing yet, of a measured part of this length.
+    fn new(length_ns: u64) -> Self {
+        Self {
+            tally: Tally::new(length_ns),
+            verification: Verification::default(),
+            handshakes: Handshakes::default(),
+            took: tally::histogram(),
+            answers: 0,
+            in_doubt: 0,
+            real_time: false,
+        }
+    }
 }
 
 /// The thread.
@@ -185,14 +203,7 @@ impl Worker {
             churned: 0,
             buffer: vec![0; BUFFER],
             spare_events: Vec::new(),
-            found: Found {
-                tally: Tally::new(setup.window.length()),
-                verification: Verification::default(),
-                handshakes: Handshakes::default(),
-                took: tally::histogram(),
-                answers: 0,
-                in_doubt: 0,
-            },
+            found: Found::new(setup.window.length()),
             open_calls: 0,
             next_upkeep: 0,
             setup,
@@ -202,6 +213,7 @@ impl Worker {
     /// Runs until everything has been sent and answered, or given up.
     pub fn run(mut self, clock: Clock) -> Found {
         self.clock = clock;
+        self.found.real_time = self.setup.plan.real_time && self.schedule.is_some() && priority::raise();
         let window = self.setup.window;
         let give_up = window.end + self.setup.plan.timeout_ms * 1_000_000 + 2 * GRACE;
         let mut events = Vec::with_capacity(256);

@@ -7,6 +7,7 @@ use kith_load::machine::Machine;
 use kith_load::outcome::Figures;
 
 use crate::Arguments;
+use crate::drain;
 use crate::england::Place;
 use crate::figures::Row;
 use crate::load::Run;
@@ -38,6 +39,10 @@ pub struct Bench<'a> {
     pub arguments: &'a Arguments,
     pub place: &'a Place,
     pub rows: Vec<Row>,
+    /// Metrics pages of the servers whose history is waited for after each turn, whenever they run.
+    pub metrics: Vec<String>,
+    /// What is in force of the configuration of those that Kith is compared with.
+    pub peers: Vec<String>,
     /// As it was before the first measurement.
     machine: Machine,
 }
@@ -48,17 +53,21 @@ pub struct Measured {
     pub void: bool,
     /// Calls that failed: none of them counts as an answer.
     pub failed: u64,
+    /// Seconds for which Kith was asked, warm-up included; nought of anything else.
+    pub kith_seconds: f64,
 }
 
 impl Measured {
     /// Of something that has no schedule to miss.
     pub fn sure(values: Vec<f64>) -> Self {
-        Self { values, void: false, failed: 0 }
+        Self { values, void: false, failed: 0, kith_seconds: 0.0 }
     }
 
     /// Other values of a run of the generator.
     pub fn with(outcome: &Outcome, values: Vec<f64>) -> Self {
-        Self { values, void: outcome.void, failed: outcome.total.failed }
+        let asked = outcome.plan.mix.keys().any(|kind| kind.starts_with("lookup") || kind == "check-in");
+        let kith_seconds = if asked { outcome.plan.warm_up_seconds + outcome.measured_seconds } else { 0.0 };
+        Self { values, void: outcome.void, failed: outcome.total.failed, kith_seconds }
     }
 
     /// Of a run of the generator.
@@ -69,7 +78,14 @@ impl Measured {
 
 impl<'a> Bench<'a> {
     pub fn new(arguments: &'a Arguments, place: &'a Place) -> Self {
-        Self { arguments, place, rows: Vec::new(), machine: Machine::here() }
+        let metrics = vec![place.metrics().to_owned()];
+        Self { arguments, place, rows: Vec::new(), metrics, peers: Vec::new(), machine: Machine::here() }
+    }
+
+    /// Tells what one that Kith is compared with is set to.
+    pub fn peer(&mut self, settings: String) {
+        println!("{settings}");
+        self.peers.push(settings);
     }
 
     /// Whether any of these rows is asked for.
@@ -122,15 +138,18 @@ impl<'a> Bench<'a> {
         first: &mut dyn FnMut(&Self) -> Result<Measured>,
         second: &mut dyn FnMut(&Self) -> Result<Measured>,
     ) -> Result<()> {
-        for _ in 0..self.arguments.rounds {
+        for _ in 0..self.arguments.rounds_for(rows) {
             for turn in 0..3 {
-                let mut once = || if turn == 1 { second(self) } else { first(self) };
-                let mut measured = once()?;
+                let mut once = || self.drained(if turn == 1 { second(self) } else { first(self) }?);
+                let (mut measured, mut drain) = once()?;
                 for _ in 0..REPEATS {
                     if measured.void {
                         rows.iter_mut().for_each(|row| row.repeated += 1);
-                        measured = once()?;
+                        (measured, drain) = once()?;
                     }
+                }
+                if measured.kith_seconds > 0.0 {
+                    rows.iter_mut().for_each(|row| row.drains.push([drain, measured.kith_seconds]));
                 }
                 for (row, value) in rows.iter_mut().zip(&measured.values) {
                     row.void |= measured.void;
@@ -142,6 +161,13 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
+    /// A turn and its drain, in seconds: whatever is measured next finds nothing left to do. Without its end the turn is void.
+    pub fn drained(&self, mut measured: Measured) -> Result<(Measured, f64)> {
+        let drain = drain::wait(&self.metrics)?;
+        measured.void |= drain.is_none();
+        Ok((measured, drain.unwrap_or_default()))
+    }
+
     /// Takes rows in, tells them, and writes everything so far.
     pub fn keep(&mut self, rows: Vec<Row>) {
         for row in rows {
@@ -149,12 +175,13 @@ impl<'a> Bench<'a> {
                 None if row.left_out => println!("{}: left out", row.name),
                 Some(why) => println!("{}: NOT MEASURED: {why}", row.name),
                 None => {
-                    println!("{}: {} (A/A {}) {}", row.name, row.comparison().text(3), row.noise().text(3), row.says())
+                    println!("{}: {} (A/A {}) {}", row.name, row.comparison().text(3), row.noise().text(3), row.says());
+                    row.drain_note().iter().for_each(|note| println!("  {note}"));
                 }
             }
             self.rows.push(row);
         }
-        if let Err(error) = report::save(self.arguments, &self.machine, &self.rows) {
+        if let Err(error) = report::save(self.arguments, &self.machine, &self.peers, &self.rows) {
             println!("NOTE: the results could not be written: {error:#}");
         }
     }

@@ -24,6 +24,7 @@ pub struct Place {
     kithd: String,
     empty: String,
     scratch: String,
+    metrics: String,
 }
 
 impl Place {
@@ -35,6 +36,11 @@ impl Place {
         self.programs.join(name)
     }
 
+    /// Address of the metrics page of kithd on the England, whenever it runs.
+    pub fn metrics(&self) -> &str {
+        &self.metrics
+    }
+
     fn text(&self, name: &str) -> String {
         self.file(name).display().to_string()
     }
@@ -42,7 +48,7 @@ impl Place {
     /// Starts kithd on the England, with further lines of configuration, as sections of their own.
     pub fn serve(&self, more: &str) -> Result<Server> {
         let config = self.file("kithd.toml");
-        fs::write(&config, self.config(&self.kithd, &self.file("data"), more))?;
+        fs::write(&config, self.config((&self.kithd, &self.metrics), &self.file("data"), more))?;
         Server::start(&self.program("kithd"), &config, &self.kithd, &self.file("kithd.log"), &[])
     }
 
@@ -55,19 +61,19 @@ impl Place {
             fs::create_dir_all(folder.join(part))?;
         }
         let config = folder.join("kithd.toml");
-        fs::write(&config, self.config(&self.scratch, folder, more))?;
+        fs::write(&config, self.config((&self.scratch, ""), folder, more))?;
         Server::start(&self.program("kithd"), &config, &self.scratch, &folder.join("kithd.log"), &[])
     }
 
     /// Starts the empty call, whose replies have `reply_bytes`.
     pub fn serve_empty(&self, reply_bytes: u64) -> Result<Server> {
         let config = self.file("empty.toml");
-        fs::write(&config, self.config(&self.empty, &self.file("empty"), ""))?;
+        fs::write(&config, self.config((&self.empty, ""), &self.file("empty"), ""))?;
         let envs = [("KITH_EMPTY_REPLY_BYTES", reply_bytes.to_string())];
         Server::start(&self.program("kith-empty"), &config, &self.empty, &self.file("empty.log"), &envs)
     }
 
-    fn config(&self, address: &str, data: &Path, more: &str) -> String {
+    fn config(&self, (address, metrics): (&str, &str), data: &Path, more: &str) -> String {
         let [certificate, key, ca, storage_key] =
             ["certs/server.pem", "certs/server.key", "certs/ca.pem", "kith.key"].map(|name| self.text(name));
         let [store, primary, spill, tree] =
@@ -98,6 +104,8 @@ enabled = false
 plan_interval_hours = 200
 presentation_interval_hours = 200
 thin_min_expected = 100000
+[metrics]
+listen = "{metrics}"
 [audit]
 primary = "{primary}"
 spill = "{spill}"
@@ -138,7 +146,7 @@ impl Place {
     /// A folder with ports of its own.
     pub fn new(folder: PathBuf, programs: PathBuf) -> Result<Self> {
         let port = || servers::free_port().map(|address| address.to_string());
-        Ok(Self { folder, programs, kithd: port()?, empty: port()?, scratch: port()? })
+        Ok(Self { folder, programs, kithd: port()?, empty: port()?, scratch: port()?, metrics: port()? })
     }
 
     /// Another folder in this one.

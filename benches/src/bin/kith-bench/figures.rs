@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::spread::Spread;
+
 /// What a ratio is to reach.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,36 +22,10 @@ pub enum Reach {
 pub enum Verdict {
     Reached,
     Missed,
-    /// The gap between the median and what was to be reached lies inside the A/A spread.
+    /// The median is no further from what was to be reached than noise may have moved it, or its interval holds what was to be
+    /// reached: more rounds may tell.
     Undecided,
     Reported,
-}
-
-/// Median and spread.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
-    pub median: f64,
-    pub least: f64,
-    pub most: f64,
-}
-
-impl Spread {
-    /// Of values, none of which may be missing; all nought of none.
-    pub fn of(values: &[f64]) -> Self {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let (Some(least), Some(most)) = (sorted.first().copied(), sorted.last().copied()) else {
-            return Self { median: 0.0, least: 0.0, most: 0.0 };
-        };
-        let upper = sorted.get(sorted.len() / 2).copied().unwrap_or(most);
-        let lower = sorted.get((sorted.len() - 1) / 2).copied().unwrap_or(least);
-        Self { median: f64::midpoint(lower, upper), least, most }
-    }
-
-    pub fn text(&self, digits: usize) -> String {
-        let Self { median, least, most } = self;
-        format!("{median:.digits$} [{least:.digits$}, {most:.digits$}]")
-    }
 }
 
 /// How two series are set against each other, round by round.
@@ -62,6 +38,8 @@ pub enum Against {
     Difference,
     /// The first as it is: what it is held against is a figure, not a series.
     Figure,
+    /// The sum of the first, and of the first again: what must never happen is counted, and no median hides it.
+    Total,
 }
 
 /// One line of the table.
@@ -77,10 +55,16 @@ pub struct Row {
     pub compared: Vec<f64>,
     /// The first once more in each round.
     pub again: Vec<f64>,
+    /// Where both of the A/A are of one run, in their place.
+    pub alike: Vec<[f64; 2]>,
     /// The generator missed its schedule, and missed it again when the measurement was repeated: nothing here may be used.
     pub void: bool,
     /// Measurements repeated because the generator had missed its schedule.
     pub repeated: usize,
+    /// How many times as many rounds as others it is given: what is noisy is decided by more of them.
+    pub times: usize,
+    /// Of each turn of Kith, seconds of its drain, and seconds of the turn itself.
+    pub drains: Vec<[f64; 2]>,
     /// Calls that failed, told beside the figures: none of them counts as an answer.
     pub failed_calls: u64,
     /// It could not be measured.
@@ -101,8 +85,11 @@ impl Row {
             measured: Vec::new(),
             compared: Vec::new(),
             again: Vec::new(),
+            alike: Vec::new(),
             void: false,
             repeated: 0,
+            times: 1,
+            drains: Vec::new(),
             failed_calls: 0,
             failed: None,
             left_out: false,
@@ -115,9 +102,32 @@ impl Row {
         Self { against: Against::Figure, ..Self::new(name, unit, reach, [name, ""]) }
     }
 
+    /// A count that is held against a bound by its sum.
+    pub fn total(name: &str, reach: Reach) -> Self {
+        Self { against: Against::Total, ..Self::new(name, "", reach, [name, ""]) }
+    }
+
     /// Set against the other by difference.
     pub fn difference(self) -> Self {
         Self { against: Against::Difference, ..self }
+    }
+
+    /// With so many times as many rounds.
+    pub fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    /// What the history that a turn leaves takes after it: the turn's own figure does not hold that work.
+    pub fn drain_note(&self) -> Option<String> {
+        let seconds: Vec<f64> = self.drains.iter().map(|[drain, _]| *drain).collect();
+        let shares: Vec<f64> = self.drains.iter().map(|[drain, turn]| drain / turn).collect();
+        (!seconds.is_empty()).then(|| {
+            format!(
+                "after each turn of Kith its history was waited for, {} s; a second of such a turn, warm-up included, needs {} s of it",
+                Spread::of(&seconds).text(2),
+                Spread::of(&shares).text(2)
+            )
+        })
     }
 
     /// With a note for the reader.
@@ -129,7 +139,7 @@ impl Row {
     fn each(&self, a: &[f64], b: &[f64], against: Against) -> Vec<f64> {
         let one = |(a, b): (&f64, &f64)| match against {
             // Of nothing there is no share: two noughts are the same.
-            Against::Ratio | Against::Figure => {
+            Against::Ratio | Against::Figure | Against::Total => {
                 if a == b {
                     1.0
                 } else {
@@ -145,6 +155,7 @@ impl Row {
     pub fn comparison(&self) -> Spread {
         match self.against {
             Against::Figure => Spread::of(&self.measured),
+            Against::Total => Spread::of(&[self.measured.iter().chain(&self.again).sum()]),
             Against::Ratio | Against::Difference => {
                 Spread::of(&self.each(&self.measured, &self.compared, self.against))
             }
@@ -153,30 +164,39 @@ impl Row {
 
     /// The same thing against itself, round by round: what differs is noise.
     pub fn noise(&self) -> Spread {
+        if !self.alike.is_empty() {
+            let (first, second): (Vec<f64>, Vec<f64>) =
+                self.alike.iter().map(|[first, second]| (*first, *second)).unzip();
+            return Spread::of(&self.each(&first, &second, self.against));
+        }
         Spread::of(&self.each(&self.measured, &self.again, self.against))
     }
 
-    /// How far noise alone moves what is compared with a bound.
-    fn slack(&self, bound: f64) -> f64 {
-        let noise = self.noise();
+    /// How far noise alone may have moved a median: as far as the interval of the A/A reaches from no difference at all.
+    fn slack(&self, median: f64) -> f64 {
+        let Spread { low, high, .. } = self.noise();
         match self.against {
-            Against::Ratio | Against::Figure => bound * (noise.most - 1.0).abs().max((noise.least - 1.0).abs()),
-            Against::Difference => noise.most.abs().max(noise.least.abs()),
+            Against::Ratio | Against::Figure => median.abs() * (high - 1.0).abs().max((low - 1.0).abs()),
+            Against::Difference => high.abs().max(low.abs()),
+            // A count of everything that happened has no noise.
+            Against::Total => 0.0,
         }
     }
 
     pub fn verdict(&self) -> Verdict {
-        let found = self.comparison().median;
-        let (reached, gap, slack) = match self.reach {
+        let found = self.comparison();
+        let median = found.median;
+        let (reached, bounds) = match self.reach {
             Reach::Report => return Verdict::Reported,
-            Reach::AtLeast(bound) => (found >= bound, (bound - found).abs(), self.slack(bound)),
-            Reach::AtMost(bound) => (found <= bound, (found - bound).abs(), self.slack(bound)),
-            Reach::Within(share) => {
-                let off = (found - 1.0).abs();
-                (off <= share, (off - share).abs(), self.slack(1.0))
-            }
+            Reach::AtLeast(bound) => (median >= bound, vec![bound]),
+            Reach::AtMost(bound) => (median <= bound, vec![bound]),
+            Reach::Within(share) => ((median - 1.0).abs() <= share, vec![1.0 - share, 1.0 + share]),
         };
-        match (gap < slack, reached) {
+        let slack = self.slack(median);
+        // Where nothing is noisy, what is exactly reached is reached.
+        let near = |bound: &f64| slack > 0.0 && (median - bound).abs() <= slack;
+        let held = |bound: &f64| found.low < found.high && (found.low..=found.high).contains(bound);
+        match (bounds.iter().any(|bound| near(bound) || held(bound)), reached) {
             (true, _) => Verdict::Undecided,
             (false, true) => Verdict::Reached,
             (false, false) => Verdict::Missed,
@@ -213,12 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn medians_and_spreads() {
-        assert_eq!(Spread::of(&[3.0, 1.0, 2.0]), Spread { median: 2.0, least: 1.0, most: 3.0 });
-        assert_eq!(Spread::of(&[4.0, 1.0]).median, 2.5);
-    }
-
-    #[test]
     fn a_gap_inside_the_noise_is_undecided_on_either_side() {
         let steady = row(Reach::AtLeast(0.85), &[80.0, 80.0], &[100.0, 100.0], &[80.0, 80.0]);
         assert_eq!(steady.verdict(), Verdict::Missed);
@@ -226,17 +240,74 @@ mod tests {
         assert_eq!(noisy.verdict(), Verdict::Undecided);
         let barely = row(Reach::AtLeast(0.85), &[86.0, 86.0], &[100.0, 100.0], &[70.0, 90.0]);
         assert_eq!(barely.verdict(), Verdict::Undecided);
-        let reached = row(Reach::AtMost(1.1), &[1.0, 1.1], &[1.0, 1.0], &[1.0, 1.1]);
+        let reached = row(Reach::AtMost(1.1), &[1.0, 1.05], &[1.0, 1.0], &[1.0, 1.05]);
         assert_eq!(reached.verdict(), Verdict::Reached);
         assert_eq!(row(Reach::Report, &[1.0], &[9.0], &[1.0]).verdict(), Verdict::Reported);
     }
 
     #[test]
-    fn noise_counts_as_a_share_of_the_bound() {
+    fn what_holds_the_bound_in_its_own_interval_is_undecided() {
+        let wide = row(Reach::AtMost(1.25), &[1.0, 1.1, 1.3], &[1.0; 3], &[1.0, 1.1, 1.3]);
+        assert_eq!((wide.noise().median, wide.verdict()), (1.0, Verdict::Undecided), "though the A/A has no spread");
+        let narrow = row(Reach::AtMost(1.25), &[1.0, 1.1, 1.2], &[1.0; 3], &[1.0, 1.1, 1.2]);
+        assert_eq!(narrow.verdict(), Verdict::Reached);
+        let outside = row(Reach::Within(0.05), &[1.02, 1.03, 1.06], &[1.0; 3], &[1.02, 1.03, 1.06]);
+        assert_eq!(outside.verdict(), Verdict::Undecided);
+    }
+
+    /// The same noise, for so many rounds: one round in five is far off, to one side and to the other.
+    fn noisy(rounds: usize) -> Row {
+        let off = |at: usize| [1.0, 1.02, 0.98, 1.01, if at % 10 == 4 { 1.4 } else { 0.7 }][at % 5];
+        let measured: Vec<f64> = (0..rounds).map(|at| 1.1 * off(at + 2)).collect();
+        let again: Vec<f64> = measured.iter().enumerate().map(|(at, value)| value / off(at)).collect();
+        row(Reach::AtMost(1.25), &measured, &vec![1.0; rounds], &again)
+    }
+
+    #[test]
+    fn more_rounds_decide_what_few_cannot() {
+        assert_eq!(noisy(5).verdict(), Verdict::Undecided);
+        assert_eq!(noisy(15).verdict(), Verdict::Reached);
+        let (few, many) = (noisy(5).noise(), noisy(15).noise());
+        assert!(many.most - many.least >= few.most - few.least && many.high - many.low < few.high - few.low);
+    }
+
+    #[test]
+    fn noise_counts_as_a_share_of_the_median() {
         let noisy = row(Reach::AtLeast(3.0), &[250.0; 2], &[100.0; 2], &[200.0, 250.0]);
-        assert_eq!(noisy.verdict(), Verdict::Undecided, "a quarter of three is more than the gap");
+        assert_eq!(noisy.verdict(), Verdict::Undecided, "a quarter of the median is more than the gap");
         let figure = Row { against: Against::Figure, ..row(Reach::AtMost(10.0), &[12.0; 2], &[], &[12.0; 2]) };
         assert_eq!((figure.comparison().median, figure.verdict()), (12.0, Verdict::Missed));
+    }
+
+    #[test]
+    fn what_drains_cost_is_told_beside_the_turn() {
+        let drained = Row { drains: vec![[2.0, 4.0], [3.0, 4.0], [1.0, 4.0]], ..row(Reach::Report, &[], &[], &[]) };
+        let note = drained.drain_note().unwrap();
+        assert!(
+            note.contains("2.00 (1.00 to 3.00) [1.00, 3.00] s; ") && note.contains("0.50 (0.25 to 0.75)"),
+            "{note}"
+        );
+        assert_eq!(row(Reach::Report, &[], &[], &[]).drain_note(), None);
+    }
+
+    #[test]
+    fn one_error_in_any_round_is_an_error() {
+        let errors = |measured: &[f64], again: &[f64]| {
+            let (measured, again) = (measured.to_vec(), again.to_vec());
+            Row { measured, again, ..Row::total("errors", Reach::AtMost(0.0)) }
+        };
+        assert_eq!(errors(&[0.0; 5], &[0.0; 5]).verdict(), Verdict::Reached);
+        for row in [errors(&[0.0, 0.0, 1.0], &[0.0; 3]), errors(&[0.0; 3], &[0.0, 0.0, 1.0])] {
+            assert_eq!((row.comparison().median, row.verdict()), (1.0, Verdict::Missed));
+        }
+    }
+
+    #[test]
+    fn the_noise_of_one_run_takes_the_place_of_that_of_two() {
+        let mut row = row(Reach::Within(0.05), &[100.0; 3], &[100.0; 3], &[150.0, 160.0, 140.0]);
+        assert_eq!(row.verdict(), Verdict::Undecided);
+        row.alike = vec![[100.0, 101.0], [100.0, 99.0], [100.0, 100.0]];
+        assert_eq!(row.verdict(), Verdict::Reached);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use kith_load::Outcome;
 
 use crate::england::Place;
-use crate::programs::{child, punctual};
+use crate::programs::{can_be_punctual, child};
 
 /// Exit code of a run whose generator missed its schedule.
 const VOID: i32 = 3;
@@ -30,10 +30,12 @@ pub struct Run<'a> {
 
 /// `kith-load` with a verb, and where everything is. One that has a schedule keeps it.
 fn generator(place: &Place, (verb, scheduled): (&str, bool), server: &str, mix: &str) -> Command {
-    let program = place.program("kith-load");
-    let mut command = if scheduled { punctual(program) } else { child(program) };
+    let mut command = child(place.program("kith-load"));
     command.arg(verb).args(["--server", server, "--mix", mix, "--quiet", "--no-status"]);
     command.arg("--certs").arg(place.file("certs")).arg("--england").arg(place.file("england"));
+    if scheduled && can_be_punctual() {
+        command.arg("--real-time");
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

@@ -5,6 +5,7 @@
 mod bench;
 mod cgroup;
 mod disk;
+mod drain;
 mod england;
 mod figures;
 mod load;
@@ -14,6 +15,7 @@ mod report;
 mod rows;
 mod servers;
 mod spent;
+mod spread;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ use clap::Parser;
 
 use bench::Bench;
 use england::Place;
+use figures::Row;
 
 /// What to measure, and for how long.
 #[derive(Parser)]
@@ -37,9 +40,12 @@ pub struct Arguments {
     /// Folder that the results are written to
     #[arg(long)]
     results: PathBuf,
-    /// Rounds of each comparison
+    /// Rounds of each comparison; of those that are noisy some times as many
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Rounds of the comparisons whose name contains this; may be given more than once
+    #[arg(long, value_name = "NAME=ROUNDS", value_parser = rounds_of)]
+    rounds_of: Vec<(String, usize)>,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
@@ -64,6 +70,23 @@ pub struct Arguments {
     name: String,
 }
 
+fn rounds_of(text: &str) -> Result<(String, usize), String> {
+    // A name may hold the sign too.
+    let (name, rounds) = text.rsplit_once('=').ok_or_else(|| format!("expected NAME=ROUNDS, found {text}"))?;
+    let rounds: usize = rounds.parse().map_err(|_| format!("expected a number of rounds, found {rounds}"))?;
+    if rounds == 0 { Err(String::from("expected one round at least")) } else { Ok((name.to_owned(), rounds)) }
+}
+
+impl Arguments {
+    /// How many rounds rows that are measured together are given.
+    fn rounds_for(&self, rows: &[Row]) -> usize {
+        let named =
+            |(name, rounds): &(String, usize)| rows.iter().any(|row| row.name.contains(name)).then_some(*rounds);
+        let usual = || self.rounds * rows.iter().map(|row| row.times).max().unwrap_or(1);
+        self.rounds_of.iter().filter_map(named).max().unwrap_or_else(usual)
+    }
+}
+
 /// Runs the comparisons; gives how many have no figure that may be used.
 fn run(arguments: &Arguments) -> Result<usize> {
     let place = Place::new(arguments.folder.clone(), arguments.programs.clone())?;
@@ -84,5 +107,23 @@ fn main() -> ExitCode {
             eprintln!("kith-bench: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use figures::Reach;
+
+    #[test]
+    fn noisy_rows_have_more_rounds_and_named_ones_as_many_as_are_asked_for() {
+        let words = ["kith-bench", "--folder", "x", "--programs", "x", "--results", "x", "--rounds-of", "p99=12"];
+        let arguments = Arguments::parse_from(words);
+        let row = |name: &str, times| Row::new(name, "us", Reach::Report, ["a", "b"]).times(times);
+        assert_eq!(arguments.rounds_for(&[row("p50", 1)]), 5);
+        assert_eq!(arguments.rounds_for(&[row("p50", 1), row("tail", 3)]), 15);
+        assert_eq!(arguments.rounds_for(&[row("p50", 3), row("p99", 3)]), 12);
+        assert_eq!(rounds_of("a=b=3"), Ok((String::from("a=b"), 3)));
+        assert!(rounds_of("a=0").is_err() && rounds_of("a").is_err() && rounds_of("a=x").is_err());
     }
 }

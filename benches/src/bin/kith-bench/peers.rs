@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-pub use postgres::{POSTGRES_SETTINGS, Postgres};
-pub use redis::{REDIS_SETTINGS, Redis};
+pub use postgres::Postgres;
+pub use redis::Redis;
 
 fn run(command: &mut Command) -> Result<String> {
     let shown = format!("{command:?}");

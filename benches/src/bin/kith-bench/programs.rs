@@ -1,5 +1,5 @@
-//! How child processes are started: they end with this one, however that ends, and a generator that has a schedule to keep
-//! comes before everything else that runs on the machine.
+//! How child processes are started: they end with this one, however that ends. Whether a generator may have a real-time priority
+//! for what has a schedule to keep.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
@@ -30,22 +30,13 @@ pub fn can_be_punctual() -> bool {
     *WORDS.get_or_init(|| works(&PUNCTUAL))
 }
 
-fn command(program: &OsStr, before: &[&str]) -> Command {
-    let mut words = ends_with_us().iter().chain(before).map(OsStr::new).chain([program]);
+/// A program that ends with this one.
+pub fn child(program: impl AsRef<OsStr>) -> Command {
+    let program = program.as_ref();
+    let mut words = ends_with_us().iter().map(OsStr::new).chain([program]);
     let mut command = Command::new(words.next().unwrap_or(program));
     command.args(words);
     command
-}
-
-/// A program that ends with this one.
-pub fn child(program: impl AsRef<OsStr>) -> Command {
-    command(program.as_ref(), &[])
-}
-
-/// A generator with a schedule.
-pub fn punctual(program: impl AsRef<OsStr>) -> Command {
-    let before: &[&str] = if can_be_punctual() { &PUNCTUAL } else { &[] };
-    command(program.as_ref(), before)
 }
 
 #[cfg(test)]
@@ -54,10 +45,8 @@ mod tests {
 
     #[test]
     fn the_program_runs_with_its_arguments_and_its_code() {
-        for mut command in [child("sh"), punctual("sh")] {
-            let ended = command.args(["-c", "exit $0", "7"]).status().unwrap();
-            assert_eq!(ended.code(), Some(7));
-        }
+        let ended = child("sh").args(["-c", "exit $0", "7"]).status().unwrap();
+        assert_eq!(ended.code(), Some(7));
         assert!(!works(&["false"]) && !works(&["/no/such/program"]) && !works(&[]));
     }
 

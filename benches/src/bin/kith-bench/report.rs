@@ -1,6 +1,6 @@
 //! The table, on standard output, and with the raw numbers in Markdown and JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
@@ -10,13 +10,14 @@ use kith_load::machine::Machine;
 use serde_json::json;
 
 use crate::Arguments;
-use crate::figures::{Against, Reach, Row, Spread};
-use crate::peers::{POSTGRES_SETTINGS, REDIS_SETTINGS};
+use crate::figures::{Against, Reach, Row};
 use crate::programs::can_be_punctual;
+use crate::spread::{Spread, rank};
 
 /// Of a generator that has a schedule.
-const PUNCTUAL: &str = "Generators with a schedule (a rate) run with the least real-time priority, of both sides alike: on so few cores \
-                        they would else miss it while the server uses them.";
+const PUNCTUAL: &str = "Threads of the generator that send on a schedule (a rate) have the least real-time priority, of both sides \
+                        alike: on so few cores they would else miss it while the server uses them. Nothing else has it: neither what \
+                        opens connections, nor what sends files or makes a storm.";
 
 fn reach(row: &Row) -> String {
     match row.reach {
@@ -30,7 +31,7 @@ fn reach(row: &Row) -> String {
 /// The table as Markdown.
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| comparison | measured | against | ratio, difference or figure, median [least, most] | A/A | reach | verdict |\n|---|---|---|---|---|---|---|\n",
+        "| comparison | rounds | measured | against | ratio, difference or figure, median (interval) [least, most] | A/A | reach | verdict |\n|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let Row { name, unit, names, measured, compared, .. } = row;
@@ -40,13 +41,16 @@ pub fn table(rows: &[Row]) -> String {
             _ => format!("{name} {} {unit}", Spread::of(values).text(1)),
         };
         let found = if measured.is_empty() { String::new() } else { row.comparison().text(digits) };
-        let noise = if row.again.is_empty() { String::new() } else { row.noise().text(3) };
-        let first = if row.against == Against::Figure { String::new() } else { values(&names[0], measured) };
-        let second = if row.against == Against::Figure { String::new() } else { values(&names[1], compared) };
+        let no_noise = row.against == Against::Total || (row.again.is_empty() && row.alike.is_empty());
+        let noise = if no_noise { String::new() } else { row.noise().text(3) };
+        let alone = matches!(row.against, Against::Figure | Against::Total);
+        let first = if alone { String::new() } else { values(&names[0], measured) };
+        let second = if alone { String::new() } else { values(&names[1], compared) };
         let _always = writeln!(
             text,
-            "| {name} | {first} | {second} | {found}{} | {noise} | {} | {} |",
-            if row.against == Against::Figure { format!(" {unit}") } else { String::new() },
+            "| {name} | {} | {first} | {second} | {found}{} | {noise} | {} | {} |",
+            measured.len(),
+            if alone { format!(" {unit}") } else { String::new() },
             reach(row),
             row.says(),
         );
@@ -59,44 +63,60 @@ fn said(program: &str, arguments: &[&str]) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
+/// Which values in order bound the interval, for each number of rounds that there was.
+fn ranks(rows: &[Row]) -> String {
+    let counts: BTreeSet<usize> = rows.iter().map(|row| row.measured.len()).filter(|count| *count > 0).collect();
+    let one = |count: &usize| format!("of {count} rounds number {} and {}", rank(*count), count + 1 - rank(*count));
+    counts.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 /// Everything as Markdown.
-fn markdown(arguments: &Arguments, machine: &Machine, rows: &[Row]) -> String {
+fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[Row]) -> String {
     let Arguments { rounds, seconds, scale, .. } = arguments;
     let mut text = format!(
         "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, access history included. \
-         Everything on one machine, the generator too. A gap between the median and what is to be reached that lies inside the \
-         A/A spread is undecided.\n\n{}\n",
+         Noisy rows have more rounds. Everything on one machine, the generator too. The interval holds the true median in 95 of \
+         100 runs (order statistics, binomial; of five rounds in 94): in the order of size {}. A row is undecided when its median \
+         is no further from what is to be reached than the A/A's interval reaches from no difference, or when its own interval \
+         holds what is to be reached.\n\n{}\n",
+        ranks(rows),
         table(rows)
     );
     for row in rows {
-        let repeated = (row.repeated > 0)
-            .then(|| format!("{} measurements repeated because the generator had missed its schedule", row.repeated));
+        let repeated = (row.repeated > 0).then(|| {
+            format!(
+                "{} measurements repeated because the generator had missed its schedule, or history had not drained",
+                row.repeated
+            )
+        });
         let calls = (row.failed_calls > 0).then(|| format!("{} calls failed", row.failed_calls));
         let failed = row.failed.as_ref().map(|why| format!("not measured: {}", why.replace('\n', " ")));
-        for note in row.notes.iter().chain(&repeated).chain(&calls).chain(&failed) {
+        let drained = row.drain_note();
+        for note in row.notes.iter().chain(&drained).chain(&repeated).chain(&calls).chain(&failed) {
             let _always = writeln!(text, "- {}: {note}.", row.name);
         }
     }
     let versions = [said("postgres", &["--version"]), said("redis-server", &["--version"])];
     let _always = writeln!(
         text,
-        "\nMachine: {}. {}\n\nPostgreSQL: {POSTGRES_SETTINGS}. Redis: {REDIS_SETTINGS}. {}",
+        "\nMachine: {}. {}\n\n{}\n\n{}",
         machine.words(),
         if can_be_punctual() { PUNCTUAL } else { "" },
+        peers.join("\n\n"),
         versions.join("; ")
     );
     text
 }
 
 /// Writes what has been measured so far: a run that is cut off leaves its figures.
-pub fn save(arguments: &Arguments, machine: &Machine, rows: &[Row]) -> Result<()> {
+pub fn save(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[Row]) -> Result<()> {
     let Arguments { results, rounds, seconds, scale, name, .. } = arguments;
     fs::create_dir_all(results).context("failed to make the folder of results")?;
-    fs::write(results.join(format!("{name}.md")), markdown(arguments, machine, rows))?;
+    fs::write(results.join(format!("{name}.md")), markdown(arguments, machine, peers, rows))?;
     let verdicts: BTreeMap<&str, String> = rows.iter().map(|row| (row.name.as_str(), row.says())).collect();
     let raw = json!({
         "format": "kith-bench 1", "rounds": rounds, "seconds": seconds, "scale": scale, "machine": machine,
-        "verdicts": verdicts, "rows": rows,
+        "verdicts": verdicts, "peers": peers, "rows": rows,
     });
     fs::write(results.join(format!("{name}.json")), serde_json::to_string_pretty(&raw)?)?;
     Ok(())

@@ -11,9 +11,10 @@ mod peers;
 mod start;
 mod storm;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bench::{Bench, USUAL};
+use crate::drain;
 use crate::figures::Row;
 use crate::servers::Server;
 
@@ -29,8 +30,7 @@ struct Servers {
 pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
     start::measure(bench);
     let servers = Servers::start(bench)?;
-    millisecond::beside_checkpoints(bench, &servers);
-    let servers = servers.again(bench)?;
+    let servers = millisecond::beside_checkpoints(bench, servers)?;
     empty::measure(bench, &servers);
     empty::found_and_not_found(bench, &servers);
     millisecond::measure(bench, &servers);
@@ -65,6 +65,7 @@ impl Servers {
             total.reply_bytes_min, total.reply_bytes_max
         );
         let empty = bench.place.serve_empty(reply_bytes)?;
+        ensure!(drain::wait(&bench.metrics)?.is_some(), "the history of the first lookups did not drain");
         Ok(Self { kithd, empty, reply_bytes })
     }
 }

@@ -22,7 +22,7 @@ use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_engine::{Asked, Asking, Engine, Keys, StoreOptions};
 use kith_index::Index;
-use kith_load::england::{England, Known, Part};
+use kith_load::england::{England, Known, PEOPLE, Part};
 use kith_store::{Store, Table};
 use tokio::runtime::{Builder, Runtime};
 
@@ -30,8 +30,6 @@ use super::{Rounds, asking};
 
 /// Questions of a turn.
 const QUESTIONS: u64 = 20_000;
-/// People of whom something is held, to draw from.
-const PEOPLE: usize = 200_000;
 
 #[derive(Args)]
 pub struct Arguments {

@@ -1,10 +1,11 @@
-//! PostgreSQL from the distribution's packages, on a socket of its own in a scratch folder, with the same England in it.
+//! PostgreSQL from the distribution's packages, on a socket of its own in a scratch folder, with the same England in it. The same
+//! people are asked about as of Kith.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::run;
 
@@ -13,7 +14,12 @@ const POSTGRES_BIN: &str = "/usr/lib/postgresql/15/bin";
 /// PostgreSQL refuses to run as root.
 const POSTGRES_USER: &str = "postgres";
 /// What differs from the package's defaults.
-pub const POSTGRES_SETTINGS: &str = "shared_buffers=2GB work_mem=16MB max_wal_size=4GB checkpoint_timeout=30min autovacuum=off max_connections=200 listen_addresses=''";
+const POSTGRES_SETTINGS: &str = "shared_buffers=2GB work_mem=16MB max_wal_size=4GB checkpoint_timeout=30min autovacuum=off max_connections=200 listen_addresses=''";
+
+/// What differs from what the server was built with, or speaks of the disk.
+const IN_FORCE: &str = "SELECT name || '=' || current_setting(name) FROM pg_settings WHERE (source NOT IN ('default', 'override', \
+'client') AND name !~ '^(lc_|log_|Time|Date|default_text|application)') OR name IN ('fsync', 'synchronous_commit', 'full_page_writes', \
+'wal_sync_method', 'shared_buffers', 'wal_buffers') ORDER BY name";
 
 /// The files as they come.
 const TABLES: &str = "\
@@ -22,12 +28,22 @@ date, arrived_at timestamptz, care_setting text, complaint text, outcome text, o
 CREATE UNLOGGED TABLE raw_access(organisation text, nhs_number bigint, at timestamptz, user_id text, user_name text, role text);
 CREATE UNLOGGED TABLE raw_plan(authority text, nhs_number bigint, date_of_birth date, kind text, start date, ends date, \
 reference text, family text, remark text);
+CREATE UNLOGGED TABLE raw_asked(nhs_number bigint);
+";
+
+/// Children get numbers: those who are asked about every `stride`-th one, so that the generator can draw them and they stand
+/// among all the others; the others get those between. Nobody has a number below nought: so many more are asked about.
+const NUMBERS: &str = "\
+CREATE TABLE child AS WITH held AS (SELECT nhs_number FROM raw_seen UNION SELECT nhs_number FROM raw_plan), \
+asked AS (SELECT DISTINCT nhs_number FROM raw_asked JOIN held USING (nhs_number)), \
+of AS (SELECT greatest(2, (SELECT count(*) FROM held) / greatest(1, (SELECT count(*) FROM asked))) AS stride) \
+SELECT (row_number() OVER (ORDER BY nhs_number) * stride)::int AS id, nhs_number, true AS asked FROM asked, of \
+UNION ALL SELECT (n + (n - 1) / (stride - 1))::int, nhs_number, false FROM (SELECT row_number() OVER (ORDER BY nhs_number) AS n, \
+nhs_number FROM held WHERE nhs_number NOT IN (SELECT nhs_number FROM asked)) others, of;
 ";
 
 /// What is asked, with the indexes that the question needs.
 const RECORDS: &str = "\
-CREATE TABLE child AS SELECT (row_number() over (order by nhs_number))::int AS id, nhs_number FROM (SELECT nhs_number FROM \
-raw_seen UNION SELECT nhs_number FROM raw_plan) n;
 CREATE TABLE presentation AS SELECT DISTINCT ON (organisation, encounter_id) c.id AS child, organisation, site, arrived_at, \
 care_setting, complaint, outcome FROM raw_seen r JOIN child c USING (nhs_number) ORDER BY organisation, encounter_id, version DESC;
 CREATE TABLE plan AS SELECT c.id AS child, authority, kind, start, ends FROM raw_plan r JOIN child c USING (nhs_number) WHERE \
@@ -36,7 +52,7 @@ CREATE TABLE access AS SELECT c.id AS child, organisation, user_name, role, at F
 CREATE TABLE feed AS SELECT DISTINCT organisation, now() AS heard_at FROM raw_seen;
 CREATE TABLE audit(id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz DEFAULT now(), organisation text, user_id text, \
 user_name text, user_role text, child int, request uuid, disclosed text);
-DROP TABLE raw_seen, raw_plan, raw_access;
+DROP TABLE raw_seen, raw_plan, raw_access, raw_asked;
 CREATE INDEX ON presentation(child);
 CREATE INDEX ON plan(child);
 CREATE INDEX ON access(child);
@@ -56,13 +72,12 @@ WHERE child = :child), \
 ORDER BY at DESC LIMIT 25) latest), \
 (SELECT count(*) FROM feed WHERE heard_at < now() - interval '26 hours')), ";
 
-/// Children asked about: half of them are held.
-const CHILDREN_FACTOR: &str = "2";
-
 /// A PostgreSQL that holds the same England.
 pub struct Postgres {
     folder: PathBuf,
-    pub children: u64,
+    /// People asked about, and the distance of their numbers.
+    asked: u64,
+    stride: u64,
 }
 
 /// A program as the user that PostgreSQL runs as.
@@ -74,11 +89,12 @@ fn as_postgres(program: &str) -> Command {
 }
 
 impl Postgres {
-    /// Makes a database in `folder`, which is emptied, and loads the presentations and plans of the England.
-    pub fn start(folder: &Path, england: &Path) -> Result<Self> {
+    /// Makes a database in `folder`, which is emptied, and loads the presentations and plans of the England; these people
+    /// will be asked about.
+    pub fn start(folder: &Path, england: &Path, people: &[u64]) -> Result<Self> {
         if folder.exists() {
             // Stops what an earlier run left, and removes it.
-            drop(Self { folder: folder.to_owned(), children: 0 });
+            drop(Self { folder: folder.to_owned(), asked: 0, stride: 0 });
         }
         fs::create_dir_all(folder)?;
         run(Command::new("chown").arg(POSTGRES_USER).arg(folder))?;
@@ -94,8 +110,8 @@ impl Postgres {
             .arg("-D")
             .arg(folder.join("data"))
             .arg("start"))?;
-        let mut postgres = Self { folder: folder.to_owned(), children: 0 };
-        postgres.load(england)?;
+        let mut postgres = Self { folder: folder.to_owned(), asked: 0, stride: 0 };
+        postgres.load(england, people)?;
         Ok(postgres)
     }
 
@@ -109,8 +125,13 @@ impl Postgres {
             .arg(&script))
     }
 
-    /// Children get numbers without gaps, so that the generator can draw one: PostgreSQL's key is an integer too.
-    fn load(&mut self, england: &Path) -> Result<()> {
+    /// What is in force of the configuration, beside the defaults.
+    pub fn settings(&self) -> Result<String> {
+        let said = self.psql(IN_FORCE)?;
+        Ok(said.lines().collect::<Vec<_>>().join(", "))
+    }
+
+    fn load(&mut self, england: &Path, people: &[u64]) -> Result<()> {
         let mut sql = String::from(TABLES);
         let seen = "site, encounter_id, version, nhs_number, date_of_birth, arrived_at, care_setting, complaint, outcome, \
                     outcome_at";
@@ -132,17 +153,22 @@ impl Postgres {
                 path.display()
             ));
         }
-        sql.push_str(RECORDS);
+        let asked = self.folder.join("asked");
+        fs::write(&asked, people.iter().map(|number| format!("{number}\n")).collect::<String>())?;
+        sql.push_str(&format!("\\copy raw_asked from '{}'\n{NUMBERS}{RECORDS}", asked.display()));
         self.psql(&sql)?;
-        self.children = self.psql("SELECT count(*) FROM child")?.trim().parse()?;
+        let counted = self.psql("SELECT count(*), coalesce(min(id), 0) FROM child WHERE asked")?;
+        let (asked, stride) = counted.trim().split_once('|').context("psql printed no two numbers")?;
+        (self.asked, self.stride) = (asked.parse()?, stride.parse()?);
+        ensure!(self.asked > 0, "none of the people asked about is held");
+        println!("PostgreSQL is asked about {asked} people who are held, the same as Kith, and as many who are not");
         Ok(())
     }
 
     /// Transactions a second of the same question with an audit row, as one prepared statement.
     pub fn questions_per_second(&self, clients: u32, seconds: f64, reply_bytes: u64, synchronous: bool) -> Result<f64> {
         let script = self.folder.join("question.sql");
-        let most = self.children;
-        let text = format!("\\set child random(1, {most} * {CHILDREN_FACTOR})\n{QUESTION}{reply_bytes});\n");
+        let text = format!("{}{QUESTION}{reply_bytes});\n", draw(self.asked, self.stride));
         fs::write(&script, text)?;
         let value = if synchronous { "on" } else { "off" };
         self.psql(&format!("TRUNCATE audit; ALTER SYSTEM SET synchronous_commit = {value}; SELECT pg_reload_conf();"))?;
@@ -167,7 +193,7 @@ impl Postgres {
             .arg(&script)
             .arg("postgres"))?;
         let failed = printed.lines().find_map(|line| line.strip_prefix("number of failed transactions: "));
-        anyhow::ensure!(failed.is_some_and(|count| count.starts_with("0 ")), "pgbench: transactions failed");
+        ensure!(failed.is_some_and(|count| count.starts_with("0 ")), "pgbench: transactions failed");
         let line = printed.lines().find_map(|line| line.strip_prefix("tps = ")).context("pgbench prints no tps")?;
         line.split(' ').next().unwrap_or_default().parse().context("pgbench prints no number")
     }
@@ -182,6 +208,11 @@ impl Drop for Postgres {
     }
 }
 
+/// Draws a child for pgbench: half of those drawn are held.
+fn draw(asked: u64, stride: u64) -> String {
+    format!("\\set child random(1, {asked}) * {stride} * (2 * random(0, 1) - 1)\n")
+}
+
 /// The files of a folder with the code that each is named after.
 fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
@@ -192,4 +223,15 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_who_are_not_held_have_numbers_below_nought() {
+        assert_eq!(draw(200, 17), "\\set child random(1, 200) * 17 * (2 * random(0, 1) - 1)\n");
+        assert!(NUMBERS.contains("* stride)::int AS id"), "every one asked about has a multiple of the stride");
+    }
 }

@@ -11,29 +11,32 @@ use anyhow::{Context, Result};
 use super::run;
 use crate::programs::child;
 
-/// Keys, each of which holds a value.
-const KEYS: u64 = 100_000;
-/// Requests of one call of redis-benchmark that only fills in keys: every key is drawn, but for one in a million.
-const FILLING: u64 = 14 * KEYS;
+/// Requests of one call of redis-benchmark that only fills in keys, for each of them: every key is drawn, but for one in a million.
+const FILLING: u64 = 14;
+/// What is printed of the configuration.
+const SHOWN: [&str; 8] =
+    ["save", "appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "io-threads", "hz", "tcp-keepalive"];
 
 /// A Redis without persistence.
 pub struct Redis {
     child: Child,
     port: u16,
+    /// Keys, each of which holds a value: as many as there are people whom Kith is asked about.
+    keys: u64,
 }
 
 /// What differs from the package's defaults.
-pub const REDIS_SETTINGS: &str = "--save '' --appendonly no, cleartext on loopback";
+const REDIS_SETTINGS: &str = "--save '' --appendonly no, cleartext on loopback";
 
 impl Redis {
-    pub fn start(port: u16) -> Result<Self> {
+    pub fn start(port: u16, keys: u64) -> Result<Self> {
         let child = child("redis-server")
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
             .context("failed to start redis-server")?;
-        let redis = Self { child, port };
+        let redis = Self { child, port, keys };
         for _ in 0..100 {
             // redis-benchmark itself may spin for ever where nobody listens yet.
             if redis.answers().is_ok_and(|it_does| it_does) {
@@ -53,9 +56,21 @@ impl Redis {
         Ok(said == *b"+PONG\r\n")
     }
 
+    /// What is in force of the configuration.
+    pub fn settings(&self) -> Result<String> {
+        let mut found = vec![REDIS_SETTINGS.to_owned()];
+        for name in SHOWN {
+            let port = self.port.to_string();
+            let said = run(child("redis-cli").args(["-p", &port, "CONFIG", "GET", name]))?;
+            let value = said.lines().nth(1).unwrap_or_default();
+            found.push(format!("{name}={}", if value.is_empty() { "''" } else { value }));
+        }
+        Ok(found.join(", "))
+    }
+
     /// Gives every key a value of so many bytes.
     pub fn fill(&self, bytes: u64) -> Result<()> {
-        self.benchmark("set", 8, 16, FILLING, bytes).map(drop)
+        self.benchmark("set", 8, 16, FILLING * self.keys, bytes).map(drop)
     }
 
     /// Reads a second over about so many seconds.
@@ -73,7 +88,7 @@ impl Redis {
             ("-P", u64::from(pipeline)),
             ("-n", requests),
             ("-d", bytes),
-            ("-r", KEYS),
+            ("-r", self.keys),
         ];
         let mut command = child("redis-benchmark");
         command.args(["-t", test, "--csv"]);

@@ -60,7 +60,10 @@ pub fn on_the_wire(bench: &mut Bench<'_>) {
             run.more.push(String::from("--truth-percent=0"));
             Ok(Measured::of(&answered(run.outcome(place)?)?, &[&p50]))
         };
+        let before = bench.metrics.len();
+        bench.metrics.extend([&many, &few].map(|place| place.metrics().to_owned()));
         bench.rounds(vec![row], |bench| ask(&many, &with_many, bench), |bench| ask(&few, &with_few, bench));
+        bench.metrics.truncate(before);
         with_many.stop()?;
         with_few.stop()
     });

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use kith_load::Outcome;
-use kith_load::outcome::Figures;
+use kith_load::outcome::{Figures, Latency};
 
-use crate::bench::{Bench, Measured, USUAL, answered, p50, p99, per_second};
+use crate::bench::{Bench, Measured, USUAL, answered, p50, p99, per_second, us};
 use crate::figures::{Reach, Row};
 
 use super::Servers;
@@ -27,7 +27,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     bench.rounds(
         vec![
             Row::new("lookup vs empty call, one in flight: p50", "us", Reach::AtMost(1.10), names),
-            Row::new("lookup vs empty call, one in flight: p99", "us", Reach::AtMost(1.25), names),
+            Row::new("lookup vs empty call, one in flight: p99", "us", Reach::AtMost(1.25), names).times(2),
         ],
         |bench| Ok(Measured::of(&bench.outcome(kithd, "lookup=1", None, ONE)?, &[&p50, &p99])),
         |bench| Ok(Measured::of(&bench.outcome(empty, "empty=1", None, ONE)?, &[&p50, &p99])),
@@ -38,25 +38,27 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
 pub fn found_and_not_found(bench: &mut Bench<'_>, servers: &Servers) {
     let row = |of: &str| {
         let name = format!("found vs not found, one in flight: {of}");
-        Row::new(&name, "us", Reach::Within(0.05), ["found", "not found"]).note("both kinds in the same run")
+        Row::new(&name, "us", Reach::Within(0.05), ["found", "not found"])
+            .note("both kinds in the same run, two runs in each round; the A/A is every other answer of what is found against those between, in the same run: half as many answers on either side, so that it is wider than the comparison's own noise")
     };
     let mut rows = vec![row("p50"), row("p99")];
     let lengths = Row::figure("found vs not found: answers that a length tells apart", "percent", Reach::AtMost(5.0));
     let all = [rows[0].clone(), rows[1].clone(), lengths.clone()];
     bench.or_not_measured(all.to_vec(), |bench| {
         let mut shares = Vec::new();
-        for _ in 0..bench.arguments.rounds {
-            let (first, again) = (mixed(bench, servers)?, mixed(bench, servers)?);
-            let (found, not_found) = kinds(&first)?;
-            let (found_again, _) = kinds(&again)?;
+        for _ in 0..2 * bench.arguments.rounds_for(&all) {
+            let run = mixed(bench, servers)?;
+            let (measured, drain) = bench.drained(Measured::with(&run, Vec::new()))?;
+            let (found, not_found) = kinds(&run)?;
             for (row, at) in rows.iter_mut().zip([50, 99]) {
-                let of = |figures: &Figures| if at == 50 { p50(figures) } else { p99(figures) };
-                row.measured.push(of(found));
-                row.compared.push(of(not_found));
-                row.again.push(of(found_again));
+                let of = |latency: &Latency| us(if at == 50 { latency.p50 } else { latency.p99 });
+                row.measured.push(of(&found.latency_ns));
+                row.compared.push(of(&not_found.latency_ns));
+                row.alike.push([of(&found.halves_ns[0]), of(&found.halves_ns[1])]);
+                row.drains.push([drain, measured.kith_seconds]);
+                row.void |= measured.void;
             }
-            shares.push(Shares::of(&first)?);
-            shares.push(Shares::of(&again)?);
+            shares.push(Shares::of(&run)?);
         }
         let samples: u64 = shares.iter().map(|one| one.samples).sum();
         let words = format!("{samples} answers in all, of each kind as many");

@@ -33,7 +33,7 @@ pub fn measure(bench: &mut Bench<'_>) {
 
 /// Rows whose figures a program prints, in the order of the rows.
 pub fn inside(bench: &mut Bench<'_>, rows: Vec<Row>, mut command: Command) {
-    command.args(["--rounds", &bench.arguments.rounds.to_string()]);
+    command.args(["--rounds", &bench.arguments.rounds_for(&rows).to_string()]);
     bench.or_not_measured(rows.clone(), |bench| {
         let mut rows = rows;
         for turns in measured(&mut command)? {

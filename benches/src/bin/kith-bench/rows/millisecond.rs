@@ -1,10 +1,11 @@
 //! Lookups at a steady rate: what is answered within a millisecond, quiet and while plan files are loaded, and the tail beside
 //! those loads, set against the tail beside a process that has nothing to do with Kith and uses as much of the machine.
 
+use std::cell::RefCell;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::bench::{Bench, Measured, RATE, USUAL, p99_9, within_1ms};
 use crate::figures::{Reach, Row};
@@ -14,6 +15,7 @@ use crate::servers::Checkpoints;
 use crate::spent::{self, Spent};
 
 use super::Servers;
+use super::start::resident_gib;
 
 /// Until a generator beside has connected and sends.
 const BEGINNING: Duration = Duration::from_secs(3);
@@ -35,26 +37,49 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
         |bench| Ok(Measured::of(&bench.at_rate(kithd, "lookup=1")?, &[&within_1ms])),
         |bench| Ok(Measured::of(&bench.at_rate(empty, "empty=1")?, &[&within_1ms])),
     );
+    let resident = Row::figure("resident memory, England, after file loads and lookups", "GiB", Reach::AtMost(1.0))
+        .note("after each turn beside files, of a kithd that has served the rows before this one");
+    let with_resident = |measured: Measured| -> Result<Measured> {
+        let values = measured.values.iter().copied().chain([resident_gib(kithd)?]).collect();
+        Ok(Measured { values, ..measured })
+    };
     bench.rounds(
-        vec![row("under file loads")],
-        |bench| beside_files(bench, servers, "lookup=1", &within_1ms),
-        |bench| beside_files(bench, servers, "empty=1", &within_1ms),
+        vec![row("under file loads").times(2), resident],
+        |bench| with_resident(beside_files(bench, servers, "lookup=1", &within_1ms)?),
+        |bench| with_resident(beside_files(bench, servers, "empty=1", &within_1ms)?),
     );
 }
 
-/// The tail beside file loads and checkpoints. A checkpoint may go on for minutes after it: whoever measures anything else then
-/// starts kithd anew.
-pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: &Servers) {
-    let kithd = &servers.kithd;
+/// Servers of which kithd is started anew before each turn: a checkpoint may go on for minutes after the turn that began it.
+struct Anew(RefCell<Option<Servers>>);
+
+impl Anew {
+    /// Does something with a kithd that has nothing left to do.
+    fn with<T>(&self, bench: &Bench<'_>, work: impl FnOnce(&Servers) -> Result<T>) -> Result<T> {
+        let servers = self.0.take().context("kithd could not be started again")?;
+        let servers = servers.again(bench)?;
+        let done = work(&servers);
+        self.0.replace(Some(servers));
+        done
+    }
+}
+
+/// The tail beside file loads and checkpoints. Gives the servers back, with a kithd that makes no checkpoint.
+pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: Servers) -> Result<Servers> {
     let tail = Row::new(
         "p99.9 at 2,000/s beside file loads and a checkpoint vs beside an unrelated process",
         "us",
         Reach::AtMost(1.25),
         ["beside file loads and a checkpoint", "beside the process"],
     )
-    .note("files of 1,500 rows and checkpoints (a snapshot of the state, the log trimmed behind it), each one after another");
+    .times(2)
+    .note("files of 1,500 rows and checkpoints (a snapshot of the state, the log trimmed behind it), each one after another; kithd is started anew before each turn");
+    if !bench.wants(std::slice::from_ref(&tail)) {
+        return Ok(servers);
+    }
+    let anew = Anew(RefCell::new(Some(servers)));
     bench.or_not_measured(vec![tail.clone()], |bench| {
-        let used = used_by_loads(bench, servers)?;
+        let used = anew.with(bench, |servers| used_by_loads(bench, servers))?;
         // Where others take the processor, the loads cannot be told from what the lookups use.
         ensure!(used.cpu_seconds >= LEAST_CORES, "the loads used {:.2} cores beyond the lookups", used.cpu_seconds);
         let words = format!(
@@ -65,16 +90,22 @@ pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: &Servers) {
         bench.rounds(
             vec![tail.note(&words)],
             |bench| {
-                let _checkpoints = Checkpoints::of(kithd);
-                beside_files(bench, servers, "lookup=1", &p99_9)
+                anew.with(bench, |servers| {
+                    let _checkpoints = Checkpoints::of(&servers.kithd);
+                    beside_files(bench, servers, "lookup=1", &p99_9)
+                })
             },
             |bench| {
-                let _busy = busy(bench, used)?;
-                Ok(Measured::of(&bench.at_rate(kithd, "lookup=1")?, &[&p99_9]))
+                anew.with(bench, |servers| {
+                    let _busy = busy(bench, used)?;
+                    thread::sleep(BEGINNING);
+                    Ok(Measured::of(&bench.at_rate(&servers.kithd, "lookup=1")?, &[&p99_9]))
+                })
             },
         );
         Ok(())
     });
+    anew.0.take().context("kithd could not be started again")?.again(bench)
 }
 
 /// A measurement while files are loaded into kithd, whichever server it asks.

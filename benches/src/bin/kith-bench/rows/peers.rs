@@ -1,6 +1,8 @@
 //! Kith beside PostgreSQL, which is asked the same question with an audit row, and beside Redis, which reads a value.
 
 use anyhow::{Context, Result};
+use kith_domain::time::Moment;
+use kith_load::england::{England, PEOPLE};
 
 use crate::bench::{Bench, Measured, USUAL, per_second};
 use crate::figures::{Reach, Row};
@@ -18,7 +20,14 @@ pub fn redis(bench: &mut Bench<'_>, servers: &Servers) {
         (row.note("Redis in cleartext; Kith under mutual TLS, without which it never serves"), shape)
     });
     bench.or_not_measured(rows.iter().map(|(row, _)| row.clone()).collect(), |bench| {
-        let redis = Redis::start(servers::free_port()?.port()).context("failed to run Redis")?;
+        let people = people(bench)?;
+        let redis = Redis::start(servers::free_port()?.port(), people.len() as u64).context("failed to run Redis")?;
+        let settings = format!(
+            "Redis, which holds a value for each of {} people whom Kith is asked about: {}",
+            people.len(),
+            redis.settings()?
+        );
+        bench.peer(settings);
         redis.fill(servers.reply_bytes)?;
         let seconds = bench.arguments.seconds;
         for (row, shape) in rows {
@@ -30,6 +39,16 @@ pub fn redis(bench: &mut Bench<'_>, servers: &Servers) {
         }
         Ok(())
     });
+}
+
+/// The people of whom something is held and whom the generator asks Kith about, each once.
+fn people(bench: &Bench<'_>) -> Result<Vec<u64>> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let england = England::load(&bench.place.file("england"), Moment(now).london_day(), PEOPLE)?;
+    let mut numbers: Vec<u64> = england.known.iter().map(|known| known.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok(numbers)
 }
 
 fn lookups(bench: &Bench<'_>, server: &Server, shape: (u32, u32)) -> Result<Measured> {
@@ -60,7 +79,9 @@ pub fn postgres(bench: &mut Bench<'_>, servers: Servers) -> Result<()> {
     bench.or_not_measured(rows, |bench| {
         println!("loading PostgreSQL");
         let folder = std::env::temp_dir().join("kith-bench-postgres");
-        let postgres = Postgres::start(&folder, &bench.place.file("england")).context("failed to run PostgreSQL")?;
+        let postgres = Postgres::start(&folder, &bench.place.file("england"), &people(bench)?)
+            .context("failed to run PostgreSQL")?;
+        bench.peer(format!("PostgreSQL: {}", postgres.settings()?));
         let peer = Peer { postgres: &postgres, seconds: bench.arguments.seconds, reply_bytes };
         peer.rounds(bench, bounded, false, &kithd)?;
         ended = Some(kithd.stop());

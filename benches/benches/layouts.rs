@@ -1,44 +1,20 @@
-//! Ways to hold a child's bytes by number, side by side: reads alone, reads beside a writer at full speed, and memory. Half
-//! of the reads find a child. `cargo bench -p kith-benches --bench layouts -- 1000000 12000000`
+//! Ways to hold a child's bytes by number, side by side: reads alone, reads beside a writer at full speed, and resident memory, with
+//! the allocator of kithd. Half of the reads find a child. `cargo bench -p kith-benches --bench layouts`: a million, then twelve;
+//! other numbers of children may be given. `--bench layouts-memory` counts the bytes that each allocates.
 
-mod kinds;
-
-use kinds::{Dash, Layout, LockFree, Nothing, Pieces, Sharded, Snapshot, worked};
+use kith_benches::layouts::{KINDS, Layout, OURS, bytes, keys, sizes, worked};
+use kith_benches::records::mix;
+use mimalloc::MiMalloc;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// As in kithd.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 const ROUNDS: usize = 7;
 const READS: u64 = 200_000;
-/// Keys are spread over the range that was never issued.
-const FIRST_KEY: u32 = 900_000_000;
-const KEYS: u64 = 99_000_000;
-
-fn mix(value: u64) -> u64 {
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
-}
-
-/// The key of the `n`-th child, or of the `n`-th who is not held: all that have a check digit, in no order.
-fn keys() -> impl Iterator<Item = u32> {
-    // Coprime to the number of keys, so that each comes once.
-    const STEP: u64 = 61_803_403;
-    let all = (0..KEYS).map(|n| FIRST_KEY + (n * STEP % KEYS) as u32);
-    all.filter(|key| kith_domain::NhsNumber::from_first_nine(*key).is_some())
-}
-
-/// As many bytes as packed records take: a head, and some thirty for each presentation and its lookup.
-fn bytes(key: u32, version: u64) -> Vec<u8> {
-    let presentations = match mix(u64::from(key) + version) % 1_000 {
-        0..=620 => 1,
-        621..=815 => 2,
-        816..=910 => 3,
-        911..=960 => 4,
-        _ => 7,
-    };
-    vec![key as u8; 1 + 32 * presentations]
-}
 
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
@@ -102,29 +78,21 @@ fn spread(mut values: Vec<f64>) -> String {
 }
 
 fn main() {
-    let sizes: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
-    for children in if sizes.is_empty() { vec![1_000_000] } else { sizes } {
+    for children in sizes() {
         compare(children);
     }
 }
 
 fn compare(children: usize) {
     let held: Vec<u32> = keys().take(2 * children).collect();
-    let mut layouts: Vec<(&str, Box<dyn Layout>)> = vec![
-        ("nothing (the clock)", Box::new(Nothing)),
-        ("dashmap, boxes", Box::<Dash>::default()),
-        ("lock-free (papaya), boxes", Box::<LockFree>::default()),
-        ("65,536 locks, boxes", Box::<Sharded>::default()),
-        ("65,536 locks, pieces", Box::<Pieces>::default()),
-        ("published snapshot, delta", Box::<Snapshot>::default()),
-    ];
+    let mut layouts: Vec<(&str, Box<dyn Layout>)> = KINDS.map(|(name, make)| (name, make())).into();
     let (mut memory, mut longest) = (Vec::new(), Vec::new());
     for (_, layout) in &layouts {
         let before = resident();
         longest.push(layout.fill(&held[..children], |key| bytes(key, 0)));
         memory.push((resident().saturating_sub(before)) as f64 / children as f64);
     }
-    let again = layouts.iter().position(|(name, _)| *name == "65,536 locks, pieces").unwrap_or(0);
+    let again = layouts.iter().position(|(name, _)| *name == OURS).unwrap_or(0);
     let rows = layouts.len() + 1;
     let mut alone: Vec<Vec<Figures>> = vec![Vec::new(); rows];
     let mut beside: Vec<Vec<(Figures, f64, Duration)>> = vec![Vec::new(); rows];
@@ -139,7 +107,7 @@ fn compare(children: usize) {
     longest.push(longest[again]);
     println!("{children} children, {ROUNDS} rounds, ns: median (least-most) of the rounds\n");
     println!(
-        "| layout | B/child | alone p50 | p99 | p99.9 | beside a writer p50 | p99 | p99.9 | puts/s | longest put filling | beside reads |"
+        "| layout | resident B/child | alone p50 | p99 | p99.9 | beside a writer p50 | p99 | p99.9 | puts/s | longest put filling | beside reads |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     let names = layouts.drain(..).map(|(name, layout)| {

@@ -1,4 +1,5 @@
-//! The layouts that are compared: each holds the bytes of a child by the first nine digits of the number.
+//! Ways to hold a child's bytes by number, which are compared: each holds them by the first nine digits of the number.
+//! `benches/layouts.rs` measures their times, `benches/layouts-memory.rs` what they allocate.
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -8,7 +9,59 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::records::mix;
+
+/// Keys are spread over the range that was never issued.
+const FIRST_KEY: u32 = 900_000_000;
+const KEYS: u64 = 99_000_000;
+
+/// The key of the `n`-th child, or of the `n`-th who is not held: all that have a check digit, in no order.
+pub fn keys() -> impl Iterator<Item = u32> {
+    // Coprime to the number of keys, so that each comes once.
+    const STEP: u64 = 61_803_403;
+    let all = (0..KEYS).map(|n| FIRST_KEY + (n * STEP % KEYS) as u32);
+    all.filter(|key| kith_domain::NhsNumber::from_first_nine(*key).is_some())
+}
+
+/// As many bytes as packed records take: a head, and some thirty for each presentation and its lookup.
+#[must_use]
+pub fn bytes(key: u32, version: u64) -> Vec<u8> {
+    let presentations = match mix(u64::from(key) + version) % 1_000 {
+        0..=620 => 1,
+        621..=815 => 2,
+        816..=910 => 3,
+        911..=960 => 4,
+        _ => 7,
+    };
+    vec![key as u8; 1 + 32 * presentations]
+}
+
+/// A layout's name, and what makes an empty one.
+pub type Kind = (&'static str, fn() -> Box<dyn Layout>);
+
+/// All that are compared; first what measuring itself takes.
+pub const KINDS: [Kind; 6] = [
+    ("nothing (the clock)", || Box::new(Nothing)),
+    ("dashmap, boxes", || Box::<Dash>::default()),
+    ("lock-free (papaya), boxes", || Box::<LockFree>::default()),
+    ("65,536 locks, boxes", || Box::<Sharded>::default()),
+    (OURS, || Box::<Pieces>::default()),
+    ("published snapshot, delta", || Box::<Snapshot>::default()),
+];
+/// The layout of the index.
+pub const OURS: &str = "65,536 locks, pieces";
+/// Children where no number is asked for.
+pub const USUAL: [usize; 2] = [1_000_000, 12_000_000];
+
+/// The numbers among a program's arguments, or the usual ones.
+#[must_use]
+pub fn sizes() -> Vec<usize> {
+    let asked: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    if asked.is_empty() { USUAL.to_vec() } else { asked }
+}
+
 /// What this thread has worked so far: waiting for a processor that others use does not count.
+#[must_use]
 pub fn worked() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
@@ -38,7 +91,7 @@ fn copy(held: &[u8], into: &mut Vec<u8>) -> bool {
 }
 
 /// Nothing: what measuring takes.
-pub struct Nothing;
+struct Nothing;
 
 impl Layout for Nothing {
     fn get(&self, key: u32, _: &mut Vec<u8>) -> bool {
@@ -50,7 +103,7 @@ impl Layout for Nothing {
 
 /// dashmap with as many locks as it takes by itself.
 #[derive(Default)]
-pub struct Dash(DashMap<u32, Box<[u8]>>);
+struct Dash(DashMap<u32, Box<[u8]>>);
 
 impl Layout for Dash {
     fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
@@ -64,7 +117,7 @@ impl Layout for Dash {
 
 /// A lock-free map.
 #[derive(Default)]
-pub struct LockFree(papaya::HashMap<u32, Box<[u8]>>);
+struct LockFree(papaya::HashMap<u32, Box<[u8]>>);
 
 impl Layout for LockFree {
     fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
@@ -77,7 +130,7 @@ impl Layout for LockFree {
 }
 
 /// Locks enough that none is waited for, each over a map of boxes.
-pub struct Sharded(Vec<RwLock<HashMap<u32, Box<[u8]>>>>);
+struct Sharded(Vec<RwLock<HashMap<u32, Box<[u8]>>>>);
 
 /// Locks of [`Sharded`], as many as the index has.
 const LOCKS: usize = 65_536;
@@ -112,7 +165,7 @@ impl Layout for Sharded {
 
 /// What the index has: locks enough, and for each one piece of memory in the place of boxes.
 #[derive(Default)]
-pub struct Pieces(Shards);
+struct Pieces(Shards);
 
 impl Layout for Pieces {
     fn get(&self, key: u32, into: &mut Vec<u8>) -> bool {
@@ -128,7 +181,7 @@ impl Layout for Pieces {
 }
 
 /// A table that never changes, published whole, and what was put since it was made.
-pub struct Snapshot {
+struct Snapshot {
     base: ArcSwap<Base>,
     since: Sharded,
     puts: std::sync::atomic::AtomicUsize,
