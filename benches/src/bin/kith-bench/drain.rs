@@ -10,7 +10,7 @@ use kith_load::control::page;
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// Longer than this, and the round is void.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// Entries of which no history comes are passed over without a word: so few may stay behind for good.
 const PASSED_OVER: u64 = 1_000;
 /// So few that stand still for so long are those.
