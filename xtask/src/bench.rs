@@ -14,7 +14,7 @@ pub struct BenchArguments {
     /// Folder of programs that are built already: kithd, kith, kith-bench and those beside it; without it they are built
     #[arg(long, env = "KITH_BENCH_PROGRAMS", value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// Handed to kith-bench: --rounds 5, --rounds-of NAME=15, --seconds 4, --scale 1, --only NAME, --wire-children, --name NAME
+    /// Handed to kith-bench: --rounds 5, --rounds-of NAME=15, --seconds 4, --scale 1, --only NAME, --no-wire-children, --name NAME
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }

@@ -33,6 +33,8 @@ const BUSY_PER_SECOND: u64 = 4_000;
 const REST: u32 = 19;
 /// The same while it catches up and few questions come: those few shall not wait for what is behind.
 const REST_BEHIND: u32 = 3;
+/// Nobody has asked for so long: then it catches up without a rest.
+const ALONE_AFTER: Duration = Duration::from_secs(1);
 /// Longest rest: a disk that was slow once must not stop the history for long.
 const MAX_REST: Duration = Duration::from_millis(200);
 /// Pause after a failure: the log or the journal is in trouble and is tried again.
@@ -56,6 +58,7 @@ impl Deriver {
         let mut position = self.progress.derived_through.load(Ordering::Acquire);
         let mut limit = BATCH;
         let mut late = VecDeque::new();
+        let (mut seen, mut asked_at) = (0, self.clock.now());
         while !self.stop.load(Ordering::Acquire) {
             self.note_gaps();
             late.extend(self.journal.take_late(Follower::History));
@@ -68,8 +71,14 @@ impl Deriver {
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
                 Ok(next) => {
                     let came = self.journal.synced_through().saturating_sub(before);
-                    let behind = next - position >= limit as u64;
-                    std::thread::sleep(rest_after(self.clock.now().saturating_sub(began), came, behind));
+                    let now = self.clock.now();
+                    // What came during a rest counts here too.
+                    if before + came > seen {
+                        (seen, asked_at) = (before + came, now);
+                    }
+                    let pace =
+                        Pace { came, behind: next - position >= limit as u64, alone_for: now.saturating_sub(asked_at) };
+                    std::thread::sleep(pace.rest_after(now.saturating_sub(began)));
                     (position, limit) = (next, BATCH);
                 }
                 Err(Trouble::TooMany) if limit > 1 => limit /= 2,
@@ -170,18 +179,30 @@ impl Deriver {
     }
 }
 
-/// How long the history rests after a batch that took so long, while so many entries came. Where questions come faster than
-/// it is written, it leaves the processors to them and catches up later: then too, while it is `behind`, with a quarter of
-/// its time at most, for on a part of a processor whoever asks would else wait for what was asked before.
-fn rest_after(took: Duration, came: u64, behind: bool) -> Duration {
-    let a_second = u128::from(came) * 1_000_000 / took.as_micros().max(1);
-    let busy = came >= BUSY && a_second >= u128::from(BUSY_PER_SECOND);
-    let rest = match (busy, behind) {
-        (true, _) => took * REST,
-        (false, true) => took * REST_BEHIND,
-        (false, false) => Duration::ZERO,
-    };
-    rest.min(MAX_REST)
+/// What goes on while history is derived.
+struct Pace {
+    /// Entries that came while the last batch was written.
+    came: u64,
+    /// There is more to derive.
+    behind: bool,
+    /// Since anything came.
+    alone_for: Duration,
+}
+
+impl Pace {
+    /// How long the history rests after a batch that took so long. Where questions come faster than it is written, it leaves
+    /// the processors to them and catches up later: then too, while it is behind, with a quarter of its time at most, for on a
+    /// part of a processor whoever asks would else wait for what was asked before. While nobody asks it does not rest.
+    fn rest_after(&self, took: Duration) -> Duration {
+        let a_second = u128::from(self.came) * 1_000_000 / took.as_micros().max(1);
+        let busy = self.came >= BUSY && a_second >= u128::from(BUSY_PER_SECOND);
+        let rest = match (busy, self.behind && self.alone_for < ALONE_AFTER) {
+            (true, _) => took * REST,
+            (false, true) => took * REST_BEHIND,
+            (false, false) => Duration::ZERO,
+        };
+        rest.min(MAX_REST)
+    }
 }
 
 /// The entry with which reading can go on after an error: one entry or one stretch of a segment must not stop the history
@@ -251,6 +272,7 @@ mod tests {
     #[test]
     fn history_rests_only_while_questions_come_faster_than_it_is_written() {
         let took = Duration::from_millis(8);
+        let rest_after = |took, came, behind| Pace { came, behind, alone_for: Duration::ZERO }.rest_after(took);
         assert_eq!(rest_after(took, 16, false), Duration::ZERO, "2,000 questions a second");
         assert_eq!(
             rest_after(took, 16, true),
@@ -266,5 +288,8 @@ mod tests {
             assert_eq!(rest_after(Duration::from_secs(3), 60_000, behind), MAX_REST);
         }
         assert_eq!(rest_after(Duration::from_secs(3), 0, true), MAX_REST);
+        let alone = |alone_for| Pace { came: 0, behind: true, alone_for }.rest_after(took);
+        assert_eq!(alone(Duration::from_millis(999)), took * REST_BEHIND, "somebody asked a moment ago");
+        assert_eq!(alone(Duration::from_secs(1)), Duration::ZERO, "nobody asks");
     }
 }

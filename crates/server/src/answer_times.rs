@@ -1,5 +1,6 @@
 //! How long answers take within the service, by call and by nothing else: the same whatever was found.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,14 +30,19 @@ impl Decoded {
         times.observe(self.0.elapsed());
     }
 
-    /// Counts an answer once it is encoded: to be put among the extensions of its response.
-    pub(crate) fn until_encoded(self, times: &Arc<AnswerTimes>, of: fn(&AnswerTimes) -> &Histogram) -> UntilEncoded {
-        UntilEncoded { decoded: self, times: Arc::clone(times), of }
+    /// Counts an answer once it is encoded. The last thing that a handler does before it gives its response.
+    pub(crate) fn until_encoded(self, times: &Arc<AnswerTimes>, of: fn(&AnswerTimes) -> &Histogram) {
+        GIVEN.set(Some(UntilEncoded { decoded: self, times: Arc::clone(times), of }));
     }
 }
 
+thread_local! {
+    /// Of the response that a handler of this thread has just given: whoever wraps the handler takes it in the same poll. Among
+    /// the response's extensions it would need memory three times.
+    static GIVEN: Cell<Option<UntilEncoded>> = const { Cell::new(None) };
+}
+
 /// Goes with a response to whoever takes its bytes out of it, which is when they are encoded.
-#[derive(Clone)]
 pub(crate) struct UntilEncoded {
     decoded: Decoded,
     times: Arc<AnswerTimes>,
@@ -44,6 +50,11 @@ pub(crate) struct UntilEncoded {
 }
 
 impl UntilEncoded {
+    /// Of the response that was given in this poll; none of a call that is not timed.
+    pub(crate) fn of_this_response() -> Option<Self> {
+        GIVEN.take()
+    }
+
     pub(crate) fn encoded(self) {
         self.decoded.answered((self.of)(&self.times));
     }

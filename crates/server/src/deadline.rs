@@ -199,9 +199,8 @@ where
     tokio::select! {
         biased;
         response = response => {
-            let mut response = response?;
-            let timed = response.extensions_mut().remove::<UntilEncoded>();
-            Ok(response.map(|body| Body::new(BoundedBody::new(body, limit, admitted, timed))))
+            let timed = UntilEncoded::of_this_response();
+            Ok(response?.map(|body| Body::new(BoundedBody::new(body, limit, admitted, timed))))
         }
         status = poll_fn(|cx| limit.poll(cx)) => Ok(status.into_http()),
     }

@@ -1,6 +1,8 @@
 //! How a comparison is measured: in rounds, each the first, the second, and the first again. One measurement may give the
 //! figures of several rows. A comparison that cannot be measured is a row that says so; the others are measured all the same.
 
+use std::cell::Cell;
+
 use anyhow::Result;
 use kith_load::Outcome;
 use kith_load::machine::Machine;
@@ -20,7 +22,7 @@ pub const IN_FLIGHT: u32 = 16;
 /// The rate of those about latency.
 pub const RATE: f64 = 2_000.0;
 /// How many times as long latency at that rate is measured: one answer in a thousand is few in a second.
-const TAIL: f64 = 4.0;
+pub const TAIL: f64 = 4.0;
 /// Answers that the generator holds against what is true, in percent. It runs on the same processors, and what a lookup is
 /// compared with holds none against anything.
 const VERIFIED_PERCENT: u32 = 1;
@@ -43,6 +45,8 @@ pub struct Bench<'a> {
     pub metrics: Vec<String>,
     /// What is in force of the configuration of those that Kith is compared with.
     pub peers: Vec<String>,
+    /// What the generator draws people and moments by: the same for the turns of a round, another for every round.
+    pub seed: Cell<u64>,
     /// As it was before the first measurement.
     machine: Machine,
 }
@@ -67,7 +71,10 @@ impl Measured {
     pub fn with(outcome: &Outcome, values: Vec<f64>) -> Self {
         let asked = outcome.plan.mix.keys().any(|kind| kind.starts_with("lookup") || kind == "check-in");
         let kith_seconds = if asked { outcome.plan.warm_up_seconds + outcome.measured_seconds } else { 0.0 };
-        Self { values, void: outcome.void, failed: outcome.total.failed, kith_seconds }
+        // Without the priority that was asked for, one side would be measured otherwise than the other.
+        let generator = &outcome.generator;
+        let late = outcome.plan.real_time && generator.real_time_threads != generator.threads;
+        Self { values, void: outcome.void || late, failed: outcome.total.failed, kith_seconds }
     }
 
     /// Of a run of the generator.
@@ -79,7 +86,15 @@ impl Measured {
 impl<'a> Bench<'a> {
     pub fn new(arguments: &'a Arguments, place: &'a Place) -> Self {
         let metrics = vec![place.metrics().to_owned()];
-        Self { arguments, place, rows: Vec::new(), metrics, peers: Vec::new(), machine: Machine::here() }
+        Self {
+            arguments,
+            place,
+            rows: Vec::new(),
+            metrics,
+            peers: Vec::new(),
+            seed: Cell::new(0),
+            machine: Machine::here(),
+        }
     }
 
     /// Tells what one that Kith is compared with is set to.
@@ -100,7 +115,7 @@ impl<'a> Bench<'a> {
         let (connections, in_flight) = shape;
         let seconds = self.arguments.seconds;
         let verified = if mix.starts_with("empty") { 0 } else { VERIFIED_PERCENT };
-        let more = vec![format!("--verify-percent={verified}")];
+        let more = vec![format!("--verify-percent={verified}"), format!("--seed={}", self.seed.get())];
         Run { server: &server.address, mix, rate, connections, in_flight, seconds, more }
     }
 
@@ -139,6 +154,7 @@ impl<'a> Bench<'a> {
         second: &mut dyn FnMut(&Self) -> Result<Measured>,
     ) -> Result<()> {
         for _ in 0..self.arguments.rounds_for(rows) {
+            self.seed.set(self.seed.get() + 1);
             for turn in 0..3 {
                 let mut once = || self.drained(if turn == 1 { second(self) } else { first(self) }?);
                 let (mut measured, mut drain) = once()?;
@@ -184,6 +200,13 @@ impl<'a> Bench<'a> {
         if let Err(error) = report::save(self.arguments, &self.machine, &self.peers, &self.rows) {
             println!("NOTE: the results could not be written: {error:#}");
         }
+    }
+
+    /// Adds a note to the last rows that were measured together.
+    pub fn note(&mut self, rows: usize, words: &str) {
+        println!("  {words}");
+        let from = self.rows.len().saturating_sub(rows);
+        self.rows.iter_mut().skip(from).for_each(|row| row.notes.push(words.to_owned()));
     }
 
     /// Does what rows need; where that cannot be done, they say so.

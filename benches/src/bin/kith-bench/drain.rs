@@ -43,17 +43,29 @@ impl Seen {
     }
 }
 
+/// Whether no server runs at an address.
+fn nobody_is_there(error: &anyhow::Error) -> bool {
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    error.downcast_ref::<std::io::Error>().is_some_and(refused)
+}
+
 /// Waits for the servers whose metrics pages are at these addresses, where any runs; gives the seconds of the longest drain, and
 /// nothing when one was not over in time.
 pub fn wait(metrics: &[String]) -> Result<Option<f64>> {
     let (began, mut longest) = (Instant::now(), 0.0_f64);
     for address in metrics {
         let mut seen = Seen::default();
-        // Nobody runs there now.
-        while let Ok(page) = page(address) {
-            if let Some(took) = seen.look(began.elapsed(), behind(&page)?) {
-                longest = longest.max(took.as_secs_f64());
-                break;
+        loop {
+            match page(address) {
+                Ok(page) => {
+                    if let Some(took) = seen.look(began.elapsed(), behind(&page)?) {
+                        longest = longest.max(took.as_secs_f64());
+                        break;
+                    }
+                }
+                Err(error) if nobody_is_there(&error) => break,
+                // It may have no time for its page.
+                Err(_) => {}
             }
             if began.elapsed() > LIMIT {
                 return Ok(None);
@@ -88,6 +100,22 @@ mod tests {
         let mut seen = Seen::default();
         assert_eq!((seen.look(at(0), 5_000), seen.look(at(9_000), 5_000)), (None, None), "too many to be passed over");
         assert_eq!(seen.look(at(9_100), 0), Some(at(9_100)));
+    }
+
+    #[test]
+    fn a_server_without_time_for_its_page_is_no_absent_one() {
+        let server = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = server.local_addr().unwrap().to_string();
+        let answering = thread::spawn(move || {
+            drop(server.accept().unwrap());
+            let (mut stream, _) = server.accept().unwrap();
+            let asked = std::io::Read::read(&mut stream, &mut [0; 512]).unwrap();
+            let page = "HTTP/1.1 200 OK\r\n\r\nkith_audit_not_derived 0\nkith_audit_unsynced 0\n";
+            std::io::Write::write_all(&mut stream, page.as_bytes()).unwrap();
+            asked
+        });
+        assert!(wait(&[address]).unwrap().is_some());
+        assert!(answering.join().unwrap() > 0, "it was asked again");
     }
 
     #[test]

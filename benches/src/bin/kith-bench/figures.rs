@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Fewer rounds decide nothing.
+const LEAST_ROUNDS: usize = 5;
+
 use crate::spread::Spread;
 
 /// What a ratio is to reach.
@@ -139,14 +142,15 @@ impl Row {
     fn each(&self, a: &[f64], b: &[f64], against: Against) -> Vec<f64> {
         let one = |(a, b): (&f64, &f64)| match against {
             // Of nothing there is no share: two noughts are the same.
-            Against::Ratio | Against::Figure | Against::Total => {
+            Against::Ratio | Against::Total => {
                 if a == b {
                     1.0
                 } else {
                     a / b
                 }
             }
-            Against::Difference => a - b,
+            // A figure may be nought.
+            Against::Difference | Against::Figure => a - b,
         };
         a.iter().zip(b).map(one).collect()
     }
@@ -172,35 +176,51 @@ impl Row {
         Spread::of(&self.each(&self.measured, &self.again, self.against))
     }
 
-    /// How far noise alone may have moved a median: as far as the interval of the A/A reaches from no difference at all.
-    fn slack(&self, median: f64) -> f64 {
-        let Spread { low, high, .. } = self.noise();
+    /// How far noise alone may have moved a median: as far as the A/A reaches from no difference at all.
+    fn slack(&self, median: f64, (low, high): (f64, f64)) -> f64 {
         match self.against {
-            Against::Ratio | Against::Figure => median.abs() * (high - 1.0).abs().max((low - 1.0).abs()),
-            Against::Difference => high.abs().max(low.abs()),
+            Against::Ratio => median.abs() * (high - 1.0).abs().max((low - 1.0).abs()),
+            Against::Difference | Against::Figure => high.abs().max(low.abs()),
             // A count of everything that happened has no noise.
             Against::Total => 0.0,
         }
     }
 
+    /// By the intervals of medians.
     pub fn verdict(&self) -> Verdict {
-        let found = self.comparison();
-        let median = found.median;
+        let (found, noise) = (self.comparison(), self.noise());
+        self.judged((found.low, found.median, found.high), (noise.low, noise.high))
+    }
+
+    /// By the least and the most: leaves open more than the intervals do, and with every round more.
+    pub fn strict_verdict(&self) -> Verdict {
+        let (found, noise) = (self.comparison(), self.noise());
+        self.judged((found.least, found.median, found.most), (noise.least, noise.most))
+    }
+
+    fn judged(&self, (low, median, high): (f64, f64, f64), noise: (f64, f64)) -> Verdict {
         let (reached, bounds) = match self.reach {
             Reach::Report => return Verdict::Reported,
             Reach::AtLeast(bound) => (median >= bound, vec![bound]),
             Reach::AtMost(bound) => (median <= bound, vec![bound]),
             Reach::Within(share) => ((median - 1.0).abs() <= share, vec![1.0 - share, 1.0 + share]),
         };
-        let slack = self.slack(median);
+        if self.is_of_few_rounds() {
+            return Verdict::Undecided;
+        }
+        let slack = self.slack(median, noise);
         // Where nothing is noisy, what is exactly reached is reached.
         let near = |bound: &f64| slack > 0.0 && (median - bound).abs() <= slack;
-        let held = |bound: &f64| found.low < found.high && (found.low..=found.high).contains(bound);
+        let held = |bound: &f64| low < high && (low..=high).contains(bound);
         match (bounds.iter().any(|bound| near(bound) || held(bound)), reached) {
             (true, _) => Verdict::Undecided,
             (false, true) => Verdict::Reached,
             (false, false) => Verdict::Missed,
         }
+    }
+
+    fn is_of_few_rounds(&self) -> bool {
+        self.against != Against::Total && self.measured.len() < LEAST_ROUNDS
     }
 
     /// Whether there is no figure of it that may be used, though there should be.
@@ -219,7 +239,15 @@ impl Row {
         if self.void {
             return String::from("VOID");
         }
-        format!("{:?}", self.verdict()).to_lowercase()
+        let words = |verdict: Verdict| format!("{verdict:?}").to_lowercase();
+        let (verdict, strict) = (self.verdict(), self.strict_verdict());
+        if verdict == Verdict::Undecided && self.is_of_few_rounds() {
+            format!("undecided: fewer than {LEAST_ROUNDS} rounds")
+        } else if verdict == strict {
+            words(verdict)
+        } else {
+            format!("{}; by least and most {}", words(verdict), words(strict))
+        }
     }
 }
 
@@ -228,8 +256,23 @@ mod tests {
     use super::*;
 
     fn row(reach: Reach, measured: &[f64], compared: &[f64], again: &[f64]) -> Row {
-        let (measured, compared, again) = (measured.to_vec(), compared.to_vec(), again.to_vec());
+        let [measured, compared, again] = [measured, compared, again].map(rounds);
         Row { measured, compared, again, ..Row::new("x", "1/s", reach, ["a", "b"]) }
+    }
+
+    /// The same values again, until there are as many as decide something.
+    fn rounds(values: &[f64]) -> Vec<f64> {
+        let count = if values.is_empty() { 0 } else { values.len().max(LEAST_ROUNDS) };
+        values.iter().copied().cycle().take(count).collect()
+    }
+
+    #[test]
+    fn few_rounds_decide_nothing_and_least_and_most_stand_beside() {
+        let mut few = row(Reach::AtMost(2.0), &[1.0], &[1.0], &[1.0]);
+        assert_eq!(few.says(), "reached");
+        few.measured.pop();
+        assert_eq!(few.says(), "undecided: fewer than 5 rounds");
+        assert_eq!(noisy(15).says(), "reached; by least and most undecided");
     }
 
     #[test]
@@ -313,7 +356,7 @@ mod tests {
     #[test]
     fn none_is_as_much_as_none_and_equality_has_two_sides() {
         let errors = Row { against: Against::Figure, ..row(Reach::AtMost(0.0), &[0.0; 2], &[], &[0.0; 2]) };
-        assert_eq!((errors.verdict(), errors.noise().median), (Verdict::Reached, 1.0));
+        assert_eq!((errors.verdict(), errors.noise().median), (Verdict::Reached, 0.0));
         for found in [90.0, 110.0] {
             assert_eq!(row(Reach::Within(0.05), &[found], &[100.0], &[found]).verdict(), Verdict::Missed, "{found}");
         }

@@ -13,7 +13,7 @@ use crate::programs::{can_be_punctual, child};
 /// Exit code of a run whose generator missed its schedule.
 const VOID: i32 = 3;
 /// Before what is measured, in seconds.
-const WARM_UP: &str = "1.5";
+pub const WARM_UP_SECONDS: f64 = 1.5;
 
 /// One run: where to, and what.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Run<'_> {
     fn command(&self, place: &Place) -> Command {
         let mut command = generator(place, ("run", self.rate.is_some()), self.server, self.mix);
         command.args(["--connections", &self.connections.to_string(), "--in-flight", &self.in_flight.to_string()]);
-        command.args(["--duration-s", &self.seconds.to_string(), "--warm-up-s", WARM_UP]);
+        command.args(["--duration-s", &self.seconds.to_string(), "--warm-up-s", &WARM_UP_SECONDS.to_string()]);
         match self.rate {
             Some(rate) => command.args(["--rate", &rate.to_string()]),
             None => command.arg("--closed"),
@@ -87,6 +87,10 @@ impl Run<'_> {
     /// When it cannot be started.
     pub fn beside(&self, place: &Place, name: &str) -> Result<Beside> {
         let json = place.file(&format!("{name}.json"));
+        match fs::remove_file(&json) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
         let child = self.command(place).arg("--json").arg(&json).stderr(Stdio::null()).spawn();
         Ok(Beside { child: child.context("failed to start kith-load")?, json })
     }
@@ -115,9 +119,10 @@ impl Beside {
     /// Waits for its end.
     ///
     /// # Errors
-    /// When it could not run.
+    /// When it could not run, or an answer was wrong.
     pub fn finish(mut self) -> Result<Outcome> {
-        self.child.wait().context("failed to wait for kith-load")?;
+        let status = self.child.wait().context("failed to wait for kith-load")?;
+        ensure!(status.success() || status.code() == Some(VOID), "kith-load beside: {status}");
         read(&self.json)
     }
 }
@@ -134,8 +139,8 @@ impl Drop for Beside {
 ///
 /// # Errors
 /// When it could not run, or an answer was wrong.
-pub fn storm(place: &Place, server: &str, mix: &str, more: &[&str]) -> Result<Outcome> {
-    outcome(place, generator(place, ("storm", true), server, mix).args(more))
+pub fn storm(place: &Place, server: &str, (mix, seed): (&str, u64), more: &[&str]) -> Result<Outcome> {
+    outcome(place, generator(place, ("storm", true), server, mix).args(["--seed", &seed.to_string()]).args(more))
 }
 
 /// The highest rate that a server carries.

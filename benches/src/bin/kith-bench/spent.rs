@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Sub;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -15,6 +15,14 @@ const TICKS: f64 = 100.0;
 pub struct Spent {
     pub cpu_seconds: f64,
     pub written_bytes: f64,
+}
+
+impl Spent {
+    /// Processor time and bytes, each as a share of the other's.
+    pub fn shares_of(self, other: Self) -> [f64; 2] {
+        let share = |own: f64, other: f64| if other > 0.0 { own / other } else { 1.0 };
+        [share(self.cpu_seconds, other.cpu_seconds), share(self.written_bytes, other.written_bytes)]
+    }
 }
 
 impl Sub for Spent {
@@ -51,13 +59,31 @@ fn until_now(pids: &[u32]) -> Result<Spent> {
     Ok(all)
 }
 
+/// What processes had used at a moment.
+pub struct Since<'a> {
+    pids: &'a [u32],
+    at: Instant,
+    before: Spent,
+}
+
+impl<'a> Since<'a> {
+    pub fn now(pids: &'a [u32]) -> Result<Self> {
+        Ok(Self { pids, at: Instant::now(), before: until_now(pids)? })
+    }
+
+    /// What they have used in a second since.
+    pub fn per_second(&self) -> Result<Spent> {
+        let spent = until_now(self.pids)? - self.before;
+        let seconds = self.at.elapsed().as_secs_f64();
+        Ok(Spent { cpu_seconds: spent.cpu_seconds / seconds, written_bytes: spent.written_bytes / seconds })
+    }
+}
+
 /// What processes use in a second, over so many.
 pub fn per_second(pids: &[u32], length: Duration) -> Result<Spent> {
-    let before = until_now(pids)?;
+    let since = Since::now(pids)?;
     thread::sleep(length);
-    let spent = until_now(pids)? - before;
-    let seconds = length.as_secs_f64();
-    Ok(Spent { cpu_seconds: spent.cpu_seconds / seconds, written_bytes: spent.written_bytes / seconds })
+    since.per_second()
 }
 
 #[cfg(test)]
@@ -80,5 +106,6 @@ mod tests {
             (Spent { cpu_seconds: 1.0, written_bytes: 1.0 }, Spent { cpu_seconds: 2.0, written_bytes: 3.0 });
         assert_eq!(less - more, Spent::default());
         assert_eq!(more - less, Spent { cpu_seconds: 1.0, written_bytes: 2.0 });
+        assert_eq!((less.shares_of(more), less.shares_of(Spent::default())), ([0.5, 1.0 / 3.0], [1.0, 1.0]));
     }
 }

@@ -226,10 +226,11 @@ async fn an_answer_counts_when_its_bytes_are_asked_for() {
     let counted = |times: &AnswerTimes| times.lookup.read().cumulative.last().copied();
     let answering = Arc::clone(&times);
     let mut service = layer().layer(tower::service_fn(move |_: Request<Body>| {
-        let until = Decoded::now().until_encoded(&answering, |times| &times.lookup);
-        let mut response = Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"answer"))));
-        response.extensions_mut().insert(until);
-        std::future::ready(Ok::<_, Infallible>(response))
+        let times = Arc::clone(&answering);
+        async move {
+            Decoded::now().until_encoded(&times, |times| &times.lookup);
+            Ok::<_, Infallible>(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"answer")))))
+        }
     }));
     let mut body = service.call(request(UNARY, None)).await.unwrap().into_body();
     assert_eq!(counted(&times), Some(0), "nothing is encoded yet");

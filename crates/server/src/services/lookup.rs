@@ -57,9 +57,8 @@ impl LookupService for Services {
         let answered = engine.ask(asked(peer, parsed)).await.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
         let response = response.padded(self.padding());
-        let mut response = Response::new(response);
-        response.extensions_mut().insert(decoded.until_encoded(self.times(), |times| &times.lookup));
-        Ok(response)
+        decoded.until_encoded(self.times(), |times| &times.lookup);
+        Ok(Response::new(response))
     }
 
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
@@ -84,9 +83,8 @@ impl LookupService for Services {
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
         let response = response.padded(self.padding());
-        let mut response = Response::new(response);
-        response.extensions_mut().insert(decoded.until_encoded(self.times(), |times| &times.check_in));
-        Ok(response)
+        decoded.until_encoded(self.times(), |times| &times.check_in);
+        Ok(Response::new(response))
     }
 
     type LookupManyStream = ReceiverStream<Result<v1::LookupManyResponse, Status>>;

@@ -2,17 +2,20 @@
 //! those loads, set against the tail beside a process that has nothing to do with Kith and uses as much of the machine.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bench::{Bench, Measured, RATE, USUAL, p99_9, within_1ms};
+use crate::bench::{Bench, Measured, RATE, TAIL, USUAL, p99_9, within_1ms};
 use crate::figures::{Reach, Row};
 use crate::load::{Beside, Run};
 use crate::programs::child;
 use crate::servers::Checkpoints;
-use crate::spent::{self, Spent};
+use crate::spent::{self, Since, Spent};
+use crate::spread::Spread;
 
 use super::Servers;
 use super::start::resident_gib;
@@ -20,9 +23,13 @@ use super::start::resident_gib;
 /// Until a generator beside has connected and sends.
 const BEGINNING: Duration = Duration::from_secs(3);
 /// Over which what loads use is counted.
-const COUNTED: Duration = Duration::from_secs(5);
+const COUNTED: Duration = Duration::from_secs(8);
+/// The process beside may use so much more or less than the loads, as a share: else the turn is void.
+const ALIKE: f64 = 0.25;
 /// Loads use more than this, in cores, wherever they can run.
 const LEAST_CORES: f64 = 0.1;
+/// After a measurement beside files they go on for so long.
+const BEYOND_SECONDS: f64 = 1.0;
 /// Longer than any measurement.
 const FOR_EVER_SECONDS: f64 = 3_600.0;
 
@@ -43,11 +50,48 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
         let values = measured.values.iter().copied().chain([resident_gib(kithd)?]).collect();
         Ok(Measured { values, ..measured })
     };
+    let loaded = Loaded::default();
+    let rows = vec![row("under file loads").times(2), resident];
+    let wanted = bench.wants(&rows);
     bench.rounds(
-        vec![row("under file loads").times(2), resident],
-        |bench| with_resident(beside_files(bench, servers, "lookup=1", &within_1ms)?),
-        |bench| with_resident(beside_files(bench, servers, "empty=1", &within_1ms)?),
+        rows,
+        |bench| with_resident(loaded.beside(bench, servers, "lookup=1", &within_1ms)?),
+        |bench| with_resident(loaded.beside(bench, servers, "empty=1", &within_1ms)?),
     );
+    if wanted {
+        bench.note(2, &loaded.note());
+    }
+}
+
+/// Files that were loaded beside each turn, per second.
+#[derive(Default)]
+struct Loaded(RefCell<Vec<f64>>);
+
+impl Loaded {
+    /// A measurement while files are loaded into kithd, whichever server it asks; an error when none was, or one was not.
+    fn beside(
+        &self,
+        bench: &Bench<'_>,
+        servers: &Servers,
+        mix: &str,
+        value: &dyn Fn(&kith_load::outcome::Figures) -> f64,
+    ) -> Result<Measured> {
+        let mut run = files(bench, servers);
+        run.seconds = BEGINNING.as_secs_f64() + bench.arguments.seconds * TAIL + BEYOND_SECONDS;
+        let files = run.beside(bench.place, "files")?;
+        thread::sleep(BEGINNING);
+        let server = if mix.starts_with("empty") { &servers.empty } else { &servers.kithd };
+        let measured = Measured::of(&bench.at_rate(server, mix)?, &[value]);
+        let files = files.finish()?;
+        let sent = files.kinds.get("plan-file").context("no plan file was sent")?;
+        ensure!(sent.ok > 0 && sent.failed == 0, "of the plan files {} failed: {:?}", sent.failed, sent.errors);
+        self.0.borrow_mut().push(sent.ok_per_second);
+        Ok(measured)
+    }
+
+    fn note(&self) -> String {
+        format!("{} files a second were loaded beside, none failed", Spread::of(&self.0.borrow()).text(1))
+    }
 }
 
 /// Servers of which kithd is started anew before each turn: a checkpoint may go on for minutes after the turn that began it.
@@ -56,8 +100,11 @@ struct Anew(RefCell<Option<Servers>>);
 impl Anew {
     /// Does something with a kithd that has nothing left to do.
     fn with<T>(&self, bench: &Bench<'_>, work: impl FnOnce(&Servers) -> Result<T>) -> Result<T> {
-        let servers = self.0.take().context("kithd could not be started again")?;
-        let servers = servers.again(bench)?;
+        let servers = match self.0.take() {
+            Some(servers) => servers.again(bench)?,
+            // It did not end, or did not begin, the time before.
+            None => Servers::start(bench)?,
+        };
         let done = work(&servers);
         self.0.replace(Some(servers));
         done
@@ -78,6 +125,7 @@ pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: Servers) -> Result<Ser
         return Ok(servers);
     }
     let anew = Anew(RefCell::new(Some(servers)));
+    let (loaded, beside) = (Loaded::default(), RefCell::new(Vec::new()));
     bench.or_not_measured(vec![tail.clone()], |bench| {
         let used = anew.with(bench, |servers| used_by_loads(bench, servers))?;
         // Where others take the processor, the loads cannot be told from what the lookups use.
@@ -91,34 +139,48 @@ pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: Servers) -> Result<Ser
             vec![tail.note(&words)],
             |bench| {
                 anew.with(bench, |servers| {
-                    let _checkpoints = Checkpoints::of(&servers.kithd);
-                    beside_files(bench, servers, "lookup=1", &p99_9)
+                    let checkpoints = Checkpoints::of(&servers.kithd);
+                    let measured = loaded.beside(bench, servers, "lookup=1", &p99_9)?;
+                    ensure!(is_in_a_checkpoint(bench)?, "no checkpoint was made");
+                    drop(checkpoints);
+                    Ok(measured)
                 })
             },
             |bench| {
                 anew.with(bench, |servers| {
-                    let _busy = busy(bench, used)?;
+                    let busy = busy(bench, used)?;
                     thread::sleep(BEGINNING);
-                    Ok(Measured::of(&bench.at_rate(&servers.kithd, "lookup=1")?, &[&p99_9]))
+                    let ids = [busy.id()];
+                    let since = Since::now(&ids)?;
+                    let measured = Measured::of(&bench.at_rate(&servers.kithd, "lookup=1")?, &[&p99_9]);
+                    let shares = since.per_second()?.shares_of(used);
+                    beside.borrow_mut().push(shares);
+                    let void = measured.void || shares.iter().any(|share| (share - 1.0).abs() > ALIKE);
+                    Ok(Measured { void, ..measured })
                 })
             },
         );
+        bench.note(1, &loaded.note());
+        let of = |at: usize| Spread::of(&beside.borrow().iter().map(|shares: &[f64; 2]| shares[at]).collect::<Vec<_>>()).text(2);
+        bench.note(1, &format!("the process used {} of the loads' processor time and synced {} of their bytes", of(0), of(1)));
         Ok(())
     });
-    anew.0.take().context("kithd could not be started again")?.again(bench)
+    match anew.0.take() {
+        Some(servers) => servers.again(bench),
+        None => Servers::start(bench),
+    }
 }
 
-/// A measurement while files are loaded into kithd, whichever server it asks.
-fn beside_files(
-    bench: &Bench<'_>,
-    servers: &Servers,
-    mix: &str,
-    value: &dyn Fn(&kith_load::outcome::Figures) -> f64,
-) -> Result<Measured> {
-    let _files = files(bench, servers).beside(bench.place, "files")?;
-    thread::sleep(BEGINNING);
-    let server = if mix.starts_with("empty") { &servers.empty } else { &servers.kithd };
-    Ok(Measured::of(&bench.at_rate(server, mix)?, &[value]))
+/// Whether kithd makes a checkpoint now, or has made one since its start.
+fn is_in_a_checkpoint(bench: &Bench<'_>) -> Result<bool> {
+    let log = fs::read_to_string(bench.place.file("kithd.log"))?;
+    let names = fs::read_dir(bench.place.file("data/store"))?.map(|item| Ok(item?.file_name()));
+    let names = names.collect::<std::io::Result<Vec<_>>>()?;
+    let is_being_written = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("snapshot-") && name.ends_with(".new")
+    };
+    Ok(log.contains("the log is trimmed") || names.iter().any(is_being_written))
 }
 
 /// Authority files of 1,500 rows, one after another, for longer than any measurement.

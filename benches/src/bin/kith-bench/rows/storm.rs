@@ -35,7 +35,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn storm(bench: &Bench<'_>, server: &Server, mix: &str) -> Result<Measured> {
-    let outcome = load::storm(bench.place, &server.address, mix, &TRAFFIC)?;
+    let outcome = load::storm(bench.place, &server.address, (mix, bench.seed.get()), &TRAFFIC)?;
     let storm = outcome.storm.as_ref().context("an outcome without a storm")?;
     let in_storms: u64 = storm.storms.iter().flat_map(|one| one.errors.values()).sum();
     let longest = storm.storms.iter().map(|one| one.until_all_back_seconds).fold(0.0, f64::max);
