@@ -1,5 +1,6 @@
 //! `kith-busy`: a process that uses a share of a core and syncs so many bytes a second, and nothing else: what a tail beside
-//! Kith's own background work is measured against.
+//! Kith's own background work is measured against. It writes in one thread and computes in another, as Kith does: a disk that
+//! is slow to sync keeps nobody from computing, and the other way round.
 
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -12,8 +13,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Work and pauses alternate this often.
 const TURN: Duration = Duration::from_millis(10);
-/// The file begins again after so many bytes.
-const MOST_BYTES: u64 = 64 << 20;
+/// The file begins again, empty, after so many bytes: appending is what Kith's files do most.
+const MOST_BYTES: u64 = 1 << 30;
+/// At most so many turns' bytes are written at once, after syncs that took longer than a turn.
+const MOST_TURNS: f64 = 50.0;
 
 /// Uses processor time and the disk until it is ended.
 #[derive(Parser)]
@@ -35,32 +38,53 @@ fn spent() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Bytes of one turn.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of bytes")]
-fn bytes_of_a_turn(bytes_per_s: f64) -> usize {
-    (bytes_per_s * TURN.as_secs_f64()).round().max(0.0) as usize
+/// Bytes that are due after so long, beyond those that are written.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a number of bytes"
+)]
+fn bytes_due(bytes_per_s: f64, elapsed: Duration, written: u64) -> usize {
+    let due = bytes_per_s * elapsed.as_secs_f64() - written as f64;
+    due.min(bytes_per_s * TURN.as_secs_f64() * MOST_TURNS).max(0.0) as usize
 }
 
-/// One synced write in each turn, and computing for the rest of its share: what the write itself takes counts.
-fn run(arguments: &Arguments) -> std::io::Result<()> {
-    let mut file = File::create(&arguments.file)?;
-    let bytes = vec![7; bytes_of_a_turn(arguments.bytes_per_s)];
-    let (began, share) = (Instant::now(), arguments.cores.clamp(0.0, 1.0));
-    for turn in 1.. {
-        if !bytes.is_empty() {
-            file.write_all(&bytes)?;
-            file.sync_data()?;
-            if file.stream_position()? > MOST_BYTES {
-                file.rewind()?;
-            }
-        }
+/// Computes for a share of the time: what writing takes counts.
+fn compute(cores: f64) {
+    let (began, share) = (Instant::now(), cores.clamp(0.0, 1.0));
+    for turn in 1_u64.. {
         while spent().as_secs_f64() < share * began.elapsed().as_secs_f64() {
             std::hint::black_box((0..1_000_u64).fold(turn, |sum: u64, n| sum.wrapping_mul(31).wrapping_add(n)));
         }
-        let due = TURN * u32::try_from(turn).unwrap_or(u32::MAX);
-        std::thread::sleep(due.saturating_sub(began.elapsed()));
+        std::thread::sleep(TURN);
     }
-    Ok(())
+}
+
+/// Writes and syncs what is due, each turn.
+fn write(arguments: &Arguments) -> std::io::Result<()> {
+    let mut file = File::create(&arguments.file)?;
+    let (began, mut written) = (Instant::now(), 0_u64);
+    let mut bytes = Vec::new();
+    loop {
+        bytes.resize(bytes_due(arguments.bytes_per_s, began.elapsed(), written), 7);
+        if !bytes.is_empty() {
+            file.write_all(&bytes)?;
+            file.sync_data()?;
+            written += bytes.len() as u64;
+            if file.stream_position()? > MOST_BYTES {
+                file.set_len(0)?;
+                file.rewind()?;
+            }
+        }
+        std::thread::sleep(TURN);
+    }
+}
+
+fn run(arguments: &Arguments) -> std::io::Result<()> {
+    let cores = arguments.cores;
+    std::thread::spawn(move || compute(cores));
+    write(arguments)
 }
 
 fn main() -> ExitCode {

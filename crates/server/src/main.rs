@@ -10,7 +10,7 @@ use kith_server::core_files;
 use kith_server::kith::Kith;
 use mimalloc::MiMalloc;
 
-/// A lookup allocates and frees some sixty times, most of it words of its answer.
+/// A lookup allocates and frees some ninety times, most of it words of its answer.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
