@@ -3,6 +3,7 @@
 
 mod cost;
 pub mod proto;
+mod runbook;
 mod unit_file;
 mod watching;
 
@@ -92,6 +93,7 @@ fn compile_steps(workspace: &Workspace, steps: &mut Steps) -> bool {
 
 fn test_steps(workspace: &Workspace, arguments: &TestArguments, steps: &mut Steps) {
     steps.run("example configuration", || unit_file::example(workspace));
+    steps.run("commands that the papers name", || runbook::check(workspace));
     steps.run("what a lookup costs", || cost::check(workspace));
     let mut packages = None;
     steps.run("MESH sandbox and client", || match tools::mesh_packages(workspace) {
