@@ -8,6 +8,7 @@ mod demo;
 mod long;
 mod prerequisites;
 mod process;
+mod sbom;
 mod steps;
 mod test;
 mod tidy;
@@ -43,6 +44,8 @@ enum Verb {
     Decade(long::DecadeArguments),
     /// Every authority's full plan file, two nights, beside readers whose every answer is checked
     Nightly(long::NightlyArguments),
+    /// Write what is in it, with licences and hashes: CycloneDX 1.6 in JSON
+    Sbom(sbom::SbomArguments),
     /// Record the protocol as it stands as what later changes must not break
     ProtoBaseline,
 }
@@ -70,6 +73,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Bench(arguments) => bench::run(&workspace, &arguments),
         Verb::Decade(arguments) => long::decade(&workspace, &arguments),
         Verb::Nightly(arguments) => long::nightly(&workspace, &arguments),
+        Verb::Sbom(arguments) => sbom::run(&workspace, &arguments),
         Verb::ProtoBaseline => test::proto::record_baseline(&workspace),
     }
 }

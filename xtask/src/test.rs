@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::steps::{Ended, Steps};
 use crate::workspace::Workspace;
-use crate::{prerequisites, process, tidy, tools};
+use crate::{prerequisites, process, sbom, tidy, tools};
 
 #[derive(Args)]
 pub struct TestArguments {
@@ -74,6 +74,7 @@ fn source_steps(workspace: &Workspace, steps: &mut Steps) {
     steps.run("format", || passed(workspace.cargo().args(["fmt", "--all", "--check"])));
     steps.run("tidy", || tidy::run(workspace).map(|()| Ended::Passed));
     steps.run("licences, bans, sources", || deny(workspace));
+    steps.run("software bill of materials", || sbom::check(workspace));
     steps.run("protocol: lint", || proto::lint(workspace));
     steps.run("protocol: no breaking change", || proto::breaking(workspace));
     steps.run("systemd unit", || unit_file::verify(workspace));
