@@ -9,7 +9,7 @@ use crate::process;
 use crate::steps::Ended;
 use crate::workspace::Workspace;
 
-const PAPERS: [&str; 3] = ["deploy/README.md", "deploy/runbook.md", "deploy/asvs.md"];
+const PAPERS: [&str; 2] = ["deploy/README.md", "deploy/runbook.md"];
 const PROGRAMS: [&str; 3] = ["kithd", "kith", "kith-witness"];
 
 /// One command: the program, its verbs, its flags.
@@ -19,9 +19,8 @@ type Named = (String, Vec<String>, Vec<String>);
 pub fn check(workspace: &Workspace) -> Result<Ended> {
     let mut named = BTreeSet::new();
     for paper in PAPERS {
-        if let Ok(text) = std::fs::read_to_string(workspace.path(paper)) {
-            named.extend(commands(&text));
-        }
+        let text = std::fs::read_to_string(workspace.path(paper)).with_context(|| format!("failed to read {paper}"))?;
+        named.extend(commands(&text));
     }
     ensure!(!named.is_empty(), "no paper names a command");
     for (program, verbs, flags) in &named {
