@@ -197,6 +197,8 @@ async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
     assert!(searched > 100_000, "only {searched} bytes were searched");
     site.run(&["verify", "--config", "kithd.toml"]);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
+    println!("TOLD {searched} bytes of disk and logs searched");
+    println!("COUNTED canary {}", canaries.0.iter().map(Vec::len).sum::<usize>());
     site.finish(&["did not end in order"]);
 }
 

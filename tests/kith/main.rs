@@ -57,6 +57,10 @@ mod power_cut;
 #[cfg(test)]
 mod purge;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod tamper;
+#[cfg(test)]
+mod testssl;
 #[cfg(test)]
 mod witness;

@@ -119,6 +119,7 @@ async fn whatever_is_rolled_back_is_named() {
     assert!(offline::report(back.path(), &[]).is_sound());
     let report = offline::report(back.path(), &[kept]);
     assert_eq!(faults(&report), [TreeFault::RolledBack { known, found }], "{report}");
+    println!("COUNTED tamper 4");
     site.finish(&["the last run did not end in order"]);
 }
 
@@ -158,5 +159,6 @@ async fn a_truncated_audit_is_named_by_the_program_and_at_the_start_which_answer
     tokio::task::block_in_place(|| server.stop());
     assert_eq!(newest(site.dir()), kept, "nothing is signed over a changed audit");
     assert!(site.path(TREE).join("suspected").exists());
+    println!("COUNTED tamper 1");
     site.finish(&["is not as it was signed", "did not end in order", "audit segment is damaged or torn"]);
 }

@@ -3,11 +3,13 @@
 //! It installs what a build needs, so it is built from light crates alone and
 //! depends on nothing of ours. It never runs in production.
 
+mod assure;
 mod bench;
 mod demo;
 mod long;
 mod prerequisites;
 mod process;
+mod sbom;
 mod steps;
 mod test;
 mod tidy;
@@ -43,6 +45,10 @@ enum Verb {
     Decade(long::DecadeArguments),
     /// Every authority's full plan file, two nights, beside readers whose every answer is checked
     Nightly(long::NightlyArguments),
+    /// What must be shown: certificates, policy, shielding, tampering, failing storage, leaks, hostile clients, testssl.sh
+    Assure,
+    /// Write what is in it, with licences and hashes: CycloneDX 1.6 in JSON
+    Sbom(sbom::SbomArguments),
     /// Record the protocol as it stands as what later changes must not break
     ProtoBaseline,
 }
@@ -70,6 +76,8 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Bench(arguments) => bench::run(&workspace, &arguments),
         Verb::Decade(arguments) => long::decade(&workspace, &arguments),
         Verb::Nightly(arguments) => long::nightly(&workspace, &arguments),
+        Verb::Assure => assure::run(&workspace),
+        Verb::Sbom(arguments) => sbom::run(&workspace, &arguments),
         Verb::ProtoBaseline => test::proto::record_baseline(&workspace),
     }
 }

@@ -15,6 +15,7 @@ use anyhow::{Result, bail};
 use crate::process;
 
 /// One thing a machine must have.
+#[derive(Clone, Copy)]
 pub struct Need {
     pub what: &'static str,
     pub why: &'static str,
@@ -61,9 +62,21 @@ pub const TEST_EXTRAS: &[Need] = &[
     },
     Need {
         what: "losetup and mount",
-        why: "the power-cut test mounts its own file system",
+        why: "the tests of power cuts and failing disks mount file systems of their own",
         package: "mount",
         present: || process::find("losetup").is_some() && process::find("mount").is_some(),
+    },
+    Need {
+        what: "fsfreeze",
+        why: "the test of failing disks lets one hang with it",
+        package: "util-linux",
+        present: || process::find("fsfreeze").is_some(),
+    },
+    Need {
+        what: "strace",
+        why: "the test of failing disks makes single calls fail with it",
+        package: "strace",
+        present: || process::find("strace").is_some(),
     },
     Need {
         what: "valgrind",
@@ -84,6 +97,14 @@ pub const TEST_EXTRAS: &[Need] = &[
         present: || process::find("systemd-analyze").is_some(),
     },
 ];
+
+/// What `cargo xtask assure` uses beside those.
+pub const ASSURE_EXTRAS: &[Need] = &[Need {
+    what: "testssl.sh",
+    why: "a tester of others looks at the server's port",
+    package: "testssl.sh",
+    present: || process::find("testssl").is_some(),
+}];
 
 /// What the benchmarks compare with; without them those comparisons fail.
 pub const PEERS: &[Need] = &[

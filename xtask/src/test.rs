@@ -3,6 +3,7 @@
 
 mod cost;
 pub mod proto;
+mod runbook;
 mod unit_file;
 mod watching;
 
@@ -13,7 +14,7 @@ use clap::Args;
 
 use crate::steps::{Ended, Steps};
 use crate::workspace::Workspace;
-use crate::{prerequisites, process, tidy, tools};
+use crate::{prerequisites, process, sbom, tidy, tools};
 
 #[derive(Args)]
 pub struct TestArguments {
@@ -73,6 +74,7 @@ fn source_steps(workspace: &Workspace, steps: &mut Steps) {
     steps.run("format", || passed(workspace.cargo().args(["fmt", "--all", "--check"])));
     steps.run("tidy", || tidy::run(workspace).map(|()| Ended::Passed));
     steps.run("licences, bans, sources", || deny(workspace));
+    steps.run("software bill of materials", || sbom::check(workspace));
     steps.run("protocol: lint", || proto::lint(workspace));
     steps.run("protocol: no breaking change", || proto::breaking(workspace));
     steps.run("systemd unit", || unit_file::verify(workspace));
@@ -92,6 +94,7 @@ fn compile_steps(workspace: &Workspace, steps: &mut Steps) -> bool {
 
 fn test_steps(workspace: &Workspace, arguments: &TestArguments, steps: &mut Steps) {
     steps.run("example configuration", || unit_file::example(workspace));
+    steps.run("commands that the papers name", || runbook::check(workspace));
     steps.run("what a lookup costs", || cost::check(workspace));
     let mut packages = None;
     steps.run("MESH sandbox and client", || match tools::mesh_packages(workspace) {

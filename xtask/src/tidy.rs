@@ -6,9 +6,12 @@
 mod arrows;
 mod calls;
 mod files;
+mod hazards;
 mod identities;
 mod length;
+mod papers;
 mod source;
+mod stored;
 mod words;
 
 use std::fmt;
@@ -48,13 +51,15 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let mut findings = arrows::check(&metadata(workspace)?)?;
     let paths = tracked(workspace)?;
     let mut read = 0;
+    let mut papers = papers::Papers::default();
     for path in &paths {
         let Some(text) = text_of(&workspace.path(path))? else {
             continue;
         };
         read += 1;
-        check_text(path, &text, &mut findings);
+        check_text(path, &text, &mut papers, &mut findings);
     }
+    papers.check(&mut findings);
     for finding in &findings {
         println!("    {finding}");
     }
@@ -65,9 +70,10 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Every rule that looks at one file.
-fn check_text(path: &str, text: &str, findings: &mut Vec<Finding>) {
+/// Every rule that looks at one file; `papers` takes what the rules about several need of it.
+fn check_text(path: &str, text: &str, papers: &mut papers::Papers, findings: &mut Vec<Finding>) {
     identities::check(path, text, findings);
+    papers.take(path, text);
     if path.ends_with("Cargo.toml") {
         files::manifest(path, text, findings);
     }
@@ -80,6 +86,7 @@ fn check_text(path: &str, text: &str, findings: &mut Vec<Finding>) {
         length::check(path, &masked, findings);
         calls::check(path, &masked, findings);
         words::rust(path, &masked, findings);
+        papers.take_code(path, &masked);
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod build;
 pub mod calls;
 pub mod certificates;
+pub mod inject;
 pub mod logs;
 pub mod mesh;
 pub mod mount;

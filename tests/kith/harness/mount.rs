@@ -11,6 +11,8 @@ pub struct Mount {
     image: Option<PathBuf>,
     at: PathBuf,
     mounted: bool,
+    /// File systems that it was mounted over.
+    beneath: u32,
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
@@ -25,6 +27,13 @@ fn skipped<T>(test: &str, why: &str) -> Option<T> {
     None
 }
 
+/// A new ext4 on a file.
+fn format(image: &Path, mebibytes: u64) -> Result<(), String> {
+    let file = std::fs::File::create(image).map_err(|error| error.to_string())?;
+    file.set_len(mebibytes << 20).map_err(|error| error.to_string())?;
+    run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()])
+}
+
 impl Mount {
     /// A new ext4 of so many mebibytes.
     pub fn ext4(test: &str, dir: &Path, mebibytes: u64) -> Option<Self> {
@@ -32,7 +41,7 @@ impl Mount {
         std::fs::create_dir_all(&at).unwrap();
         let file = std::fs::File::create(&image).unwrap();
         file.set_len(mebibytes << 20).unwrap();
-        let mut mount = Self { image: Some(image.clone()), at, mounted: false };
+        let mut mount = Self { image: Some(image.clone()), at, mounted: false, beneath: 0 };
         let made = run("mkfs.ext4", &["-q", "-F", image.to_str().unwrap()]).and_then(|()| mount.mount());
         match made.and_then(|()| run("xfs_io", &["-V"])) {
             Ok(()) => Some(mount),
@@ -40,12 +49,73 @@ impl Mount {
         }
     }
 
+    /// A new ext4 on this image at this place, without anything in it. Its disk can be filled, frozen, stopped and replaced.
+    pub fn disk(test: &str, image: &Path, at: &Path, mebibytes: u64) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let mut mount = Self { image: Some(image.to_owned()), at: at.to_owned(), mounted: false, beneath: 0 };
+        match format(image, mebibytes).and_then(|()| mount.mount()).and_then(|()| run("fsfreeze", &["--version"])) {
+            Ok(()) => {
+                std::fs::remove_dir(at.join("lost+found")).unwrap();
+                Some(mount)
+            }
+            Err(why) => skipped(test, &why),
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn at(&self) -> &Path {
+        &self.at
+    }
+
+    /// Takes every byte that is left; the file that does is given back.
+    pub fn fill(&self) -> PathBuf {
+        use std::io::Write as _;
+        let path = self.at.join("filler");
+        let mut file = std::fs::File::create(&path).unwrap();
+        for block in [1 << 16, 4096, 1] {
+            while file.write_all(&vec![0; block]).is_ok() {}
+        }
+        path
+    }
+
+    /// Writes and syncs hang from now on.
+    pub fn freeze(&self) {
+        run("fsfreeze", &["--freeze", self.at.to_str().unwrap()]).unwrap();
+    }
+
+    /// They go on.
+    pub fn thaw(&self) {
+        run("fsfreeze", &["--unfreeze", self.at.to_str().unwrap()]).unwrap();
+    }
+
+    /// The file system finds itself damaged: it takes no write any more, and can be read.
+    pub fn abort(&self) {
+        run("mount", &["-o", "remount,abort", self.at.to_str().unwrap()]).unwrap();
+    }
+
+    /// Another disk in its place, with the files of the old one, which its users keep until they let go of it. Mounted over
+    /// the old one with everything in it, so that nobody finds the place empty meanwhile.
+    pub fn replace(&mut self) {
+        let old = self.image.clone().unwrap();
+        let (image, staged) = (old.with_extension("new.img"), old.with_extension("staged"));
+        format(&image, std::fs::metadata(&old).unwrap().len() >> 20).unwrap();
+        std::fs::create_dir_all(&staged).unwrap();
+        let (at, staged) = (self.at.to_str().unwrap(), staged.to_str().unwrap());
+        run("mount", &["-o", "loop", image.to_str().unwrap(), staged]).unwrap();
+        std::fs::remove_dir(Path::new(staged).join("lost+found")).unwrap();
+        run("cp", &["-a", &format!("{at}/."), staged]).unwrap();
+        run("mount", &["--bind", staged, at]).unwrap();
+        run("umount", &[staged]).unwrap();
+        self.image = Some(image);
+        self.beneath += 1;
+    }
+
     /// A new tmpfs of so many mebibytes.
     pub fn tmpfs(test: &str, at: &Path, mebibytes: u64) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let size = format!("size={mebibytes}m");
         match run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", at.to_str().unwrap()]) {
-            Ok(()) => Some(Self { image: None, at: at.to_owned(), mounted: true }),
+            Ok(()) => Some(Self { image: None, at: at.to_owned(), mounted: true, beneath: 0 }),
             Err(why) => skipped(test, &why),
         }
     }
@@ -73,10 +143,14 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        if self.mounted
-            && let Err(why) = run("umount", &["-l", self.at.to_str().unwrap()])
-        {
-            println!("{} stays mounted: {why}", self.at.display());
+        // Whoever hangs in a frozen file system cannot even be killed. Most are not frozen, and then this says so.
+        let _thawed_or_not = run("fsfreeze", &["--unfreeze", self.at.to_str().unwrap_or_default()]);
+        for _ in 0..=self.beneath {
+            if self.mounted
+                && let Err(why) = run("umount", &["-l", self.at.to_str().unwrap_or_default()])
+            {
+                println!("{} stays mounted: {why}", self.at.display());
+            }
         }
     }
 }

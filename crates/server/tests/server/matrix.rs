@@ -1,5 +1,5 @@
 //! The certificate matrix: every kind of certificate that must be refused, beside those that must be taken. Each part prints a
-//! line for each kind, and how many there were; `cargo test -p kith-server --test server matrix -- --nocapture` shows them.
+//! line for each kind, and how many there were (`COUNTED`, which `cargo xtask assure` adds up); `cargo test -p kith-server --test server matrix -- --nocapture` shows them.
 
 mod encodings;
 mod lists;
@@ -47,6 +47,7 @@ fn hold(what: &str, server: &TestServer, cases: &[Case]) {
     });
     assert!(wrong.is_empty(), "{what}: {wrong:#?}");
     println!("certificate matrix: {what}: {} kinds, each as it should be", cases.len());
+    println!("COUNTED certificates {}", cases.len());
 }
 
 #[test]

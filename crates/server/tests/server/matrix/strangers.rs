@@ -86,6 +86,7 @@ fn unknown_organisations() {
         }
     });
     println!("certificate matrix: unknown organisations: {} kinds, each as it should be", cases.len());
+    println!("COUNTED certificates {}", cases.len());
     running.stop_handle().drain();
     running.wait();
 }

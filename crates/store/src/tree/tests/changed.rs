@@ -1,5 +1,7 @@
 //! Every way in which somebody could change what was written, each found and named; and a power cut, which never is one.
 
+use std::cell::Cell;
+
 use super::*;
 use crate::journal::{JournalReport, encode_entry};
 use crate::tree::files::{Framed, record_offset};
@@ -16,6 +18,15 @@ struct Site {
     segment: PathBuf,
     files: Vec<(PathBuf, Vec<u8>)>,
     published: Vec<u8>,
+    /// How many changes of files were tried.
+    tried: Cell<usize>,
+}
+
+impl Drop for Site {
+    /// `cargo xtask assure` adds these up.
+    fn drop(&mut self) {
+        println!("COUNTED tamper {}", self.tried.get());
+    }
 }
 
 impl Site {
@@ -36,7 +47,7 @@ impl Site {
         let files = [leaves_path(&tree), checkpoints_path(&tree), checkpoint_path(&tree), segment.clone()];
         let files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).into();
         assert_eq!(files[3].1.len(), HEADER + 30 * ENTRY);
-        Self { bench, segment, files, published }
+        Self { bench, segment, files, published, tried: Cell::new(0) }
     }
 
     fn bytes(&self, path: &Path) -> Vec<u8> {
@@ -46,6 +57,7 @@ impl Site {
     /// What is found when one file has other bytes; the file is put back.
     fn with(&self, path: &Path, bytes: &[u8]) -> (TreeReport, JournalReport) {
         fs::write(path, bytes).unwrap();
+        self.tried.set(self.tried.get() + usize::from(bytes != self.bytes(path)));
         let sinks = [self.bench.path("primary"), self.bench.path("spill")];
         let found = (self.bench.verify(), Journal::verify(&sinks[0], &sinks[1], &keys()).unwrap());
         fs::write(path, self.bytes(path)).unwrap();
@@ -276,6 +288,7 @@ fn a_kept_hash_changed_is_found_and_named() {
         let index = at as u64 / 32;
         assert!(report.faults.contains(&TreeFault::LevelDiffers { kept: 1, index }), "byte {at}: {report}");
     }
+    println!("COUNTED tamper {}", bytes.len());
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! System calls of a running server that fail or wait, by strace: nothing of the server knows of it. Where tracing is not
+//! allowed, says so loudly and gives none.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::process::Server;
+use super::wait::until;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Write,
+    Sync,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Comes back with an input or output error, undone.
+    Fails,
+    /// Begins so many milliseconds late.
+    Waits(u32),
+}
+
+/// As long as it lives, calls on the chosen files are struck.
+pub struct Injection {
+    strace: Child,
+    seen: PathBuf,
+    process: u32,
+}
+
+impl Injection {
+    /// Strikes the first `times` calls of each thread, or all of them, on these files, those not yet made included.
+    pub fn attach(
+        test: &str,
+        server: &Server,
+        call: Call,
+        how: How,
+        times: Option<u32>,
+        files: &[PathBuf],
+    ) -> Option<Self> {
+        let name = match call {
+            Call::Write => "pwrite64",
+            Call::Sync => "fdatasync",
+        };
+        let what = match how {
+            How::Fails => "error=EIO".to_owned(),
+            How::Waits(ms) => format!("delay_enter={}", u64::from(ms) * 1_000),
+        };
+        let when = times.map_or("1+".to_owned(), |times| format!("1..{times}"));
+        let seen = server.log().with_extension("strace");
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o"]).arg(&seen).args(["-p", &server.process_id().to_string()]);
+        command.args(["-e", &format!("trace={name}"), "-e", &format!("inject={name}:{what}:when={when}")]);
+        for file in files {
+            command.arg("-P").arg(file);
+        }
+        let said = std::fs::File::create(server.log().with_extension("strace-said")).unwrap();
+        let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
+        let Ok(strace) = strace else {
+            println!("SKIPPED, NOT PASSED: {test}: there is no strace");
+            return None;
+        };
+        let mut injection = Self { strace, seen, process: server.process_id() };
+        let traced = until("every thread is traced", || {
+            let gone = injection.strace.try_wait().unwrap().is_some();
+            (gone || tracers(injection.process).iter().all(|tracer| *tracer != 0)).then_some(!gone)
+        });
+        if !traced {
+            let why = std::fs::read_to_string(server.log().with_extension("strace-said")).unwrap_or_default();
+            println!("SKIPPED, NOT PASSED: {test}: strace may not trace here: {why}");
+            return None;
+        }
+        Some(injection)
+    }
+
+    /// How many calls were struck so far.
+    pub fn met(&self) -> usize {
+        let text = std::fs::read_to_string(&self.seen).unwrap_or_default();
+        text.lines().filter(|line| line.contains("INJECTED") || line.contains("DELAYED")).count()
+    }
+
+    /// From now on nothing is struck.
+    pub fn detach(mut self) {
+        self.end();
+        until("no thread is traced", || tracers(self.process).iter().all(|tracer| *tracer == 0).then_some(()));
+    }
+
+    fn end(&mut self) {
+        let _ended_or_not = Command::new("kill").args(["-TERM", &self.strace.id().to_string()]).status();
+        let _waited_for = self.strace.wait();
+    }
+}
+
+impl Drop for Injection {
+    fn drop(&mut self) {
+        // A killed tracer would leave the server stopped.
+        if matches!(self.strace.try_wait(), Ok(None)) {
+            self.end();
+        }
+    }
+}
+
+/// Who traces each thread; 0 nobody.
+fn tracers(process: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(Path::new("/proc").join(process.to_string()).join("task"));
+    let status =
+        |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("status")).ok();
+    let tracer = |text: String| text.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok();
+    tasks.into_iter().flatten().filter_map(status).filter_map(tracer).collect()
+}

@@ -1,0 +1,108 @@
+//! The audit's two disks, each a file system of its own, and the ways in which they fail.
+
+use std::path::{Path, PathBuf};
+
+use super::row::{Fault, Place, Row, Shot};
+use crate::harness::inject::{Call, How, Injection};
+use crate::harness::mount::Mount;
+use crate::harness::process::Server;
+use crate::harness::site::Site;
+
+const MEBIBYTES: u64 = 24;
+/// A segment is numbered; more than these are not made in a row.
+const SEGMENTS: std::ops::RangeInclusive<u32> = 1..=99;
+/// Bytes of a segment before its first entry.
+const HEADER: u64 = 96;
+/// Longer than answers leave without their sync.
+const SLOW_MS: u32 = 80;
+
+pub struct Disks {
+    primary: Mount,
+    spill: Mount,
+}
+
+/// What was done, to be mended.
+pub enum Trouble {
+    Filled(Vec<PathBuf>),
+    ReadOnly(Place),
+    Frozen(Place),
+    Injected(Injection),
+}
+
+impl Trouble {
+    /// How many calls were made to fail or to wait.
+    pub fn met(&self) -> usize {
+        match self {
+            Self::Injected(injection) => injection.met(),
+            Self::Filled(_) | Self::ReadOnly(_) | Self::Frozen(_) => 0,
+        }
+    }
+}
+
+impl Disks {
+    pub fn mounted(test: &str, site: &Site) -> Option<Self> {
+        let mount = |name: &str| {
+            Mount::disk(test, &site.path(&format!("{name}.img")), &site.path(&format!("disk/{name}")), MEBIBYTES)
+        };
+        Some(Self { primary: mount("audit")?, spill: mount("spill")? })
+    }
+
+    fn of(&self, place: Place) -> Vec<&Mount> {
+        match place {
+            Place::Primary => vec![&self.primary],
+            Place::Spill => vec![&self.spill],
+            Place::Both => vec![&self.primary, &self.spill],
+        }
+    }
+
+    /// None where calls cannot be made to fail here.
+    pub fn strike(&self, row: Row, server: &Server) -> Option<Trouble> {
+        let struck = self.of(row.place);
+        let inject = |call: Call, how: How| {
+            let paths = struck.iter().flat_map(|disk| segments(disk.at())).collect::<Vec<_>>();
+            // A write that failed on the first disk is tried on the second by the same thread.
+            let each = if call == Call::Write { u32::try_from(struck.len()).unwrap() } else { 1 };
+            let times = (row.shot == Shot::Once).then_some(each);
+            Injection::attach(&row.to_string(), server, call, how, times, &paths).map(Trouble::Injected)
+        };
+        match row.fault {
+            Fault::Full => Some(Trouble::Filled(struck.iter().map(|disk| disk.fill()).collect())),
+            Fault::ReadOnly => {
+                struck.iter().for_each(|disk| disk.abort());
+                Some(Trouble::ReadOnly(row.place))
+            }
+            Fault::Frozen => {
+                struck.iter().for_each(|disk| disk.freeze());
+                Some(Trouble::Frozen(row.place))
+            }
+            Fault::Slow => inject(Call::Sync, How::Waits(SLOW_MS)),
+            Fault::WriteFails => inject(Call::Write, How::Fails),
+            Fault::SyncFails => inject(Call::Sync, How::Fails),
+        }
+    }
+
+    pub fn mend(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::Filled(fillers) => fillers.iter().for_each(|filler| std::fs::remove_file(filler).unwrap()),
+            Trouble::Frozen(place) => self.of(place).iter().for_each(|disk| disk.thaw()),
+            Trouble::Injected(injection) => injection.detach(),
+            Trouble::ReadOnly(place) => {
+                if place != Place::Spill {
+                    self.primary.replace();
+                }
+                if place != Place::Primary {
+                    self.spill.replace();
+                }
+            }
+        }
+    }
+
+    /// Whether the second disk has taken an entry.
+    pub fn spill_has_entries(&self) -> bool {
+        segments(self.spill.at()).iter().any(|path| std::fs::metadata(path).is_ok_and(|found| found.len() > HEADER))
+    }
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    SEGMENTS.map(|number| dir.join(format!("audit-{number:08}.seg"))).collect()
+}

@@ -1,0 +1,163 @@
+//! One row of the matrix, and what it promises.
+
+use std::fmt;
+
+use super::asking::Asking;
+use super::disks::Disks;
+use crate::harness::site::{Setting, Site};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Primary,
+    Spill,
+    Both,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Not a byte is left.
+    Full,
+    /// The file system has found itself damaged and takes no write any more.
+    ReadOnly,
+    /// Writes and syncs hang.
+    Frozen,
+    /// A sync takes longer than answers leave without.
+    Slow,
+    /// A write comes back with an error.
+    WriteFails,
+    /// A sync comes back with an error.
+    SyncFails,
+}
+
+/// Passes by itself once it was met, or lasts until somebody mends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shot {
+    Once,
+    Lasting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Bounded,
+    Strict,
+}
+
+impl Place {
+    pub const ALL: [Self; 3] = [Self::Primary, Self::Spill, Self::Both];
+
+    /// Whether the sink that takes entries is struck.
+    fn strikes(self) -> bool {
+        self != Self::Spill
+    }
+}
+
+impl Fault {
+    pub const ALL: [Self; 6] =
+        [Self::Full, Self::ReadOnly, Self::Frozen, Self::Slow, Self::WriteFails, Self::SyncFails];
+}
+
+impl Shot {
+    pub const ALL: [Self; 2] = [Self::Once, Self::Lasting];
+}
+
+impl Mode {
+    pub const ALL: [Self; 2] = [Self::Bounded, Self::Strict];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub place: Place,
+    pub fault: Fault,
+    pub shot: Shot,
+    pub mode: Mode,
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {:?}, {:?}, {:?}", self.place, self.fault, self.shot, self.mode)
+    }
+}
+
+/// Questions while trouble lasts.
+const MORE: usize = 8;
+
+impl Row {
+    /// Strikes, asks, mends and reads what is on disk; false where this machine does not let it.
+    pub async fn drive(self, expected: &[&str]) -> bool {
+        let mut site = Site::with(&self.settings());
+        let Some(mut disks) = Disks::mounted(&self.to_string(), &site) else {
+            site.finish(&[]);
+            return false;
+        };
+        let server = site.ready().await;
+        let mut asking = Asking::new(self.to_string(), &server);
+        asking.until_answered("before").await;
+        let Some(trouble) = disks.strike(self, &server) else {
+            tokio::task::block_in_place(|| server.kill());
+            site.finish(&[]);
+            return false;
+        };
+        self.during(&mut asking, &disks, &trouble).await;
+        disks.mend(trouble);
+        asking.until_answered("after it was mended").await;
+        asking.until_sink("primary").await;
+        if self.makes_a_gap() {
+            asking.until_a_gap_is_announced().await;
+        }
+        asking.holds_failed_segments(self.place.strikes() && self.fault != Fault::Slow).await;
+        let asked = asking.asked();
+        tokio::task::block_in_place(|| server.stop());
+        asked.every_answer_has_its_entry(site.dir());
+        drop(disks);
+        site.finish(expected);
+        true
+    }
+
+    /// What whoever asks meets while there is trouble.
+    async fn during(self, asking: &mut Asking<'_>, disks: &Disks, trouble: &super::disks::Trouble) {
+        match (self.fault, self.place) {
+            (Fault::Slow, _) | (_, Place::Spill) => asking.all_answered(MORE).await,
+            (Fault::SyncFails, Place::Both) if self.shot == Shot::Once => {
+                // Bounded, what was answered before its sync failed is told as a gap.
+                asking.until_met("both disks failed once", || trouble.met() >= 2).await;
+            }
+            (_, Place::Primary) => {
+                asking.until_met("the second disk takes entries", || disks.spill_has_entries()).await;
+                if self.shot == Shot::Lasting {
+                    asking.all_answered(MORE).await;
+                }
+            }
+            (_, Place::Both) => {
+                asking.until_refused().await;
+                if self.shot == Shot::Lasting {
+                    asking.none_answered(MORE).await;
+                }
+            }
+        }
+        if self.fault == Fault::Slow && self.place.strikes() {
+            asking.until_a_sync_was_slow().await;
+        }
+    }
+
+    /// Entries whose sync failed or hung are given up, and every authority is told. A failed write has its entry on the
+    /// other disk, or none.
+    fn makes_a_gap(self) -> bool {
+        self.place.strikes() && matches!(self.fault, Fault::SyncFails | Fault::Frozen)
+    }
+
+    fn settings(self) -> [Setting<'static>; 4] {
+        let mode = match self.mode {
+            Mode::Bounded => "\"bounded\"",
+            Mode::Strict => "\"strict\"",
+        };
+        // Where nothing hangs, no answer may fail because this machine is busy.
+        let fail_after_ms = if self.fault == Fault::Frozen { "1500" } else { "20000" };
+        [
+            ("audit", "mode", mode),
+            ("audit", "segment_bytes", "131072"),
+            ("audit", "fail_after_ms", fail_after_ms),
+            // A write that hangs takes its thread along; others go on.
+            ("server", "data_threads", "3"),
+        ]
+    }
+}

@@ -1,0 +1,132 @@
+//! `cargo xtask assure`: what a privacy officer, a lawyer and a tester ask for, in one command: who may connect, who may see
+//! what, whether a shielded child's place can be told, whether the audit can be changed or lost, whether identities leak, and
+//! whether one organisation can take the service from another. One line for each, with how much was tried.
+//!
+//! Each step is tests that say `COUNTED name n`, or a program that prints a table of verdicts. A step about which no test says anything is missing, and that fails; so does
+//! one that tries less than it once did, or that could not run here.
+
+mod step;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::Workspace;
+use crate::{prerequisites, process, steps};
+use step::{Heard, Step, Way};
+
+const SERVER: &[&str] = &["--package", "kith-server", "--test", "server"];
+const STORE: &[&str] = &["--package", "kith-store", "--lib"];
+const DOMAIN: &[&str] = &["--package", "kith-domain", "--lib"];
+const KITH: &[&str] = &["--package", "kith-tests", "--test", "kith"];
+
+/// Every step: what it is called, what is counted, how many there are at least, and which tests say so.
+const STEPS: [Step; 8] = [
+    Step {
+        name: "certificates",
+        what: "kinds of certificates and lists",
+        floor: 1,
+        runs: &[Way::Tests(SERVER, "matrix::")],
+    },
+    Step {
+        name: "policy",
+        what: "combinations of role, method, purpose, context and field",
+        floor: 1,
+        runs: &[Way::Tests(DOMAIN, "policy"), Way::Tests(KITH, "policy::")],
+    },
+    Step { name: "shielding", what: "pairs of shielded children", floor: 1, runs: &[Way::Tests(KITH, "shielding::")] },
+    Step {
+        name: "tamper",
+        what: "changes to audit and tree",
+        floor: 1,
+        runs: &[Way::Tests(STORE, "tree::tests::changed::"), Way::Tests(KITH, "tamper::")],
+    },
+    Step {
+        name: "storage",
+        what: "rows of failing storage",
+        floor: 72,
+        runs: &[Way::Tests(KITH, "storage::every_row")],
+    },
+    Step {
+        name: "canary",
+        what: "forms of planted identities sought",
+        floor: 1,
+        runs: &[Way::Tests(KITH, "canary::")],
+    },
+    Step { name: "hostile", what: "figures of a steady client beside attacks", floor: 14, runs: &[Way::Hostile] },
+    Step { name: "testssl", what: "checks of testssl.sh", floor: 60, runs: &[Way::Tests(KITH, "testssl::")] },
+];
+
+/// Runs every step, whatever became of those before it.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    prerequisites::ensure(prerequisites::BUILD, &[prerequisites::TEST_EXTRAS, prerequisites::ASSURE_EXTRAS].concat())?;
+    process::run(workspace.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+    let folder = workspace.target().join("assure");
+    fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
+    let mut lines = Vec::new();
+    let mut failed = 0;
+    for step in &STEPS {
+        let started = Instant::now();
+        let heard = hear(workspace, step, &folder)?;
+        let verdict = step.judge(&heard);
+        failed += usize::from(verdict.is_err());
+        lines.push(line(step, &heard, &verdict, started.elapsed()));
+    }
+    println!();
+    lines.iter().for_each(|line| println!("{line}"));
+    println!("What each run printed is in {}", folder.display());
+    if failed > 0 {
+        bail!("{failed} of {} steps are not assured", STEPS.len());
+    }
+    Ok(())
+}
+
+/// Runs what a step consists of, and listens.
+fn hear(workspace: &Workspace, step: &Step, folder: &Path) -> Result<Heard> {
+    let mut heard = Heard::default();
+    for (number, way) in step.runs.iter().enumerate() {
+        let log = folder.join(format!("{}-{}.log", step.name, number + 1));
+        println!("==> {}, {}", step.name, log.display());
+        let Some(mut command) = command(workspace, way) else { continue };
+        let output = process::output(&mut command)?;
+        let text = [&output.stdout[..], &output.stderr[..]].concat();
+        fs::write(&log, &text).with_context(|| format!("failed to write {}", log.display()))?;
+        let (text, ended_well) = (String::from_utf8_lossy(&text), output.status.success());
+        let told = match way {
+            Way::Tests(..) => heard.take(step.name, &text, ended_well),
+            Way::Hostile => heard.take_table(&text, ended_well),
+        };
+        told.iter().for_each(|told| println!("    {told}"));
+    }
+    Ok(heard)
+}
+
+/// Tests, the ignored ones too, or the program that measures; none when there is no such program.
+fn command(workspace: &Workspace, way: &Way) -> Option<Command> {
+    match way {
+        Way::Tests(target, filter) => {
+            let mut command = workspace.cargo();
+            command.args(["test", "--locked"]).args(*target).args(["--", "--nocapture", "--include-ignored", filter]);
+            Some(command)
+        }
+        Way::Hostile => {
+            let program = workspace.binary("kith-hostile");
+            let programs = program.parent().filter(|_| program.is_file())?;
+            let mut command = workspace.command(&program);
+            command.arg("--programs").arg(programs).args(["--rounds", "3", "--seconds", "4"]);
+            Some(command)
+        }
+    }
+}
+
+fn line(step: &Step, heard: &Heard, verdict: &Result<(), String>, took: Duration) -> String {
+    let counted = format!("{} {}", heard.counted, step.what);
+    let verdict = match verdict {
+        Ok(()) => "assured".to_owned(),
+        Err(why) => format!("NOT ASSURED: {why}"),
+    };
+    format!("{:<13} {counted:<66} {:>11}  {verdict}", step.name, steps::seconds(took))
+}

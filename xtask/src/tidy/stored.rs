@@ -1,0 +1,206 @@
+//! Every stored field has a reason. What derives `Serialize` in the domain, in the engine and in the mailbox adapter's notes
+//! is what goes to disk; the data-protection note names each field of it, and none that is gone. It judges no reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Finding;
+use super::source::{Masked, closing_brace};
+
+/// The note.
+pub const NOTE: &str = "deploy/data-protection.md";
+
+/// Where types that are stored are defined.
+const STORED_IN: [&str; 3] = ["crates/domain/src/", "crates/engine/src/", "crates/cli/src/mesh/notes.rs"];
+
+/// Fields by type.
+pub type Stored = BTreeMap<String, BTreeSet<String>>;
+
+/// Takes the stored types of a Rust file. Lists of bare words and newtypes have no fields: they are named where they are used.
+pub fn collect(path: &str, masked: &Masked, stored: &mut Stored) {
+    if !STORED_IN.iter().any(|place| path.starts_with(place)) || super::calls::is_test_file(path) {
+        return;
+    }
+    let code: String = masked.code.iter().collect();
+    let mut derives = false;
+    let mut at = 0;
+    for line in code.split_inclusive('\n') {
+        let trimmed = line.trim();
+        if trimmed.starts_with("#[derive(") {
+            derives = trimmed.contains("Serialize");
+        } else if let Some((kind, name)) = head(trimmed) {
+            // Past the name: `pub(crate)` has a bracket too.
+            let past = code[..at].chars().count() + line.find(name).unwrap_or_default() + name.len();
+            if derives && !masked.is_test(masked.line_at(past)) {
+                let fields = fields(kind, &masked.code[past..]);
+                if !fields.is_empty() {
+                    stored.insert(name.to_owned(), fields);
+                }
+            }
+            derives = false;
+        }
+        at += line.len();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Struct,
+    Enum,
+}
+
+fn head(line: &str) -> Option<(Kind, &str)> {
+    let words = ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|word| line.strip_prefix(word)).unwrap_or(line);
+    let (kind, rest) = match (words.strip_prefix("struct "), words.strip_prefix("enum ")) {
+        (Some(rest), _) => (Kind::Struct, rest),
+        (None, Some(rest)) => (Kind::Enum, rest),
+        (None, None) => return None,
+    };
+    let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+    Some((kind, &rest[..end]))
+}
+
+/// From the name on: names of fields; of variants with something in them, as they are written.
+fn fields(kind: Kind, code: &[char]) -> BTreeSet<String> {
+    let Some(open) = code.iter().position(|c| "{;(".contains(*c)).filter(|open| code[*open] == '{') else {
+        return BTreeSet::new();
+    };
+    let close = closing_brace(code, open).unwrap_or(code.len());
+    let mut found = BTreeSet::new();
+    for part in parts(&code[open + 1..close]) {
+        match kind {
+            Kind::Struct => found.extend(field(&part)),
+            Kind::Enum => variant(&part, &mut found),
+        }
+    }
+    found
+}
+
+fn field(part: &str) -> Option<String> {
+    part.split_once(':')?.0.split_whitespace().last().map(str::to_owned)
+}
+
+fn variant(part: &str, found: &mut BTreeSet<String>) {
+    if let Some((name, inner)) = part.split_once('{') {
+        let inner: Vec<char> = inner.trim_end_matches('}').chars().collect();
+        let named = parts(&inner);
+        found.extend(named.iter().filter_map(|part| field(part)).map(|field| format!("{}.{field}", name.trim())));
+    } else if part.contains('(') {
+        found.insert(part.to_owned());
+    }
+}
+
+/// What commas part that stand in no bracket; attributes gone, spaces single.
+fn parts(body: &[char]) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut depth = 0usize;
+    for c in body {
+        match c {
+            '(' | '[' | '{' | '<' => depth += 1,
+            ')' | ']' | '}' | '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match found.last_mut() {
+            Some(last) if depth > 0 || *c != ',' => last.push(*c),
+            _ => found.push(String::new()),
+        }
+    }
+    let plain = found.iter().map(|part| {
+        let mut rest = part.trim();
+        while let Some((_, after)) = rest.strip_prefix("#[").and_then(|attribute| attribute.split_once(']')) {
+            rest = after.trim();
+        }
+        rest.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    plain.filter(|part| !part.is_empty()).collect()
+}
+
+/// The note against what is stored, both ways.
+pub fn check(note: &str, stored: &Stored, findings: &mut Vec<Finding>) {
+    let mut named = Stored::new();
+    for (number, line) in note.lines().enumerate() {
+        let Some((name, fields, reason)) = row(line) else { continue };
+        let mut find = |what: String| findings.push(Finding::new(NOTE, number + 1, what));
+        if reason.is_empty() {
+            find(format!("no reason for what {name} stores"));
+        }
+        let known = stored.get(name);
+        for field in fields {
+            if !known.is_some_and(|known| known.contains(field)) {
+                find(format!("{name} stores no {field}"));
+            }
+            named.entry(name.to_owned()).or_default().insert(field.to_owned());
+        }
+    }
+    for (name, fields) in stored {
+        for field in fields {
+            if !named.get(name).is_some_and(|named| named.contains(field)) {
+                findings.push(Finding::new(NOTE, 0, format!("{name} stores {field}, and there is no reason for it")));
+            }
+        }
+    }
+}
+
+/// "| `Type` | `field`, `other` | reason |"; none for any other line.
+fn row(line: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let mut cells = line.strip_prefix("| `")?.strip_suffix('|')?.split(" | ");
+    let name = cells.next()?.trim().strip_suffix('`')?;
+    if !name.starts_with(char::is_uppercase) || !name.chars().all(char::is_alphanumeric) {
+        return None;
+    }
+    let fields = cells.next()?.split('`').skip(1).step_by(2).collect();
+    Some((name, fields, cells.next().unwrap_or_default().trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::mask;
+    use super::*;
+
+    const CODE: &str = "/// Held.\n#[derive(Debug, Serialize)]\npub struct Held<T> {\n    /// Who, and, when.\n    pub who: Map<u8, T>,\n\
+        \x20   #[serde(default)]\n    pub(crate) when: u64,\n}\n#[derive(Debug)]\npub struct Not { a: u8 }\n\
+        #[derive(Clone, serde::Serialize)]\npub(crate) enum Cause {\n    Lookup(Ods, Person),\n    Plain,\n    Told {\n        by: u8,\n        at: u8,\n    },\n}\n\
+        #[derive(Serialize)]\npub struct New(u64);\n#[cfg(test)]\nmod tests {\n    #[derive(Serialize)]\n    struct Mine { a: u8 }\n}\n";
+    const NOTE_TEXT: &str = "| `ed`, `ops` | sees `much` |\n| stored | fields | reason |\n|---|---|---|\n| `Held` | `who`, `when` | needed |\n\
+        | `Cause` | `Lookup(Ods, Person)` | told |\n| `Cause` | `Told.by`, `Told.at` | told |\n";
+
+    fn stored() -> Stored {
+        let mut stored = Stored::new();
+        collect("crates/engine/src/x.rs", &mask(CODE), &mut stored);
+        collect("crates/server/src/x.rs", &mask("#[derive(Serialize)]\nstruct Other { a: u8 }\n"), &mut stored);
+        stored
+    }
+
+    fn found(note: &str) -> Vec<String> {
+        let mut findings = Vec::new();
+        check(note, &stored(), &mut findings);
+        findings.into_iter().map(|finding| finding.what).collect()
+    }
+
+    #[test]
+    fn fields_of_what_is_stored_are_known_and_nothing_else() {
+        let names: Vec<_> = stored().into_iter().map(|(name, fields)| (name, fields.into_iter().collect())).collect();
+        let expected: [(String, Vec<String>); 2] = [
+            ("Cause".into(), vec!["Lookup(Ods, Person)".into(), "Told.at".into(), "Told.by".into()]),
+            ("Held".into(), vec!["when".into(), "who".into()]),
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_note_that_names_everything_passes() {
+        assert_eq!(found(NOTE_TEXT), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_field_without_a_reason_is_found() {
+        let expected = ["Held stores when, and there is no reason for it"];
+        assert_eq!(found(&NOTE_TEXT.replace(", `when`", "")), expected);
+        assert_eq!(found(&NOTE_TEXT.replace("needed", " ")), ["no reason for what Held stores"]);
+    }
+
+    #[test]
+    fn a_field_that_is_gone_is_found() {
+        assert_eq!(found(&NOTE_TEXT.replace("`who`", "`who`, `where`")), ["Held stores no where"]);
+        assert_eq!(found(&format!("{NOTE_TEXT}| `Gone` | `a` | b |\n")), ["Gone stores no a"]);
+    }
+}
