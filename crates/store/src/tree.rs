@@ -172,9 +172,15 @@ impl Tree {
             signed_leaves: seen.signed_leaves,
             signed_for: self.clock.now().saturating_sub(seen.signed_at),
             signs: self.options.signer.is_some(),
-            failing: seen.failing,
+            failing: seen.failing || self.has_lost_its_thread(),
             suspected: seen.suspected.clone(),
         }
+    }
+
+    /// Whether the thread has ended though nobody ended it.
+    fn has_lost_its_thread(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(JoinHandle::is_finished) && !self.shared.stop.load(Ordering::Acquire)
     }
 
     /// Notes faults, for this run and the next: the tree is not touched before a person has looked.

@@ -105,6 +105,13 @@ fn newest(
     Ok(last)
 }
 
+/// Whether a file's first record was never written, though the file is as long.
+fn begins_with_zeros(path: &Path) -> io::Result<bool> {
+    let mut bytes = [0xff; RECORD_BYTES];
+    File::open(path)?.read_exact(&mut bytes)?;
+    Ok(bytes == [0; RECORD_BYTES])
+}
+
 /// Sees to it that the leaves and the kept hashes of the signed tree are there, and reads its edge. `None` when they are not.
 fn prepare(
     dir: &Path,
@@ -119,8 +126,8 @@ fn prepare(
         faults.push(TreeFault::TreeTruncated { signed: size, found });
         return Ok(None);
     }
-    if length < RECORD_LENGTH {
-        // It was being made when the machine went down, or never was.
+    if length < RECORD_LENGTH || (size == 0 && begins_with_zeros(&path)?) {
+        // It was being made when the machine went down, or never was: its length may be on disk and its bytes not.
         let file = open_or_create(&**disk, dir, &path)?;
         file.truncate(0)?;
         file.write_at(&head(), 0)?;

@@ -200,8 +200,9 @@ impl Growth {
         match read_head(&bytes) {
             Head::Known => return Ok(true),
             Head::Newer(found) => report.add(TreeFault::NewerFormat { found }),
-            // It was being made when the machine went down; whether it was longer, the checkpoints tell.
-            Head::None if bytes.len() < RECORD_BYTES => {}
+            // It was being made when the machine went down, its bytes not on disk or in part; whether there was more, the
+            // checkpoints tell.
+            Head::None if bytes.len() < RECORD_BYTES || bytes.iter().all(|byte| *byte == 0) => {}
             Head::None => report.add(TreeFault::Head),
         }
         Ok(false)

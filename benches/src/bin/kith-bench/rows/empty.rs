@@ -146,7 +146,8 @@ mod tests {
         let of = BTreeMap::from([(1024, [60.0, 100.0]), (2048, [40.0, 0.0])]);
         let one = || Shares { of: of.clone(), samples: 10 };
         assert_eq!(one().apart(), 40.0);
-        let rows = lengths_rows(Row::figure("x", "percent", Reach::AtMost(5.0)), &std::array::from_fn::<_, 10, _>(|_| one()));
+        let rows =
+            lengths_rows(Row::figure("x", "percent", Reach::AtMost(5.0)), &std::array::from_fn::<_, 10, _>(|_| one()));
         assert_eq!(rows.len(), 3);
         assert_eq!((rows[0].measured[0], rows[0].compared[0], rows[0].again[0]), (60.0, 100.0, 60.0));
         assert_eq!((rows[2].measured[0], rows[2].says().as_str()), (40.0, "missed"));

@@ -96,3 +96,16 @@ fn nothing_is_published_that_a_power_cut_could_take_back() {
     let fetched = fs::read(checkpoint_path(&bench.tree())).unwrap();
     assert_eq!(Checkpoint::open(&fetched, &key()).unwrap().0.size, 10);
 }
+
+#[test]
+fn a_thread_that_ended_by_itself_is_a_failure() {
+    let bench = Bench::new();
+    let open = bench.open();
+    assert!(!open.tree.status().failing);
+    let ended = std::thread::spawn(|| {});
+    eventually("the end of a thread", || ended.is_finished());
+    *open.tree.thread.lock().unwrap() = Some(ended);
+    assert!(open.tree.status().failing, "nothing grows any more");
+    open.tree.close();
+    assert!(!open.tree.status().failing, "it was closed");
+}

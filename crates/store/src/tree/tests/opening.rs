@@ -243,3 +243,32 @@ fn a_second_opening_is_refused() {
     let again = Tree::open(TreeOptions::new(bench.tree(), None), bench.clock.clone());
     assert!(matches!(again, Err(TreeError::Locked)));
 }
+
+#[test]
+fn a_file_whose_first_bytes_never_reached_the_disk_is_made_anew() {
+    for zeros in [record_offset(0), record_offset(0) + 4_096] {
+        let bench = Bench::new();
+        drop(bench.open());
+        fs::write(leaves_path(&bench.tree()), vec![0; usize::try_from(zeros).unwrap()]).unwrap();
+        let report = bench.verify();
+        assert!(report.is_sound(), "{zeros}: {report}");
+        let mut open = bench.open();
+        assert_eq!(open.tree.status().suspected, Vec::<String>::new(), "{zeros}");
+        open.append(3);
+        open.grow(&bench);
+        // And what says that the audit was not closed.
+        assert_eq!(open.checkpoint().size, 4);
+        drop(open);
+        assert!(bench.verify().is_sound());
+    }
+}
+
+#[test]
+fn zeros_in_the_place_of_what_was_signed_are_a_fault() {
+    let left = left();
+    let mut bytes = left.leaves.clone();
+    bytes[..usize::try_from(record_offset(0)).unwrap()].fill(0);
+    fs::write(leaves_path(&left.bench.tree()), bytes).unwrap();
+    assert!(!left.bench.verify().is_sound());
+    assert!(!left.bench.open().tree.status().suspected.is_empty());
+}
