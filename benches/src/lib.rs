@@ -17,8 +17,10 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{CodeError, LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::feed_volume::ThinRule;
-use kith_domain::permit::{Action, authorise_action};
+use kith_domain::method::Method;
+use kith_domain::permit::authorise_action;
 use kith_domain::plan::PlanKind;
+use kith_domain::policy::Policy;
 use kith_domain::presentation::{CareSetting, Complaint, Details};
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::EncounterId;
@@ -88,6 +90,7 @@ pub fn options(data_dir: &Path, audit: &Path, keys: Arc<Keys>) -> Result<EngineO
         boot_id: "bench".into(),
         settings: AnswerSettings::default(),
         directory: Arc::new(directory()?),
+        policy: Arc::default(),
         interval_seconds: Box::new(|_| 86_400),
         thin: ThinRule::default(),
         expected_per_week: Box::new(|_| None),
@@ -158,7 +161,7 @@ pub async fn filled_with(children: usize, visits: usize, mode: AuditMode) -> Res
     let engine = open(dir.path(), mode)?;
     let held = numbers(900_000_000, children);
     let trust = Peer { organisation: OdsCode::parse("RRK")?, role: Role::Ed };
-    let permit = authorise_action(trust, None, Action::SendPresentations)?;
+    let permit = authorise_action(&Policy::builtin(), trust, None, Method::Record)?;
     for (start, group) in held.chunks(GROUP).enumerate() {
         let mut changes = Vec::with_capacity(visits * GROUP + GROUP / PLAN_EVERY + 1);
         for (offset, number) in group.iter().enumerate() {

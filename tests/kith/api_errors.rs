@@ -111,6 +111,7 @@ async fn a_question_that_cannot_be_read_gets_no_answer() {
         (v1::LookupRequest { care_context: UNLISTED, ..base() }, "UNKNOWN_CARE_CONTEXT", &["care_context"]),
         (by(|caller| caller.purpose = UNLISTED), "UNKNOWN_PURPOSE", &["caller.purpose"]),
         (by(|caller| caller.user_id.clear()), "BAD_TEXT", &["caller.user_id"]),
+        (by(|caller| caller.role_code.clear()), "BAD_ROLE_CODE", &["caller.role_code"]),
         (by(|caller| caller.user_name = "x".repeat(10_000)), "BAD_TEXT", &["caller.user_name"]),
         (
             v1::LookupRequest { subject: None, request_id: String::new(), ..base() },

@@ -37,7 +37,7 @@ fn refusals(entries: &[AuditEntry]) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for entry in entries {
         if let Decision::Refused(reason) = &entry.decision {
-            *found.entry(reason.clone()).or_default() += 1;
+            *found.entry(reason.word().to_owned()).or_default() += 1;
         }
     }
     found
@@ -70,7 +70,7 @@ async fn every_entry_of_a_worklist_and_both_halves_of_a_check_in() {
     assert_eq!(subjects, [Some(Subject::Nhs(nhs(1))), None, Some(Subject::Nhs(nhs(2)))]);
     for (at, entry) in listed.iter().enumerate() {
         let silent = matches!(entry.decision, Decision::Answered { counted: false, .. });
-        let refused = matches!(&entry.decision, Decision::Refused(reason) if reason == "NHS_NUMBER_LENGTH");
+        let refused = matches!(&entry.decision, Decision::Refused(reason) if reason.word() == "NHS_NUMBER_LENGTH");
         assert!(if at == 1 { refused } else { silent }, "{at}: {:?}", entry.decision);
         assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
     }
@@ -103,6 +103,10 @@ async fn every_refusal() {
     expect_trouble(calls::try_ask(&ed, build::lookup("RZ2", nhs(1))).await, denied, "ORGANISATION_MISMATCH", &[]);
     let scheduled = v1::LookupRequest { care_context: CareContext::Scheduled.into(), ..build::lookup(ED, nhs(1)) };
     expect_trouble(calls::try_ask(&ed, scheduled).await, denied, "SCHEDULED_NOT_ALLOWED", &[]);
+    // Nobody asks about a child to keep records.
+    let records = v1::Caller { purpose: v1::Purpose::RecordKeeping.into(), ..build::caller(ED) };
+    let kept = v1::LookupRequest { caller: Some(records), ..build::lookup(ED, nhs(1)) };
+    expect_trouble(calls::try_ask(&ed, kept).await, denied, "PURPOSE_NOT_ALLOWED", &[]);
     let auditor = server.client("auditor").await;
     expect_trouble(calls::try_ask(&auditor, build::lookup(ED, nhs(1))).await, denied, "ROLE_NOT_ALLOWED", &[]);
 
@@ -121,10 +125,11 @@ async fn every_refusal() {
 
     let refusals = refusals(&audit(&site, server));
     let expected = [
-        ("the certificate's organisation is not known to this service", 3),
-        ("the request names another organisation than the certificate", 1),
-        ("an emergency department's certificate cannot make a scheduled read", 1),
-        ("the certificate's role may not do this", 2),
+        ("ORGANISATION_UNKNOWN", 3),
+        ("ORGANISATION_MISMATCH", 1),
+        ("SCHEDULED_NOT_ALLOWED", 1),
+        ("ROLE_NOT_ALLOWED", 2),
+        ("PURPOSE_NOT_ALLOWED", 1),
     ];
     assert_eq!(refusals, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
     site.finish(&[]);

@@ -10,6 +10,7 @@ use kith_domain::answer::{Answer, Body, Mother, MotherView, OpenBody, Outcome, Q
 use kith_domain::caller::{CareContext, Peer, Role};
 use kith_domain::change::{Baby, Change, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
+use kith_domain::method::Method;
 use kith_domain::plan::{PlanKind, PlanState};
 use kith_domain::text::{FamilyReference, PlanReference};
 use kith_domain::time::{Day, Moment};
@@ -88,7 +89,8 @@ fn asked(n: u32, mother: Option<u32>, now: Moment) -> Asked {
             now,
         },
         request_id: Uuid::new_v4(),
-        worklist: true,
+        trace: None,
+        method: Method::LookupMany,
     }
 }
 

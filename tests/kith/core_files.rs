@@ -98,7 +98,20 @@ fn an_aborted_client_leaves_none() {
     command.args(["lookup", "--nhs-number", &crate::harness::build::nhs(1).digits(), "--timeout-ms", "600000"]);
     command.args(["--server", &silent.local_addr().unwrap().to_string(), "--ca", "certs/ca.pem"]);
     let (cert, key) = (format!("certs/{}.pem", TRUSTS[0]), format!("certs/{}.key", TRUSTS[0]));
-    command.args(["--cert", &cert, "--key", &key, "--user-id", "n", "--user-name", "A Nurse", "--user-role", "Nurse"]);
+    command.args([
+        "--cert",
+        &cert,
+        "--key",
+        &key,
+        "--user-id",
+        "n",
+        "--user-name",
+        "A Nurse",
+        "--user-role",
+        "Nurse",
+        "--role-code",
+        "R8000",
+    ]);
     let child = Started(command.stderr(Stdio::null()).spawn().unwrap());
     silent.set_nonblocking(true).unwrap();
     let asked = until("the client connects", || silent.accept().ok());

@@ -249,7 +249,10 @@ fn kith(site: &Site, server: &Server, arguments: &[&str]) -> Output {
     for (flag, path) in [("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)] {
         command.arg(flag).arg(path);
     }
-    command.args(["--user-id", "n1", "--user-name", "A Nurse", "--user-role", "Nurse"]).output().unwrap()
+    command
+        .args(["--user-id", "n1", "--user-name", "A Nurse", "--user-role", "Nurse", "--role-code", "R8000"])
+        .output()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

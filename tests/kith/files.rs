@@ -10,6 +10,7 @@ use std::time::Duration;
 use kith_api::client::Client;
 use kith_api::v1;
 use kith_domain::child::ChildRecord;
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use kith_engine::Decision;
 use kith_store::{Keys, Store, StoreOptions, Table};
@@ -131,7 +132,7 @@ async fn numbers_are_kept_and_a_reset_is_for_ops_and_audited() {
     let reset = |decision: &Decision| matches!(decision, Decision::FilePositionReset(code, 9) if code.as_str() == A);
     let entry = audit.values().find(|entry| reset(&entry.decision)).expect("the reset is audited");
     assert_eq!(entry.caller.as_ref().unwrap().user_name.as_str(), build::NURSE);
-    let refused = |reason: &str| audit.values().any(|e| e.decision == Decision::Refused(reason.to_owned()));
+    let refused = |reason: &str| audit.values().any(|e| e.decision == Decision::Refused(RefusalCode::of(reason)));
     assert!(refused("FILE_NUMBER_GAP") && refused("FILE_NUMBER_OLD") && refused("FILE_NUMBER_REUSED"));
     offline::verify(site.dir());
     site.finish(&[]);

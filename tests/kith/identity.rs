@@ -451,7 +451,7 @@ fn kith(site: &Site, server: &Server, certificate: &str, arguments: &[&str]) -> 
     for (flag, path) in [("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)] {
         command.arg(flag).arg(path);
     }
-    command.args(["--user-id", "u", "--user-name", "A Person", "--user-role", "Clerk"]);
+    command.args(["--user-id", "u", "--user-name", "A Person", "--user-role", "Clerk", "--role-code", "R8010"]);
     let output = tokio::task::block_in_place(|| command.output().unwrap());
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     (output.status.code(), said)

@@ -66,7 +66,7 @@ fn push(site: &Site, server: &Server, kind: &str, path: &Path) {
     kith.arg("--cert").arg(certs.join(format!("{code}.pem"))).arg("--key").arg(certs.join(format!("{code}.key")));
     kith.args([kind, "push"]).arg(path);
     if kind == "presentations" {
-        kith.args(["--user-id", "feed", "--user-name", "Feed", "--user-role", "Integration"]);
+        kith.args(["--user-id", "feed", "--user-name", "Feed", "--user-role", "Integration", "--role-code", "R8008"]);
         kith.args(["--purpose", "record-keeping"]);
     }
     run(&mut kith);

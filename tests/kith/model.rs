@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use kith_domain::answer::Body;
 use kith_domain::caller::{CareContext, Role};
 use kith_domain::change::{Acknowledged, Change};
+use kith_domain::method::Method;
 use kith_domain::time::Moment;
 use kith_engine::{Asked, ReadError};
 
@@ -94,7 +95,7 @@ impl Run {
             Body::Shielded(_) => "shielded",
             Body::IdentityNotConfirmed => "identity not confirmed",
         });
-        if asked.context == CareContext::Unscheduled && !asked.worklist {
+        if asked.context == CareContext::Unscheduled && asked.method != Method::LookupMany {
             self.counted = found.reference.sequence;
             self.model.lookup(&asked);
         }
@@ -160,9 +161,10 @@ impl Run {
         for n in 0..SUBJECTS {
             let mut asked = self.dice.question(n);
             asked.peer.role = Role::Ed;
+            asked.caller.purpose = place::purpose_of(Role::Ed);
             asked.context = CareContext::Unscheduled;
             asked.question.birth_date = None;
-            asked.worklist = true;
+            asked.method = Method::LookupMany;
             assert_eq!(asked.question.subject, subject(n));
             self.ask(asked).await;
         }

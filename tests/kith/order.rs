@@ -7,6 +7,7 @@ use kith_domain::caller::{CareContext, Peer, Role};
 use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::SiteCode;
+use kith_domain::method::Method;
 use kith_domain::notify::Notification;
 use kith_domain::plan::PlanKind;
 use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcome as Ended};
@@ -136,7 +137,8 @@ async fn answers(place: &Place) -> Vec<Answer> {
                 context: CareContext::Unscheduled,
                 question,
                 request_id: Uuid::new_v4(),
-                worklist: true,
+                trace: None,
+                method: Method::LookupMany,
             };
             all.push(place.engine().ask(asked).await.expect("an answer").answer);
         }

@@ -12,6 +12,7 @@ use kith_domain::caller::{Peer, Role};
 use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::SiteCode;
+use kith_domain::method::Method;
 use kith_domain::plan::PlanKind;
 use kith_domain::presentation::{CareSetting, Complaint, Details};
 use kith_domain::text::{EncounterId, PlanReference};
@@ -100,7 +101,8 @@ fn asked(n: u32, of: usize, now: Moment, worklist: bool) -> Asked {
             mother: None,
         },
         request_id: Uuid::new_v4(),
-        worklist,
+        trace: None,
+        method: if worklist { Method::LookupMany } else { Method::Lookup },
     }
 }
 

@@ -14,9 +14,11 @@ use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::feed::FeedBoard;
 use kith_domain::links::Person;
+use kith_domain::method::Method;
 use kith_domain::permit::{ReadPermit, authorise_read};
+use kith_domain::policy::Policy;
 use kith_domain::settings::AnswerSettings;
-use kith_domain::text::{PersonText, UserId};
+use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_index::Index;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -59,12 +61,14 @@ fn asking() -> Result<Asking, Failure> {
         user_id: UserId::parse("n1")?,
         user_name: PersonText::parse("A Nurse")?,
         user_role: PersonText::parse("Triage nurse")?,
+        role_code: RoleCode::parse("R8000")?,
         purpose: Purpose::DirectCare,
         organisation,
     };
     let peer = Peer { organisation, role: Role::Ed };
-    let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory)
-        .map_err(|refusal| format!("{refusal:?}"))?;
+    let permit =
+        authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
+            .map_err(|refusal| format!("{refusal:?}"))?;
     Ok(Asking { permit, directory, settings: AnswerSettings::default() })
 }
 

@@ -12,6 +12,7 @@ use kith_benches::{Failure, Filled, NOW, filled_with};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::codes::OdsCode;
+use kith_domain::method::Method;
 use kith_engine::{Asked, AuditMode};
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
@@ -53,6 +54,7 @@ fn request(number: NhsNumber, n: usize) -> Vec<u8> {
         user_id: "n1".into(),
         user_name: "A Nurse".into(),
         user_role: "Triage nurse".into(),
+        role_code: "R8000".into(),
         purpose: v1::Purpose::DirectCare.into(),
         organisation: "R1H".into(),
     };
@@ -72,7 +74,7 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
     let request = v1::LookupRequest::decode(request)?;
     let parsed = lookup::parse(request, peer.organisation, NOW).map_err(|faults| format!("{faults:?}"))?;
     let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
-    let asked = Asked { peer, caller, context, question, request_id, worklist: true };
+    let asked = Asked { peer, caller, context, question, request_id, trace: None, method: Method::LookupMany };
     let answered = runtime.block_on(engine.ask(asked))?;
     let window = engine.settings().presentation_window_days;
     let wire = answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window);
@@ -90,7 +92,7 @@ async fn look_up(filled: &Filled, peer: Peer, requests: &[Vec<u8>]) -> Result<()
         let at = NOW.plus_seconds(-DAY_SECONDS * i64::try_from(days)?);
         let parsed = lookup::parse(request, peer.organisation, at).map_err(|faults| format!("{faults:?}"))?;
         let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
-        engine.ask(Asked { peer, caller, context, question, request_id, worklist: false }).await?;
+        engine.ask(Asked { peer, caller, context, question, request_id, trace: None, method: Method::Lookup }).await?;
     }
     let behind = || engine.positions().derived_through < engine.positions().synced_through;
     while engine.audit_window().unsynced > 0 || behind() {

@@ -55,6 +55,22 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_knows_every_call_and_no_other() {
+        let services = described().file.into_iter().filter(|file| file.package() == "kith.v1");
+        let services = services.flat_map(|file| file.service);
+        let mut described: Vec<String> = services
+            .flat_map(|service| {
+                let name = service.name().to_owned();
+                service.method.into_iter().map(move |method| format!("{name}/{}", method.name()))
+            })
+            .collect();
+        let mut known = kith_domain::method::Method::WORDS.map(|(_, word)| word.to_owned());
+        described.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(described, known);
+    }
+
+    #[test]
     fn describes_the_error_details() {
         let set = described();
         for (package, message) in [

@@ -82,6 +82,9 @@ pub struct PersonArgs {
     /// Your role, for example "Triage nurse".
     #[arg(long, global = true, env = "KITH_USER_ROLE", value_name = "ROLE")]
     pub user_role: Option<String>,
+    /// The code of your role in your organisation's staff directory, such as R8000
+    #[arg(long, global = true, env = "KITH_ROLE_CODE", value_name = "CODE")]
+    pub role_code: Option<String>,
     /// Why you ask: direct-care, child-protection-enquiry, safeguarding-review or record-keeping. Without it direct-care
     /// for questions and record-keeping for records.
     #[arg(long, global = true, env = "KITH_PURPOSE", value_name = "PURPOSE")]

@@ -23,6 +23,8 @@ pub struct Person {
     pub user_name: Option<String>,
     /// Role.
     pub user_role: Option<String>,
+    /// Code of the role.
+    pub role_code: Option<String>,
     /// Why they ask.
     pub purpose: Option<String>,
 }
@@ -33,13 +35,20 @@ impl Person {
     /// # Errors
     /// Names everything that is missing, or a purpose outside the list.
     pub fn caller(&self, organisation: &str, otherwise: v1::Purpose) -> Result<v1::Caller, Failure> {
-        let Self { user_id, user_name, user_role, purpose } = self;
-        let (Some(user_id), Some(user_name), Some(user_role)) = (user_id, user_name, user_role) else {
-            let given = [("--user-id", user_id), ("--user-name", user_name), ("--user-role", user_role)];
+        let Self { user_id, user_name, user_role, role_code, purpose } = self;
+        let (Some(user_id), Some(user_name), Some(user_role), Some(role_code)) =
+            (user_id, user_name, user_role, role_code)
+        else {
+            let given = [
+                ("--user-id", user_id),
+                ("--user-name", user_name),
+                ("--user-role", user_role),
+                ("--role-code", role_code),
+            ];
             let missing: Vec<&str> = given.iter().filter(|(_, value)| value.is_none()).map(|(flag, _)| *flag).collect();
             return Err(Failure::usage(format!(
                 "missing {}: a named person is behind every question and record; give the flags, the variables \
-                 KITH_USER_ID, KITH_USER_NAME and KITH_USER_ROLE, or a profile",
+                 KITH_USER_ID, KITH_USER_NAME, KITH_USER_ROLE and KITH_ROLE_CODE, or a profile",
                 missing.join(", ")
             )));
         };
@@ -51,6 +60,7 @@ impl Person {
             user_id: user_id.clone(),
             user_name: user_name.clone(),
             user_role: user_role.clone(),
+            role_code: role_code.clone(),
             purpose: purpose.into(),
             organisation: organisation.to_owned(),
         })
@@ -124,9 +134,10 @@ mod tests {
     fn a_caller_is_named_in_full_or_not_at_all() {
         let mut person = Person { user_id: Some("n1".into()), ..Person::default() };
         let error = person.caller("R1H", v1::Purpose::DirectCare).unwrap_err();
-        assert!(error.message.contains("--user-name, --user-role"), "{}", error.message);
+        assert!(error.message.contains("--user-name, --user-role, --role-code"), "{}", error.message);
         person.user_name = Some("A Nurse".into());
         person.user_role = Some("Triage nurse".into());
+        person.role_code = Some("R8000".into());
         assert_eq!(person.caller("R1H", v1::Purpose::DirectCare).unwrap().purpose(), v1::Purpose::DirectCare);
         person.purpose = Some("curiosity".into());
         assert_eq!(person.caller("R1H", v1::Purpose::DirectCare).unwrap_err().exit.code(), 22);

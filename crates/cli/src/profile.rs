@@ -33,6 +33,8 @@ pub struct Profile {
     pub user_name: Option<String>,
     /// The person's role.
     pub user_role: Option<String>,
+    /// Code of the role.
+    pub role_code: Option<String>,
     /// Why they ask.
     pub purpose: Option<String>,
 }

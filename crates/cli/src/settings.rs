@@ -58,6 +58,7 @@ impl Settings {
                 user_id: person.user_id.or(known.user_id),
                 user_name: person.user_name.or(known.user_name),
                 user_role: person.user_role.or(known.user_role),
+                role_code: person.role_code.or(known.role_code),
                 purpose: person.purpose.or(known.purpose),
             },
         })
@@ -99,7 +100,7 @@ mod tests {
 
     fn person(organisation: Option<&str>) -> PersonArgs {
         let organisation = organisation.map(str::to_owned);
-        PersonArgs { user_id: None, user_name: None, user_role: None, purpose: None, organisation }
+        PersonArgs { user_id: None, user_name: None, user_role: None, role_code: None, purpose: None, organisation }
     }
 
     #[test]

@@ -10,11 +10,13 @@ use crate::codes::{LaCode, OdsCode, SiteCode};
 use crate::directory::{Directory, OrganisationEntry};
 use crate::feed::FeedBoard;
 use crate::fold;
+use crate::method::Method;
 use crate::permit::authorise_read;
 use crate::plan::{PlanKind, PlanState};
+use crate::policy::Policy;
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome as How};
 use crate::settings::AnswerSettings;
-use crate::text::{EncounterId, PersonText, PlanReference, UserId};
+use crate::text::{EncounterId, PersonText, PlanReference, RoleCode, UserId};
 use crate::time::{Day, Moment};
 use crate::{NhsNumber, change::Feed, words};
 use uuid::Uuid;
@@ -100,11 +102,14 @@ fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
         user_id: UserId::parse("n1").unwrap(),
         user_name: PersonText::parse("A Nurse").unwrap(),
         user_role: PersonText::parse("Nurse").unwrap(),
+        role_code: RoleCode::parse("R8000").unwrap(),
         purpose: Purpose::DirectCare,
         organisation,
     };
     let (peer, directory) = (Peer { organisation, role: Role::Ed }, directory());
-    let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
+    let permit =
+        authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
+            .unwrap();
     let now = noon(day);
     let question =
         Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now, mother: None };
@@ -386,11 +391,14 @@ fn what_a_wrong_clock_hides_is_not_none_held() {
             user_id: UserId::parse("n1").unwrap(),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
+            role_code: RoleCode::parse("R8000").unwrap(),
             purpose: Purpose::DirectCare,
             organisation,
         };
         let peer = Peer { organisation, role: Role::Ed };
-        let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
+        let permit =
+            authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
+                .unwrap();
         let means = Means { settings: &settings, directory: &directory, feeds: &feeds };
         let answer = answer(&permit, &question, &Found::of(record), means);
         let body = body(&answer);

@@ -1,7 +1,7 @@
 //! Who calls: the peer that a certificate proves, and the named person behind a request.
 
 use crate::codes::OdsCode;
-use crate::text::{PersonText, UserId};
+use crate::text::{PersonText, RoleCode, UserId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -93,6 +93,33 @@ pub enum Purpose {
     RecordKeeping,
 }
 
+impl Purpose {
+    /// Every purpose with its word.
+    pub const WORDS: [(Self, &'static str); 4] = [
+        (Self::DirectCare, Self::DirectCare.word()),
+        (Self::ChildProtectionEnquiry, Self::ChildProtectionEnquiry.word()),
+        (Self::SafeguardingReview, Self::SafeguardingReview.word()),
+        (Self::RecordKeeping, Self::RecordKeeping.word()),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::DirectCare => "direct-care",
+            Self::ChildProtectionEnquiry => "child-protection-enquiry",
+            Self::SafeguardingReview => "safeguarding-review",
+            Self::RecordKeeping => "record-keeping",
+        }
+    }
+
+    /// The purpose of a word; `None` for any other word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(purpose, _)| *purpose)
+    }
+}
+
 /// Planned or unplanned care. Absent counts as unscheduled: fail towards notifying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum CareContext {
@@ -101,6 +128,17 @@ pub enum CareContext {
     Unscheduled,
     /// Planned care: a silent read, still audited.
     Scheduled,
+}
+
+impl CareContext {
+    /// Every context with its word.
+    pub const WORDS: [(Self, &'static str); 2] = [(Self::Unscheduled, "unscheduled"), (Self::Scheduled, "scheduled")];
+
+    /// The context of a word; `None` for any other word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(context, _)| *context)
+    }
 }
 
 /// The named person behind a request.
@@ -116,4 +154,6 @@ pub struct Caller {
     pub purpose: Purpose,
     /// The organisation the request names; it must be the certificate's.
     pub organisation: OdsCode,
+    /// The code of their job role.
+    pub role_code: RoleCode,
 }

@@ -11,11 +11,13 @@ use crate::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use crate::feed::{FeedBoard, FeedState};
 use crate::feed_volume::ThinRule;
 use crate::identity::IdentityCheck;
+use crate::method::Method;
 use crate::permit::{ReadPermit, authorise_read};
 use crate::plan::PlanKind;
+use crate::policy::Policy;
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome as How};
 use crate::settings::AnswerSettings;
-use crate::text::{EncounterId, LocalKey, PersonText, PlanReference, UserId};
+use crate::text::{EncounterId, LocalKey, PersonText, PlanReference, RoleCode, UserId};
 use crate::time::{Day, Moment};
 use crate::{NhsNumber, fold, words};
 use std::collections::BTreeSet;
@@ -328,11 +330,12 @@ fn permit(directory: &Directory) -> ReadPermit {
         user_id: UserId::parse("n1").unwrap(),
         user_name: PersonText::parse("A Nurse").unwrap(),
         user_role: PersonText::parse("Nurse").unwrap(),
+        role_code: RoleCode::parse("R8000").unwrap(),
         purpose: Purpose::DirectCare,
         organisation: trust(1),
     };
     let peer = Peer { organisation: trust(1), role: Role::Ed };
-    authorise_read(peer, &caller, CareContext::Unscheduled, directory).unwrap()
+    authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), directory).unwrap()
 }
 
 /// Every state of the own authority and trust beside every state and number of others.

@@ -24,17 +24,23 @@ pub mod feed;
 pub mod feed_health;
 mod feed_kept;
 pub mod feed_volume;
+pub mod fields;
 pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;
 pub mod identity;
 pub mod links;
+pub mod method;
 pub mod nhs_number;
 pub mod notify;
 pub mod permit;
 pub mod plan;
 pub mod plan_file;
+pub mod policy;
+#[cfg(test)]
+mod policy_tests;
 pub mod presentation;
+pub mod refusal_code;
 pub mod refused;
 pub mod retention;
 pub mod settings;

@@ -12,9 +12,11 @@ use crate::directory::{Directory, OrganisationEntry};
 use crate::feed::FeedBoard;
 use crate::fold;
 use crate::links::{self, Person};
+use crate::method::Method;
 use crate::notify::{last_day_of, responsible_for};
 use crate::permit::authorise_read;
 use crate::plan::{PlanKind, PlanName, Register};
+use crate::policy::Policy;
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
 use crate::settings::AnswerSettings;
 use crate::text::{EncounterId, PersonText, PlanReference, UserId};
@@ -223,11 +225,18 @@ fn ask_found(dice: &mut Dice, found: &Found, now: Moment, birth_date: Option<Day
         user_id: UserId::parse("n1").unwrap(),
         user_name: text("A Nurse"),
         user_role: text("Nurse"),
+        role_code: crate::text::RoleCode::parse("R8000").unwrap(),
         purpose: Purpose::DirectCare,
         organisation,
     };
-    let permit =
-        authorise_read(Peer { organisation, role: Role::Ed }, &caller, CareContext::Unscheduled, &directory).unwrap();
+    let permit = authorise_read(
+        &Policy::builtin(),
+        Peer { organisation, role: Role::Ed },
+        &caller,
+        (Method::Lookup, CareContext::Unscheduled),
+        &directory,
+    )
+    .unwrap();
     let codes = |prefix: &'static str| (1..=12).map(move |n| format!("{prefix}{n:02}"));
     let plans = codes("E060000").map(|code| (LaCode::parse(&code).unwrap(), 3600));
     let feeds = FeedBoard::new(plans, codes("T").map(|code| (OdsCode::parse(&code).unwrap(), 3600)));

@@ -114,6 +114,54 @@ text!(
     PersonText, 100, Arc<str>
 );
 
+/// The code of a person's job role, as their organisation's staff directory has it: `R8000`, or `S8000:G8000:R8000`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RoleCode(Box<str>);
+
+/// A role code that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a role code of 1 to 20 letters, digits, colons, full stops and dashes is needed")]
+pub struct RoleCodeError;
+
+impl RoleCode {
+    /// Most characters.
+    pub const MAX: usize = 20;
+
+    /// Takes a code of 1 to [`Self::MAX`] letters, digits, colons, full stops and dashes.
+    ///
+    /// # Errors
+    /// [`RoleCodeError`], which does not carry the text.
+    pub fn parse(text: &str) -> Result<Self, RoleCodeError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'-');
+        let whole = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(allowed);
+        if whole { Ok(Self(text.into())) } else { Err(RoleCodeError) }
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RoleCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RoleCode(redacted)")
+    }
+}
+
+impl Serialize for RoleCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for RoleCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        as_text::read(deserializer, Self::parse)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +173,12 @@ mod tests {
         assert!(LocalKey::parse(&"x".repeat(64)).is_ok());
         for text in ["", "  ", "a\r\nb", "\u{1b}[31m", "a\u{202e}b", "a\u{200b}", "a\0b", "a\x7f", &"x".repeat(65)] {
             assert!(LocalKey::parse(text).is_err(), "{text:?}");
+        }
+        for code in ["R8000", "S8000:G8000:R8000", "a.b-c", "1"] {
+            assert_eq!(RoleCode::parse(code).unwrap().as_str(), code);
+        }
+        for code in ["", "R 8000", "R8000\n", "R8000:R8000:R8000:R80", "R\u{e9}", "R_8", "R/8"] {
+            assert!(RoleCode::parse(code).is_err(), "{code:?}");
         }
         assert_eq!(format!("{:?}", LocalKey::parse("9434765919").unwrap()), "LocalKey(redacted)");
     }

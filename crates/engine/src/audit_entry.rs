@@ -6,7 +6,10 @@ use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::fields::FieldSet;
 use kith_domain::identity::IdentityCheck;
+use kith_domain::method::Method;
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -34,7 +37,28 @@ pub struct AuditEntry {
     pub responsible: Vec<LaCode>,
     /// The mother whose record was read for a baby's answer.
     pub mother: Option<MotherRead>,
+    /// The call; none for the service itself.
+    pub method: Option<Method>,
+    /// The trace that the caller says it belongs to.
+    pub trace: Option<TraceId>,
+    /// Fields of an answer that the policy showed beside what is shown always.
+    pub fields: FieldSet,
 }
+
+/// Which call it is, whoever the person is and whatever becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// What the certificate proves.
+    pub peer: Peer,
+    /// The call.
+    pub method: Method,
+    /// The trace that the caller says it belongs to.
+    pub trace: Option<TraceId>,
+}
+
+/// The id of a trace, as other systems keep it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceId(pub [u8; 16]);
 
 /// A mother's record that was read for her baby's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +79,8 @@ pub enum Decision {
         /// Makes access history and notifications.
         counted: bool,
     },
-    /// A request was refused, for this stable reason.
-    Refused(String),
+    /// A request was refused.
+    Refused(RefusalCode),
     /// Changes were sent: how many were acknowledged and refused.
     Changed {
         /// Acknowledged.
@@ -74,6 +98,18 @@ pub enum Decision {
     Gap(u64),
     /// The next file number of this authority was set to this one.
     FilePositionReset(LaCode, u64),
+    /// What is configured changed while the service runs: what, and the SHA-256 of its file; all zeros where none is named
+    /// and the built-in one is in force.
+    ConfigChanged(Configured, [u8; 32]),
+    /// A changed file could not be used; what was in force stays in force.
+    ConfigRefused(Configured),
+}
+
+/// What can be configured anew while the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Configured {
+    /// Who may do what.
+    Policy,
 }
 
 /// What was disclosed, in codes.
@@ -184,14 +220,17 @@ impl AuditEntry {
             decision,
             responsible: Vec::new(),
             mother: None,
+            method: None,
+            trace: None,
+            fields: FieldSet::NONE,
         }
     }
 
-    /// An entry of a peer without a question.
+    /// An entry of a call without a question.
     #[must_use]
-    pub fn of_peer(
+    pub fn of_call(
         at: Moment,
-        peer: Peer,
+        Call { peer, method, trace }: Call,
         caller: Option<Caller>,
         request_id: Option<Uuid>,
         decision: Decision,
@@ -201,6 +240,8 @@ impl AuditEntry {
             role: Some(peer.role),
             caller,
             request_id,
+            method: Some(method),
+            trace,
             ..Self::of_service(at, decision)
         }
     }

@@ -6,11 +6,13 @@ use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::times::Times;
 use crate::tree::AuditTree;
 use crate::writer::{Command, Progress, Verdict};
+use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
 use kith_domain::directory::Directory;
 use kith_domain::feed_volume::ThinRule;
 use kith_domain::permit::ActionPermit;
+use kith_domain::policy::Policy;
 use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
@@ -40,6 +42,8 @@ pub struct EngineOptions {
     pub settings: AnswerSettings,
     /// Names and numbers.
     pub directory: Arc<Directory>,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
     /// Expected interval of an authority's feed and of an organisation's, in seconds, by code.
     pub interval_seconds: Box<dyn Fn(Feed) -> u64 + Send + Sync>,
     /// When a feed is thin.
@@ -75,6 +79,7 @@ pub struct Engine {
     pub(crate) tree: AuditTree,
     pub(crate) keys: Arc<Keys>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) policy: ArcSwap<Policy>,
     pub(crate) settings: AnswerSettings,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: Arc<Progress>,
@@ -125,6 +130,17 @@ impl Engine {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Who may do what now.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Puts another policy in force, for every request that is decided from now on.
+    pub fn set_policy(&self, policy: Arc<Policy>) {
+        self.policy.store(policy);
     }
 
     /// Settings of answers.

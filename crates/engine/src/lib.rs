@@ -35,7 +35,7 @@ mod working;
 mod writer;
 
 pub use answer_counts::AnswerCounts;
-pub use audit_entry::{AuditEntry, Decision, Disclosed, MotherRead};
+pub use audit_entry::{AuditEntry, Call, Configured, Decision, Disclosed, MotherRead, TraceId};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.

@@ -12,6 +12,7 @@ use crate::rows::{CodecError, MetaRow, encode};
 use crate::tree::AuditTree;
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
+use arc_swap::ArcSwap;
 use kith_domain::change::{Accessed, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
@@ -137,8 +138,7 @@ impl Engine {
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let tally = Arc::<Tally>::default();
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
-        let watch = FeedWatch::new(shared, options.wall_clock);
-        let feeds = spawn("kith-feeds", &on_fatal, move || watch.run())?;
+        let feeds = counting(FeedWatch::new(shared, options.wall_clock), &on_fatal)?;
         Ok(Self {
             index,
             store,
@@ -146,6 +146,7 @@ impl Engine {
             tree,
             keys: options.keys,
             directory: options.directory,
+            policy: ArcSwap::new(options.policy),
             settings: options.settings,
             commands,
             progress,
@@ -159,6 +160,10 @@ impl Engine {
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
+    spawn("kith-feeds", on_fatal, move || watch.run())
 }
 
 /// Starts the purge, where it is to run by itself.

@@ -2,13 +2,16 @@
 //! entry, whether something is held or not and whether the request is allowed or refused. Nothing of it is async unless
 //! the audit says that the answer has to wait.
 
-use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead};
+use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead, TraceId};
 use crate::engine::Engine;
 use crate::rows::encode_into;
 use kith_domain::answer::{Answer, Question};
 use kith_domain::caller::{Caller, CareContext, Peer};
 use kith_domain::child::Subject;
-use kith_domain::permit::{self, Refusal};
+use kith_domain::fields::FieldSet;
+use kith_domain::method::Method;
+use kith_domain::permit::{self, ReadPermit, Refusal};
+use kith_domain::refusal_code::RefusalCode;
 use kith_index::Responsible;
 use kith_store::{Appended, AuditError, AuditRef, Later};
 use std::cell::RefCell;
@@ -27,8 +30,10 @@ pub struct Asked {
     pub question: Question,
     /// The request's id; a retry counts once.
     pub request_id: Uuid,
-    /// One entry of a worklist: audited, but it makes neither history nor notifications.
-    pub worklist: bool,
+    /// The call. Entries of a worklist are audited, but make neither history nor notifications.
+    pub method: Method,
+    /// The trace that the caller says it belongs to.
+    pub trace: Option<TraceId>,
 }
 
 /// An answer that may leave: its audit entry is in a durable sink.
@@ -101,7 +106,24 @@ impl Engine {
     /// As [`Engine::ask`], without async work: nearly always the audit entry is durable at once.
     #[must_use]
     pub fn ask_now(&self, asked: Asked) -> Asking {
-        let (entry, outcome) = self.decide(asked);
+        let call = (asked.method, asked.context);
+        let permit = permit::authorise_read(&self.policy.load(), asked.peer, &asked.caller, call, self.directory());
+        self.ask_decided(asked, permit)
+    }
+
+    /// As [`Engine::ask`], for somebody whose permit has been decided by what `asked` tells.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing was disclosed.
+    pub async fn ask_permitted(&self, asked: Asked, permit: ReadPermit) -> Result<Answered, ReadError> {
+        match self.ask_decided(asked, Ok(permit)) {
+            Asking::Now(result) => result,
+            Asking::Waiting(waiting) => waiting.settled(self).await,
+        }
+    }
+
+    fn ask_decided(&self, asked: Asked, permit: Result<ReadPermit, Refusal>) -> Asking {
+        let (entry, outcome) = self.decide(asked, permit);
         match self.record(&entry) {
             Ok(Appended::Now(reference)) => Asking::Now(self.conclude(Ok(reference), outcome)),
             Ok(Appended::Later(later)) => Asking::Waiting(Waiting { later, outcome }),
@@ -109,20 +131,21 @@ impl Engine {
         }
     }
 
-    /// Authorises and answers: what goes into the audit, and what may leave once it is there.
-    fn decide(&self, asked: Asked) -> (AuditEntry, Outcome) {
-        let permit = match permit::authorise_read(asked.peer, &asked.caller, asked.context, self.directory()) {
+    /// Answers whoever is authorised: what goes into the audit, and what may leave once it is there.
+    fn decide(&self, asked: Asked, permit: Result<ReadPermit, Refusal>) -> (AuditEntry, Outcome) {
+        let permit = match permit {
             Ok(permit) => permit,
             Err(refusal) => {
-                let decision = Decision::Refused(refusal.to_string());
-                return (entry(asked, decision, Responsible::default()), Err(refusal));
+                let decision = Decision::Refused(RefusalCode::of(refusal.reason()));
+                return (entry(asked, decision, Responsible::default(), FieldSet::NONE), Err(refusal));
             }
         };
         let (answer, responsible) = self.index().answer(&permit, &asked.question, self.settings(), self.directory());
         self.index().even_out(&answer, &permit, &asked.question, (self.settings(), self.directory()));
-        let counted = permit.context() == CareContext::Unscheduled && !asked.worklist;
+        let counted = permit.context() == CareContext::Unscheduled && asked.method != Method::LookupMany;
         let disclosed = Disclosed::of(&answer);
-        (entry(asked, Decision::Answered { disclosed, counted }, responsible), Ok(answer))
+        let decision = Decision::Answered { disclosed, counted };
+        (entry(asked, decision, responsible, permit.fields()), Ok(answer))
     }
 
     /// What leaves, now that the audit has the question or does not take it.
@@ -159,7 +182,7 @@ impl Engine {
     }
 }
 
-fn entry(asked: Asked, decision: Decision, responsible: Responsible) -> AuditEntry {
+fn entry(asked: Asked, decision: Decision, responsible: Responsible, fields: FieldSet) -> AuditEntry {
     let Responsible { of_person, of_unborn } = responsible;
     let mother = |number| MotherRead { subject: Subject::Nhs(number), responsible: of_unborn };
     AuditEntry {
@@ -173,5 +196,8 @@ fn entry(asked: Asked, decision: Decision, responsible: Responsible) -> AuditEnt
         decision,
         responsible: of_person,
         mother: asked.question.mother.map(mother),
+        method: Some(asked.method),
+        trace: asked.trace,
+        fields,
     }
 }

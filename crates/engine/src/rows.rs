@@ -190,6 +190,26 @@ mod tests {
         (event, facts, ProposalRow { proposal, at, state: ProposalState::Followed, closed_at: Some(at) })
     }
 
+    /// An entry with everything that a call has.
+    fn a_refused_call(at: Moment) -> crate::AuditEntry {
+        use kith_domain::caller::{Caller, Peer, Purpose, Role};
+        use kith_domain::text::{PersonText, RoleCode, UserId};
+        let organisation = OdsCode::parse("R1H").unwrap();
+        let caller = Caller {
+            user_id: UserId::parse("u").unwrap(),
+            user_name: PersonText::parse("N").unwrap(),
+            user_role: PersonText::parse("r").unwrap(),
+            purpose: Purpose::SafeguardingReview,
+            organisation,
+            role_code: RoleCode::parse("R8000").unwrap(),
+        };
+        let (peer, trace) = (Peer { organisation, role: Role::Safeguarding }, Some(crate::TraceId([9; 16])));
+        let call = crate::Call { peer, method: kith_domain::method::Method::ListFeeds, trace };
+        let refused = crate::Decision::Refused(kith_domain::refusal_code::RefusalCode::of("ADULT"));
+        let entry = crate::AuditEntry::of_call(at, call, Some(caller), Some(uuid::Uuid::from_u128(1)), refused);
+        crate::AuditEntry { fields: kith_domain::fields::FieldSet::ALL, ..entry }
+    }
+
     /// Every stored type, byte by byte: a field or variant that moves turns this red.
     #[test]
     fn rows_have_these_bytes() {
@@ -222,6 +242,7 @@ mod tests {
         let notification = Notification { subject: subject.clone(), at, cause, shielded: false, acknowledged: true };
         let owner = OwnerRow { subject, versions: vec![1, 300] };
         let entry = AuditEntry::of_service(at, Decision::Gap(9));
+        let called = a_refused_call(at);
         let purge = a_purge(&record);
         let counted = FeedCounted { feed: Feed::Plans(authority), seen: 5, matched: 3, rejected: 4, taken_whole: true };
         let mut feed = FeedRecord::default();
@@ -234,6 +255,9 @@ mod tests {
             hex(&encode(&notification).unwrap()),
             hex(&encode(&owner).unwrap()),
             hex(&encode(&entry).unwrap()),
+            hex(&encode(&called).unwrap()),
+            hex(&encode(&AuditEntry::of_service(at, Decision::ConfigChanged(crate::Configured::Policy, [7; 32])))
+                .unwrap()),
             hex(&encode(&MetaRow::default()).unwrap()),
             hex(&encode(&RequestRow { at }).unwrap()),
             hex(&encode(&RemovedPlanRow { version: 300, removed: Day::new(2026, 11, 22).unwrap() }).unwrap()),
@@ -252,7 +276,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 14] = [
+    const KEPT_BYTES: [&str; 16] = [
         concat!(
             "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000000000000000001",
             "035231480145000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109",
@@ -260,7 +284,12 @@ mod tests {
         ),
         "0100929bcd9b25d00f0003523148014e014e0001",
         "0100929bcd9b250201ac02",
-        "01d00f00000000000006090000",
+        "01d00f00000000000006090000000000",
+        concat!(
+            "01d00f01035231480104010175014e01720203523148055238303030000001100000000000000000000000000000000101010000",
+            "011201090909090909090909090909090909093f",
+        ),
+        "01d00f000000000000080007070707070707070707070707070707070707070707070707070707070707070000000000",
         "0100000000000000",
         "01d00f",
         "01ac02d6c402",

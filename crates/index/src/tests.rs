@@ -6,9 +6,11 @@ use kith_domain::answer::{Body, Outcome};
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
 use kith_domain::codes::OdsCode;
 use kith_domain::directory::OrganisationEntry;
+use kith_domain::method::Method;
 use kith_domain::permit::authorise_read;
 use kith_domain::plan::{Plan, PlanKind, PlanName};
-use kith_domain::text::{PersonText, UserId};
+use kith_domain::policy::Policy;
+use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Day;
 use std::cell::Cell;
 use std::sync::Barrier;
@@ -55,11 +57,14 @@ fn asking<T>(then: impl FnOnce(&ReadPermit, &Question, &Directory) -> T) -> T {
         user_id: UserId::parse("u").unwrap(),
         user_name: PersonText::parse("n").unwrap(),
         user_role: PersonText::parse("r").unwrap(),
+        role_code: RoleCode::parse("R8000").unwrap(),
         purpose: Purpose::DirectCare,
         organisation,
     };
     let peer = Peer { organisation, role: Role::Ed };
-    let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
+    let permit =
+        authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
+            .unwrap();
     let question = Question {
         subject: subject(),
         number_traced: true,

@@ -264,6 +264,7 @@ fn lookup(organisation: &str) -> v1::LookupRequest {
             user_id: "load-nurse".into(),
             user_name: "Sam Load".into(),
             user_role: "Triage nurse".into(),
+            role_code: "R8000".into(),
             purpose: v1::Purpose::DirectCare.into(),
             organisation: organisation.into(),
         }),

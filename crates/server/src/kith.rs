@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
+use kith_domain::policy::Policy;
 use kith_engine::{
     Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
 };
@@ -171,6 +172,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         settings: translate::settings(&config.answers, &config.feeds)?,
         directory: Arc::new(translate::directory(&opening.directory, config)?),
+        policy: Arc::new(Policy::builtin()),
         interval_seconds: Box::new(interval_seconds),
         thin: translate::thin(&config.feeds),
         expected_per_week: Box::new(expected_per_week),

@@ -13,6 +13,7 @@ mod notifications;
 mod plans;
 mod presentations;
 mod status;
+mod trace;
 
 pub(crate) use context::Services;
 pub(crate) use context::now;

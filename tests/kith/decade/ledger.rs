@@ -11,6 +11,7 @@ use kith_domain::caller::CareContext;
 use kith_domain::change::{Change, Feed, IdentityAction, PlanEvent, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
+use kith_domain::method::Method;
 use kith_domain::time::{Day, Moment};
 use kith_engine::Asked;
 use uuid::Uuid;
@@ -129,7 +130,7 @@ impl Ledger {
 
     /// Notes a question, which leaves a row of history when it is unscheduled and not of a worklist; a retry counts once.
     pub fn look(&mut self, asked: &Asked) {
-        if asked.worklist || asked.context != CareContext::Unscheduled {
+        if asked.method == Method::LookupMany || asked.context != CareContext::Unscheduled {
             return;
         }
         let list = self.of(&asked.question.subject);

@@ -11,8 +11,10 @@ use kith_domain::change::Change;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry, SiteEntry};
 use kith_domain::feed_volume::ThinRule;
-use kith_domain::permit::{Action, ActionPermit, authorise_action};
+use kith_domain::method::Method;
+use kith_domain::permit::{ActionPermit, authorise_action};
 use kith_domain::plan_file::{FileVerdict, PlanFile};
+use kith_domain::policy::Policy;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_domain::validate;
@@ -92,8 +94,8 @@ fn directory() -> Directory {
     }
 }
 
-fn permit(role: Role, action: Action) -> ActionPermit {
-    authorise_action(Peer { organisation: trust(0), role }, None, action).expect("a permit")
+fn permit(role: Role, method: Method) -> ActionPermit {
+    authorise_action(&Policy::builtin(), Peer { organisation: trust(0), role }, None, method).expect("a permit")
 }
 
 /// An open engine and its files.
@@ -157,6 +159,7 @@ impl Place {
             boot_id: format!("boot-{}", self.generation),
             settings: AnswerSettings::default(),
             directory: Arc::new(directory()),
+            policy: Arc::default(),
             interval_seconds: Box::new(|_| INTERVAL_SECONDS),
             // Volumes are looked at every so often by a machine's clock, not by the days that are lived through here: whether a
             // quiet morning of a small trust is caught thin is left to the tests of feeds.
@@ -224,7 +227,7 @@ impl Place {
         let checked: Vec<_> = changes.iter().map(valid).collect();
         let good: Vec<Change> =
             changes.iter().zip(&checked).filter(|(_, checked)| checked.is_ok()).map(|(one, _)| one.clone()).collect();
-        let permit = permit(Role::Ed, Action::SendPresentations);
+        let permit = permit(Role::Ed, Method::Record);
         let mut taken = if good.is_empty() { Vec::new() } else { engine.change(&permit, now, good).await }.into_iter();
         let verdict = |checked: Result<(), _>| checked.and_then(|()| taken.next().expect("a verdict for each"));
         checked.into_iter().map(verdict).collect()
@@ -232,7 +235,7 @@ impl Place {
 
     /// Sends an authority's plan file; `bytes` tells one content from another.
     pub async fn send_file(&self, authority: LaCode, file: &PlanFile, bytes: &[u8]) -> FileVerdict {
-        let permit = permit(Role::LocalAuthority, Action::SendPlans);
+        let permit = permit(Role::LocalAuthority, Method::SubmitPlanFile);
         let hash = self.engine().file_hash(bytes);
         self.engine().take_file(&permit, authority, self.now(), hash, file).await
     }
@@ -241,7 +244,7 @@ impl Place {
     pub async fn acknowledged(&self, code: LaCode, event_id: Uuid) -> usize {
         let organisation = OdsCode::parse(code.as_str()).expect("a code");
         let peer = Peer { organisation, role: Role::LocalAuthority };
-        let reader = authorise_action(peer, None, Action::ReadNotifications).expect("a permit");
+        let reader = authorise_action(&Policy::builtin(), peer, None, Method::ListNotifications).expect("a permit");
         let page = self.engine().notifications(&reader, 0, MOST_ACKNOWLEDGED, false).expect("notifications");
         let ids: Vec<u64> = page.notifications.iter().map(|stored| stored.id).collect();
         let count = ids.len();

@@ -7,7 +7,8 @@ use kith_domain::answer::Question;
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
 use kith_domain::change::{Change, PlanAction, PresentationAction};
 use kith_domain::child::Subject;
-use kith_domain::text::{EncounterId, PersonText, UserId};
+use kith_domain::method::Method;
+use kith_domain::text::{EncounterId, PersonText, RoleCode, UserId};
 use kith_domain::time::{Day, Moment};
 use kith_engine::{Asked, Verdict};
 
@@ -298,7 +299,8 @@ impl Run {
                 user_id: UserId::parse(&format!("u{nurse}")).expect("an id"),
                 user_name: PersonText::parse(&format!("Nurse {nurse}")).expect("a name"),
                 user_role: PersonText::parse("Triage").expect("a role"),
-                purpose: Purpose::DirectCare,
+                role_code: RoleCode::parse("R8000").expect("a code"),
+                purpose: if role == Role::Safeguarding { Purpose::SafeguardingReview } else { Purpose::DirectCare },
                 organisation,
             },
             context,
@@ -311,7 +313,8 @@ impl Run {
                 now: self.world.now,
             },
             request_id: dice.id(),
-            worklist,
+            trace: None,
+            method: if worklist { Method::LookupMany } else { Method::Lookup },
         }
     }
 
@@ -332,7 +335,7 @@ impl Run {
         }
         self.saw("answers", 1);
         self.ledger.look(&asked);
-        if asked.context == CareContext::Unscheduled && !asked.worklist {
+        if asked.context == CareContext::Unscheduled && asked.method != Method::LookupMany {
             self.pending.insert(asked.question.subject);
             self.last_audited = found.reference.sequence;
         }

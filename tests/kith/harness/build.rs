@@ -38,12 +38,16 @@ pub fn id() -> String {
     Uuid::new_v4().to_string()
 }
 
+/// A person who cares for a child; at an authority, demographics or operations one who keeps records.
 pub fn caller(organisation: &str) -> v1::Caller {
+    let keeps_records = organisation.starts_with('E') || ["X26", "KITH"].contains(&organisation);
+    let purpose = if keeps_records { v1::Purpose::RecordKeeping } else { v1::Purpose::DirectCare };
     v1::Caller {
         user_id: USER.into(),
         user_name: NURSE.into(),
         user_role: "Triage nurse".into(),
-        purpose: v1::Purpose::DirectCare.into(),
+        role_code: "R8000".into(),
+        purpose: purpose.into(),
         organisation: organisation.into(),
     }
 }

@@ -10,9 +10,11 @@ use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::feed_volume::ThinRule;
-use kith_domain::permit::{Action, ActionPermit, authorise_action};
+use kith_domain::method::Method;
+use kith_domain::permit::{ActionPermit, authorise_action};
+use kith_domain::policy::Policy;
 use kith_domain::settings::AnswerSettings;
-use kith_domain::text::{PersonText, UserId};
+use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Moment;
 use kith_engine::{
     Engine, EngineOptions, JournalOptions, Keys, PurgeOptions, StoreOptions, StoredNotification, SystemMonotonic,
@@ -83,9 +85,15 @@ pub fn caller(organisation: OdsCode, n: usize) -> Caller {
         user_id: UserId::parse(&format!("u{n}")).unwrap(),
         user_name: PersonText::parse(&format!("Nurse {n}")).unwrap(),
         user_role: PersonText::parse(&format!("Role {n}")).unwrap(),
+        role_code: RoleCode::parse("R8000").unwrap(),
         purpose: Purpose::DirectCare,
         organisation,
     }
+}
+
+/// The purpose for which a role may ask.
+pub fn purpose_of(role: Role) -> Purpose {
+    if role == Role::Safeguarding { Purpose::SafeguardingReview } else { Purpose::DirectCare }
 }
 
 /// The care context in which a role may ask.
@@ -95,13 +103,19 @@ pub fn context_of(role: Role) -> CareContext {
 
 /// Proof that changes may be made; the engine leaves to its callers which ones.
 pub fn sender() -> ActionPermit {
-    authorise_action(Peer { organisation: trust(0), role: Role::Ed }, None, Action::SendPresentations).unwrap()
+    authorise_action(&Policy::builtin(), Peer { organisation: trust(0), role: Role::Ed }, None, Method::Record).unwrap()
 }
 
 /// Proof that an authority may read its notifications.
 pub fn reader(code: LaCode) -> ActionPermit {
     let organisation = OdsCode::parse(code.as_str()).unwrap();
-    authorise_action(Peer { organisation, role: Role::LocalAuthority }, None, Action::ReadNotifications).unwrap()
+    authorise_action(
+        &Policy::builtin(),
+        Peer { organisation, role: Role::LocalAuthority },
+        None,
+        Method::ListNotifications,
+    )
+    .unwrap()
 }
 
 /// An open engine and its files.
@@ -182,6 +196,7 @@ impl Place {
             boot_id: format!("boot-{}", self.generation),
             settings: SETTINGS,
             directory: Arc::new(directory()),
+            policy: Arc::default(),
             interval_seconds: Box::new(|_| INTERVAL_SECONDS),
             // Volumes are held elsewhere: the model does not know them.
             thin: ThinRule { percent: 0, ..ThinRule::default() },

@@ -2,10 +2,11 @@
 //! The same seed gives the same ones. It knows nothing of what is held.
 
 use kith_domain::NhsNumber;
-use kith_domain::caller::Role;
+use kith_domain::caller::{Caller, Role};
 use kith_domain::change::{Change, Feed, Heartbeat, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::SiteCode;
+use kith_domain::method::Method;
 use kith_domain::plan::PlanKind;
 use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcome};
 use kith_domain::text::{EncounterId, LocalKey, PlanReference};
@@ -15,7 +16,7 @@ use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
 
-use super::place::{authority, caller, context_of, trust};
+use super::place::{authority, caller, context_of, purpose_of, trust};
 
 /// People: the last has no NHS number, the first two may be shielded.
 pub const SUBJECTS: usize = 9;
@@ -262,7 +263,7 @@ impl Dice {
         }
         Asked {
             peer: kith_domain::caller::Peer { organisation, role },
-            caller: caller(organisation, self.below(4)),
+            caller: Caller { purpose: purpose_of(role), ..caller(organisation, self.below(4)) },
             context: context_of(role),
             question: kith_domain::answer::Question {
                 subject: subject(n),
@@ -273,7 +274,8 @@ impl Dice {
                 now: self.now,
             },
             request_id,
-            worklist: self.chance(15),
+            trace: None,
+            method: if self.chance(15) { Method::LookupMany } else { Method::Lookup },
         }
     }
 }

@@ -48,7 +48,7 @@ fn question(place: &Place, case: &Case) -> Command {
         command.arg("--traced");
     }
     command.args(["--user-id", "demo-nurse", "--user-name", "Sam Demo"]);
-    command.args(["--user-role", "Triage nurse"]);
+    command.args(["--user-role", "Triage nurse", "--role-code", "R8000"]);
     command.args(["--purpose", "direct-care"]);
     command
 }
@@ -87,7 +87,7 @@ pub fn push_presentations(place: &Place, trust: &str, file: &Path) -> Result<()>
             .args(["presentations", "push"])
             .arg(file)
             .args(["--user-id", "demo-feed", "--user-name", "Demo feed"])
-            .args(["--user-role", "Integration"])
+            .args(["--user-role", "Integration", "--role-code", "R8008"])
             .args(["--purpose", "record-keeping"]),
     )
 }

@@ -42,7 +42,7 @@ fn profiles(address: &str, trust: &str, authority: &str) -> String {
     for (section, code, name, role) in people {
         text.push_str(&format!(
             "\n[{section}]\nserver = \"https://{address}\"\nca = \"certs/ca.pem\"\ncert = \"certs/{code}.pem\"\n\
-             key = \"certs/{code}.key\"\nuser_id = \"demo\"\nuser_name = \"{name}\"\nuser_role = \"{role}\"\n"
+             key = \"certs/{code}.key\"\nuser_id = \"demo\"\nuser_name = \"{name}\"\nuser_role = \"{role}\"\nrole_code = \"R8000\"\n"
         ));
     }
     text

@@ -11,7 +11,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::feed::FeedBoard;
-use kith_domain::text::{PersonText, UserId};
+use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::{Day, Moment};
 
 /// No feed is late.
@@ -23,6 +23,7 @@ pub fn caller(organisation: OdsCode) -> Result<(Peer, Caller), Failure> {
         user_id: UserId::parse("n1")?,
         user_name: PersonText::parse("A Nurse")?,
         user_role: PersonText::parse("Triage nurse")?,
+        role_code: RoleCode::parse("R8000")?,
         purpose: Purpose::DirectCare,
         organisation,
     };

@@ -8,7 +8,9 @@ use kith_benches::records::{NOW, authority, mix, numbers, record, trust};
 use kith_domain::NhsNumber;
 use kith_domain::caller::CareContext;
 use kith_domain::directory::Directory;
+use kith_domain::method::Method;
 use kith_domain::permit::{ReadPermit, authorise_read};
+use kith_domain::policy::Policy;
 use kith_domain::settings::AnswerSettings;
 use kith_index::Index;
 
@@ -42,7 +44,9 @@ fn asking() -> Result<Asking, Failure> {
         directory.organisations.insert(trust(n)?, asking::organisation_entry());
     }
     let (peer, caller) = asking::caller(trust(1)?)?;
-    let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).map_err(|no| format!("{no:?}"))?;
+    let permit =
+        authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
+            .map_err(|no| format!("{no:?}"))?;
     Ok(Asking { permit, directory, settings: AnswerSettings::default() })
 }
 

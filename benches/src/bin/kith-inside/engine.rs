@@ -17,6 +17,7 @@ use kith_domain::caller::{Caller, CareContext, Peer};
 use kith_domain::child::ChildRecord;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
+use kith_domain::method::Method;
 use kith_domain::permit::authorise_read;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
@@ -138,8 +139,9 @@ impl Both {
 
     fn without_audit(&self, seed: u64) -> Result<Vec<f64>, Failure> {
         let (settings, directory) = (AnswerSettings::default(), self.engine.directory());
+        let (policy, call) = (self.engine.policy(), (Method::Lookup, CareContext::Unscheduled));
         asking::times(self.questions(seed), |question| {
-            let permit = authorise_read(self.peer, &self.caller, CareContext::Unscheduled, directory);
+            let permit = authorise_read(&policy, self.peer, &self.caller, call, directory);
             let permit = permit.map_err(|refusal| format!("{refusal:?}"))?;
             let (answer, responsible) = self.index.answer(&permit, question, &settings, directory);
             self.index.even_out(&answer, &permit, question, (&settings, directory));
@@ -158,7 +160,8 @@ impl Both {
                 context: CareContext::Unscheduled,
                 question,
                 request_id: uuid::Uuid::from_u128(u128::from(seed << 32 | n)),
-                worklist: true,
+                trace: None,
+                method: Method::LookupMany,
             });
         }
         let mut asked = asked.into_iter();

@@ -12,6 +12,7 @@ fn request() -> v1::CheckInRequest {
         user_id: "u1".into(),
         user_name: "A Nurse".into(),
         user_role: "Nurse".into(),
+        role_code: "R8000".into(),
         purpose: v1::Purpose::DirectCare.into(),
         organisation: "R1H".into(),
     };

@@ -14,11 +14,13 @@ use crate::directory::{AuthorityEntry, Directory};
 use crate::family::{Family, Relatives, families};
 use crate::feed::FeedBoard;
 use crate::links::Person;
+use crate::method::Method;
 use crate::permit::authorise_read;
 use crate::plan::{PlanKind, PlanState};
+use crate::policy::Policy;
 use crate::presentation::{CareSetting, Closing, Complaint, Details, Outcome as How};
 use crate::settings::AnswerSettings;
-use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference, UserId};
+use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference, RoleCode, UserId};
 use crate::time::{Day, Moment};
 use crate::{fold, links, words};
 use std::collections::BTreeMap;
@@ -136,11 +138,14 @@ impl World {
             user_id: UserId::parse("n1").unwrap(),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
+            role_code: RoleCode::parse("R8000").unwrap(),
             purpose: Purpose::DirectCare,
             organisation,
         };
         let peer = Peer { organisation, role: Role::Ed };
-        let permit = authorise_read(peer, &caller, CareContext::Unscheduled, &directory).unwrap();
+        let permit =
+            authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
+                .unwrap();
         let feeds =
             FeedBoard::new([la(A), la(B)].map(|code| (code, 3600)).into_iter(), [(organisation, 3600)].into_iter());
         for feed in [Feed::Plans(la(A)), Feed::Plans(la(B)), Feed::Presentations(organisation)] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
-use kith_domain::permit::Action;
+use kith_domain::method::Method;
 use kith_engine::{AuditRef, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
@@ -47,9 +47,9 @@ impl AuditService for Services {
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::GetCheckpoint)?;
         let v1::GetCheckpointRequest {} = request.into_inner();
-        context::permit(&engine, peer, None, Action::FollowAudit).await?;
+        context::permit(&engine, call, None).await?;
         let none = || status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None);
         let note = engine.audit_checkpoint().ok_or_else(none)?;
         Ok(Response::new(v1::GetCheckpointResponse { note }))
@@ -60,9 +60,9 @@ impl AuditService for Services {
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::GetConsistencyProof)?;
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
-        context::permit(&engine, peer, None, Action::FollowAudit).await?;
+        context::permit(&engine, call, None).await?;
         let none = || status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None);
         let proof = self.on_disk(engine, move |engine| engine.audit_consistency(from_size, to_size)).await?;
         let hashes = proof.ok_or_else(none)?.into_iter().map(|hash| hash.to_vec()).collect();
@@ -74,9 +74,9 @@ impl AuditService for Services {
         request: Request<v1::AddCosignatureRequest>,
     ) -> Result<Response<v1::AddCosignatureResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::AddCosignature)?;
         let v1::AddCosignatureRequest { note } = request.into_inner();
-        context::permit(&engine, peer, None, Action::CosignAudit).await?;
+        context::permit(&engine, call, None).await?;
         if self.on_disk(engine, move |engine| engine.add_cosignature(note.as_bytes())).await? {
             return Ok(Response::new(v1::AddCosignatureResponse {}));
         }
@@ -89,17 +89,17 @@ impl AuditService for Services {
         request: Request<v1::GetInclusionProofRequest>,
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::GetInclusionProof)?;
         let v1::GetInclusionProofRequest { audit_reference } = request.into_inner();
-        context::permit(&engine, peer, None, Action::ProveEntry).await?;
+        context::permit(&engine, call, None).await?;
         let mut faults = Faults::default();
         let read = audit_reference.parse::<AuditRef>().map_err(|_| "not an audit reference");
         let reference = faults.take("audit_reference", "BAD_AUDIT_REFERENCE", read);
         let reference = match faults.finish(reference) {
             Ok(reference) => reference,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let found = self.on_disk(engine, move |engine| engine.prove(peer, reference)).await?;
+        let found = self.on_disk(engine, move |engine| engine.prove(call.peer, reference)).await?;
         Ok(Response::new(v1::GetInclusionProofResponse {
             note: found.note,
             leaf_index: found.proven.index,

@@ -10,16 +10,18 @@ use kith_api::convert::padding::Fill;
 use kith_domain::caller::{Caller, Peer};
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::permit::{self, Action, ActionPermit};
+use kith_domain::method::Method;
+use kith_domain::permit::{self, ActionPermit};
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{AuditEntry, Decision, Engine, Verdict};
+use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use uuid::Uuid;
 
-use super::errors;
 use super::files::Busy;
+use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
@@ -89,42 +91,39 @@ impl Services {
     }
 }
 
-/// What the connection's certificate proves.
-pub(super) fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
+/// Which call it is, and what the connection's certificate proves.
+pub(super) fn call<T>(request: &Request<T>, method: Method) -> Result<Call, Status> {
     let identity = connection::peer(request)?;
     let organisation = OdsCode::parse(&identity.organisation).map_err(|_| refusal::no_identity())?;
-    Ok(Peer { organisation, role: identity.role })
+    let peer = Peer { organisation, role: identity.role };
+    Ok(Call { peer, method, trace: trace::read(request.metadata()) })
 }
 
-/// A permit for an action, or its refusal once that is in the audit.
-pub(super) async fn permit(
-    engine: &Engine,
-    peer: Peer,
-    caller: Option<&Caller>,
-    action: Action,
-) -> Result<ActionPermit, Status> {
-    match permit::authorise_known(peer, caller, action, engine.directory()) {
+/// A permit for a call that asks nothing, or its refusal once that is in the audit.
+pub(super) async fn permit(engine: &Engine, call: Call, caller: Option<&Caller>) -> Result<ActionPermit, Status> {
+    match permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()) {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);
-            Err(audited(engine, peer, caller.cloned(), refused.to_string(), status).await)
+            Err(audited(engine, call, caller.cloned(), refused.reason(), status).await)
         }
     }
 }
 
 /// The refusal of a call that names no person, once it is in the audit.
-pub(super) async fn not_allowed(engine: &Engine, peer: Peer, refused: permit::Refusal) -> Status {
-    audited(engine, peer, None, refused.to_string(), errors::refusal(refused)).await
+pub(super) async fn not_allowed(engine: &Engine, call: Call, refused: permit::Refusal) -> Status {
+    audited(engine, call, None, refused.reason(), errors::refusal(refused)).await
 }
 
 /// The status of a malformed request once it is in the audit.
-pub(super) async fn malformed(engine: &Engine, peer: Peer, faults: Faults) -> Status {
-    audited(engine, peer, None, reason(&faults).to_owned(), errors::invalid(&faults)).await
+pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> Status {
+    audited(engine, call, None, reason(&faults), errors::invalid(&faults)).await
 }
 
 /// The refusal's status, or that of the audit when that takes no entry.
-async fn audited(engine: &Engine, peer: Peer, caller: Option<Caller>, reason: String, status: Status) -> Status {
-    let entry = AuditEntry::of_peer(now(), peer, caller, None, Decision::Refused(reason));
+async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &str, status: Status) -> Status {
+    let decision = Decision::Refused(RefusalCode::of(reason));
+    let entry = AuditEntry::of_call(now(), call, caller, None, decision);
     match engine.audit(&entry).await {
         Ok(_) => status,
         Err(error) => errors::audit(error),
@@ -132,23 +131,23 @@ async fn audited(engine: &Engine, peer: Peer, caller: Option<Caller>, reason: St
 }
 
 /// The status of a refused change or listing once it is in the audit.
-pub(super) async fn refused(engine: &Engine, peer: Peer, caller: Option<Caller>, refused: Refused) -> Status {
-    audited(engine, peer, caller, refused.reason.to_owned(), errors::refused(refused)).await
+pub(super) async fn refused(engine: &Engine, call: Call, caller: Option<Caller>, refused: Refused) -> Status {
+    audited(engine, call, caller, refused.reason, errors::refused(refused)).await
 }
 
 /// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known
 /// must not read "nothing" for "not known".
-pub(super) async fn authority(engine: &Engine, peer: Peer, caller: Option<&Caller>) -> Result<LaCode, Status> {
-    match LaCode::parse(peer.organisation.as_str()) {
+pub(super) async fn authority(engine: &Engine, call: Call, caller: Option<&Caller>) -> Result<LaCode, Status> {
+    match LaCode::parse(call.peer.organisation.as_str()) {
         Ok(authority) if engine.directory().authorities.contains_key(&authority) => Ok(authority),
-        Ok(_) | Err(_) => Err(refused(engine, peer, caller.cloned(), Refused::UNKNOWN_AUTHORITY).await),
+        Ok(_) | Err(_) => Err(refused(engine, call, caller.cloned(), Refused::UNKNOWN_AUTHORITY).await),
     }
 }
 
 /// Who sent changes, and for a single one about whom and under which event id.
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
-    pub(super) peer: Peer,
+    pub(super) call: Call,
     pub(super) caller: Option<Caller>,
     pub(super) subject: Option<Subject>,
     pub(super) event_id: Option<Uuid>,
@@ -156,13 +155,13 @@ pub(super) struct Sender {
 
 impl Sender {
     /// The sender of many changes at once.
-    pub(super) fn of_stream(peer: Peer, caller: Option<Caller>) -> Self {
-        Self { peer, caller, subject: None, event_id: None }
+    pub(super) fn of_stream(call: Call, caller: Option<Caller>) -> Self {
+        Self { call, caller, subject: None, event_id: None }
     }
 
     fn entry(self, decision: Decision) -> AuditEntry {
-        let Self { peer, caller, subject, event_id } = self;
-        AuditEntry { subject, ..AuditEntry::of_peer(now(), peer, caller, event_id, decision) }
+        let Self { call, caller, subject, event_id } = self;
+        AuditEntry { subject, ..AuditEntry::of_call(now(), call, caller, event_id, decision) }
     }
 }
 
@@ -192,7 +191,7 @@ pub(super) async fn to_its_end<T: Send + 'static>(
 
 /// Puts a change that could not even be read into the audit.
 pub(super) async fn unreadable(engine: &Engine, sender: Sender, faults: &Faults) -> Result<(), Status> {
-    let entry = sender.entry(Decision::Refused(reason(faults).to_owned()));
+    let entry = sender.entry(Decision::Refused(RefusalCode::of(reason(faults))));
     engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
 }
 
@@ -202,6 +201,6 @@ pub(super) fn reason(faults: &Faults) -> &'static str {
 }
 
 /// The status of a refused question once it is in the audit.
-pub(super) async fn refused_read(engine: &Engine, peer: Peer, caller: Caller, refused: permit::Refusal) -> Status {
-    audited(engine, peer, Some(caller), refused.to_string(), errors::refusal(refused)).await
+pub(super) async fn refused_read(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
+    audited(engine, call, Some(caller), refused.reason(), errors::refusal(refused)).await
 }

@@ -33,13 +33,7 @@ pub(super) fn invalid(faults: &Faults) -> Status {
 
 /// A request that is not allowed.
 pub(super) fn refusal(refused: Refusal) -> Status {
-    let reason = match refused {
-        Refusal::OrganisationMismatch => "ORGANISATION_MISMATCH",
-        Refusal::OrganisationUnknown => "ORGANISATION_UNKNOWN",
-        Refusal::RoleNotAllowed => "ROLE_NOT_ALLOWED",
-        Refusal::ScheduledNotAllowed => "SCHEDULED_NOT_ALLOWED",
-    };
-    status(Code::PermissionDenied, reason, &format!("not allowed: {refused}"), None)
+    status(Code::PermissionDenied, refused.reason(), &format!("not allowed: {refused}"), None)
 }
 
 /// A refused change: its reason, its field where it has one, and when to try again where that helps.

@@ -7,9 +7,9 @@ use kith_domain::caller::{Peer, Role};
 use kith_domain::change::Feed;
 use kith_domain::codes::LaCode;
 use kith_domain::feed_health::MATCH_GATE_PERCENT;
-use kith_domain::permit::{Action, FeedScope, feed_scope};
+use kith_domain::permit::{FeedScope, feed_scope};
 use kith_domain::refused::RefusedKind;
-use kith_engine::{AuditEntry, Decision, Engine, Verdict};
+use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
 use tonic::Status;
 
 use super::context::{self, now};
@@ -38,18 +38,18 @@ fn page_of(size: u32, token: &str) -> Result<(usize, usize), Faults> {
 /// in it is a good token.
 pub(super) async fn list(
     engine: &Engine,
-    peer: Peer,
+    call: Call,
     request: v1::ListFeedsRequest,
 ) -> Result<v1::ListFeedsResponse, Status> {
     let v1::ListFeedsRequest { page_size, page_token } = request;
-    let permit = context::permit(engine, peer, None, Action::ListFeeds).await?;
+    let permit = context::permit(engine, call, None).await?;
     let scope = match feed_scope(&permit) {
         Ok(scope) => scope,
-        Err(refused) => return Err(context::not_allowed(engine, peer, refused).await),
+        Err(refused) => return Err(context::not_allowed(engine, call, refused).await),
     };
     let (limit, before) = match page_of(page_size, &page_token) {
         Ok(page) => page,
-        Err(faults) => return Err(context::malformed(engine, peer, faults).await),
+        Err(faults) => return Err(context::malformed(engine, call, faults).await),
     };
     let at = now();
     let mut lines = engine.feeds().lines(at);
@@ -60,12 +60,12 @@ pub(super) async fn list(
     if lines.is_empty() && scope != FeedScope::All {
         // Not "no feeds": this one is not known.
         let refused = kith_domain::permit::Refusal::OrganisationUnknown;
-        return Err(context::not_allowed(engine, peer, refused).await);
+        return Err(context::not_allowed(engine, call, refused).await);
     }
     let end = before.saturating_add(limit).min(lines.len());
     let page = lines.get(before..end).unwrap_or_default();
     let listed = Decision::Listed(page.len() as u64);
-    engine.audit(&AuditEntry::of_peer(at, peer, None, None, listed)).await.map_err(errors::audit)?;
+    engine.audit(&AuditEntry::of_call(at, call, None, None, listed)).await.map_err(errors::audit)?;
     Ok(v1::ListFeedsResponse {
         feeds: page.iter().map(|line| feed::health(line, engine.directory())).collect(),
         next_page_token: if end < lines.len() { end.to_string() } else { String::new() },

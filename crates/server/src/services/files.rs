@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use kith_api::convert::file;
 use kith_api::v1;
-use kith_domain::caller::Peer;
 use kith_domain::codes::LaCode;
-use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::method::Method;
+use kith_domain::permit::ActionPermit;
 use kith_domain::plan_file::{FileCode, FileFault, FileState, FileVerdict, RowVerdict};
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
-use kith_engine::{AuditEntry, Decision, Engine};
+use kith_engine::{AuditEntry, Call, Decision, Engine};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, Sender, Services, now};
@@ -53,12 +54,12 @@ impl PlanFileService for Services {
         request: Request<Streaming<v1::SubmitPlanFileRequest>>,
     ) -> Result<Response<v1::SubmitPlanFileResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        let permit = context::permit(&engine, peer, None, Action::SendPlans).await?;
-        let authority = context::authority(&engine, peer, None).await?;
+        let call = context::call(&request, Method::SubmitPlanFile)?;
+        let permit = context::permit(&engine, call, None).await?;
+        let authority = context::authority(&engine, call, None).await?;
         let turn = self.files().turn(authority)?;
         let bytes = self.collect(request.into_inner()).await?;
-        let import = Import { engine, peer, permit, authority };
+        let import = Import { engine, call, permit, authority };
         let done = self.control().spawn(async move {
             let verdict = import.run(bytes).await;
             drop(turn);
@@ -73,10 +74,10 @@ impl PlanFileService for Services {
         request: Request<v1::GetFilePositionRequest>,
     ) -> Result<Response<v1::GetFilePositionResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::GetFilePosition)?;
         let v1::GetFilePositionRequest {} = request.into_inner();
-        context::permit(&engine, peer, None, Action::SendPlans).await?;
-        let authority = context::authority(&engine, peer, None).await?;
+        context::permit(&engine, call, None).await?;
+        let authority = context::authority(&engine, call, None).await?;
         let position = Some(file::position(authority, &self.position(&engine, authority).await?));
         Ok(Response::new(v1::GetFilePositionResponse { position }))
     }
@@ -86,15 +87,15 @@ impl PlanFileService for Services {
         request: Request<v1::ResetFilePositionRequest>,
     ) -> Result<Response<v1::ResetFilePositionResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::ResetFilePosition)?;
         let (caller, reset) = match file::reset(request.into_inner()) {
             Ok(parsed) => parsed,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let permit = context::permit(&engine, peer, Some(&caller), Action::ResetFilePosition).await?;
+        let permit = context::permit(&engine, call, Some(&caller)).await?;
         let authority = reset.authority;
         if !engine.directory().authorities.contains_key(&authority) {
-            return Err(context::refused(&engine, peer, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
+            return Err(context::refused(&engine, call, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
         }
         // Not while a file of it is being taken.
         let turn = self.files().turn(authority)?;
@@ -102,10 +103,10 @@ impl PlanFileService for Services {
         context::to_its_end(async move {
             let _turn = turn;
             if let Err(refused) = work.reset_files(&permit, now(), reset).await {
-                return Err(context::refused(&work, peer, Some(caller), refused).await);
+                return Err(context::refused(&work, call, Some(caller), refused).await);
             }
             let decision = Decision::FilePositionReset(authority, reset.next);
-            let entry = AuditEntry::of_peer(now(), peer, Some(caller), Some(reset.event_id), decision);
+            let entry = AuditEntry::of_call(now(), call, Some(caller), Some(reset.event_id), decision);
             work.audit(&entry).await.map(|_| ()).map_err(errors::audit)
         })
         .await?;
@@ -151,7 +152,7 @@ impl Services {
 /// A file that has arrived.
 struct Import {
     engine: Arc<Engine>,
-    peer: Peer,
+    call: Call,
     permit: ActionPermit,
     authority: LaCode,
 }
@@ -176,13 +177,13 @@ impl Import {
     /// Puts what became of a file into the audit: counts, or why it was not taken.
     async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
         if let Some((reason, _)) = &verdict.fault {
-            let decision = Decision::Refused((*reason).to_owned());
-            let entry = AuditEntry::of_peer(now(), self.peer, None, None, decision);
+            let decision = Decision::Refused(RefusalCode::of(reason));
+            let entry = AuditEntry::of_call(now(), self.call, None, None, decision);
             return self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit);
         }
         let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
         let refused = verdict.rows.len() as u64 - loaded;
-        context::changed(&self.engine, Sender::of_stream(self.peer, None), loaded, refused).await
+        context::changed(&self.engine, Sender::of_stream(self.call, None), loaded, refused).await
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use kith_api::convert::fault::Faults;
 use kith_api::convert::{caller, identity, plan, time};
 use kith_api::v1;
-use kith_domain::caller::{Caller, Peer};
+use kith_domain::caller::Caller;
 use kith_domain::change::Change;
 use kith_domain::child::Subject;
-use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::method::Method;
+use kith_domain::permit::ActionPermit;
 use kith_domain::validate;
-use kith_engine::{AuditEntry, Decision, Engine, ProposalState, StoredProposal};
+use kith_engine::{AuditEntry, Call, Decision, Engine, ProposalState, StoredProposal};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ use v1::identity_service_server::IdentityService;
 /// One change that a named person sends.
 struct Sent {
     engine: Arc<Engine>,
-    peer: Peer,
+    call: Call,
     permit: ActionPermit,
     caller: Caller,
     subject: Option<Subject>,
@@ -34,8 +35,8 @@ struct Sent {
 impl Sent {
     /// Makes the change and audits it, whether or not the caller waits.
     async fn run(self) -> Result<v1::Acknowledgement, Status> {
-        let Self { engine, peer, permit, caller, subject, event_id, change } = self;
-        let sender = Sender { peer, caller: Some(caller), subject, event_id: Some(event_id) };
+        let Self { engine, call, permit, caller, subject, event_id, change } = self;
+        let sender = Sender { call, caller: Some(caller), subject, event_id: Some(event_id) };
         let ack = context::to_its_end(async move {
             let verdict = engine.change_one(&permit, now(), change).await;
             context::one_changed(&engine, sender, verdict).await
@@ -46,10 +47,10 @@ impl Sent {
 }
 
 /// What was sent, or its faults once they are in the audit.
-async fn read<T>(engine: &Engine, peer: Peer, parsed: Result<T, Faults>) -> Result<T, Status> {
+async fn read<T>(engine: &Engine, call: Call, parsed: Result<T, Faults>) -> Result<T, Status> {
     match parsed {
         Ok(parsed) => Ok(parsed),
-        Err(faults) => Err(context::malformed(engine, peer, faults).await),
+        Err(faults) => Err(context::malformed(engine, call, faults).await),
     }
 }
 
@@ -60,16 +61,16 @@ impl IdentityService for Services {
         request: Request<v1::TellIdentityRequest>,
     ) -> Result<Response<v1::TellIdentityResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        let parsed = identity::tell(request.into_inner(), peer.organisation);
-        let (caller, event) = read(&engine, peer, parsed).await?;
-        let permit = context::permit(&engine, peer, Some(&caller), Action::TellIdentity).await?;
+        let call = context::call(&request, Method::TellIdentity)?;
+        let parsed = identity::tell(request.into_inner(), call.peer.organisation);
+        let (caller, event) = read(&engine, call, parsed).await?;
+        let permit = context::permit(&engine, call, Some(&caller)).await?;
         if let Err(refused) = validate::identity_event(&event, engine.directory(), now()) {
-            return Err(context::refused(&engine, peer, Some(caller), refused).await);
+            return Err(context::refused(&engine, call, Some(caller), refused).await);
         }
         // The subject alone goes into the audit: no entry names two numbers.
         let (subject, event_id) = (Some(event.subject.clone()), event.event_id);
-        let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::Identity(event) };
+        let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::Identity(event) };
         let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::TellIdentityResponse { acknowledgement }))
     }
@@ -79,15 +80,15 @@ impl IdentityService for Services {
         request: Request<v1::ProposeIdentityRequest>,
     ) -> Result<Response<v1::ProposeIdentityResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        let parsed = identity::propose(request.into_inner(), peer.organisation);
-        let (caller, proposal) = read(&engine, peer, parsed).await?;
-        let permit = context::permit(&engine, peer, Some(&caller), Action::ProposeIdentity).await?;
+        let call = context::call(&request, Method::ProposeIdentity)?;
+        let parsed = identity::propose(request.into_inner(), call.peer.organisation);
+        let (caller, proposal) = read(&engine, call, parsed).await?;
+        let permit = context::permit(&engine, call, Some(&caller)).await?;
         if let Err(refused) = validate::proposal(&proposal, engine.directory(), now()) {
-            return Err(context::refused(&engine, peer, Some(caller), refused).await);
+            return Err(context::refused(&engine, call, Some(caller), refused).await);
         }
         let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);
-        let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::Proposed(proposal) };
+        let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::Proposed(proposal) };
         let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::ProposeIdentityResponse { acknowledgement }))
     }
@@ -97,13 +98,13 @@ impl IdentityService for Services {
         request: Request<v1::ListProposalsRequest>,
     ) -> Result<Response<v1::ListProposalsResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::ListProposals)?;
         let v1::ListProposalsRequest { caller, page_size, page_token, include_closed } = request.into_inner();
         let mut faults = Faults::default();
         let parsed = caller::parse(&mut faults, "caller", caller);
-        let caller = read(&engine, peer, faults.finish(parsed)).await?;
-        let permit = context::permit(&engine, peer, Some(&caller), Action::ListProposals).await?;
-        let (limit, after) = read(&engine, peer, page_of(page_size, &page_token)).await?;
+        let caller = read(&engine, call, faults.finish(parsed)).await?;
+        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let (limit, after) = read(&engine, call, page_of(page_size, &page_token)).await?;
         let reader = Arc::clone(&engine);
         let page = self.control().spawn_blocking(move || reader.proposals(&permit, after, limit, include_closed));
         let page = match page.await {
@@ -115,7 +116,7 @@ impl IdentityService for Services {
             Err(_) => return Err(errors::storage()),
         };
         let listed = Decision::Listed(page.proposals.len() as u64);
-        let entry = AuditEntry::of_peer(now(), peer, Some(caller), None, listed);
+        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;
         Ok(Response::new(v1::ListProposalsResponse {
             proposals: page.proposals.iter().map(wire).collect(),
@@ -128,12 +129,12 @@ impl IdentityService for Services {
         request: Request<v1::DeclineProposalRequest>,
     ) -> Result<Response<v1::DeclineProposalResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        let parsed = identity::decline(request.into_inner(), peer.organisation);
-        let (caller, closed) = read(&engine, peer, parsed).await?;
-        let permit = context::permit(&engine, peer, Some(&caller), Action::TellIdentity).await?;
+        let call = context::call(&request, Method::DeclineProposal)?;
+        let parsed = identity::decline(request.into_inner(), call.peer.organisation);
+        let (caller, closed) = read(&engine, call, parsed).await?;
+        let permit = context::permit(&engine, call, Some(&caller)).await?;
         let (subject, event_id) = (None, closed.event_id);
-        let sent = Sent { engine, peer, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
+        let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
         let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::DeclineProposalResponse { acknowledgement }))
     }

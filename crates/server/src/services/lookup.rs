@@ -10,13 +10,14 @@ use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
 use kith_domain::answer::Question;
-use kith_domain::caller::{Caller, Peer};
+use kith_domain::caller::{Caller, CareContext};
 use kith_domain::change::{Change, PresentationEvent};
-use kith_domain::permit::{Action, ActionPermit, authorise_read};
+use kith_domain::method::Method;
+use kith_domain::permit::{ActionPermit, ReadPermit, Refusal, authorise_read};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_domain::{validate, words};
-use kith_engine::{Answered, Asked, Engine};
+use kith_engine::{Answered, Asked, Call, Engine};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -39,9 +40,15 @@ fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
     answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window)
 }
 
-fn asked(peer: Peer, parsed: ParsedLookup) -> Asked {
+fn asked(Call { peer, method, trace }: Call, parsed: ParsedLookup) -> Asked {
     let ParsedLookup { caller, context, question, request_id } = parsed;
-    Asked { peer, caller, context, question, request_id, worklist: false }
+    Asked { trace, peer, caller, context, question, request_id, method }
+}
+
+/// Whether somebody may ask, by the policy of this moment.
+fn may_ask(engine: &Engine, call: Call, caller: &Caller, context: CareContext) -> Result<ReadPermit, Refusal> {
+    let asked = (call.method, context);
+    authorise_read(&engine.policy(), call.peer, caller, asked, engine.directory())
 }
 
 #[tonic::async_trait]
@@ -49,12 +56,12 @@ impl LookupService for Services {
     async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
         let decoded = Decoded::now();
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        let parsed = match lookup::parse(request.into_inner(), peer.organisation, now()) {
+        let call = context::call(&request, Method::Lookup)?;
+        let parsed = match lookup::parse(request.into_inner(), call.peer.organisation, now()) {
             Ok(parsed) => parsed,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let answered = engine.ask(asked(peer, parsed)).await.map_err(errors::read)?;
+        let answered = engine.ask(asked(call, parsed)).await.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
         let response = response.padded(self.padding());
         decoded.until_encoded(self.times(), |times| &times.lookup);
@@ -64,22 +71,23 @@ impl LookupService for Services {
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
         let decoded = Decoded::now();
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::CheckIn)?;
         let at = now();
-        let parsed = match presentation::check_in(request.into_inner(), peer.organisation, at) {
+        let parsed = match presentation::check_in(request.into_inner(), call.peer.organisation, at) {
             Ok(parsed) => parsed,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         let ParsedCheckIn { lookup, recording, event_id } = parsed;
         // Nothing is recorded, and no authority told, for a question that will be refused.
-        if let Err(refused) = authorise_read(peer, &lookup.caller, lookup.context, engine.directory()) {
-            return Err(context::refused_read(&engine, peer, lookup.caller, refused).await);
-        }
-        let permit = context::permit(&engine, peer, Some(&lookup.caller), Action::SendPresentations).await?;
+        let read = match may_ask(&engine, call, &lookup.caller, lookup.context) {
+            Ok(permit) => permit,
+            Err(refused) => return Err(context::refused_read(&engine, call, lookup.caller, refused).await),
+        };
+        let permit = context::permit(&engine, call, Some(&lookup.caller)).await?;
         let subject = Some(lookup.question.subject.clone());
-        let sender = Sender { peer, caller: Some(lookup.caller.clone()), subject, event_id };
+        let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id };
         let recording = record(Arc::clone(&engine), permit, recording, sender, at);
-        let (answered, recording) = tokio::join!(engine.ask(asked(peer, lookup)), recording);
+        let (answered, recording) = tokio::join!(engine.ask_permitted(asked(call, lookup), read), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
         let response = response.padded(self.padding());
@@ -94,18 +102,18 @@ impl LookupService for Services {
         request: Request<v1::LookupManyRequest>,
     ) -> Result<Response<Self::LookupManyStream>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::LookupMany)?;
         let max = self.limits().max_worklist;
-        let worklist = match lookup::parse_worklist(request.into_inner(), peer.organisation, now(), max) {
+        let worklist = match lookup::parse_worklist(request.into_inner(), call.peer.organisation, now(), max) {
             Ok(worklist) => worklist,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        if let Err(refused) = authorise_read(peer, &worklist.caller, worklist.context, engine.directory()) {
-            return Err(context::refused_read(&engine, peer, worklist.caller, refused).await);
+        if let Err(refused) = may_ask(&engine, call, &worklist.caller, worklist.context) {
+            return Err(context::refused_read(&engine, call, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
         let answers = (self.padding(), Arc::clone(self.times()));
-        tokio::spawn(answer_worklist(engine, peer, worklist, answers, items));
+        tokio::spawn(answer_worklist(engine, call, worklist, answers, items));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -119,7 +127,7 @@ async fn record(
     sender: Sender,
     at: Moment,
 ) -> Result<v1::check_in_response::Recording, Status> {
-    let peer = sender.peer;
+    let peer = sender.call.peer;
     let event = match recording {
         Ok(event) => event,
         Err(faults) => {
@@ -167,7 +175,7 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
 /// Answers a worklist item by item, in order; ends when the reader has gone.
 async fn answer_worklist(
     engine: Arc<Engine>,
-    peer: Peer,
+    call: Call,
     worklist: ParsedWorklist,
     (fill, times): (Fill, Arc<AnswerTimes>),
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
@@ -176,11 +184,12 @@ async fn answer_worklist(
     for (position, question) in (0_u32..).zip(questions) {
         let began = Decoded::now();
         let item = match question {
-            Err(faults) => no_question(&engine, peer, &caller, request_id, &faults).await,
+            Err(faults) => no_question(&engine, call, &caller, request_id, &faults).await,
             Ok(question) => {
                 // A slow reader's later entries are asked when they are answered.
                 let question = Question { now: now(), ..question };
-                let asked = Asked { peer, caller: caller.clone(), context, question, request_id, worklist: true };
+                let parsed = ParsedLookup { caller: caller.clone(), context, question, request_id };
+                let asked = asked(call, parsed);
                 match engine.ask(asked).await {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
                     Err(error) => could_not_ask(errors::read(error)),
@@ -201,12 +210,12 @@ async fn answer_worklist(
 /// An entry that is no question: said, once it is in the audit.
 async fn no_question(
     engine: &Engine,
-    peer: Peer,
+    call: Call,
     caller: &Caller,
     request_id: Uuid,
     faults: &Faults,
 ) -> v1::lookup_many_response::Item {
-    let sender = Sender { event_id: Some(request_id), ..Sender::of_stream(peer, Some(caller.clone())) };
+    let sender = Sender { event_id: Some(request_id), ..Sender::of_stream(call, Some(caller.clone())) };
     could_not_ask(match context::unreadable(engine, sender, faults).await {
         Ok(()) => errors::invalid(faults),
         Err(status) => status,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use kith_api::convert::fault::Faults;
 use kith_api::convert::{caller, notification, plan, time};
 use kith_api::v1;
-use kith_domain::caller::{Caller, Peer};
-use kith_domain::permit::{Action, ActionPermit};
-use kith_engine::{AuditEntry, Decision, Engine};
+use kith_domain::caller::Caller;
+use kith_domain::method::Method;
+use kith_domain::permit::ActionPermit;
+use kith_engine::{AuditEntry, Call, Decision, Engine};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -36,15 +37,15 @@ pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
 }
 
 /// The named person of an authority that the directory knows, and the permit to read its notifications.
-async fn reader(engine: &Engine, peer: Peer, caller: Option<v1::Caller>) -> Result<(ActionPermit, Caller), Status> {
+async fn reader(engine: &Engine, call: Call, caller: Option<v1::Caller>) -> Result<(ActionPermit, Caller), Status> {
     let mut faults = Faults::default();
     let parsed = caller::parse(&mut faults, "caller", caller);
     let caller = match faults.finish(parsed) {
         Ok(caller) => caller,
-        Err(faults) => return Err(context::malformed(engine, peer, faults).await),
+        Err(faults) => return Err(context::malformed(engine, call, faults).await),
     };
-    let permit = context::permit(engine, peer, Some(&caller), Action::ReadNotifications).await?;
-    context::authority(engine, peer, Some(&caller)).await?;
+    let permit = context::permit(engine, call, Some(&caller)).await?;
+    context::authority(engine, call, Some(&caller)).await?;
     Ok((permit, caller))
 }
 
@@ -52,12 +53,12 @@ async fn reader(engine: &Engine, peer: Peer, caller: Option<v1::Caller>) -> Resu
 impl NotificationService for Services {
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::ListNotifications)?;
         let v1::ListRequest { page_size, page_token, include_acknowledged, caller } = request.into_inner();
-        let (permit, caller) = reader(&engine, peer, caller).await?;
+        let (permit, caller) = reader(&engine, call, caller).await?;
         let (limit, after) = match page_of(page_size, &page_token) {
             Ok(page) => page,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         let reader = Arc::clone(&engine);
         let read =
@@ -71,7 +72,7 @@ impl NotificationService for Services {
             Err(_) => return Err(errors::storage()),
         };
         let listed = Decision::Listed(page.notifications.len() as u64);
-        let entry = AuditEntry::of_peer(now(), peer, Some(caller), None, listed);
+        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;
         let directory = engine.directory();
         let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
@@ -95,12 +96,12 @@ impl NotificationService for Services {
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::AcknowledgeNotifications)?;
         let v1::AcknowledgeRequest { ids, event_id, caller } = request.into_inner();
-        let (permit, caller) = reader(&engine, peer, caller).await?;
+        let (permit, caller) = reader(&engine, call, caller).await?;
         let event_id = match plan::acknowledging(&ids, &event_id, MAX_PAGE as usize) {
             Ok(event_id) => event_id,
-            Err(faults) => return Err(context::malformed(&engine, peer, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         let permit = Arc::new(permit);
         let (known, reader, asked) = (Arc::clone(&engine), Arc::clone(&permit), ids.clone());
@@ -113,7 +114,7 @@ impl NotificationService for Services {
             }
             Err(_) => return Err(errors::storage()),
         };
-        let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(peer, Some(caller)) };
+        let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(call, Some(caller)) };
         let ack = context::to_its_end(async move {
             let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
             context::one_changed(&engine, sender, verdict).await

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use kith_api::convert::fault::Fault;
 use kith_api::convert::plan;
 use kith_api::v1;
-use kith_domain::caller::Peer;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::LaCode;
-use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::method::Method;
+use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::validate;
-use kith_engine::{Engine, Verdict};
+use kith_engine::{Call, Engine, Verdict};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -35,13 +35,13 @@ impl PlanService for Services {
         request: Request<Streaming<v1::SubmitEventsRequest>>,
     ) -> Result<Response<Self::SubmitEventsStream>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        let permit = context::permit(&engine, peer, None, Action::SendPlans).await?;
-        let authority = context::authority(&engine, peer, None).await?;
+        let call = context::call(&request, Method::SubmitEvents)?;
+        let permit = context::permit(&engine, call, None).await?;
+        let authority = context::authority(&engine, call, None).await?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
         let feed = PlanFeed {
             engine,
-            peer,
+            call,
             permit,
             authority,
             acknowledged: 0,
@@ -56,7 +56,7 @@ impl PlanService for Services {
 /// One authority's stream.
 struct PlanFeed {
     engine: Arc<Engine>,
-    peer: Peer,
+    call: Call,
     permit: ActionPermit,
     authority: LaCode,
     acknowledged: u64,
@@ -111,7 +111,7 @@ impl PlanFeed {
 
     /// Puts what became of a group into the audit.
     async fn audit(&self, acknowledged: u64, refused: u64) -> Result<(), Status> {
-        context::changed(&self.engine, Sender::of_stream(self.peer, None), acknowledged, refused).await
+        context::changed(&self.engine, Sender::of_stream(self.call, None), acknowledged, refused).await
     }
 
     /// Commits a group, audits it and sends its verdicts; false when the reader has gone. What is acknowledged is in the
@@ -137,7 +137,7 @@ impl PlanFeed {
         for request in requests {
             let sent = plan::sent_event_id(&request);
             let mut event_sent = false;
-            let fault = match plan::parse(request, self.authority, self.peer.organisation) {
+            let fault = match plan::parse(request, self.authority, self.call.peer.organisation) {
                 Err(faults) => faults.0.into_iter().next(),
                 Ok(Change::Plan(event)) => match validate::plan_event(&event, self.engine.directory(), at) {
                     Err(refused) => Some(refused.into()),

@@ -8,11 +8,12 @@ use kith_api::convert::{caller, plan, presentation};
 use kith_api::v1;
 use kith_domain::caller::{Caller, Peer};
 use kith_domain::change::{Change, Feed, Heartbeat, PresentationAction, PresentationEvent};
-use kith_domain::permit::{Action, ActionPermit};
+use kith_domain::method::Method;
+use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
 use kith_domain::validate;
-use kith_engine::{Engine, Verdict};
+use kith_engine::{Call, Engine, Verdict};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -29,20 +30,22 @@ impl Services {
     async fn take<T>(
         &self,
         request: Request<T>,
+        method: Method,
         parse: fn(T, kith_domain::codes::OdsCode) -> Result<CalledEvent, Faults>,
     ) -> Result<v1::Acknowledgement, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, method)?;
+        let peer = call.peer;
         let (caller, event) = match parse(request.into_inner(), peer.organisation) {
             Ok(parsed) => parsed,
             Err(faults) => {
                 feeds::one(&engine, peer, faults.0.first().map(|fault| (fault, false)));
-                return Err(context::malformed(&engine, peer, faults).await);
+                return Err(context::malformed(&engine, call, faults).await);
             }
         };
-        let permit = context::permit(&engine, peer, Some(&caller), Action::SendPresentations).await?;
+        let permit = context::permit(&engine, call, Some(&caller)).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
-        let sender = Sender { peer, caller: Some(caller), subject, event_id };
+        let sender = Sender { call, caller: Some(caller), subject, event_id };
         let ack = context::to_its_end(async move {
             let verdict = take_event(&engine, &permit, event, now()).await;
             feeds::verdict(&engine, peer, &verdict);
@@ -92,17 +95,17 @@ async fn take_event(engine: &Engine, permit: &ActionPermit, event: PresentationE
 #[tonic::async_trait]
 impl PresentationService for Services {
     async fn record(&self, request: Request<v1::RecordRequest>) -> Result<Response<v1::RecordResponse>, Status> {
-        let acknowledgement = Some(self.take(request, presentation::record).await?);
+        let acknowledgement = Some(self.take(request, Method::Record, presentation::record).await?);
         Ok(Response::new(v1::RecordResponse { acknowledgement }))
     }
 
     async fn amend(&self, request: Request<v1::AmendRequest>) -> Result<Response<v1::AmendResponse>, Status> {
-        let acknowledgement = Some(self.take(request, presentation::amend).await?);
+        let acknowledgement = Some(self.take(request, Method::Amend, presentation::amend).await?);
         Ok(Response::new(v1::AmendResponse { acknowledgement }))
     }
 
     async fn close(&self, request: Request<v1::CloseRequest>) -> Result<Response<v1::CloseResponse>, Status> {
-        let acknowledgement = Some(self.take(request, presentation::close).await?);
+        let acknowledgement = Some(self.take(request, Method::Close, presentation::close).await?);
         Ok(Response::new(v1::CloseResponse { acknowledgement }))
     }
 
@@ -111,18 +114,18 @@ impl PresentationService for Services {
         request: Request<Streaming<v1::ImportRequest>>,
     ) -> Result<Response<v1::ImportResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::Import)?;
         // On a task of its own: what it took is audited even when the caller has gone. It ends when this call does.
-        let (call, gone) = oneshot::channel();
+        let (open, gone) = oneshot::channel();
         let import = Import {
             engine,
-            peer,
+            call,
             sender: None,
             verdict: v1::ImportResponse::default(),
             refusals: feeds::Refusals::default(),
         };
         let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone)).await;
-        drop::<oneshot::Sender<()>>(call);
+        drop::<oneshot::Sender<()>>(open);
         Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
     }
 }
@@ -130,7 +133,7 @@ impl PresentationService for Services {
 /// An import under way. Rows are durable as they are taken.
 struct Import {
     engine: Arc<Engine>,
-    peer: Peer,
+    call: Call,
     /// Who sends it, and the permit to: known from the first row.
     sender: Option<(Option<Caller>, ActionPermit)>,
     verdict: v1::ImportResponse,
@@ -152,13 +155,13 @@ impl Import {
         };
         let verdict = self.verdict;
         if end.is_ok() {
-            self.refusals.end(&self.engine, Feed::Presentations(self.peer.organisation));
+            self.refusals.end(&self.engine, Feed::Presentations(self.call.peer.organisation));
         }
         if end.is_ok() && is_sign_of_life(&verdict) {
-            heard_of(&self.engine, self.peer, &permit).await;
+            heard_of(&self.engine, self.call.peer, &permit).await;
         }
         if verdict.processed == 0 {
-            let sender = Sender::of_stream(self.peer, caller);
+            let sender = Sender::of_stream(self.call, caller);
             context::changed(&self.engine, sender, 0, 0).await?;
         }
         end.map(|()| verdict)
@@ -180,7 +183,7 @@ impl Import {
             if let Some(first) = group.items.first()
                 && self.sender.is_none()
             {
-                self.sender = Some(begin(&self.engine, self.peer, first).await?);
+                self.sender = Some(begin(&self.engine, self.call, first).await?);
             }
             self.take_audited(group.items).await?;
             if self.verdict.processed > services.limits().max_stream_events {
@@ -194,7 +197,7 @@ impl Import {
         }
         if self.sender.is_none() {
             // Without rows: the organisation has nothing to send, and says so.
-            let permit = context::permit(&self.engine, self.peer, None, Action::SendPresentations).await?;
+            let permit = context::permit(&self.engine, self.call, None).await?;
             self.sender = Some((None, permit));
         }
         Ok(())
@@ -207,7 +210,7 @@ impl Import {
         }
         let (accepted, rejected) = (self.verdict.accepted, self.verdict.rejected);
         self.take(rows).await;
-        let sender = Sender::of_stream(self.peer, self.sender.as_ref().and_then(|(caller, _)| caller.clone()));
+        let sender = Sender::of_stream(self.call, self.sender.as_ref().and_then(|(caller, _)| caller.clone()));
         let taken = (self.verdict.accepted - accepted, self.verdict.rejected - rejected);
         context::changed(&self.engine, sender, taken.0, taken.1).await
     }
@@ -219,7 +222,7 @@ impl Import {
         let (mut changes, mut numbers, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             self.verdict.processed += 1;
-            match read_row(row, self.peer, &self.engine, at) {
+            match read_row(row, self.call.peer, &self.engine, at) {
                 Ok(event) => {
                     changes.push(Change::Presentation(event));
                     numbers.push(self.verdict.processed);
@@ -247,7 +250,7 @@ impl Import {
                 }
             }
         }
-        self.refusals.count(&self.engine, Feed::Presentations(self.peer.organisation));
+        self.refusals.count(&self.engine, Feed::Presentations(self.call.peer.organisation));
     }
 
     fn reject(&mut self, row: u64, fault: Option<Fault>, retry: bool) {
@@ -265,16 +268,16 @@ impl Import {
 /// Authorises an import by the caller of its first row.
 async fn begin(
     engine: &Engine,
-    peer: Peer,
+    call: Call,
     first: &v1::ImportRequest,
 ) -> Result<(Option<Caller>, ActionPermit), Status> {
     let mut faults = Faults::default();
     let caller = caller::parse(&mut faults, "caller", first.caller.clone());
     let caller = match faults.finish(caller) {
         Ok(caller) => caller,
-        Err(faults) => return Err(context::malformed(engine, peer, faults).await),
+        Err(faults) => return Err(context::malformed(engine, call, faults).await),
     };
-    let permit = context::permit(engine, peer, Some(&caller), Action::SendPresentations).await?;
+    let permit = context::permit(engine, call, Some(&caller)).await?;
     Ok((Some(caller), permit))
 }
 

@@ -4,6 +4,7 @@ use kith_api::convert::{feed, time};
 use kith_api::v1;
 use kith_domain::caller::Role;
 use kith_domain::feed::FeedCounts;
+use kith_domain::method::Method;
 use kith_domain::permit::Refusal;
 use kith_engine::{Engine, PurgeStatus};
 use tonic::{Request, Response, Status};
@@ -20,12 +21,12 @@ impl StatusService for Services {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let peer = context::peer(&request)?;
+        let call = context::call(&request, Method::GetStatus)?;
         let v1::GetStatusRequest { include_feeds } = request.into_inner();
         // Which feed is late can tell where a shielded child is: it is for operations alone.
-        if include_feeds && peer.role != Role::Ops {
+        if include_feeds && call.peer.role != Role::Ops {
             return Err(match self.slot().state() {
-                EngineState::Ready(engine) => context::not_allowed(&engine, peer, Refusal::RoleNotAllowed).await,
+                EngineState::Ready(engine) => context::not_allowed(&engine, call, Refusal::RoleNotAllowed).await,
                 EngineState::Loading | EngineState::Failed(_) => errors::refusal(Refusal::RoleNotAllowed),
             });
         }
@@ -58,8 +59,8 @@ impl StatusService for Services {
         request: Request<v1::ListFeedsRequest>,
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
         let engine = self.engine()?;
-        let peer = context::peer(&request)?;
-        feeds::list(&engine, peer, request.into_inner()).await.map(Response::new)
+        let call = context::call(&request, Method::ListFeeds)?;
+        feeds::list(&engine, call, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -13,6 +13,8 @@ mod probe;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod reasons;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod revocation;

@@ -5,12 +5,14 @@ use kith_domain::caller::{Peer, Role};
 use kith_domain::change::{Change, Feed, FileEnded, FilePositionReset, LogRecord};
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
-use kith_domain::permit::{Action, authorise_action};
+use kith_domain::method::Method;
+use kith_domain::permit::authorise_action;
 use kith_domain::plan::{PlanKind, PlanName};
 use kith_domain::plan_file::{
     FileCode, FileMode, FileOutcome, FileState, FileVerdict, MAX_LISTED, MAX_ROWS, MissingPlan, NoneEnded, PlanRow,
     RowCode, RowFault, RowVerdict, SnapshotSummary,
 };
+use kith_domain::policy::Policy;
 use kith_domain::text::PlanReference;
 use kith_domain::time::Moment;
 use uuid::Uuid;
@@ -69,7 +71,7 @@ async fn a_reset_lets_an_earlier_number_in_and_its_file_outranks_the_later_ones(
     let changed = PlanRow { end: Some(day("2026-12-31")), ..row(0) };
     place.send(&file(4, CHANGES, vec![changed]), NOW).await;
     let ops = Peer { organisation: OdsCode::parse("OPS").unwrap(), role: Role::Ops };
-    let permit = authorise_action(ops, None, Action::ResetFilePosition).unwrap();
+    let permit = authorise_action(&Policy::builtin(), ops, None, Method::ResetFilePosition).unwrap();
     let reset = FilePositionReset { authority: authority(1), event_id: Uuid::from_u128(5), next: 2 };
     place.engine.reset_files(&permit, NOW, reset).await.unwrap();
     assert!(place.engine.reset_files(&permit, NOW, reset).await.unwrap().repeated);

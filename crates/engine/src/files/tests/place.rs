@@ -7,9 +7,11 @@ use kith_domain::change::{Change, IdentityAction, IdentityEvent, PlanAction, Pla
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::{AuthorityEntry, Directory};
-use kith_domain::permit::{Action, ActionPermit, authorise_action};
+use kith_domain::method::Method;
+use kith_domain::permit::{ActionPermit, authorise_action};
 use kith_domain::plan::PlanKind;
 use kith_domain::plan_file::{FileMode, FileRow, FileVerdict, Missing, Named, PlanFile, PlanRow, RowVerdict};
+use kith_domain::policy::Policy;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::PlanReference;
 use kith_domain::time::{Day, Moment};
@@ -64,6 +66,7 @@ fn open(dir: &Path) -> Engine {
         boot_id: "test".into(),
         settings: AnswerSettings::default(),
         directory: Arc::new(directory),
+        policy: Arc::default(),
         interval_seconds: Box::new(|_| 86_400),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(|| NOW),
@@ -121,7 +124,7 @@ impl Place {
             action: IdentityAction::Invalidated,
             proposal: None,
         };
-        let permit = authorise_action(peer, None, Action::TellIdentity).unwrap();
+        let permit = authorise_action(&Policy::builtin(), peer, None, Method::TellIdentity).unwrap();
         let verdicts = self.engine.change(&permit, NOW, vec![Change::Identity(event)]).await;
         assert!(verdicts[0].is_ok(), "{verdicts:?}");
     }
@@ -160,7 +163,13 @@ fn references(file: &PlanFile) -> Vec<String> {
 
 pub fn permit(n: u32) -> ActionPermit {
     let organisation = OdsCode::parse(authority(n).as_str()).unwrap();
-    authorise_action(Peer { organisation, role: Role::LocalAuthority }, None, Action::SendPlans).unwrap()
+    authorise_action(
+        &Policy::builtin(),
+        Peer { organisation, role: Role::LocalAuthority },
+        None,
+        Method::SubmitPlanFile,
+    )
+    .unwrap()
 }
 
 pub fn file(number: u64, mode: FileMode, rows: Vec<PlanRow>) -> PlanFile {

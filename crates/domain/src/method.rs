@@ -1,0 +1,209 @@
+//! Every call of the service by name. A test beside the services holds the list against what the protocol describes, so no
+//! call can be added that the policy does not know.
+
+use crate::caller::{CareContext, Purpose, Role};
+use serde::{Deserialize, Serialize};
+
+/// One call of the service. The numbers stand in the audit: new ones are added at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Method {
+    /// Asks about one person.
+    Lookup,
+    /// Records a presentation and asks.
+    CheckIn,
+    /// Asks about a worklist.
+    LookupMany,
+    /// Records a presentation.
+    Record,
+    /// Amends one.
+    Amend,
+    /// Tells how one ended.
+    Close,
+    /// Sends presentations in bulk.
+    Import,
+    /// Sends events of plans.
+    SubmitEvents,
+    /// Sends a plan file.
+    SubmitPlanFile,
+    /// Asks which file of an authority comes next.
+    GetFilePosition,
+    /// Sets which file of an authority comes next.
+    ResetFilePosition,
+    /// Lists an authority's notifications.
+    ListNotifications,
+    /// Acknowledges them.
+    AcknowledgeNotifications,
+    /// Tells who a number is.
+    TellIdentity,
+    /// Proposes it.
+    ProposeIdentity,
+    /// Lists proposals: the demographics service all of them, a proposer its own.
+    ListProposals,
+    /// Declines one.
+    DeclineProposal,
+    /// Asks for the state of the service, without any child.
+    GetStatus,
+    /// Asks for the health of feeds: operations of all, a sender of its own.
+    ListFeeds,
+    /// Fetches the newest signed head of the audit.
+    GetCheckpoint,
+    /// Fetches a proof between two heads.
+    GetConsistencyProof,
+    /// Brings a cosignature of a head.
+    AddCosignature,
+    /// Has an entry of the audit proven: an auditor any, who asks its own organisation's.
+    GetInclusionProof,
+}
+
+/// The roles that ask about children.
+const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
+
+impl Method {
+    /// Every method with its word: service and call as the protocol names them.
+    pub const WORDS: [(Self, &'static str); 23] = [
+        (Self::Lookup, "LookupService/Lookup"),
+        (Self::CheckIn, "LookupService/CheckIn"),
+        (Self::LookupMany, "LookupService/LookupMany"),
+        (Self::Record, "PresentationService/Record"),
+        (Self::Amend, "PresentationService/Amend"),
+        (Self::Close, "PresentationService/Close"),
+        (Self::Import, "PresentationService/Import"),
+        (Self::SubmitEvents, "PlanService/SubmitEvents"),
+        (Self::SubmitPlanFile, "PlanFileService/SubmitPlanFile"),
+        (Self::GetFilePosition, "PlanFileService/GetFilePosition"),
+        (Self::ResetFilePosition, "PlanFileService/ResetFilePosition"),
+        (Self::ListNotifications, "NotificationService/List"),
+        (Self::AcknowledgeNotifications, "NotificationService/Acknowledge"),
+        (Self::TellIdentity, "IdentityService/TellIdentity"),
+        (Self::ProposeIdentity, "IdentityService/ProposeIdentity"),
+        (Self::ListProposals, "IdentityService/ListProposals"),
+        (Self::DeclineProposal, "IdentityService/DeclineProposal"),
+        (Self::GetStatus, "StatusService/GetStatus"),
+        (Self::ListFeeds, "StatusService/ListFeeds"),
+        (Self::GetCheckpoint, "AuditService/GetCheckpoint"),
+        (Self::GetConsistencyProof, "AuditService/GetConsistencyProof"),
+        (Self::AddCosignature, "AuditService/AddCosignature"),
+        (Self::GetInclusionProof, "AuditService/GetInclusionProof"),
+    ];
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize].1
+    }
+
+    /// The method of a word; `None` for any other word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(method, _)| *method)
+    }
+
+    /// Whether it answers with what is held of a child.
+    #[must_use]
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Lookup | Self::CheckIn | Self::LookupMany)
+    }
+
+    /// Whether it tells or changes anything of a child.
+    #[must_use]
+    pub fn is_about_a_child(self) -> bool {
+        match self {
+            Self::Lookup
+            | Self::CheckIn
+            | Self::LookupMany
+            | Self::Record
+            | Self::Amend
+            | Self::Close
+            | Self::Import
+            | Self::SubmitEvents
+            | Self::SubmitPlanFile
+            | Self::ListNotifications
+            | Self::AcknowledgeNotifications
+            | Self::TellIdentity
+            | Self::ProposeIdentity
+            | Self::ListProposals
+            | Self::DeclineProposal => true,
+            Self::GetFilePosition
+            | Self::ResetFilePosition
+            | Self::GetStatus
+            | Self::ListFeeds
+            | Self::GetCheckpoint
+            | Self::GetConsistencyProof
+            | Self::AddCosignature
+            | Self::GetInclusionProof => false,
+        }
+    }
+
+    /// The roles that any policy may grant it to: it has a meaning for no other. Operations, auditors and witnesses are
+    /// among those of no call about a child.
+    #[must_use]
+    pub fn ceiling(self) -> &'static [Role] {
+        match self {
+            Self::Lookup | Self::LookupMany => ASKERS,
+            Self::CheckIn | Self::Record | Self::Amend | Self::Close | Self::Import => &[Role::Ed],
+            Self::SubmitEvents
+            | Self::SubmitPlanFile
+            | Self::GetFilePosition
+            | Self::ListNotifications
+            | Self::AcknowledgeNotifications => &[Role::LocalAuthority],
+            Self::ResetFilePosition => &[Role::Ops],
+            Self::TellIdentity | Self::DeclineProposal => &[Role::Demographics],
+            Self::ProposeIdentity => &[Role::Ed, Role::LocalAuthority],
+            Self::ListProposals => &[Role::Demographics, Role::Ed, Role::LocalAuthority],
+            Self::GetStatus => &[
+                Role::Ed,
+                Role::ScheduledCare,
+                Role::LocalAuthority,
+                Role::Demographics,
+                Role::Safeguarding,
+                Role::Broker,
+                Role::Auditor,
+                Role::Ops,
+                Role::Witness,
+            ],
+            Self::ListFeeds => &[Role::Ops, Role::Ed, Role::LocalAuthority],
+            Self::GetCheckpoint | Self::GetConsistencyProof => &[Role::Witness, Role::Auditor],
+            Self::AddCosignature => &[Role::Witness],
+            Self::GetInclusionProof => &[Role::Auditor, Role::Ed, Role::ScheduledCare, Role::Safeguarding],
+        }
+    }
+
+    /// Whether any policy may grant it for this purpose: nobody asks about a child to keep records.
+    #[must_use]
+    pub fn may_be_for(self, purpose: Purpose) -> bool {
+        !(self.asks() && purpose == Purpose::RecordKeeping)
+    }
+
+    /// Whether any policy may grant it to this role in this context: an emergency department never reads silently.
+    #[must_use]
+    pub fn may_be_in(self, role: Role, context: CareContext) -> bool {
+        let recorded = self == Self::CheckIn || role == Role::Ed;
+        !(recorded && context == CareContext::Scheduled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stand_in_the_order_of_the_numbers() {
+        for (at, (method, word)) in Method::WORDS.into_iter().enumerate() {
+            assert_eq!(method as usize, at);
+            assert_eq!((method.word(), Method::parse(word)), (word, Some(method)));
+        }
+        assert_eq!(Method::parse("LookupService/*"), None);
+        assert_eq!(Method::parse(""), None);
+    }
+
+    #[test]
+    fn who_runs_checks_or_witnesses_the_service_sees_no_child_whatever_a_policy_says() {
+        for (method, word) in Method::WORDS {
+            for role in [Role::Ops, Role::Auditor, Role::Witness] {
+                assert!(!(method.is_about_a_child() && method.ceiling().contains(&role)), "{role} {word}");
+            }
+            assert!(method.is_about_a_child() || !method.asks(), "{word}");
+        }
+    }
+}

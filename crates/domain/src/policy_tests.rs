@@ -1,0 +1,200 @@
+//! The built-in policy against a statement of it by hand: every role, every call, every purpose, every context, every field.
+//! The statement goes by role and was written from what each of them is for; the policy goes by call.
+
+use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
+use crate::codes::{LaCode, OdsCode};
+use crate::directory::{AuthorityEntry, Directory, OrganisationEntry};
+use crate::fields::{Field, FieldSet};
+use crate::method::Method;
+use crate::permit::{Refusal, authorise_action, authorise_known, authorise_read};
+use crate::policy::Policy;
+use crate::text::{PersonText, RoleCode, UserId};
+use std::collections::BTreeMap;
+
+use CareContext::{Scheduled, Unscheduled};
+use Method as M;
+use Purpose::{ChildProtectionEnquiry, DirectCare, RecordKeeping, SafeguardingReview};
+
+/// What may be asked of a role: calls, purposes, and contexts for questions.
+type Sentence = (&'static [Method], &'static [Purpose], &'static [CareContext]);
+
+const ANY: &[Purpose] = &[DirectCare, ChildProtectionEnquiry, SafeguardingReview, RecordKeeping];
+const NO_QUESTION: &[CareContext] = &[Unscheduled];
+
+/// Each role in sentences.
+fn sentences(role: Role) -> &'static [Sentence] {
+    match role {
+        // An emergency department asks in the open, while it cares or suspects, about one child or a list.
+        Role::Ed => &[
+            (&[M::Lookup, M::LookupMany], &[DirectCare, ChildProtectionEnquiry], &[Unscheduled]),
+            (&[M::CheckIn], &[DirectCare], &[Unscheduled]),
+            // It sends its own presentations while it cares, or when it keeps its records.
+            (&[M::Record, M::Amend, M::Close, M::Import], &[DirectCare, RecordKeeping], NO_QUESTION),
+            // It proposes who somebody is, and sees what became of it.
+            (
+                &[M::ProposeIdentity, M::ListProposals],
+                &[DirectCare, ChildProtectionEnquiry, RecordKeeping],
+                NO_QUESTION,
+            ),
+            (&[M::ListFeeds, M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
+        ],
+        // Planned care asks, in the open or not, and sends nothing.
+        Role::ScheduledCare => &[
+            (&[M::Lookup, M::LookupMany], &[DirectCare, ChildProtectionEnquiry], &[Unscheduled, Scheduled]),
+            (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
+        ],
+        // A safeguarding team enquires and reviews; it cares for nobody itself.
+        Role::Safeguarding => &[
+            (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
+            (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
+        ],
+        // An authority sends its own plans as records, reads what happened to its own children, proposes identities, and asks
+        // nothing.
+        Role::LocalAuthority => &[
+            (&[M::SubmitEvents, M::SubmitPlanFile, M::GetFilePosition], &[RecordKeeping], NO_QUESTION),
+            (
+                &[M::ListNotifications, M::AcknowledgeNotifications, M::ProposeIdentity, M::ListProposals],
+                &[DirectCare, ChildProtectionEnquiry, RecordKeeping],
+                NO_QUESTION,
+            ),
+            (&[M::ListFeeds, M::GetStatus], ANY, NO_QUESTION),
+        ],
+        // Demographics tells who numbers are. It lists proposals for whatever it works on.
+        Role::Demographics => &[
+            (&[M::TellIdentity, M::DeclineProposal], &[RecordKeeping], NO_QUESTION),
+            (&[M::ListProposals], &[DirectCare, ChildProtectionEnquiry, RecordKeeping], NO_QUESTION),
+            (&[M::GetStatus], ANY, NO_QUESTION),
+        ],
+        // Nothing is granted to a broker yet.
+        Role::Broker => &[(&[M::GetStatus], ANY, NO_QUESTION)],
+        // An auditor follows the audit and has entries of it proven.
+        Role::Auditor => {
+            &[(&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION)]
+        }
+        // Operations see feeds and the state, and set where files go on. They see no child.
+        Role::Ops => &[
+            (&[M::ResetFilePosition], &[RecordKeeping], NO_QUESTION),
+            (&[M::ListFeeds, M::GetStatus], ANY, NO_QUESTION),
+        ],
+        // A witness follows the audit and signs what it saw.
+        Role::Witness => {
+            &[(&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::AddCosignature], ANY, NO_QUESTION)]
+        }
+    }
+}
+
+/// Whether a role may, by the sentences.
+fn is_stated(role: Role, method: Method, purpose: Purpose, context: CareContext) -> bool {
+    sentences(role).iter().any(|(methods, purposes, contexts)| {
+        methods.contains(&method) && purposes.contains(&purpose) && contexts.contains(&context)
+    })
+}
+
+fn caller(purpose: Purpose, organisation: OdsCode) -> Caller {
+    Caller {
+        user_id: UserId::parse("u1").unwrap(),
+        user_name: PersonText::parse("A Nurse").unwrap(),
+        user_role: PersonText::parse("Nurse").unwrap(),
+        role_code: RoleCode::parse("R8000").unwrap(),
+        purpose,
+        organisation,
+    }
+}
+
+/// A peer of a role that the directory knows.
+fn peer(role: Role) -> Peer {
+    let code = if role == Role::LocalAuthority { "E06000001" } else { "R1H" };
+    Peer { organisation: OdsCode::parse(code).unwrap(), role }
+}
+
+fn directory() -> Directory {
+    let trust = OrganisationEntry { name: "Barts".into(), contact_phone: "020 7946 0001".into(), successor: None };
+    let office = AuthorityEntry {
+        name: "Hartlepool".into(),
+        office_phone: "01632 960200".into(),
+        out_of_hours_phone: "01632 960201".into(),
+        opens_minute: 510,
+        closes_minute: 1020,
+    };
+    Directory {
+        organisations: BTreeMap::from([(OdsCode::parse("R1H").unwrap(), trust)]),
+        authorities: BTreeMap::from([(LaCode::parse("E06000001").unwrap(), office)]),
+        ..Directory::default()
+    }
+}
+
+/// Every role, call, purpose and context.
+fn product() -> impl Iterator<Item = (Role, Method, Purpose, CareContext)> {
+    Role::WORDS.into_iter().flat_map(|(role, _)| {
+        Method::WORDS.into_iter().flat_map(move |(method, _)| {
+            Purpose::WORDS.into_iter().flat_map(move |(purpose, _)| {
+                CareContext::WORDS.into_iter().map(move |(context, _)| (role, method, purpose, context))
+            })
+        })
+    })
+}
+
+#[test]
+fn the_whole_product_is_decided_as_it_is_stated() {
+    let (policy, directory) = (Policy::builtin(), directory());
+    let (mut walked, mut granted) = (0_u32, 0_u32);
+    for (role, method, purpose, context) in product() {
+        let what = format!("{role} {} {purpose:?} {context:?}", method.word());
+        let stated = is_stated(role, method, purpose, context);
+        let (peer, caller) = (peer(role), caller(purpose, peer(role).organisation));
+        let read = authorise_read(&policy, peer, &caller, (method, context), &directory);
+        for (field, _) in Field::WORDS {
+            let shown = read.as_ref().is_ok_and(|permit| permit.fields().has(field));
+            assert_eq!(shown, stated && method.asks(), "{what} {}", field.word());
+            walked += 1;
+        }
+        assert_eq!(read.is_ok(), stated && method.asks(), "{what}");
+        if context == Unscheduled {
+            let act = authorise_known(&policy, peer, Some(&caller), method, &directory);
+            assert_eq!(act.is_ok(), stated, "{what}");
+            granted += u32::from(stated);
+        }
+    }
+    assert_eq!((walked, granted), (9 * 23 * 4 * 2 * 6, 132), "the walk or the policy has changed in size");
+}
+
+/// What no policy may grant, stated apart from what the built-in one grants.
+#[test]
+fn no_row_can_grant_an_answer_to_those_who_run_check_or_witness_the_service() {
+    for (role, word) in [(Role::Ops, "ops"), (Role::Auditor, "auditor"), (Role::Witness, "witness")] {
+        for (method, name) in Method::WORDS {
+            if !method.is_about_a_child() {
+                continue;
+            }
+            let question = method.asks().then(|| vec!["unscheduled".to_owned()]);
+            let row = crate::policy::PolicyRow {
+                roles: vec![word.into()],
+                methods: vec![name.into()],
+                purposes: vec!["direct-care".into()],
+                contexts: question,
+                fields: method.asks().then(Vec::new),
+            };
+            assert!(Policy::parse(&[row]).is_err(), "{role} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_person_who_is_not_named_may_do_what_some_purpose_allows() {
+    let policy = Policy::builtin();
+    for (role, method, _, _) in product() {
+        let stated = ANY.iter().any(|purpose| is_stated(role, method, *purpose, Unscheduled));
+        let found = authorise_action(&policy, peer(role), None, method).map(|permit| permit.method());
+        assert_eq!(found, if stated { Ok(method) } else { Err(Refusal::RoleNotAllowed) }, "{role} {}", method.word());
+    }
+}
+
+#[test]
+fn the_built_in_policy_leaves_nothing_out() {
+    let policy = Policy::builtin();
+    for (role, method, purpose, context) in product() {
+        let fields = policy.granted(role, method, purpose, context);
+        let all = if method.asks() { FieldSet::ALL } else { FieldSet::NONE };
+        assert!(fields.is_none_or(|fields| fields == all), "{role} {}", method.word());
+    }
+}
