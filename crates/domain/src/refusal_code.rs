@@ -148,6 +148,7 @@ const WORDS: &[&str] = &[
     "WORKLIST_SIZE",
     "WRITE_QUEUE_FULL",
     "BAD_ROLE_CODE",
+    "POLICY_UNUSABLE",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -91,6 +91,15 @@ pub trait Application: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Looks at files that may change while the engine runs, and puts in force what is new in them; `asked`: somebody asked
+    /// for it. Blocks, off the threads that answer calls.
+    fn look_again(&self, _engine: &Self::Engine, _asked: bool) {}
+
+    /// Which of those files cannot be used as they are now, each with whether.
+    fn reload_failed(&self) -> Vec<(&'static str, bool)> {
+        Vec::new()
+    }
+
     /// Closes the engine after the last call has ended.
     fn close(&self, engine: Arc<Self::Engine>);
 

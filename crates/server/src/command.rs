@@ -15,7 +15,7 @@ use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
-use crate::{audit_key, new_key, telemetry, tls};
+use crate::{audit_key, new_key, policy_file, telemetry, tls};
 
 /// Exit code when the work could not be done.
 const FAILED: u8 = 1;
@@ -165,6 +165,7 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
         audit_key::note_mistakes(config, mistakes);
+        policy_file::note_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });
     let (config, directory) = match loaded {
@@ -217,6 +218,7 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
             mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
         }
         audit_key::note_mistakes(config, mistakes);
+        policy_file::note_mistakes(config, mistakes);
     })?;
     for warning in config.warnings(today()) {
         say(out, &format!("warning: {warning}\n"))?;

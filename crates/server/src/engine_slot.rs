@@ -21,6 +21,8 @@ impl OpenFailure {
     pub const DATA_LOSS_SUSPECTED: &str = "DATA_LOSS_SUSPECTED";
     /// The storage key is missing, unreadable or another one.
     pub const KEY_UNUSABLE: &str = "KEY_UNUSABLE";
+    /// The policy that the configuration names cannot be used.
+    pub const POLICY_UNUSABLE: &str = "POLICY_UNUSABLE";
     /// Anything else that kept the store from opening.
     pub const STORE_NOT_OPENED: &str = "STORE_NOT_OPENED";
 

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,10 @@ use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
-    Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions,
+    SystemMonotonic, TreeCheck, TreeOptions,
 };
+use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
 
 use crate::answer_times::AnswerTimes;
@@ -22,6 +24,7 @@ use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
 use crate::metrics_page;
+use crate::policy_file::{Look, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::services::{self, Services};
 use crate::translate;
@@ -31,13 +34,14 @@ pub struct Kith {
     on_fatal: OnFatal,
     pulse: Mutex<Pulse>,
     times: Arc<AnswerTimes>,
+    policy: OnceLock<PolicyFile>,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal, pulse: Mutex::default(), times: Arc::default() }
+        Self { on_fatal, pulse: Mutex::default(), times: Arc::default(), policy: OnceLock::new() }
     }
 }
 
@@ -62,10 +66,51 @@ impl Application for Kith {
         let config = &opening.config;
         let keys =
             Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
-        let options = options(config, &opening, Arc::new(keys))
+        let (file, first) = PolicyFile::begin(&config.policy.file)
+            .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
+        let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.policy))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
-        Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
-            .map_err(|error| OpenFailure::new(error.reason(), error))
+        let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
+            .map_err(|error| OpenFailure::new(error.reason(), error))?;
+        if first.sha256 != [0; 32] {
+            // Under which policy the answers from here on are given.
+            let changed = Decision::ConfigChanged(Configured::Policy, first.sha256);
+            audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
+        }
+        // Opened once.
+        let _ = self.policy.set(file);
+        Ok(engine)
+    }
+
+    fn look_again(&self, engine: &Engine, asked: bool) {
+        let Some(file) = self.policy.get() else { return };
+        match file.look(asked) {
+            Look::Same => {}
+            Look::Changed(read) => {
+                let decision = Decision::ConfigChanged(Configured::Policy, read.sha256);
+                match audited(engine, &Handle::current(), decision) {
+                    Ok(()) => {
+                        engine.set_policy(Arc::clone(&read.policy));
+                        file.is_in_force(&read);
+                        tracing::info!(sha256 = hex::encode(read.sha256), "another policy is in force");
+                    }
+                    Err(error) => {
+                        file.try_again();
+                        tracing::error!(%error, "the policy stays as it was: its change could not be audited");
+                    }
+                }
+            }
+            Look::Refused(error) => {
+                tracing::error!("failed to {error}; the policy stays in force as it was");
+                if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(Configured::Policy)) {
+                    tracing::error!(%error, "that a policy was refused could not be audited");
+                }
+            }
+        }
+    }
+
+    fn reload_failed(&self) -> Vec<(&'static str, bool)> {
+        vec![("policy", self.policy.get().is_some_and(PolicyFile::has_failed))]
     }
 
     fn can_answer(&self, engine: &Engine) -> bool {
@@ -131,8 +176,17 @@ impl Application for Kith {
     }
 }
 
+/// Why the service takes no questions when the audit takes no entry.
+const AUDIT_UNAVAILABLE: &str = "AUDIT_UNAVAILABLE";
+
+/// Puts a decision of the service itself into the audit, and waits for it.
+fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), AuditError> {
+    let entry = AuditEntry::of_service(services::now(), decision);
+    control.block_on(engine.audit(&entry)).map(|_| ())
+}
+
 /// What the engine opens with.
-fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<EngineOptions, Failure> {
+fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Policy>) -> Result<EngineOptions, Failure> {
     let audit = &config.audit;
     let mode = match audit.mode {
         AuditMode::Bounded => kith_engine::AuditMode::Bounded,
@@ -172,7 +226,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>) -> Result<Engine
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         settings: translate::settings(&config.answers, &config.feeds)?,
         directory: Arc::new(translate::directory(&opening.directory, config)?),
-        policy: Arc::new(Policy::builtin()),
+        policy,
         interval_seconds: Box::new(interval_seconds),
         thin: translate::thin(&config.feeds),
         expected_per_week: Box::new(expected_per_week),

@@ -26,6 +26,7 @@ pub mod mistakes;
 pub mod new_key;
 mod open_connections;
 mod plan_file;
+mod policy_file;
 mod pulse;
 mod quota;
 pub mod refusal;

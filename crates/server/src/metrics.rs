@@ -71,7 +71,8 @@ pub(crate) async fn serve<A: Application>(
         };
         let (application, engine, tls) = (Arc::clone(&application), Arc::clone(&engine), Arc::clone(&tls));
         tokio::spawn(async move {
-            let page = move || application.metrics(&engine.state()) + &metrics_page::files(&tls);
+            let page =
+                move || application.metrics(&engine.state()) + &metrics_page::files(&tls, &application.reload_failed());
             // A scraper that has gone or is slow is not served; it comes again.
             let _ = tokio::time::timeout(LIMIT, answer(stream, page)).await;
             drop(turn);

@@ -198,15 +198,14 @@ pub fn start<A: Application>(
     }
     let entered = control.enter();
     control.spawn(watch::trims(Arc::clone(&application), Arc::clone(&engine), signal.clone())?);
+    let interval = Duration::from_millis(config.tls.reload_interval_ms);
+    let (looking, of) = (Arc::clone(&application), Arc::clone(&engine));
+    control.spawn(watch::files(looking, of, interval, signal.clone())?);
     drop(entered);
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
     control.spawn(watch::connections(Arc::clone(&tls), signal.clone()));
-    control.spawn(watch::certificates(
-        Arc::clone(&tls),
-        Duration::from_millis(config.tls.reload_interval_ms),
-        signal.clone(),
-    ));
+    control.spawn(watch::certificates(Arc::clone(&tls), interval, signal.clone()));
     let drain_limit = config.server.drain_limit();
     Ok(Running { control, closer, opening, engine, readiness, plane, tls, address, stop, signal, drain_limit })
 }

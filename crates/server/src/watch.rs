@@ -103,6 +103,36 @@ pub(crate) async fn reload(tls: &Arc<TlsState>) {
     }
 }
 
+/// Has the application look at its files now and then, and at once on SIGHUP.
+///
+/// # Errors
+/// When the signal cannot be listened for.
+pub(crate) fn files<A: Application>(
+    application: Arc<A>,
+    engine: Arc<EngineSlot<A::Engine>>,
+    interval: Duration,
+    stop: StopSignal,
+) -> io::Result<impl Future<Output = ()> + Send> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Ok(async move {
+        loop {
+            let asked = tokio::select! {
+                biased;
+                () = stop.draining() => return,
+                _ = hangup.recv() => true,
+                _ = ticks.tick() => false,
+            };
+            let EngineState::Ready(engine) = engine.state() else { continue };
+            let application = Arc::clone(&application);
+            if let Err(error) = tokio::task::spawn_blocking(move || application.look_again(&engine, asked)).await {
+                tracing::error!(%error, "failed to look at files");
+            }
+        }
+    })
+}
+
 /// Trims the log at once when SIGUSR1 asks for it: before the data directory is copied, or to have its room back sooner.
 ///
 /// # Errors

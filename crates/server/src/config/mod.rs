@@ -3,6 +3,7 @@
 
 mod check;
 mod layers;
+mod policy;
 mod purge;
 mod sections;
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use policy::Policy;
 pub use purge::Purge;
 pub use sections::{
     Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics,
@@ -38,6 +40,8 @@ pub struct Config {
     pub server: Server,
     /// Certificates.
     pub tls: Tls,
+    /// Who may do what.
+    pub policy: Policy,
     /// Change log and state.
     pub storage: Storage,
     /// Audit journal.

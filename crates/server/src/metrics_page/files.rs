@@ -1,17 +1,19 @@
-//! What the metrics page tells of certificates and revocation lists: whether a new file could be used, and when one expires.
+//! What the metrics page tells of certificates, revocation lists and the policy: whether a new file could be used, and when one expires.
 
 use super::Page;
 use crate::tls::{Part, TlsState};
 
 /// The families about files. They stand at the end of the page, whether or not the engine is open.
-pub(crate) fn files(tls: &TlsState) -> String {
+pub(crate) fn files(tls: &TlsState, others: &[(&'static str, bool)]) -> String {
     let mut page = Page::default();
     let failed = tls.failed();
+    let parts = Part::ALL.iter().map(|part| (labels(*part), u8::from(failed.contains(part))));
+    let others = others.iter().map(|(what, failed)| (format!("what=\"{what}\""), u8::from(*failed)));
     page.family(
         "kith_reload_failed",
         "gauge",
         "1 while a new file cannot be used and the old one is in force.",
-        Part::ALL.iter().map(|part| (labels(*part), u8::from(failed.contains(part)))),
+        parts.chain(others),
     );
     page.family(
         "kith_tls_expires_timestamp_seconds",

@@ -1,0 +1,145 @@
+//! The policy over the wire: what each role is granted, what a changed file does to requests from then on, and what a bad file
+//! does not do.
+
+use std::path::Path;
+
+use kith_api::v1;
+use kith_engine::{Configured, Decision};
+use tonic::Code;
+
+use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::wait::{until, until_async};
+use crate::harness::{certificates, offline};
+
+const A: &str = AUTHORITIES[0];
+const ED: &str = TRUSTS[0];
+const WRITTEN_OUT: &str = include_str!("../../config/policy.toml");
+
+fn lookup(role: &str, purpose: v1::Purpose, context: v1::CareContext) -> v1::LookupRequest {
+    let organisation = if role == "local-authority" { A } else { ED };
+    let caller = v1::Caller { purpose: purpose.into(), ..build::caller(organisation) };
+    v1::LookupRequest { caller: Some(caller), care_context: context.into(), ..build::lookup(organisation, nhs(1)) }
+}
+
+/// Every role asks for every purpose in either context; what is answered was written down by hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_answered_for_which_purpose() {
+    use v1::CareContext::{Scheduled, Unscheduled};
+    use v1::Purpose::{ChildProtectionEnquiry, DirectCare, RecordKeeping, SafeguardingReview};
+    let mut site = Site::new();
+    let roles = [
+        "ed",
+        "scheduled-care",
+        "safeguarding",
+        "local-authority",
+        "demographics",
+        "broker",
+        "auditor",
+        "ops",
+        "witness",
+    ];
+    for role in roles {
+        let organisation = if role == "local-authority" { A } else { ED };
+        certificates::issue(&site.path("certs"), &format!("as-{role}"), organisation, role);
+    }
+    let server = site.ready().await;
+    let answered = [
+        ("ed", DirectCare, Unscheduled),
+        ("ed", ChildProtectionEnquiry, Unscheduled),
+        ("scheduled-care", DirectCare, Unscheduled),
+        ("scheduled-care", DirectCare, Scheduled),
+        ("scheduled-care", ChildProtectionEnquiry, Unscheduled),
+        ("scheduled-care", ChildProtectionEnquiry, Scheduled),
+        ("safeguarding", ChildProtectionEnquiry, Unscheduled),
+        ("safeguarding", ChildProtectionEnquiry, Scheduled),
+        ("safeguarding", SafeguardingReview, Unscheduled),
+        ("safeguarding", SafeguardingReview, Scheduled),
+    ];
+    let mut asked = 0;
+    for role in roles {
+        let client = server.client(&format!("as-{role}")).await;
+        for purpose in [DirectCare, ChildProtectionEnquiry, SafeguardingReview, RecordKeeping] {
+            for context in [Unscheduled, Scheduled] {
+                let found = calls::try_ask(&client, lookup(role, purpose, context)).await;
+                let expected = answered.contains(&(role, purpose, context));
+                assert_eq!(found.is_ok(), expected, "{role} {purpose:?} {context:?}: {found:?}");
+                if let Err(status) = found {
+                    assert_eq!(status.code(), Code::PermissionDenied);
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert_eq!(asked, 72);
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// The policy of the file, without what the emergency department may do for `purpose`.
+fn without(purpose: &str) -> String {
+    WRITTEN_OUT.replacen(&format!("purposes = [\"direct-care\", \"{purpose}\"]"), "purposes = [\"direct-care\"]", 1)
+}
+
+fn replace(path: &Path, text: &str) {
+    std::fs::write(path.with_extension("new"), text).unwrap();
+    std::fs::rename(path.with_extension("new"), path).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_file_counts_at_once_and_a_bad_one_changes_nothing() {
+    let mut site = Site::with(&[("policy", "file", "\"policy.toml\""), ("tls", "reload_interval_ms", "50")]);
+    let file = site.path("policy.toml");
+    std::fs::write(&file, WRITTEN_OUT).unwrap();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let enquiry = || lookup("ed", v1::Purpose::ChildProtectionEnquiry, v1::CareContext::Unscheduled);
+    calls::try_ask(&ed, enquiry()).await.unwrap();
+
+    replace(&file, &without("child-protection-enquiry"));
+    let refused = until_async("the narrower policy counts", async || calls::try_ask(&ed, enquiry()).await.err()).await;
+    expect_trouble::<()>(Err(refused), Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", &[]);
+    calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+
+    for bad in ["", "version = 1", "no policy", &WRITTEN_OUT.replace("\"ops\"", "\"everybody\"")] {
+        replace(&file, bad);
+        let log = || std::fs::read_to_string(server.log()).unwrap().matches("stays in force as it was").count();
+        let before = log();
+        until("the bad file is seen", || (log() > before).then_some(()));
+        expect_trouble(calls::try_ask(&ed, enquiry()).await, Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", &[]);
+        calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+    }
+
+    replace(&file, WRITTEN_OUT);
+    until_async("the wider policy counts", async || calls::try_ask(&ed, enquiry()).await.ok()).await;
+    tokio::task::block_in_place(|| server.stop());
+    let audit = offline::audit(site.dir());
+    let changes: Vec<_> = audit
+        .values()
+        .filter_map(|entry| match entry.decision {
+            Decision::ConfigChanged(Configured::Policy, sha256) => Some(Some(sha256)),
+            Decision::ConfigRefused(Configured::Policy) => Some(None),
+            _ => None,
+        })
+        .collect();
+    let known: Vec<bool> = changes.iter().map(Option::is_some).collect();
+    assert_eq!(known, [true, true, false, false, false, false, true], "start, narrower, four bad ones, wider");
+    assert_eq!(changes[0], changes[6], "the same file has the same hash");
+    assert_ne!(changes[0], changes[1]);
+    site.finish(&["the policy stays in force as it was"]);
+}
+
+#[test]
+fn kithd_does_not_start_with_a_bad_file() {
+    let site = Site::with(&[("policy", "file", "\"policy.toml\"")]);
+    std::fs::write(site.path("policy.toml"), "version = 1").unwrap();
+    for verb in ["serve", "check-config"] {
+        let mut command = Command::new(program("kithd"));
+        let output = command.current_dir(site.dir()).args([verb, "--config", "kithd.toml"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "a mistake in the configuration");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(String::from_utf8_lossy(&said).contains("nobody could ask at triage"), "{verb}");
+    }
+    site.finish(&[]);
+}
