@@ -2,6 +2,7 @@
 //! does not do.
 
 use std::path::Path;
+use std::process::Command;
 
 use kith_api::v1;
 use kith_engine::{Configured, Decision};
@@ -9,12 +10,14 @@ use tonic::Code;
 
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
+use crate::harness::process::{Server, program};
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::{until, until_async};
 use crate::harness::{certificates, offline};
 
 const A: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
+const OTHER: &str = TRUSTS[1];
 const WRITTEN_OUT: &str = include_str!("../../config/policy.toml");
 
 fn lookup(role: &str, purpose: v1::Purpose, context: v1::CareContext) -> v1::LookupRequest {
@@ -141,5 +144,78 @@ fn kithd_does_not_start_with_a_bad_file() {
         let said = [output.stdout, output.stderr].concat();
         assert!(String::from_utf8_lossy(&said).contains("nobody could ask at triage"), "{verb}");
     }
+    site.finish(&[]);
+}
+
+/// What a nurse reads of a child of whom something is held.
+fn page(site: &Site, server: &Server) -> String {
+    let options = server.options(ED);
+    let mut command = Command::new(program("kith"));
+    command.args(["lookup", "--nhs-number", &nhs(1).digits(), "--server", &options.server]);
+    for (flag, path) in [("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)] {
+        command.arg(flag).arg(path);
+    }
+    command.args(["--user-id", "n1", "--user-name", "A Nurse", "--user-role", "Nurse", "--role-code", "R8000"]);
+    let output = command.current_dir(site.dir()).output().unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(10), "held: {page}");
+    page
+}
+
+/// What the policy leaves out is gone from the answer, is named in it, and changes no outcome.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_out_reads_as_not_shown() {
+    let mut site = Site::with(&[("policy", "file", "\"policy.toml\""), ("tls", "reload_interval_ms", "50")]);
+    let file = site.path("policy.toml");
+    replace(&file, WRITTEN_OUT);
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    calls::record(&server.client(OTHER).await, build::record(OTHER, nhs(1), "seen")).await.unwrap();
+    calls::accept(&server.client(A).await, vec![build::plan(nhs(1), "P")]).await;
+    calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+    let listed = async || {
+        let answer = calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+        let history = answer.access_history.as_ref().is_some_and(|history| !history.accesses.is_empty());
+        history.then_some(answer)
+    };
+    let whole = until_async("history is derived", listed).await;
+    let place = &whole.presentations.as_ref().unwrap().at_other_organisations[0];
+    assert_eq!((place.organisation.as_str(), whole.not_shown.len()), (OTHER, 0));
+
+    let every = "fields = [\"visit-places\", \"history\", \"siblings\", \"mother\", \"numbers\", \"named-feeds\"]";
+    replace(&file, &WRITTEN_OUT.replacen(every, "fields = [\"mother\", \"numbers\"]", 1));
+    let narrow = async || {
+        let answer = calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+        (!answer.not_shown.is_empty()).then_some(answer)
+    };
+    let cut = until_async("the narrower policy counts", narrow).await;
+    use v1::AnswerField::{History, NamedFeeds, Siblings, VisitPlaces};
+    assert_eq!(cut.not_shown, [VisitPlaces, History, Siblings, NamedFeeds].map(i32::from));
+    assert_eq!(cut.access_history, None);
+    assert_eq!(cut.siblings.as_ref().unwrap().linked(), v1::SiblingLink::NotShown);
+    let (before, after) = (whole.presentations.unwrap(), cut.presentations.unwrap());
+    let place = &after.at_other_organisations[0];
+    assert_eq!([&place.organisation, &place.organisation_name, &place.site, &place.site_name], [""; 4]);
+    assert_eq!(place.complaint, before.at_other_organisations[0].complaint);
+    assert_eq!((after.outcome, after.elsewhere), (before.outcome, before.elsewhere));
+    assert_eq!(cut.plans.as_ref().unwrap().plans, whole.plans.unwrap().plans);
+    assert_eq!(cut.ring, whole.ring);
+    let line = cut.words.iter().find(|line| line.starts_with("NOT SHOWN TO YOU")).expect("a line that says so");
+    for part in ["places of presentations elsewhere", "who looked before", "siblings"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let said = cut.words.join("\n");
+    assert!(!said.contains("Quenbury") && !said.contains(OTHER), "{said}");
+
+    let page = tokio::task::block_in_place(|| page(&site, &server));
+    for words in ["place not shown to you", "NOT SHOWN TO YOU", "SIBLINGS not shown to you"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(!page.contains("LOOKED UP BEFORE") && !page.contains(OTHER), "{page}");
+    tokio::task::block_in_place(|| server.stop());
+    // The audit says which fields were shown.
+    let fields: std::collections::BTreeSet<u8> =
+        offline::audit(site.dir()).values().filter(|e| e.subject.is_some()).map(|e| e.fields.bits()).collect();
+    assert_eq!(fields, [0, 0b01_1000, 0b11_1111].into());
     site.finish(&[]);
 }

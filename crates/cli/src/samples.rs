@@ -74,6 +74,7 @@ pub fn none_held() -> v1::Answer {
         ring: ring(),
         audit_reference: "1-4711".into(),
         siblings: None,
+        not_shown: Vec::new(),
         mother: None,
         words: vec![
             plans,

@@ -3,6 +3,7 @@
 
 use crate::codes::{LaCode, OdsCode, SiteCode};
 use crate::directory::Contact;
+use crate::fields::FieldSet;
 use crate::identity::IdentityCheck;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{PlanKind, PlanState};
@@ -44,6 +45,8 @@ pub struct Answer {
     pub ring: Contact,
     /// What is held.
     pub body: Body,
+    /// What the policy leaves out, whatever is held of it.
+    pub not_shown: FieldSet,
 }
 
 /// Numbers of a person beside the one asked about.
@@ -147,6 +150,8 @@ pub enum Siblings<R> {
     NoReference,
     /// There is a reference; who carries it beside the child.
     Known(KnownSiblings<R>),
+    /// The policy leaves it out; there may be any.
+    NotShown,
 }
 
 /// Siblings known.
@@ -238,10 +243,11 @@ pub struct PlanView {
 /// One presentation as shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentationView {
-    /// The organisation.
-    pub organisation: OdsCode,
-    /// Site, arrival, setting and complaint; none when only the closing has been told.
-    pub details: Option<(SiteCode, Moment, CareSetting, Complaint)>,
+    /// The organisation; none where the policy leaves places out.
+    pub organisation: Option<OdsCode>,
+    /// Site, arrival, setting and complaint; none when only the closing has been told. The site is none where the policy
+    /// leaves places out.
+    pub details: Option<(Option<SiteCode>, Moment, CareSetting, Complaint)>,
     /// Outcome so far.
     pub outcome: PresentationOutcome,
 }

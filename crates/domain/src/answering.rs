@@ -1,6 +1,7 @@
 //! Making an answer from a record: what is shown, what is counted, and what cannot be said. Pure; the only place where
 //! "none held" comes to be, and it comes only from an empty record beside feeds within their bounds.
 
+mod left_out;
 mod mother;
 mod siblings;
 
@@ -16,6 +17,7 @@ use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
 use crate::family::Relatives;
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
+use crate::fields::FieldSet;
 use crate::identity::{self, IdentityCheck};
 use crate::links::{Person, Standing};
 use crate::notify::last_day_of;
@@ -80,7 +82,10 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     clock_doubt::tell(&mut body, found, question, asker, means);
     let numbers = if told { numbers(person) } else { Numbers::default() };
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
-    Answer { as_of: question.now, identity, number_traced: question.number_traced, numbers, died_on, ring, body }
+    let number_traced = question.number_traced;
+    let not_shown = FieldSet::NONE;
+    let whole = Answer { as_of: question.now, identity, number_traced, numbers, died_on, ring, body, not_shown };
+    left_out::leave_out(whole, permit.fields())
 }
 
 /// What is found beside the person's own record.
@@ -347,8 +352,8 @@ fn open(
 fn view(presentation: &Presentation) -> PresentationView {
     let details = presentation.details.get();
     PresentationView {
-        organisation: presentation.organisation,
-        details: details.map(|d| (d.site, d.arrived_at, d.setting, d.complaint)),
+        organisation: Some(presentation.organisation),
+        details: details.map(|d| (Some(d.site), d.arrived_at, d.setting, d.complaint)),
         outcome: presentation.outcome(),
     }
 }

@@ -96,16 +96,20 @@ fn directory() -> Directory {
     Directory { organisations: (1..=20).map(organisation).collect(), ..Directory::default() }
 }
 
-fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
-    let organisation = OdsCode::parse("T01").unwrap();
-    let caller = Caller {
+fn nurse(organisation: OdsCode) -> Caller {
+    Caller {
         user_id: UserId::parse("n1").unwrap(),
         user_name: PersonText::parse("A Nurse").unwrap(),
         user_role: PersonText::parse("Nurse").unwrap(),
         role_code: RoleCode::parse("R8000").unwrap(),
         purpose: Purpose::DirectCare,
         organisation,
-    };
+    }
+}
+
+fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
+    let organisation = OdsCode::parse("T01").unwrap();
+    let caller = nurse(organisation);
     let (peer, directory) = (Peer { organisation, role: Role::Ed }, directory());
     let permit =
         authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
@@ -387,14 +391,7 @@ fn what_a_wrong_clock_hides_is_not_none_held() {
             mother: None,
             now,
         };
-        let caller = Caller {
-            user_id: UserId::parse("n1").unwrap(),
-            user_name: PersonText::parse("A Nurse").unwrap(),
-            user_role: PersonText::parse("Nurse").unwrap(),
-            role_code: RoleCode::parse("R8000").unwrap(),
-            purpose: Purpose::DirectCare,
-            organisation,
-        };
+        let caller = nurse(organisation);
         let peer = Peer { organisation, role: Role::Ed };
         let permit =
             authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)

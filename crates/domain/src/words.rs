@@ -4,6 +4,7 @@
 mod details;
 pub mod family;
 mod feeds;
+mod not_shown;
 mod numbers;
 
 use crate::answer::{Answer, Beyond, Body, Completeness, Doubt, OpenBody, Outcome, ShieldedBody};
@@ -76,7 +77,9 @@ pub fn plans(answer: &Answer, directory: &Directory) -> String {
 fn on_records(own: String, body: &Body) -> String {
     let of_mother = family::held_of_mother(body);
     match (own.is_empty(), of_mother.is_empty()) {
-        (_, true) => own,
+        // Held on the mother's record, and that is left out.
+        (true, true) => "on a record that is not shown to you".to_owned(),
+        (false, true) => own,
         (true, false) => of_mother,
         (false, false) => format!("{own}; and {of_mother}"),
     }
@@ -241,6 +244,7 @@ pub fn lines_with(answer: &Answer, directory: &Directory, plans: &str, presentat
         lines.push(check.to_owned());
     }
     lines.extend(numbers::others(answer));
+    lines.extend(not_shown::line(answer));
     if !answer.number_traced {
         lines.push("The NHS number was not traced: a record may stand under another number.".to_owned());
     }

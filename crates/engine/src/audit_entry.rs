@@ -154,7 +154,7 @@ fn code<H>(outcome: &Outcome<H>, count: impl Fn(&H) -> usize) -> Code {
 fn siblings(body: &Body) -> u32 {
     fn told<R>(siblings: &Siblings<R>) -> u32 {
         match siblings {
-            Siblings::NoReference => 0,
+            Siblings::NoReference | Siblings::NotShown => 0,
             Siblings::Known(known) => {
                 u32::try_from(known.notices.len()).unwrap_or(u32::MAX).saturating_add(known.unshown)
             }

@@ -102,7 +102,11 @@ pub fn ordered(mut lines: Vec<Line>, check: bool) -> Vec<Line> {
 }
 
 fn listed(views: &[kith_domain::answer::PresentationView], beyond: Beyond) -> Listed {
-    let shown = views.iter().map(|view| (view.organisation.to_string(), view.details, view.outcome)).collect();
+    let details = |view: &kith_domain::answer::PresentationView| {
+        view.details.map(|(site, at, setting, complaint)| (site.expect("a site"), at, setting, complaint))
+    };
+    let place = |view: &kith_domain::answer::PresentationView| view.organisation.expect("a place").to_string();
+    let shown = views.iter().map(|view| (place(view), details(view), view.outcome)).collect();
     Listed { shown, window: beyond.window, cap: beyond.cap }
 }
 

@@ -109,8 +109,8 @@ fn listed(mut seen: Vec<&SeenFacts>, today: Day) -> (Vec<&SeenFacts>, Beyond) {
 
 fn one(seen: &SeenFacts) -> PresentationView {
     PresentationView {
-        organisation: seen.organisation,
-        details: seen.details.as_ref().map(|d| (d.site, d.arrived_at, d.setting, d.complaint)),
+        organisation: Some(seen.organisation),
+        details: seen.details.as_ref().map(|d| (Some(d.site), d.arrived_at, d.setting, d.complaint)),
         outcome: seen.outcome,
     }
 }

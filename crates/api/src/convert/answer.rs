@@ -10,6 +10,7 @@ use kith_domain::answer::{
 use kith_domain::child::Access;
 use kith_domain::codes::LaCode;
 use kith_domain::directory::Directory;
+use kith_domain::fields::Field;
 use kith_domain::words as lines;
 
 /// An answer on the wire.
@@ -31,7 +32,8 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
     }
     plans.words = lines::plans(answer, directory);
     presentations.words = lines::presentations(answer, directory, window_days);
-    let words = lines::lines_with(answer, directory, &plans.words, &presentations.words);
+    let access_history = access_history.filter(|_| !answer.not_shown.has(Field::History));
+    let spoken = lines::lines_with(answer, directory, &plans.words, &presentations.words);
     presentations.window_days = u32::try_from(window_days).unwrap_or(0);
     v1::Answer {
         identity: Some(v1::IdentityAnswer {
@@ -52,7 +54,8 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
         siblings: family::siblings(answer),
         mother: family::mother(answer, directory),
         audit_reference: reference,
-        words,
+        words: spoken,
+        not_shown: answer.not_shown.iter().map(|field| words::field(field).into()).collect(),
     }
 }
 
@@ -186,14 +189,14 @@ fn presentations(body: &OpenBody, directory: &Directory) -> v1::PresentationAnsw
 pub(super) fn presentation(view: &PresentationView, directory: &Directory) -> v1::Presentation {
     let PresentationView { organisation, details, outcome } = view;
     let mut wire = v1::Presentation {
-        organisation: (*organisation).into(),
-        organisation_name: directory.organisation_name(*organisation),
+        organisation: organisation.map(Into::into).unwrap_or_default(),
+        organisation_name: organisation.map(|code| directory.organisation_name(code)).unwrap_or_default(),
         outcome: words::outcome(*outcome).into(),
         ..v1::Presentation::default()
     };
     if let Some((site, arrived_at, setting, complaint)) = details {
-        wire.site = (*site).into();
-        wire.site_name = directory.site_name(*site);
+        wire.site = site.map(Into::into).unwrap_or_default();
+        wire.site_name = site.map(|code| directory.site_name(code)).unwrap_or_default();
         wire.arrived_at = Some(time::timestamp(*arrived_at));
         wire.care_setting = words::setting(*setting).into();
         wire.complaint = words::complaint(*complaint).into();

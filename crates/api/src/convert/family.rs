@@ -30,6 +30,10 @@ fn of<R>(siblings: &Siblings<R>, ring: impl Fn(&R) -> Option<v1::Contact>) -> v1
             let linked = v1::SiblingLink::NoReference.into();
             return v1::SiblingAnswer { linked, ..v1::SiblingAnswer::default() };
         }
+        Siblings::NotShown => {
+            let linked = v1::SiblingLink::NotShown.into();
+            return v1::SiblingAnswer { linked, ..v1::SiblingAnswer::default() };
+        }
         Siblings::Known(known) => known,
     };
     let KnownSiblings { notices, unshown, beyond, injury_days } = known;

@@ -33,8 +33,8 @@ pub(super) fn work(directory: &Directory, at: Moment) {
     let (Ok(user_name), Ok(user_role)) = (PersonText::parse("nobody at all"), PersonText::parse("no role")) else {
         return;
     };
-    let details = Some((site, at, CareSetting::EmergencyDepartment, Complaint::NotRecorded));
-    let view = PresentationView { organisation, details, outcome: Outcome::Discharged };
+    let details = Some((Some(site), at, CareSetting::EmergencyDepartment, Complaint::NotRecorded));
+    let view = PresentationView { organisation: Some(organisation), details, outcome: Outcome::Discharged };
     let row = Access { organisation, user_name, user_role, first_at: at, last_at: at, count: 1 };
     let mut bytes = Vec::with_capacity(BYTES);
     for _ in 0..VISITS {

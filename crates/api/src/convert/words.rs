@@ -4,6 +4,7 @@ use super::fault::Faults;
 use crate::v1;
 use kith_domain::answer::Doubt;
 use kith_domain::feed::FeedState;
+use kith_domain::fields::Field;
 use kith_domain::fold::Effect;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::plan::{PlanKind, PlanState};
@@ -106,5 +107,17 @@ pub fn feed_state(state: FeedState) -> v1::FeedState {
         FeedState::Stale => v1::FeedState::Stale,
         FeedState::Absent => v1::FeedState::Absent,
         FeedState::Thin => v1::FeedState::Thin,
+    }
+}
+
+/// A part of an answer that a policy may leave out.
+pub(super) fn field(field: Field) -> v1::AnswerField {
+    match field {
+        Field::VisitPlaces => v1::AnswerField::VisitPlaces,
+        Field::History => v1::AnswerField::History,
+        Field::Siblings => v1::AnswerField::Siblings,
+        Field::Mother => v1::AnswerField::Mother,
+        Field::Numbers => v1::AnswerField::Numbers,
+        Field::NamedFeeds => v1::AnswerField::NamedFeeds,
     }
 }

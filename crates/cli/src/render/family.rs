@@ -32,6 +32,7 @@ pub fn siblings(page: &mut Page, answer: &v1::Answer) {
     match v1::SiblingLink::try_from(*linked) {
         Ok(v1::SiblingLink::NoReference) => page.text(0, 3, "SIBLINGS not known"),
         Ok(v1::SiblingLink::Reference) => page.text(0, 3, "SIBLINGS"),
+        Ok(v1::SiblingLink::NotShown) => page.attention(0, 3, "SIBLINGS not shown to you"),
         Ok(v1::SiblingLink::Unspecified) | Err(_) => {
             page.attention(0, 3, "SIBLINGS COULD NOT ASK: no answer that this program knows.");
         }

@@ -113,11 +113,11 @@ fn list(page: &mut Page, title: &str, presentations: &[v1::Presentation]) {
         let place = if site_name.is_empty() { site } else { site_name };
         let what = format!("{}; {}", words::complaint(*complaint), words::presentation_outcome(*outcome));
         page.text(3, 5, &format!("- {at}  {what}"));
-        page.text(
-            5,
-            7,
-            &format!("{place}, {organisation_name} ({organisation}), {}", words::care_setting(*care_setting)),
-        );
+        let place = match organisation.is_empty() {
+            true => "place not shown to you".to_owned(),
+            false => format!("{place}, {organisation_name} ({organisation})"),
+        };
+        page.text(5, 7, &format!("{place}, {}", words::care_setting(*care_setting)));
     }
 }
 

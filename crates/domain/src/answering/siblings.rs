@@ -41,6 +41,7 @@ pub(super) fn siblings(
 pub(super) fn without_place(siblings: Siblings<Contact>) -> Siblings<()> {
     match siblings {
         Siblings::NoReference => Siblings::NoReference,
+        Siblings::NotShown => Siblings::NotShown,
         Siblings::Known(KnownSiblings { notices, unshown, beyond, injury_days }) => {
             let one = |SiblingNotice { plans, injured, ring: _ }| SiblingNotice { plans, injured, ring: () };
             let notices = notices.into_iter().map(one).collect();

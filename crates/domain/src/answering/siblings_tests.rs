@@ -203,7 +203,7 @@ fn open(answer: &Answer) -> &OpenBody {
 /// Plans, injury and the name of whom to ring for each sibling told of, and how many are only known.
 fn told(answer: &Answer) -> (Vec<(usize, bool, String)>, u32) {
     match &open(answer).siblings {
-        Siblings::NoReference => panic!("no reference is held"),
+        Siblings::NoReference | Siblings::NotShown => panic!("no reference is held"),
         Siblings::Known(KnownSiblings { notices, unshown, .. }) => {
             let one = |notice: &crate::answer::SiblingNotice<_>| {
                 let ring: &crate::directory::Contact = &notice.ring;

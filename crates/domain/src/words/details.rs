@@ -91,11 +91,14 @@ fn plan_words(kind: Option<PlanKind>, state: PlanState, start: Option<Day>, end:
     }
 }
 
+/// Instead of a place that the policy leaves out.
+const NO_PLACE: &str = "place not shown to you";
+
 /// One presentation with its place.
 #[must_use]
 pub fn open_presentation(one: &PresentationView, directory: &Directory) -> String {
     let PresentationView { organisation, details, outcome } = one;
-    let place = directory.organisation_name(*organisation);
+    let place = organisation.map_or_else(|| NO_PLACE.to_owned(), |code| directory.organisation_name(code));
     let Some((_, arrived_at, setting, what)) = details else {
         return told(&["arrival not told", &place, ending(*outcome)]);
     };

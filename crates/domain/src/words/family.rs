@@ -25,6 +25,7 @@ fn of<R>(siblings: &Siblings<R>) -> String {
             let none = "Siblings: NOT KNOWN: no authority has given a family reference.";
             return [none, " ", ONLY_LINKED].concat();
         }
+        Siblings::NotShown => return ["Siblings: NOT SHOWN TO YOU, whatever is known. ", ONLY_LINKED].concat(),
         Siblings::Known(known) => known,
     };
     let KnownSiblings { notices, unshown, beyond, injury_days } = known;
