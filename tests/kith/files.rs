@@ -170,6 +170,7 @@ fn push(site: &Site, server: &Server, name: &str, arguments: &[&str]) -> Output 
     for (flag, path) in [("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)] {
         command.arg(flag).arg(path);
     }
+    command.args(["--user-id", "u1", "--user-name", "A Person", "--user-role", "Clerk", "--role-code", "R8010"]);
     command.args(arguments).output().unwrap()
 }
 

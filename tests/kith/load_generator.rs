@@ -65,10 +65,8 @@ fn push(site: &Site, server: &Server, kind: &str, path: &Path) {
     kith.arg("--server").arg(server.options(code).server).arg("--ca").arg(certs.join("ca.pem"));
     kith.arg("--cert").arg(certs.join(format!("{code}.pem"))).arg("--key").arg(certs.join(format!("{code}.key")));
     kith.args([kind, "push"]).arg(path);
-    if kind == "presentations" {
-        kith.args(["--user-id", "feed", "--user-name", "Feed", "--user-role", "Integration", "--role-code", "R8008"]);
-        kith.args(["--purpose", "record-keeping"]);
-    }
+    kith.args(["--user-id", "feed", "--user-name", "Feed", "--user-role", "Integration", "--role-code", "R8008"]);
+    kith.args(["--purpose", "record-keeping"]);
     run(&mut kith);
 }
 

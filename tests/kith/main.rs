@@ -53,6 +53,8 @@ mod notifications;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod person;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power_cut;

@@ -21,6 +21,8 @@ fn run(name: &str, dir: &Path, server: &Server, certificate: &str, arguments: &[
     let options = server.options(certificate);
     let mut command = Command::new(program(name));
     command.current_dir(dir).env("KITH_SERVER", &options.server).env("KITH_CA", &options.ca);
+    command.env("KITH_USER_ID", "u1").env("KITH_USER_NAME", "A Person");
+    command.env("KITH_USER_ROLE", "Clerk").env("KITH_ROLE_CODE", "R8010");
     command.env("KITH_CERT", &options.cert).env("KITH_KEY", &options.key).args(arguments).output().unwrap()
 }
 

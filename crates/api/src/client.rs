@@ -3,6 +3,7 @@
 
 mod certificate;
 mod json;
+mod person;
 mod trouble;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
+use crate::v1;
 use crate::v1::audit_service_client::AuditServiceClient;
 use crate::v1::identity_service_client::IdentityServiceClient;
 use crate::v1::lookup_service_client::LookupServiceClient;
@@ -21,6 +23,7 @@ use crate::v1::status_service_client::StatusServiceClient;
 
 pub use certificate::{CertificateError, CertificateIdentity, certificate_identity};
 pub use json::{JsonError, to_json};
+pub use person::{CALLER_METADATA, Named, Person};
 pub use trouble::{FieldTrouble, Trouble};
 
 /// Largest message accepted, in bytes. The largest real one is a page of 500 notifications, well below a megabyte.
@@ -100,6 +103,7 @@ pub enum ConnectError {
 pub struct Client {
     channel: Channel,
     request_timeout: Duration,
+    person: Person,
 }
 
 impl Client {
@@ -123,10 +127,17 @@ impl Client {
             .http2_max_header_list_size(MAX_HEADER_BYTES);
         let connected = tokio::time::timeout(connect_timeout, connecting.connect()).await;
         match connected {
-            Ok(Ok(channel)) => Ok(Self { channel, request_timeout }),
+            Ok(Ok(channel)) => Ok(Self { channel, request_timeout, person: Person::default() }),
             Ok(Err(source)) => Err(ConnectError::Unreachable { server, source }),
             Err(_) => Err(ConnectError::TimedOut { server, limit_ms: connect_timeout.as_millis() }),
         }
+    }
+
+    /// The same connection with a person behind every call: what names nobody by itself needs one.
+    #[must_use]
+    pub fn as_person(mut self, caller: &v1::Caller) -> Self {
+        self.person = Person::of(caller);
+        self
     }
 
     /// A unary request with this connection's deadline, told to the service as well.
@@ -144,64 +155,64 @@ impl Client {
 
     /// Questions.
     #[must_use]
-    pub fn lookup(&self) -> LookupServiceClient<Channel> {
-        LookupServiceClient::new(self.channel.clone())
+    pub fn lookup(&self) -> LookupServiceClient<Named> {
+        LookupServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// Plans.
     #[must_use]
-    pub fn plans(&self) -> PlanServiceClient<Channel> {
-        PlanServiceClient::new(self.channel.clone())
+    pub fn plans(&self) -> PlanServiceClient<Named> {
+        PlanServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// Changes of identity and proposals.
     #[must_use]
-    pub fn identity(&self) -> IdentityServiceClient<Channel> {
-        IdentityServiceClient::new(self.channel.clone())
+    pub fn identity(&self) -> IdentityServiceClient<Named> {
+        IdentityServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// Plan files.
     #[must_use]
-    pub fn plan_files(&self) -> PlanFileServiceClient<Channel> {
-        PlanFileServiceClient::new(self.channel.clone())
+    pub fn plan_files(&self) -> PlanFileServiceClient<Named> {
+        PlanFileServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_VERDICT_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// Presentations.
     #[must_use]
-    pub fn presentations(&self) -> PresentationServiceClient<Channel> {
-        PresentationServiceClient::new(self.channel.clone())
+    pub fn presentations(&self) -> PresentationServiceClient<Named> {
+        PresentationServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// Access notifications.
     #[must_use]
-    pub fn notifications(&self) -> NotificationServiceClient<Channel> {
-        NotificationServiceClient::new(self.channel.clone())
+    pub fn notifications(&self) -> NotificationServiceClient<Named> {
+        NotificationServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// Proofs about the audit.
     #[must_use]
-    pub fn audit(&self) -> AuditServiceClient<Channel> {
-        AuditServiceClient::new(self.channel.clone())
+    pub fn audit(&self) -> AuditServiceClient<Named> {
+        AuditServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
     /// The service's own state.
     #[must_use]
-    pub fn status(&self) -> StatusServiceClient<Channel> {
-        StatusServiceClient::new(self.channel.clone())
+    pub fn status(&self) -> StatusServiceClient<Named> {
+        StatusServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kith_api::client::{Client, ConnectOptions, certificate_identity};
+use kith_api::v1;
 
 use crate::args::{ConnectionArgs, PersonArgs};
 use crate::failure::Failure;
@@ -62,6 +63,15 @@ impl Settings {
                 purpose: person.purpose.or(known.purpose),
             },
         })
+    }
+
+    /// Connects with the person behind every call, for messages that name nobody by themselves.
+    ///
+    /// # Errors
+    /// A person who is not named in full, and as [`Settings::connect`].
+    pub async fn connect_as_person(&self) -> Result<Client, Failure> {
+        let caller = self.person.caller(&self.organisation, v1::Purpose::RecordKeeping)?;
+        Ok(self.connect().await?.as_person(&caller))
     }
 
     /// Connects.

@@ -169,7 +169,8 @@ pub fn authorise_read(
     }
 }
 
-/// Decides whether a peer may do something beside asking. `caller` is the named person where the call has one.
+/// Decides whether a peer may do something beside asking. `caller` is the named person; programs that work on the engine
+/// itself have none.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -203,11 +204,11 @@ pub fn authorise_action(
 pub fn authorise_known(
     policy: &Policy,
     peer: Peer,
-    caller: Option<&Caller>,
+    caller: &Caller,
     method: Method,
     directory: &Directory,
 ) -> Result<ActionPermit, Refusal> {
-    let permit = authorise_action(policy, peer, caller, method)?;
+    let permit = authorise_action(policy, peer, Some(caller), method)?;
     if is_known(peer, directory) { Ok(permit) } else { Err(Refusal::OrganisationUnknown) }
 }
 
@@ -328,7 +329,7 @@ mod tests {
         let with_authority = Directory { authorities, ..directory() };
         let decide = |role, organisation: &str, directory: &Directory| {
             let peer = Peer { organisation: OdsCode::parse(organisation).unwrap(), role };
-            authorise_known(&Policy::builtin(), peer, None, Method::GetStatus, directory).map(|_| ())
+            authorise_known(&Policy::builtin(), peer, &caller(organisation), Method::GetStatus, directory).map(|_| ())
         };
         for (role, _) in Role::WORDS {
             let (of_hospital, unknown) = match role {
@@ -343,7 +344,8 @@ mod tests {
         assert_eq!(decide(Role::LocalAuthority, "E06000002", &with_authority), Err(Refusal::OrganisationUnknown));
         // A role that may not do it is told so first, whether or not it is known.
         let stranger = Peer { organisation: OdsCode::parse("RZ9").unwrap(), role: Role::Ed };
-        let refused = authorise_known(&Policy::builtin(), stranger, None, Method::SubmitEvents, &known).map(|_| ());
+        let refused =
+            authorise_known(&Policy::builtin(), stranger, &caller("RZ9"), Method::SubmitEvents, &known).map(|_| ());
         assert_eq!(refused, Err(Refusal::RoleNotAllowed));
     }
 

@@ -150,7 +150,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
         }
         assert_eq!(read.is_ok(), stated && method.asks(), "{what}");
         if context == Unscheduled {
-            let act = authorise_known(&policy, peer, Some(&caller), method, &directory);
+            let act = authorise_known(&policy, peer, &caller, method, &directory);
             assert_eq!(act.is_ok(), stated, "{what}");
             granted += u32::from(stated);
         }

@@ -6,11 +6,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use kith_api::client::{Client, ConnectOptions};
+use kith_api::client::{Client, ConnectOptions, certificate_identity};
 use kith_api::v1;
 
 use crate::outcome::{Counters, Drain};
 use crate::requests;
+use crate::requests::person;
 
 /// How often the state is looked at while waiting.
 const POLL: Duration = Duration::from_millis(20);
@@ -53,7 +54,12 @@ impl Control {
             let connected = runtime.block_on(Client::connect(options));
             connected.map_err(|error| anyhow::anyhow!("failed to {error}"))
         };
-        let (client, asker) = (connect(options)?, (connect(asker)?, organisation));
+        let named = |options: ConnectOptions| {
+            let pem = std::fs::read(&options.cert).context("failed to read the certificate of operations")?;
+            let identity = certificate_identity(&pem).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+            Ok::<_, anyhow::Error>(connect(options)?.as_person(&person(&identity.organisation)))
+        };
+        let (client, asker) = (named(options)?, (connect(asker)?, organisation));
         let control = Self { runtime, client, asker, metrics };
         let status = control.status()?;
         let ready = status.readiness() == v1::Readiness::Ready;

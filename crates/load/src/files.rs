@@ -14,6 +14,7 @@ use prost::Message as _;
 use crate::clock::Clock;
 use crate::england::Part;
 use crate::kind::Kind;
+use crate::requests::person;
 use crate::run::Target;
 use crate::setup::Setup;
 use crate::tally::Tally;
@@ -59,6 +60,7 @@ pub fn prepare(setup: &Arc<Setup>, target: &Target) -> Result<Lane> {
         let options = setup.callers.as_caller(caller, &target.server, PATIENCE);
         let client = runtime.block_on(Client::connect(options));
         let client = client.map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+        let client = client.as_person(&person(&caller.organisation));
         let own = match &target.england {
             Some(england) if setup.plan.file_snapshots => rows_of(england, &caller.organisation)?,
             Some(_) | None => String::new(),

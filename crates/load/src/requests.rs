@@ -258,16 +258,26 @@ fn subject() -> Option<v1::Subject> {
     Some(v1::Subject { subject: Some(v1::subject::Subject::NhsNumber(NUMBER.into())) })
 }
 
+fn caller(organisation: &str, purpose: v1::Purpose) -> v1::Caller {
+    v1::Caller {
+        user_id: "load-nurse".into(),
+        user_name: "Sam Load".into(),
+        user_role: "Triage nurse".into(),
+        role_code: "R8000".into(),
+        purpose: purpose.into(),
+        organisation: organisation.into(),
+    }
+}
+
+/// Who is behind calls whose messages name nobody.
+#[must_use]
+pub fn person(organisation: &str) -> v1::Caller {
+    caller(organisation, v1::Purpose::RecordKeeping)
+}
+
 fn lookup(organisation: &str) -> v1::LookupRequest {
     v1::LookupRequest {
-        caller: Some(v1::Caller {
-            user_id: "load-nurse".into(),
-            user_name: "Sam Load".into(),
-            user_role: "Triage nurse".into(),
-            role_code: "R8000".into(),
-            purpose: v1::Purpose::DirectCare.into(),
-            organisation: organisation.into(),
-        }),
+        caller: Some(caller(organisation, v1::Purpose::DirectCare)),
         care_context: v1::CareContext::Unscheduled.into(),
         subject: subject(),
         number_traced: true,

@@ -149,6 +149,11 @@ impl Wire {
         wire
     }
 
+    /// Names a person on the calls whose messages name nobody.
+    pub fn name(&mut self, person: &[u8]) {
+        self.encoder.name(person);
+    }
+
     /// Calls open now.
     #[must_use]
     pub fn open(&self) -> usize {

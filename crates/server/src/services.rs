@@ -10,6 +10,7 @@ mod group;
 mod identity;
 mod lookup;
 mod notifications;
+mod person;
 mod plans;
 mod presentations;
 mod status;

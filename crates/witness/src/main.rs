@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use kith_api::client::{Client, ConnectOptions};
+use kith_api::client::{Client, ConnectOptions, certificate_identity};
 use kith_api::v1;
 use kith_merkle::{Hash, VerifierKey, WitnessSigner, new_secret_pem};
 use kith_witness::{Log, Memory, Outcome, Round, WatchError};
@@ -102,7 +102,18 @@ async fn round(arguments: &Arguments, signer: &WitnessSigner, memory: &Memory) -
         connect_timeout: PATIENCE,
         request_timeout: PATIENCE,
     };
-    let client = Client::connect(connect).await.map_err(|error| WatchError::Log(error.to_string()))?;
+    let pem = std::fs::read(&arguments.cert).map_err(|error| WatchError::Log(error.to_string()))?;
+    let identity = certificate_identity(&pem).map_err(|error| WatchError::Log(error.to_string()))?;
+    // It acts by itself: the name of the witness stands for those who run it.
+    let caller = v1::Caller {
+        user_id: "kith-witness".to_owned(),
+        user_name: arguments.name.clone(),
+        user_role: "Audit witness".to_owned(),
+        role_code: "WITNESS".to_owned(),
+        purpose: v1::Purpose::RecordKeeping.into(),
+        organisation: identity.organisation,
+    };
+    let client = Client::connect(connect).await.map_err(|error| WatchError::Log(error.to_string()))?.as_person(&caller);
     let time_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     Round { key: &arguments.log_key, signer, memory, time_s }.run(&Served(client)).await
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use kith_api::client::{Client, ConnectError, ConnectOptions};
+use kith_api::client::{Client, ConnectError, ConnectOptions, certificate_identity};
 use kith_api::v1;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -63,7 +63,15 @@ impl Server {
     }
 
     pub async fn connect(&self, name: &str) -> Result<Client, ConnectError> {
-        Client::connect(self.options(name)).await
+        let options = self.options(name);
+        let pem = std::fs::read(&options.cert).unwrap();
+        let caller = certificate_identity(&pem).map(|identity| super::build::caller(&identity.organisation));
+        let client = Client::connect(options).await?;
+        // A certificate that names nobody is for tests that want it refused.
+        Ok(match caller {
+            Ok(caller) => client.as_person(&caller),
+            Err(_) => client,
+        })
     }
 
     pub async fn client(&self, name: &str) -> Client {

@@ -33,7 +33,12 @@ fn kith(place: &Place, organisation: &str) -> Command {
         .arg("--cert")
         .arg(place.certificate(&format!("{organisation}.pem")))
         .arg("--key")
-        .arg(place.certificate(&format!("{organisation}.key")));
+        .arg(place.certificate(&format!("{organisation}.key")))
+        // Flags come before these.
+        .env("KITH_USER_ID", "demo")
+        .env("KITH_USER_NAME", "Demo")
+        .env("KITH_USER_ROLE", "Integration")
+        .env("KITH_ROLE_CODE", "R8008");
     command
 }
 

@@ -233,6 +233,8 @@ fn push(place: &Place, file: &Path) -> Result<()> {
     quietly_or(
         Command::new(place.program("kith"))
             .env("KITH_PROFILE_FILE", "/dev/null")
+            .envs([("KITH_USER_ID", "bench"), ("KITH_USER_NAME", "Bench")])
+            .envs([("KITH_USER_ROLE", "Integration"), ("KITH_ROLE_CODE", "R8008")])
             .args(["--server", &format!("https://{}", place.kithd), "--ca"])
             .arg(place.file("certs/ca.pem"))
             .arg("--cert")

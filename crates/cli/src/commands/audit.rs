@@ -24,7 +24,7 @@ struct Proven {
 /// # Errors
 /// No connection, or a refusal.
 pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failure> {
-    let client = settings.connect().await?;
+    let client = settings.connect_as_person().await?;
     let request = v1::GetInclusionProofRequest { audit_reference: args.reference.clone() };
     let response = client.audit().get_inclusion_proof(client.request(request)).await;
     let response = response.map_err(|status| Failure::status(&status, Sent::Question))?.into_inner();

@@ -59,7 +59,7 @@ pub async fn run(settings: &Settings) -> Result<Done, Failure> {
 }
 
 async fn all(settings: &Settings) -> Result<Listed, Failure> {
-    let client = settings.connect().await?;
+    let client = settings.connect_as_person().await?;
     let mut listed = Listed { feeds: Vec::new(), now: None, window_hours: 0, gate_percent: 0 };
     let mut page_token = String::new();
     for _ in 0..MAX_PAGES {

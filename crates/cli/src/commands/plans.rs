@@ -21,7 +21,7 @@ use crate::settings::Settings;
 /// A file that cannot be used, no connection, or no verdict.
 pub async fn push(settings: &Settings, args: &PlanFileArgs) -> Result<Done, Failure> {
     let bytes = plan_file::read(&args.file)?;
-    let client = settings.connect().await?;
+    let client = settings.connect_as_person().await?;
     let verdict = plan_file::send(&client, &bytes).await?;
     let mut text = report::text(&verdict);
     if let Some(path) = &args.verdict {
@@ -46,7 +46,7 @@ fn kept(path: &Path, verdict: &v1::FileVerdict) -> String {
 /// # Errors
 /// No connection, or a refusal.
 pub async fn position(settings: &Settings) -> Result<Done, Failure> {
-    let client = settings.connect().await?;
+    let client = settings.connect_as_person().await?;
     let request = client.request(v1::GetFilePositionRequest {});
     let response = client.plan_files().get_file_position(request).await;
     let v1::GetFilePositionResponse { position } =
@@ -61,7 +61,7 @@ pub async fn position(settings: &Settings) -> Result<Done, Failure> {
 pub async fn reset(settings: &Settings, args: &ResetArgs) -> Result<Done, Failure> {
     let caller = settings.person.caller(&settings.organisation, v1::Purpose::RecordKeeping)?;
     let event_id = uuid_or(args.event_id.as_deref(), "event_id", Uuid::new_v4)?.to_string();
-    let client = settings.connect().await?;
+    let client = settings.connect_as_person().await?;
     let request = v1::ResetFilePositionRequest {
         authority: args.authority.clone(),
         next_number: args.next,

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use kith_api::client::Named;
 use kith_api::client::to_json;
 use kith_api::v1;
 use kith_api::v1::presentation_service_client::PresentationServiceClient;
 use serde_json::Value as Json;
-use tonic::transport::Channel;
 
 use super::{Done, Text};
 use crate::args::{CloseArgs, FileArgs};
@@ -37,7 +37,7 @@ pub async fn push(settings: &Settings, args: &FileArgs) -> Result<Done, Failure>
     let table = Table::open(&args.file, &presentation_rows::COLUMNS)?;
     let loaded = Loaded::new(&table, |row| presentation_rows::item(row, &settings.organisation));
     drop(table);
-    let client = settings.connect().await?;
+    let client = settings.connect().await?.as_person(&caller);
     let bar = progress(loaded.rows(), "presentations");
     let report = import(client.presentations(), caller, loaded, &bar).await;
     bar.finish_and_clear();
@@ -45,7 +45,7 @@ pub async fn push(settings: &Settings, args: &FileArgs) -> Result<Done, Failure>
 }
 
 async fn import(
-    mut client: PresentationServiceClient<Channel>,
+    mut client: PresentationServiceClient<Named>,
     caller: v1::Caller,
     loaded: Loaded<v1::ImportRequest>,
     bar: &ProgressBar,
@@ -82,7 +82,7 @@ async fn import(
 
 /// Sends one stream and waits for its verdict.
 async fn verdict(
-    client: &mut PresentationServiceClient<Channel>,
+    client: &mut PresentationServiceClient<Named>,
     rows: impl tokio_stream::Stream<Item = v1::ImportRequest> + Send + 'static,
 ) -> Result<v1::ImportResponse, Failure> {
     match tokio::time::timeout(STREAM_TIMEOUT, client.import(rows)).await {

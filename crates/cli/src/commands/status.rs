@@ -17,7 +17,7 @@ use crate::words;
 /// # Errors
 /// No connection, or a refusal.
 pub async fn run(settings: &Settings, include_feeds: bool) -> Result<Done, Failure> {
-    let client = settings.connect().await?;
+    let client = settings.connect_as_person().await?;
     let response = client.status().get_status(client.request(v1::GetStatusRequest { include_feeds })).await;
     let status = response.map_err(|status| Failure::status(&status, Sent::Question))?.into_inner();
     let exit = exit(&status);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kith_api::client::{ConnectOptions, certificate_identity};
+use kith_api::v1;
 use kith_domain::codes::LaCode;
 use serde::Deserialize;
 
@@ -88,6 +89,21 @@ pub struct Sender {
     pub authority: LaCode,
     /// How its files reach the service: with its own certificate.
     pub connect: ConnectOptions,
+}
+
+impl Sender {
+    /// Who is behind what is sent for it: this program, which acts by itself, by the name of the mailbox.
+    #[must_use]
+    pub fn caller(&self) -> v1::Caller {
+        v1::Caller {
+            user_id: "kith-mesh".to_owned(),
+            user_name: format!("Files of mailbox {}", self.mailbox),
+            user_role: "Integration".to_owned(),
+            role_code: "MESH".to_owned(),
+            purpose: v1::Purpose::RecordKeeping.into(),
+            organisation: self.authority.to_string(),
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -90,7 +90,10 @@ impl Delivery {
         let said = |failure: &Failure| Kept::Service(failure.line());
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::connect(sender.connect.clone()).await.map_err(|error| said(&Failure::from(error)))?,
+            None => {
+                let client = Client::connect(sender.connect.clone()).await;
+                client.map_err(|error| said(&Failure::from(error)))?.as_person(&sender.caller())
+            }
         };
         let verdict = match self.desk.mailbox.fetch(message).await? {
             Content::File(bytes) => plan_file::send(&client, &bytes).await.map_err(|failure| said(&failure))?,

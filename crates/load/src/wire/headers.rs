@@ -1,5 +1,7 @@
 //! Request headers (HPACK): written out once on each connection, one byte each afterwards, as any client does it.
 
+use kith_api::client::CALLER_METADATA;
+
 use super::Broken;
 
 /// One call of the service.
@@ -29,6 +31,7 @@ struct Field {
 pub(super) struct Encoder {
     common: Vec<Field>,
     timeout: Field,
+    person: Option<Field>,
     routes: Vec<(Field, bool)>,
     inserted: usize,
 }
@@ -45,9 +48,15 @@ impl Encoder {
                 field(Ok(58), concat!("kith-load/", env!("CARGO_PKG_VERSION"))),
             ],
             timeout: field(Err("grpc-timeout"), &timeout),
+            person: None,
             routes: routes.iter().map(|route| (field(Ok(4), &route.path), route.deadline)).collect(),
             inserted: 0,
         }
+    }
+
+    /// Names a person on the calls whose messages name nobody: the long streams.
+    pub(super) fn name(&mut self, person: &[u8]) {
+        self.person = Some(Field { name: Err(CALLER_METADATA), value: person.to_vec(), place: None });
     }
 
     /// The size of the peer's table.
@@ -59,10 +68,11 @@ impl Encoder {
     pub(super) fn block(&mut self, route: usize, out: &mut Vec<u8>) {
         // :method POST and :scheme https, of the static table.
         out.extend_from_slice(&[0x83, 0x87]);
-        let Self { common, timeout, routes, inserted } = self;
+        let Self { common, timeout, person, routes, inserted } = self;
         let Some((path, deadline)) = routes.get_mut(route) else { return };
+        let person = person.as_mut().filter(|_| !*deadline);
         let timeout = deadline.then_some(timeout);
-        for field in std::iter::once(path).chain(common).chain(timeout) {
+        for field in std::iter::once(path).chain(common).chain(timeout).chain(person) {
             write(field, inserted, out);
         }
     }

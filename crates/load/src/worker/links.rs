@@ -4,12 +4,13 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use kith_api::client::Person;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use crate::callers::Caller;
 use crate::link::Link;
 use crate::opener::{Order, RETRY};
-use crate::requests::AskerForms;
+use crate::requests::{AskerForms, person};
 use crate::setup::route;
 use crate::tally;
 
@@ -167,11 +168,12 @@ impl Worker {
     }
 
     /// A link takes its place; the one before it ends when nothing is open on it.
-    fn install(&mut self, place: usize, link: Link, took: Duration) {
+    fn install(&mut self, place: usize, mut link: Link, took: Duration) {
+        let Place { pool, caller, forms, .. } = self.places[place];
+        link.wire.name(Person::of(&person(&self.callers(pool)[caller].organisation)).header());
         let Found { handshakes, took: times, .. } = &mut self.found;
         handshakes.opened += 1;
         times.saturating_record((took.as_nanos() as u64).max(1));
-        let Place { pool, caller, forms, .. } = self.places[place];
         let slot = Slot {
             link,
             place,

@@ -10,6 +10,7 @@ use kith_engine::{AuditRef, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Services};
+use super::person;
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -48,8 +49,10 @@ impl AuditService for Services {
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::GetCheckpoint)?;
+        let named = person::read(request.metadata());
         let v1::GetCheckpointRequest {} = request.into_inner();
-        context::permit(&engine, call, None).await?;
+        let caller = context::person(&engine, call, named).await?;
+        context::permit(&engine, call, &caller).await?;
         let none = || status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None);
         let note = engine.audit_checkpoint().ok_or_else(none)?;
         Ok(Response::new(v1::GetCheckpointResponse { note }))
@@ -61,8 +64,10 @@ impl AuditService for Services {
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::GetConsistencyProof)?;
+        let named = person::read(request.metadata());
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
-        context::permit(&engine, call, None).await?;
+        let caller = context::person(&engine, call, named).await?;
+        context::permit(&engine, call, &caller).await?;
         let none = || status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None);
         let proof = self.on_disk(engine, move |engine| engine.audit_consistency(from_size, to_size)).await?;
         let hashes = proof.ok_or_else(none)?.into_iter().map(|hash| hash.to_vec()).collect();
@@ -75,8 +80,10 @@ impl AuditService for Services {
     ) -> Result<Response<v1::AddCosignatureResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::AddCosignature)?;
+        let named = person::read(request.metadata());
         let v1::AddCosignatureRequest { note } = request.into_inner();
-        context::permit(&engine, call, None).await?;
+        let caller = context::person(&engine, call, named).await?;
+        context::permit(&engine, call, &caller).await?;
         if self.on_disk(engine, move |engine| engine.add_cosignature(note.as_bytes())).await? {
             return Ok(Response::new(v1::AddCosignatureResponse {}));
         }
@@ -90,8 +97,10 @@ impl AuditService for Services {
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::GetInclusionProof)?;
+        let named = person::read(request.metadata());
         let v1::GetInclusionProofRequest { audit_reference } = request.into_inner();
-        context::permit(&engine, call, None).await?;
+        let caller = context::person(&engine, call, named).await?;
+        context::permit(&engine, call, &caller).await?;
         let mut faults = Faults::default();
         let read = audit_reference.parse::<AuditRef>().map_err(|_| "not an audit reference");
         let reference = faults.take("audit_reference", "BAD_AUDIT_REFERENCE", read);

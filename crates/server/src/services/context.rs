@@ -100,19 +100,22 @@ pub(super) fn call<T>(request: &Request<T>, method: Method) -> Result<Call, Stat
 }
 
 /// A permit for a call that asks nothing, or its refusal once that is in the audit.
-pub(super) async fn permit(engine: &Engine, call: Call, caller: Option<&Caller>) -> Result<ActionPermit, Status> {
+pub(super) async fn permit(engine: &Engine, call: Call, caller: &Caller) -> Result<ActionPermit, Status> {
     match permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()) {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);
-            Err(audited(engine, call, caller.cloned(), refused.reason(), status).await)
+            Err(audited(engine, call, Some(caller.clone()), refused.reason(), status).await)
         }
     }
 }
 
-/// The refusal of a call that names no person, once it is in the audit.
-pub(super) async fn not_allowed(engine: &Engine, call: Call, refused: permit::Refusal) -> Status {
-    audited(engine, call, None, refused.reason(), errors::refusal(refused)).await
+/// The person of a call whose message names nobody, or its refusal once that is in the audit.
+pub(super) async fn person(engine: &Engine, call: Call, read: Result<Caller, Faults>) -> Result<Caller, Status> {
+    match read {
+        Ok(caller) => Ok(caller),
+        Err(faults) => Err(malformed(engine, call, faults).await),
+    }
 }
 
 /// The status of a malformed request once it is in the audit.
@@ -137,10 +140,10 @@ pub(super) async fn refused(engine: &Engine, call: Call, caller: Option<Caller>,
 
 /// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known
 /// must not read "nothing" for "not known".
-pub(super) async fn authority(engine: &Engine, call: Call, caller: Option<&Caller>) -> Result<LaCode, Status> {
+pub(super) async fn authority(engine: &Engine, call: Call, caller: &Caller) -> Result<LaCode, Status> {
     match LaCode::parse(call.peer.organisation.as_str()) {
         Ok(authority) if engine.directory().authorities.contains_key(&authority) => Ok(authority),
-        Ok(_) | Err(_) => Err(refused(engine, call, caller.cloned(), Refused::UNKNOWN_AUTHORITY).await),
+        Ok(_) | Err(_) => Err(refused(engine, call, Some(caller.clone()), Refused::UNKNOWN_AUTHORITY).await),
     }
 }
 
@@ -200,7 +203,7 @@ pub(super) fn reason(faults: &Faults) -> &'static str {
     faults.0.first().map_or("MALFORMED", |fault| fault.reason)
 }
 
-/// The status of a refused question once it is in the audit.
-pub(super) async fn refused_read(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
+/// The status of what a person may not do, once it is in the audit.
+pub(super) async fn not_allowed(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
     audited(engine, call, Some(caller), refused.reason(), errors::refusal(refused)).await
 }

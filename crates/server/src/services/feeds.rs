@@ -3,7 +3,7 @@
 use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::{feed, time};
 use kith_api::v1;
-use kith_domain::caller::{Peer, Role};
+use kith_domain::caller::{Caller, Peer, Role};
 use kith_domain::change::Feed;
 use kith_domain::codes::LaCode;
 use kith_domain::feed_health::MATCH_GATE_PERCENT;
@@ -39,13 +39,14 @@ fn page_of(size: u32, token: &str) -> Result<(usize, usize), Faults> {
 pub(super) async fn list(
     engine: &Engine,
     call: Call,
+    caller: Caller,
     request: v1::ListFeedsRequest,
 ) -> Result<v1::ListFeedsResponse, Status> {
     let v1::ListFeedsRequest { page_size, page_token } = request;
-    let permit = context::permit(engine, call, None).await?;
+    let permit = context::permit(engine, call, &caller).await?;
     let scope = match feed_scope(&permit) {
         Ok(scope) => scope,
-        Err(refused) => return Err(context::not_allowed(engine, call, refused).await),
+        Err(refused) => return Err(context::not_allowed(engine, call, caller, refused).await),
     };
     let (limit, before) = match page_of(page_size, &page_token) {
         Ok(page) => page,
@@ -60,12 +61,12 @@ pub(super) async fn list(
     if lines.is_empty() && scope != FeedScope::All {
         // Not "no feeds": this one is not known.
         let refused = kith_domain::permit::Refusal::OrganisationUnknown;
-        return Err(context::not_allowed(engine, call, refused).await);
+        return Err(context::not_allowed(engine, call, caller, refused).await);
     }
     let end = before.saturating_add(limit).min(lines.len());
     let page = lines.get(before..end).unwrap_or_default();
     let listed = Decision::Listed(page.len() as u64);
-    engine.audit(&AuditEntry::of_call(at, call, None, None, listed)).await.map_err(errors::audit)?;
+    engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit)?;
     Ok(v1::ListFeedsResponse {
         feeds: page.iter().map(|line| feed::health(line, engine.directory())).collect(),
         next_page_token: if end < lines.len() { end.to_string() } else { String::new() },

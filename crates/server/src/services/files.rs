@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use kith_api::convert::file;
 use kith_api::v1;
+use kith_domain::caller::Caller;
 use kith_domain::codes::LaCode;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
@@ -17,7 +18,7 @@ use kith_engine::{AuditEntry, Call, Decision, Engine};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, Sender, Services, now};
-use super::errors;
+use super::{errors, person};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
 
@@ -55,11 +56,13 @@ impl PlanFileService for Services {
     ) -> Result<Response<v1::SubmitPlanFileResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::SubmitPlanFile)?;
-        let permit = context::permit(&engine, call, None).await?;
-        let authority = context::authority(&engine, call, None).await?;
+        let named = person::read(request.metadata());
+        let caller = context::person(&engine, call, named).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
+        let authority = context::authority(&engine, call, &caller).await?;
         let turn = self.files().turn(authority)?;
         let bytes = self.collect(request.into_inner()).await?;
-        let import = Import { engine, call, permit, authority };
+        let import = Import { engine, call, caller, permit, authority };
         let done = self.control().spawn(async move {
             let verdict = import.run(bytes).await;
             drop(turn);
@@ -75,10 +78,14 @@ impl PlanFileService for Services {
     ) -> Result<Response<v1::GetFilePositionResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::GetFilePosition)?;
+        let named = person::read(request.metadata());
         let v1::GetFilePositionRequest {} = request.into_inner();
-        context::permit(&engine, call, None).await?;
-        let authority = context::authority(&engine, call, None).await?;
+        let caller = context::person(&engine, call, named).await?;
+        context::permit(&engine, call, &caller).await?;
+        let authority = context::authority(&engine, call, &caller).await?;
         let position = Some(file::position(authority, &self.position(&engine, authority).await?));
+        let entry = AuditEntry::of_call(now(), call, Some(caller), None, Decision::Listed(1));
+        engine.audit(&entry).await.map_err(errors::audit)?;
         Ok(Response::new(v1::GetFilePositionResponse { position }))
     }
 
@@ -92,7 +99,7 @@ impl PlanFileService for Services {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
         let authority = reset.authority;
         if !engine.directory().authorities.contains_key(&authority) {
             return Err(context::refused(&engine, call, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
@@ -153,6 +160,7 @@ impl Services {
 struct Import {
     engine: Arc<Engine>,
     call: Call,
+    caller: Caller,
     permit: ActionPermit,
     authority: LaCode,
 }
@@ -178,12 +186,12 @@ impl Import {
     async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
         if let Some((reason, _)) = &verdict.fault {
             let decision = Decision::Refused(RefusalCode::of(reason));
-            let entry = AuditEntry::of_call(now(), self.call, None, None, decision);
+            let entry = AuditEntry::of_call(now(), self.call, Some(self.caller.clone()), None, decision);
             return self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit);
         }
         let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
         let refused = verdict.rows.len() as u64 - loaded;
-        context::changed(&self.engine, Sender::of_stream(self.call, None), loaded, refused).await
+        context::changed(&self.engine, Sender::of_stream(self.call, Some(self.caller.clone())), loaded, refused).await
     }
 }
 

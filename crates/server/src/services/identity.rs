@@ -64,7 +64,7 @@ impl IdentityService for Services {
         let call = context::call(&request, Method::TellIdentity)?;
         let parsed = identity::tell(request.into_inner(), call.peer.organisation);
         let (caller, event) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
         if let Err(refused) = validate::identity_event(&event, engine.directory(), now()) {
             return Err(context::refused(&engine, call, Some(caller), refused).await);
         }
@@ -83,7 +83,7 @@ impl IdentityService for Services {
         let call = context::call(&request, Method::ProposeIdentity)?;
         let parsed = identity::propose(request.into_inner(), call.peer.organisation);
         let (caller, proposal) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
         if let Err(refused) = validate::proposal(&proposal, engine.directory(), now()) {
             return Err(context::refused(&engine, call, Some(caller), refused).await);
         }
@@ -103,7 +103,7 @@ impl IdentityService for Services {
         let mut faults = Faults::default();
         let parsed = caller::parse(&mut faults, "caller", caller);
         let caller = read(&engine, call, faults.finish(parsed)).await?;
-        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
         let (limit, after) = read(&engine, call, page_of(page_size, &page_token)).await?;
         let reader = Arc::clone(&engine);
         let page = self.control().spawn_blocking(move || reader.proposals(&permit, after, limit, include_closed));
@@ -132,7 +132,7 @@ impl IdentityService for Services {
         let call = context::call(&request, Method::DeclineProposal)?;
         let parsed = identity::decline(request.into_inner(), call.peer.organisation);
         let (caller, closed) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
         let (subject, event_id) = (None, closed.event_id);
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
         let acknowledgement = Some(sent.run().await?);

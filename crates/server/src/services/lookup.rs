@@ -81,9 +81,9 @@ impl LookupService for Services {
         // Nothing is recorded, and no authority told, for a question that will be refused.
         let read = match may_ask(&engine, call, &lookup.caller, lookup.context) {
             Ok(permit) => permit,
-            Err(refused) => return Err(context::refused_read(&engine, call, lookup.caller, refused).await),
+            Err(refused) => return Err(context::not_allowed(&engine, call, lookup.caller, refused).await),
         };
-        let permit = context::permit(&engine, call, Some(&lookup.caller)).await?;
+        let permit = context::permit(&engine, call, &lookup.caller).await?;
         let subject = Some(lookup.question.subject.clone());
         let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id };
         let recording = record(Arc::clone(&engine), permit, recording, sender, at);
@@ -109,7 +109,7 @@ impl LookupService for Services {
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         if let Err(refused) = may_ask(&engine, call, &worklist.caller, worklist.context) {
-            return Err(context::refused_read(&engine, call, worklist.caller, refused).await);
+            return Err(context::not_allowed(&engine, call, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
         let answers = (self.padding(), Arc::clone(self.times()));

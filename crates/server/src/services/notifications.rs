@@ -44,8 +44,8 @@ async fn reader(engine: &Engine, call: Call, caller: Option<v1::Caller>) -> Resu
         Ok(caller) => caller,
         Err(faults) => return Err(context::malformed(engine, call, faults).await),
     };
-    let permit = context::permit(engine, call, Some(&caller)).await?;
-    context::authority(engine, call, Some(&caller)).await?;
+    let permit = context::permit(engine, call, &caller).await?;
+    context::authority(engine, call, &caller).await?;
     Ok((permit, caller))
 }
 

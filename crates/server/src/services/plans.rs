@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kith_api::convert::fault::Fault;
 use kith_api::convert::plan;
 use kith_api::v1;
+use kith_domain::caller::Caller;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::LaCode;
 use kith_domain::method::Method;
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, feeds, group};
+use super::{errors, feeds, group, person};
 use v1::plan_service_server::PlanService;
 
 /// Verdicts waiting for a slow reader; then the stream is read no further.
@@ -36,12 +37,15 @@ impl PlanService for Services {
     ) -> Result<Response<Self::SubmitEventsStream>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::SubmitEvents)?;
-        let permit = context::permit(&engine, call, None).await?;
-        let authority = context::authority(&engine, call, None).await?;
+        let named = person::read(request.metadata());
+        let caller = context::person(&engine, call, named).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
+        let authority = context::authority(&engine, call, &caller).await?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
         let feed = PlanFeed {
             engine,
             call,
+            caller,
             permit,
             authority,
             acknowledged: 0,
@@ -57,6 +61,7 @@ impl PlanService for Services {
 struct PlanFeed {
     engine: Arc<Engine>,
     call: Call,
+    caller: Caller,
     permit: ActionPermit,
     authority: LaCode,
     acknowledged: u64,
@@ -111,7 +116,8 @@ impl PlanFeed {
 
     /// Puts what became of a group into the audit.
     async fn audit(&self, acknowledged: u64, refused: u64) -> Result<(), Status> {
-        context::changed(&self.engine, Sender::of_stream(self.call, None), acknowledged, refused).await
+        context::changed(&self.engine, Sender::of_stream(self.call, Some(self.caller.clone())), acknowledged, refused)
+            .await
     }
 
     /// Commits a group, audits it and sends its verdicts; false when the reader has gone. What is acknowledged is in the

@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, feeds, group};
+use super::{errors, feeds, group, person};
 use v1::presentation_service_server::PresentationService;
 
 /// Most refused rows listed in the verdict on an import.
@@ -43,7 +43,7 @@ impl Services {
                 return Err(context::malformed(&engine, call, faults).await);
             }
         };
-        let permit = context::permit(&engine, call, Some(&caller)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let sender = Sender { call, caller: Some(caller), subject, event_id };
         let ack = context::to_its_end(async move {
@@ -115,11 +115,13 @@ impl PresentationService for Services {
     ) -> Result<Response<v1::ImportResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::Import)?;
+        let named = person::read(request.metadata());
         // On a task of its own: what it took is audited even when the caller has gone. It ends when this call does.
         let (open, gone) = oneshot::channel();
         let import = Import {
             engine,
             call,
+            named: Some(named),
             sender: None,
             verdict: v1::ImportResponse::default(),
             refusals: feeds::Refusals::default(),
@@ -134,8 +136,10 @@ impl PresentationService for Services {
 struct Import {
     engine: Arc<Engine>,
     call: Call,
+    /// Whom the call names, for an import without rows.
+    named: Option<Result<Caller, Faults>>,
     /// Who sends it, and the permit to: known from the first row.
-    sender: Option<(Option<Caller>, ActionPermit)>,
+    sender: Option<(Caller, ActionPermit)>,
     verdict: v1::ImportResponse,
     refusals: feeds::Refusals,
 }
@@ -161,7 +165,7 @@ impl Import {
             heard_of(&self.engine, self.call.peer, &permit).await;
         }
         if verdict.processed == 0 {
-            let sender = Sender::of_stream(self.call, caller);
+            let sender = Sender::of_stream(self.call, Some(caller));
             context::changed(&self.engine, sender, 0, 0).await?;
         }
         end.map(|()| verdict)
@@ -197,8 +201,10 @@ impl Import {
         }
         if self.sender.is_none() {
             // Without rows: the organisation has nothing to send, and says so.
-            let permit = context::permit(&self.engine, self.call, None).await?;
-            self.sender = Some((None, permit));
+            let named = self.named.take().unwrap_or_else(|| Err(Faults::default()));
+            let caller = context::person(&self.engine, self.call, named).await?;
+            let permit = context::permit(&self.engine, self.call, &caller).await?;
+            self.sender = Some((caller, permit));
         }
         Ok(())
     }
@@ -210,7 +216,7 @@ impl Import {
         }
         let (accepted, rejected) = (self.verdict.accepted, self.verdict.rejected);
         self.take(rows).await;
-        let sender = Sender::of_stream(self.call, self.sender.as_ref().and_then(|(caller, _)| caller.clone()));
+        let sender = Sender::of_stream(self.call, self.sender.as_ref().map(|(caller, _)| caller.clone()));
         let taken = (self.verdict.accepted - accepted, self.verdict.rejected - rejected);
         context::changed(&self.engine, sender, taken.0, taken.1).await
     }
@@ -266,19 +272,15 @@ impl Import {
 }
 
 /// Authorises an import by the caller of its first row.
-async fn begin(
-    engine: &Engine,
-    call: Call,
-    first: &v1::ImportRequest,
-) -> Result<(Option<Caller>, ActionPermit), Status> {
+async fn begin(engine: &Engine, call: Call, first: &v1::ImportRequest) -> Result<(Caller, ActionPermit), Status> {
     let mut faults = Faults::default();
     let caller = caller::parse(&mut faults, "caller", first.caller.clone());
     let caller = match faults.finish(caller) {
         Ok(caller) => caller,
         Err(faults) => return Err(context::malformed(engine, call, faults).await),
     };
-    let permit = context::permit(engine, call, Some(&caller)).await?;
-    Ok((Some(caller), permit))
+    let permit = context::permit(engine, call, &caller).await?;
+    Ok((caller, permit))
 }
 
 fn read_row(row: v1::ImportRequest, peer: Peer, engine: &Engine, at: Moment) -> Result<PresentationEvent, Faults> {

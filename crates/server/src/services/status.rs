@@ -1,16 +1,17 @@
 //! `StatusService`: what state the service is in. Answers while loading too, and tells nothing of any child.
 
+use kith_api::convert::fault::Faults;
 use kith_api::convert::{feed, time};
 use kith_api::v1;
-use kith_domain::caller::Role;
+use kith_domain::caller::{Caller, Role};
 use kith_domain::feed::FeedCounts;
 use kith_domain::method::Method;
 use kith_domain::permit::Refusal;
-use kith_engine::{Engine, PurgeStatus};
+use kith_engine::{Call, Engine, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
-use super::{errors, feeds};
+use super::{errors, feeds, person};
 use crate::config::AuditMode;
 use crate::engine_slot::EngineState;
 use v1::status_service_server::StatusService;
@@ -22,20 +23,19 @@ impl StatusService for Services {
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
         let call = context::call(&request, Method::GetStatus)?;
+        let named = person::read(request.metadata());
         let v1::GetStatusRequest { include_feeds } = request.into_inner();
-        // Which feed is late can tell where a shielded child is: it is for operations alone.
-        if include_feeds && call.peer.role != Role::Ops {
-            return Err(match self.slot().state() {
-                EngineState::Ready(engine) => context::not_allowed(&engine, call, Refusal::RoleNotAllowed).await,
-                EngineState::Loading | EngineState::Failed(_) => errors::refusal(Refusal::RoleNotAllowed),
-            });
-        }
+        // Which feed is late can tell where a shielded child is, and how many children are held, asked for before and after a
+        // change, whether one was: both are for operations alone.
+        let of_operations = call.peer.role == Role::Ops;
+        let state = self.slot().state();
+        may_see(&state, call, named, of_operations || !include_feeds).await?;
         let mut status = v1::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: Some(time::timestamp(now())),
             ..v1::GetStatusResponse::default()
         };
-        match self.slot().state() {
+        match state {
             EngineState::Loading => {
                 status.set_readiness(v1::Readiness::Loading);
                 status.reason = "LOADING".to_owned();
@@ -48,7 +48,7 @@ impl StatusService for Services {
                 let draining = self.stop().is_draining();
                 let readiness = if draining { v1::Readiness::Draining } else { v1::Readiness::Ready };
                 status.set_readiness(readiness);
-                self.fill(&mut status, &engine, include_feeds);
+                self.fill(&mut status, &engine, (of_operations, include_feeds));
             }
         }
         Ok(Response::new(status))
@@ -60,21 +60,23 @@ impl StatusService for Services {
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
         let engine = self.engine()?;
         let call = context::call(&request, Method::ListFeeds)?;
-        feeds::list(&engine, call, request.into_inner()).await.map(Response::new)
+        let named = person::read(request.metadata());
+        let caller = context::person(&engine, call, named).await?;
+        feeds::list(&engine, call, caller, request.into_inner()).await.map(Response::new)
     }
 }
 
 impl Services {
-    fn fill(&self, status: &mut v1::GetStatusResponse, engine: &Engine, include_feeds: bool) {
+    fn fill(&self, status: &mut v1::GetStatusResponse, engine: &Engine, (of_operations, include_feeds): (bool, bool)) {
         let sizes = engine.sizes();
-        status.sizes = Some(v1::Sizes {
+        status.sizes = of_operations.then_some(v1::Sizes {
             children: sizes.children,
             plans: sizes.plans,
             presentations: sizes.presentations,
             accesses: sizes.accesses,
         });
         let positions = engine.positions();
-        status.positions = Some(v1::Positions {
+        status.positions = of_operations.then(|| v1::Positions {
             log_sequence: positions.log_sequence,
             audit_derived_through: positions.derived_through,
             audit_synced_through: positions.synced_through,
@@ -100,6 +102,26 @@ impl Services {
             status.feeds = engine.feeds().lines(at).iter().map(|line| feed::short(line, engine.directory())).collect();
         }
     }
+}
+
+/// Refuses whoever may not see the state, or not all that they asked for.
+async fn may_see(
+    state: &EngineState<Engine>,
+    call: Call,
+    named: Result<Caller, Faults>,
+    whole: bool,
+) -> Result<(), Status> {
+    let EngineState::Ready(engine) = state else {
+        // Nothing can be audited yet, and nothing is told but that.
+        named.map_err(|faults| errors::invalid(&faults))?;
+        return if whole { Ok(()) } else { Err(errors::refusal(Refusal::RoleNotAllowed)) };
+    };
+    let caller = context::person(engine, call, named).await?;
+    context::permit(engine, call, &caller).await?;
+    if whole {
+        return Ok(());
+    }
+    Err(context::not_allowed(engine, call, caller, Refusal::RoleNotAllowed).await)
 }
 
 fn purge(found: &PurgeStatus) -> v1::PurgeStatus {

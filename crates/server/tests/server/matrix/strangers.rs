@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use kith_api::client::Person;
 use kith_api::v1::plan_file_service_client::PlanFileServiceClient;
 use kith_api::v1::presentation_service_client::PresentationServiceClient;
 use kith_api::v1::status_service_client::StatusServiceClient;
-use kith_api::v1::{GetFilePositionRequest, ImportRequest, ListFeedsRequest};
+use kith_api::v1::{Caller, GetFilePositionRequest, ImportRequest, ListFeedsRequest, Purpose};
 use kith_server::directory::Directory;
 use kith_server::kith::Kith;
 use kith_server::new_key;
@@ -45,17 +46,31 @@ fn service(dir: &TempDir, authority: &Authority) -> Running<Kith> {
     running
 }
 
+/// A person of the organisation that the certificate names.
+fn person(uri: &str) -> Person {
+    let organisation = uri.split('/').nth_back(2).unwrap().to_owned();
+    Person::of(&Caller {
+        user_id: String::from("u1"),
+        user_name: String::from("A Person"),
+        user_role: String::from("Clerk"),
+        role_code: String::from("R8010"),
+        purpose: Purpose::RecordKeeping.into(),
+        organisation,
+    })
+}
+
 /// What its role does every day, and nothing of a child: an import without rows, the position of its file, the feeds.
 async fn ask(channel: Channel, uri: &str) -> Result<(), Status> {
+    let person = person(uri);
     if uri.ends_with("/ed") {
         let rows = tokio_stream::iter(Vec::<ImportRequest>::new());
-        return PresentationServiceClient::new(channel).import(rows).await.map(|_| ());
+        return PresentationServiceClient::with_interceptor(channel, person).import(rows).await.map(|_| ());
     }
     if uri.ends_with("/local-authority") {
         let position = GetFilePositionRequest::default();
-        return PlanFileServiceClient::new(channel).get_file_position(position).await.map(|_| ());
+        return PlanFileServiceClient::with_interceptor(channel, person).get_file_position(position).await.map(|_| ());
     }
-    StatusServiceClient::new(channel).list_feeds(ListFeedsRequest::default()).await.map(|_| ())
+    StatusServiceClient::with_interceptor(channel, person).list_feeds(ListFeedsRequest::default()).await.map(|_| ())
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! A named person is behind every call: those whose messages name nobody carry them in the metadata, and without it nothing is
+//! told, changed or listed.
+
+use kith_api::client::Client;
+use kith_api::v1;
+use kith_engine::{AuditEntry, Decision};
+use tonic::{Code, Status};
+
+use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
+use crate::harness::certificates::issue;
+use crate::harness::offline;
+use crate::harness::process::Server;
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+
+const A: &str = AUTHORITIES[0];
+const ED: &str = TRUSTS[0];
+
+/// A connection behind which nobody is named.
+async fn nobody(server: &Server, certificate: &str) -> Client {
+    Client::connect(server.options(certificate)).await.unwrap()
+}
+
+/// Every call whose messages name nobody, as whoever may make it.
+async fn unnamed(server: &Server) -> Vec<(&'static str, Result<(), Status>)> {
+    let (la, ops) = (nobody(server, A).await, nobody(server, "ops").await);
+    let (witness, ed) = (nobody(server, "witness").await, nobody(server, ED).await);
+    let consistency = v1::GetConsistencyProofRequest { from_size: 0, to_size: 1 };
+    let inclusion = v1::GetInclusionProofRequest { audit_reference: "1-1".into() };
+    let events = vec![build::event(build::plan(nhs(1), "P"))];
+    let piece = v1::SubmitPlanFileRequest { chunk: b"kith-plans,1,1,changes\n".to_vec() };
+    vec![
+        ("SubmitEvents", calls::submit(&la, events).await.map(|_| ())),
+        ("SubmitPlanFile", la.plan_files().submit_plan_file(tokio_stream::iter(vec![piece])).await.map(|_| ())),
+        ("GetFilePosition", la.plan_files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ())),
+        ("ListFeeds", calls::list_feeds(&ops, 0, "").await.map(|_| ())),
+        ("GetStatus", ops.status().get_status(v1::GetStatusRequest { include_feeds: false }).await.map(|_| ())),
+        ("GetCheckpoint", witness.audit().get_checkpoint(v1::GetCheckpointRequest {}).await.map(|_| ())),
+        ("GetConsistencyProof", witness.audit().get_consistency_proof(consistency).await.map(|_| ())),
+        (
+            "AddCosignature",
+            witness.audit().add_cosignature(v1::AddCosignatureRequest { note: String::new() }).await.map(|_| ()),
+        ),
+        ("GetInclusionProof", ed.audit().get_inclusion_proof(inclusion).await.map(|_| ())),
+        ("Import", calls::import(&ed, Vec::new()).await.map(|_| ())),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_done_for_nobody() {
+    let mut site = Site::new();
+    issue(&site.path("certs"), "witness", "RW1", "witness");
+    let server = site.ready().await;
+    let refused = unnamed(&server).await;
+    let count = refused.len();
+    for (call, result) in refused {
+        println!("{call}");
+        expect_trouble(result, Code::InvalidArgument, "PERSON_NOT_NAMED", &["kith-caller-bin"]);
+    }
+    // Who names a person of another organisation is refused as for any request.
+    let other = nobody(&server, A).await.as_person(&build::caller(AUTHORITIES[1]));
+    let position = other.plan_files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ());
+    expect_trouble(position, Code::PermissionDenied, "ORGANISATION_MISMATCH", &[]);
+    let named = server.client(A).await;
+    calls::accept(&named, vec![build::plan(nhs(1), "P")]).await;
+    named.plan_files().get_file_position(v1::GetFilePositionRequest {}).await.unwrap();
+
+    tokio::task::block_in_place(|| server.stop());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    let with = |reason: &str| {
+        let is = |entry: &&AuditEntry| matches!(entry.decision, Decision::Refused(code) if code.word() == reason);
+        entries.iter().filter(is).count()
+    };
+    assert_eq!((with("PERSON_NOT_NAMED"), with("ORGANISATION_MISMATCH")), (count, 1));
+    // Whoever changed or was told something stands in the entry.
+    for entry in &entries {
+        if let Decision::Changed { .. } | Decision::Listed(_) = entry.decision {
+            let caller = entry.caller.as_ref().expect("a person");
+            assert_eq!((caller.user_id.as_str(), caller.role_code.as_str()), (build::USER, "R8000"));
+        }
+    }
+    site.finish(&[]);
+}
+
+/// Sizes before and after a change would tell whether a child is held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sizes_are_for_operations_alone() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    for (name, shown) in [(ED, false), (A, false), ("ops", true)] {
+        let client = server.client(name).await;
+        let request = client.request(v1::GetStatusRequest { include_feeds: false });
+        let status = client.status().get_status(request).await.unwrap().into_inner();
+        assert_eq!((status.sizes.is_some(), status.positions.is_some()), (shown, shown), "{name}");
+        assert_eq!(status.readiness(), v1::Readiness::Ready);
+    }
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// The call, its trace and the person's role code stand in the audit beside the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_keeps_the_call_and_its_trace() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut request = ed.request(build::lookup(ED, nhs(1)));
+    request.metadata_mut().insert("traceparent", trace.parse().unwrap());
+    ed.lookup().lookup(request).await.unwrap();
+    let mut request = ed.request(build::record(ED, nhs(2), "e"));
+    request.metadata_mut().insert("traceparent", "no trace".parse().unwrap());
+    ed.presentations().record(request).await.unwrap();
+    tokio::task::block_in_place(|| server.stop());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    let of = |method| entries.iter().find(|entry| entry.method == Some(method)).expect("an entry");
+    let asked = of(kith_domain::method::Method::Lookup);
+    assert_eq!(asked.trace.unwrap().0[..4], [0x4b, 0xf9, 0x2f, 0x35]);
+    assert_eq!(asked.caller.as_ref().unwrap().role_code.as_str(), "R8000");
+    assert_eq!(of(kith_domain::method::Method::Record).trace, None);
+    site.finish(&[]);
+}
