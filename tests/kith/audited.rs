@@ -15,6 +15,7 @@ use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::wait::until_async;
 use crate::harness::{certificates, offline};
 
 const A: &str = AUTHORITIES[0];
@@ -135,13 +136,8 @@ async fn every_refusal() {
     site.finish(&[]);
 }
 
-/// Bytes that are no message of this protocol, and messages compressed in a way that is not taken.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_message_is_said_so() {
-    let mut site = Site::new();
-    let server = site.ready().await;
-    let ed = server.client(ED).await;
-    // Where the caller is expected stands the text of a contact, which is no message.
+/// Sends bytes that are no message of this protocol: where the caller is expected stands the text of a contact.
+async fn no_message(ed: &kith_api::client::Client) {
     let odd = v1::Contact { name: "zzz".into(), ..v1::Contact::default() };
     let mut raw = tonic::client::Grpc::new(ed.channel());
     raw.ready().await.unwrap();
@@ -149,12 +145,46 @@ async fn what_is_no_message_is_said_so() {
     let codec = ProstCodec::<v1::Contact, v1::LookupResponse>::default();
     let refused = raw.unary(Request::new(odd), path, codec).await;
     expect_trouble(refused, Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
+}
+
+/// Bytes that are no message of this protocol, and messages compressed in a way that is not taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_message_is_said_so() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    no_message(&ed).await;
 
     let mut asked = ed.request(build::lookup(ED, nhs(1)));
     asked.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
     expect_trouble(ed.lookup().lookup(asked).await, Code::Unimplemented, "COMPRESSION_NOT_SUPPORTED", &[]);
+    for _ in 0..50 {
+        let mut raw = tonic::client::Grpc::new(ed.channel());
+        raw.ready().await.unwrap();
+        let codec = ProstCodec::<v1::LookupRequest, v1::LookupResponse>::default();
+        let path = "/kith.v1.LookupService/Guess".parse().unwrap();
+        let refused = raw.unary(Request::new(build::lookup(ED, nhs(1))), path, codec).await;
+        expect_trouble(refused, Code::Unimplemented, "UNKNOWN_METHOD", &[]);
+    }
     calls::ask(&ed, build::lookup(ED, nhs(1))).await;
-    tokio::task::block_in_place(|| server.stop());
+    // What was refused before this one is in the audit once anything more is.
+    let last = async || server.status().await.positions.unwrap().audit_last;
+    let before = last().await;
+    no_message(&ed).await;
+    until_async("refusals are in the audit", async || (last().await > before).then_some(())).await;
+    let entries = audit(&site, server);
+    let many = |reason: &str| {
+        let of = |entry: &AuditEntry| {
+            let Decision::RefusedMany { code, count, .. } = entry.decision else { return None };
+            assert_eq!(entry.organisation.map(|code| code.to_string()).as_deref(), Some(ED));
+            (code.word() == reason).then_some(count)
+        };
+        let found: Vec<u64> = entries.iter().filter_map(of).collect();
+        (found.iter().sum::<u64>(), found.len() < 25)
+    };
+    assert!(many("MALFORMED_MESSAGE").0 >= 1);
+    assert_eq!(many("COMPRESSION_NOT_SUPPORTED"), (1, true));
+    assert_eq!(many("UNKNOWN_METHOD"), (50, true), "a burst is counted, not listed");
     site.finish(&[]);
 }
 

@@ -120,10 +120,11 @@ async fn a_changed_file_counts_at_once_and_a_bad_one_changes_nothing() {
     let audit = offline::audit(site.dir());
     let changes: Vec<_> = audit
         .values()
-        .filter_map(|entry| match entry.decision {
-            Decision::ConfigChanged(Configured::Policy, sha256) => Some(Some(sha256)),
-            Decision::ConfigRefused(Configured::Policy) => Some(None),
-            _ => None,
+        .filter_map(|entry| {
+            if let Decision::ConfigChanged(Configured::Policy, sha256) = entry.decision {
+                return Some(Some(sha256));
+            }
+            matches!(entry.decision, Decision::ConfigRefused(Configured::Policy)).then_some(None)
         })
         .collect();
     let known: Vec<bool> = changes.iter().map(Option::is_some).collect();

@@ -103,6 +103,17 @@ pub enum Decision {
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
+    /// Calls that no handler saw were refused: why, how many, and when the first and the last.
+    RefusedMany {
+        /// Why.
+        code: RefusalCode,
+        /// How many.
+        count: u64,
+        /// The first.
+        first: Moment,
+        /// The last.
+        last: Moment,
+    },
 }
 
 /// What can be configured anew while the service runs.

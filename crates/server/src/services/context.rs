@@ -18,8 +18,10 @@ use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
+use tonic_types::StatusExt;
 use uuid::Uuid;
 
+use super::edge::Edge;
 use super::files::Busy;
 use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
@@ -38,6 +40,7 @@ pub(crate) struct Services {
     control: Handle,
     files: Busy,
     times: Arc<AnswerTimes>,
+    edge: Edge,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -49,7 +52,9 @@ pub(crate) fn now() -> Moment {
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
         let Wiring { engine, config, directory: _, stop, control } = wiring;
-        Self { slot: engine, config, stop, control, files: Busy::default(), times }
+        let edge = Edge::default();
+        control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
+        Self { slot: engine, config, stop, control, files: Busy::default(), times, edge }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -84,6 +89,10 @@ impl Services {
 
     pub(super) fn files(&self) -> &Busy {
         &self.files
+    }
+
+    pub(super) fn edge(&self) -> &Edge {
+        &self.edge
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
@@ -131,6 +140,12 @@ async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &s
         Ok(_) => status,
         Err(error) => errors::audit(error),
     }
+}
+
+/// The status of a stream that broke before anything was taken of it, once it is in the audit.
+pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
+    let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
+    audited(engine, call, Some(caller), &reason, status).await
 }
 
 /// The status of a refused change or listing once it is in the audit.

@@ -61,7 +61,10 @@ impl PlanFileService for Services {
         let permit = context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
         let turn = self.files().turn(authority)?;
-        let bytes = self.collect(request.into_inner()).await?;
+        let bytes = match self.collect(request.into_inner()).await {
+            Ok(bytes) => bytes,
+            Err(status) => return Err(context::broken(&engine, call, caller, status).await),
+        };
         let import = Import { engine, call, caller, permit, authority };
         let done = self.control().spawn(async move {
             let verdict = import.run(bytes).await;
