@@ -86,6 +86,12 @@ async fn lived() -> (Site, Scratch) {
     let before = copied(site.dir(), &["disk"]);
     let server = site.ready().await;
     ask(&server, 1..30).await;
+    // Else the log may not know yet of what is taken from the audit.
+    let derived = async || {
+        let at = server.status().await.positions.unwrap();
+        (at.audit_derived_through >= at.audit_last).then_some(())
+    };
+    until_async("history is derived", derived).await;
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
     (site, before)
