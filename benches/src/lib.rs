@@ -86,7 +86,7 @@ pub fn options(data_dir: &Path, audit: &Path, keys: Arc<Keys>) -> Result<EngineO
         keys,
         store: StoreOptions::default(),
         journal: JournalOptions::new(audit.join("primary"), audit.join("spill")),
-        tree: None,
+        tree: kith_engine::KeepTree::No,
         boot_id: "bench".into(),
         settings: AnswerSettings::default(),
         directory: Arc::new(directory()?),

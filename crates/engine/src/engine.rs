@@ -4,7 +4,7 @@ use crate::answer_counts::{AnswerCounts, Counters};
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::times::Times;
-use crate::tree::AuditTree;
+use crate::tree::{AuditTree, KeepTree};
 use crate::writer::{Command, Progress, Verdict};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
@@ -17,7 +17,7 @@ use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_index::{Index, Sizes};
-use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TreeOptions, TrimError, Window};
+use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,8 +34,8 @@ pub struct EngineOptions {
     pub store: StoreOptions,
     /// Sinks and times of the audit journal.
     pub journal: JournalOptions,
-    /// Where the tree over the audit is kept, and the key that signs it; `None`: none is kept.
-    pub tree: Option<TreeOptions>,
+    /// The tree over the audit.
+    pub tree: KeepTree,
     /// The machine's boot id, to tell a killed process from a power cut.
     pub boot_id: String,
     /// Settings of answers.

@@ -51,6 +51,6 @@ pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, Asking, ReadError, Waiting};
 pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
-pub use tree::{ProveError, ProvenEntry, TreeCheck, TreeHealth};
+pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth};
 pub use verify::{RolledBack, VerifyError, VerifyReport, inspect, verify};
 pub use writer::Verdict;

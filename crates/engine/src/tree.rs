@@ -18,6 +18,17 @@ use crate::rows::decode;
 /// How long a start waits for the tree: a large one is read in seconds.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
 
+/// What tree over the audit is to be kept.
+#[derive(Debug)]
+pub enum KeepTree {
+    /// None: without a key its leaves would show nothing that whoever changes them could not change too.
+    No,
+    /// One, and its key cannot be used: answers go on, and the tree counts as failing.
+    Unusable,
+    /// One that grows and is signed as these say.
+    Kept(TreeOptions),
+}
+
 /// How the tree over the audit fares, for metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeHealth {
@@ -54,14 +65,16 @@ pub(crate) struct AuditTree {
 
 impl AuditTree {
     /// Opens the tree. One that cannot be opened is told, and done without: answers matter more.
-    pub(crate) fn open(options: Option<TreeOptions>, clock: &Arc<dyn Monotonic>) -> Self {
-        let wanted = options.is_some();
-        let tree = options.and_then(|options| {
-            opened(options, Arc::clone(clock))
-                .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"))
-                .ok()
-        });
-        Self { wanted, tree }
+    pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>) -> Self {
+        match keep {
+            KeepTree::No => Self { wanted: false, tree: None },
+            KeepTree::Unusable => Self { wanted: true, tree: None },
+            KeepTree::Kept(options) => {
+                let tree = opened(options, Arc::clone(clock))
+                    .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"));
+                Self { wanted: true, tree: tree.ok() }
+            }
+        }
     }
 
     /// A number that the audit is known to have given.

@@ -164,7 +164,6 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
     let loaded = Config::load_with(path, |config, mistakes| {
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
-        audit_key::note_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });

@@ -11,7 +11,7 @@ use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
-    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, Keys, OnFatal, StoreOptions,
+    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal, StoreOptions,
     SystemMonotonic, TreeCheck, TreeOptions,
 };
 use tokio::runtime::Handle;
@@ -185,6 +185,24 @@ fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), 
     control.block_on(engine.audit(&entry)).map(|_| ())
 }
 
+/// The tree over the audit that is kept. A key that cannot be used keeps nobody from asking.
+fn keep_tree(config: &Config) -> KeepTree {
+    if config.audit.tree.as_os_str().is_empty() {
+        return KeepTree::No;
+    }
+    match audit_key::load(config) {
+        Ok(Some(signer)) => {
+            tracing::info!(key = %signer.key(), "the audit's tree is signed");
+            KeepTree::Kept(TreeOptions::new(&config.audit.tree, Some(signer)))
+        }
+        Ok(None) => KeepTree::No,
+        Err(what) => {
+            tracing::error!(%what, "the audit's key cannot be used: nothing of the audit is signed, answers go on");
+            KeepTree::Unusable
+        }
+    }
+}
+
 /// What the engine opens with.
 fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Policy>) -> Result<EngineOptions, Failure> {
     let audit = &config.audit;
@@ -200,11 +218,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Poli
         segment_bytes: audit.segment_bytes,
         ..JournalOptions::new(&audit.primary, &audit.spill)
     };
-    let signer = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
-    if let Some(signer) = &signer {
-        tracing::info!(key = %signer.key(), "the audit's tree is signed");
-    }
-    let tree = (!audit.tree.as_os_str().is_empty()).then(|| TreeOptions::new(&audit.tree, signer));
+    let tree = keep_tree(config);
     let (feeds, stop) = (config.feeds.clone(), opening.stop.clone());
     let volumes = config.feeds.clone();
     let expected_per_week =

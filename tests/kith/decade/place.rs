@@ -155,7 +155,7 @@ impl Place {
             // Small caches, so that resident memory tells of what is held and not of how far they have filled.
             store: StoreOptions { block_cache_bytes: 8 << 20, write_buffer_bytes: 8 << 20, ..StoreOptions::default() },
             journal,
-            tree: None,
+            tree: kith_engine::KeepTree::No,
             boot_id: format!("boot-{}", self.generation),
             settings: AnswerSettings::default(),
             directory: Arc::new(directory()),

@@ -192,7 +192,7 @@ impl Place {
             keys: Arc::clone(&self.keys),
             store: StoreOptions::default(),
             journal: JournalOptions::new(dir.join("audit"), dir.join("spill")),
-            tree: Some(TreeOptions::new(dir.join("tree"), Some(signer()))),
+            tree: kith_engine::KeepTree::Kept(TreeOptions::new(dir.join("tree"), Some(signer()))),
             boot_id: format!("boot-{}", self.generation),
             settings: SETTINGS,
             directory: Arc::new(directory()),
