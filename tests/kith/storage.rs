@@ -8,22 +8,22 @@ mod row;
 
 use row::{Fault, Mode, Place, Row, Shot};
 
-/// What the server says of disks in trouble, and of a lock file that moved with its disk.
+/// What the server says of disks in trouble, and of an end that leaves entries given up.
 const EXPECTED: [&str; 14] = [
+    "no answer: the audit takes no entry",
+    "NOT SERVING: questions cannot be audited",
     "audit sink failed to write",
+    "audit sink cannot begin a segment",
     "an audit sink hangs",
     "audit write failed after it was given up",
     "audit sync failed",
-    "audit sink cannot begin a segment",
     "audit segment",
     "a sync of the audit failed",
-    "the gap could not be written",
+    "gap could not be written into the audit",
     "access history",
     "the audit's tree does not grow",
-    "the start could not be",
-    "cannot be read",
-    "cannot answer",
-    "counts of feeds",
+    "the stop could not be written",
+    "the audit could not be closed in order",
 ];
 
 /// Each pair of a sink, a fault, a kind of occurrence and a mode, in as few rows as sink and fault need.
@@ -64,22 +64,25 @@ async fn drive(rows: Vec<Row>, counted: bool) {
     }
 }
 
+/// Whether two rows have the same pair of something.
+type Alike = fn(&Row, &Row) -> bool;
+
 #[test]
 fn the_covering_part_has_every_pair() {
     let rows: Vec<Row> = Place::ALL.into_iter().flat_map(covering).collect();
     let whole: Vec<Row> = Place::ALL.into_iter().flat_map(all).collect();
     assert_eq!((rows.len(), whole.len()), (18, 72));
+    let pairs: [(&str, Alike); 6] = [
+        ("place, fault", |a, b| (a.place, a.fault) == (b.place, b.fault)),
+        ("place, shot", |a, b| (a.place, a.shot) == (b.place, b.shot)),
+        ("place, mode", |a, b| (a.place, a.mode) == (b.place, b.mode)),
+        ("fault, shot", |a, b| (a.fault, a.shot) == (b.fault, b.shot)),
+        ("fault, mode", |a, b| (a.fault, a.mode) == (b.fault, b.mode)),
+        ("shot, mode", |a, b| (a.shot, a.mode) == (b.shot, b.mode)),
+    ];
     for row in &whole {
-        let pairs: [(&str, &dyn Fn(&Row) -> bool); 6] = [
-            ("place, fault", &|one| (one.place, one.fault) == (row.place, row.fault)),
-            ("place, shot", &|one| (one.place, one.shot) == (row.place, row.shot)),
-            ("place, mode", &|one| (one.place, one.mode) == (row.place, row.mode)),
-            ("fault, shot", &|one| (one.fault, one.shot) == (row.fault, row.shot)),
-            ("fault, mode", &|one| (one.fault, one.mode) == (row.fault, row.mode)),
-            ("shot, mode", &|one| (one.shot, one.mode) == (row.shot, row.mode)),
-        ];
-        for (what, has) in pairs {
-            assert!(rows.iter().any(has), "no row has {what} of {row}");
+        for (what, alike) in pairs {
+            assert!(rows.iter().any(|one| alike(one, row)), "no row has {what} of {row}");
         }
     }
 }

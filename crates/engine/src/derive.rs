@@ -3,6 +3,7 @@
 //! stands in front of a lookup.
 
 use crate::audit_entry::{AuditEntry, Decision};
+use crate::gaps::Gaps;
 use crate::open::WallClock;
 use crate::rows::{decode, encode};
 use crate::times;
@@ -11,6 +12,7 @@ use kith_domain::change::{Accessed, AuditGap, Change};
 use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, Follower, Journal, JournalError, Monotonic};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +52,8 @@ pub(crate) struct Deriver {
     pub(crate) clock: Arc<dyn Monotonic>,
     /// The time of day, for gaps found while running and for the lag.
     pub(crate) wall_clock: WallClock,
+    /// Gaps that are not told yet.
+    pub(crate) gaps: RefCell<Gaps>,
 }
 
 impl Deriver {
@@ -141,24 +145,30 @@ impl Deriver {
     /// Entries given up while running are a gap: written into the audit, and from there derived into the log, so that
     /// every authority hears of it even when the log takes no writes now.
     fn note_gaps(&self) {
+        let synced = self.journal.synced_through();
         for gap in self.journal.take_gaps() {
             let after = gap.after_sequence;
             tracing::error!(after, "a sync of the audit failed: entries after this may be missing");
-            self.tell_gap(after);
+            self.gaps.borrow_mut().found(&gap);
         }
+        self.tell_gaps(synced);
     }
 
-    fn tell_gap(&self, after: u64) {
-        let entry = AuditEntry::of_service((self.wall_clock)(), Decision::Gap(after));
-        if !encode(&entry).is_ok_and(|bytes| self.journal.append(&bytes).is_ok()) {
-            tracing::error!(after, "the gap could not be written into the audit");
+    fn tell_gaps(&self, synced: u64) {
+        let append = |after| {
+            let bytes = encode(&AuditEntry::of_service((self.wall_clock)(), Decision::Gap(after))).ok()?;
+            self.journal.append(&bytes).ok().map(|reference| reference.sequence)
+        };
+        if self.gaps.borrow_mut().tell(synced, append) {
+            tracing::error!("a gap could not be written into the audit, and waits until it takes entries");
         }
     }
 
     /// Entries after `position` cannot be read: history goes on with `next`, and every authority hears that some are missing.
     fn damaged(&self, position: u64, next: u64) -> u64 {
         tracing::error!(position, next, "the audit is damaged: history goes on after it");
-        self.tell_gap(position);
+        self.gaps.borrow_mut().found_after(position);
+        self.tell_gaps(0);
         next.saturating_sub(1).max(position)
     }
 

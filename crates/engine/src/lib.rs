@@ -14,6 +14,7 @@ mod file_import;
 mod file_missing;
 mod file_rows;
 mod files;
+mod gaps;
 mod identity_apply;
 mod keys;
 mod linked;

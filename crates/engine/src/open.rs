@@ -18,6 +18,7 @@ use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
@@ -134,6 +135,7 @@ impl Engine {
             stop: Arc::clone(&stop),
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
+            gaps: RefCell::default(),
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let tally = Arc::<Tally>::default();

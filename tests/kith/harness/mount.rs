@@ -15,6 +15,9 @@ pub struct Mount {
     beneath: u32,
 }
 
+/// A file system in which writes hang.
+pub struct Frozen(PathBuf);
+
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).output().map_err(|error| format!("{program}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -78,14 +81,10 @@ impl Mount {
         path
     }
 
-    /// Writes and syncs hang from now on.
-    pub fn freeze(&self) {
+    /// Writes and syncs hang for as long as the value lives.
+    pub fn freeze(&self) -> Frozen {
         run("fsfreeze", &["--freeze", self.at.to_str().unwrap()]).unwrap();
-    }
-
-    /// They go on.
-    pub fn thaw(&self) {
-        run("fsfreeze", &["--unfreeze", self.at.to_str().unwrap()]).unwrap();
+        Frozen(self.at.clone())
     }
 
     /// The file system finds itself damaged: it takes no write any more, and can be read.
@@ -141,10 +140,17 @@ impl Mount {
     }
 }
 
+impl Drop for Frozen {
+    /// Also when a test fails: whoever hangs in a frozen file system cannot even be killed.
+    fn drop(&mut self) {
+        if let Err(why) = run("fsfreeze", &["--unfreeze", self.0.to_str().unwrap_or_default()]) {
+            println!("{} stays frozen: {why}", self.0.display());
+        }
+    }
+}
+
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Whoever hangs in a frozen file system cannot even be killed. Most are not frozen, and then this says so.
-        let _thawed_or_not = run("fsfreeze", &["--unfreeze", self.at.to_str().unwrap_or_default()]);
         for _ in 0..=self.beneath {
             if self.mounted
                 && let Err(why) = run("umount", &["-l", self.at.to_str().unwrap_or_default()])

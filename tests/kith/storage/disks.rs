@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::row::{Fault, Place, Row, Shot};
 use crate::harness::inject::{Call, How, Injection};
-use crate::harness::mount::Mount;
+use crate::harness::mount::{Frozen, Mount};
 use crate::harness::process::Server;
 use crate::harness::site::Site;
 
@@ -25,7 +25,7 @@ pub struct Disks {
 pub enum Trouble {
     Filled(Vec<PathBuf>),
     ReadOnly(Place),
-    Frozen(Place),
+    Frozen(Vec<Frozen>),
     Injected(Injection),
 }
 
@@ -71,10 +71,7 @@ impl Disks {
                 struck.iter().for_each(|disk| disk.abort());
                 Some(Trouble::ReadOnly(row.place))
             }
-            Fault::Frozen => {
-                struck.iter().for_each(|disk| disk.freeze());
-                Some(Trouble::Frozen(row.place))
-            }
+            Fault::Frozen => Some(Trouble::Frozen(struck.iter().map(|disk| disk.freeze()).collect())),
             Fault::Slow => inject(Call::Sync, How::Waits(SLOW_MS)),
             Fault::WriteFails => inject(Call::Write, How::Fails),
             Fault::SyncFails => inject(Call::Sync, How::Fails),
@@ -84,7 +81,7 @@ impl Disks {
     pub fn mend(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::Filled(fillers) => fillers.iter().for_each(|filler| std::fs::remove_file(filler).unwrap()),
-            Trouble::Frozen(place) => self.of(place).iter().for_each(|disk| disk.thaw()),
+            Trouble::Frozen(frozen) => drop(frozen),
             Trouble::Injected(injection) => injection.detach(),
             Trouble::ReadOnly(place) => {
                 if place != Place::Spill {
