@@ -118,6 +118,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_audit_sink{sink=\"primary\"} 1",
         "kith_audit_failed_segments_total 0",
         "kith_reload_failed{what=\"client_authorities\"} 0",
+        "kith_connections_shed_total{why=\"organisation\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }

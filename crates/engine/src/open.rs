@@ -123,7 +123,7 @@ impl Engine {
         };
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, &tree, &recovered, now)?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::<Tally>::default());
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
@@ -138,7 +138,6 @@ impl Engine {
             gaps: RefCell::default(),
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
-        let tally = Arc::<Tally>::default();
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
         let feeds = counting(FeedWatch::new(shared, options.wall_clock), &on_fatal)?;
         Ok(Self {

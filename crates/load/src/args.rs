@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::hostile::arguments::HostileArguments;
 use crate::kind::Mix;
 use crate::plan::{self, Plan, Shape};
 use crate::run::Target;
@@ -41,6 +42,8 @@ pub enum Verb {
     Knee(KneeArguments),
     /// Drop many clients that come back at once, while steady clients measure
     Storm(StormArguments),
+    /// Attack a service as one hostile organisation, while a run beside it measures; for a service of one's own that holds nobody
+    Hostile(HostileArguments),
     /// Print two outcomes beside each other, as ratios
     Compare(CompareArguments),
     /// Make the reports of an outcome again

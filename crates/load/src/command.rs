@@ -9,6 +9,7 @@ use crate::args::{
     Arguments, CompareArguments, KneeArguments, ReportAgainArguments, ReportArguments, RunArguments, SearchArguments,
     SteadyArguments, StormArguments, StormsArguments, Verb,
 };
+use crate::hostile;
 use crate::kind::Kind;
 use crate::knee::{self, Search};
 use crate::outcome::{FORMAT, Outcome};
@@ -51,6 +52,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Verb::Run(arguments) => measure(arguments),
         Verb::Knee(arguments) => knee(arguments),
         Verb::Storm(arguments) => storm(arguments),
+        Verb::Hostile(arguments) => hostile::arguments::run(arguments),
         Verb::Compare(arguments) => compare(&arguments),
         Verb::Report(arguments) => report_again(&arguments),
     };

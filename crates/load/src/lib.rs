@@ -65,6 +65,7 @@ pub mod cpu;
 pub mod dice;
 pub mod england;
 pub mod files;
+pub mod hostile;
 pub mod kind;
 pub mod knee;
 pub mod link;

@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 use rustls::CertificateError;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
+use crate::addresses::Addresses;
 use crate::config::Limits;
 use crate::connection::{ConnectInfo, Connection};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::load::{Bound, Held, least_loaded};
 use crate::open_connections::Registered;
 use crate::quota::Quota;
+use crate::shares::Shares;
+use crate::shed::{Shed, ShedReport};
 use crate::socket::Socket;
 use crate::stop::StopSignal;
 use crate::tls::TlsState;
 
 /// How long accepting pauses when the system has no file descriptor left for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How long a new connection may take to send its first message of the handshake. It is one packet or two.
-const HELLO_LIMIT: Duration = Duration::from_secs(1);
 
 /// When the kernel asks a silent peer whether it is still there.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
@@ -48,8 +48,10 @@ pub(crate) struct Acceptor {
     limits: Limits,
     lanes: Vec<Lane>,
     connections: Arc<Bound>,
-    handshakes: Arc<Semaphore>,
+    organisations: Shares,
+    addresses: Addresses,
     refusals: Quota,
+    report: Arc<ShedReport>,
 }
 
 /// Why a connection came to nothing. Carries nothing that the peer sent.
@@ -75,17 +77,21 @@ enum HandshakeFailure {
     Protocol,
     #[error("keep the connection: {0}")]
     Connection(io::ErrorKind),
+    #[error("keep the connection: its organisation has as many open as it may")]
+    Organisation,
 }
 
 impl Acceptor {
-    pub(crate) fn new(tls: Arc<TlsState>, limits: Limits, lanes: Vec<Lane>) -> Self {
+    pub(crate) fn new(tls: Arc<TlsState>, limits: Limits, lanes: Vec<Lane>, report: Arc<ShedReport>) -> Self {
         Self {
             connections: Bound::new(limits.max_connections),
-            handshakes: Arc::new(Semaphore::new(limits.concurrent_handshakes)),
+            organisations: Shares::new(limits.max_connections_per_organisation),
+            addresses: Addresses::new(&limits),
             refusals: Quota::new(REFUSALS_LOGGED_PER_SECOND),
             tls,
             limits,
             lanes,
+            report,
         }
     }
 
@@ -110,6 +116,7 @@ impl Acceptor {
 
     fn begin(self: &Arc<Self>, tcp: TcpStream, address: SocketAddr) {
         let Some(held) = self.connections.take() else {
+            self.report.counts().count(Shed::All);
             if let Some(unlogged) = self.refusals.take(Instant::now()) {
                 let max = self.limits.max_connections;
                 tracing::warn!(max, unlogged, "closed a connection: as many are open as may be");
@@ -125,18 +132,30 @@ impl Acceptor {
     }
 
     async fn serve(&self, tcp: TcpStream, address: SocketAddr, mut held: Held) -> Result<(), HandshakeFailure> {
-        prepare(&tcp).map_err(|error| HandshakeFailure::Connection(error.kind()))?;
+        let unfinished = self.addresses.of(address.ip());
+        let Some(begun) = unfinished.begin() else {
+            self.report.counts().count(Shed::Address);
+            return Err(HandshakeFailure::Connection(io::ErrorKind::QuotaExceeded));
+        };
+        prepare(&tcp, self.limits.write_stall()).map_err(|error| HandshakeFailure::Connection(error.kind()))?;
         let limit = Duration::from_millis(self.limits.handshake_timeout_ms);
         // First the whole ClientHello, then a turn: whoever says nothing keeps nobody else from a handshake.
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Socket::Attached(tcp));
-        let hello = tokio::time::timeout(limit.min(HELLO_LIMIT), hello).await;
+        let hello_limit = Duration::from_millis(self.limits.hello_timeout_ms);
+        let hello = tokio::time::timeout(limit.min(hello_limit), hello).await;
         let hello = hello.map_err(|_| HandshakeFailure::TimedOut)?.map_err(|error| classify(&error))?;
-        let turn = self.handshakes.acquire().await;
+        let turn = unfinished.turn().await;
         let turn = turn.map_err(|_| HandshakeFailure::Connection(io::ErrorKind::NotConnected))?;
         let handshake = self.handshake(hello);
         let handshake = tokio::time::timeout(limit, handshake).await;
         let (stream, peer, registered) = handshake.map_err(|_| HandshakeFailure::TimedOut)??;
-        drop(turn);
+        drop((turn, begun));
+        // Only now it is known whose it is.
+        let Some(place) = self.organisations.of(&peer.organisation).take() else {
+            self.report.shed(Shed::Organisation, &peer.organisation, address);
+            return Err(HandshakeFailure::Organisation);
+        };
+        held.join(place);
         let Some(lane) = least_loaded(self.lanes.iter().map(|lane| lane.load.held())).and_then(|at| self.lanes.get(at))
         else {
             return Err(HandshakeFailure::Connection(io::ErrorKind::NotConnected));
@@ -144,9 +163,9 @@ impl Acceptor {
         if let Some(place) = lane.load.take() {
             held.join(place);
         }
-        let idle = Duration::from_secs(self.limits.idle_timeout_s);
         let info = ConnectInfo::new(Arc::new(peer), address, Arc::clone(registered.standing()));
-        let connection = Connection::new(stream, info, idle, (held, registered));
+        let report = Arc::clone(&self.report);
+        let connection = Connection::new(stream, info, &self.limits, report, (held, registered));
         let connection = connection.map_err(|error| HandshakeFailure::Connection(error.kind()))?;
         // A closed lane means that the server is stopping: the connection is dropped with it.
         lane.connections.send(connection).await.map_err(|_| HandshakeFailure::Connection(io::ErrorKind::NotConnected))
@@ -168,9 +187,15 @@ impl Acceptor {
     /// Refused certificates are worth a warning; connections that merely end are not.
     fn report(&self, failure: HandshakeFailure, address: SocketAddr) {
         match failure {
-            HandshakeFailure::TimedOut | HandshakeFailure::Protocol | HandshakeFailure::Connection(_) => {
+            HandshakeFailure::TimedOut => {
+                self.report.counts().count(Shed::Handshake);
                 tracing::debug!(%address, "failed to {failure}");
             }
+            HandshakeFailure::Protocol | HandshakeFailure::Connection(_) => {
+                tracing::debug!(%address, "failed to {failure}");
+            }
+            // Told already, with whose it was.
+            HandshakeFailure::Organisation => {}
             HandshakeFailure::NoCertificate
             | HandshakeFailure::NotTrusted
             | HandshakeFailure::NotInForce
@@ -185,9 +210,12 @@ impl Acceptor {
     }
 }
 
-fn prepare(tcp: &TcpStream) -> io::Result<()> {
+/// The kernel itself closes a connection whose network takes no byte for `stall`.
+fn prepare(tcp: &TcpStream, stall: Duration) -> io::Result<()> {
     tcp.set_nodelay(true)?;
-    SockRef::from(tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))
+    let socket = SockRef::from(tcp);
+    socket.set_tcp_user_timeout(Some(stall))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))
 }
 
 fn classify(error: &io::Error) -> HandshakeFailure {

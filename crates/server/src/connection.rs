@@ -1,10 +1,11 @@
-//! A connection after its handshake: who is on it, how many calls are open on it, and when it has been idle too long.
+//! A connection after its handshake: who is on it, how many calls are open on it, and when it is closed because its peer asks
+//! nothing, takes nothing, or sends too much that is nothing.
 //! Never exists without a verified identity.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,12 +15,16 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use crate::config::Limits;
+use crate::flood::FrameCounter;
 use crate::gather::Gather;
 use crate::identity::PeerIdentity;
 use crate::load::{Bound, Held};
 use crate::open_connections::{LINGER, Registered, Standing};
 use crate::refusal;
+use crate::shed::{Shed, ShedReport};
 use crate::socket::Socket;
+use crate::taking::Takings;
 
 /// Who is on the connection; every request carries it among its extensions.
 #[derive(Debug, Clone)]
@@ -56,9 +61,21 @@ pub(crate) struct Activity {
     began: Instant,
     open_calls: AtomicUsize,
     last_used_ms: AtomicU64,
-    /// Places of the organisation on it.
+    /// Whether any call ever began.
+    called: AtomicBool,
+    /// Places of the organisation on it, and those for its streams.
     share: OnceLock<Arc<Bound>>,
+    stream_share: OnceLock<Arc<Bound>>,
+    takings: Takings,
     standing: Arc<Standing>,
+}
+
+/// How long a connection may be what it is.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    first_request: Duration,
+    idle: Duration,
+    stall: Duration,
 }
 
 impl Activity {
@@ -67,7 +84,10 @@ impl Activity {
             began: Instant::now(),
             open_calls: AtomicUsize::new(0),
             last_used_ms: AtomicU64::new(0),
+            called: AtomicBool::new(false),
             share: OnceLock::new(),
+            stream_share: OnceLock::new(),
+            takings: Takings::default(),
             standing,
         }
     }
@@ -80,12 +100,49 @@ impl Activity {
     /// Counts a call as open until the returned value is dropped.
     pub(crate) fn open_call(self: &Arc<Self>) -> OpenCall {
         self.open_calls.fetch_add(1, Ordering::AcqRel);
+        self.called.store(true, Ordering::Relaxed);
         OpenCall(Arc::clone(self))
     }
 
     /// Places of the organisation on this connection; looked up once.
     pub(crate) fn share(&self, find: impl FnOnce() -> Arc<Bound>) -> &Arc<Bound> {
         self.share.get_or_init(find)
+    }
+
+    /// Places for streams of the organisation on this connection; looked up once.
+    pub(crate) fn stream_share(&self, find: impl FnOnce() -> Arc<Bound>) -> &Arc<Bound> {
+        self.stream_share.get_or_init(find)
+    }
+
+    /// The replies on this connection.
+    pub(crate) fn takings(&self) -> &Takings {
+        &self.takings
+    }
+
+    /// When to look again, or why the connection is closed now.
+    fn judge(&self, patience: &Patience, now: Instant) -> Result<Instant, Shed> {
+        // A stall may begin right after this look, so that the next one is never later than its limit.
+        let mut next = now + patience.stall;
+        if let Some(since) = self.takings.waiting_since() {
+            let stalled_at = since + patience.stall;
+            if stalled_at <= now {
+                return Err(Shed::WriteStall);
+            }
+            next = next.min(stalled_at);
+        }
+        let Some(idle_at) = self.idle_at(patience.idle) else { return Ok(next) };
+        if idle_at <= now {
+            return Err(Shed::Idle);
+        }
+        next = next.min(idle_at);
+        if !self.called.load(Ordering::Relaxed) {
+            let first_at = self.began + patience.first_request;
+            if first_at <= now {
+                return Err(Shed::FirstRequest);
+            }
+            next = next.min(first_at);
+        }
+        Ok(next)
     }
 
     /// When the connection will have been idle for `limit`, or nothing while a call is open.
@@ -98,6 +155,13 @@ impl Activity {
 /// One open call.
 #[derive(Debug)]
 pub(crate) struct OpenCall(Arc<Activity>);
+
+impl OpenCall {
+    /// The replies on the call's connection.
+    pub(crate) fn takings(&self) -> &Takings {
+        self.0.takings()
+    }
+}
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
@@ -112,8 +176,11 @@ impl Drop for OpenCall {
 pub(crate) struct Connection {
     stream: Gather<TlsStream<Socket>>,
     info: ConnectInfo,
-    idle_limit: Duration,
-    idle_timer: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
+    frames: FrameCounter,
+    report: Arc<ShedReport>,
+    /// Runs when the connection is to be looked at again.
+    watch: Option<Pin<Box<Sleep>>>,
     /// Runs once the certificate no longer stands.
     end_timer: Option<Pin<Box<Sleep>>>,
     _held: (Held, Registered),
@@ -124,17 +191,33 @@ impl Connection {
     pub(crate) fn new(
         mut stream: TlsStream<Socket>,
         info: ConnectInfo,
-        idle_limit: Duration,
+        limits: &Limits,
+        report: Arc<ShedReport>,
         held: (Held, Registered),
     ) -> io::Result<Self> {
         stream.get_mut().0.detach()?;
-        Ok(Self { stream: Gather::new(stream), info, idle_limit, idle_timer: None, end_timer: None, _held: held })
+        let patience = Patience {
+            first_request: Duration::from_secs(limits.first_request_timeout_s),
+            idle: Duration::from_secs(limits.idle_timeout_s),
+            stall: limits.write_stall(),
+        };
+        Ok(Self {
+            stream: Gather::new(stream),
+            info,
+            patience,
+            frames: FrameCounter::new(limits, Instant::now()),
+            report,
+            watch: None,
+            end_timer: None,
+            _held: held,
+        })
     }
 
     /// Registers with the runtime of the calling thread.
     pub(crate) fn attach(&mut self) -> io::Result<()> {
         self.stream.get_mut().get_mut().0.attach()?;
-        self.idle_timer = Some(Box::pin(tokio::time::sleep(self.idle_limit)));
+        let first = self.patience.first_request.min(self.patience.idle).min(self.patience.stall);
+        self.watch = Some(Box::pin(tokio::time::sleep(first)));
         Ok(())
     }
 
@@ -152,18 +235,48 @@ impl Connection {
         timer.as_mut().poll(cx)
     }
 
-    /// Ready when no call was open for the whole limit.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timer) = self.idle_timer.as_mut() else { return Poll::Pending };
+    /// Ready when the peer has asked or taken nothing for too long.
+    fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<Shed> {
+        let Some(timer) = self.watch.as_mut() else { return Poll::Pending };
         while timer.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            match self.info.activity.idle_at(self.idle_limit) {
-                Some(at) if at <= now => return Poll::Ready(()),
-                Some(at) => timer.as_mut().reset(at),
-                None => timer.as_mut().reset(now + self.idle_limit),
+            match self.info.activity.judge(&self.patience, Instant::now()) {
+                Ok(next) => timer.as_mut().reset(next),
+                Err(why) => return Poll::Ready(why),
             }
         }
         Poll::Pending
+    }
+
+    /// Notes what was sent. While nothing can be sent nothing may be read either, so the peer is watched here as well.
+    fn wrote(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(bytes)) => {
+                self.frames.sent(bytes);
+                Poll::Ready(Ok(bytes))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_watch(cx).map(|why| {
+                self.shed(why)?;
+                Err(io::ErrorKind::ConnectionAborted.into())
+            }),
+        }
+    }
+
+    /// Closes the connection: a peer that asks nothing reads an end, any other is cut off.
+    fn shed(&mut self, why: Shed) -> io::Result<()> {
+        self.watch = None;
+        self.report.shed(why, &self.info.peer.organisation, self.info.address);
+        match why {
+            Shed::Idle | Shed::FirstRequest => Ok(()),
+            Shed::All
+            | Shed::Address
+            | Shed::Organisation
+            | Shed::Handshake
+            | Shed::WriteStall
+            | Shed::Pings
+            | Shed::Settings
+            | Shed::ControlFrames => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
     }
 }
 
@@ -177,22 +290,29 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     /// Reads; a connection that was idle for too long, or whose certificate no longer stands, reads as ended, which makes the
-    /// server close it.
+    /// server close it. One whose peer floods it, or takes nothing, reads as broken.
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.poll_fallen(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
+        let before = buffer.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => this.poll_idle(cx).map(Ok),
+            Poll::Ready(Ok(())) => {
+                let read = buffer.filled().get(before..).unwrap_or_default();
+                Poll::Ready(this.frames.read(read, Instant::now).or_else(|why| this.shed(why)))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => this.poll_watch(cx).map(|why| this.shed(why)),
         }
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.wrote(cx, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -208,10 +328,57 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
+        this.wrote(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        first_request: Duration::from_secs(60),
+        idle: Duration::from_secs(900),
+        stall: Duration::from_secs(20),
+    };
+
+    fn after(began: Instant, seconds: u64) -> Instant {
+        began + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_never_asks_is_closed_and_whoever_asked_once_is_idle_later() {
+        let (activity, began) = (Arc::new(Activity::new(Arc::default())), Instant::now());
+        assert_eq!(activity.judge(&PATIENCE, began), Ok(after(began, 20)), "looked at for stalls");
+        assert_eq!(activity.judge(&PATIENCE, after(began, 59)), Ok(after(began, 60)));
+        assert_eq!(activity.judge(&PATIENCE, after(began, 60)), Err(Shed::FirstRequest));
+        drop(activity.open_call());
+        assert_eq!(activity.judge(&PATIENCE, after(began, 899)), Ok(after(began, 900)));
+        assert_eq!(activity.judge(&PATIENCE, after(began, 900)), Err(Shed::Idle));
+        let call = activity.open_call();
+        assert_eq!(activity.judge(&PATIENCE, after(began, 5_000)), Ok(after(began, 5_020)), "a call is open");
+        drop(call);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_is_not_taken_closes_the_connection_although_others_are() {
+        let (activity, began) = (Arc::new(Activity::new(Arc::default())), Instant::now());
+        let call = activity.open_call();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let stuck = call.takings().begin(Instant::now());
+        for _ in 0..10 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            drop(call.takings().begin(Instant::now()));
+        }
+        assert_eq!(activity.judge(&PATIENCE, after(began, 22)), Ok(after(began, 23)));
+        assert_eq!(activity.judge(&PATIENCE, after(began, 23)), Err(Shed::WriteStall));
+        drop(stuck);
+        assert_eq!(activity.judge(&PATIENCE, after(began, 23)), Ok(after(began, 43)));
     }
 }

@@ -18,6 +18,7 @@ use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::deadline::CallLimitsLayer;
 use crate::load::Bound;
+use crate::shed::ShedReport;
 use crate::stop::StopSignal;
 use crate::tls::TlsState;
 
@@ -28,25 +29,11 @@ const LANE_CAPACITY: usize = 64;
 /// bare 431, before there is a call that could have a reason.
 const HEADERS_CUT_FACTOR: u32 = 4;
 
-/// How often a connection is asked whether its peer is still there.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How long the peer may take to answer that.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Streams a peer may open and reset before the connection is closed (rapid reset).
-const RESET_STREAMS_MAX: usize = 32;
-
-/// Flow-control window of a stream: several of the largest usual messages.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-
-/// Flow-control window of a connection.
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
-
 /// The running threads. Each holds a sender until it ends; `ended` hears when the last one is gone.
 #[derive(Debug)]
 pub(crate) struct DataPlane {
     ended: mpsc::Receiver<()>,
+    report: Arc<ShedReport>,
 }
 
 impl DataPlane {
@@ -62,8 +49,8 @@ impl DataPlane {
         stop: &StopSignal,
     ) -> io::Result<Self> {
         let limits = &config.limits;
-        let default_timeout = Duration::from_millis(limits.request_timeout_ms);
-        let layer = CallLimitsLayer::new(default_timeout, limits.max_in_flight, limits.max_header_bytes);
+        let layer = CallLimitsLayer::new(limits);
+        let report = Arc::<ShedReport>::default();
         let (alive, ended) = mpsc::channel::<()>(1);
         let mut lanes = Vec::new();
         for number in 0..thread_count(config) {
@@ -79,7 +66,7 @@ impl DataPlane {
                 }
             })?;
         }
-        let acceptor = Arc::new(Acceptor::new(tls, limits.clone(), lanes));
+        let acceptor = Arc::new(Acceptor::new(tls, limits.clone(), lanes, Arc::clone(&report)));
         let signal = stop.clone();
         listener.set_nonblocking(true)?;
         run_thread(String::from("kithd-accept"), alive, async move {
@@ -90,7 +77,12 @@ impl DataPlane {
                 Err(error) => tracing::error!(%error, "failed to listen"),
             }
         })?;
-        Ok(Self { ended })
+        Ok(Self { ended, report })
+    }
+
+    /// Which connections were closed, and why.
+    pub(crate) fn report(&self) -> Arc<ShedReport> {
+        Arc::clone(&self.report)
     }
 
     /// Waits until every thread has ended.
@@ -140,12 +132,12 @@ fn server(limits: &Limits) -> Server {
         .concurrency_limit_per_connection(usize::try_from(limits.max_concurrent_streams).unwrap_or(usize::MAX))
         .load_shed(true)
         .http2_max_header_list_size(limits.max_header_bytes.saturating_mul(HEADERS_CUT_FACTOR))
-        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_max_local_error_reset_streams(Some(RESET_STREAMS_MAX))
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(limits.max_reset_streams))
+        .http2_max_local_error_reset_streams(Some(limits.max_reset_streams))
+        .http2_keepalive_interval(Some(Duration::from_secs(limits.keepalive_interval_s)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(limits.keepalive_timeout_s)))
+        .initial_stream_window_size(limits.stream_window_bytes)
+        .initial_connection_window_size(limits.connection_window_bytes)
         .max_connection_age(Duration::from_secs(limits.connection_age_s))
 }
 

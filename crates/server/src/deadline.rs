@@ -1,11 +1,11 @@
-//! A bound on every call: its deadline, and how many may be in progress at once.
+//! A bound on every call: its deadline, and how many may be in progress at once. A call is in progress until the peer has taken
+//! its reply.
 //! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
 //! an answer, nor a call begin or a stream go on under a certificate that no longer stands.
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,10 +17,13 @@ use tonic::codegen::Bytes;
 use tower::{Layer, Service};
 
 use crate::answer_times::UntilEncoded;
+use crate::config::Limits;
 use crate::connection::{ConnectInfo, OpenCall};
 use crate::load::{Bound, Held};
 use crate::open_connections::Standing;
 use crate::refusal;
+use crate::shares::Shares;
+use crate::taking::Taking;
 
 /// The header in which a client states its time-out.
 const TIMEOUT_HEADER: &str = "grpc-timeout";
@@ -53,43 +56,33 @@ pub struct CallLimitsLayer {
     /// Calls that may last have places of their own, so that they never take those of questions.
     streams: Arc<Bound>,
     shares: Shares,
+    stream_shares: Shares,
+    /// Of calls that are never shed for what others do, each organisation has so many.
+    health_shares: Shares,
     max_header_bytes: u32,
-}
-
-/// One organisation may hold so large a part of the places, and the streams so large a part beside them: a quarter.
-const SHARE: usize = 4;
-
-/// The places of each organisation, made when it first calls.
-#[derive(Debug, Clone)]
-struct Shares {
-    of: Arc<Mutex<HashMap<String, Arc<Bound>>>>,
-    max: usize,
-}
-
-impl Shares {
-    /// The organisation's own bound. A connection asks once.
-    fn of(&self, organisation: &str) -> Arc<Bound> {
-        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Bound::new(self.max);
-        Arc::clone(all.entry(organisation.to_owned()).or_insert_with(make))
-    }
+    max_metadata_entries: usize,
 }
 
 impl CallLimitsLayer {
-    /// `default_timeout` is for unary calls whose client set none; `max_in_flight` counts over all clones.
-    pub fn new(default_timeout: Duration, max_in_flight: usize, max_header_bytes: u32) -> Self {
-        let part = (max_in_flight / SHARE).max(1);
+    /// The calls in progress are counted over all clones.
+    pub fn new(limits: &Limits) -> Self {
         Self {
-            default_timeout,
-            in_flight: Bound::new(max_in_flight),
-            streams: Bound::new(part),
-            shares: Shares { of: Arc::default(), max: part },
-            max_header_bytes,
+            default_timeout: Duration::from_millis(limits.request_timeout_ms),
+            in_flight: Bound::new(limits.max_in_flight),
+            streams: Bound::new(limits.part_in_flight()),
+            shares: Shares::new(limits.part_in_flight()),
+            stream_shares: Shares::new(limits.part_of_streams()),
+            health_shares: Shares::new(limits.part_of_streams()),
+            max_header_bytes: limits.max_header_bytes,
+            max_metadata_entries: limits.max_metadata_entries,
         }
     }
 
-    /// Refuses headers beyond the bound, counted as HTTP/2 counts them (RFC 9113, section 6.5.2).
+    /// Refuses headers beyond the bounds: in number, and in bytes counted as HTTP/2 counts them (RFC 9113, section 6.5.2).
     fn headers(&self, path: &str, headers: &HeaderMap) -> Result<(), tonic::Status> {
+        if headers.len() > self.max_metadata_entries {
+            return Err(refusal::too_many_headers());
+        }
         let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES);
         let bytes = path.len() + lines.sum::<usize>();
         if bytes > usize::try_from(self.max_header_bytes).unwrap_or(usize::MAX) {
@@ -111,15 +104,22 @@ impl CallLimitsLayer {
     fn admit(&self, path: &str, info: Option<&ConnectInfo>) -> Result<Admitted, tonic::Status> {
         let call = info.map(|info| info.activity().open_call());
         if path.starts_with(NEVER_SHED) {
-            return Ok(Admitted { _held: None, _call: call });
+            let share = info.map(|info| self.health_shares.of(&info.peer.organisation));
+            let held = share.map(|share| share.take().ok_or_else(refusal::overloaded)).transpose()?;
+            return Ok(Admitted { _held: held, call });
         }
-        let places = if STREAMING.contains(&path) { &self.streams } else { &self.in_flight };
+        let streams = STREAMING.contains(&path);
+        let places = if streams { &self.streams } else { &self.in_flight };
         let mut held = places.take().ok_or_else(refusal::overloaded)?;
         if let Some(info) = info {
-            let share = info.activity().share(|| self.shares.of(&info.peer.organisation));
+            let own = |shares: &Shares| shares.of(&info.peer.organisation);
+            let share = match streams {
+                true => info.activity().stream_share(|| own(&self.stream_shares)),
+                false => info.activity().share(|| own(&self.shares)),
+            };
             held.join(share.take().ok_or_else(refusal::overloaded)?);
         }
-        Ok(Admitted { _held: Some(held), _call: call })
+        Ok(Admitted { _held: Some(held), call })
     }
 }
 
@@ -131,11 +131,11 @@ impl<S> Layer<S> for CallLimitsLayer {
     }
 }
 
-/// What a call holds until its last byte is sent.
+/// What a call holds until its last byte is taken.
 #[derive(Debug)]
 struct Admitted {
     _held: Option<Held>,
-    _call: Option<OpenCall>,
+    call: Option<OpenCall>,
 }
 
 /// The service behind the limits.
@@ -262,20 +262,39 @@ struct BoundedBody {
     inner: Body,
     limit: Limit,
     ended: bool,
-    admitted: Option<Admitted>,
+    admitted: Option<Arc<Admitted>>,
+    taking: Option<Arc<Taking>>,
     /// Of an answer that has not been encoded yet: it is when its bytes are first asked for.
     timed: Option<UntilEncoded>,
 }
 
 impl BoundedBody {
     fn new(inner: Body, limit: Limit, admitted: Admitted, timed: Option<UntilEncoded>) -> Self {
-        Self { inner, limit, ended: false, admitted: Some(admitted), timed }
+        let taking = admitted.call.as_ref().map(|call| call.takings().begin(Instant::now()));
+        Self { inner, limit, ended: false, admitted: Some(Arc::new(admitted)), taking, timed }
     }
 
     fn end(&mut self) {
         self.ended = true;
         self.limit = Limit::default();
         self.admitted = None;
+        self.taking = None;
+    }
+
+    /// Passes on what the body says. Its bytes hold the call's places until the peer has taken them.
+    fn pass(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, tonic::Status>>,
+    ) -> Option<Result<Frame<Bytes>, tonic::Status>> {
+        if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+            self.end();
+            return frame;
+        }
+        if let Some(timed) = self.timed.take() {
+            timed.encoded();
+        }
+        let (Some(taking), Some(admitted)) = (&self.taking, &self.admitted) else { return frame };
+        frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| taking.hand(bytes, Arc::clone(admitted)))))
     }
 
     /// Ends the body with this status instead of what it had left to say.
@@ -301,12 +320,10 @@ impl HttpBody for BoundedBody {
             return this.end_with(&status);
         }
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
-            if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
-                this.end();
-            } else if let Some(timed) = this.timed.take() {
-                timed.encoded();
-            }
-            return Poll::Ready(frame);
+            return Poll::Ready(this.pass(frame));
+        }
+        if let Some(taking) = &this.taking {
+            taking.nothing_to_take();
         }
         match this.limit.poll(cx) {
             Poll::Ready(status) => this.end_with(&status),
@@ -335,7 +352,7 @@ fn timeout_header(headers: &HeaderMap) -> Result<Option<Duration>, tonic::Status
 }
 
 /// Reads one to eight digits and a unit.
-fn parse_timeout(text: &str) -> Option<Duration> {
+pub(crate) fn parse_timeout(text: &str) -> Option<Duration> {
     let (position, unit) = text.char_indices().next_back()?;
     let digits = text.get(..position)?;
     let usable = (1..=TIMEOUT_DIGITS_MAX).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());

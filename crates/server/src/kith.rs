@@ -11,8 +11,8 @@ use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
-    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal, StoreOptions,
-    SystemMonotonic, TreeCheck, TreeOptions,
+    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal,
+    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;

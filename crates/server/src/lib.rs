@@ -2,6 +2,7 @@
 //! Never decides anything about a child: that is the engine's.
 
 mod accept;
+mod addresses;
 mod answer_times;
 pub mod application;
 mod audit_key;
@@ -15,6 +16,7 @@ pub mod deadline;
 pub mod dev_certs;
 pub mod directory;
 pub mod engine_slot;
+mod flood;
 mod gather;
 pub mod health;
 pub mod identity;
@@ -33,9 +35,12 @@ pub mod refusal;
 mod revocation;
 pub mod serve;
 mod services;
+mod shares;
+mod shed;
 mod socket;
 pub mod stop;
 mod systemd;
+mod taking;
 pub mod telemetry;
 pub mod tls;
 mod translate;

@@ -14,6 +14,7 @@ use crate::application::Application;
 use crate::engine_slot::EngineSlot;
 use crate::metrics_page;
 use crate::serve::StartError;
+use crate::shed::ShedReport;
 use crate::stop::StopSignal;
 use crate::tls::TlsState;
 
@@ -48,6 +49,7 @@ pub(crate) async fn serve<A: Application>(
     application: Arc<A>,
     engine: Arc<EngineSlot<A::Engine>>,
     tls: Arc<TlsState>,
+    shed: Arc<ShedReport>,
     stop: StopSignal,
 ) {
     let listener = match TcpListener::from_std(listener) {
@@ -69,10 +71,14 @@ pub(crate) async fn serve<A: Application>(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let (application, engine, tls) = (Arc::clone(&application), Arc::clone(&engine), Arc::clone(&tls));
+        let (application, engine) = (Arc::clone(&application), Arc::clone(&engine));
+        let (tls, shed) = (Arc::clone(&tls), Arc::clone(&shed));
         tokio::spawn(async move {
-            let page =
-                move || application.metrics(&engine.state()) + &metrics_page::files(&tls, &application.reload_failed());
+            let page = move || {
+                application.metrics(&engine.state())
+                    + &metrics_page::files(&tls, &application.reload_failed())
+                    + &metrics_page::shed(shed.counts())
+            };
             // A scraper that has gone or is slow is not served; it comes again.
             let _ = tokio::time::timeout(LIMIT, answer(stream, page)).await;
             drop(turn);

@@ -6,6 +6,7 @@
 //! of whom nothing else is held) or the last change in the log (a mother of whom something was told adds one).
 
 mod files;
+mod shed;
 mod times;
 
 use std::fmt::{Display, Write as _};
@@ -17,6 +18,7 @@ use kith_domain::time::Moment;
 use kith_engine::{AnswerCounts, Engine, Sink, TreeHealth};
 
 pub(crate) use files::files;
+pub(crate) use shed::shed;
 
 use crate::answer_times::AnswerTimes;
 use crate::engine_slot::EngineState;

@@ -105,6 +105,12 @@ pub(crate) fn headers_too_large() -> Status {
     status(Code::ResourceExhausted, "HEADERS_TOO_LARGE", message, None)
 }
 
+/// More request headers than are allowed.
+pub(crate) fn too_many_headers() -> Status {
+    let message = "nothing was asked or changed: there are more headers than allowed";
+    status(Code::ResourceExhausted, "TOO_MANY_HEADERS", message, None)
+}
+
 /// The certificate on an open connection has expired or been revoked, or its authority is no longer trusted.
 pub(crate) fn certificate_not_trusted() -> Status {
     let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands; use the \

@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
 use crate::health::{self, Readiness};
 use crate::metrics;
+use crate::shed::Shed;
 use crate::stop::{self, StopHandle, StopSignal};
 use crate::systemd;
 use crate::tls::{TlsError, TlsState};
@@ -194,7 +195,8 @@ pub fn start<A: Application>(
     if let Some(listener) = metrics {
         tracing::info!(address = ?listener.local_addr().ok(), "metrics are served");
         let (application, engine) = (Arc::clone(&application), Arc::clone(&engine));
-        control.spawn(metrics::serve(listener, application, engine, Arc::clone(&tls), signal.clone()));
+        let (tls, shed) = (Arc::clone(&tls), plane.report());
+        control.spawn(metrics::serve(listener, application, engine, tls, shed, signal.clone()));
     }
     let entered = control.enter();
     control.spawn(watch::trims(Arc::clone(&application), Arc::clone(&engine), signal.clone())?);
@@ -329,6 +331,12 @@ impl<A: Application> Running<A> {
     /// The latch behind the health service.
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
+    }
+
+    /// How many connections were closed since the start because of a limit, by reason, as the metrics page tells.
+    pub fn connections_shed(&self) -> Vec<(&'static str, u64)> {
+        let report = self.plane.report();
+        Shed::ALL.iter().map(|why| (why.word(), report.counts().counted(*why))).collect()
     }
 
     /// Waits for the order to stop, drains, and closes the engine.

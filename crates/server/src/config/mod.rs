@@ -3,6 +3,7 @@
 
 mod check;
 mod layers;
+mod limits;
 mod policy;
 mod purge;
 mod sections;
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use limits::Limits;
 pub use policy::Policy;
 pub use purge::Purge;
 pub use sections::{
-    Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Limits, Log, LogFormat, Metrics,
-    Server, Storage, Tls,
+    Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Log, LogFormat, Metrics, Server,
+    Storage, Tls,
 };
 
 use crate::mistakes::Mistakes;

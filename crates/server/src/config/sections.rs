@@ -317,60 +317,6 @@ impl From<Day> for String {
     }
 }
 
-/// A bound on everything a client can ask for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Largest request message.
-    pub max_message_bytes: usize,
-    /// Largest set of request headers.
-    pub max_header_bytes: u32,
-    /// Calls open at once on one connection.
-    pub max_concurrent_streams: u32,
-    /// Longest TLS handshake.
-    pub handshake_timeout_ms: u64,
-    /// TLS handshakes in progress at once.
-    pub concurrent_handshakes: usize,
-    /// Longest time without an open call.
-    pub idle_timeout_s: u64,
-    /// Age at which a connection is told to finish.
-    pub connection_age_s: u64,
-    /// Open connections.
-    pub max_connections: usize,
-    /// Deadline of a unary call whose client set none.
-    pub request_timeout_ms: u64,
-    /// Calls in progress at once over all connections. What is beyond is refused at once, so that what is taken is answered
-    /// before whoever asked has given up. On a quarter of a core 4,096, offered eight times what it carries, answered nobody
-    /// in time; 1,024, offered five times, answered twice what it carries.
-    pub max_in_flight: usize,
-    /// Children in one worklist.
-    pub max_worklist: usize,
-    /// Events in one stream.
-    pub max_stream_events: u64,
-    /// Largest plan file.
-    pub max_file_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_message_bytes: 256 << 10,
-            max_header_bytes: 16 << 10,
-            max_concurrent_streams: 128,
-            handshake_timeout_ms: 5_000,
-            concurrent_handshakes: 64,
-            idle_timeout_s: 900,
-            connection_age_s: 3_600,
-            max_connections: 4_096,
-            request_timeout_ms: 5_000,
-            max_in_flight: 1_024,
-            max_worklist: 200,
-            max_stream_events: 100_000,
-            max_file_bytes: 8 << 20,
-        }
-    }
-}
-
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -41,8 +41,13 @@ fn service(
     }))
 }
 
+/// With so many calls in progress at once, a quarter of them streams and a quarter of one organisation.
+fn with_places(max_in_flight: usize) -> CallLimitsLayer {
+    CallLimitsLayer::new(&Limits { max_in_flight, ..Limits::default() })
+}
+
 fn layer() -> CallLimitsLayer {
-    CallLimitsLayer::new(Duration::from_secs(5), 2 * SHARE, 16 << 10)
+    with_places(8)
 }
 
 fn request(path: &str, timeout: Option<&str>) -> Request<Body> {
@@ -163,9 +168,9 @@ fn over(standing: &Arc<Standing>, path: &str) -> Request<Body> {
     request
 }
 
-/// With room for the calls of one organisation.
+/// With room for the calls of one organisation, and four streams of it.
 fn roomy() -> CallLimitsLayer {
-    CallLimitsLayer::new(Duration::from_secs(5), 16 * SHARE, 16 << 10)
+    with_places(64)
 }
 
 fn told(headers: &HeaderMap) -> (Code, String) {
@@ -239,4 +244,53 @@ async fn an_answer_counts_when_its_bytes_are_asked_for() {
     assert_eq!(counted(&times), Some(1));
     while poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_some() {}
     assert_eq!(counted(&times), Some(1), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_headers_than_allowed_are_refused_however_short() {
+    for (count, expected) in [(64, Code::Ok), (65, Code::ResourceExhausted)] {
+        let mut request = request(UNARY, None);
+        for number in 0..count {
+            let name = http::HeaderName::try_from(format!("x-{}", number % 10)).unwrap();
+            request.headers_mut().append(name, http::HeaderValue::from_static(""));
+        }
+        let response = service(&layer(), Behaviour::Answer).call(request).await.unwrap();
+        assert_eq!(told(response.headers()).0, expected, "{count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_holds_its_places_until_its_bytes_are_taken() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let request = over(&standing, UNARY);
+    let activity = Arc::clone(request.extensions().get::<ConnectInfo>().unwrap().activity());
+    let mut service = layer.layer(tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, Infallible>(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"an answer")))))
+    }));
+    let mut body = Box::pin(service.call(request).await.unwrap().into_body());
+    let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.unwrap().unwrap();
+    let bytes = frame.into_data().unwrap();
+    assert!(std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_none());
+    drop(body);
+    assert_eq!(bytes, Bytes::from_static(b"an answer"));
+    assert_eq!(layer.in_flight.held(), 1, "the transport holds the bytes");
+    assert!(activity.takings().waiting_since().is_some());
+    drop(bytes);
+    assert_eq!(layer.in_flight.held(), 0);
+    assert!(activity.takings().waiting_since().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_organisation_cannot_hold_everybodys_streams() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let mut held = Vec::new();
+    for number in 0..5 {
+        let response = service(&layer, Behaviour::NeverEndBody).call(over(&standing, STREAMING[3])).await.unwrap();
+        let refused = tonic::Status::from_header_map(response.headers()).map(|status| status.code());
+        assert_eq!(refused, (number == 4).then_some(Code::ResourceExhausted), "{number}");
+        held.push(response);
+    }
+    assert_eq!((layer.streams.held(), layer.in_flight.held()), (4, 0), "a quarter of the places for streams");
+    let response = service(&layer, Behaviour::Answer).call(over(&standing, UNARY)).await.unwrap();
+    assert_eq!(told(response.headers()).0, Code::Ok, "questions have places of their own");
 }

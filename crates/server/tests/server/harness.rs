@@ -117,6 +117,12 @@ impl TestServer {
         }
     }
 
+    /// How many connections were closed for this.
+    pub fn shed(&self, why: &str) -> u64 {
+        let all = self.running.as_ref().unwrap().connections_shed();
+        all.iter().find(|(word, _)| *word == why).unwrap_or_else(|| panic!("{why}")).1
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -7,11 +7,15 @@ mod connections;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod raw;
 #[cfg(test)]
 mod reasons;
 #[cfg(test)]

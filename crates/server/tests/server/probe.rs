@@ -10,17 +10,22 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
+use http_body::Frame;
 use kith_server::application::{Application, Opening, Verdict, Wiring};
 use kith_server::config::Config;
 use kith_server::connection::ConnectInfo;
 use kith_server::directory::Directory;
 use kith_server::engine_slot::{EngineSlot, OpenFailure};
 use tonic::body::Body;
+use tonic::codegen::Bytes;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 use tonic::{Code, Status};
 
 pub const SERVICE: &str = "kith.test.Probe";
+
+/// The length of the reply of `/Much`.
+pub const MUCH_BYTES: usize = 1 << 20;
 
 /// A failure with this reason makes opening panic.
 pub const PANIC: &str = "PANIC";
@@ -81,7 +86,7 @@ impl Application for ProbeApplication {
     }
 }
 
-/// `/Who` says who asks and on which thread; `/Ask` needs the engine; `/Wait` answers never.
+/// `/Who` says who asks and on which thread; `/Ask` needs the engine; `/Wait` answers never; `/Much` answers [`MUCH_BYTES`].
 #[derive(Clone)]
 struct Probe(Arc<EngineSlot<()>>);
 
@@ -104,6 +109,7 @@ impl tower::Service<Request<Body>> for Probe {
             "Who" => who(&request),
             "Ask" => self.0.get().err().unwrap_or_else(|| Status::new(Code::Ok, "")),
             "Wait" => return Box::pin(std::future::pending()),
+            "Much" => return Box::pin(ready(Ok(much()))),
             _ => Status::unimplemented(method),
         });
         Box::pin(async move { Ok(answer.await.into_http()) })
@@ -114,4 +120,25 @@ fn who(request: &Request<Body>) -> Status {
     let Some(info) = request.extensions().get::<ConnectInfo>() else { return Status::unauthenticated("") };
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
     Status::new(Code::Ok, format!("{} {} {thread}", info.peer.organisation, info.peer.role))
+}
+
+fn much() -> Response<Body> {
+    let data = Frame::data(Bytes::from_static(&[0; MUCH_BYTES]));
+    let mut trailers = http::HeaderMap::new();
+    Status::new(Code::Ok, "").add_header(&mut trailers).unwrap();
+    let mut response = Response::new(Body::new(Frames([Some(data), Some(Frame::trailers(trailers))])));
+    response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// A body of these frames.
+struct Frames([Option<Frame<Bytes>>; 2]);
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Poll::Ready(self.get_mut().0.iter_mut().find_map(Option::take).map(Ok))
+    }
 }

@@ -62,7 +62,7 @@ fn open(dir: &Path) -> Engine {
         keys: keys(),
         store: StoreOptions::default(),
         journal: JournalOptions::new(dir.join("audit"), dir.join("spill")),
-        tree: None,
+        tree: crate::KeepTree::No,
         boot_id: "test".into(),
         settings: AnswerSettings::default(),
         directory: Arc::new(directory),

@@ -1,0 +1,90 @@
+//! `kith-hostile`: what one hostile organisation does to a steady client of another, of Kith and of the empty call in the same
+//! process with the same limits under the same attack, in alternation, with an A/A row. It starts servers of its own on
+//! loopback that hold nobody, and stops them. A measurement, never a test: a machine's speed is no reason to fail.
+
+mod place;
+mod runs;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use place::Place;
+use runs::{Measured, Side};
+use table::Row;
+
+/// What is done at once, by the names of `kith-load hostile`.
+/// Stalled handshakes keep others of the same address from theirs, so they come alone.
+const ATTACKS: [(&str, &str); 8] = [
+    ("none", ""),
+    ("floods", "pings,settings,control,empty,resets"),
+    ("huge headers", "headers"),
+    ("thousands of connections", "connections,silent"),
+    ("stalled handshakes", "stalled"),
+    ("slow reads", "slow-reads,deaf"),
+    ("calls", "calls"),
+    ("all of it", "pings,settings,control,empty,resets,headers,connections,silent,slow-reads,deaf,calls"),
+];
+
+/// What to measure, and for how long.
+#[derive(Parser)]
+#[command(name = "kith-hostile", about = "A steady client beside a hostile organisation, of Kith and of an empty call")]
+struct Arguments {
+    /// Folder of our programs: kithd, kith-empty, kith-load
+    #[arg(long)]
+    programs: PathBuf,
+    /// Rounds of each attack: Kith, empty call, Kith, empty call
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Requests of the steady client due in a second
+    #[arg(long, default_value_t = 300.0)]
+    rate: f64,
+    /// Only attacks whose name contains one of these; may be given more than once
+    #[arg(long)]
+    only: Vec<String>,
+    /// Write the table to this file as well
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match measure(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kith-hostile: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
+    let place = Place::new(&arguments.programs)?;
+    let (kithd, empty) = (place.serve(Side::Kith)?, place.serve(Side::Empty)?);
+    let wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|part| name.contains(part.as_str()));
+    let mut rows = Vec::new();
+    for (name, attacks) in ATTACKS.into_iter().filter(|(name, _)| wanted(name)) {
+        let mut row = Row::new(name);
+        for round in 1..=arguments.rounds {
+            println!("{name}: round {round} of {}", arguments.rounds);
+            let one = |server| runs::one(&place, server, attacks, arguments.seconds, arguments.rate);
+            let of_round: [Measured; 4] = [one(&kithd)?, one(&empty)?, one(&kithd)?, one(&empty)?];
+            row.add(of_round);
+        }
+        rows.push(row);
+    }
+    kithd.stop()?;
+    empty.stop()?;
+    let text = table::table(&rows, arguments.rounds, arguments.seconds, arguments.rate);
+    println!("\n{text}");
+    if let Some(path) = &arguments.out {
+        std::fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The command line of `kith-load hostile`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::attack::Attack;
+use super::{Order, Told};
+
+/// `kith-load hostile`.
+#[derive(Args)]
+pub struct HostileArguments {
+    /// Address of the service, host:port
+    #[arg(long, value_name = "HOST:PORT")]
+    server: String,
+    /// Certificates as `kithd dev-certs` writes them; the first of the role ed is the hostile organisation's
+    #[arg(long, value_name = "DIR")]
+    certs: PathBuf,
+    /// What it does: pings, settings, control, empty, resets, headers, connections, silent, stalled, slow-reads, deaf, calls;
+    /// each may say with how many clients, as pings=8; all of them when left out
+    #[arg(long, value_name = "ATTACK[=CLIENTS],...", value_delimiter = ',', value_parser = attack)]
+    attacks: Vec<(Attack, usize)>,
+    /// How long, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    seconds: f64,
+    /// Connections opened in a second, those after a connection that the server closed included
+    #[arg(long, value_name = "RATE", default_value_t = 400.0)]
+    opens_per_s: f64,
+    /// Call this unary method instead of asking questions: for a server that is not Kith
+    #[arg(long, value_name = "PATH")]
+    empty_path: Option<String>,
+    /// Write what became of the clients to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print nothing
+    #[arg(long)]
+    quiet: bool,
+}
+
+fn attack(text: &str) -> Result<(Attack, usize), String> {
+    let Some((name, count)) = text.split_once('=') else {
+        return text.parse().map(|attack: Attack| (attack, attack.clients()));
+    };
+    let clients = count.parse().ok().filter(|clients| (1..=100_000).contains(clients));
+    Ok((name.parse()?, clients.ok_or_else(|| format!("expected 1 to 100000 clients, found {count}"))?))
+}
+
+/// Attacks, and says what became of it.
+///
+/// # Errors
+/// It could not begin, or a file cannot be written.
+pub fn run(arguments: HostileArguments) -> Result<ExitCode> {
+    let HostileArguments { server, certs, mut attacks, seconds, opens_per_s, empty_path, json, quiet } = arguments;
+    if attacks.is_empty() {
+        attacks = Attack::ALL.iter().map(|(attack, _, clients)| (*attack, *clients)).collect();
+    }
+    let order = Order { server, certs, attacks, seconds, opens_per_second: opens_per_s, empty_path };
+    let told = super::run(&order)?;
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&told).context("failed to encode what became of it")? + "\n";
+        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
+    }
+    if !quiet {
+        print!("{}", table(&told));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(told: &Told) -> String {
+    let mut text = format!(
+        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10}\n",
+        "attack", "clients", "opened", "refused", "shaken", "ended", "open", "calls", "answered", "MB"
+    );
+    for (name, became) in &told.attacks {
+        text += &format!(
+            "{name:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10.1}\n",
+            became.clients,
+            became.opened,
+            became.refused,
+            became.shaken,
+            became.ended_by_server,
+            became.open_at_end,
+            became.calls,
+            became.answered,
+            became.bytes as f64 / 1e6
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_may_say_its_clients() {
+        assert_eq!(attack("pings"), Ok((Attack::Pings, Attack::Pings.clients())));
+        assert_eq!(attack("connections=7"), Ok((Attack::Connections, 7)));
+        for bad in ["ping", "pings=0", "pings=", "pings=100001", "="] {
+            assert!(attack(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Counts the frames on a connection that make work and carry nothing, as they are read: pings, settings, priorities, window
+//! updates, resets, empty frames. Never holds a byte back, and never looks into what a frame carries.
+//!
+//! Honest clients send such frames in proportion to their calls: a ping to measure the network after data, a window update
+//! for what was taken. So calls and sent bytes earn some more, up to a bound, and ten seconds make good for everything.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::Limits;
+use crate::shed::Shed;
+
+/// After so long a budget is whole again.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What every connection of HTTP/2 begins with: its preface.
+const PREFACE_BYTES: u32 = 24;
+
+/// The head of a frame: length, type, flags, stream.
+const HEAD_BYTES: usize = 9;
+
+/// What one call earns: window updates for its stream and its connection, a ping, a reset.
+const EARNED_BY_CALL: u32 = 4;
+
+/// What is sent earns one frame for each of so many bytes: a client may tell of every part that it took.
+const BYTES_EARN_ONE: usize = 1_024;
+
+/// Earned at most, in budgets: what was earned in a busy hour is no licence for a flood.
+const EARNED_MAX_BUDGETS: u32 = 16;
+
+mod kind {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const SETTINGS: u8 = 4;
+    pub(super) const PING: u8 = 6;
+}
+
+mod flag {
+    pub(super) const END_STREAM: u8 = 1;
+    pub(super) const ACK: u8 = 1;
+}
+
+/// What may still be sent of one sort.
+#[derive(Debug)]
+struct Budget {
+    whole: u32,
+    left: u32,
+    max: u32,
+    why: Shed,
+}
+
+impl Budget {
+    fn new(whole: u32, earns: bool, why: Shed) -> Self {
+        let max = if earns { whole.saturating_mul(EARNED_MAX_BUDGETS) } else { whole };
+        Self { whole, left: whole, max, why }
+    }
+
+    fn earn(&mut self, count: u32) {
+        self.left = self.left.saturating_add(count).min(self.max);
+    }
+}
+
+/// Counts the frames of one connection.
+#[derive(Debug)]
+pub(crate) struct FrameCounter {
+    pings: Budget,
+    settings: Budget,
+    others: Budget,
+    /// When the budgets were whole the last time.
+    whole_at: Instant,
+    head: [u8; HEAD_BYTES],
+    /// Bytes of the head that have come.
+    of_head: usize,
+    /// Bytes until the next head.
+    skip: u32,
+    /// Bytes sent that have earned nothing yet.
+    sent: usize,
+}
+
+impl FrameCounter {
+    pub(crate) fn new(limits: &Limits, now: Instant) -> Self {
+        Self {
+            pings: Budget::new(limits.pings_per_10s, true, Shed::Pings),
+            settings: Budget::new(limits.settings_per_10s, false, Shed::Settings),
+            others: Budget::new(limits.control_frames_per_10s, true, Shed::ControlFrames),
+            whole_at: now,
+            head: [0; HEAD_BYTES],
+            of_head: 0,
+            skip: PREFACE_BYTES,
+            sent: 0,
+        }
+    }
+
+    /// Takes in what was read, in pieces of any length. The clock is read only when a budget is used up.
+    ///
+    /// # Errors
+    /// Which budget was not enough.
+    pub(crate) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Shed> {
+        loop {
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+            self.skip -= u32::try_from(skipped).unwrap_or(self.skip);
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let room = self.head.get_mut(self.of_head..).unwrap_or_default();
+            let taken = room.len().min(bytes.len());
+            for (to, from) in room.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            bytes = bytes.get(taken..).unwrap_or_default();
+            self.of_head += taken;
+            if self.of_head == HEAD_BYTES {
+                self.of_head = 0;
+                self.frame(&now)?;
+            }
+        }
+    }
+
+    /// So many bytes were sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes;
+        if self.sent >= BYTES_EARN_ONE {
+            self.earn(u32::try_from(self.sent / BYTES_EARN_ONE).unwrap_or(u32::MAX));
+            self.sent %= BYTES_EARN_ONE;
+        }
+    }
+
+    fn earn(&mut self, count: u32) {
+        self.pings.earn(count);
+        self.others.earn(count);
+    }
+
+    /// The frame whose head has come.
+    fn frame(&mut self, now: &impl Fn() -> Instant) -> Result<(), Shed> {
+        let [high, middle, low, kind, flags, ..] = self.head;
+        self.skip = u32::from_be_bytes([0, high, middle, low]);
+        let is = |flag: u8| flags & flag != 0;
+        let budget = match kind {
+            kind::HEADERS => {
+                self.earn(EARNED_BY_CALL);
+                return Ok(());
+            }
+            kind::DATA if self.skip > 0 || is(flag::END_STREAM) => return Ok(()),
+            kind::PING if !is(flag::ACK) => &mut self.pings,
+            kind::SETTINGS if !is(flag::ACK) => &mut self.settings,
+            _ => &mut self.others,
+        };
+        if let Some(left) = budget.left.checked_sub(1) {
+            budget.left = left;
+            return Ok(());
+        }
+        let (why, now) = (budget.why, now());
+        if now.saturating_duration_since(self.whole_at) < WINDOW {
+            return Err(why);
+        }
+        self.whole_at = now;
+        for budget in [&mut self.pings, &mut self.settings, &mut self.others] {
+            budget.left = budget.whole;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
