@@ -1,3 +1,5 @@
+//! A policy file is read without forgiveness: every doubt about a row is named, and none of it is used.
+
 use super::*;
 
 fn row(roles: &[&str], methods: &[&str], purposes: &[&str], question: Question<'_>) -> PolicyRow {
