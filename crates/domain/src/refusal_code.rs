@@ -149,6 +149,7 @@ const WORDS: &[&str] = &[
     "WRITE_QUEUE_FULL",
     "BAD_ROLE_CODE",
     "POLICY_UNUSABLE",
+    "TOO_MANY_HEADERS",
 ];
 
 /// Why something was refused, as the audit keeps it.
