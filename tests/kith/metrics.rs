@@ -162,7 +162,7 @@ async fn a_key_of_the_audit_that_cannot_be_used_shows_and_keeps_no_answer_back()
     let mut site = Site::with(&[("metrics", "listen", "\"127.0.0.1:0\"")]);
     let key = std::fs::read(site.path("audit.key")).unwrap();
     std::fs::write(site.path("audit.key"), "no key\n").unwrap();
-    let server = site.start();
+    let server = site.ready().await;
     let reference = calls::ask(&server.client(ED).await, build::lookup(ED, nhs(1))).await.audit_reference;
     assert!(!reference.is_empty(), "it is answered");
     assert_eq!(value(&page(address(&server)), "kith_audit_tree_failing"), 1);
@@ -170,7 +170,7 @@ async fn a_key_of_the_audit_that_cannot_be_used_shows_and_keeps_no_answer_back()
     tokio::task::block_in_place(|| server.stop());
     // With the key the tree takes in what it missed.
     std::fs::write(site.path("audit.key"), key).unwrap();
-    let server = site.start();
+    let server = site.ready().await;
     let at = address(&server);
     until("the tree is signed", || (value(&page(at), "kith_audit_tree_failing") == 0).then_some(()));
     until("nothing waits to be signed", || (value(&page(at), "kith_audit_checkpoint_age_seconds") == 0).then_some(()));
