@@ -22,7 +22,7 @@ use crate::identity::{self, IdentityCheck};
 use crate::links::{Person, Standing};
 use crate::notify::last_day_of;
 use crate::permit::ReadPermit;
-use crate::plan::PlanState;
+use crate::plan::{PlanKind, PlanState};
 use crate::presentation::{Outcome as PresentationOutcome, Presentation};
 use crate::settings::AnswerSettings;
 use crate::time::Day;
@@ -123,8 +123,15 @@ fn shown_plans((person, record): (&Person, &ChildRecord), today: Day, settings: 
             })
         })
         .collect();
-    shown.sort_by_key(|plan| (plan.state, std::cmp::Reverse(newest(plan))));
+    shown.sort_by_key(|plan| (plan.state, std::cmp::Reverse(newest(plan)), alike(plan)));
     shown
+}
+
+/// What decides between plans of one state and day. Records keep plans in order of authority: without this, which of two comes
+/// first would tell something of where a shielded child is.
+fn alike(plan: &PlanView) -> (Option<PlanKind>, Option<Day>, Option<Day>, bool) {
+    let PlanView { kind, state: _, start, end, authority: _, moving_to } = plan;
+    (*kind, *start, *end, moving_to.is_some())
 }
 
 /// What makes a plan come first among those of its state: the latest end of ended ones, the latest start of others.
@@ -224,7 +231,11 @@ fn windowed<'a>(
             result.beyond.window += 1;
         }
     }
-    result.shown.sort_by_key(|presentation| std::cmp::Reverse(presentation.moment()));
+    // Of one moment in an order that tells nothing of the place: records keep them in order of organisation.
+    result.shown.sort_by_key(|presentation| {
+        let complaint = presentation.details.get().map(|details| details.complaint as u8);
+        (std::cmp::Reverse(presentation.moment()), complaint, presentation.outcome() as u8)
+    });
     result.beyond.cap = count(result.shown.len().saturating_sub(settings.max_presentations));
     result.shown.truncate(settings.max_presentations);
     result

@@ -1,0 +1,81 @@
+//! Pairs of shielded children of one shape in two places: as many plans, presentations, lookups, siblings and doubtful feeds,
+//! of other authorities, hospitals, viewers and families. Their answers are the same, byte for byte. Shapes and places come
+//! from a seeded generator; what is expected is nothing but equality.
+
+#[path = "shielded_pairs/placeless.rs"]
+mod placeless;
+#[path = "shielded_pairs/world.rs"]
+mod world;
+
+use kith_api::v1;
+use prost::Message as _;
+use world::{Places, Random, Shape, World};
+
+/// How many pairs are compared.
+const PAIRS: u64 = 2_000;
+
+/// The same shape in two places: the answers' bytes.
+fn pair(seed: u64, shielded: bool) -> (Shape, [v1::Answer; 2]) {
+    let mut random = Random::new(seed);
+    let mut shape = Shape::any(&mut random);
+    shape.shielded = shielded;
+    let answers = [(); 2].map(|()| World::of(&shape, &Places::any(&mut random)).answer());
+    (shape, answers)
+}
+
+#[test]
+fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
+    let (mut held, mut siblings, mut cannot_say) = (0, 0, 0);
+    for seed in 1..=PAIRS {
+        let (shape, [one, other]) = pair(seed, true);
+        assert_eq!(
+            one.encode_to_vec(),
+            other.encode_to_vec(),
+            "seed {seed}: {shape:?}\n{:?}\n{:?}",
+            one.words,
+            other.words
+        );
+        assert_eq!(placeless::places(&one), Vec::<&str>::new(), "seed {seed}");
+        assert!(one.shielded);
+        let plans = one.plans.as_ref().unwrap().outcome();
+        held += usize::from(plans == v1::Outcome::Held);
+        cannot_say += usize::from(plans == v1::Outcome::CannotSay);
+        siblings += usize::from(one.siblings.as_ref().is_some_and(|siblings| !siblings.notices.is_empty()));
+    }
+    // The generator reaches what the comparison is about.
+    for (count, what) in [(held, "held"), (siblings, "siblings"), (cannot_say, "cannot say")] {
+        assert!(count > 100, "{what}: {count} of {PAIRS}");
+    }
+}
+
+/// The control: without a shield the same pairs differ, and places are found in them. A comparison that would find nothing
+/// here would find nothing above.
+#[test]
+fn without_a_shield_the_same_pairs_differ_and_tell_places() {
+    let mut differ = 0;
+    let mut told = std::collections::BTreeSet::new();
+    for seed in 1..=PAIRS {
+        let (_, [one, other]) = pair(seed, false);
+        differ += u64::from(one.encode_to_vec() != other.encode_to_vec());
+        told.extend(placeless::places(&one));
+    }
+    assert!(differ * 10 > PAIRS * 9, "only {differ} of {PAIRS} differ");
+    for field in placeless::FIELDS.iter().filter(|field| **field != "words") {
+        assert!(told.contains(field), "no place was ever found in {field}: {told:?}");
+    }
+}
+
+/// The other control: a place put into any one field of a shielded answer is found.
+#[test]
+fn a_place_in_any_field_of_a_shielded_answer_is_found() {
+    let whole = (1..).map(|seed| pair(seed, true).1).map(|[one, _]| one).find(placeless::has_everything).unwrap();
+    assert_eq!(placeless::places(&whole), Vec::<&str>::new());
+    for (field, put) in placeless::MUTATIONS {
+        let mut answer = whole.clone();
+        put(&mut answer);
+        assert_eq!(placeless::places(&answer), [*field], "{field}");
+        assert_ne!(answer.encode_to_vec(), whole.encode_to_vec(), "{field}");
+    }
+    let mutated: Vec<&str> = placeless::MUTATIONS.iter().map(|(field, _)| *field).collect();
+    assert_eq!(mutated, placeless::FIELDS, "every field has its mutation");
+}

@@ -1,0 +1,398 @@
+//! A shape of records that says nothing of place, and the places that it is put into: who holds, saw, looked, shields and is
+//! late. A world is one shape in one set of places.
+
+use std::sync::Arc;
+
+use kith_api::convert::answer::wire;
+use kith_api::v1;
+use kith_domain::NhsNumber;
+use kith_domain::answer::Question;
+use kith_domain::answering::{Found, Means, answer};
+use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
+use kith_domain::change::Feed;
+use kith_domain::child::{Access, ChildRecord, Subject};
+use kith_domain::codes::{LaCode, OdsCode, SiteCode};
+use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry, SiteEntry};
+use kith_domain::family::{Relatives, families};
+use kith_domain::feed::FeedBoard;
+use kith_domain::feed_volume::ThinRule;
+use kith_domain::links::Person;
+use kith_domain::method::Method;
+use kith_domain::permit::authorise_read;
+use kith_domain::plan::{Plan, PlanKind, PlanName};
+use kith_domain::policy::Policy;
+use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcome, Presentation};
+use kith_domain::settings::AnswerSettings;
+use kith_domain::text::{EncounterId, FamilyReference, PersonText, PlanReference, RoleCode, UserId};
+use kith_domain::time::{Day, Moment};
+
+/// Feeds of each kind.
+pub const FEEDS: usize = 20;
+/// How long a feed is fresh.
+const FRESH_SECONDS: i64 = 3_600;
+const DAY_SECONDS: i64 = 86_400;
+
+/// Numbers that depend on the seed alone (xorshift64*).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let high = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(high).unwrap() % bound
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    fn list<T>(&mut self, below: usize, mut one: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(below)).map(|_| one(self)).collect()
+    }
+
+    /// The numbers below [`FEEDS`] in any order.
+    fn order(&mut self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..FEEDS).collect();
+        for at in (1..FEEDS).rev() {
+            order.swap(at, self.below(at + 1));
+        }
+        order
+    }
+}
+
+/// A plan without its authority. Authorities are told apart by numbers that the places give a meaning to.
+#[derive(Debug, Clone)]
+pub struct PlanShape {
+    by: usize,
+    kind: PlanKind,
+    start: i64,
+    lasts: Option<i64>,
+    moving: bool,
+    family: bool,
+}
+
+/// A presentation without its place.
+#[derive(Debug, Clone)]
+pub struct SeenShape {
+    at: usize,
+    days_ago: i64,
+    complaint: Complaint,
+    outcome: Outcome,
+}
+
+/// Another child of the family.
+#[derive(Debug, Clone)]
+pub struct SiblingShape {
+    plans: Vec<PlanShape>,
+    injured_at: Option<usize>,
+    shielded: bool,
+}
+
+/// Everything that is no place.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub shielded: bool,
+    plans: Vec<PlanShape>,
+    seen: Vec<SeenShape>,
+    /// Who looked, one row each.
+    looked: Vec<usize>,
+    siblings: Vec<SiblingShape>,
+    mother: Option<(Vec<PlanShape>, bool)>,
+    /// How many feeds of plans are stale and absent, and of presentations stale, absent and thin.
+    late: [usize; 5],
+    birth_date: bool,
+    max_plans: usize,
+}
+
+fn plan_shape(random: &mut Random, kinds: &[PlanKind]) -> PlanShape {
+    PlanShape {
+        by: random.below(FEEDS),
+        kind: random.pick(kinds),
+        // Few days, so that many start together.
+        start: random.pick(&[-300, -30, -30, -30, 20]),
+        lasts: random.pick(&[None, None, Some(10), Some(200)]),
+        moving: random.one_in(4),
+        family: random.one_in(2),
+    }
+}
+
+impl Shape {
+    pub fn any(random: &mut Random) -> Self {
+        const OWN: [PlanKind; 2] = [PlanKind::ChildProtection, PlanKind::LookedAfter];
+        let seen = |random: &mut Random| SeenShape {
+            at: random.below(FEEDS),
+            days_ago: random.pick(&[1, 1, 2, 40, 200, 500]),
+            complaint: random.pick(&[Complaint::Injury, Complaint::Illness, Complaint::Bite, Complaint::Other]),
+            outcome: random.pick(&[Outcome::Waiting, Outcome::Discharged, Outcome::Admitted, Outcome::EnteredInError]),
+        };
+        let sibling = |random: &mut Random| SiblingShape {
+            plans: random.list(3, |random| PlanShape { family: true, ..plan_shape(random, &OWN) }),
+            injured_at: random.one_in(2).then(|| random.below(FEEDS)),
+            shielded: random.one_in(4),
+        };
+        Self {
+            shielded: true,
+            plans: random.list(5, |random| plan_shape(random, &OWN)),
+            seen: random.list(6, seen),
+            looked: random.list(6, |random| random.below(FEEDS)),
+            siblings: random.list(4, sibling),
+            mother: random.one_in(2).then(|| {
+                let plans = random.list(3, |random| plan_shape(random, &[PlanKind::Unborn]));
+                (plans, random.one_in(3))
+            }),
+            late: [0; 5].map(|_| random.pick(&[0, 0, 1, 3])),
+            birth_date: random.one_in(2),
+            max_plans: random.pick(&[2, 20]),
+        }
+    }
+}
+
+/// Which authority and which hospital a number of a shape stands for, which feeds are late, who asks and who shields.
+pub struct Places {
+    authorities: Vec<usize>,
+    trusts: Vec<usize>,
+    late_plans: Vec<usize>,
+    late_trusts: Vec<usize>,
+    viewer: usize,
+}
+
+impl Places {
+    pub fn any(random: &mut Random) -> Self {
+        Self {
+            authorities: random.order(),
+            trusts: random.order(),
+            late_plans: random.order(),
+            late_trusts: random.order(),
+            viewer: random.below(FEEDS),
+        }
+    }
+
+    fn authority(&self, n: usize) -> LaCode {
+        la(self.authorities[n])
+    }
+
+    fn trust(&self, n: usize) -> OdsCode {
+        trust(self.trusts[n])
+    }
+}
+
+fn la(n: usize) -> LaCode {
+    LaCode::parse(&format!("E060000{n:02}")).unwrap()
+}
+
+fn trust(n: usize) -> OdsCode {
+    OdsCode::parse(&format!("QX{n:02}")).unwrap()
+}
+
+fn site(n: usize) -> SiteCode {
+    SiteCode::parse(&format!("QX{n:02}A")).unwrap()
+}
+
+fn number(n: u32) -> NhsNumber {
+    (999_000_000 + 20 * n..).find_map(NhsNumber::from_first_nine).unwrap()
+}
+
+/// Noon of a winter's day.
+fn now() -> Moment {
+    Moment(1_768_046_400_000)
+}
+
+fn today() -> Day {
+    now().london_day()
+}
+
+fn day(offset: i64) -> Day {
+    today().plus_days(i32::try_from(offset).unwrap())
+}
+
+fn directory() -> Directory {
+    let authority = |n| AuthorityEntry {
+        name: format!("Borough {n}"),
+        office_phone: format!("01632 9600{n:02}"),
+        out_of_hours_phone: format!("01632 9601{n:02}"),
+        opens_minute: 540,
+        closes_minute: 1020,
+    };
+    let organisation = |n| OrganisationEntry {
+        name: format!("Hospital {n}"),
+        contact_phone: format!("01632 9602{n:02}"),
+        successor: None,
+    };
+    let of_site = |n| SiteEntry { name: format!("Hospital {n} East"), organisation: trust(n) };
+    Directory {
+        authorities: (0..FEEDS).map(|n| (la(n), authority(n))).collect(),
+        organisations: (0..FEEDS).map(|n| (trust(n), organisation(n))).collect(),
+        sites: (0..FEEDS).map(|n| (site(n), of_site(n))).collect(),
+        national_name: "National desk".into(),
+        national_phone: "020 7946 0000".into(),
+        ..Directory::default()
+    }
+}
+
+/// One shape in one set of places.
+pub struct World<'a> {
+    shape: &'a Shape,
+    places: &'a Places,
+    board: FeedBoard,
+}
+
+impl<'a> World<'a> {
+    pub fn of(shape: &'a Shape, places: &'a Places) -> Self {
+        Self { shape, places, board: board(shape, places) }
+    }
+
+    /// The answer to the same asker's same question, on the wire.
+    pub fn answer(&self) -> v1::Answer {
+        let (organisation, directory) = (trust(0), directory());
+        let caller = Caller {
+            user_id: UserId::parse("n1").unwrap(),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+            role_code: RoleCode::parse("R8000").unwrap(),
+            purpose: Purpose::DirectCare,
+            organisation,
+        };
+        let peer = Peer { organisation, role: Role::Ed };
+        let call = (Method::Lookup, CareContext::Unscheduled);
+        let permit = authorise_read(&Policy::builtin(), peer, &caller, call, &directory).unwrap();
+        let question = Question {
+            subject: Subject::Nhs(number(1)),
+            number_traced: true,
+            birth_date: self.shape.birth_date.then(|| Day::parse("2019-03-04").unwrap()),
+            checking_in: None,
+            now: now(),
+            mother: self.shape.mother.is_some().then(|| number(2)),
+        };
+        let settings = AnswerSettings { max_plans: self.shape.max_plans, ..AnswerSettings::default() };
+        let means = Means { settings: &settings, directory: &directory, feeds: &self.board };
+        let answer = answer(&permit, &question, &self.found(), means);
+        wire(&answer, "REFERENCE".into(), &directory, settings.presentation_window_days)
+    }
+
+    fn found(&self) -> Found {
+        let own = self.child();
+        let person = Person::of(Some(&own));
+        let others: Vec<ChildRecord> = (10..).zip(&self.shape.siblings).map(|(n, one)| self.sibling(n, one)).collect();
+        let find = |subject: &Subject| others.iter().find(|one| one.subject == *subject).cloned().map(Arc::new);
+        let members = |family: &_, most: usize| {
+            let carries = |one: &&ChildRecord| families(one).contains(family);
+            let all: Vec<Subject> = others.iter().filter(carries).map(|one| one.subject.clone()).collect();
+            (all.iter().take(most).cloned().collect(), all.len().saturating_sub(most))
+        };
+        let relatives = Relatives::find(&person, members, find);
+        let mother = self.shape.mother.as_ref().map(|(plans, shielded)| {
+            let mut record = ChildRecord::new(Subject::Nhs(number(2)));
+            record.plans = self.plans(plans, 2);
+            record.shielded_by = shielded.then(|| self.places.authority(7)).into_iter().collect();
+            Person::of(Some(&record))
+        });
+        Found { person, relatives, mother }
+    }
+
+    fn child(&self) -> ChildRecord {
+        let mut record = ChildRecord::new(Subject::Nhs(number(1)));
+        record.plans = self.plans(&self.shape.plans, 1);
+        if self.shape.shielded {
+            record.shielded_by = vec![self.places.authority(5)];
+        }
+        record.presentations = self.shape.seen.iter().enumerate().map(|(n, one)| self.seen(n, one)).collect();
+        record.presentations.sort_by_key(|one| (one.organisation, one.encounter.as_str().to_owned()));
+        let looked = |(n, by): (usize, &usize)| {
+            let at = now().plus_seconds(-DAY_SECONDS * i64::try_from(n + 1).unwrap());
+            let user_name = PersonText::parse(&format!("Viewer {}", self.places.viewer)).unwrap();
+            let user_role = PersonText::parse("Nurse").unwrap();
+            let organisation = self.places.trust(*by);
+            Access { organisation, user_name, user_role, first_at: at, last_at: at, count: 1 }
+        };
+        record.accesses = self.shape.looked.iter().enumerate().map(looked).rev().collect();
+        record
+    }
+
+    fn sibling(&self, n: u32, shape: &SiblingShape) -> ChildRecord {
+        let mut record = ChildRecord::new(Subject::Nhs(number(n)));
+        record.plans = self.plans(&shape.plans, n);
+        if shape.shielded {
+            record.shielded_by = vec![self.places.authority(6)];
+        }
+        let injury = |at| SeenShape { at, days_ago: 3, complaint: Complaint::Injury, outcome: Outcome::Discharged };
+        record.presentations = shape.injured_at.map(|at| self.seen(0, &injury(at))).into_iter().collect();
+        record
+    }
+
+    /// Plans as a record keeps them: in order of authority and name. A family stands with every authority that names it.
+    fn plans(&self, shapes: &[PlanShape], n: u32) -> Vec<Plan> {
+        let one = |(at, shape): (usize, &PlanShape)| {
+            let PlanShape { by, kind, start, lasts, moving, family } = shape;
+            let reference = PlanReference::parse(&format!("P{n}-{at}")).unwrap();
+            // The whole family is known to one authority.
+            let authority = self.places.authority(if *family { 3 } else { *by });
+            let mut plan = Plan::new(authority, PlanName::Reference(reference));
+            plan.kind.set(1, Some(*kind));
+            plan.start.set(1, Some(day(*start)));
+            plan.end.set(1, lasts.map(|lasts| day(start + lasts)));
+            plan.moving_to.set(1, moving.then(|| self.places.authority(4)));
+            plan.birth_date.set(1, Day::parse("2019-03-04").ok().filter(|_| n == 1));
+            plan.family.set(1, family.then(|| FamilyReference::parse("FAMILY").unwrap()));
+            plan
+        };
+        let mut plans: Vec<Plan> = shapes.iter().enumerate().map(one).collect();
+        plans.sort_by(|a, b| (a.authority, &a.name).cmp(&(b.authority, &b.name)));
+        plans
+    }
+
+    fn seen(&self, n: usize, shape: &SeenShape) -> Presentation {
+        let SeenShape { at, days_ago, complaint, outcome } = shape;
+        let mut seen = Presentation::new(self.places.trust(*at), EncounterId::parse(&format!("E{n}")).unwrap());
+        // Many at the same moment: their order must not come from the place.
+        let arrived_at = now().plus_seconds(-DAY_SECONDS * days_ago);
+        let details = Details {
+            site: site(self.places.trusts[*at]),
+            arrived_at,
+            setting: CareSetting::EmergencyDepartment,
+            complaint: *complaint,
+            birth_date: None,
+        };
+        seen.details.set(1, Some(details));
+        seen.closing.set(2, (*outcome != Outcome::Waiting).then(|| Closing { outcome: *outcome, at: arrived_at }));
+        seen
+    }
+}
+
+/// Feeds of which as many are late as the shape says, and whichever the places say.
+fn board(shape: &Shape, places: &Places) -> FeedBoard {
+    let [stale_plans, absent_plans, stale, absent, thin] = shape.late;
+    let seconds = u64::try_from(FRESH_SECONDS).unwrap();
+    let plans = (0..FEEDS).map(|n| (la(n), seconds));
+    let trusts = (0..FEEDS).map(|n| (trust(n), seconds));
+    let thin: Vec<OdsCode> = places.late_trusts[stale + absent..][..thin].iter().map(|n| trust(*n)).collect();
+    let board = FeedBoard::new(plans, trusts);
+    let board = board.with_volumes(ThinRule::default(), |code| thin.contains(&code).then_some(700));
+    let ago = |at: usize, stale: usize, absent: usize| match at {
+        at if at < stale => Some(FRESH_SECONDS * 2),
+        at if at < stale + absent => None,
+        _ => Some(600),
+    };
+    let heard = |feed, ago: Option<i64>| {
+        if let Some(ago) = ago {
+            board.heard(feed, now().plus_seconds(-ago));
+        }
+    };
+    for (at, n) in places.late_plans.iter().enumerate() {
+        heard(Feed::Plans(la(*n)), ago(at, stale_plans, absent_plans));
+    }
+    for (at, n) in places.late_trusts.iter().enumerate() {
+        heard(Feed::Presentations(trust(*n)), ago(at, stale, absent));
+    }
+    board.assess(now());
+    board
+}
