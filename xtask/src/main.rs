@@ -6,6 +6,7 @@
 mod assure;
 mod bench;
 mod demo;
+mod fuzz;
 mod long;
 mod prerequisites;
 mod process;
@@ -49,6 +50,8 @@ enum Verb {
     Assure,
     /// Write what is in it, with licences and hashes: CycloneDX 1.6 in JSON
     Sbom(sbom::SbomArguments),
+    /// Every reader of bytes of the network or the disk, on mutations of its corpus, for a minute each
+    Fuzz(fuzz::FuzzArguments),
     /// Record the protocol as it stands as what later changes must not break
     ProtoBaseline,
 }
@@ -78,6 +81,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Nightly(arguments) => long::nightly(&workspace, &arguments),
         Verb::Assure => assure::run(&workspace),
         Verb::Sbom(arguments) => sbom::run(&workspace, &arguments),
+        Verb::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Verb::ProtoBaseline => test::proto::record_baseline(&workspace),
     }
 }

@@ -14,6 +14,8 @@ mod file_import;
 mod file_missing;
 mod file_rows;
 mod files;
+#[doc(hidden)]
+pub mod fuzz_entry;
 mod gaps;
 mod identity_apply;
 mod keys;

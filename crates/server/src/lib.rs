@@ -17,6 +17,8 @@ pub mod dev_certs;
 pub mod directory;
 pub mod engine_slot;
 mod flood;
+#[doc(hidden)]
+pub mod fuzz_entry;
 mod gather;
 pub mod health;
 pub mod identity;

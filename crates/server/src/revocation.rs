@@ -122,6 +122,13 @@ impl List {
     }
 }
 
+/// What a list is, in a few words.
+pub(crate) fn examine(der: CertificateRevocationListDer<'static>) -> String {
+    let Some(list) = List::new(der) else { return String::from("no list") };
+    assert!(list.is_of(&list), "a list is of another authority than itself");
+    format!("a list, scope {}, expires {}", !list.scope.is_empty(), list.expires_s.is_some())
+}
+
 /// The files that `path` stands for, in the order of their names.
 ///
 /// # Errors

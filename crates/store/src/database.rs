@@ -5,7 +5,7 @@ mod commit;
 mod errors;
 mod open;
 mod rocks;
-mod snapshot;
+pub(crate) mod snapshot;
 mod table;
 mod trim;
 mod verify;

@@ -4,12 +4,12 @@
 
 mod append;
 mod clock;
-mod format;
+pub(crate) mod format;
 mod handing;
 mod late;
 mod locked;
 mod read;
-mod reader;
+pub(crate) mod reader;
 mod recover;
 mod settle;
 mod state;

@@ -4,6 +4,8 @@
 
 mod database;
 mod disk;
+#[doc(hidden)]
+pub mod fuzz_entry;
 mod histogram;
 mod journal;
 mod keys;

@@ -3,10 +3,10 @@
 //! when it fails, and is never signed again over leaves that are not those signed before.
 
 mod cosign;
-mod files;
+pub(crate) mod files;
 mod grow;
 mod prove;
-mod record;
+pub(crate) mod record;
 mod recover;
 mod types;
 mod verify;

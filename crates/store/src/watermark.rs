@@ -26,7 +26,7 @@ const MAGIC: [u8; 8] = *b"KITHWMRK";
 /// Layout of the slots.
 const VERSION: u16 = 1;
 /// `[magic 8][version u16][reserved u16][sequence u64][chain 32][reserved 8][crc32c u32]`.
-const SLOT_BYTES: usize = 64;
+pub(crate) const SLOT_BYTES: usize = 64;
 const SLOT_LENGTH: u64 = 64;
 /// Slots stand in different blocks, so that a torn write spoils one of them at most.
 const SLOT_STRIDE: u64 = 4096;
@@ -124,7 +124,7 @@ impl Watermark {
     }
 }
 
-fn encode(head: Head) -> [u8; SLOT_BYTES] {
+pub(crate) fn encode(head: Head) -> [u8; SLOT_BYTES] {
     let mut bytes = Vec::with_capacity(SLOT_BYTES);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&VERSION.to_be_bytes());

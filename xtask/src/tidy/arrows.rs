@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Finding;
 
 /// Each of our packages and what of ours it may use. None: anything.
-const OURS: [(&str, Option<&[&str]>); 14] = [
+const OURS: [(&str, Option<&[&str]>); 15] = [
     ("kith-domain", Some(&[])),
     ("kith-merkle", Some(&[])),
     ("kith-index", Some(&["kith-domain"])),
@@ -21,6 +21,7 @@ const OURS: [(&str, Option<&[&str]>); 14] = [
     ("kith-witness", Some(&["kith-api", "kith-merkle"])),
     ("kith-tests", None),
     ("kith-benches", None),
+    ("kith-fuzz", None),
     ("xtask", Some(&[])),
 ];
 
@@ -31,7 +32,7 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
     ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-tests", "kith-benches"], "gRPC stays at the edge"),
     (
         "prost",
-        &["kith-api", "kith-server", "kith-load", "kith-tests", "kith-benches"],
+        &["kith-api", "kith-server", "kith-load", "kith-tests", "kith-benches", "kith-fuzz"],
         "generated types stay at the edge",
     ),
     (
@@ -42,12 +43,22 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
     ("x509", &["kith-api", "kith-server", "kith-tests"], "only the two ends of a connection read certificates"),
     (
         "anyhow",
-        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-witness", "kith-tests", "kith-benches", "xtask"],
+        &[
+            "kith-server",
+            "kith-cli",
+            "kith-load",
+            "kith-synth",
+            "kith-witness",
+            "kith-tests",
+            "kith-benches",
+            "kith-fuzz",
+            "xtask",
+        ],
         "a library's errors are enums",
     ),
     (
         "clap",
-        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-witness", "kith-benches", "xtask"],
+        &["kith-server", "kith-cli", "kith-load", "kith-synth", "kith-witness", "kith-benches", "kith-fuzz", "xtask"],
         "only programs have a command line",
     ),
 ];

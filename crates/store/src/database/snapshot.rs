@@ -67,7 +67,7 @@ fn finish(context: Context) -> [u8; 32] {
 }
 
 /// Where the snapshot at record `sequence` stands.
-pub(super) fn path(dir: &Path, sequence: u64) -> PathBuf {
+pub(crate) fn path(dir: &Path, sequence: u64) -> PathBuf {
     dir.join(format!("{PREFIX}{sequence:020}"))
 }
 
@@ -168,7 +168,7 @@ impl Writing {
 }
 
 /// `[magic 8][version u16][reserved 6][sequence u64][chain 32]`.
-fn header(head: Head) -> Vec<u8> {
+pub(crate) fn header(head: Head) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(56);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&VERSION.to_be_bytes());
@@ -209,7 +209,7 @@ impl Hashed {
 
 /// Reads the snapshot at `head`, visits every row opened, and gives the hash of its state. A visitor that breaks ends
 /// the reading without a hash.
-pub(super) fn read(
+pub(crate) fn read(
     dir: &Path,
     keys: &Keys,
     head: Head,

@@ -90,8 +90,10 @@ impl Record {
         match kind {
             ENTRY | LATE => Some(Self::Entry { sequence: number, leaf: rest, late: kind == LATE }),
             PASSED_OVER => {
-                let last = rest.first_chunk().map(|last| u64::from_be_bytes(*last))?;
-                (last >= number).then_some(Self::PassedOver { first: number, last })
+                let (last, unused) = rest.split_first_chunk()?;
+                let last = u64::from_be_bytes(*last);
+                let whole = last >= number && unused.iter().all(|byte| *byte == 0);
+                whole.then_some(Self::PassedOver { first: number, last })
             }
             _ => None,
         }

@@ -1,0 +1,50 @@
+//! What fuzzing calls: reading the rows and records that stand on disk once they are unsealed, with what became of them in a
+//! few words. Never used in production.
+
+use crate::audit_entry::AuditEntry;
+use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
+use kith_domain::change::LogRecord;
+use kith_domain::child::ChildRecord;
+use kith_domain::feed_health::FeedRecord;
+use kith_domain::notify::Notification;
+use kith_domain::plan_file::FileState;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Reads bytes as one kind of row, and says what became of them.
+type Read = fn(&[u8]) -> String;
+
+/// Reads the rest as the row that the first byte chooses.
+#[must_use]
+pub fn row(bytes: &[u8]) -> String {
+    const KINDS: &[(&str, Read)] = &[
+        ("log record", read::<LogRecord>),
+        ("audit entry", read::<AuditEntry>),
+        ("child", read::<ChildRecord>),
+        ("event", read::<EventRow>),
+        ("owner", read::<OwnerRow>),
+        ("key", read::<KeyRow>),
+        ("request", read::<RequestRow>),
+        ("removed plan", read::<RemovedPlanRow>),
+        ("facts", read::<MetaRow>),
+        ("proposal", read::<ProposalRow>),
+        ("notification", read::<Notification>),
+        ("feed", read::<FeedRecord>),
+        ("file", read::<FileState>),
+    ];
+    let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
+    let Some((name, read)) = KINDS.get(usize::from(*first) % KINDS.len()) else { return String::from("none") };
+    format!("{name}: {}", read(rest))
+}
+
+/// What was read and written again reads and writes the same.
+fn read<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> String {
+    let value = match decode::<T>(bytes) {
+        Ok(value) => value,
+        Err(error) => return error.to_string(),
+    };
+    let Ok(written) = encode(&value) else { return String::from("read, and not written again") };
+    let again = decode::<T>(&written).and_then(|value| encode(&value));
+    assert_eq!(again.as_ref(), Ok(&written), "a row reads back otherwise than it was written");
+    format!("whole, {} bytes", written.len().next_power_of_two())
+}

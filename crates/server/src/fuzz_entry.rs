@@ -1,0 +1,118 @@
+//! What fuzzing calls: one function for each reader of this crate that meets the network or a file, with what became of the
+//! bytes in a few words. Never used in production.
+
+use std::path::Path;
+
+use rustls_pki_types::CertificateRevocationListDer;
+use tokio::time::Instant;
+
+use crate::config::{Config, Limits};
+use crate::directory::Directory;
+use crate::flood::FrameCounter;
+use crate::mistakes::Mistakes;
+use crate::{deadline, plan_file, revocation};
+
+/// A plan file.
+#[must_use]
+pub fn plan_file(bytes: &[u8]) -> String {
+    match plan_file::parse(bytes) {
+        Ok(file) => {
+            let faults: Vec<_> = file.rows.iter().filter_map(|row| row.plan.as_ref().err()).collect();
+            let first = faults.first().map(|fault| &fault.reason);
+            format!("{:?}, {} rows, {} at fault, {first:?}", file.mode, file.rows.len().min(20), faults.len().min(9))
+        }
+        Err(fault) => format!("{:?} {}", fault.code, fault.reason),
+    }
+}
+
+/// One file of the directory, chosen by the first byte, beside two good ones.
+///
+/// # Errors
+/// A scratch file cannot be written.
+pub fn directory(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
+    const FILES: [(&str, &str); 3] = [
+        ("organisations.csv", "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,\n"),
+        ("sites.csv", "ods_site_code,name,organisation_code\nR1H12,Royal London,R1H\n"),
+        (
+            "authorities.csv",
+            "gss_code,name,office_phone,out_of_hours_phone,office_opens,office_closes\n\
+             E06000001,Hartlepool,01632 960200,01632 960201,08:30,17:00\n",
+        ),
+    ];
+    let Some((first, rest)) = bytes.split_first() else { return Ok(String::from("nothing")) };
+    let chosen = usize::from(*first) % FILES.len();
+    for (at, (name, good)) in FILES.iter().enumerate() {
+        std::fs::write(scratch.join(name), if at == chosen { rest } else { good.as_bytes() })?;
+    }
+    let mut config = Config::default();
+    config.directory.organisations = scratch.join("organisations.csv");
+    config.directory.sites = scratch.join("sites.csv");
+    config.directory.authorities = scratch.join("authorities.csv");
+    let mut mistakes = Mistakes::new();
+    let found = Directory::collect(&config, &mut mistakes);
+    Ok(format!(
+        "{chosen}: {} organisations, {} mistakes",
+        found.organisations().len().min(9),
+        mistakes.iter().count().min(9)
+    ))
+}
+
+/// A configuration. What is taken prints as what it is.
+#[must_use]
+pub fn configuration(bytes: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(bytes) else { return String::from("no text") };
+    match Config::parse("kithd.toml", text, []) {
+        Ok(config) => {
+            let again = config.to_toml().map(|printed| Config::parse("printed", &printed, []));
+            assert_eq!(again, Ok(Ok(config)), "a configuration prints as another");
+            String::from("taken")
+        }
+        Err(mistakes) => {
+            // Which sections, and how many: what the mistakes quote is the text's own.
+            let of = |section: &str| mistakes.iter().filter(|found| found.to_string().contains(section)).count().min(3);
+            let sections = ["server.", "tls.", "audit.", "answers.", "purge.", "feeds.", "limits.", "unknown field"];
+            format!("{:?} of {}", sections.map(of), mistakes.iter().count().min(9))
+        }
+    }
+}
+
+/// A revocation list, as it stands within its PEM.
+#[must_use]
+pub fn revocation_list(bytes: &[u8]) -> String {
+    revocation::examine(CertificateRevocationListDer::from(bytes.to_vec()))
+}
+
+/// A file of revocation lists.
+///
+/// # Errors
+/// The scratch file cannot be written.
+pub fn revocation_file(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
+    let path = scratch.join("lists.pem");
+    std::fs::write(&path, bytes)?;
+    let read = revocation::Lists::read(&path);
+    Ok(read.map_or_else(|error| error.to_string().replace(|c: char| c.is_ascii_digit(), ""), |_| String::from("lists")))
+}
+
+/// The header in which a client states its time-out.
+#[must_use]
+pub fn timeout(bytes: &[u8]) -> String {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    deadline::parse_timeout(text)
+        .map_or_else(|| String::from("none"), |found| format!("10^{:?}", found.as_secs().checked_ilog10()))
+}
+
+/// What a connection reads after its handshake, in pieces and whole: both are counted alike.
+#[must_use]
+pub fn frames(bytes: &[u8]) -> String {
+    // Small budgets, so that short inputs go beyond them.
+    let limits = Limits { pings_per_10s: 2, settings_per_10s: 1, control_frames_per_10s: 3, ..Limits::default() };
+    let now = Instant::now();
+    let mut whole = FrameCounter::new(&limits, now);
+    let found = whole.read(bytes, || now);
+    for piece in [1, 7] {
+        let mut counter = FrameCounter::new(&limits, now);
+        let in_pieces = bytes.chunks(piece).try_for_each(|part| counter.read(part, || now));
+        assert_eq!(in_pieces, found, "frames in pieces of {piece} are counted otherwise");
+    }
+    format!("{found:?}")
+}

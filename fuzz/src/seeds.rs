@@ -1,0 +1,190 @@
+//! What fuzzing begins with: a few good inputs for each target, made by the code that writes them. No number of a person is in
+//! them but those of the range for tests.
+
+mod messages;
+
+use kith_merkle::{Checkpoint, LogSigner};
+use kith_server::config::DEFAULT_FILE;
+
+const ID: &str = "0198c7a0-0000-7000-8000-000000000001";
+const NUMBER: &str = "9990000018";
+const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n";
+
+/// The log whose checkpoints stand in the corpus.
+const ORIGIN: &str = "kith.test/audit";
+
+fn signer() -> Option<LogSigner> {
+    LogSigner::from_seed(ORIGIN, &[7; 32]).ok()
+}
+
+/// The key that opens the checkpoints of the corpus.
+#[must_use]
+pub fn verifier_key() -> String {
+    signer().map_or_else(String::new, |signer| signer.key().to_string())
+}
+
+/// Good inputs of a target, at least one.
+#[must_use]
+pub fn of(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "messages" => messages::messages(),
+        "codes" => texts(&[NUMBER, "R1H", "E06000001", "R1H12", "2026-02-28", "E-1/2"]),
+        "certificate" => [certificates(), texts(&["spiffe://kith.test/org/R1H/role/ed"])].concat(),
+        "revocation-list" => lists().into_iter().map(|(der, _)| der).collect(),
+        "revocation-file" => lists().into_iter().map(|(_, pem)| pem.into_bytes()).collect(),
+        "frames" => vec![connection()],
+        "timeout" => texts(&["5S", "250m", "99999999H", "1n"]),
+        "plan-file" => texts(&[
+            "kith-plans,1,7,snapshot,end-missing\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\n\
+             9990000018,2020-02-29,cpp,2026-01-10,,P-1,F-1,shielded\n9990000026,2019-01-01,lac,2026-01-10,2026-03-01,P-2,,\n",
+            "\u{feff}kith-plans,1,8,changes\r\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\r\n",
+        ]),
+        "directory" => directory(),
+        "configuration" => {
+            texts(&[CONTACT, &DEFAULT_FILE.replace("contact_name = \"\"", "contact_name = \"Duty desk\"")])
+        }
+        "rows" => rows(),
+        "sealed" => vec![kith_store::fuzz_entry::sealed_seed()],
+        "key-file" => texts(&[&format!("{}\n", "07".repeat(32))]),
+        "watermark" => vec![kith_store::fuzz_entry::watermark_seed()],
+        "snapshot" => vec![kith_store::fuzz_entry::snapshot_seed()],
+        "audit-segment" => vec![kith_store::fuzz_entry::audit_segment_seed()],
+        "tree-leaves" => vec![kith_store::fuzz_entry::leaves_seed()],
+        "tree-checkpoints" => vec![kith_store::fuzz_entry::checkpoints_seed()],
+        "checkpoint" => notes(),
+        "proof" => vec![[&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2][..], &[1; 96]].concat()],
+        "verifier-key" => texts(&[&verifier_key()]),
+        _ => Vec::new(),
+    }
+}
+
+fn texts(all: &[&str]) -> Vec<Vec<u8>> {
+    all.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn certificates() -> Vec<Vec<u8>> {
+    let make = |uris: &[&str]| -> Option<Vec<u8>> {
+        let mut params = rcgen::CertificateParams::new([String::from("host.example")]).ok()?;
+        for uri in uris {
+            params.subject_alt_names.push(rcgen::SanType::URI((*uri).try_into().ok()?));
+        }
+        Some(params.self_signed(&rcgen::KeyPair::generate().ok()?).ok()?.der().to_vec())
+    };
+    let one = "spiffe://kith.test/org/R1H/role/ed";
+    [&[one][..], &[one, one], &[], &["spiffe://kith.test/org/E06000001/role/local-authority"]]
+        .into_iter()
+        .filter_map(make)
+        .collect()
+}
+
+/// A list of an authority of its own, in DER and in PEM.
+fn lists() -> Vec<(Vec<u8>, String)> {
+    let make = || -> Option<(Vec<u8>, String)> {
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).ok()?;
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign, rcgen::KeyUsagePurpose::KeyCertSign];
+        let issuer = rcgen::Issuer::new(params, rcgen::KeyPair::generate().ok()?);
+        let revoked = rcgen::RevokedCertParams {
+            serial_number: rcgen::SerialNumber::from(7_u64),
+            revocation_time: rcgen::date_time_ymd(2026, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2026, 1, 1),
+            next_update: rcgen::date_time_ymd(2026, 2, 1),
+            crl_number: rcgen::SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&issuer).ok()?;
+        Some((list.der().to_vec(), list.pem().ok()?))
+    };
+    make().into_iter().collect()
+}
+
+/// The beginning of a connection, and a call on it.
+fn connection() -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, payload: &[u8]| {
+        [&[0, 0, u8::try_from(payload.len()).unwrap_or(0), kind, flags, 0, 0, 0, 1][..], payload].concat()
+    };
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, &[0, 4, 0, 1, 0, 0]),
+        frame(8, 0, &[0, 0, 1, 0]),
+        frame(1, 4, &[0x83, 0x87]),
+        frame(0, 1, &[0; 9]),
+        frame(6, 0, &[7; 8]),
+    ]
+    .concat()
+}
+
+fn directory() -> Vec<Vec<u8>> {
+    let files = [
+        "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,RRK\nRRK,UHB,01632 960101,\n",
+        "ods_site_code,name,organisation_code\nR1H12,Royal London,R1H\n",
+        "gss_code,name,office_phone,out_of_hours_phone,office_opens,office_closes\n\
+         E06000001,Hartlepool,01632 960200,01632 960201,08:30,17:00\n",
+    ];
+    (0..).zip(files).map(|(kind, text)| [&[kind][..], text.as_bytes()].concat()).collect()
+}
+
+/// The schema's byte behind each kind of row; what follows is for mutations to find.
+fn rows() -> Vec<Vec<u8>> {
+    (0..13_u8)
+        .flat_map(|kind| [vec![kind, 1], [&[kind, 1][..], &[0; 64]].concat(), [&[kind, 1][..], &[1; 64]].concat()])
+        .collect()
+}
+
+fn notes() -> Vec<Vec<u8>> {
+    let signed = |size: u64| {
+        let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: [3; 32] };
+        Some(checkpoint.sign(&signer()?).ok()?.to_string().into_bytes())
+    };
+    [signed(1), signed(1_000_000)].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::targets::TARGETS;
+
+    #[test]
+    fn every_target_has_seeds() {
+        for target in TARGETS {
+            assert!(!super::of(target.name).is_empty(), "{}", target.name);
+        }
+        assert!(super::of("no such target").is_empty());
+    }
+
+    #[test]
+    fn the_seeds_are_good_inputs() {
+        let scratch = tempfile::tempdir().unwrap();
+        let said = |name: &str| -> Vec<String> {
+            let target = crate::targets::named(name).unwrap();
+            super::of(name).iter().map(|bytes| (target.take)(bytes, scratch.path()).unwrap()).collect()
+        };
+        for (name, expected) in [
+            ("messages", "lookup: taken"),
+            ("messages", "check-in: taken"),
+            ("certificate", "ed"),
+            ("revocation-list", "a list, scope false, expires true"),
+            ("revocation-file", "lists"),
+            ("frames", "Ok(())"),
+            ("configuration", "taken"),
+            ("sealed", "5 bytes"),
+            ("key-file", "a key"),
+            ("watermark", "slot 1, both true"),
+            ("snapshot", "1 rows"),
+            ("checkpoint", "1 signatures, whole, Some(true)"),
+            ("tree-leaves", "Known, 3 whole, 0 other"),
+            ("tree-checkpoints", "2 whole, 0 bad, damaged false"),
+            ("verifier-key", "Log"),
+        ] {
+            assert!(said(name).iter().any(|found| found == expected), "{name}: {:?}", said(name));
+        }
+        let segment = "header, 2 entries, 0 bad, 2 opened";
+        assert_eq!(said("audit-segment"), [format!("{segment}; mended: {segment}")]);
+        assert!(said("plan-file")[0].contains("2 rows, 0 at fault"), "{:?}", said("plan-file"));
+    }
+}
