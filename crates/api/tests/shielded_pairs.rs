@@ -3,8 +3,10 @@
 //! from a seeded generator; what is expected is nothing but equality.
 
 #[path = "shielded_pairs/placeless.rs"]
+#[cfg(test)]
 mod placeless;
 #[path = "shielded_pairs/world.rs"]
+#[cfg(test)]
 mod world;
 
 use kith_api::v1;

@@ -10,6 +10,7 @@ fn caller() -> Option<v1::Caller> {
         user_id: "u-1".into(),
         user_name: "A Nurse".into(),
         user_role: "Triage nurse".into(),
+        role_code: "R8010".into(),
         purpose: v1::Purpose::DirectCare.into(),
         organisation: "R1H".into(),
     })

@@ -363,7 +363,7 @@ impl<'a> World<'a> {
             birth_date: None,
         };
         seen.details.set(1, Some(details));
-        seen.closing.set(2, (*outcome != Outcome::Waiting).then(|| Closing { outcome: *outcome, at: arrived_at }));
+        seen.closing.set(2, (*outcome != Outcome::Waiting).then_some(Closing { outcome: *outcome, at: arrived_at }));
         seen
     }
 }
