@@ -91,7 +91,10 @@ fn plans_shown(all: &[PlanFacts], today: Day) -> Vec<PlanView> {
                 moving_to: plan.moving_to,
             })
             .collect();
-        of_state.sort_by_key(|plan| Reverse(if wanted == PlanState::Ended { plan.end } else { plan.start }));
+        of_state.sort_by_key(|plan| {
+            let day = if wanted == PlanState::Ended { plan.end } else { plan.start };
+            (Reverse(day), plan.kind, plan.start, plan.end, plan.moving_to.is_some())
+        });
         shown.extend(of_state);
     }
     shown
@@ -99,7 +102,10 @@ fn plans_shown(all: &[PlanFacts], today: Day) -> Vec<PlanView> {
 
 /// Within the window and the cap, newest first, and what is cut off.
 fn listed(mut seen: Vec<&SeenFacts>, today: Day) -> (Vec<&SeenFacts>, Beyond) {
-    seen.sort_by_key(|one| Reverse(one.moment));
+    seen.sort_by_key(|one| {
+        let complaint = one.details.as_ref().map(|details| details.complaint as u8);
+        (Reverse(one.moment), complaint, one.outcome as u8)
+    });
     let first = today.plus_days(-SETTINGS.presentation_window_days);
     let (mut shown, older): (Vec<_>, Vec<_>) = seen.into_iter().partition(|one| one.moment.london_day() >= first);
     let cap = shown.len().saturating_sub(SETTINGS.max_presentations);
