@@ -165,7 +165,7 @@ impl Place {
     pub fn prepare(&self, scale: &str) -> Result<()> {
         let folder = &self.folder;
         let marker = self.file("ready");
-        if is_kept(&marker, scale) {
+        if is_kept(&marker, scale) && self.file("audit.key").exists() {
             println!("England of scale {scale} is kept in {}", folder.display());
             return Ok(());
         }
