@@ -147,6 +147,14 @@ async fn no_message(ed: &kith_api::client::Client) {
     expect_trouble(refused, Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
 }
 
+/// Waits until what has been refused is in the audit: what was refused before one more is, once anything more is.
+async fn counted_so_far(server: &Server, ed: &kith_api::client::Client) {
+    let last = async || server.status().await.positions.unwrap().audit_last;
+    let before = last().await;
+    no_message(ed).await;
+    until_async("refusals are in the audit", async || (last().await > before).then_some(())).await;
+}
+
 /// Bytes that are no message of this protocol, and messages compressed in a way that is not taken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_message_is_said_so() {
@@ -167,11 +175,7 @@ async fn what_is_no_message_is_said_so() {
         expect_trouble(refused, Code::Unimplemented, "UNKNOWN_METHOD", &[]);
     }
     calls::ask(&ed, build::lookup(ED, nhs(1))).await;
-    // What was refused before this one is in the audit once anything more is.
-    let last = async || server.status().await.positions.unwrap().audit_last;
-    let before = last().await;
-    no_message(&ed).await;
-    until_async("refusals are in the audit", async || (last().await > before).then_some(())).await;
+    counted_so_far(&server, &ed).await;
     let entries = audit(&site, server);
     let many = |reason: &str| {
         let of = |entry: &AuditEntry| {
@@ -185,6 +189,48 @@ async fn what_is_no_message_is_said_so() {
     assert!(many("MALFORMED_MESSAGE").0 >= 1);
     assert_eq!(many("COMPRESSION_NOT_SUPPORTED"), (1, true));
     assert_eq!(many("UNKNOWN_METHOD"), (50, true), "a burst is counted, not listed");
+    site.finish(&[]);
+}
+
+/// What is refused before any handler sees it is counted in the audit, of any service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_handler_sees_is_counted() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let mut odd = ed.request(build::lookup(ED, nhs(1)));
+    odd.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
+    let refused = ed.lookup().lookup(odd).await;
+    expect_trouble(refused, Code::InvalidArgument, "BAD_GRPC_TIMEOUT", &["grpc-timeout"]);
+    for _ in 0..3 {
+        let mut large = ed.request(build::lookup(ED, nhs(1)));
+        large.metadata_mut().insert("x-large", "y".repeat(20_000).parse().unwrap());
+        expect_trouble(ed.lookup().lookup(large).await, Code::ResourceExhausted, "HEADERS_TOO_LARGE", &[]);
+    }
+    let mut raw = tonic::client::Grpc::new(ed.channel());
+    raw.ready().await.unwrap();
+    let codec = ProstCodec::<v1::LookupRequest, v1::LookupResponse>::default();
+    let path = "/kith.v1.NoService/Guess".parse().unwrap();
+    let refused = raw.unary(Request::new(build::lookup(ED, nhs(1))), path, codec).await;
+    expect_trouble(refused, Code::Unimplemented, "UNKNOWN_METHOD", &[]);
+
+    counted_so_far(&server, &ed).await;
+    let counted = |entry: &AuditEntry| {
+        let Decision::RefusedMany { code, count, .. } = entry.decision else { return None };
+        assert_eq!(entry.organisation.map(|code| code.to_string()).as_deref(), Some(ED));
+        Some((code.word(), entry.method.map(|method| method.word()), count))
+    };
+    let mut found = BTreeMap::new();
+    for (code, method, count) in audit(&site, server).iter().filter_map(counted) {
+        if code == "MALFORMED_MESSAGE" {
+            continue;
+        }
+        *found.entry((code, method)).or_insert(0) += count;
+    }
+    let lookup = Some("LookupService/Lookup");
+    let expected =
+        [(("BAD_GRPC_TIMEOUT", lookup), 1), (("HEADERS_TOO_LARGE", lookup), 3), (("UNKNOWN_METHOD", None), 1)];
+    assert_eq!(found, expected.into());
     site.finish(&[]);
 }
 

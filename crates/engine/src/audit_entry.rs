@@ -103,7 +103,7 @@ pub enum Decision {
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
-    /// Calls that no handler saw were refused: why, how many, and when the first and the last.
+    /// Calls were refused of which no handler wrote an entry: why, how many, and when the first and the last.
     RefusedMany {
         /// Why.
         code: RefusalCode,

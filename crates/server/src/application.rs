@@ -10,6 +10,7 @@ use tonic::service::RoutesBuilder;
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
 use crate::health::Readiness;
 use crate::stop::StopSignal;
@@ -42,6 +43,8 @@ pub struct Wiring<E> {
     pub stop: StopSignal,
     /// Where background work runs.
     pub control: Handle,
+    /// Refusals that no handler sees, to be put into the audit.
+    pub(crate) edge: Edge,
 }
 
 /// The outcome of an offline examination.

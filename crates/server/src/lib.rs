@@ -15,6 +15,7 @@ mod dataplane;
 pub mod deadline;
 pub mod dev_certs;
 pub mod directory;
+mod edge;
 pub mod engine_slot;
 mod flood;
 #[doc(hidden)]

@@ -21,7 +21,6 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use super::edge::Edge;
 use super::files::Busy;
 use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
@@ -40,7 +39,6 @@ pub(crate) struct Services {
     control: Handle,
     files: Busy,
     times: Arc<AnswerTimes>,
-    edge: Edge,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -51,10 +49,9 @@ pub(crate) fn now() -> Moment {
 
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
-        let Wiring { engine, config, directory: _, stop, control } = wiring;
-        let edge = Edge::default();
-        control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times, edge }
+        let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
+        control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
+        Self { slot: engine, config, stop, control, files: Busy::default(), times }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -89,10 +86,6 @@ impl Services {
 
     pub(super) fn files(&self) -> &Busy {
         &self.files
-    }
-
-    pub(super) fn edge(&self) -> &Edge {
-        &self.edge
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
