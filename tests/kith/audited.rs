@@ -136,6 +136,49 @@ async fn every_refusal() {
     site.finish(&[]);
 }
 
+/// A burst of refusals of one person is few entries, which name the person, and the entry that counts a refusal is in the
+/// audit by the time its answer has left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
+    const CALLS: u64 = 100;
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let records = v1::Caller { purpose: v1::Purpose::RecordKeeping.into(), ..build::caller(ED) };
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..CALLS {
+        let request = v1::LookupRequest { caller: Some(records.clone()), ..build::lookup(ED, nhs(1)) };
+        let ed = ed.clone();
+        asking.spawn(async move { calls::try_ask(&ed, request).await });
+    }
+    while let Some(refused) = asking.join_next().await {
+        expect_trouble(refused.unwrap(), Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", &[]);
+    }
+    tokio::task::block_in_place(|| server.kill());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    let counted = |entry: &AuditEntry| match entry.decision {
+        Decision::Refused(_) => 1,
+        Decision::RefusedMany { count, .. } => count,
+        Decision::Answered { .. }
+        | Decision::Changed { .. }
+        | Decision::Listed(_)
+        | Decision::Started
+        | Decision::Stopped
+        | Decision::Gap(_)
+        | Decision::FilePositionReset(..)
+        | Decision::ConfigChanged(..)
+        | Decision::ConfigRefused(_) => 0,
+    };
+    let refused: Vec<&AuditEntry> = entries.iter().filter(|entry| counted(entry) > 0).collect();
+    assert_eq!(refused.iter().map(|entry| counted(entry)).sum::<u64>(), CALLS);
+    assert!(refused.len() < 50, "a burst is counted, not listed: {}", refused.len());
+    assert_eq!(refused[0].subject, Some(Subject::Nhs(nhs(1))), "the first says whom it was about");
+    for entry in refused {
+        assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
+    }
+    site.finish(&[]);
+}
+
 /// Sends bytes that are no message of this protocol: where the caller is expected stands the text of a contact.
 async fn no_message(ed: &kith_api::client::Client) {
     let odd = v1::Contact { name: "zzz".into(), ..v1::Contact::default() };

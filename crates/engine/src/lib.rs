@@ -6,6 +6,7 @@ mod answer_counts;
 mod apply;
 mod audit_entry;
 mod births;
+mod bursts;
 mod changes;
 mod derive;
 mod engine;

@@ -156,6 +156,7 @@ impl Engine {
             purge_thread: std::sync::Mutex::new(purge_thread),
             tally,
             answers: Counters::default(),
+            bursts: Arc::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),

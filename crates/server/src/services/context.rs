@@ -129,8 +129,8 @@ pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> St
 async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &str, status: Status) -> Status {
     let decision = Decision::Refused(RefusalCode::of(reason));
     let entry = AuditEntry::of_call(now(), call, caller, None, decision);
-    match engine.audit(&entry).await {
-        Ok(_) => status,
+    match engine.audit_refusal(&entry).await {
+        Ok(()) => status,
         Err(error) => errors::audit(error),
     }
 }
