@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kith_api::v1::{self, CareContext};
 use kith_domain::child::Subject;
-use kith_engine::{AuditEntry, Decision};
+use kith_engine::{AuditEntry, Configured, Decision};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
@@ -275,6 +275,43 @@ async fn what_no_handler_sees_is_counted() {
         [(("BAD_GRPC_TIMEOUT", lookup), 1), (("HEADERS_TOO_LARGE", lookup), 3), (("UNKNOWN_METHOD", None), 1)];
     assert_eq!(found, expected.into());
     site.finish(&[]);
+}
+
+/// Which certificates and authorities are in force, from the start on, and which new ones could not be used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_that_change_and_such_as_cannot_be_used() {
+    let mut site = Site::with(&[("tls", "reload_interval_ms", "50")]);
+    let server = site.ready().await;
+    let entries = async |least: u64| {
+        let enough = async || (server.status().await.positions.unwrap().audit_last >= least).then_some(());
+        until_async("the change is in the audit", enough).await;
+    };
+    // The start, the certificate and the authorities.
+    entries(3).await;
+    let good = std::fs::read(site.path("certs/server.pem")).unwrap();
+    std::fs::write(site.path("certs/server.pem"), "no certificate").unwrap();
+    entries(4).await;
+    site.run(&["dev-certs", "--out", "others", "--directory", "."]);
+    let authorities = ["certs/ca.pem", "others/ca.pem"].map(|path| std::fs::read_to_string(site.path(path)).unwrap());
+    std::fs::write(site.path("certs/server.pem"), good).unwrap();
+    std::fs::write(site.path("certs/ca.pem"), authorities.concat()).unwrap();
+    entries(5).await;
+
+    let mut found = Vec::new();
+    for entry in audit(&site, server) {
+        if let Decision::ConfigChanged(what, sha256) = entry.decision {
+            found.push((what, Some(sha256)));
+        }
+        if let Decision::ConfigRefused(what) = entry.decision {
+            found.push((what, None));
+        }
+    }
+    let of: Vec<_> = found.iter().map(|(what, sha256)| (*what, sha256.is_some())).collect();
+    use Configured::{Certificate, ClientAuthorities};
+    let expected = [(Certificate, true), (ClientAuthorities, true), (Certificate, false), (ClientAuthorities, true)];
+    assert_eq!(of, expected, "what is the same as before is no change");
+    assert_ne!(found[1], found[3]);
+    site.finish(&["stays in force"]);
 }
 
 /// No presentation of an adult is kept, whoever told the date of birth; the question is answered all the same.

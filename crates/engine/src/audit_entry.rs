@@ -98,8 +98,8 @@ pub enum Decision {
     Gap(u64),
     /// The next file number of this authority was set to this one.
     FilePositionReset(LaCode, u64),
-    /// What is configured changed while the service runs: what, and the SHA-256 of its file; all zeros where none is named
-    /// and the built-in one is in force.
+    /// What is configured changed while the service runs, or is in force from its start: what, and its SHA-256, of a policy's
+    /// file or of the DER encodings of certificates and lists one after the other; all zeros where none is named.
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
@@ -121,6 +121,12 @@ pub enum Decision {
 pub enum Configured {
     /// Who may do what.
     Policy,
+    /// The server's certificate.
+    Certificate,
+    /// The authorities of client certificates.
+    ClientAuthorities,
+    /// The revocation lists.
+    RevocationLists,
 }
 
 /// What was disclosed, in codes.

@@ -205,7 +205,7 @@ pub fn start<A: Application>(
     control.spawn(watch::trims(Arc::clone(&application), Arc::clone(&engine), signal.clone())?);
     let interval = Duration::from_millis(config.tls.reload_interval_ms);
     let (looking, of) = (Arc::clone(&application), Arc::clone(&engine));
-    control.spawn(watch::files(looking, of, interval, signal.clone())?);
+    control.spawn(watch::files(looking, of, (Arc::clone(&tls), interval), signal.clone())?);
     drop(entered);
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
