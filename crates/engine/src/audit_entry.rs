@@ -114,6 +114,13 @@ pub enum Decision {
         /// The last.
         last: Moment,
     },
+    /// An entry of the audit was proven: which.
+    Proven {
+        /// Its journal.
+        journal: u16,
+        /// Its number there.
+        sequence: u64,
+    },
 }
 
 /// What can be configured anew while the service runs.

@@ -303,6 +303,13 @@ mod tests {
     ];
 
     #[test]
+    fn what_was_proven_has_the_bytes_that_are_kept() {
+        use crate::{AuditEntry, Decision};
+        let entry = AuditEntry::of_service(Moment(1_000), Decision::Proven { journal: 1, sequence: 300 });
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000b01ac020000000000");
+    }
+
+    #[test]
     fn newer_schema_and_leftover_bytes_are_refused() {
         let mut bytes = encode(&7_u64).unwrap();
         bytes.push(0);

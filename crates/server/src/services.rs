@@ -3,6 +3,7 @@
 
 mod audit_proofs;
 mod context;
+mod cosigned;
 mod errors;
 mod feeds;
 mod files;

@@ -21,6 +21,7 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
+use super::cosigned::Cosigned;
 use super::files::Busy;
 use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
@@ -39,6 +40,7 @@ pub(crate) struct Services {
     control: Handle,
     files: Busy,
     times: Arc<AnswerTimes>,
+    cosigned: Arc<Cosigned>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -51,7 +53,7 @@ impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
         control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times }
+        Self { slot: engine, config, stop, control, files: Busy::default(), times, cosigned: Arc::default() }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -86,6 +88,10 @@ impl Services {
 
     pub(super) fn files(&self) -> &Busy {
         &self.files
+    }
+
+    pub(super) fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
@@ -135,7 +141,8 @@ async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &s
     }
 }
 
-/// The status of a stream that broke before anything was taken of it, once it is in the audit.
+/// The status of a call that came to nothing, such as a stream that broke before anything was taken of it, once it is in the
+/// audit.
 pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
     let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
     audited(engine, call, Some(caller), &reason, status).await
