@@ -51,8 +51,8 @@ impl DataPlane {
         edge: Edge,
     ) -> io::Result<Self> {
         let limits = &config.limits;
-        let layer = CallLimitsLayer::new(limits, edge);
-        let report = Arc::<ShedReport>::default();
+        let layer = CallLimitsLayer::new(limits, edge.clone());
+        let report = Arc::new(ShedReport::new(edge));
         let (alive, ended) = mpsc::channel::<()>(1);
         let mut lanes = Vec::new();
         for number in 0..thread_count(config) {
