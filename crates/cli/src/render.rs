@@ -6,6 +6,10 @@ mod blocks;
 mod family;
 mod seen;
 
+use crate::redacted::redacted;
+
+redacted!(Page);
+
 /// Widest line, in columns.
 pub const WIDTH: usize = 80;
 /// Bold and reversed.
@@ -13,7 +17,7 @@ const ATTENTION: &str = "\u{1b}[1;7m";
 const PLAIN: &str = "\u{1b}[0m";
 
 /// A text in the making.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Page {
     lines: Vec<(String, bool)>,
 }
