@@ -15,7 +15,8 @@ use super::files::{
     level_path, read_small, suspected_path,
 };
 use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, read_head};
-use super::recover::{read_checkpoint, suspicion};
+use super::recover::suspicion;
+use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
 use crate::journal::segments_of;
 
@@ -131,13 +132,16 @@ impl Tree {
             }
             return Ok(report);
         }
-        let growth = Growth::read(dir, key, &mut report)?;
+        let (growth, mut signers) = Growth::read(dir, key, &mut report)?;
         growth.hold_against_entries(dir, &segments, &mut report)?;
         let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
         published.extend(outside.iter().cloned());
         report.outside = outside.len() as u64;
         for note in published {
-            hold_against_published(dir, &note, key, &mut report);
+            hold_against_published(dir, &note, &mut signers, &mut report);
+        }
+        if let Some(fault) = signers.conclude() {
+            report.add(fault);
         }
         Ok(report)
     }
@@ -155,13 +159,16 @@ struct Growth {
 }
 
 impl Growth {
-    fn read(dir: &Path, key: Option<&VerifierKey>, report: &mut TreeReport) -> Result<Self, TreeError> {
+    fn read<'a>(
+        dir: &Path,
+        key: Option<&'a VerifierKey>,
+        report: &mut TreeReport,
+    ) -> Result<(Self, Signers<'a>), TreeError> {
         let mut growth = Self::default();
         let mut signed = Signed::open(dir, key)?;
         if !growth.head(dir, report)? {
             growth.unreadable = true;
-            signed.finish(report)?;
-            return Ok(growth);
+            return Ok((growth, signed.finish(report)?));
         }
         let mut levels = Levels::open(dir)?;
         let (mut edge, mut order) = (Frontier::default(), Order::default());
@@ -186,8 +193,7 @@ impl Growth {
         }
         (report.leaves, growth.covered) = (edge.size(), order.covered);
         report.covered_through = order.covered;
-        signed.finish(report)?;
-        Ok(growth)
+        Ok((growth, signed.finish(report)?))
     }
 
     fn head(&self, dir: &Path, report: &mut TreeReport) -> Result<bool, TreeError> {
@@ -322,7 +328,7 @@ fn entries_of(path: &Path) -> Result<Vec<(u64, Hash)>, TreeError> {
 /// The signed checkpoints, read beside the leaves.
 struct Signed<'a> {
     frames: Option<Frames>,
-    key: Option<&'a VerifierKey>,
+    signers: Signers<'a>,
     next: Option<Checkpoint>,
     /// Leaves of the checkpoint before `next`.
     before: u64,
@@ -334,7 +340,7 @@ impl<'a> Signed<'a> {
     fn open(dir: &Path, key: Option<&'a VerifierKey>) -> Result<Self, TreeError> {
         let last = checkpoints_tail(dir)?.note.and_then(|note| read_checkpoint(&note, None).ok());
         let newest = last.map_or(0, |last| last.size);
-        Ok(Self { frames: Frames::open(dir)?, key, next: None, before: 0, newest })
+        Ok(Self { frames: Frames::open(dir)?, signers: Signers::new(key), next: None, before: 0, newest })
     }
 
     /// The next checkpoint that can be believed.
@@ -347,7 +353,7 @@ impl<'a> Signed<'a> {
                 FrameStep::Bad { offset } => report.add(TreeFault::CheckpointDamaged { offset }),
                 FrameStep::Whole(framed) => {
                     report.checkpoints += 1;
-                    match read_checkpoint(&framed.note, self.key) {
+                    match self.signers.read(&framed.note, self.before) {
                         Err(what) => report.add(TreeFault::CheckpointForged { after: self.before, what }),
                         Ok(found) => {
                             let (size, after) = (found.size, self.before);
@@ -382,8 +388,8 @@ impl<'a> Signed<'a> {
         }
     }
 
-    /// Checkpoints over more leaves than there are.
-    fn finish(mut self, report: &mut TreeReport) -> io::Result<()> {
+    /// Checkpoints over more leaves than there are. Gives who signed.
+    fn finish(mut self, report: &mut TreeReport) -> io::Result<Signers<'a>> {
         let mut signed = None;
         while let Some(next) = self.peek(report)? {
             signed = Some(next.size);
@@ -393,7 +399,7 @@ impl<'a> Signed<'a> {
             let found = report.leaves;
             report.add(TreeFault::TreeTruncated { signed, found });
         }
-        Ok(())
+        Ok(self.signers)
     }
 }
 
@@ -429,8 +435,8 @@ impl Levels {
 }
 
 /// A checkpoint that was published, against the tree that is there.
-fn hold_against_published(dir: &Path, note: &[u8], key: Option<&VerifierKey>, report: &mut TreeReport) {
-    let known = match read_checkpoint(note, key) {
+fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, report: &mut TreeReport) {
+    let known = match signers.read(note, report.signed_leaves) {
         Ok(known) => known,
         Err(what) => return report.add(TreeFault::CheckpointForged { after: report.signed_leaves, what }),
     };
