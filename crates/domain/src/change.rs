@@ -56,6 +56,8 @@ pub enum Change {
     Proposed(Proposal),
     /// The demographics service has looked at a proposal.
     ProposalClosed(ProposalClosed),
+    /// The head that the audit's tree had.
+    AuditHead(AuditHead),
 }
 
 /// What happened to a plan.
@@ -338,6 +340,15 @@ pub struct FilePositionReset {
     pub event_id: Uuid,
     /// The number that its next file must have.
     pub next: u64,
+}
+
+/// The head of the tree over the audit, as it was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// Leaves.
+    pub leaves: u64,
+    /// The root over them (RFC 6962).
+    pub root: [u8; 32],
 }
 
 /// What the demographics service tells of a number.

@@ -91,6 +91,7 @@ pub struct Engine {
     pub(crate) answers: Counters,
     pub(crate) bursts: Arc<Bursts>,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(crate) anchor: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -232,6 +233,7 @@ impl Engine {
         join(&self.purge_thread, "purging");
         join(&self.deriver, "deriving");
         join(&self.feeds, "counting");
+        join(&self.anchor, "anchoring");
         self.progress.closing.store(true, Ordering::Release);
         let (reply, _) = oneshot::channel();
         // It wakes a waiting writer; a full queue means that it is awake.

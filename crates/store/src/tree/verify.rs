@@ -112,7 +112,8 @@ impl fmt::Display for TreeReport {
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
-    /// signature (when `key` is given), every entry against its leaf; and `outside`, notes that others kept.
+    /// signature (when `key` is given), every entry against its leaf; `outside`, notes that others kept; and `anchored`, leaves and
+    /// root of a head that the log knows of.
     ///
     /// # Errors
     /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
@@ -121,10 +122,12 @@ impl Tree {
         [primary, spill]: [&Path; 2],
         key: Option<&VerifierKey>,
         outside: &[Vec<u8>],
+        anchored: Option<(u64, Hash)>,
     ) -> Result<TreeReport, TreeError> {
         let mut report = TreeReport { suspected: suspicion(&suspected_path(dir))?, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
-        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && outside.is_empty() {
+        let nothing_known = outside.is_empty() && anchored.is_none();
+        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {
             let newest = segments.last().map(|(_, path)| entries_of(path)).transpose()?.unwrap_or_default();
             // Without a key nothing says that one was kept.
             if let Some((last, _)) = newest.last().filter(|_| key.is_some()) {
@@ -139,6 +142,9 @@ impl Tree {
         report.outside = outside.len() as u64;
         for note in published {
             hold_against_published(dir, &note, &mut signers, &mut report);
+        }
+        if let Some((size, root)) = anchored {
+            hold_against_head(dir, size, &root, &mut report);
         }
         if let Some(fault) = signers.conclude() {
             report.add(fault);
@@ -440,14 +446,19 @@ fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, re
         Ok(known) => known,
         Err(what) => return report.add(TreeFault::CheckpointForged { after: report.signed_leaves, what }),
     };
+    hold_against_head(dir, known.size, &known.root, report);
+}
+
+/// A head that was signed once, against the tree that is there.
+fn hold_against_head(dir: &Path, size: u64, root: &Hash, report: &mut TreeReport) {
     // It was in the history, on disk, before anybody could see it.
     let found = report.signed_leaves;
-    if known.size > found {
-        return report.add(TreeFault::RolledBack { known: known.size, found });
+    if size > found {
+        return report.add(TreeFault::RolledBack { known: size, found });
     }
     // Leaves that cannot be read have been named.
-    let root = TreeReader::open(dir).ok().and_then(|reader| root_of(&reader, known.size).ok());
-    if root.is_some_and(|root| root != known.root) {
-        report.add(TreeFault::Forked { size: known.size });
+    let there = TreeReader::open(dir).ok().and_then(|reader| root_of(&reader, size).ok());
+    if there.is_some_and(|there| there != *root) {
+        report.add(TreeFault::Forked { size });
     }
 }
