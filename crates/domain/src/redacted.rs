@@ -30,6 +30,25 @@ mod tests {
     use crate::time::{Day, Moment};
     use uuid::Uuid;
 
+    fn event(authority: LaCode, baby: &Baby) -> PlanEvent {
+        PlanEvent {
+            authority,
+            event_id: Uuid::nil(),
+            subject: baby.subject.clone(),
+            action: PlanAction::Start,
+            kind: baby.kind,
+            reference: baby.reference.clone(),
+            version: 1,
+            start: None,
+            end: None,
+            birth_date: baby.birth_date,
+            shielded: false,
+            unshield: false,
+            family: None,
+            babies: vec![baby.clone()],
+        }
+    }
+
     #[test]
     fn no_date_of_birth_is_shown() {
         let born = Day::parse("2011-03-04").unwrap();
@@ -39,22 +58,7 @@ mod tests {
         let reference = Some(PlanReference::parse("P").unwrap());
         let authority = LaCode::parse("E06000001").unwrap();
         let baby = Baby { subject: subject.clone(), kind, reference: reference.clone(), birth_date };
-        let event = PlanEvent {
-            authority,
-            event_id: Uuid::nil(),
-            subject: subject.clone(),
-            action: PlanAction::Start,
-            kind,
-            reference: reference.clone(),
-            version: 1,
-            start: None,
-            end: None,
-            birth_date,
-            shielded: false,
-            unshield: false,
-            family: None,
-            babies: vec![baby.clone()],
-        };
+        let event = event(authority, &baby);
         let mut plan = Plan::new(authority, PlanName::Reference(PlanReference::parse("P").unwrap()));
         plan.birth_date.set(1, birth_date);
         let mut facts = IdentityFacts::default();
