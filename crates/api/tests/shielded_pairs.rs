@@ -48,6 +48,7 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
     for (count, what) in [(held, "held"), (siblings, "siblings"), (cannot_say, "cannot say")] {
         assert!(count > 100, "{what}: {count} of {PAIRS}");
     }
+    println!("COUNTED shielding {PAIRS}");
 }
 
 /// The control: without a shield the same pairs differ, and places are found in them. A comparison that would find nothing

@@ -9,6 +9,9 @@ use crate::audit_args::AuditVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
 use crate::identity_args::IdentityVerb;
+use crate::redacted::redacted;
+
+redacted!(PersonArgs, SubjectArgs, LookupArgs, CheckInArgs, CloseArgs);
 
 /// Under the verbs that ask.
 const SEE_EXIT_CODES: &str =
@@ -70,7 +73,7 @@ pub struct ConnectionArgs {
 }
 
 /// Who asks, shown to the next reader. What is not given here comes from the profile.
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(next_help_heading = "Who asks")]
 pub struct PersonArgs {
     /// Your identifier in your organisation.
@@ -140,7 +143,7 @@ pub enum Verb {
 }
 
 /// Whom the question is about.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct SubjectArgs {
     /// NHS number, with or without spaces; - reads it from standard input.
     #[arg(long, value_name = "NUMBER", required_unless_present = "local_key", conflicts_with = "local_key")]
@@ -154,7 +157,7 @@ pub struct SubjectArgs {
 }
 
 /// A question.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct LookupArgs {
     /// Whom it is about.
     #[command(flatten)]
@@ -177,7 +180,7 @@ pub struct LookupArgs {
 }
 
 /// A presentation and a question.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct CheckInArgs {
     /// The question.
     #[command(flatten)]
@@ -269,7 +272,7 @@ pub struct FileArgs {
 }
 
 /// The outcome of a presentation.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct CloseArgs {
     /// Whom it is about, as recorded.
     #[command(flatten)]

@@ -15,6 +15,7 @@ mod plan_file;
 mod profile;
 mod push;
 mod reading;
+mod redacted;
 mod render;
 #[cfg(test)]
 mod samples;

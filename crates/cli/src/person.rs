@@ -7,7 +7,10 @@ use uuid::Uuid;
 use crate::args::SubjectArgs;
 use crate::dates;
 use crate::failure::Failure;
+use crate::redacted::redacted;
 use crate::words::PURPOSES;
+
+redacted!(Person);
 
 /// Name space of event ids that are made of their content, so that sending the same again repeats the same event.
 const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6b69_7468_0000_4000_8000_6576_656e_7473);
@@ -15,7 +18,7 @@ const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6b69_7468_0000_4000_8000_6576_65
 const MAX_NUMBER_LINE: u64 = 256;
 
 /// Who asks, as far as given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Person {
     /// Identifier in the organisation.
     pub user_id: Option<String>,

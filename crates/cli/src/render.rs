@@ -8,6 +8,10 @@ mod seen;
 
 pub use blocks::state as plan_state;
 
+use crate::redacted::redacted;
+
+redacted!(Page);
+
 /// Widest line, in columns.
 pub const WIDTH: usize = 80;
 /// Bold and reversed.
@@ -15,7 +19,7 @@ const ATTENTION: &str = "\u{1b}[1;7m";
 const PLAIN: &str = "\u{1b}[0m";
 
 /// A text in the making.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Page {
     lines: Vec<(String, bool)>,
 }

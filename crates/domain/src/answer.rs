@@ -8,11 +8,12 @@ use crate::identity::IdentityCheck;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{PlanKind, PlanState};
 use crate::presentation::{CareSetting, Complaint, Outcome as PresentationOutcome};
+use crate::redacted::debug_without;
 use crate::text::EncounterId;
 use crate::time::{Day, Moment};
 
 /// A question about one person, as asked at `now`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Question {
     /// Whom it is about.
     pub subject: crate::child::Subject,
@@ -27,6 +28,8 @@ pub struct Question {
     /// The mother's number, for a baby: her unborn plans are shown as well, and nothing else of hers.
     pub mother: Option<NhsNumber>,
 }
+
+debug_without!(Question, shown: [subject, number_traced, checking_in, now, mother], hidden: [birth_date]);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

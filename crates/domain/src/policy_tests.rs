@@ -162,6 +162,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
         }
     }
     assert_eq!((walked, granted), (9 * 24 * 4 * 2 * 6, 135), "the walk or the policy has changed in size");
+    println!("COUNTED policy {walked}");
 }
 
 /// What no policy may grant, stated apart from what the built-in one grants.

@@ -75,6 +75,10 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::Identity(event) => identity_apply::apply(working, event, at)?,
         Change::Proposed(proposal) => identity_apply::propose(working, proposal, at)?,
         Change::ProposalClosed(closed) => identity_apply::decline(working, closed, at)?,
+        Change::AuditHead(head) => {
+            working.put(Table::Meta, keys::AUDIT_HEAD.to_vec(), head)?;
+            Effect::Applied
+        }
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };

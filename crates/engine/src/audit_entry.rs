@@ -98,12 +98,12 @@ pub enum Decision {
     Gap(u64),
     /// The next file number of this authority was set to this one.
     FilePositionReset(LaCode, u64),
-    /// What is configured changed while the service runs: what, and the SHA-256 of its file; all zeros where none is named
-    /// and the built-in one is in force.
+    /// What is configured changed while the service runs, or is in force from its start: what, and its SHA-256, of a policy's
+    /// file or of the DER encodings of certificates and lists one after the other; all zeros where none is named.
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
-    /// Calls that no handler saw were refused: why, how many, and when the first and the last.
+    /// Calls were refused of which no handler wrote an entry: why, how many, and when the first and the last.
     RefusedMany {
         /// Why.
         code: RefusalCode,
@@ -114,6 +114,13 @@ pub enum Decision {
         /// The last.
         last: Moment,
     },
+    /// An entry of the audit was proven: which.
+    Proven {
+        /// Its journal.
+        journal: u16,
+        /// Its number there.
+        sequence: u64,
+    },
 }
 
 /// What can be configured anew while the service runs.
@@ -121,6 +128,12 @@ pub enum Decision {
 pub enum Configured {
     /// Who may do what.
     Policy,
+    /// The server's certificate.
+    Certificate,
+    /// The authorities of client certificates.
+    ClientAuthorities,
+    /// The revocation lists.
+    RevocationLists,
 }
 
 /// What was disclosed, in codes.

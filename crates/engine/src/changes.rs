@@ -58,6 +58,7 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
         Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
         Change::Accessed(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)
@@ -91,6 +92,7 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         | Change::Acknowledged(_)
         | Change::Accessed(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 /// Key of the one row of small facts.
 pub(crate) const META: &[u8] = b"facts";
+/// Key of the head of the audit's tree, beside them.
+pub(crate) const AUDIT_HEAD: &[u8] = b"audit-head";
 
 fn subject_parts(subject: &Subject) -> (&'static [u8], Vec<u8>, Vec<u8>) {
     match subject {

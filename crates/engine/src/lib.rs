@@ -2,10 +2,12 @@
 //! acknowledge) and the start (state into the index, audit into the log). It knows neither tonic, sockets nor
 //! certificates, and reads no clock: every moment is an argument.
 
+mod anchor;
 mod answer_counts;
 mod apply;
 mod audit_entry;
 mod births;
+mod bursts;
 mod changes;
 mod derive;
 mod engine;

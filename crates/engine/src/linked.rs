@@ -123,6 +123,7 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::Accessed(_)
         | Change::Acknowledged(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)

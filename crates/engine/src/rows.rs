@@ -303,6 +303,22 @@ mod tests {
     ];
 
     #[test]
+    fn what_was_proven_has_the_bytes_that_are_kept() {
+        use crate::{AuditEntry, Decision};
+        let entry = AuditEntry::of_service(Moment(1_000), Decision::Proven { journal: 1, sequence: 300 });
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000b01ac020000000000");
+    }
+
+    #[test]
+    fn a_head_of_the_audits_tree_has_the_bytes_that_are_kept() {
+        use kith_domain::change::AuditHead;
+        let head = AuditHead { leaves: 300, root: [7; 32] };
+        let record = LogRecord { at: Moment(1_000), change: Change::AuditHead(head) };
+        assert_eq!(hex(&encode(&record).unwrap()), format!("01d00f0fac02{}", "07".repeat(32)));
+        assert_eq!(hex(&encode(&head).unwrap()), format!("01ac02{}", "07".repeat(32)));
+    }
+
+    #[test]
     fn newer_schema_and_leftover_bytes_are_refused() {
         let mut bytes = encode(&7_u64).unwrap();
         bytes.push(0);

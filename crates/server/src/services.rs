@@ -3,7 +3,7 @@
 
 mod audit_proofs;
 mod context;
-mod edge;
+mod cosigned;
 mod errors;
 mod feeds;
 mod files;
@@ -20,7 +20,6 @@ mod trace;
 pub(crate) use context::Services;
 pub(crate) use context::now;
 
-use edge::Noted;
 use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
@@ -46,15 +45,15 @@ pub(crate) const NAMES: [&str; 8] = [
 
 /// Adds every service with its bound on message sizes.
 pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
-    let (max, edge) = (services.limits().max_message_bytes, services.edge());
+    let max = services.limits().max_message_bytes;
     let of = || services.clone();
     routes
-        .add_service(Noted::new(LookupServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(PresentationServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(PlanServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(PlanFileServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(NotificationServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(AuditServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(IdentityServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(StatusServiceServer::new(of()).max_decoding_message_size(max), edge));
+        .add_service(LookupServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(PresentationServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(PlanServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(PlanFileServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(NotificationServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(AuditServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max));
 }

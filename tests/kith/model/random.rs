@@ -133,6 +133,7 @@ impl Dice {
             | Change::Accessed(_)
             | Change::Acknowledged(_)
             | Change::AuditGap(_)
+            | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
             | Change::Identity(_)

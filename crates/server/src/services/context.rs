@@ -21,7 +21,7 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use super::edge::Edge;
+use super::cosigned::Cosigned;
 use super::files::Busy;
 use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
@@ -40,7 +40,7 @@ pub(crate) struct Services {
     control: Handle,
     files: Busy,
     times: Arc<AnswerTimes>,
-    edge: Edge,
+    cosigned: Arc<Cosigned>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -51,10 +51,9 @@ pub(crate) fn now() -> Moment {
 
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
-        let Wiring { engine, config, directory: _, stop, control } = wiring;
-        let edge = Edge::default();
-        control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times, edge }
+        let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
+        control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
+        Self { slot: engine, config, stop, control, files: Busy::default(), times, cosigned: Arc::default() }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -91,8 +90,8 @@ impl Services {
         &self.files
     }
 
-    pub(super) fn edge(&self) -> &Edge {
-        &self.edge
+    pub(super) fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
@@ -136,13 +135,14 @@ pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> St
 async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &str, status: Status) -> Status {
     let decision = Decision::Refused(RefusalCode::of(reason));
     let entry = AuditEntry::of_call(now(), call, caller, None, decision);
-    match engine.audit(&entry).await {
-        Ok(_) => status,
+    match engine.audit_refusal(&entry).await {
+        Ok(()) => status,
         Err(error) => errors::audit(error),
     }
 }
 
-/// The status of a stream that broke before anything was taken of it, once it is in the audit.
+/// The status of a call that came to nothing, such as a stream that broke before anything was taken of it, once it is in the
+/// audit.
 pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
     let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
     audited(engine, call, Some(caller), &reason, status).await

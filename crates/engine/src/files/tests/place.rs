@@ -151,12 +151,13 @@ impl Place {
     }
 }
 
-/// References are redacted in `Debug`, so they are added to what is hashed.
+/// References, numbers and dates of birth are redacted in `Debug`, so they are added to what is hashed.
 fn references(file: &PlanFile) -> Vec<String> {
     let one = |row: &FileRow| {
         let plan = row.plan.as_ref().ok()?;
         let reference = plan.reference.as_ref().map_or("", PlanReference::as_str);
-        Some(format!("{}/{reference}", plan.number.digits()))
+        let born = plan.birth_date.map(Day::text).unwrap_or_default();
+        Some(format!("{}/{reference}/{born}", plan.number.digits()))
     };
     file.rows.iter().filter_map(one).collect()
 }
