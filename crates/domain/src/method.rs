@@ -54,6 +54,10 @@ pub enum Method {
     AddCosignature,
     /// Has an entry of the audit proven: an auditor any, who asks its own organisation's.
     GetInclusionProof,
+    /// Searches the audit.
+    SearchAudit,
+    /// Asks who looked up a child: an auditor of any, an authority of those that it holds a plan of.
+    WhoLooked,
 }
 
 /// The roles that ask about children.
@@ -61,7 +65,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 23] = [
+    pub const WORDS: [(Self, &'static str); 25] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -85,6 +89,8 @@ impl Method {
         (Self::GetConsistencyProof, "AuditService/GetConsistencyProof"),
         (Self::AddCosignature, "AuditService/AddCosignature"),
         (Self::GetInclusionProof, "AuditService/GetInclusionProof"),
+        (Self::SearchAudit, "AuditService/Search"),
+        (Self::WhoLooked, "AuditService/WhoLooked"),
     ];
 
     /// Its word.
@@ -105,7 +111,7 @@ impl Method {
         matches!(self, Self::Lookup | Self::CheckIn | Self::LookupMany)
     }
 
-    /// Whether it tells or changes anything of a child.
+    /// Whether it tells or changes anything of a child. What the audit keeps of those who asked is nothing of the child.
     #[must_use]
     pub fn is_about_a_child(self) -> bool {
         match self {
@@ -131,7 +137,9 @@ impl Method {
             | Self::GetCheckpoint
             | Self::GetConsistencyProof
             | Self::AddCosignature
-            | Self::GetInclusionProof => false,
+            | Self::GetInclusionProof
+            | Self::SearchAudit
+            | Self::WhoLooked => false,
         }
     }
 
@@ -166,6 +174,8 @@ impl Method {
             Self::GetCheckpoint | Self::GetConsistencyProof => &[Role::Witness, Role::Auditor],
             Self::AddCosignature => &[Role::Witness],
             Self::GetInclusionProof => &[Role::Auditor, Role::Ed, Role::ScheduledCare, Role::Safeguarding],
+            Self::SearchAudit => &[Role::Auditor],
+            Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
         }
     }
 

@@ -150,6 +150,8 @@ const WORDS: &[&str] = &[
     "BAD_ROLE_CODE",
     "POLICY_UNUSABLE",
     "TOO_MANY_HEADERS",
+    "NO_PLAN_HELD",
+    "RANGE_EMPTY",
 ];
 
 /// Why something was refused, as the audit keeps it.

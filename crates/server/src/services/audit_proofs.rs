@@ -1,5 +1,6 @@
-//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry. Whoever asks learns hashes,
-//! signatures and sealed bytes: nothing of a child. What succeeds is not audited, or the audit would feed itself.
+//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry; reading it is in `audit_reading`.
+//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. Proofs that succeed are not audited,
+//! or the audit would feed itself.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use kith_engine::{AuditRef, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Services};
-use super::person;
+use super::{audit_reading, person};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -117,5 +118,16 @@ impl AuditService for Services {
             sequence: reference.sequence,
             sealed: found.sealed,
         }))
+    }
+
+    async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<v1::SearchResponse>, Status> {
+        audit_reading::search(self, request).await.map(Response::new)
+    }
+
+    async fn who_looked(
+        &self,
+        request: Request<v1::WhoLookedRequest>,
+    ) -> Result<Response<v1::WhoLookedResponse>, Status> {
+        audit_reading::who_looked(self, request).await.map(Response::new)
     }
 }
