@@ -11,6 +11,8 @@ mod answers;
 #[cfg(test)]
 mod api_errors;
 #[cfg(test)]
+mod audit_reading;
+#[cfg(test)]
 mod audited;
 #[cfg(test)]
 mod births;

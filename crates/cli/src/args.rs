@@ -121,7 +121,7 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
-    /// Check proofs about the audit.
+    /// Read the audit, and check proofs about it.
     #[command(subcommand)]
     Audit(AuditVerb),
     /// Serve a MESH mailbox: import the plan files in it and answer each with its verdict, until told to end.

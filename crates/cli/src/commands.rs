@@ -2,6 +2,8 @@
 //! it and gives the exit code.
 
 mod audit;
+mod audit_pages;
+mod audit_search;
 mod check_in;
 mod feeds;
 mod identity;
@@ -95,6 +97,8 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
             Verb::Audit(AuditVerb::Prove(args)) => audit::prove(settings, &args).await,
+            Verb::Audit(AuditVerb::Search(args)) => audit_search::search(settings, &args).await,
+            Verb::Audit(AuditVerb::WhoLooked(args)) => audit_search::who_looked(settings, &args).await,
             Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
                 Err(Failure::usage("this verb needs no service"))
             }

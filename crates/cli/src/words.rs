@@ -102,6 +102,22 @@ pub const IDENTITY_ACTIONS: Words<v1::IdentityAction> = Words(&[
     ("unshielded", v1::IdentityAction::Unshielded),
 ]);
 
+/// Why somebody asked, as read in the audit.
+pub fn purpose(purpose: i32) -> String {
+    let known = v1::Purpose::try_from(purpose).ok().and_then(|purpose| PURPOSES.spoken(purpose));
+    known.unwrap_or_else(|| "purpose unknown".to_owned())
+}
+
+/// Planned or unplanned care, as read in the audit; nothing where there was no question.
+pub fn care_context(context: i32) -> &'static str {
+    match v1::CareContext::try_from(context) {
+        Ok(v1::CareContext::Unscheduled) => ", unscheduled",
+        Ok(v1::CareContext::Scheduled) => ", scheduled",
+        Ok(v1::CareContext::Unspecified) => "",
+        Err(_) => ", context unknown",
+    }
+}
+
 /// What became of a proposal.
 pub fn proposal_state(state: i32) -> &'static str {
     match v1::ProposalState::try_from(state) {
@@ -195,6 +211,7 @@ mod tests {
             assert_eq!(care_setting(odd), "setting unknown");
             assert_eq!(complaint(odd), "complaint unknown");
             assert!(doubt(odd).contains("does not know"));
+            assert_eq!(purpose(odd), "purpose unknown");
         }
         assert_eq!(presentation_outcome(99), "outcome unknown");
         assert_eq!(presentation_outcome(0), "outcome not given");

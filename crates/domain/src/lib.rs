@@ -9,6 +9,7 @@ pub mod answering;
 #[cfg(test)]
 mod answering_tests;
 mod as_text;
+pub mod audit_query;
 pub mod birth;
 pub mod caller;
 pub mod change;

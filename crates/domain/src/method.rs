@@ -56,6 +56,10 @@ pub enum Method {
     GetInclusionProof,
     /// Lists an authority's own plans.
     ListOwnPlans,
+    /// Searches the audit.
+    SearchAudit,
+    /// Asks who looked up a child: an auditor of any, an authority of those that it holds a plan of.
+    WhoLooked,
 }
 
 /// The roles that ask about children.
@@ -63,7 +67,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 24] = [
+    pub const WORDS: [(Self, &'static str); 26] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -88,6 +92,8 @@ impl Method {
         (Self::AddCosignature, "AuditService/AddCosignature"),
         (Self::GetInclusionProof, "AuditService/GetInclusionProof"),
         (Self::ListOwnPlans, "PlanService/ListOwn"),
+        (Self::SearchAudit, "AuditService/Search"),
+        (Self::WhoLooked, "AuditService/WhoLooked"),
     ];
 
     /// Its word.
@@ -108,7 +114,7 @@ impl Method {
         matches!(self, Self::Lookup | Self::CheckIn | Self::LookupMany)
     }
 
-    /// Whether it tells or changes anything of a child.
+    /// Whether it tells or changes anything of a child. What the audit keeps of those who asked is nothing of the child.
     #[must_use]
     pub fn is_about_a_child(self) -> bool {
         match self {
@@ -135,7 +141,9 @@ impl Method {
             | Self::GetCheckpoint
             | Self::GetConsistencyProof
             | Self::AddCosignature
-            | Self::GetInclusionProof => false,
+            | Self::GetInclusionProof
+            | Self::SearchAudit
+            | Self::WhoLooked => false,
         }
     }
 
@@ -171,6 +179,8 @@ impl Method {
             Self::GetCheckpoint | Self::GetConsistencyProof => &[Role::Witness, Role::Auditor],
             Self::AddCosignature => &[Role::Witness],
             Self::GetInclusionProof => &[Role::Auditor, Role::Ed, Role::ScheduledCare, Role::Safeguarding],
+            Self::SearchAudit => &[Role::Auditor],
+            Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
         }
     }
 

@@ -7,6 +7,7 @@
 //!
 //! The default is to deny: what no row of the policy grants is refused.
 
+use crate::audit_query::AuditScope;
 use crate::caller::{Caller, CareContext, Peer, Role};
 use crate::change::Feed;
 use crate::codes::LaCode;
@@ -95,6 +96,31 @@ pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
         | Role::Safeguarding
         | Role::Broker
         | Role::Auditor
+        | Role::Witness => Err(Refusal::RoleNotAllowed),
+    }
+}
+
+/// Whose entries of the audit the holder of a permit may see.
+///
+/// # Errors
+/// [`Refusal`] when the permit is for something else, or the peer reads no audit.
+pub fn audit_scope(permit: &ActionPermit) -> Result<AuditScope, Refusal> {
+    let Peer { organisation, role } = permit.peer();
+    if !matches!(permit.method(), Method::SearchAudit | Method::WhoLooked) {
+        return Err(Refusal::RoleNotAllowed);
+    }
+    match role {
+        Role::Auditor => Ok(AuditScope::All),
+        Role::LocalAuthority if permit.method() == Method::WhoLooked => {
+            LaCode::parse(organisation.as_str()).map(AuditScope::Own).map_err(|_| Refusal::OrganisationUnknown)
+        }
+        Role::LocalAuthority
+        | Role::Ed
+        | Role::ScheduledCare
+        | Role::Demographics
+        | Role::Safeguarding
+        | Role::Broker
+        | Role::Ops
         | Role::Witness => Err(Refusal::RoleNotAllowed),
     }
 }
@@ -347,6 +373,28 @@ mod tests {
         let refused =
             authorise_known(&Policy::builtin(), stranger, &caller("RZ9"), Method::SubmitEvents, &known).map(|_| ());
         assert_eq!(refused, Err(Refusal::RoleNotAllowed));
+    }
+
+    #[test]
+    fn an_auditor_sees_the_whole_audit_an_authority_who_looked_and_nobody_else_any_of_it() {
+        for (role, _) in Role::WORDS {
+            for method in [Method::SearchAudit, Method::WhoLooked, Method::GetStatus] {
+                let code = if role == Role::LocalAuthority { "E06000001" } else { "R1H" };
+                let peer = Peer { organisation: OdsCode::parse(code).unwrap(), role };
+                let found = act(peer, None, method).and_then(|permit| audit_scope(&permit));
+                let expected = match (role, method) {
+                    (Role::Auditor, Method::SearchAudit | Method::WhoLooked) => Ok(AuditScope::All),
+                    (Role::LocalAuthority, Method::WhoLooked) => {
+                        Ok(AuditScope::Own(LaCode::parse("E06000001").unwrap()))
+                    }
+                    (_, _) => Err(Refusal::RoleNotAllowed),
+                };
+                assert_eq!(found, expected, "{role} {}", method.word());
+            }
+        }
+        // No code of an authority, no children of its own.
+        let odd = act(peer(Role::LocalAuthority), None, Method::WhoLooked);
+        assert_eq!(odd.and_then(|permit| audit_scope(&permit)), Err(Refusal::OrganisationUnknown));
     }
 
     #[test]

@@ -48,8 +48,8 @@ fn sentences(role: Role) -> &'static [Sentence] {
             (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
             (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
         ],
-        // An authority sends its own plans as records, reads them and what happened to its own children, proposes identities,
-        // and asks nothing.
+        // An authority sends its own plans as records, reads them, what happened to its own children and who looked them up,
+        // proposes identities, and asks nothing.
         Role::LocalAuthority => &[
             (&[M::SubmitEvents, M::SubmitPlanFile, M::GetFilePosition], &[RecordKeeping], NO_QUESTION),
             (
@@ -63,6 +63,8 @@ fn sentences(role: Role) -> &'static [Sentence] {
                 &[DirectCare, ChildProtectionEnquiry, RecordKeeping],
                 NO_QUESTION,
             ),
+            // Who looked is for an enquiry, a review, or to tell a family; not for care.
+            (&[M::WhoLooked], &[ChildProtectionEnquiry, SafeguardingReview, RecordKeeping], NO_QUESTION),
             (&[M::ListFeeds, M::GetStatus], ANY, NO_QUESTION),
         ],
         // Demographics tells who numbers are. It lists proposals for whatever it works on.
@@ -73,10 +75,12 @@ fn sentences(role: Role) -> &'static [Sentence] {
         ],
         // Nothing is granted to a broker yet.
         Role::Broker => &[(&[M::GetStatus], ANY, NO_QUESTION)],
-        // An auditor follows the audit and has entries of it proven.
-        Role::Auditor => {
-            &[(&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION)]
-        }
+        // An auditor follows the audit and has entries of it proven. It reads the audit to review or to keep it, and for
+        // nothing that has to do with one child's care.
+        Role::Auditor => &[
+            (&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION),
+            (&[M::SearchAudit, M::WhoLooked], &[SafeguardingReview, RecordKeeping], NO_QUESTION),
+        ],
         // Operations see feeds and the state, and set where files go on. They see no child.
         Role::Ops => &[
             (&[M::ResetFilePosition], &[RecordKeeping], NO_QUESTION),
@@ -161,7 +165,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
             granted += u32::from(stated);
         }
     }
-    assert_eq!((walked, granted), (9 * 24 * 4 * 2 * 6, 135), "the walk or the policy has changed in size");
+    assert_eq!((walked, granted), (9 * 26 * 4 * 2 * 6, 142), "the walk or the policy has changed in size");
     println!("COUNTED policy {walked}");
 }
 

@@ -156,6 +156,8 @@ const WORDS: &[&str] = &[
     "TOO_MANY_PINGS",
     "TOO_MANY_SETTINGS",
     "TOO_MANY_CONTROL_FRAMES",
+    "NO_PLAN_HELD",
+    "RANGE_EMPTY",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -10,6 +10,7 @@ use kith_domain::fields::FieldSet;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
+use kith_domain::text::UserId;
 use kith_domain::time::Moment;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -121,6 +122,27 @@ pub enum Decision {
         /// Its number there.
         sequence: u64,
     },
+    /// The audit was read; the entry's subject is the child that was asked for.
+    AuditRead(Box<AuditRead>),
+}
+
+/// What of the audit was read: everything that was asked for beside the child, and how much was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRead {
+    /// By a person with this identifier.
+    pub person: Option<UserId>,
+    /// By somebody of this organisation.
+    pub organisation: Option<OdsCode>,
+    /// From this moment on.
+    pub from: Option<Moment>,
+    /// Before this moment.
+    pub until: Option<Moment>,
+    /// The entry with this number.
+    pub entry: Option<u64>,
+    /// Entries given.
+    pub given: u64,
+    /// Entries looked at.
+    pub looked_at: u64,
 }
 
 /// What can be configured anew while the service runs.

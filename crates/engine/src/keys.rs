@@ -6,7 +6,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::plan::{PlanKind, PlanName};
 use kith_domain::text::EncounterId;
-use kith_store::Keys;
+use kith_store::{Keys, PSEUDONYM_BYTES};
 use uuid::Uuid;
 
 /// Key of the one row of small facts.
@@ -27,6 +27,13 @@ fn subject_parts(subject: &Subject) -> (&'static [u8], Vec<u8>, Vec<u8>) {
 pub(crate) fn child(keys: &Keys, subject: &Subject) -> Vec<u8> {
     let (kind, a, b) = subject_parts(subject);
     keys.pseudonym("child", &[kind, &a, &b]).to_vec()
+}
+
+/// What whoever reads the audit is shown in the place of a person whom they did not ask for. It is no key of any row, so that
+/// nothing that is shown leads to one.
+pub(crate) fn shown_pseudonym(keys: &Keys, subject: &Subject) -> [u8; PSEUDONYM_BYTES] {
+    let (kind, a, b) = subject_parts(subject);
+    keys.pseudonym("audit-view", &[kind, &a, &b])
 }
 
 /// Key of a used event id.

@@ -6,6 +6,9 @@ mod anchor;
 mod answer_counts;
 mod apply;
 mod audit_entry;
+mod audit_page;
+mod audit_search;
+mod audit_seen;
 mod births;
 mod bursts;
 mod changes;
@@ -41,7 +44,9 @@ mod working;
 mod writer;
 
 pub use answer_counts::AnswerCounts;
-pub use audit_entry::{AuditEntry, Call, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use audit_entry::{AuditEntry, AuditRead, Call, Code, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use audit_search::{AuditBounds, AuditEnded, AuditPage, AuditSearchError, MissingEntries};
+pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.

@@ -2,6 +2,8 @@
 //! nothing about a child: rules are the domain's, order is the engine's.
 
 mod audit_proofs;
+mod audit_reading;
+mod audit_wire;
 mod context;
 mod cosigned;
 mod errors;

@@ -142,6 +142,22 @@ fn changes() -> Vec<(u8, Vec<u8>)> {
     ]
 }
 
+fn readings() -> Vec<(u8, Vec<u8>)> {
+    let at = |seconds| Some(kith_api::Timestamp { seconds, nanos: 0 });
+    let search = v1::SearchRequest {
+        nhs_number: NUMBER.into(),
+        person_id: "u-1".into(),
+        organisation: "R1H".into(),
+        from: at(1_789_999_000),
+        until: at(1_789_999_500),
+        audit_reference: "1-000000000007".into(),
+        page_size: 7,
+        page_token: String::new(),
+    };
+    let who = v1::WhoLookedRequest { nhs_number: NUMBER.into(), ..v1::WhoLookedRequest::default() };
+    vec![(14, search.encode_to_vec()), (15, who.encode_to_vec())]
+}
+
 /// One of each kind.
 pub(super) fn messages() -> Vec<Vec<u8>> {
     let check_in = v1::CheckInRequest { lookup: Some(lookup()), presentation: details(), event_id: ID.into() };
@@ -151,6 +167,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes()].concat();
+    let all = [questions, presentations(), changes(), readings()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

@@ -1,5 +1,5 @@
-//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry. Whoever asks learns hashes,
-//! signatures and sealed bytes: nothing of a child. That somebody fetched a head or a proof between two is not audited, or the
+//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry; reading it is in `audit_reading`.
+//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. That somebody fetched a head or a proof between two is not audited, or the
 //! audit would feed itself: those who follow it fetch every head. A proof of an entry is audited as it is given, and cosignatures
 //! by the minute.
 
@@ -12,7 +12,7 @@ use kith_engine::{AuditEntry, AuditRef, Decision, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, person};
+use super::{audit_reading, errors, person};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -133,5 +133,16 @@ impl AuditService for Services {
             sequence: reference.sequence,
             sealed: found.sealed,
         }))
+    }
+
+    async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<v1::SearchResponse>, Status> {
+        audit_reading::search(self, request).await.map(Response::new)
+    }
+
+    async fn who_looked(
+        &self,
+        request: Request<v1::WhoLookedRequest>,
+    ) -> Result<Response<v1::WhoLookedResponse>, Status> {
+        audit_reading::who_looked(self, request).await.map(Response::new)
     }
 }

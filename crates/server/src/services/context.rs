@@ -17,6 +17,7 @@ use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
@@ -31,6 +32,10 @@ use crate::engine_slot::EngineSlot;
 use crate::stop::StopSignal;
 use crate::{connection, refusal};
 
+/// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor. The others wait for
+/// their turn, no longer than their deadline.
+const SEARCHES: usize = 1;
+
 /// Shared by all services; clones are cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
@@ -41,6 +46,7 @@ pub(crate) struct Services {
     files: Busy,
     times: Arc<AnswerTimes>,
     cosigned: Arc<Cosigned>,
+    audit_turn: Arc<Semaphore>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -53,7 +59,8 @@ impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
         control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times, cosigned: Arc::default() }
+        let audit_turn = Arc::new(Semaphore::new(SEARCHES));
+        Self { slot: engine, config, stop, control, files: Busy::default(), times, cosigned: Arc::default(), audit_turn }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -92,6 +99,11 @@ impl Services {
 
     pub(super) fn cosigned(&self) -> &Cosigned {
         &self.cosigned
+    }
+
+    /// The turn to search the audit.
+    pub(super) fn audit_turn(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.audit_turn)
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
