@@ -21,6 +21,10 @@ type Sentence = (&'static [Method], &'static [Purpose], &'static [CareContext]);
 const ANY: &[Purpose] = &[DirectCare, ChildProtectionEnquiry, SafeguardingReview, RecordKeeping];
 const NO_QUESTION: &[CareContext] = &[Unscheduled];
 
+/// What an authority reads, acknowledges and proposes.
+const OF_AN_AUTHORITY: &[Method] =
+    &[M::ListNotifications, M::AcknowledgeNotifications, M::ProposeIdentity, M::ListProposals, M::ListOwnPlans];
+
 /// Each role in sentences.
 fn sentences(role: Role) -> &'static [Sentence] {
     match role {
@@ -52,17 +56,7 @@ fn sentences(role: Role) -> &'static [Sentence] {
         // proposes identities, and asks nothing.
         Role::LocalAuthority => &[
             (&[M::SubmitEvents, M::SubmitPlanFile, M::GetFilePosition], &[RecordKeeping], NO_QUESTION),
-            (
-                &[
-                    M::ListNotifications,
-                    M::AcknowledgeNotifications,
-                    M::ProposeIdentity,
-                    M::ListProposals,
-                    M::ListOwnPlans,
-                ],
-                &[DirectCare, ChildProtectionEnquiry, RecordKeeping],
-                NO_QUESTION,
-            ),
+            (OF_AN_AUTHORITY, &[DirectCare, ChildProtectionEnquiry, RecordKeeping], NO_QUESTION),
             // Who looked is for an enquiry, a review, or to tell a family; not for care.
             (&[M::WhoLooked], &[ChildProtectionEnquiry, SafeguardingReview, RecordKeeping], NO_QUESTION),
             (&[M::ListFeeds, M::GetStatus], ANY, NO_QUESTION),

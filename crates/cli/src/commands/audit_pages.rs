@@ -195,6 +195,7 @@ fn decision(decision: Option<&Decision>) -> String {
         Some(Decision::Listed(count)) => format!("{count} listed"),
         Some(Decision::Service(event)) => service(event),
         Some(Decision::Read(read)) => reading(read),
+        Some(Decision::Proven(reference)) => format!("had entry {reference} proven"),
         None => "a decision that this program does not know".to_owned(),
     }
 }
@@ -224,14 +225,20 @@ fn part(part: Option<&v1::DisclosedPart>) -> String {
 
 fn service(event: &v1::ServiceEvent) -> String {
     use v1::ServiceEventKind as Kind;
-    let v1::ServiceEvent { kind, after_audit_reference, authority, next_file_number, policy_sha256 } = event;
+    let v1::ServiceEvent { kind, after_audit_reference, authority, next_file_number, sha256 } = event;
     match Kind::try_from(*kind) {
         Ok(Kind::Started) => "started".to_owned(),
         Ok(Kind::Stopped) => "stopped in order".to_owned(),
         Ok(Kind::Gap) => format!("ENTRIES MAY BE MISSING after {after_audit_reference}"),
         Ok(Kind::FilePositionReset) => format!("the next file of {authority} is number {next_file_number}"),
-        Ok(Kind::PolicyChanged) => format!("another policy is in force, {policy_sha256}"),
+        Ok(Kind::PolicyChanged) => format!("another policy is in force, {sha256}"),
         Ok(Kind::PolicyRefused) => "a policy's file could not be used".to_owned(),
+        Ok(Kind::CertificateChanged) => format!("the service has another certificate, {sha256}"),
+        Ok(Kind::CertificateRefused) => "a certificate's files could not be used".to_owned(),
+        Ok(Kind::ClientAuthoritiesChanged) => format!("other authorities are trusted, {sha256}"),
+        Ok(Kind::ClientAuthoritiesRefused) => "the file of trusted authorities could not be used".to_owned(),
+        Ok(Kind::RevocationListsChanged) => format!("other revocation lists are in force, {sha256}"),
+        Ok(Kind::RevocationListsRefused) => "the revocation lists could not be used".to_owned(),
         Ok(Kind::Unspecified) | Err(_) => "an event that this program does not know".to_owned(),
     }
 }

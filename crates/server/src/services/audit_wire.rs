@@ -90,12 +90,26 @@ fn decision(decision: &Decision) -> Wire {
         }
         Decision::Listed(count) => Wire::Listed(*count),
         Decision::AuditRead(what) => Wire::Read(read(what)),
+        Decision::Proven { journal, sequence } => {
+            Wire::Proven(AuditRef { journal: *journal, sequence: *sequence }.to_string())
+        }
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
         | Decision::FilePositionReset(_, _)
-        | Decision::ConfigChanged(Configured::Policy, _)
-        | Decision::ConfigRefused(Configured::Policy) => Wire::Service(service(decision)),
+        | Decision::ConfigChanged(_, _)
+        | Decision::ConfigRefused(_) => Wire::Service(service(decision)),
+    }
+}
+
+/// What was configured anew, and what could not be.
+fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) {
+    use v1::ServiceEventKind as Kind;
+    match what {
+        Configured::Policy => (Kind::PolicyChanged, Kind::PolicyRefused),
+        Configured::Certificate => (Kind::CertificateChanged, Kind::CertificateRefused),
+        Configured::ClientAuthorities => (Kind::ClientAuthoritiesChanged, Kind::ClientAuthoritiesRefused),
+        Configured::RevocationLists => (Kind::RevocationListsChanged, Kind::RevocationListsRefused),
     }
 }
 
@@ -111,16 +125,17 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
             next_file_number: *next,
             ..event(v1::ServiceEventKind::FilePositionReset)
         },
-        Decision::ConfigChanged(Configured::Policy, sha256) => {
-            v1::ServiceEvent { policy_sha256: hex::encode(sha256), ..event(v1::ServiceEventKind::PolicyChanged) }
+        Decision::ConfigChanged(what, sha256) => {
+            v1::ServiceEvent { sha256: hex::encode(sha256), ..event(configured(*what).0) }
         }
-        Decision::ConfigRefused(Configured::Policy) => event(v1::ServiceEventKind::PolicyRefused),
+        Decision::ConfigRefused(what) => event(configured(*what).1),
         Decision::Answered { .. }
         | Decision::Refused(_)
         | Decision::RefusedMany { .. }
         | Decision::Changed { .. }
         | Decision::Listed(_)
-        | Decision::AuditRead(_) => event(v1::ServiceEventKind::Unspecified),
+        | Decision::AuditRead(_)
+        | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }
 
