@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(handed(&changes, 2), [1, 2]);
         changes.note(change(5));
         assert_eq!(handed(&changes, 9), [3, 4, 5]);
-        assert_eq!(handed(&changes, 9), []);
+        assert_eq!(handed(&changes, 9), Vec::<u8>::new());
     }
 
     #[test]
