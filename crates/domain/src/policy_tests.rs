@@ -21,6 +21,15 @@ type Sentence = (&'static [Method], &'static [Purpose], &'static [CareContext]);
 const ANY: &[Purpose] = &[DirectCare, ChildProtectionEnquiry, SafeguardingReview, RecordKeeping];
 const NO_QUESTION: &[CareContext] = &[Unscheduled];
 
+/// What a safeguarding team does.
+const OF_SAFEGUARDING: &[Sentence] = &[
+    (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
+    // It alone opens a shielded record: to enquire, in the open. It looks into what its own colleagues have opened.
+    (&[M::OpenShielded], &[ChildProtectionEnquiry], &[Unscheduled]),
+    (&[M::ListOpenings, M::ReviewOpening], &[SafeguardingReview], NO_QUESTION),
+    (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
+];
+
 /// Each role in sentences.
 fn sentences(role: Role) -> &'static [Sentence] {
     match role {
@@ -44,10 +53,7 @@ fn sentences(role: Role) -> &'static [Sentence] {
             (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
         ],
         // A safeguarding team enquires and reviews; it cares for nobody itself.
-        Role::Safeguarding => &[
-            (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
-            (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
-        ],
+        Role::Safeguarding => OF_SAFEGUARDING,
         // An authority sends its own plans as records, reads what happened to its own children, proposes identities, and asks
         // nothing.
         Role::LocalAuthority => &[
@@ -67,10 +73,11 @@ fn sentences(role: Role) -> &'static [Sentence] {
         ],
         // Nothing is granted to a broker yet.
         Role::Broker => &[(&[M::GetStatus], ANY, NO_QUESTION)],
-        // An auditor follows the audit and has entries of it proven.
-        Role::Auditor => {
-            &[(&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION)]
-        }
+        // An auditor follows the audit, has entries of it proven, and looks into what was opened anywhere.
+        Role::Auditor => &[
+            (&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION),
+            (&[M::ListOpenings, M::ReviewOpening], &[SafeguardingReview], NO_QUESTION),
+        ],
         // Operations see feeds and the state, and set where files go on. They see no child.
         Role::Ops => &[
             (&[M::ResetFilePosition], &[RecordKeeping], NO_QUESTION),
@@ -155,7 +162,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
             granted += u32::from(stated);
         }
     }
-    assert_eq!((walked, granted), (9 * 23 * 4 * 2 * 6, 132), "the walk or the policy has changed in size");
+    assert_eq!((walked, granted), (9 * 26 * 4 * 2 * 6, 137), "the walk or the policy has changed in size");
 }
 
 /// What no policy may grant, stated apart from what the built-in one grants.

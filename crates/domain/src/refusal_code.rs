@@ -150,6 +150,13 @@ const WORDS: &[&str] = &[
     "BAD_ROLE_CODE",
     "POLICY_UNUSABLE",
     "TOO_MANY_HEADERS",
+    "OPENING_LIMIT",
+    "OPENING_UNKNOWN",
+    "OPENING_REVIEWED",
+    "OWN_OPENING",
+    "UNKNOWN_OPENING_REASON",
+    "UNKNOWN_REVIEW_OUTCOME",
+    "REVIEW_NOT_ACCEPTED",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -6,6 +6,7 @@ mod answer_counts;
 mod apply;
 mod audit_entry;
 mod births;
+mod break_glass;
 mod changes;
 mod derive;
 mod engine;
@@ -24,6 +25,7 @@ mod loading;
 mod names;
 mod notifications;
 mod open;
+mod openings;
 mod proposals;
 mod purge;
 mod purge_apply;
@@ -39,6 +41,7 @@ mod writer;
 
 pub use answer_counts::AnswerCounts;
 pub use audit_entry::{AuditEntry, Call, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
@@ -48,6 +51,7 @@ pub use kith_store::{
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
+pub use openings::{OpeningCounts, WaitingOpening};
 pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};

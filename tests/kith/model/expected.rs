@@ -19,6 +19,21 @@ use super::told::{
     closing_told, details_told, end_told, latest, line_of, move_told, origin_told, start_told, withdrawal_told,
 };
 
+/// Changes that the model's senders never make.
+macro_rules! never_made {
+    () => {
+        Change::Identity(_)
+            | Change::Proposed(_)
+            | Change::ProposalClosed(_)
+            | Change::Opened(_)
+            | Change::OpeningReviewed(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_)
+    };
+}
+
 /// Lookups of one organisation within this time are one encounter.
 pub const ENCOUNTER_MS: i64 = 4 * 3_600 * 1_000;
 
@@ -151,17 +166,9 @@ fn id_of(change: &Change) -> (String, Uuid) {
             Feed::Presentations(code) => (code.to_string(), beat.event_id),
         },
         Change::Acknowledged(ack) => (ack.authority.to_string(), ack.event_id),
-        Change::Accessed(_)
-        | Change::AuditGap(_)
-        | Change::Purge(_)
-        | Change::FeedCounted(_)
-        | Change::Identity(_)
-        | Change::Proposed(_)
-        | Change::ProposalClosed(_)
-        | Change::FileStarted(_)
-        | Change::FileEnding(_)
-        | Change::FileEnded(_)
-        | Change::FilePositionReset(_) => panic!("not sent by anyone"),
+        Change::Accessed(_) | Change::AuditGap(_) | Change::Purge(_) | Change::FeedCounted(_) | never_made!() => {
+            panic!("not sent by anyone")
+        }
     }
 }
 
@@ -225,13 +232,7 @@ impl Model {
             | Change::AuditGap(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => None,
+            | never_made!() => None,
         };
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
     }
@@ -250,13 +251,7 @@ impl Model {
             | Change::AuditGap(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => None,
+            | never_made!() => None,
         };
         self.log.iter().filter_map(told).max().unwrap_or_default()
     }
@@ -305,13 +300,7 @@ impl Model {
             | Change::AuditGap(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => Ok(Effect::Applied),
+            | never_made!() => Ok(Effect::Applied),
         };
         let effect = match effect {
             Ok(effect) => effect,

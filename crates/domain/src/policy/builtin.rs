@@ -68,6 +68,13 @@ const ROWS: &[Row] = &[
     (&["witness", "auditor"], &["AuditService/GetCheckpoint", "AuditService/GetConsistencyProof"], EVERY_PURPOSE, None),
     (&["witness"], &["AuditService/AddCosignature"], EVERY_PURPOSE, None),
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
+    (&["safeguarding"], &["BreakGlassService/OpenShielded"], &["child-protection-enquiry"], UNSCHEDULED),
+    (
+        &["safeguarding", "auditor"],
+        &["BreakGlassService/ListOpenings", "BreakGlassService/ReviewOpening"],
+        &["safeguarding-review"],
+        None,
+    ),
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {
