@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kith_api::convert::{file, identity, lookup, plan, presentation};
+use kith_api::convert::{break_glass, file, identity, lookup, plan, presentation};
 use kith_api::v1;
 use kith_domain::NhsNumber;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
@@ -75,7 +75,7 @@ fn messages(bytes: &[u8]) -> String {
     else {
         return String::from("nothing");
     };
-    match first % 14 {
+    match first % 17 {
         0 => parsed("lookup", rest, |message| lookup::parse(message, asker, NOW)),
         1 => parsed("worklist", rest, |message| lookup::parse_worklist(message, asker, NOW, 200)),
         2 => parsed("check-in", rest, |message| presentation::check_in(message, asker, NOW)),
@@ -94,6 +94,9 @@ fn messages(bytes: &[u8]) -> String {
         12 => parsed("acknowledge", rest, |message: v1::AcknowledgeRequest| {
             plan::acknowledging(&message.ids, &message.event_id, 500)
         }),
+        14 => parsed("opening", rest, |message| break_glass::open(message, asker, NOW)),
+        15 => parsed("review", rest, break_glass::review),
+        16 => parsed("openings", rest, |message: v1::ListOpeningsRequest| break_glass::position(&message.page_token)),
         _ => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
     }
 }

@@ -22,18 +22,25 @@ const JOURNAL: u16 = 1;
 /// Most notifications in a page, and most ids acknowledged at once.
 const MAX_PAGE: u32 = 500;
 
-/// Page size and the id to begin after.
-pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
+/// Page size.
+pub(super) fn page_size(size: u32) -> Result<usize, Faults> {
     let mut faults = Faults::default();
     if size > MAX_PAGE {
         faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} entries"));
     }
+    let size = if size == 0 { DEFAULT_PAGE } else { size };
+    faults.finish(Some(size as usize))
+}
+
+/// Page size and the id to begin after.
+pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
+    let mut faults = Faults::default();
+    let size = page_size(size).map_err(|fault| faults.0.extend(fault.0)).ok();
     let after = match token {
         "" => Some(0),
         token => faults.take("page_token", "BAD_PAGE_TOKEN", token.parse::<u64>().map_err(|_| "not a page token")),
     };
-    let size = if size == 0 { DEFAULT_PAGE } else { size };
-    faults.finish(after.map(|after| (size as usize, after)))
+    faults.finish(size.zip(after))
 }
 
 /// The named person of an authority that the directory knows, and the permit to read its notifications.
