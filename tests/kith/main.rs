@@ -15,6 +15,8 @@ mod audited;
 #[cfg(test)]
 mod births;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod core_files;
