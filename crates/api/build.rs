@@ -13,8 +13,9 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 9] = [
+const KITH: [&str; 10] = [
     "kith/v1/audit.proto",
+    "kith/v1/break_glass.proto",
     "kith/v1/common.proto",
     "kith/v1/file.proto",
     "kith/v1/identity.proto",
@@ -29,7 +30,7 @@ const KITH: [&str; 9] = [
 const DETAILS: [&str; 2] = ["google/rpc/error_details.proto", "google/rpc/status.proto"];
 
 /// Messages that are filled up: their padding is a view of zeros that are there already, not bytes of its own.
-const PADDED: [&str; 3] = ["LookupResponse", "CheckInResponse", "LookupManyResponse"];
+const PADDED: [&str; 4] = ["LookupResponse", "CheckInResponse", "LookupManyResponse", "OpenShieldedResponse"];
 
 /// Messages whose `Debug` shows what they hold: codes, counts, times, hashes and fixed words. Every other shows its name alone, and
 /// so does a new one: to list it here is to say that none of its fields can hold anybody's number, name or date of birth.

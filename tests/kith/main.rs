@@ -17,6 +17,8 @@ mod audited;
 #[cfg(test)]
 mod births;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod core_files;

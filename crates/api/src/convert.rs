@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod audit;
+pub mod break_glass;
 pub mod caller;
 mod family;
 pub mod fault;

@@ -45,6 +45,7 @@ mod tests {
         services.sort_unstable();
         let expected = [
             "AuditService",
+            "BreakGlassService",
             "IdentityService",
             "LookupService",
             "NotificationService",

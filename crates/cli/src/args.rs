@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::audit_args::AuditVerb;
+use crate::break_glass_args::BreakGlassVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
 use crate::identity_args::IdentityVerb;
@@ -124,6 +125,9 @@ pub enum Verb {
     /// Read the audit, and check proofs about it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Open a shielded record for one answer, or look into what was opened.
+    #[command(subcommand)]
+    BreakGlass(BreakGlassVerb),
     /// Serve a MESH mailbox: import the plan files in it and answer each with its verdict, until told to end.
     ///
     /// Everything it needs stands in the configuration file; the options about connection and person are not used. Each
@@ -394,6 +398,17 @@ mod tests {
         assert!(parse("kith lookup").is_err());
         assert!(parse("kith lookup --nhs-number 1 --local-key 2").is_err());
         assert!(parse("kith lookup --local-key 2").is_ok());
+    }
+
+    #[test]
+    fn a_shielded_record_is_opened_with_a_reason_and_words() {
+        let open = "kith break-glass open --nhs-number 1 --reason missing-child --words gone";
+        assert!(parse(open).is_ok());
+        for left_out in ["--nhs-number 1 ", "--reason missing-child ", " --words gone"] {
+            assert!(parse(&open.replace(left_out, "")).is_err(), "{left_out}");
+        }
+        assert!(parse("kith break-glass queue").is_ok());
+        assert!(parse("kith break-glass review 1").is_err(), "without an outcome");
     }
 
     #[test]

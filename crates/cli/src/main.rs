@@ -3,6 +3,7 @@
 
 mod args;
 mod audit_args;
+mod break_glass_args;
 mod commands;
 mod core_files;
 mod dates;

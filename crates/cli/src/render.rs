@@ -47,6 +47,13 @@ impl Page {
         }
     }
 
+    /// This page with another below it.
+    #[must_use]
+    pub fn followed_by(mut self, below: Self) -> Self {
+        self.lines.extend(below.lines);
+        self
+    }
+
     fn paragraph(&mut self, indent: usize, hang: usize, text: &str, attention: bool) {
         let mut line = " ".repeat(indent);
         let mut empty = true;

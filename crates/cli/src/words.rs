@@ -117,6 +117,20 @@ pub fn care_context(context: i32) -> &'static str {
         Err(_) => ", context unknown",
     }
 }
+/// Why a shielded record is opened.
+pub const OPENING_REASONS: Words<v1::OpeningReason> = Words(&[
+    ("immediate-danger", v1::OpeningReason::ImmediateDanger),
+    ("protection-enquiry", v1::OpeningReason::ProtectionEnquiry),
+    ("missing-child", v1::OpeningReason::MissingChild),
+    ("court-order", v1::OpeningReason::CourtOrder),
+]);
+
+/// What a review of an opening has found.
+pub const REVIEW_OUTCOMES: Words<v1::ReviewOutcome> = Words(&[
+    ("justified", v1::ReviewOutcome::Justified),
+    ("not-justified", v1::ReviewOutcome::NotJustified),
+    ("taken-further", v1::ReviewOutcome::TakenFurther),
+]);
 
 /// What became of a proposal.
 pub fn proposal_state(state: i32) -> &'static str {
@@ -230,6 +244,12 @@ mod tests {
         }
         for number in 1..=11 {
             assert!(v1::IdentityAction::try_from(number).is_ok_and(|action| IDENTITY_ACTIONS.word(action).is_some()));
+        }
+        for number in 1..=4 {
+            assert!(v1::OpeningReason::try_from(number).is_ok_and(|reason| OPENING_REASONS.word(reason).is_some()));
+        }
+        for number in 1..=3 {
+            assert!(v1::ReviewOutcome::try_from(number).is_ok_and(|found| REVIEW_OUTCOMES.word(found).is_some()));
         }
         for number in 1..=4 {
             assert!(v1::Purpose::try_from(number).is_ok_and(|purpose| PURPOSES.spoken(purpose).is_some()));

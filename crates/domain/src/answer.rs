@@ -63,13 +63,15 @@ pub struct Numbers {
     pub local_keys: u32,
 }
 
-/// What is held, in one of three forms that share no field for a place.
+/// What is held. Of a shielded record no form has a field for a place but the one that was opened for this viewing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// An ordinary record, or none.
     Open(OpenBody),
     /// A shielded record.
     Shielded(ShieldedBody),
+    /// A shielded record that was opened for this one viewing: places are shown.
+    Opened(OpenBody),
     /// The identity is not confirmed; both outcomes are withheld.
     IdentityNotConfirmed,
 }

@@ -3,6 +3,7 @@
 use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
 use crate::nhs_number::NhsNumber;
+use crate::opening::{Opening, OpeningReview};
 use crate::plan::{PlanKind, PlanName};
 use crate::plan_file::{FileMode, FileOutcome};
 use crate::presentation::{Closing, Details};
@@ -58,6 +59,10 @@ pub enum Change {
     ProposalClosed(ProposalClosed),
     /// The head that the audit's tree had.
     AuditHead(AuditHead),
+    /// A shielded child's record is opened for one viewing.
+    Opened(Opening),
+    /// A privacy officer has looked into an opening.
+    OpeningReviewed(OpeningReview),
 }
 
 /// What happened to a plan.
@@ -258,7 +263,7 @@ pub struct NoteRetention {
     pub event_id_days: i32,
     /// Request ids counted in the access history.
     pub request_id_days: i32,
-    /// Notifications that have been acknowledged, and proposals that have been looked at.
+    /// Notifications that have been acknowledged, and proposals and openings that have been looked at.
     pub acknowledged_days: i32,
     /// That a plan was removed, so that a late repeat of an old event does not bring it back.
     pub removed_plan_months: i32,
@@ -275,6 +280,8 @@ pub enum Note {
     RemovedPlan,
     /// A proposal that has been looked at.
     Proposal,
+    /// An opening of a shielded record that has been reviewed, or that is not counted any more.
+    Opening,
 }
 
 /// Rows and events of a feed that never reach the log, counted so that its health is durable. Counts alone.

@@ -34,6 +34,7 @@ pub mod links;
 pub mod method;
 pub mod nhs_number;
 pub mod notify;
+pub mod opening;
 pub mod permit;
 pub mod plan;
 pub mod plan_file;

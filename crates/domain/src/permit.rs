@@ -22,6 +22,7 @@ pub struct ReadPermit {
     peer: Peer,
     context: CareContext,
     fields: FieldSet,
+    opens: bool,
     _private: (),
 }
 
@@ -42,6 +43,25 @@ impl ReadPermit {
     #[must_use]
     pub fn fields(&self) -> FieldSet {
         self.fields
+    }
+
+    /// Whether it shows a shielded record like any other. That of an [`OpeningPermit`] alone does.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.opens
+    }
+}
+
+/// Proof that a peer may open a shielded record for one viewing. It lends its permit to ask and never gives it away, so nobody
+/// can ask with it as if it were an ordinary one.
+#[derive(Debug)]
+pub struct OpeningPermit(ReadPermit);
+
+impl OpeningPermit {
+    /// The permit to ask.
+    #[must_use]
+    pub fn read(&self) -> &ReadPermit {
+        &self.0
     }
 }
 
@@ -189,10 +209,25 @@ pub fn authorise_read(
         });
     };
     if directory.organisations.contains_key(&peer.organisation) {
-        Ok(ReadPermit { peer, context, fields, _private: () })
+        Ok(ReadPermit { peer, context, fields, opens: false, _private: () })
     } else {
         Err(Refusal::OrganisationUnknown)
     }
+}
+
+/// Decides whether a peer may open a shielded record for one viewing: by a grant of that call, and by no other.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn authorise_opening(
+    policy: &Policy,
+    peer: Peer,
+    caller: &Caller,
+    context: CareContext,
+    directory: &Directory,
+) -> Result<OpeningPermit, Refusal> {
+    let permit = authorise_read(policy, peer, caller, (Method::OpenShielded, context), directory)?;
+    Ok(OpeningPermit(ReadPermit { opens: true, ..permit }))
 }
 
 /// Decides whether a peer may do something beside asking. `caller` is the named person; programs that work on the engine
@@ -331,6 +366,28 @@ mod tests {
         assert_eq!(found.map(|_| ()), Err(Refusal::UnscheduledNotAllowed));
         let refused = act(peer(Role::Demographics), Some(&caller("R1H")), Method::TellIdentity).map(|_| ());
         assert_eq!(refused, Err(Refusal::PurposeNotAllowed));
+    }
+
+    #[test]
+    fn a_record_is_opened_by_a_permit_of_its_own_and_by_no_other() {
+        let caller = Caller { purpose: Purpose::ChildProtectionEnquiry, ..caller("R1H") };
+        let (policy, directory, now) = (Policy::builtin(), directory(), CareContext::Unscheduled);
+        for (role, _) in Role::WORDS {
+            let opening = authorise_opening(&policy, peer(role), &caller, now, &directory);
+            let expected = if role == Role::Safeguarding { Ok(true) } else { Err(Refusal::RoleNotAllowed) };
+            assert_eq!(opening.map(|permit| permit.read().opens()), expected, "{role}");
+            for (method, word) in Method::WORDS {
+                let read = authorise_read(&policy, peer(role), &caller, (method, now), &directory);
+                assert!(!read.is_ok_and(|permit| permit.opens()), "{role} {word}");
+            }
+        }
+        let other = Caller { purpose: Purpose::SafeguardingReview, ..caller };
+        let opened = |context| {
+            let permit = authorise_opening(&policy, peer(Role::Safeguarding), &other, context, &directory);
+            permit.map(|_| ()).unwrap_err()
+        };
+        assert_eq!(opened(now), Refusal::PurposeNotAllowed);
+        assert_eq!(opened(CareContext::Scheduled), Refusal::ScheduledNotAllowed);
     }
 
     #[test]

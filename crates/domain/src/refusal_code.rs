@@ -158,6 +158,13 @@ const WORDS: &[&str] = &[
     "TOO_MANY_CONTROL_FRAMES",
     "NO_PLAN_HELD",
     "RANGE_EMPTY",
+    "OPENING_LIMIT",
+    "OPENING_UNKNOWN",
+    "OPENING_REVIEWED",
+    "OWN_OPENING",
+    "UNKNOWN_OPENING_REASON",
+    "UNKNOWN_REVIEW_OUTCOME",
+    "REVIEW_NOT_ACCEPTED",
 ];
 
 /// Why something was refused, as the audit keeps it.

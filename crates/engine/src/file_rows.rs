@@ -41,6 +41,8 @@ pub(crate) fn check(working: &Working<'_>, record: &LogRecord) -> Result<Option<
         | Change::Identity(_)
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_)
         | Change::FilePositionReset(_) => return Ok(None),
     };
     Ok(Some(checked))
@@ -121,7 +123,9 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         | Change::FeedCounted(_)
         | Change::Identity(_)
         | Change::Proposed(_)
-        | Change::ProposalClosed(_) => return Ok(Effect::Overtaken),
+        | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_) => return Ok(Effect::Overtaken),
     };
     working.put(Table::File, keys::files(authority), &state)?;
     Ok(Effect::Applied)

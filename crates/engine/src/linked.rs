@@ -132,7 +132,9 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::FilePositionReset(_)
         | Change::Identity(_)
         | Change::Proposed(_)
-        | Change::ProposalClosed(_) => None,
+        | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_) => None,
     };
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }

@@ -114,7 +114,7 @@ impl Engine {
             Arc::clone(&options.clock),
         )?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
+        let progress = Arc::new(Progress::begin(&store, &meta)?);
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
         let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));

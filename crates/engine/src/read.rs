@@ -111,7 +111,7 @@ impl From<Appended> for Recorded {
 }
 
 /// What may leave once the question is audited.
-type Outcome = Result<Answer, Refusal>;
+pub(crate) type Outcome = Result<Answer, Refusal>;
 
 impl Waiting {
     /// Waits until the answer may leave.
@@ -191,7 +191,11 @@ impl Engine {
     }
 
     /// What leaves, now that the audit has the question or does not take it.
-    fn conclude(&self, audited: Result<AuditRef, AuditError>, outcome: Outcome) -> Result<Answered, ReadError> {
+    pub(crate) fn conclude(
+        &self,
+        audited: Result<AuditRef, AuditError>,
+        outcome: Outcome,
+    ) -> Result<Answered, ReadError> {
         let reference = audited.inspect_err(|_| self.answers.not_audited())?;
         match outcome {
             Ok(answer) => {
@@ -264,7 +268,8 @@ async fn settled(appended: Appended) -> Result<AuditRef, AuditError> {
     }
 }
 
-fn entry(asked: Asked, decision: Decision, responsible: Responsible, fields: FieldSet) -> AuditEntry {
+/// The audit entry of a question.
+pub(crate) fn entry(asked: Asked, decision: Decision, responsible: Responsible, fields: FieldSet) -> AuditEntry {
     let Responsible { of_person, of_unborn } = responsible;
     let mother = |number| MotherRead { subject: Subject::Nhs(number), responsible: of_unborn };
     AuditEntry {

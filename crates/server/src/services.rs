@@ -4,6 +4,7 @@
 mod audit_proofs;
 mod audit_reading;
 mod audit_wire;
+mod break_glass;
 mod context;
 mod cosigned;
 mod errors;
@@ -25,6 +26,7 @@ pub(crate) use context::now;
 use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
+use v1::break_glass_service_server::BreakGlassServiceServer;
 use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
 use v1::notification_service_server::NotificationServiceServer;
@@ -34,8 +36,9 @@ use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
     "kith.v1.AuditService",
+    "kith.v1.BreakGlassService",
     "kith.v1.IdentityService",
     "kith.v1.LookupService",
     "kith.v1.PresentationService",
@@ -56,6 +59,7 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(PlanFileServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(NotificationServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(AuditServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(BreakGlassServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max));
 }

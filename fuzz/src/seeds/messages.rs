@@ -158,6 +158,24 @@ fn readings() -> Vec<(u8, Vec<u8>)> {
     vec![(14, search.encode_to_vec()), (15, who.encode_to_vec())]
 }
 
+fn openings() -> Vec<(u8, Vec<u8>)> {
+    let opening = v1::OpenShieldedRequest {
+        lookup: Some(lookup()),
+        reason: v1::OpeningReason::MissingChild.into(),
+        words: "seen at the station".into(),
+        review_accepted: true,
+    };
+    let review = v1::ReviewOpeningRequest {
+        caller: caller(),
+        reference: ID.into(),
+        outcome: v1::ReviewOutcome::Justified.into(),
+        event_id: ID.into(),
+    };
+    let page_token = format!("1789999000000.{ID}");
+    let listing = v1::ListOpeningsRequest { caller: caller(), page_size: 10, page_token };
+    vec![(16, opening.encode_to_vec()), (17, review.encode_to_vec()), (18, listing.encode_to_vec())]
+}
+
 /// One of each kind.
 pub(super) fn messages() -> Vec<Vec<u8>> {
     let check_in = v1::CheckInRequest { lookup: Some(lookup()), presentation: details(), event_id: ID.into() };
@@ -167,6 +185,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes(), readings()].concat();
+    let all = [questions, presentations(), changes(), readings(), openings()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

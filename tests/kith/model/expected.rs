@@ -19,6 +19,21 @@ use super::told::{
     closing_told, details_told, end_told, latest, line_of, move_told, origin_told, start_told, withdrawal_told,
 };
 
+/// Changes that the model's senders never make.
+macro_rules! never_made {
+    () => {
+        Change::Identity(_)
+            | Change::Proposed(_)
+            | Change::ProposalClosed(_)
+            | Change::Opened(_)
+            | Change::OpeningReviewed(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_)
+    };
+}
+
 /// Lookups of one organisation within this time are one encounter.
 pub const ENCOUNTER_MS: i64 = 4 * 3_600 * 1_000;
 
@@ -156,13 +171,7 @@ fn id_of(change: &Change) -> (String, Uuid) {
         | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
-        | Change::Identity(_)
-        | Change::Proposed(_)
-        | Change::ProposalClosed(_)
-        | Change::FileStarted(_)
-        | Change::FileEnding(_)
-        | Change::FileEnded(_)
-        | Change::FilePositionReset(_) => panic!("not sent by anyone"),
+        | never_made!() => panic!("not sent by anyone"),
     }
 }
 
@@ -227,13 +236,7 @@ impl Model {
             | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => None,
+            | never_made!() => None,
         };
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
     }
@@ -253,13 +256,7 @@ impl Model {
             | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => None,
+            | never_made!() => None,
         };
         self.log.iter().filter_map(told).max().unwrap_or_default()
     }
@@ -309,13 +306,7 @@ impl Model {
             | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => Ok(Effect::Applied),
+            | never_made!() => Ok(Effect::Applied),
         };
         let effect = match effect {
             Ok(effect) => effect,

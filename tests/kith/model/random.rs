@@ -139,6 +139,8 @@ impl Dice {
             | Change::Identity(_)
             | Change::Proposed(_)
             | Change::ProposalClosed(_)
+            | Change::Opened(_)
+            | Change::OpeningReviewed(_)
             | Change::FileStarted(_)
             | Change::FileEnding(_)
             | Change::FileEnded(_)

@@ -8,6 +8,7 @@ use kith_domain::feed::FeedState;
 use kith_domain::fields::Field;
 use kith_domain::fold::Effect;
 use kith_domain::identity::IdentityCheck;
+use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::plan::{PlanKind, PlanState};
 use kith_domain::presentation::{CareSetting, Complaint, Outcome};
 
@@ -51,6 +52,13 @@ both_ways!(parse_outcome, outcome, Outcome, PresentationOutcome, Unspecified, "U
     Waiting => Waiting, Discharged => Discharged, Admitted => Admitted, Transferred => Transferred,
     LeftBeforeBeingSeen => LeftBeforeBeingSeen, LeftAgainstAdvice => LeftAgainstAdvice,
     DischargedWithConcernsRecorded => DischargedWithConcernsRecorded, Died => Died, EnteredInError => EnteredInError,
+]);
+both_ways!(parse_opening_reason, opening_reason, OpeningReason, OpeningReason, Unspecified, "UNKNOWN_OPENING_REASON", "a reason of the list is needed", [
+    ImmediateDanger => ImmediateDanger, ProtectionEnquiry => ProtectionEnquiry, MissingChild => MissingChild,
+    CourtOrder => CourtOrder,
+]);
+both_ways!(parse_review_outcome, review_outcome, ReviewOutcome, ReviewOutcome, Unspecified, "UNKNOWN_REVIEW_OUTCOME", "an outcome of the list is needed", [
+    Justified => Justified, NotJustified => NotJustified, TakenFurther => TakenFurther,
 ]);
 
 /// Why a person asks.

@@ -195,6 +195,16 @@ fn decision(decision: Option<&Decision>) -> String {
         Some(Decision::Listed(count)) => format!("{count} listed"),
         Some(Decision::Service(event)) => service(event),
         Some(Decision::Read(read)) => reading(read),
+        Some(Decision::Opened(v1::AuditOpened { answered, reason })) => {
+            let why = v1::OpeningReason::try_from(*reason).ok().and_then(|reason| OPENING_REASONS.word(reason));
+            let told = answered.as_ref().map_or_else(|| "answered".to_owned(), disclosed);
+            format!("SHIELDED RECORD OPENED, {}; {told}", why.unwrap_or("a reason that this program does not know"))
+        }
+        Some(Decision::OpeningReviewed(v1::AuditOpeningReviewed { reference, outcome })) => {
+            let found = v1::ReviewOutcome::try_from(*outcome).ok().and_then(|outcome| REVIEW_OUTCOMES.word(outcome));
+            let found = found.unwrap_or("with a finding that this program does not know");
+            format!("reviewed opening {reference}: {found}")
+        }
         Some(Decision::Proven(reference)) => format!("had entry {reference} proven"),
         None => "a decision that this program does not know".to_owned(),
     }

@@ -79,6 +79,13 @@ const ROWS: &[Row] = &[
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
     (&["auditor"], &["AuditService/Search", "AuditService/WhoLooked"], AUDITING, None),
     (&["local-authority"], &["AuditService/WhoLooked"], ENQUIRING, None),
+    (&["safeguarding"], &["BreakGlassService/OpenShielded"], &["child-protection-enquiry"], UNSCHEDULED),
+    (
+        &["safeguarding", "auditor"],
+        &["BreakGlassService/ListOpenings", "BreakGlassService/ReviewOpening"],
+        &["safeguarding-review"],
+        None,
+    ),
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {

@@ -93,6 +93,14 @@ fn decision(decision: &Decision) -> Wire {
         Decision::Proven { journal, sequence } => {
             Wire::Proven(AuditRef { journal: *journal, sequence: *sequence }.to_string())
         }
+        Decision::Opened { disclosed, reason, words: _, queue: _ } => Wire::Opened(v1::AuditOpened {
+            answered: Some(answered(disclosed, true)),
+            reason: words::opening_reason(*reason).into(),
+        }),
+        Decision::OpeningReviewed(reference, outcome) => Wire::OpeningReviewed(v1::AuditOpeningReviewed {
+            reference: reference.to_string(),
+            outcome: words::review_outcome(*outcome).into(),
+        }),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -135,6 +143,8 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::Changed { .. }
         | Decision::Listed(_)
         | Decision::AuditRead(_)
+        | Decision::Opened { .. }
+        | Decision::OpeningReviewed(..)
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }

@@ -60,7 +60,16 @@ impl Services {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
         control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
         let audit_turn = Arc::new(Semaphore::new(SEARCHES));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times, cosigned: Arc::default(), audit_turn }
+        Self {
+            slot: engine,
+            config,
+            stop,
+            control,
+            files: Busy::default(),
+            times,
+            cosigned: Arc::default(),
+            audit_turn,
+        }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
