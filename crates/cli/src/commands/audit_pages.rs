@@ -6,7 +6,7 @@ use v1::audit_entry::Decision;
 
 use crate::dates::{self, ProtoTimestamp};
 use crate::render::Page;
-use crate::words::{care_context, purpose};
+use crate::words::{OPENING_REASONS, REVIEW_OUTCOMES, care_context, purpose};
 
 /// Entries of the audit.
 pub fn entries(response: &v1::SearchResponse) -> Page {
