@@ -17,7 +17,8 @@ fn read_back(journal: &Journal, before: u64) -> Back {
         for (reference, plain) in stretch.entries.iter().rev() {
             assert!((stretch.from..lowest).contains(&reference.sequence));
             assert!(plain.starts_with(b"entry "), "opened");
-            if reference.sequence + 1 < lowest {
+            // Above the newest nothing was given yet.
+            if reference.sequence + 1 < lowest && !back.entries.is_empty() {
                 back.holes.push((reference.sequence + 1, lowest - 1));
             }
             lowest = reference.sequence;
