@@ -3,6 +3,10 @@
 use clap::{Args, Subcommand};
 use kith_merkle::VerifierKey;
 
+use crate::redacted::redacted;
+
+redacted!(SearchArgs, WhoLookedArgs);
+
 /// What to do with the audit.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
@@ -24,7 +28,7 @@ pub enum AuditVerb {
 }
 
 /// What to search for.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct SearchArgs {
     /// About the child with this NHS number, under any of their numbers; - reads it from standard input.
     #[arg(long, value_name = "NUMBER")]
@@ -44,7 +48,7 @@ pub struct SearchArgs {
 }
 
 /// Whom to ask about.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct WhoLookedArgs {
     /// The child's NHS number, with or without spaces; - reads it from standard input.
     #[arg(long, value_name = "NUMBER")]
