@@ -10,7 +10,8 @@ use kith_domain::change::PlanEvent;
 use kith_domain::codes::OdsCode;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
-use kith_domain::text::{PersonText, RoleCode, UserId};
+use kith_domain::opening::OpeningReason;
+use kith_domain::text::{OpeningWords, PersonText, RoleCode, UserId};
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -295,6 +296,13 @@ async fn of_a_shielded_child_no_place_is_told_and_none_is_found_by_a_place() {
     write(engine, [AuditEntry { decision: Decision::Answered { disclosed, counted }, ..lookup(3, 1, 1, NOW) }]);
     let found = search(engine, &of_child(3)).found;
     assert!(found[0].shielded && found[0].place.is_none());
+    // Opened while it was: nothing was left out of that answer, and who opened it looked.
+    let (reason, words) = (OpeningReason::MissingChild, OpeningWords::parse("seen at the station").unwrap());
+    let disclosed = Disclosed { shielded: false, ..disclosed };
+    let opened = Decision::Opened { disclosed, reason, words, queue: Uuid::from_u128(9) };
+    write(engine, [AuditEntry { decision: opened, ..lookup(4, 1, 1, NOW) }]);
+    let found = search(engine, &AuditQuery { lookups: true, ..of_child(4) }).found;
+    assert!(found.len() == 1 && found[0].shielded && found[0].place.is_none());
 }
 
 fn looked(engine: &Engine, by: u32, child: u32) -> Option<usize> {
