@@ -131,11 +131,12 @@ impl Engine {
         self.not_opened(asked, refused.reason, OpeningError::NotOpened(refused)).await
     }
 
-    /// The error, once the refusal is in the audit, or that of the audit.
+    /// The error, once the refusal is in the audit, or that of the audit. A burst of them is counted like any: who opens nothing
+    /// in a loop fills no disk.
     async fn not_opened(&self, asked: Asked, reason: &str, error: OpeningError) -> OpeningError {
         let decision = Decision::Refused(RefusalCode::of(reason));
-        match self.audit(&entry(asked, decision, Responsible::default(), FieldSet::NONE)).await {
-            Ok(_) => {
+        match self.audit_refusal(&entry(asked, decision, Responsible::default(), FieldSet::NONE)).await {
+            Ok(()) => {
                 self.answers.refused();
                 error
             }

@@ -216,6 +216,15 @@ async fn many_at_once_are_no_more_than_the_limit() {
         opened += u32::from(call.await.unwrap());
     }
     assert_eq!((opened, waiting(&place, "R1H", Role::Safeguarding).len()), (LIMITS.per_person, 2));
+    let (mut refused, mut entries) = (0, 0);
+    for found in decisions(&place) {
+        let alone = u64::from(matches!(found, Decision::Refused(_)));
+        let count = if let Decision::RefusedMany { count, .. } = found { count } else { alone };
+        refused += count;
+        entries += u64::from(count > 0);
+    }
+    assert_eq!(refused, 18, "each is counted");
+    assert!(entries < 10, "a burst of them is few entries: {entries}");
 }
 
 #[tokio::test]
