@@ -76,7 +76,7 @@ pub struct SeenEntry {
     pub mother: Option<Whom>,
     /// The child that was asked for is that mother.
     pub as_mother: bool,
-    /// What was decided.
+    /// What was decided. Which entry others than auditors had proven is not told: its number is nought.
     pub decision: Decision,
     /// Fields of an answer that the policy showed.
     pub fields: FieldSet,
@@ -155,6 +155,12 @@ impl Engine {
         if shielded && let Decision::AuditRead(read) = &mut decision {
             // What an earlier reader asked for beside the child may be where they believed it to be.
             (read.person, read.organisation) = (None, None);
+        }
+        if let Decision::Proven { journal: _, sequence } = &mut decision
+            && role != Some(Role::Auditor)
+        {
+            // Others have entries of their own organisation proven: which one would tell whose an entry without a place is.
+            *sequence = 0;
         }
         let purpose = caller.as_ref().map(|caller| caller.purpose);
         let person = caller.map(|caller| SeenPerson {

@@ -205,6 +205,9 @@ fn decision(decision: Option<&Decision>) -> String {
             let found = found.unwrap_or("with a finding that this program does not know");
             format!("reviewed opening {reference}: {found}")
         }
+        Some(Decision::Proven(reference)) if reference.is_empty() => {
+            "had an entry of its own organisation proven".to_owned()
+        }
         Some(Decision::Proven(reference)) => format!("had entry {reference} proven"),
         None => "a decision that this program does not know".to_owned(),
     }
@@ -375,6 +378,8 @@ mod tests {
             (Some(Decision::Answered(answered)), "plans held (2), presentations cannot say"),
             (Some(Decision::Refused(refused)), "REFUSED 3 times, ROLE_NOT_ALLOWED"),
             (Some(Decision::Listed(4)), "4 listed"),
+            (Some(Decision::Proven("1-000000000007".into())), "had entry 1-000000000007 proven"),
+            (Some(Decision::Proven(String::new())), "had an entry of its own organisation proven"),
             (Some(Decision::Service(gap)), "ENTRIES MAY BE MISSING after 1-000000000007"),
             (None, "does not know"),
         ] {

@@ -305,6 +305,21 @@ async fn of_a_shielded_child_no_place_is_told_and_none_is_found_by_a_place() {
     assert!(found.len() == 1 && found[0].shielded && found[0].place.is_none());
 }
 
+#[test]
+fn which_entry_of_its_own_an_organisation_had_proven_is_not_told() {
+    let place = Place::new();
+    let engine = &place.engine;
+    let proven = |role| {
+        let call = Call { peer: Peer { organisation: code(1), role }, method: Method::GetInclusionProof, trace: None };
+        AuditEntry::of_call(NOW, call, None, None, Decision::Proven { journal: 1, sequence: 77 })
+    };
+    write(engine, [proven(Role::Ed), proven(Role::Auditor)]);
+    let found = search(engine, &AuditQuery { organisation: Some(code(1)), ..AuditQuery::default() }).found;
+    let told: Vec<Decision> = found.into_iter().map(|entry| entry.decision).collect();
+    let of = |sequence| Decision::Proven { journal: 1, sequence };
+    assert_eq!(told, [of(77), of(0)], "newest first");
+}
+
 fn looked(engine: &Engine, by: u32, child: u32) -> Option<usize> {
     let query = AuditQuery { lookups: true, ..of_child(child) };
     engine.search_audit(AuditScope::Own(authority(by)), &query, None, ALL, NOW).ok().map(|page| page.found.len())

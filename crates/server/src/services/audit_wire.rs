@@ -90,6 +90,7 @@ fn decision(decision: &Decision) -> Wire {
         }
         Decision::Listed(count) => Wire::Listed(*count),
         Decision::AuditRead(what) => Wire::Read(read(what)),
+        Decision::Proven { journal: _, sequence: 0 } => Wire::Proven(String::new()),
         Decision::Proven { journal, sequence } => {
             Wire::Proven(AuditRef { journal: *journal, sequence: *sequence }.to_string())
         }
