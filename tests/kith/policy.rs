@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use kith_api::v1;
+use kith_domain::refusal_code::RefusalCode;
 use kith_engine::{Configured, Decision};
 use tonic::Code;
 
@@ -133,6 +134,48 @@ async fn a_changed_file_counts_at_once_and_a_bad_one_changes_nothing() {
     assert_eq!(changes[0], changes[6], "the same file has the same hash");
     assert_ne!(changes[0], changes[1]);
     site.finish(&["the policy stays in force as it was"]);
+}
+
+/// Plan events and rows of an import on streams that were opened before the policy changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_stream_goes_by_the_policy_of_the_moment() {
+    let mut site = Site::with(&[("policy", "file", "\"policy.toml\""), ("tls", "reload_interval_ms", "50")]);
+    let file = site.path("policy.toml");
+    std::fs::write(&file, WRITTEN_OUT).unwrap();
+    let server = site.ready().await;
+    let (la, ed) = (server.client(A).await, server.client(ED).await);
+    let (events, stream) = tokio::sync::mpsc::channel(8);
+    let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+    let mut verdicts = la.plans().submit_events(stream).await.unwrap().into_inner();
+    events.send(build::event(build::plan(nhs(1), "P1"))).await.unwrap();
+    verdicts.message().await.unwrap().unwrap();
+    let (rows, stream) = tokio::sync::mpsc::channel(8);
+    let stream = tokio_stream::wrappers::ReceiverStream::new(stream);
+    let sender = ed.clone();
+    let importing = tokio::spawn(async move { sender.presentations().import(stream).await });
+    rows.send(build::import(ED, nhs(2), "before")).await.unwrap();
+    let held = async |child| {
+        let presentations = calls::ask(&ed, build::lookup(ED, nhs(child))).await.presentations.unwrap();
+        (presentations.outcome() == v1::Outcome::Held).then_some(())
+    };
+    until_async("the first row is taken", async || held(2).await).await;
+
+    let narrower = WRITTEN_OUT.replacen("\"PlanService/SubmitEvents\", ", "", 1);
+    replace(&file, &narrower.replacen("    \"PresentationService/Import\",\n", "", 1));
+    until_async("the narrower policy counts", async || {
+        calls::submit(&la, vec![build::heartbeat()]).await.err().map(|_| ())
+    })
+    .await;
+    events.send(build::event(build::plan(nhs(3), "P3"))).await.unwrap();
+    expect_trouble(verdicts.message().await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    rows.send(build::import(ED, nhs(4), "after")).await.unwrap();
+    expect_trouble(importing.await.unwrap(), Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    assert_eq!(held(4).await, None);
+    tokio::task::block_in_place(|| server.stop());
+    let refused = Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"));
+    let count = offline::audit(site.dir()).values().filter(|entry| entry.decision == refused).count();
+    assert!(count >= 3, "a new stream, and each that was open: {count}");
+    site.finish(&[]);
 }
 
 #[test]

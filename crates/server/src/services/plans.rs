@@ -142,11 +142,12 @@ impl PlanFeed {
     }
 
     /// Commits a group, audits it and sends its verdicts; false when the reader has gone. What is acknowledged is in the
-    /// audit, whenever the stream or the process ends.
+    /// audit, whenever the stream or the process ends. Each group goes by the policy of its moment.
     async fn take(&mut self, requests: Vec<v1::SubmitEventsRequest>, verdicts: &Verdicts) -> Result<bool, Status> {
         if requests.is_empty() {
             return Ok(true);
         }
+        self.permit = context::permit(&self.engine, self.call, &self.caller).await?;
         let before = (self.acknowledged, self.refused);
         let responses = self.commit(requests).await;
         self.audit(self.acknowledged - before.0, self.refused - before.1).await?;

@@ -209,10 +209,14 @@ impl Import {
         Ok(())
     }
 
-    /// Takes a group of rows and audits it, so that an import that is broken off at any moment has its entries.
+    /// Takes a group of rows and audits it, so that an import that is broken off at any moment has its entries. Each group goes
+    /// by the policy of its moment.
     async fn take_audited(&mut self, rows: Vec<v1::ImportRequest>) -> Result<(), Status> {
         if rows.is_empty() {
             return Ok(());
+        }
+        if let Some((caller, permit)) = &mut self.sender {
+            *permit = context::permit(&self.engine, self.call, caller).await?;
         }
         let (accepted, rejected) = (self.verdict.accepted, self.verdict.rejected);
         self.take(rows).await;
