@@ -100,6 +100,31 @@ async fn every_code_of_files_and_rows_and_who_is_shown_what() {
     site.finish(&[]);
 }
 
+/// What comes beside a file that is on its way is refused, and that is in the audit like any refusal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_beside_another_and_a_reset_meanwhile_are_refused_and_audited() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let (a, ops) = (server.client(A).await, server.client("ops").await);
+    // A piece has a place in the channel once the one before it is on its way, and with it the call.
+    let (pieces, stream) = tokio::sync::mpsc::channel(1);
+    let (sender, stream) = (a.clone(), tokio_stream::wrappers::ReceiverStream::new(stream));
+    let first = tokio::spawn(async move { sender.plan_files().submit_plan_file(stream).await });
+    for piece in file(1, "changes", [row(1)]).chunks(40) {
+        pieces.send(v1::SubmitPlanFileRequest { chunk: piece.to_vec() }).await.unwrap();
+    }
+    let beside = send(&a, &file(2, "changes", [row(2)])).await;
+    expect_trouble(beside, Code::Unavailable, "FILE_IN_PROGRESS", &[]);
+    expect_trouble(reset(&ops, A, 7).await, Code::Unavailable, "FILE_IN_PROGRESS", &[]);
+    drop(pieces);
+    let taken = first.await.unwrap().unwrap().into_inner().verdict.unwrap();
+    assert_eq!((taken.code(), taken.expected_number), (v1::FileCode::Cpf02, 2));
+    tokio::task::block_in_place(|| server.stop());
+    let refused = Decision::Refused(RefusalCode::of("FILE_IN_PROGRESS"));
+    assert_eq!(offline::audit(site.dir()).values().filter(|entry| entry.decision == refused).count(), 2);
+    site.finish(&[]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_are_kept_and_a_reset_is_for_ops_and_audited() {
     use v1::FileCode::{Cpf02, Cpf04};

@@ -58,13 +58,18 @@ impl PlanFileService for Services {
         let call = context::call(&request, Method::SubmitPlanFile)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
-        let turn = self.files().turn(authority)?;
+        let turn = match self.files().turn(authority) {
+            Ok(turn) => turn,
+            Err(status) => return Err(context::broken(&engine, call, caller, status).await),
+        };
         let bytes = match self.collect(request.into_inner()).await {
             Ok(bytes) => bytes,
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
+        // It may have been long on its way: what counts is the policy of the moment at which it is taken.
+        let permit = context::permit(&engine, call, &caller).await?;
         let import = Import { engine, call, caller, permit, authority };
         let done = self.control().spawn(async move {
             let verdict = import.run(bytes).await;
@@ -108,7 +113,10 @@ impl PlanFileService for Services {
             return Err(context::refused(&engine, call, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
         }
         // Not while a file of it is being taken.
-        let turn = self.files().turn(authority)?;
+        let turn = match self.files().turn(authority) {
+            Ok(turn) => turn,
+            Err(status) => return Err(context::broken(&engine, call, caller, status).await),
+        };
         let work = Arc::clone(&engine);
         context::to_its_end(async move {
             let _turn = turn;
