@@ -136,6 +136,28 @@ async fn whatever_is_rolled_back_is_named() {
     site.finish(&["the last run did not end in order"]);
 }
 
+/// A start must not sign over what was put back, nor write its head over the one that the log knows of: it is named before
+/// and after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_rolled_back_is_named_at_the_start_and_still_after_it() {
+    let (mut site, before) = lived().await;
+    for part in [AUDIT[0], AUDIT[1], TREE] {
+        std::fs::remove_dir_all(site.path(part)).unwrap();
+        copy(&before.join(part), &site.path(part));
+    }
+    let old = newest(site.dir());
+    let server = site.ready().await;
+    assert!(server.has_logged("is not as it was signed"));
+    ask(&server, 1..5).await;
+    tokio::task::block_in_place(|| server.stop());
+    assert_eq!(newest(site.dir()), old, "nothing is signed over it");
+    let report = offline::report(site.dir(), &[]);
+    assert!(matches!(faults(&report)[..], [TreeFault::RolledBack { .. }]), "{report}");
+    assert!(report.tree.as_ref().unwrap().suspected[0].starts_with("rolled back"), "{report}");
+    println!("COUNTED tamper 1");
+    site.finish(&["is not as it was signed", "did not end in order"]);
+}
+
 /// The newest segment of the first sink that holds entries.
 fn newest_segment(site: &Path) -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir(site.join(AUDIT[0]))

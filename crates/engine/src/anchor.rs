@@ -1,5 +1,6 @@
 //! The head of the audit's tree in the log, every ten minutes: whoever puts the tree back to an earlier state must put the log
-//! back too, which its watermark tells, or `verify` names it. Written behind everything else; nothing waits for it.
+//! back too, which its watermark tells, or the next start suspects it and `verify` names it. A suspected tree gives no head, so
+//! the one in the log stays. Written behind everything else; nothing waits for it.
 
 use crate::open::WallClock;
 use crate::tree::AuditTree;
@@ -45,7 +46,7 @@ impl Anchor {
     pub(crate) fn run(mut self) {
         if let Some(head) = self.tree.head().filter(|head| head.leaves < self.anchored) {
             let (has, had) = (head.leaves, self.anchored);
-            tracing::error!(has, had, "the audit's tree was put back or has begun anew: the log knows of more leaves");
+            tracing::error!(has, had, "the audit's tree has begun anew: the log knows of more leaves");
         }
         let mut written_at = None;
         while !self.stop.load(Ordering::Acquire) {

@@ -105,7 +105,7 @@ impl Engine {
         let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index, now, options.give_up.as_ref())?;
-        let tree = AuditTree::open(options.tree, &options.clock);
+        let tree = AuditTree::open(options.tree, &options.clock, anchored(&store)?);
         let (journal, recovered) = Journal::open(
             options.journal,
             Arc::clone(&options.keys),

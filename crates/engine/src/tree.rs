@@ -42,12 +42,17 @@ pub struct TreeHealth {
     pub unsigned_for: Option<Duration>,
 }
 
-/// Opens a tree in a thread of its own: its disk may hang, and no start waits for that.
-fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>) -> Result<Arc<Tree>, String> {
+/// Opens a tree, and holds it against the head that the log knows of, in a thread of its own: its disk may hang, and no start
+/// waits for that.
+fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Result<Arc<Tree>, String> {
     let (done, opened) = mpsc::channel();
     let work = move || {
+        let tree = Tree::open(options, clock);
+        if let (Ok(tree), Some(AuditHead { leaves, root })) = (&tree, anchored) {
+            tree.hold_against(leaves, &root);
+        }
         // Nobody may be waiting any more.
-        let _gone = done.send(Tree::open(options, clock));
+        let _gone = done.send(tree);
     };
     thread::Builder::new().name("kith-tree-open".to_owned()).spawn(work).map_err(|error| error.to_string())?;
     match opened.recv_timeout(OPEN_LIMIT) {
@@ -65,13 +70,14 @@ pub(crate) struct AuditTree {
 }
 
 impl AuditTree {
-    /// Opens the tree. One that cannot be opened is told, and done without: answers matter more.
-    pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>) -> Self {
+    /// Opens the tree; `anchored` is the head that the log knows of. One that cannot be opened is told, and done without: answers
+    /// matter more.
+    pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Self {
         match keep {
             KeepTree::No => Self { wanted: false, tree: None },
             KeepTree::Unusable => Self { wanted: true, tree: None },
             KeepTree::Kept(options) => {
-                let tree = opened(options, Arc::clone(clock))
+                let tree = opened(options, Arc::clone(clock), anchored)
                     .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"));
                 Self { wanted: true, tree: tree.ok() }
             }

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use kith_merkle::{Hash, root_of};
 pub use prove::Proven;
 pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
 pub use verify::TreeReport;
@@ -26,7 +27,7 @@ pub use verify::TreeReport;
 use crate::disk::{Disk, RealDisk, create_dir_durably, replace_durably};
 use crate::journal::{Journal, Monotonic};
 use crate::priority::give_way;
-use files::suspected_path;
+use files::{TreeReader, suspected_path};
 use grow::{Grower, Step};
 
 /// Pause of the thread after each batch: short beside the second that a checkpoint may take.
@@ -210,6 +211,24 @@ impl Tree {
         }
         if let Err(error) = replace_durably(&suspected_path(&self.options.dir), told.as_bytes()) {
             tracing::error!(%error, "that the audit's tree is suspected could not be written down");
+        }
+    }
+
+    /// Holds it against a head that the log knows of: its leaves and their root. A tree that was put back to an earlier state, or
+    /// that another was put in the place of, is suspected, so that it does not grow over the evidence; one of which nothing is
+    /// signed begins anew. It is called before [`Tree::follow`].
+    pub fn hold_against(&self, known: u64, root: &Hash) {
+        let seen = self.shared.lock();
+        let (found, told) = (seen.signed_leaves, !seen.suspected.is_empty());
+        drop(seen);
+        let Some(found) = found.filter(|_| !told) else { return };
+        if known > found {
+            return self.suspect(&[TreeFault::RolledBack { known, found }]);
+        }
+        // Leaves that cannot be read were named when it was opened.
+        let there = TreeReader::open(&self.options.dir).ok().and_then(|reader| root_of(&reader, known).ok());
+        if there.is_some_and(|there| there != *root) {
+            self.suspect(&[TreeFault::Forked { size: known }]);
         }
     }
 

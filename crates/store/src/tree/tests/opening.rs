@@ -155,6 +155,29 @@ fn a_changed_tree_is_suspected_and_not_signed_until_a_person_has_looked() {
 }
 
 #[test]
+fn a_tree_behind_the_head_that_the_log_knows_of_or_beside_it_is_suspected() {
+    let left = left();
+    let (size, root) = (left.published.size, left.published.root);
+    let held = |known, root: &Hash| {
+        left.put_back();
+        let tree = left.bench.open_tree();
+        tree.hold_against(known, root);
+        let grows = tree.begin(100).is_some();
+        (tree.status().suspected, grows)
+    };
+    assert_eq!((size, held(size, &root)), (10, (Vec::new(), true)));
+    let back = TreeFault::RolledBack { known: 11, found: 10 }.to_string();
+    assert_eq!(held(11, &root), (vec![back], false));
+    let forked = TreeFault::Forked { size: 10 }.to_string();
+    assert_eq!(held(10, &[7; 32]), (vec![forked], false));
+    // One that was put aside to begin anew has signed nothing.
+    let bench = Bench::new();
+    let tree = bench.open_tree();
+    tree.hold_against(11, &root);
+    assert!(tree.status().suspected.is_empty() && tree.begin(100).is_some());
+}
+
+#[test]
 fn what_was_signed_and_changed_since_is_named_at_the_start() {
     let left = left();
     let write = |bytes: &[u8]| fs::write(leaves_path(&left.bench.tree()), bytes).unwrap();
