@@ -101,3 +101,35 @@ async fn an_authority_reads_its_own_plans_and_nobody_elses() {
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }
+
+/// That the authority a plan moved to has begun its own tells where the child is and since when: not of a child whom it shields.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_took_a_plan_over_is_not_told_of_a_child_whom_others_shield() {
+    let mut site = Site::new();
+    let server: Server = site.ready().await;
+    let (a, b) = (server.client(A).await, server.client(B).await);
+    for (index, shielded) in [(1, false), (2, true)] {
+        let plan = build::plan(nhs(index), &format!("A{index}"));
+        let out = v1::PlanEvent {
+            event_id: build::id(),
+            action: v1::PlanAction::TransferOut.into(),
+            version: 2,
+            other_authority: B.into(),
+            ..plan.clone()
+        };
+        calls::accept(&a, vec![plan, out]).await;
+        let arrival = v1::PlanEvent {
+            action: v1::PlanAction::TransferIn.into(),
+            other_authority: A.into(),
+            start: Some(build::day(-1)),
+            shielded,
+            ..build::plan(nhs(index), &format!("B{index}"))
+        };
+        calls::accept(&b, vec![arrival]).await;
+    }
+    let found = listed(&a, async || {}).await;
+    let state = |index| found[&nhs(index).digits()][0].state();
+    assert_eq!((state(1), state(2)), (v1::PlanState::Ended, v1::PlanState::Active));
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}

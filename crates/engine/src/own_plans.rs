@@ -2,12 +2,13 @@
 
 use crate::engine::Engine;
 use crate::keys;
-use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::notify::last_day_of;
 use kith_domain::permit::ActionPermit;
 use kith_domain::plan::{Plan, PlanState};
 use kith_domain::time::{Day, Moment};
+use std::borrow::Cow;
 
 /// Where a child stands in the list: a keyed pseudonym, so that a token tells nobody who it is.
 pub type Place = Vec<u8>;
@@ -72,8 +73,12 @@ impl Engine {
         let Some(record) = self.index().for_writer(subject) else { return Vec::new() };
         let (person, settings) = (self.index().person(subject), self.settings());
         let passed = settings.retention().split(&record, &person, today);
-        let held: &ChildRecord = passed.as_ref().map_or(&record, |passed| &passed.kept);
-        let state = |plan: &Plan| plan.state(today, last_day_of(&person, held, plan), settings.plan_retention_months);
+        let mut held = passed.map_or_else(|| Cow::Borrowed(&*record), |passed| Cow::Owned(passed.kept));
+        if person.is_shielded() && !person.setters().contains(&authority) {
+            // A plan ends when that of the authority it moved to begins: of a child whom others shield, since when it is there.
+            held.to_mut().plans.retain(|plan| plan.authority == authority);
+        }
+        let state = |plan: &Plan| plan.state(today, last_day_of(&person, &held, plan), settings.plan_retention_months);
         let own = held.plans.iter().filter(|plan| plan.authority == authority);
         own.map(|plan| (plan.clone(), if plan.is_withdrawn() { None } else { state(plan) })).collect()
     }
