@@ -3,6 +3,7 @@
 
 mod audit_proofs;
 mod audit_reading;
+mod audit_turns;
 mod audit_wire;
 mod break_glass;
 mod context;

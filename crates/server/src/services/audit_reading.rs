@@ -18,6 +18,7 @@ use kith_engine::{
 use tokio::sync::oneshot;
 use tonic::{Code, Request, Status};
 
+use super::audit_turns::AuditTurn;
 use super::context::{self, Services, now};
 use super::notifications::JOURNAL;
 use super::{audit_wire, errors, person};
@@ -63,7 +64,8 @@ impl Reading {
             return Err(context::malformed(&engine, call, faults).await);
         }
         let bounds = AuditBounds { given, looked_at: LOOKED_AT };
-        let found = searched(services, Arc::clone(&engine), (scope, query.clone(), before, bounds)).await?;
+        let turn = services.audit_turns().take(call.peer.organisation).await.ok_or_else(errors::storage)?;
+        let found = searched(Arc::clone(&engine), turn, (scope, query.clone(), before, bounds)).await?;
         let subject = query.child.map(Subject::Nhs);
         let (decision, read) = match found {
             Ok(page) => (Decision::AuditRead(Box::new(told(&query, &page))), Ok(page)),
@@ -102,13 +104,12 @@ fn told(query: &AuditQuery, page: &AuditPage) -> AuditRead {
     AuditRead { person, organisation, from, until, entry, given: page.found.len() as u64, looked_at: page.looked_at }
 }
 
-/// Runs a search when it has its turn, which it keeps until it ends though its caller has gone.
+/// Runs a search in its turn, which it keeps until it ends though its caller has gone.
 async fn searched(
-    services: &Services,
     engine: Arc<Engine>,
+    turn: AuditTurn,
     (scope, query, before, bounds): (AuditScope, AuditQuery, Option<u64>, AuditBounds),
 ) -> Result<Result<AuditPage, AuditSearchError>, Status> {
-    let turn = services.audit_turn().acquire_owned().await.map_err(|_| errors::storage())?;
     let (reply, found) = oneshot::channel();
     let work = move || {
         give_way();

@@ -17,11 +17,11 @@ use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
+use super::audit_turns::AuditTurns;
 use super::cosigned::Cosigned;
 use super::files::Busy;
 use super::{errors, trace};
@@ -31,10 +31,6 @@ use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
 use crate::stop::StopSignal;
 use crate::{connection, refusal};
-
-/// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor. The others wait for
-/// their turn, no longer than their deadline.
-const SEARCHES: usize = 1;
 
 /// Shared by all services; clones are cheap.
 #[derive(Debug, Clone)]
@@ -46,7 +42,7 @@ pub(crate) struct Services {
     files: Busy,
     times: Arc<AnswerTimes>,
     cosigned: Arc<Cosigned>,
-    audit_turn: Arc<Semaphore>,
+    audit_turns: AuditTurns,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -59,7 +55,6 @@ impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
         control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
-        let audit_turn = Arc::new(Semaphore::new(SEARCHES));
         Self {
             slot: engine,
             config,
@@ -68,7 +63,7 @@ impl Services {
             files: Busy::default(),
             times,
             cosigned: Arc::default(),
-            audit_turn,
+            audit_turns: AuditTurns::default(),
         }
     }
 
@@ -110,9 +105,9 @@ impl Services {
         &self.cosigned
     }
 
-    /// The turn to search the audit.
-    pub(super) fn audit_turn(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.audit_turn)
+    /// The turns to search the audit.
+    pub(super) fn audit_turns(&self) -> &AuditTurns {
+        &self.audit_turns
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
