@@ -3,7 +3,6 @@
 
 mod audit_proofs;
 mod audit_reading;
-mod audit_turns;
 mod audit_wire;
 mod break_glass;
 mod context;
@@ -20,6 +19,7 @@ mod plans;
 mod presentations;
 mod status;
 mod trace;
+mod turns;
 
 pub(crate) use context::Services;
 pub(crate) use context::now;

@@ -117,8 +117,9 @@ impl AuditService for Services {
             Ok(reference) => reference,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let found = self.on_disk(Arc::clone(&engine), move |engine| engine.prove(call.peer, reference)).await;
-        let found = match found {
+        let prover = Arc::clone(&engine);
+        let found = self.list_turns().run(call.peer.organisation, move || prover.prove(call.peer, reference)).await;
+        let found = match found.and_then(|found| found.map_err(refusal)) {
             Ok(found) => found,
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };

@@ -1,5 +1,5 @@
 //! Reading the audit: a search for an auditor, and who looked up a child for an authority too. What was read is an entry of the
-//! audit before any of it leaves. Searching has a thread of its own, which gives way to those that answer questions.
+//! audit before any of it leaves. Searching has a thread of its own, which gives way to those that answer questions (`turns`).
 
 use std::sync::Arc;
 
@@ -12,13 +12,9 @@ use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::permit;
 use kith_domain::refusal_code::RefusalCode;
-use kith_engine::{
-    AuditBounds, AuditEntry, AuditPage, AuditRead, AuditRef, AuditSearchError, Call, Decision, Engine, give_way,
-};
-use tokio::sync::oneshot;
+use kith_engine::{AuditBounds, AuditEntry, AuditPage, AuditRead, AuditRef, AuditSearchError, Call, Decision, Engine};
 use tonic::{Code, Request, Status};
 
-use super::audit_turns::AuditTurn;
 use super::context::{self, Services, now};
 use super::notifications::JOURNAL;
 use super::{audit_wire, errors, person};
@@ -64,8 +60,9 @@ impl Reading {
             return Err(context::malformed(&engine, call, faults).await);
         }
         let bounds = AuditBounds { given, looked_at: LOOKED_AT };
-        let turn = services.audit_turns().take(call.peer.organisation).await.ok_or_else(errors::storage)?;
-        let found = searched(Arc::clone(&engine), turn, (scope, query.clone(), before, bounds)).await?;
+        let (reader, wanted) = (Arc::clone(&engine), query.clone());
+        let search = move || reader.search_audit(scope, &wanted, before, bounds, now());
+        let found = services.audit_turns().run(call.peer.organisation, search).await?;
         let subject = query.child.map(Subject::Nhs);
         let (decision, read) = match found {
             Ok(page) => (Decision::AuditRead(Box::new(told(&query, &page))), Ok(page)),
@@ -102,28 +99,6 @@ fn no_plan() -> Status {
 fn told(query: &AuditQuery, page: &AuditPage) -> AuditRead {
     let AuditQuery { child: _, person, organisation, from, until, entry, lookups: _ } = query.clone();
     AuditRead { person, organisation, from, until, entry, given: page.found.len() as u64, looked_at: page.looked_at }
-}
-
-/// Runs a search in its turn, which it keeps until it ends though its caller has gone.
-async fn searched(
-    engine: Arc<Engine>,
-    turn: AuditTurn,
-    (scope, query, before, bounds): (AuditScope, AuditQuery, Option<u64>, AuditBounds),
-) -> Result<Result<AuditPage, AuditSearchError>, Status> {
-    let (reply, found) = oneshot::channel();
-    let work = move || {
-        give_way();
-        // The caller may have gone.
-        let _gone = reply.send(engine.search_audit(scope, &query, before, bounds, now()));
-        drop(turn);
-    };
-    let begun = std::thread::Builder::new().name("kith-search".to_owned()).spawn(work);
-    if let Err(error) = begun {
-        tracing::error!(%error, "the audit could not be searched");
-        return Err(errors::storage());
-    }
-    // It ended in a panic.
-    found.await.map_err(|_| errors::storage())
 }
 
 /// The number of an entry; none where no reference is given.

@@ -21,9 +21,9 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use super::audit_turns::AuditTurns;
 use super::cosigned::Cosigned;
 use super::files::Busy;
+use super::turns::Turns;
 use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
@@ -31,6 +31,11 @@ use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
 use crate::stop::StopSignal;
 use crate::{connection, refusal};
+
+/// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor.
+const SEARCHES: usize = 1;
+/// Lists and proofs that are read at once, for as many organisations.
+const LISTS: usize = 4;
 
 /// Shared by all services; clones are cheap.
 #[derive(Debug, Clone)]
@@ -42,7 +47,8 @@ pub(crate) struct Services {
     files: Busy,
     times: Arc<AnswerTimes>,
     cosigned: Arc<Cosigned>,
-    audit_turns: AuditTurns,
+    audit_turns: Turns,
+    list_turns: Turns,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -63,7 +69,8 @@ impl Services {
             files: Busy::default(),
             times,
             cosigned: Arc::default(),
-            audit_turns: AuditTurns::default(),
+            audit_turns: Turns::new(SEARCHES),
+            list_turns: Turns::new(LISTS),
         }
     }
 
@@ -106,8 +113,13 @@ impl Services {
     }
 
     /// The turns to search the audit.
-    pub(super) fn audit_turns(&self) -> &AuditTurns {
+    pub(super) fn audit_turns(&self) -> &Turns {
         &self.audit_turns
+    }
+
+    /// The turns to read lists and proofs.
+    pub(super) fn list_turns(&self) -> &Turns {
+        &self.list_turns
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {

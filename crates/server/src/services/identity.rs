@@ -106,14 +106,13 @@ impl IdentityService for Services {
         let permit = context::permit(&engine, call, &caller).await?;
         let (limit, after) = read(&engine, call, page_of(page_size, &page_token)).await?;
         let reader = Arc::clone(&engine);
-        let page = self.control().spawn_blocking(move || reader.proposals(&permit, after, limit, include_closed));
-        let page = match page.await {
-            Ok(Ok(page)) => page,
-            Ok(Err(error)) => {
+        let read = move || reader.proposals(&permit, after, limit, include_closed);
+        let page = match self.list_turns().run(call.peer.organisation, read).await? {
+            Ok(page) => page,
+            Err(error) => {
                 tracing::error!(%error, "proposals could not be read");
                 return Err(errors::storage());
             }
-            Err(_) => return Err(errors::storage()),
         };
         let listed = Decision::Listed(page.proposals.len() as u64);
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);

@@ -81,15 +81,13 @@ impl NotificationService for Services {
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         let reader = Arc::clone(&engine);
-        let read =
-            self.control().spawn_blocking(move || reader.notifications(&permit, after, limit, include_acknowledged));
-        let page = match read.await {
-            Ok(Ok(page)) => page,
-            Ok(Err(error)) => {
+        let read = move || reader.notifications(&permit, after, limit, include_acknowledged);
+        let page = match self.list_turns().run(call.peer.organisation, read).await? {
+            Ok(page) => page,
+            Err(error) => {
                 tracing::error!(%error, "notifications could not be read");
                 return Err(errors::storage());
             }
-            Err(_) => return Err(errors::storage()),
         };
         let listed = Decision::Listed(page.notifications.len() as u64);
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
@@ -125,14 +123,13 @@ impl NotificationService for Services {
         };
         let permit = Arc::new(permit);
         let (known, reader, asked) = (Arc::clone(&engine), Arc::clone(&permit), ids.clone());
-        let read = self.control().spawn_blocking(move || known.unknown_notifications(&reader, &asked));
-        let unknown_ids = match read.await {
-            Ok(Ok(unknown)) => unknown,
-            Ok(Err(error)) => {
+        let read = move || known.unknown_notifications(&reader, &asked);
+        let unknown_ids = match self.list_turns().run(call.peer.organisation, read).await? {
+            Ok(unknown) => unknown,
+            Err(error) => {
                 tracing::error!(%error, "notifications could not be read");
                 return Err(errors::storage());
             }
-            Err(_) => return Err(errors::storage()),
         };
         let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(call, Some(caller)) };
         let ack = context::to_its_end(async move {

@@ -66,8 +66,8 @@ impl PlanService for Services {
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         let (reader, at) = (Arc::clone(&engine), now());
-        let read = self.control().spawn_blocking(move || reader.own_plans(&permit, after.as_ref(), limit, at));
-        let page = read.await.map_err(|_| errors::storage())?;
+        let read = move || reader.own_plans(&permit, after.as_ref(), limit, at);
+        let page = self.list_turns().run(call.peer.organisation, read).await?;
         let listed = Decision::Listed(page.children.len() as u64);
         let entry = AuditEntry::of_call(at, call, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;
