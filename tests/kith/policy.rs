@@ -178,6 +178,25 @@ async fn an_open_stream_goes_by_the_policy_of_the_moment() {
     site.finish(&[]);
 }
 
+/// Asked for before and after, each of them would tell others what was sent or removed meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sizes_positions_and_removals_are_told_to_operations_alone() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let told = async |name: &str| {
+        let client = server.client(name).await;
+        let request = client.request(v1::GetStatusRequest::default());
+        let status = client.status().get_status(request).await.unwrap().into_inner();
+        [status.sizes.is_some(), status.positions.is_some(), status.purge.is_some()]
+    };
+    assert_eq!(told("ops").await, [true; 3]);
+    for name in [ED, A] {
+        assert_eq!(told(name).await, [false; 3], "{name}");
+    }
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
 #[test]
 fn kithd_does_not_start_with_a_bad_file() {
     let site = Site::with(&[("policy", "file", "\"policy.toml\"")]);

@@ -94,7 +94,7 @@ impl Services {
             window_last_ms: window.last_ms as f64,
             failed_segments: u32::try_from(window.closed_segments).unwrap_or(u32::MAX),
         });
-        status.purge = Some(purge(&engine.purge_status()));
+        status.purge = of_operations.then(|| purge(&engine.purge_status()));
         let at = now();
         status.plan_feeds = Some(summary(&engine.feeds().plan_counts(at)));
         status.presentation_feeds = Some(summary(&engine.feeds().presentation_counts(at)));
