@@ -24,8 +24,9 @@ use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
 use crate::metrics_page;
-use crate::policy_file::{Look, PolicyFile};
+use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
+use crate::reloaded::{Look, ReloadedFile};
 use crate::services::{self, Services};
 use crate::translate;
 
@@ -66,9 +67,9 @@ impl Application for Kith {
         let config = &opening.config;
         let keys =
             Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
-        let (file, first) = PolicyFile::begin(&config.policy.file)
+        let (file, first) = policy_file::begin(&config.policy.file)
             .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
-        let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.policy))
+        let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
@@ -83,29 +84,8 @@ impl Application for Kith {
     }
 
     fn look_again(&self, engine: &Engine, asked: bool) {
-        let Some(file) = self.policy.get() else { return };
-        match file.look(asked) {
-            Look::Same => {}
-            Look::Changed(read) => {
-                let decision = Decision::ConfigChanged(Configured::Policy, read.sha256);
-                match audited(engine, &Handle::current(), decision) {
-                    Ok(()) => {
-                        engine.set_policy(Arc::clone(&read.policy));
-                        file.is_in_force(&read);
-                        tracing::info!(sha256 = hex::encode(read.sha256), "another policy is in force");
-                    }
-                    Err(error) => {
-                        file.try_again();
-                        tracing::error!(%error, "the policy stays as it was: its change could not be audited");
-                    }
-                }
-            }
-            Look::Refused(error) => {
-                tracing::error!("failed to {error}; the policy stays in force as it was");
-                if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(Configured::Policy)) {
-                    tracing::error!(%error, "that a policy was refused could not be audited");
-                }
-            }
+        if let Some(file) = self.policy.get() {
+            look_at(engine, file, (Configured::Policy, "policy"), asked, |policy| engine.set_policy(policy));
         }
     }
 
@@ -183,6 +163,38 @@ const AUDIT_UNAVAILABLE: &str = "AUDIT_UNAVAILABLE";
 fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), AuditError> {
     let entry = AuditEntry::of_service(services::now(), decision);
     control.block_on(engine.audit(&entry)).map(|_| ())
+}
+
+/// Looks at a file, and puts what is new in it in force once that is in the audit.
+fn look_at<T: Clone>(
+    engine: &Engine,
+    file: &ReloadedFile<T>,
+    (configured, name): (Configured, &str),
+    asked: bool,
+    put_in_force: impl FnOnce(T),
+) {
+    match file.look(asked) {
+        Look::Same => {}
+        Look::Changed(read) => {
+            match audited(engine, &Handle::current(), Decision::ConfigChanged(configured, read.sha256)) {
+                Ok(()) => {
+                    put_in_force(read.made.clone());
+                    file.is_in_force(&read);
+                    tracing::info!(sha256 = hex::encode(read.sha256), "another {name} is in force");
+                }
+                Err(error) => {
+                    file.try_again();
+                    tracing::error!(%error, "the {name} stays as it was: its change could not be audited");
+                }
+            }
+        }
+        Look::Refused(error) => {
+            tracing::error!("failed to {error}; the {name} stays in force as it was");
+            if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(configured)) {
+                tracing::error!(%error, "that the {name} was refused could not be audited");
+            }
+        }
+    }
 }
 
 /// The tree over the audit that is kept. A key that cannot be used keeps nobody from asking.

@@ -34,6 +34,7 @@ mod policy_file;
 mod pulse;
 mod quota;
 pub mod refusal;
+mod reloaded;
 mod revocation;
 pub mod serve;
 mod services;
