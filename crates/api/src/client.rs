@@ -23,7 +23,7 @@ use crate::v1::status_service_client::StatusServiceClient;
 
 pub use certificate::{CertificateError, CertificateIdentity, certificate_identity};
 pub use json::{JsonError, to_json};
-pub use person::{CALLER_METADATA, Named, Person};
+pub use person::{CALLER_METADATA, Named, Person, TOKEN_METADATA, TokenError};
 pub use trouble::{FieldTrouble, Trouble};
 
 /// Largest message accepted, in bytes. The largest real one is a page of 500 notifications, well below a megabyte.
@@ -136,8 +136,17 @@ impl Client {
     /// The same connection with a person behind every call: what names nobody by itself needs one.
     #[must_use]
     pub fn as_person(mut self, caller: &v1::Caller) -> Self {
-        self.person = Person::of(caller);
+        self.person = self.person.named(caller);
         self
+    }
+
+    /// The same connection with a token that proves the person behind every call.
+    ///
+    /// # Errors
+    /// [`TokenError`], which does not carry what was given.
+    pub fn with_person_token(mut self, token: &str) -> Result<Self, TokenError> {
+        self.person = self.person.with_token(token)?;
+        Ok(self)
     }
 
     /// A unary request with this connection's deadline, told to the service as well.

@@ -92,6 +92,9 @@ pub struct PersonArgs {
     /// Your organisation's code; without it, what your certificate says.
     #[arg(long, global = true, env = "KITH_ORGANISATION", value_name = "CODE")]
     pub organisation: Option<String>,
+    /// File with the signed token that proves you, where the service asks your organisation's people for one.
+    #[arg(long, global = true, env = "KITH_PERSON_TOKEN_FILE", value_name = "FILE")]
+    pub person_token_file: Option<PathBuf>,
 }
 
 /// What to do.

@@ -11,6 +11,7 @@ mod failure;
 mod identity_args;
 mod mesh;
 mod person;
+mod person_token;
 mod plan_file;
 mod profile;
 mod push;
