@@ -40,6 +40,7 @@ pub mod policy;
 #[cfg(test)]
 mod policy_tests;
 pub mod presentation;
+pub mod proof;
 pub mod refusal_code;
 pub mod refused;
 pub mod retention;

@@ -14,6 +14,7 @@ use crate::directory::Directory;
 use crate::fields::FieldSet;
 use crate::method::Method;
 use crate::policy::Policy;
+use crate::proof::Unproven;
 
 /// Proof that a peer may ask about a child.
 #[derive(Debug)]
@@ -120,6 +121,9 @@ pub enum Refusal {
     /// The role may do this, and not for the purpose that is given.
     #[error("the certificate's role may not do this for the purpose given")]
     PurposeNotAllowed,
+    /// The person behind the request is not proven.
+    #[error("{0}")]
+    PersonNotProven(Unproven),
 }
 
 impl Refusal {
@@ -133,6 +137,7 @@ impl Refusal {
             Self::ScheduledNotAllowed => "SCHEDULED_NOT_ALLOWED",
             Self::UnscheduledNotAllowed => "UNSCHEDULED_NOT_ALLOWED",
             Self::PurposeNotAllowed => "PURPOSE_NOT_ALLOWED",
+            Self::PersonNotProven(why) => why.reason(),
         }
     }
 }

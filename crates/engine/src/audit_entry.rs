@@ -9,6 +9,7 @@ use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fields::FieldSet;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
+use kith_domain::proof::PersonProof;
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct Call {
     pub method: Method,
     /// The trace that the caller says it belongs to.
     pub trace: Option<TraceId>,
+    /// What it proves of the person behind it.
+    pub person: PersonProof,
 }
 
 /// The id of a trace, as other systems keep it too.
@@ -121,6 +124,8 @@ pub enum Decision {
 pub enum Configured {
     /// Who may do what.
     Policy,
+    /// Whose people are proven by tokens, and by which keys.
+    PersonTokens,
 }
 
 /// What was disclosed, in codes.
@@ -241,7 +246,7 @@ impl AuditEntry {
     #[must_use]
     pub fn of_call(
         at: Moment,
-        Call { peer, method, trace }: Call,
+        Call { peer, method, trace, person: _ }: Call,
         caller: Option<Caller>,
         request_id: Option<Uuid>,
         decision: Decision,

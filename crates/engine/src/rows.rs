@@ -204,7 +204,8 @@ mod tests {
             role_code: RoleCode::parse("R8000").unwrap(),
         };
         let (peer, trace) = (Peer { organisation, role: Role::Safeguarding }, Some(crate::TraceId([9; 16])));
-        let call = crate::Call { peer, method: kith_domain::method::Method::ListFeeds, trace };
+        let person = kith_domain::proof::PersonProof::NotAsked;
+        let call = crate::Call { peer, method: kith_domain::method::Method::ListFeeds, trace, person };
         let refused = crate::Decision::Refused(kith_domain::refusal_code::RefusalCode::of("ADULT"));
         let entry = crate::AuditEntry::of_call(at, call, Some(caller), Some(uuid::Uuid::from_u128(1)), refused);
         crate::AuditEntry { fields: kith_domain::fields::FieldSet::ALL, ..entry }
@@ -301,6 +302,13 @@ mod tests {
         "0103583236100000000000000000000000000000000100929bcd9b25009a9bcd9b25d00f0101d00f",
         "0100929bcd9b25",
     ];
+
+    #[test]
+    fn what_is_configured_keeps_its_number() {
+        let refused = |what| hex(&encode(&crate::Decision::ConfigRefused(what)).unwrap());
+        let found = [crate::Configured::Policy, crate::Configured::PersonTokens].map(refused);
+        assert_eq!(found, ["010900", "010901"]);
+    }
 
     #[test]
     fn newer_schema_and_leftover_bytes_are_refused() {

@@ -15,7 +15,7 @@ use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
-use crate::{audit_key, new_key, policy_file, telemetry, tls};
+use crate::{audit_key, new_key, person_tokens, policy_file, telemetry, tls};
 
 /// Exit code when the work could not be done.
 const FAILED: u8 = 1;
@@ -165,6 +165,7 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
+        person_tokens::note_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });
     let (config, directory) = match loaded {
@@ -218,6 +219,7 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         }
         audit_key::note_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
+        person_tokens::note_mistakes(config, mistakes);
     })?;
     for warning in config.warnings(today()) {
         say(out, &format!("warning: {warning}\n"))?;

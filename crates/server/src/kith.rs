@@ -24,6 +24,7 @@ use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
 use crate::metrics_page;
+use crate::person_tokens::{self, PersonTokens, PersonTokensFile};
 use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::reloaded::{Look, ReloadedFile};
@@ -36,13 +37,22 @@ pub struct Kith {
     pulse: Mutex<Pulse>,
     times: Arc<AnswerTimes>,
     policy: OnceLock<PolicyFile>,
+    tokens: Arc<PersonTokens>,
+    tokens_file: OnceLock<PersonTokensFile>,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal, pulse: Mutex::default(), times: Arc::default(), policy: OnceLock::new() }
+        Self {
+            on_fatal,
+            pulse: Mutex::default(),
+            times: Arc::default(),
+            policy: OnceLock::new(),
+            tokens: Arc::default(),
+            tokens_file: OnceLock::new(),
+        }
     }
 }
 
@@ -60,7 +70,7 @@ impl Application for Kith {
     }
 
     fn add_services(&self, wiring: Wiring<Engine>, routes: &mut RoutesBuilder) {
-        services::add(&Services::new(wiring, Arc::clone(&self.times)), routes);
+        services::add(&Services::new(wiring, Arc::clone(&self.times), Arc::clone(&self.tokens)), routes);
     }
 
     fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
@@ -69,17 +79,27 @@ impl Application for Kith {
             Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
         let (file, first) = policy_file::begin(&config.policy.file)
             .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
+        let (tokens_file, tokens) = person_tokens::begin(&config.person_tokens.file)
+            .map_err(|error| OpenFailure::new(OpenFailure::PERSON_TOKENS_UNUSABLE, error))?;
         let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
+        let begun = |what, sha256| {
+            let changed = Decision::ConfigChanged(what, sha256);
+            audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))
+        };
         if first.sha256 != [0; 32] {
             // Under which policy the answers from here on are given.
-            let changed = Decision::ConfigChanged(Configured::Policy, first.sha256);
-            audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
+            begun(Configured::Policy, first.sha256)?;
+        }
+        if let Some(first) = tokens {
+            begun(Configured::PersonTokens, first.sha256)?;
+            // Before there is an engine to ask, so that nobody is answered without the token that they need.
+            self.tokens.put_in_force(first.made);
         }
         // Opened once.
-        let _ = self.policy.set(file);
+        let _ = (self.policy.set(file), self.tokens_file.set(tokens_file));
         Ok(engine)
     }
 
@@ -87,10 +107,17 @@ impl Application for Kith {
         if let Some(file) = self.policy.get() {
             look_at(engine, file, (Configured::Policy, "policy"), asked, |policy| engine.set_policy(policy));
         }
+        if let Some(file) = self.tokens_file.get() {
+            let what = (Configured::PersonTokens, person_tokens::WHAT);
+            look_at(engine, file, what, asked, |table| self.tokens.put_in_force(table));
+        }
     }
 
     fn reload_failed(&self) -> Vec<(&'static str, bool)> {
-        vec![("policy", self.policy.get().is_some_and(PolicyFile::has_failed))]
+        vec![
+            ("policy", self.policy.get().is_some_and(PolicyFile::has_failed)),
+            ("person_tokens", self.tokens_file.get().is_some_and(PersonTokensFile::has_failed)),
+        ]
     }
 
     fn can_answer(&self, engine: &Engine) -> bool {

@@ -29,6 +29,7 @@ mod metrics_page;
 pub mod mistakes;
 pub mod new_key;
 mod open_connections;
+mod person_tokens;
 mod plan_file;
 mod policy_file;
 mod pulse;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use limits::Limits;
-pub use policy::Policy;
+pub use policy::{PersonTokens, Policy};
 pub use purge::Purge;
 pub use sections::{
     Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Log, LogFormat, Metrics, Server,
@@ -44,6 +44,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who may do what.
     pub policy: Policy,
+    /// Whose people are proven by tokens.
+    pub person_tokens: PersonTokens,
     /// Change log and state.
     pub storage: Storage,
     /// Audit journal.

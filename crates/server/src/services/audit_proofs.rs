@@ -48,7 +48,7 @@ impl AuditService for Services {
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetCheckpoint)?;
+        let call = self.call(&request, Method::GetCheckpoint)?;
         let named = person::read(request.metadata());
         let v1::GetCheckpointRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -63,7 +63,7 @@ impl AuditService for Services {
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetConsistencyProof)?;
+        let call = self.call(&request, Method::GetConsistencyProof)?;
         let named = person::read(request.metadata());
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -79,7 +79,7 @@ impl AuditService for Services {
         request: Request<v1::AddCosignatureRequest>,
     ) -> Result<Response<v1::AddCosignatureResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::AddCosignature)?;
+        let call = self.call(&request, Method::AddCosignature)?;
         let named = person::read(request.metadata());
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -96,7 +96,7 @@ impl AuditService for Services {
         request: Request<v1::GetInclusionProofRequest>,
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetInclusionProof)?;
+        let call = self.call(&request, Method::GetInclusionProof)?;
         let named = person::read(request.metadata());
         let v1::GetInclusionProofRequest { audit_reference } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;

@@ -23,11 +23,12 @@ use uuid::Uuid;
 
 use super::edge::Edge;
 use super::files::Busy;
-use super::{errors, trace};
+use super::{errors, person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
+use crate::person_tokens::PersonTokens;
 use crate::stop::StopSignal;
 use crate::{connection, refusal};
 
@@ -41,6 +42,7 @@ pub(crate) struct Services {
     files: Busy,
     times: Arc<AnswerTimes>,
     edge: Edge,
+    tokens: Arc<PersonTokens>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -50,11 +52,11 @@ pub(crate) fn now() -> Moment {
 }
 
 impl Services {
-    pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
+    pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>, tokens: Arc<PersonTokens>) -> Self {
         let Wiring { engine, config, directory: _, stop, control } = wiring;
         let edge = Edge::default();
         control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times, edge }
+        Self { slot: engine, config, stop, control, files: Busy::default(), times, edge, tokens }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -98,19 +100,22 @@ impl Services {
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
         &self.times
     }
-}
 
-/// Which call it is, and what the connection's certificate proves.
-pub(super) fn call<T>(request: &Request<T>, method: Method) -> Result<Call, Status> {
-    let identity = connection::peer(request)?;
-    let organisation = OdsCode::parse(&identity.organisation).map_err(|_| refusal::no_identity())?;
-    let peer = Peer { organisation, role: identity.role };
-    Ok(Call { peer, method, trace: trace::read(request.metadata()) })
+    /// Which call it is, and what the connection's certificate and the person's token prove.
+    pub(super) fn call<T>(&self, request: &Request<T>, method: Method) -> Result<Call, Status> {
+        let identity = connection::peer(request)?;
+        let organisation = OdsCode::parse(&identity.organisation).map_err(|_| refusal::no_identity())?;
+        let peer = Peer { organisation, role: identity.role };
+        let person = self.tokens.proof(organisation, request.metadata(), now);
+        Ok(Call { peer, method, trace: trace::read(request.metadata()), person })
+    }
 }
 
 /// A permit for a call that asks nothing, or its refusal once that is in the audit.
 pub(super) async fn permit(engine: &Engine, call: Call, caller: &Caller) -> Result<ActionPermit, Status> {
-    match permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()) {
+    let decided = person::proven(call, caller)
+        .and_then(|()| permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()));
+    match decided {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);

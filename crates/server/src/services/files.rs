@@ -55,7 +55,7 @@ impl PlanFileService for Services {
         request: Request<Streaming<v1::SubmitPlanFileRequest>>,
     ) -> Result<Response<v1::SubmitPlanFileResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::SubmitPlanFile)?;
+        let call = self.call(&request, Method::SubmitPlanFile)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
         let permit = context::permit(&engine, call, &caller).await?;
@@ -80,7 +80,7 @@ impl PlanFileService for Services {
         request: Request<v1::GetFilePositionRequest>,
     ) -> Result<Response<v1::GetFilePositionResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetFilePosition)?;
+        let call = self.call(&request, Method::GetFilePosition)?;
         let named = person::read(request.metadata());
         let v1::GetFilePositionRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -97,7 +97,7 @@ impl PlanFileService for Services {
         request: Request<v1::ResetFilePositionRequest>,
     ) -> Result<Response<v1::ResetFilePositionResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ResetFilePosition)?;
+        let call = self.call(&request, Method::ResetFilePosition)?;
         let (caller, reset) = match file::reset(request.into_inner()) {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),

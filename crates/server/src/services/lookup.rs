@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, feeds};
+use super::{errors, feeds, person};
 use crate::answer_times::{AnswerTimes, Decoded};
 use v1::lookup_service_server::LookupService;
 
@@ -40,13 +40,14 @@ fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
     answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window)
 }
 
-fn asked(Call { peer, method, trace }: Call, parsed: ParsedLookup) -> Asked {
+fn asked(Call { peer, method, trace, person: _ }: Call, parsed: ParsedLookup) -> Asked {
     let ParsedLookup { caller, context, question, request_id } = parsed;
     Asked { trace, peer, caller, context, question, request_id, method }
 }
 
-/// Whether somebody may ask, by the policy of this moment.
+/// Whether somebody may ask, by what proves them and the policy of this moment.
 fn may_ask(engine: &Engine, call: Call, caller: &Caller, context: CareContext) -> Result<ReadPermit, Refusal> {
+    person::proven(call, caller)?;
     let asked = (call.method, context);
     authorise_read(&engine.policy(), call.peer, caller, asked, engine.directory())
 }
@@ -56,12 +57,17 @@ impl LookupService for Services {
     async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
         let decoded = Decoded::now();
         let engine = self.engine()?;
-        let call = context::call(&request, Method::Lookup)?;
+        let call = self.call(&request, Method::Lookup)?;
         let parsed = match lookup::parse(request.into_inner(), call.peer.organisation, now()) {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let answered = engine.ask(asked(call, parsed)).await.map_err(errors::read)?;
+        let asked = asked(call, parsed);
+        let answered = match person::proven(call, &asked.caller) {
+            Ok(()) => engine.ask(asked).await,
+            Err(refused) => engine.refuse(asked, refused).await,
+        };
+        let answered = answered.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
         let response = response.padded(self.padding());
         decoded.until_encoded(self.times(), |times| &times.lookup);
@@ -71,7 +77,7 @@ impl LookupService for Services {
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
         let decoded = Decoded::now();
         let engine = self.engine()?;
-        let call = context::call(&request, Method::CheckIn)?;
+        let call = self.call(&request, Method::CheckIn)?;
         let at = now();
         let parsed = match presentation::check_in(request.into_inner(), call.peer.organisation, at) {
             Ok(parsed) => parsed,
@@ -102,7 +108,7 @@ impl LookupService for Services {
         request: Request<v1::LookupManyRequest>,
     ) -> Result<Response<Self::LookupManyStream>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::LookupMany)?;
+        let call = self.call(&request, Method::LookupMany)?;
         let max = self.limits().max_worklist;
         let worklist = match lookup::parse_worklist(request.into_inner(), call.peer.organisation, now(), max) {
             Ok(worklist) => worklist,

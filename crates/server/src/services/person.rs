@@ -1,15 +1,34 @@
-//! The person behind a call whose message names nobody: an encoded `Caller` in the metadata, read like any other.
+//! The person behind a call: whether what proves them stands, and for messages that name nobody an encoded `Caller` in the
+//! metadata, read like any other.
 
 use kith_api::client::CALLER_METADATA;
 use kith_api::convert::caller;
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
 use kith_domain::caller::Caller;
+use kith_domain::permit::Refusal;
+use kith_domain::proof::{PersonProof, Unproven};
+use kith_engine::Call;
 use prost::Message;
 use tonic::metadata::MetadataMap;
 
+use crate::person_tokens::digest_of;
+
 /// Longest encoded person read, in bytes: several times what the bounds of its fields allow.
 const MAX_BYTES: usize = 4_096;
+
+/// Whether the person whom a request names may be taken for the one who is behind it.
+///
+/// # Errors
+/// [`Refusal::PersonNotProven`].
+pub(super) fn proven(call: Call, caller: &Caller) -> Result<(), Refusal> {
+    match call.person {
+        PersonProof::NotAsked => Ok(()),
+        PersonProof::Proven(person) if person == digest_of(caller) => Ok(()),
+        PersonProof::Proven(_) => Err(Refusal::PersonNotProven(Unproven::OtherPerson)),
+        PersonProof::Unproven(why) => Err(Refusal::PersonNotProven(why)),
+    }
+}
 
 /// The person of a call.
 ///
@@ -40,6 +59,10 @@ pub(super) fn read(metadata: &MetadataMap) -> Result<Caller, Faults> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kith_domain::caller::{Peer, Role};
+    use kith_domain::codes::OdsCode;
+    use kith_domain::method::Method;
+    use kith_domain::proof::PersonDigest;
     use tonic::metadata::MetadataValue;
 
     fn good() -> v1::Caller {
@@ -75,5 +98,19 @@ mod tests {
         let nameless = v1::Caller { user_name: String::new(), ..good() };
         assert_eq!(of(&[&nameless.encode_to_vec()]), Err((format!("{field}.user_name"), "BAD_TEXT")));
         assert_eq!(of(&[&[]]), Err((format!("{field}.user_id"), "BAD_TEXT")));
+    }
+
+    #[test]
+    fn a_person_is_taken_for_the_one_who_is_proven_and_nobody_else() {
+        let named = caller::parse(&mut Faults::default(), "caller", Some(good())).unwrap();
+        let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role: Role::Ed };
+        let of = |person| proven(Call { peer, method: Method::Lookup, trace: None, person }, &named);
+        assert_eq!(of(PersonProof::NotAsked), Ok(()));
+        assert_eq!(of(PersonProof::Proven(digest_of(&named))), Ok(()));
+        let other = PersonProof::Proven(PersonDigest([0; 32]));
+        assert_eq!(of(other), Err(Refusal::PersonNotProven(Unproven::OtherPerson)));
+        for why in Unproven::ALL {
+            assert_eq!(of(PersonProof::Unproven(why)), Err(Refusal::PersonNotProven(why)));
+        }
     }
 }

@@ -36,7 +36,7 @@ impl PlanService for Services {
         request: Request<Streaming<v1::SubmitEventsRequest>>,
     ) -> Result<Response<Self::SubmitEventsStream>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::SubmitEvents)?;
+        let call = self.call(&request, Method::SubmitEvents)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
         let permit = context::permit(&engine, call, &caller).await?;

@@ -22,13 +22,14 @@ impl StatusService for Services {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let call = context::call(&request, Method::GetStatus)?;
+        // Before the token is looked at: once the engine is there, so is the list of those who need one.
+        let state = self.slot().state();
+        let call = self.call(&request, Method::GetStatus)?;
         let named = person::read(request.metadata());
         let v1::GetStatusRequest { include_feeds } = request.into_inner();
         // Which feed is late can tell where a shielded child is, and how many children are held, asked for before and after a
         // change, whether one was: both are for operations alone.
         let of_operations = call.peer.role == Role::Ops;
-        let state = self.slot().state();
         may_see(&state, call, named, of_operations || !include_feeds).await?;
         let mut status = v1::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -59,7 +60,7 @@ impl StatusService for Services {
         request: Request<v1::ListFeedsRequest>,
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ListFeeds)?;
+        let call = self.call(&request, Method::ListFeeds)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
         feeds::list(&engine, call, caller, request.into_inner()).await.map(Response::new)
