@@ -57,6 +57,8 @@ mod order;
 #[cfg(test)]
 mod person;
 #[cfg(test)]
+mod person_tokens;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power_cut;
