@@ -43,6 +43,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "configuration" => {
             texts(&[CONTACT, &DEFAULT_FILE.replace("contact_name = \"\"", "contact_name = \"Duty desk\"")])
         }
+        "tokens" => kith_server::fuzz_entry::tokens_seeds(crate::targets::NOW),
         "rows" => rows(),
         "sealed" => vec![kith_store::fuzz_entry::sealed_seed()],
         "key-file" => texts(&[&format!("{}\n", "07".repeat(32))]),
@@ -172,6 +173,10 @@ mod tests {
             ("revocation-file", "lists"),
             ("frames", "Ok(())"),
             ("configuration", "taken"),
+            ("tokens", "proven"),
+            ("tokens", "header true"),
+            ("tokens", "1 keys"),
+            ("tokens", "2 listed"),
             ("sealed", "5 bytes"),
             ("key-file", "a key"),
             ("watermark", "slot 1, both true"),

@@ -36,7 +36,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -47,6 +47,7 @@ pub const TARGETS: [Target; 21] = [
     target("plan-file", |bytes, _| Ok(server::plan_file(bytes)), 8_192),
     target("directory", server::directory, 4_096),
     target("configuration", |bytes, _| Ok(server::configuration(bytes)), 4_096),
+    target("tokens", |bytes, _| Ok(server::tokens(bytes, NOW)), 4_096),
     target("rows", |bytes, _| Ok(engine::row(bytes)), 4_096),
     target("sealed", |bytes, _| Ok(store::sealed(bytes)), 256),
     target("key-file", store::key_file, 128),
@@ -67,7 +68,7 @@ pub fn named(name: &str) -> Option<&'static Target> {
 }
 
 /// The moment at which everything is read.
-const NOW: Moment = Moment(1_790_000_000_000);
+pub const NOW: Moment = Moment(1_790_000_000_000);
 
 fn messages(bytes: &[u8]) -> String {
     let (Some((first, rest)), Ok(asker), Ok(authority)) =
