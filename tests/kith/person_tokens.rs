@@ -12,6 +12,8 @@ use kith_domain::method::Method;
 use kith_engine::{AuditEntry, Configured, Decision};
 use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData, SigningKey};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use crate::harness::build::{self, nhs};
@@ -286,6 +288,37 @@ async fn a_key_that_is_gone_counts_at_once_and_a_bad_list_changes_nothing() {
     assert_eq!(known, [true, true, false, false, false, false, true], "start, new key, four bad ones, nobody");
     assert_ne!(changes[0], changes[1], "another set of keys is another content");
     site.finish(&["the person-token list stays in force as it was"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_the_token_with_which_it_began() {
+    let signer = Signer::new("k1");
+    let mut site = site(&[&signer]);
+    replace(&site.path("tokens.toml"), &list().replacen("version = 1", "version = 1\nclock_skew_s = 0", 1));
+    let server = site.ready().await;
+    let soon = build::now().0 / 1_000 + 5;
+    let client = proven(&server, A, &signer.sign(&with(A, "exp", soon))).await;
+    let (events, stream) = mpsc::channel(8);
+    let mut verdicts = client.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+    let mut acknowledged = 0;
+    let ended = until_async("the stream ends", async || {
+        // It may have ended already, and the next verdict says so.
+        let _ = events.send(build::heartbeat()).await;
+        match verdicts.message().await {
+            Ok(verdict) => {
+                acknowledged += u32::from(verdict.expect("a verdict").verdict.is_some());
+                None
+            }
+            Err(status) => Some(status),
+        }
+    })
+    .await;
+    expect_trouble::<()>(Err(ended), Code::Unauthenticated, "PERSON_TOKEN_EXPIRED", &[]);
+    assert!(acknowledged > 0 && build::now().0 >= soon * 1_000, "{acknowledged} before its time was over");
+    tokio::task::block_in_place(|| server.stop());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    assert_eq!(refused(&entries, "PERSON_TOKEN_EXPIRED"), 1);
+    site.finish(&[]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Whether the person behind a call is proven, beyond what the call says of them. Who proves and how is none of this crate's
 //! business: it knows what came of it, and that nothing is done for somebody who should be proven and is not.
 
+use crate::time::Moment;
 use std::fmt;
 
 /// What a call proves of the person behind it.
@@ -9,9 +10,18 @@ pub enum PersonProof {
     /// Their organisation is not asked for a proof: the person is whom the request names.
     NotAsked,
     /// Somebody is proven; the request must name the same person.
-    Proven(PersonDigest),
+    Proven(ProvenPerson),
     /// A proof was needed, or one was given that does not stand.
     Unproven(Unproven),
+}
+
+/// Who is proven, and for how long: what goes on for longer than its call's beginning must look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProvenPerson {
+    /// Who.
+    pub person: PersonDigest,
+    /// From this moment on they are not proven any more.
+    pub until: Moment,
 }
 
 /// SHA-256 of the identifier, name and role code of a person. It stands for them where two tellings of one person are compared.
@@ -97,6 +107,8 @@ mod tests {
 
     #[test]
     fn a_digest_tells_nobody_whose_it_is() {
-        assert_eq!(format!("{:?}", PersonProof::Proven(PersonDigest([7; 32]))), "Proven(PersonDigest(redacted))");
+        let proven = PersonProof::Proven(ProvenPerson { person: PersonDigest([7; 32]), until: Moment(1) });
+        let shown = format!("{proven:?}");
+        assert!(shown.contains("PersonDigest(redacted)") && !shown.contains('7'), "{shown}");
     }
 }

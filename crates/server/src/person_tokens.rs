@@ -63,7 +63,7 @@ impl PersonTokens {
             Ok(None) if issuer.is_required() => PersonProof::Unproven(Unproven::Missing),
             Ok(None) => PersonProof::NotAsked,
             Ok(Some(token)) => match issuer.prove(token, organisation, now()) {
-                Ok(person) => PersonProof::Proven(person),
+                Ok(proven) => PersonProof::Proven(proven),
                 Err(why) => PersonProof::Unproven(why),
             },
             Err(why) => PersonProof::Unproven(why),

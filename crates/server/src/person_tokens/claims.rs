@@ -2,7 +2,7 @@
 //! organisation's terms; time is an argument.
 
 use kith_domain::codes::OdsCode;
-use kith_domain::proof::{PersonDigest, Unproven};
+use kith_domain::proof::{PersonDigest, ProvenPerson, Unproven};
 use kith_domain::time::Moment;
 use ring::digest::{Context, SHA256};
 
@@ -54,17 +54,19 @@ impl Claims {
     }
 
     /// Whom they prove now, for a call of this organisation.
-    pub(super) fn prove(&self, organisation: OdsCode, terms: &Terms, now: Moment) -> Result<PersonDigest, Unproven> {
+    pub(super) fn prove(&self, organisation: OdsCode, terms: &Terms, now: Moment) -> Result<ProvenPerson, Unproven> {
         let skew = i64::from(terms.clock_skew_s);
         // A token counts from `nbf` on and before `exp` (RFC 7519, 4.1.4 and 4.1.5).
         let ms = |seconds: i64| Moment(seconds.saturating_mul(1_000));
-        if now >= ms(self.expires + skew) {
+        let until = ms(self.expires + skew);
+        if now >= until {
             return Err(Unproven::Expired);
         }
         if now < ms(self.not_before - skew) || now < ms(self.issued - skew) {
             return Err(Unproven::NotYetValid);
         }
-        if organisation == self.organisation { Ok(self.person) } else { Err(Unproven::OtherOrganisation) }
+        let proven = ProvenPerson { person: self.person, until };
+        if organisation == self.organisation { Ok(proven) } else { Err(Unproven::OtherOrganisation) }
     }
 }
 

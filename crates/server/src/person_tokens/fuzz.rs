@@ -52,7 +52,8 @@ fn token(text: &str, at: Moment) -> Option<String> {
     let (issuer, organisation) = (issuer()?, OdsCode::parse("R1H").ok()?);
     let found = issuer.prove(text, organisation, at);
     assert_eq!(issuer.prove(text, organisation, at), found, "a token is judged otherwise the second time");
-    if found.is_ok() {
+    if let Ok(proven) = found {
+        assert!(proven.until > at, "a token proves somebody whose time is over");
         let later = issuer.prove(text, organisation, Moment(at.0.saturating_add(LATER_MS)));
         assert!(later.is_err(), "a token outlives its time");
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kith_domain::codes::OdsCode;
-use kith_domain::proof::{PersonDigest, Unproven};
+use kith_domain::proof::{ProvenPerson, Unproven};
 use kith_domain::time::Moment;
 
 use super::claims::{Claims, Terms};
@@ -45,7 +45,7 @@ impl Issuer {
     }
 
     /// Whom a token proves, for a call of this organisation.
-    pub(super) fn prove(&self, token: &str, organisation: OdsCode, now: Moment) -> Result<PersonDigest, Unproven> {
+    pub(super) fn prove(&self, token: &str, organisation: OdsCode, now: Moment) -> Result<ProvenPerson, Unproven> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(Unproven::Unreadable);
         }
@@ -55,9 +55,9 @@ impl Issuer {
             return claims.prove(organisation, &self.terms, now);
         }
         let claims = self.verify(token)?;
-        let person = claims.prove(organisation, &self.terms, now)?;
+        let proven = claims.prove(organisation, &self.terms, now)?;
         self.known().insert(id, claims);
-        Ok(person)
+        Ok(proven)
     }
 
     /// The claims of a token that a key of this issuer signed, for this service.

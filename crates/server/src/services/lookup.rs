@@ -17,7 +17,7 @@ use kith_domain::permit::{ActionPermit, ReadPermit, Refusal, authorise_read};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_domain::{validate, words};
-use kith_engine::{Answered, Asked, Call, Engine};
+use kith_engine::{Answered, Asked, Call, Engine, ReadError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -45,6 +45,15 @@ fn asked(Call { peer, method, trace, person: _ }: Call, parsed: ParsedLookup) ->
     Asked { trace, peer, caller, context, question, request_id, method }
 }
 
+/// Asks for somebody who is proven now, or need not be.
+async fn ask(engine: &Engine, call: Call, parsed: ParsedLookup) -> Result<Answered, ReadError> {
+    let asked = asked(call, parsed);
+    match person::proven(call, &asked.caller) {
+        Ok(()) => engine.ask(asked).await,
+        Err(refused) => engine.refuse(asked, refused).await,
+    }
+}
+
 /// Whether somebody may ask, by what proves them and the policy of this moment.
 fn may_ask(engine: &Engine, call: Call, caller: &Caller, context: CareContext) -> Result<ReadPermit, Refusal> {
     person::proven(call, caller)?;
@@ -62,12 +71,7 @@ impl LookupService for Services {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let asked = asked(call, parsed);
-        let answered = match person::proven(call, &asked.caller) {
-            Ok(()) => engine.ask(asked).await,
-            Err(refused) => engine.refuse(asked, refused).await,
-        };
-        let answered = answered.map_err(errors::read)?;
+        let answered = ask(&engine, call, parsed).await.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
         let response = response.padded(self.padding());
         decoded.until_encoded(self.times(), |times| &times.lookup);
@@ -195,8 +199,7 @@ async fn answer_worklist(
                 // A slow reader's later entries are asked when they are answered.
                 let question = Question { now: now(), ..question };
                 let parsed = ParsedLookup { caller: caller.clone(), context, question, request_id };
-                let asked = asked(call, parsed);
-                match engine.ask(asked).await {
+                match ask(&engine, call, parsed).await {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
                     Err(error) => could_not_ask(errors::read(error)),
                 }

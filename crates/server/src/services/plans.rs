@@ -86,6 +86,9 @@ impl PlanFeed {
                 () = services.stop().draining() => break Some(errors::draining()),
                 () = tokio::time::sleep(group::IDLE_LIMIT) => break Some(errors::idle_stream()),
             };
+            if let Err(refused) = person::proven(self.call, &self.caller) {
+                break Some(context::not_allowed(&self.engine, self.call, self.caller.clone(), refused).await);
+            }
             match self.take(group.items, &verdicts).await {
                 Ok(true) => {}
                 Ok(false) => break None,

@@ -189,6 +189,11 @@ impl Import {
             {
                 self.sender = Some(begin(&self.engine, self.call, first).await?);
             }
+            if let Some((caller, _)) = &self.sender
+                && let Err(refused) = person::proven(self.call, caller)
+            {
+                return Err(context::not_allowed(&self.engine, self.call, caller.clone(), refused).await);
+            }
             self.take_audited(group.items).await?;
             if self.verdict.processed > services.limits().max_stream_events {
                 return Err(errors::stream_too_long());
