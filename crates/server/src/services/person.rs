@@ -34,8 +34,13 @@ fn proven_at(proof: PersonProof, caller: &Caller, now: impl FnOnce() -> Moment) 
         PersonProof::Proven(ProvenPerson { person, until: _ }) if person != digest_of(caller) => {
             Err(Unproven::OtherPerson)
         }
-        PersonProof::Proven(ProvenPerson { person: _, until }) if now() >= until => Err(Unproven::Expired),
-        PersonProof::Proven(_) => Ok(()),
+        PersonProof::Proven(ProvenPerson { person: _, until }) => {
+            if now() < until {
+                Ok(())
+            } else {
+                Err(Unproven::Expired)
+            }
+        }
         PersonProof::Unproven(why) => Err(why),
     }
 }
