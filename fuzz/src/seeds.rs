@@ -10,6 +10,9 @@ const ID: &str = "0198c7a0-0000-7000-8000-000000000001";
 const NUMBER: &str = "9990000018";
 const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n";
 
+/// The policy that is built in, written out.
+const POLICY: &str = include_str!("../../config/policy.toml");
+
 /// The log whose checkpoints stand in the corpus.
 const ORIGIN: &str = "kith.test/audit";
 
@@ -43,6 +46,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "configuration" => {
             texts(&[CONTACT, &DEFAULT_FILE.replace("contact_name = \"\"", "contact_name = \"Duty desk\"")])
         }
+        "policy" => texts(&[POLICY, &POLICY.replace("ops", "auditor")]),
         "tokens" => kith_server::fuzz_entry::tokens_seeds(crate::targets::NOW),
         "rows" => rows(),
         "sealed" => vec![kith_store::fuzz_entry::sealed_seed()],

@@ -36,7 +36,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -47,6 +47,7 @@ pub const TARGETS: [Target; 22] = [
     target("plan-file", |bytes, _| Ok(server::plan_file(bytes)), 8_192),
     target("directory", server::directory, 4_096),
     target("configuration", |bytes, _| Ok(server::configuration(bytes)), 4_096),
+    target("policy", |bytes, _| Ok(server::policy(bytes)), 16_384),
     target("tokens", |bytes, _| Ok(server::tokens(bytes, NOW)), 4_096),
     target("rows", |bytes, _| Ok(engine::row(bytes)), 4_096),
     target("sealed", |bytes, _| Ok(store::sealed(bytes)), 256),

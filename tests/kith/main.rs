@@ -55,6 +55,8 @@ mod notifications;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod own_plans;
+#[cfg(test)]
 mod person;
 #[cfg(test)]
 mod person_tokens;

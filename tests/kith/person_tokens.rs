@@ -125,6 +125,7 @@ async fn every_call(ed: &Client, la: &Client) -> Vec<(&'static str, Result<(), S
         entries: vec![v1::WorklistEntry { subject: lookup.subject.clone(), ..v1::WorklistEntry::default() }],
         request_id: build::id(),
     };
+    let own = v1::ListOwnRequest { caller: Some(build::caller(A)), ..v1::ListOwnRequest::default() };
     let page = v1::ListRequest { caller: Some(build::caller(A)), ..v1::ListRequest::default() };
     let acknowledging = v1::AcknowledgeRequest { ids: vec![1], event_id: build::id(), caller: Some(build::caller(A)) };
     let record = build::record(ED, nhs(1), "e");
@@ -145,6 +146,7 @@ async fn every_call(ed: &Client, la: &Client) -> Vec<(&'static str, Result<(), S
         ("SubmitEvents", calls::submit(la, vec![build::event(build::plan(nhs(1), "P"))]).await.map(|_| ())),
         ("SubmitPlanFile", la.plan_files().submit_plan_file(tokio_stream::iter(vec![piece])).await.map(|_| ())),
         ("GetFilePosition", la.plan_files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ())),
+        ("ListOwnPlans", la.plans().list_own(own).await.map(|_| ())),
         ("ListNotifications", la.notifications().list(page).await.map(|_| ())),
         ("AcknowledgeNotifications", la.notifications().acknowledge(acknowledging).await.map(|_| ())),
     ]

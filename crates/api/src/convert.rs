@@ -10,6 +10,7 @@ pub mod file;
 pub mod identity;
 pub mod lookup;
 pub mod notification;
+pub mod own_plan;
 pub mod padding;
 pub mod plan;
 pub mod presentation;

@@ -218,6 +218,8 @@ pub enum PlansVerb {
     /// second: the columns nhs_number, date_of_birth, plan, start, end, reference, family, remark, in any order. A bad row
     /// is reported with its line; the others are loaded. The same file can be sent again at any time.
     Push(PlanFileArgs),
+    /// List what is held of your own plans, to be compared with your records; nothing of anybody else's is shown.
+    List,
     /// Show which number your next file must have.
     Position,
     /// Set the number that an authority's next file must have; for a certificate of the role ops alone.

@@ -7,6 +7,7 @@ mod feeds;
 mod identity;
 mod lookup;
 mod notifications;
+mod own_plans;
 mod plans;
 mod presentations;
 mod status;
@@ -75,6 +76,7 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Lookup(args) => lookup::run(settings, &args).await,
             Verb::CheckIn(args) => check_in::run(settings, &args).await,
             Verb::Plans(PlansVerb::Push(args)) => plans::push(settings, &args).await,
+            Verb::Plans(PlansVerb::List) => own_plans::run(settings).await,
             Verb::Plans(PlansVerb::Position) => plans::position(settings).await,
             Verb::Plans(PlansVerb::Reset(args)) => plans::reset(settings, &args).await,
             Verb::Presentations(PresentationsVerb::Push(args)) => presentations::push(settings, &args).await,

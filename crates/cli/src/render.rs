@@ -6,6 +6,8 @@ mod blocks;
 mod family;
 mod seen;
 
+pub use blocks::state as plan_state;
+
 /// Widest line, in columns.
 pub const WIDTH: usize = 80;
 /// Bold and reversed.

@@ -54,6 +54,8 @@ pub enum Method {
     AddCosignature,
     /// Has an entry of the audit proven: an auditor any, who asks its own organisation's.
     GetInclusionProof,
+    /// Lists an authority's own plans.
+    ListOwnPlans,
 }
 
 /// The roles that ask about children.
@@ -61,7 +63,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 23] = [
+    pub const WORDS: [(Self, &'static str); 24] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -85,6 +87,7 @@ impl Method {
         (Self::GetConsistencyProof, "AuditService/GetConsistencyProof"),
         (Self::AddCosignature, "AuditService/AddCosignature"),
         (Self::GetInclusionProof, "AuditService/GetInclusionProof"),
+        (Self::ListOwnPlans, "PlanService/ListOwn"),
     ];
 
     /// Its word.
@@ -123,7 +126,8 @@ impl Method {
             | Self::TellIdentity
             | Self::ProposeIdentity
             | Self::ListProposals
-            | Self::DeclineProposal => true,
+            | Self::DeclineProposal
+            | Self::ListOwnPlans => true,
             Self::GetFilePosition
             | Self::ResetFilePosition
             | Self::GetStatus
@@ -146,7 +150,8 @@ impl Method {
             | Self::SubmitPlanFile
             | Self::GetFilePosition
             | Self::ListNotifications
-            | Self::AcknowledgeNotifications => &[Role::LocalAuthority],
+            | Self::AcknowledgeNotifications
+            | Self::ListOwnPlans => &[Role::LocalAuthority],
             Self::ResetFilePosition => &[Role::Ops],
             Self::TellIdentity | Self::DeclineProposal => &[Role::Demographics],
             Self::ProposeIdentity => &[Role::Ed, Role::LocalAuthority],

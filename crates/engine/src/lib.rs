@@ -24,6 +24,7 @@ mod loading;
 mod names;
 mod notifications;
 mod open;
+mod own_plans;
 mod proposals;
 mod purge;
 mod purge_apply;
@@ -48,6 +49,7 @@ pub use kith_store::{
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
+pub use own_plans::{OwnChild, OwnPage, Place, place_of};
 pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};

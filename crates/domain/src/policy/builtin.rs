@@ -44,7 +44,12 @@ const ROWS: &[Row] = &[
         None,
     ),
     (&["ops"], &["PlanFileService/ResetFilePosition"], KEEPING, None),
-    (&["local-authority"], &["NotificationService/List", "NotificationService/Acknowledge"], AUTHORITY, None),
+    (
+        &["local-authority"],
+        &["NotificationService/List", "NotificationService/Acknowledge", "PlanService/ListOwn"],
+        AUTHORITY,
+        None,
+    ),
     (&["demographics"], &["IdentityService/TellIdentity", "IdentityService/DeclineProposal"], KEEPING, None),
     (&["ed", "local-authority"], &["IdentityService/ProposeIdentity"], AUTHORITY, None),
     (&["demographics", "ed", "local-authority"], &["IdentityService/ListProposals"], AUTHORITY, None),
