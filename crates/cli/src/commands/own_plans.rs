@@ -117,10 +117,14 @@ mod tests {
     fn a_plan_that_is_missing_here_is_not_seen_anywhere_and_that_is_said() {
         let plan = v1::OwnPlan { reference: "P1".into(), withdrawn: true, shielded: true, ..Default::default() };
         let child = v1::OwnChild { subject: None, plans: vec![plan] };
-        let text = page(&[child], "E06000001").render(false);
+        let words = |children: &[v1::OwnChild]| {
+            let text = page(children, "E06000001").render(false);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let text = words(&[child]);
         assert!(text.starts_with("1 plans of E06000001 are held, about 1 people"), "{text}");
         assert!(text.contains("NOT seen by any emergency department"), "{text}");
         assert!(text.contains("WITHDRAWN; reference P1; SHIELDED by it"), "{text}");
-        assert!(page(&[], "E06000001").render(false).contains("0 plans of E06000001 are held"));
+        assert!(words(&[]).contains("0 plans of E06000001 are held"));
     }
 }
