@@ -137,7 +137,7 @@ fn directory() -> Vec<Vec<u8>> {
 
 /// The schema's byte behind each kind of row; what follows is for mutations to find.
 fn rows() -> Vec<Vec<u8>> {
-    (0..13_u8)
+    (0..15_u8)
         .flat_map(|kind| [vec![kind, 1], [&[kind, 1][..], &[0; 64]].concat(), [&[kind, 1][..], &[1; 64]].concat()])
         .collect()
 }
@@ -172,6 +172,9 @@ mod tests {
         for (name, expected) in [
             ("messages", "lookup: taken"),
             ("messages", "check-in: taken"),
+            ("messages", "opening: taken"),
+            ("messages", "review: taken"),
+            ("messages", "openings: taken"),
             ("certificate", "ed"),
             ("revocation-list", "a list, scope false, expires true"),
             ("revocation-file", "lists"),

@@ -11,9 +11,13 @@ mod answers;
 #[cfg(test)]
 mod api_errors;
 #[cfg(test)]
+mod audit_reading;
+#[cfg(test)]
 mod audited;
 #[cfg(test)]
 mod births;
+#[cfg(test)]
+mod break_glass;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]

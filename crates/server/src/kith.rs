@@ -29,6 +29,7 @@ use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::reloaded::{Look, ReloadedFile};
 use crate::services::{self, Services};
+use crate::tls::{FileChange, Part};
 use crate::translate;
 
 /// Kith itself.
@@ -111,6 +112,20 @@ impl Application for Kith {
             let what = (Configured::PersonTokens, person_tokens::WHAT);
             look_at(engine, file, what, asked, |table| self.tokens.put_in_force(table));
         }
+    }
+
+    fn file_changed(&self, engine: &Engine, FileChange { part, in_force }: FileChange) -> bool {
+        let what = match part {
+            Part::Certificate => Configured::Certificate,
+            Part::ClientAuthorities => Configured::ClientAuthorities,
+            Part::RevocationLists => Configured::RevocationLists,
+        };
+        let refused = Decision::ConfigRefused(what);
+        let decision = in_force.map_or(refused, |sha256| Decision::ConfigChanged(what, sha256));
+        // That the audit takes no entry is told by the audit itself.
+        audited(engine, &Handle::current(), decision)
+            .inspect_err(|error| tracing::debug!(%error, "a change of certificates is not audited yet"))
+            .is_ok()
     }
 
     fn reload_failed(&self) -> Vec<(&'static str, bool)> {

@@ -57,7 +57,7 @@ fn page(children: &[v1::OwnChild], organisation: &str) -> Page {
     page.text(
         0,
         2,
-        "A plan that you have and that is not listed here is NOT seen by any emergency department: send it again.",
+        "A plan that you have and that is not listed here, or is listed as WITHDRAWN, is NOT seen by any emergency department: send it again.",
     );
     page.text(0, 2, "What other authorities hold is not listed.");
     for v1::OwnChild { subject, plans } in children {
@@ -123,7 +123,7 @@ mod tests {
         };
         let text = words(&[child]);
         assert!(text.starts_with("1 plans of E06000001 are held, about 1 people"), "{text}");
-        assert!(text.contains("NOT seen by any emergency department"), "{text}");
+        assert!(text.contains("or is listed as WITHDRAWN, is NOT seen by any emergency department"), "{text}");
         assert!(text.contains("WITHDRAWN; reference P1; SHIELDED by it"), "{text}");
         assert!(words(&[]).contains("0 plans of E06000001 are held"));
     }

@@ -65,6 +65,10 @@ impl PlanFileService for Services {
             Ok(bytes) => bytes,
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
+        // It may have been long on its way.
+        if let Err(refused) = person::proven(call, &caller) {
+            return Err(context::not_allowed(&engine, call, caller, refused).await);
+        }
         let import = Import { engine, call, caller, permit, authority };
         let done = self.control().spawn(async move {
             let verdict = import.run(bytes).await;

@@ -18,9 +18,19 @@ use v1::notification_service_server::NotificationService;
 /// Notifications in a page when the caller names no number.
 const DEFAULT_PAGE: u32 = 100;
 /// The one journal of a process; references carry it so that there may be more.
-const JOURNAL: u16 = 1;
+pub(super) const JOURNAL: u16 = 1;
 /// Most notifications in a page, and most ids acknowledged at once.
 const MAX_PAGE: u32 = 500;
+
+/// Page size.
+pub(super) fn page_size(size: u32) -> Result<usize, Faults> {
+    let mut faults = Faults::default();
+    if size > MAX_PAGE {
+        faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} entries"));
+    }
+    let size = if size == 0 { DEFAULT_PAGE } else { size };
+    faults.finish(Some(size as usize))
+}
 
 /// Page size and the id to begin after.
 pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
@@ -34,15 +44,12 @@ pub(super) fn page_after<P>(
     read: impl Fn(&str) -> Option<P>,
 ) -> Result<(usize, Option<P>), Faults> {
     let mut faults = Faults::default();
-    if size > MAX_PAGE {
-        faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} entries"));
-    }
+    let size = page_size(size).map_err(|fault| faults.0.extend(fault.0)).ok();
     let after = match token {
         "" => Some(None),
         token => faults.take("page_token", "BAD_PAGE_TOKEN", read(token).ok_or("not a page token")).map(Some),
     };
-    let size = if size == 0 { DEFAULT_PAGE } else { size };
-    faults.finish(after.map(|after| (size as usize, after)))
+    faults.finish(size.zip(after))
 }
 
 /// The named person of an authority that the directory knows, and the permit to read what is its own.
