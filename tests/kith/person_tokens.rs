@@ -1,6 +1,9 @@
 //! Tokens that prove the person, over the wire: who needs one is answered with it alone, what does not stand is refused as nothing
 //! asked and is in the audit, and a changed list counts at once.
 
+mod every_call;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -22,6 +25,7 @@ use crate::harness::offline;
 use crate::harness::process::{Server, program};
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::{until, until_async};
+use every_call::every_call;
 
 const A: &str = AUTHORITIES[0];
 /// Its people need a token.
@@ -116,42 +120,6 @@ async fn ask(client: &Client, organisation: &str) -> Result<v1::Answer, Status> 
     calls::try_ask(client, build::lookup(organisation, nhs(1))).await
 }
 
-/// Every call that a department and an authority make, without what is needed.
-async fn every_call(ed: &Client, la: &Client) -> Vec<(&'static str, Result<(), Status>)> {
-    let lookup = build::lookup(ED, nhs(1));
-    let worklist = v1::LookupManyRequest {
-        caller: lookup.caller.clone(),
-        care_context: v1::CareContext::Unscheduled.into(),
-        entries: vec![v1::WorklistEntry { subject: lookup.subject.clone(), ..v1::WorklistEntry::default() }],
-        request_id: build::id(),
-    };
-    let own = v1::ListOwnRequest { caller: Some(build::caller(A)), ..v1::ListOwnRequest::default() };
-    let page = v1::ListRequest { caller: Some(build::caller(A)), ..v1::ListRequest::default() };
-    let acknowledging = v1::AcknowledgeRequest { ids: vec![1], event_id: build::id(), caller: Some(build::caller(A)) };
-    let record = build::record(ED, nhs(1), "e");
-    let close = build::close(&record, v1::PresentationOutcome::Discharged);
-    let inclusion = v1::GetInclusionProofRequest { audit_reference: "1-1".into() };
-    let piece = v1::SubmitPlanFileRequest { chunk: b"kith-plans,1,1,changes\n".to_vec() };
-    vec![
-        ("Lookup", calls::try_ask(ed, lookup).await.map(|_| ())),
-        ("LookupMany", ed.lookup().lookup_many(worklist).await.map(|_| ())),
-        ("CheckIn", calls::check_in(ed, build::check_in(ED, nhs(1), "e")).await.map(|_| ())),
-        ("Record", calls::record(ed, record).await.map(|_| ())),
-        ("Close", calls::close(ed, close).await.map(|_| ())),
-        ("Import", calls::import(ed, vec![build::import(ED, nhs(1), "e")]).await.map(|_| ())),
-        ("Import", calls::import(ed, Vec::new()).await.map(|_| ())),
-        ("GetInclusionProof", ed.audit().get_inclusion_proof(inclusion).await.map(|_| ())),
-        ("ListFeeds", calls::list_feeds(ed, 0, "").await.map(|_| ())),
-        ("GetStatus", ed.status().get_status(v1::GetStatusRequest { include_feeds: false }).await.map(|_| ())),
-        ("SubmitEvents", calls::submit(la, vec![build::event(build::plan(nhs(1), "P"))]).await.map(|_| ())),
-        ("SubmitPlanFile", la.plan_files().submit_plan_file(tokio_stream::iter(vec![piece])).await.map(|_| ())),
-        ("GetFilePosition", la.plan_files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ())),
-        ("ListOwnPlans", la.plans().list_own(own).await.map(|_| ())),
-        ("ListNotifications", la.notifications().list(page).await.map(|_| ())),
-        ("AcknowledgeNotifications", la.notifications().acknowledge(acknowledging).await.map(|_| ())),
-    ]
-}
-
 /// How often the audit says that calls were refused for a reason.
 fn refused(entries: &[AuditEntry], reason: &str) -> usize {
     let is = |entry: &&AuditEntry| matches!(entry.decision, Decision::Refused(code) if code.word() == reason);
@@ -164,12 +132,20 @@ async fn nothing_is_done_without_the_token_that_is_needed() {
     let mut site = site(&[&signer]);
     let server = site.ready().await;
     let (ed, la) = (server.client(ED).await, server.client(A).await);
-    let results = every_call(&ed, &la).await;
-    let count = results.len();
-    for (call, result) in results {
-        println!("{call}");
-        expect_trouble(result, Code::Unauthenticated, "PERSON_TOKEN_MISSING", &[]);
+    let another = |organisation: &str| signer.sign(&with(organisation, "sub", "somebody else"));
+    let (other_ed, other_la) = (proven(&server, ED, &another(ED)).await, proven(&server, A, &another(A)).await);
+    let (mut called, mut count) = (BTreeSet::new(), 0);
+    for (reason, ed, la) in [("PERSON_TOKEN_MISSING", &ed, &la), ("PERSON_TOKEN_OTHER_PERSON", &other_ed, &other_la)] {
+        let made = every_call((ed, ED), (la, A)).await;
+        count = made.len();
+        for (method, result) in made {
+            println!("{}", method.word());
+            expect_trouble(result, Code::Unauthenticated, reason, &[]);
+            called.insert(method);
+        }
     }
+    let every: BTreeSet<Method> = Method::WORDS.map(|(method, _)| method).into();
+    assert_eq!(called, every, "each has been tried");
     for (organisation, name) in [(ED, ED), (A, A)] {
         let client = proven(&server, name, &signer.token(organisation)).await;
         let request = client.request(v1::GetStatusRequest { include_feeds: false });
@@ -186,9 +162,12 @@ async fn nothing_is_done_without_the_token_that_is_needed() {
     server.status().await;
     tokio::task::block_in_place(|| server.stop());
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
-    assert_eq!(refused(&entries, "PERSON_TOKEN_MISSING"), count);
-    let asked = |entry: &&AuditEntry| entry.method == Some(Method::Lookup) && entry.subject.is_some();
-    assert_eq!(entries.iter().filter(asked).count(), 4, "a refused question says whom it was about");
+    for reason in ["PERSON_TOKEN_MISSING", "PERSON_TOKEN_OTHER_PERSON"] {
+        assert_eq!(refused(&entries, reason), count, "{reason}");
+    }
+    let about = |method| entries.iter().filter(|entry| entry.method == Some(method) && entry.subject.is_some()).count();
+    assert_eq!(about(Method::Lookup), 5, "a refused question says whom it was about");
+    assert_eq!(about(Method::OpenShielded), 2, "a refused opening too");
     site.finish(&[]);
 }
 
@@ -320,6 +299,29 @@ async fn a_stream_ends_with_the_token_with_which_it_began() {
     tokio::task::block_in_place(|| server.stop());
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
     assert_eq!(refused(&entries, "PERSON_TOKEN_EXPIRED"), 1);
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_long_on_its_way_needs_a_token_that_still_counts() {
+    let signer = Signer::new("k1");
+    let mut site = site(&[&signer]);
+    replace(&site.path("tokens.toml"), &list().replacen("version = 1", "version = 1\nclock_skew_s = 0", 1));
+    let server = site.ready().await;
+    let soon = build::now().0 / 1_000 + 5;
+    let client = proven(&server, A, &signer.sign(&with(A, "exp", soon))).await;
+    let (pieces, stream) = mpsc::channel(8);
+    let sent = tokio::spawn(async move { client.plan_files().submit_plan_file(ReceiverStream::new(stream)).await });
+    pieces.send(v1::SubmitPlanFileRequest { chunk: b"kith-plans,1,1,changes\n".to_vec() }).await.unwrap();
+    until_async("its time is over", async || (build::now().0 >= soon * 1_000).then_some(())).await;
+    assert!(!sent.is_finished(), "it is still on its way");
+    drop(pieces);
+    let sent = sent.await.unwrap().map(|_| ());
+    expect_trouble(sent, Code::Unauthenticated, "PERSON_TOKEN_EXPIRED", &[]);
+    tokio::task::block_in_place(|| server.stop());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    assert_eq!(refused(&entries, "PERSON_TOKEN_EXPIRED"), 1);
+    assert!(!entries.iter().any(|entry| matches!(entry.decision, Decision::Changed { .. })), "nothing was taken");
     site.finish(&[]);
 }
 
