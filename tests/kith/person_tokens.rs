@@ -17,7 +17,7 @@ use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData, SigningKey};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
@@ -28,6 +28,8 @@ use crate::harness::wait::{until, until_async};
 use every_call::every_call;
 
 const A: &str = AUTHORITIES[0];
+/// Nothing is asked of its people.
+const B: &str = AUTHORITIES[1];
 /// Its people need a token.
 const ED: &str = TRUSTS[0];
 /// Its people may send one.
@@ -271,16 +273,11 @@ async fn a_key_that_is_gone_counts_at_once_and_a_bad_list_changes_nothing() {
     site.finish(&["the person-token list stays in force as it was"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_ends_with_the_token_with_which_it_began() {
-    let signer = Signer::new("k1");
-    let mut site = site(&[&signer]);
-    replace(&site.path("tokens.toml"), &list().replacen("version = 1", "version = 1\nclock_skew_s = 0", 1));
-    let server = site.ready().await;
-    let soon = build::now().0 / 1_000 + 5;
-    let client = proven(&server, A, &signer.sign(&with(A, "exp", soon))).await;
-    let (events, stream) = mpsc::channel(8);
-    let mut verdicts = client.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+/// Sends heartbeats until the stream ends: how it ended, and how many were acknowledged.
+async fn until_it_ends(
+    events: &mpsc::Sender<v1::SubmitEventsRequest>,
+    verdicts: &mut Streaming<v1::SubmitEventsResponse>,
+) -> (Status, u32) {
     let mut acknowledged = 0;
     let ended = until_async("the stream ends", async || {
         // It may have ended already, and the next verdict says so.
@@ -294,6 +291,37 @@ async fn a_stream_ends_with_the_token_with_which_it_began() {
         }
     })
     .await;
+    (ended, acknowledged)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_began_before_a_token_was_needed_ends_when_it_is() {
+    let signer = Signer::new("k1");
+    let mut site = site(&[&signer]);
+    let server = site.ready().await;
+    let client = server.client(B).await;
+    let (events, stream) = mpsc::channel(8);
+    let mut verdicts = client.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+    events.send(build::heartbeat()).await.unwrap();
+    assert!(verdicts.message().await.unwrap().is_some(), "nobody is asked");
+    replace(&site.path("tokens.toml"), &list().replace(A, &format!("{A}\", \"{B}")));
+    let (ended, _) = until_it_ends(&events, &mut verdicts).await;
+    expect_trouble::<()>(Err(ended), Code::Unauthenticated, "PERSON_TOKEN_MISSING", &[]);
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_the_token_with_which_it_began() {
+    let signer = Signer::new("k1");
+    let mut site = site(&[&signer]);
+    replace(&site.path("tokens.toml"), &list().replacen("version = 1", "version = 1\nclock_skew_s = 0", 1));
+    let server = site.ready().await;
+    let soon = build::now().0 / 1_000 + 5;
+    let client = proven(&server, A, &signer.sign(&with(A, "exp", soon))).await;
+    let (events, stream) = mpsc::channel(8);
+    let mut verdicts = client.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+    let (ended, acknowledged) = until_it_ends(&events, &mut verdicts).await;
     expect_trouble::<()>(Err(ended), Code::Unauthenticated, "PERSON_TOKEN_EXPIRED", &[]);
     assert!(acknowledged > 0 && build::now().0 >= soon * 1_000, "{acknowledged} before its time was over");
     tokio::task::block_in_place(|| server.stop());

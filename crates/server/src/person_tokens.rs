@@ -49,6 +49,11 @@ impl PersonTokens {
         self.0.store(table);
     }
 
+    /// Whether nothing is done for this organisation's people without a token, by the table of this moment.
+    pub(crate) fn is_needed(&self, organisation: OdsCode) -> bool {
+        self.0.load().organisations.get(&organisation).is_some_and(|issuer| issuer.is_required())
+    }
+
     /// What a call proves of the person behind it. An organisation that is not listed is not asked: this is all the work
     /// that its calls cause.
     pub(crate) fn proof(

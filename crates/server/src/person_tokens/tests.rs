@@ -266,12 +266,14 @@ fn one_bearer_token_is_read_from_the_metadata() {
         assert!(matches!(of(&[&format!("bEARER {good}")]), PersonProof::Proven(_)));
         let none = if required { unproven(Unproven::Missing) } else { PersonProof::NotAsked };
         assert_eq!(of(&[]), none);
+        assert_eq!(tokens.is_needed(trust()), required);
         let spaced = format!("Bearer  {good}");
         for odd in ["Bearer", "", "Basic YTpi", &good, &spaced] {
             assert_eq!(of(&[odd]), unproven(Unproven::Unreadable), "what cannot be read is not as good as nothing");
         }
         assert_eq!(of(&[&bearer, &bearer]), unproven(Unproven::Unreadable));
         let other = OdsCode::parse("RRK").unwrap();
+        assert!(!tokens.is_needed(other));
         let proof =
             tokens.proof(other, &metadata(&["Basic YTpi"]), || panic!("no clock is read for who is not listed"));
         assert_eq!(proof, PersonProof::NotAsked);

@@ -12,6 +12,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::method::Method;
 use kith_domain::permit::{self, ActionPermit};
+use kith_domain::proof::{PersonProof, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
@@ -129,6 +130,21 @@ impl Services {
         let peer = Peer { organisation, role: identity.role };
         let person = self.tokens.proof(organisation, request.metadata(), now);
         Ok(Call { peer, method, trace: trace::read(request.metadata()), person })
+    }
+
+    /// Whether whoever began a call may go on with it now: as [`person::proven`], and whose organisation has come to need a token
+    /// since then has to begin anew.
+    ///
+    /// # Errors
+    /// [`permit::Refusal::PersonNotProven`].
+    pub(super) fn may_go_on(&self, call: Call, caller: &Caller) -> Result<(), permit::Refusal> {
+        person::proven(call, caller)?;
+        match call.person {
+            PersonProof::NotAsked if self.tokens.is_needed(call.peer.organisation) => {
+                Err(permit::Refusal::PersonNotProven(Unproven::Missing))
+            }
+            PersonProof::NotAsked | PersonProof::Proven(_) | PersonProof::Unproven(_) => Ok(()),
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl PlanFileService for Services {
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
         // It may have been long on its way.
-        if let Err(refused) = person::proven(call, &caller) {
+        if let Err(refused) = self.may_go_on(call, &caller) {
             return Err(context::not_allowed(&engine, call, caller, refused).await);
         }
         let import = Import { engine, call, caller, permit, authority };

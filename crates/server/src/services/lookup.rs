@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
-use kith_api::convert::padding::{Fill, Padded};
+use kith_api::convert::padding::Padded;
 use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
 use super::{errors, feeds, person};
-use crate::answer_times::{AnswerTimes, Decoded};
+use crate::answer_times::Decoded;
 use v1::lookup_service_server::LookupService;
 
 /// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
@@ -124,8 +124,7 @@ impl LookupService for Services {
             return Err(context::not_allowed(&engine, call, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        let answers = (self.padding(), Arc::clone(self.times()));
-        tokio::spawn(answer_worklist(engine, call, worklist, answers, items));
+        tokio::spawn(answer_worklist(self.clone(), engine, call, worklist, items));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -186,10 +185,10 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
 
 /// Answers a worklist item by item, in order; ends when the reader has gone.
 async fn answer_worklist(
+    services: Services,
     engine: Arc<Engine>,
     call: Call,
     worklist: ParsedWorklist,
-    (fill, times): (Fill, Arc<AnswerTimes>),
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
@@ -201,16 +200,21 @@ async fn answer_worklist(
                 // A slow reader's later entries are asked when they are answered.
                 let question = Question { now: now(), ..question };
                 let parsed = ParsedLookup { caller: caller.clone(), context, question, request_id };
-                match ask(&engine, call, parsed).await {
+                let asked = asked(call, parsed);
+                let answered = match services.may_go_on(call, &asked.caller) {
+                    Ok(()) => engine.ask(asked).await,
+                    Err(refused) => engine.refuse(asked, refused).await,
+                };
+                match answered {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
                     Err(error) => could_not_ask(errors::read(error)),
                 }
             }
         };
         let response = v1::LookupManyResponse { position, item: Some(item), ..v1::LookupManyResponse::default() };
-        let response = response.padded(fill);
+        let response = response.padded(services.padding());
         if matches!(response.item, Some(v1::lookup_many_response::Item::Answer(_))) {
-            began.answered(&times.worklist_entry);
+            began.answered(&services.times().worklist_entry);
         }
         if items.send(Ok(response)).await.is_err() {
             return;

@@ -107,7 +107,7 @@ impl PlanFeed {
                 () = services.stop().draining() => break Some(errors::draining()),
                 () = tokio::time::sleep(group::IDLE_LIMIT) => break Some(errors::idle_stream()),
             };
-            if let Err(refused) = person::proven(self.call, &self.caller) {
+            if let Err(refused) = services.may_go_on(self.call, &self.caller) {
                 break Some(context::not_allowed(&self.engine, self.call, self.caller.clone(), refused).await);
             }
             match self.take(group.items, &verdicts).await {

@@ -190,7 +190,7 @@ impl Import {
                 self.sender = Some(begin(&self.engine, self.call, first).await?);
             }
             if let Some((caller, _)) = &self.sender
-                && let Err(refused) = person::proven(self.call, caller)
+                && let Err(refused) = services.may_go_on(self.call, caller)
             {
                 return Err(context::not_allowed(&self.engine, self.call, caller.clone(), refused).await);
             }
