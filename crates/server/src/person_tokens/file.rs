@@ -42,6 +42,7 @@ pub(crate) type PersonTokensFile = ReloadedFile<Arc<Table>>;
 #[serde(deny_unknown_fields)]
 struct Written {
     version: u32,
+    listed: usize,
     #[serde(default = "clock_skew_s")]
     clock_skew_s: u32,
     #[serde(default = "max_lifetime_s")]
@@ -87,11 +88,16 @@ pub(super) fn table(
     mut keys_of: impl FnMut(&Path) -> Result<String, String>,
 ) -> Result<Table, Vec<String>> {
     let written: Written = toml::from_str(text).map_err(|error| vec![error.to_string().trim_end().to_owned()])?;
-    let Written { version, clock_skew_s, max_lifetime_s, organisation: entries } = written;
+    let Written { version, listed, clock_skew_s, max_lifetime_s, organisation: entries } = written;
     if version != VERSION {
         return Err(vec![format!("expected version = {VERSION}, found {version}")]);
     }
     let mut wrong = Vec::new();
+    let found: usize = entries.iter().map(|entry| entry.codes.len()).sum();
+    if found != listed {
+        // It may have been cut short between two entries, which would leave people unproven.
+        wrong.push(format!("listed: expected {listed} codes, found {found}"));
+    }
     if clock_skew_s > CLOCK_SKEW_MAX_S {
         wrong.push(format!("clock_skew_s: expected 0 to {CLOCK_SKEW_MAX_S}, found {clock_skew_s}"));
     }
@@ -207,7 +213,7 @@ pub(crate) fn begin(file: &Path) -> Result<(PersonTokensFile, Option<Read<Arc<Ta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::person_tokens::testing::{Signer, key_set, list};
+    use crate::person_tokens::testing::{BEGINNING, Signer, key_set, list};
     use crate::reloaded::Look;
 
     fn of(text: &str) -> Result<Vec<String>, String> {
@@ -216,12 +222,30 @@ mod tests {
         Ok(table.organisations.keys().map(ToString::to_string).collect())
     }
 
+    /// An entry of a list, behind another.
+    fn entry(code: &str, required: bool) -> String {
+        list(code, required).split_off(BEGINNING.len())
+    }
+
+    fn both() -> String {
+        let first = list("R1H", true).replace("listed = 1", "listed = 2");
+        format!("{first}{}", entry("E06000001", false))
+    }
+
+    #[test]
+    fn a_list_that_was_cut_short_leaves_nobody_unproven() {
+        let whole = both();
+        for end in 0..whole.len() {
+            let found = of(&whole[..end]);
+            assert!(found.is_err() || end == whole.len() - 1, "{found:?}: {}", &whole[..end]);
+        }
+    }
+
     #[test]
     fn a_list_names_organisations_once_and_may_name_none() {
-        assert_eq!(of("version = 1"), Ok(vec![]));
-        let both = format!("{}{}", list("R1H", true), list("E06000001", false).replace("version = 1", ""));
-        assert_eq!(of(&both).unwrap(), ["E06000001", "R1H"]);
-        let shared = list("R1H", true).replace("[\"R1H\"]", "[\"R1H\", \"RRK\"]");
+        assert_eq!(of("version = 1\nlisted = 0"), Ok(vec![]));
+        assert_eq!(of(&both()).unwrap(), ["E06000001", "R1H"]);
+        let shared = list("R1H", true).replace("[\"R1H\"]", "[\"R1H\", \"RRK\"]").replace("listed = 1", "listed = 2");
         assert_eq!(of(&shared).unwrap(), ["R1H", "RRK"]);
         let bounds =
             list("R1H", true).replace("version = 1", "version = 1\nclock_skew_s = 300\nmax_lifetime_s = 86400");
@@ -233,7 +257,8 @@ mod tests {
         let written = include_str!("../../../../config/person-tokens.toml");
         assert_eq!(of(written), Ok(vec![]));
         let (rules, example) = written.split_once("# [[organisation]]").unwrap();
-        let example = format!("{rules}[[organisation]]{}", example.replace("\n# ", "\n"));
+        let ruled = rules.replace("\nlisted = 0\n", "\nlisted = 2\n");
+        let example = format!("{ruled}[[organisation]]{}", example.replace("\n# ", "\n"));
         assert_eq!(of(&example).unwrap(), ["R1H", "RRK"]);
         let defaults = [("clock_skew_s", clock_skew_s()), ("max_lifetime_s", max_lifetime_s())];
         for (key, default) in defaults {
@@ -247,6 +272,8 @@ mod tests {
         for (text, reason) in [
             (String::new(), "missing field `version`"),
             (good.replace("version = 1", "version = 2"), "expected version = 1"),
+            (good.replace("listed = 1\n", ""), "missing field `listed`"),
+            (good.replace("listed = 1", "listed = 2"), "listed: expected 2 codes, found 1"),
             (
                 good.replace("version = 1", "version = 1\nclock_skew_s = 301"),
                 "clock_skew_s: expected 0 to 300, found 301",
@@ -262,7 +289,7 @@ mod tests {
             (good.replace("[\"R1H\"]", "[]"), "organisation 1: codes: expected at least one"),
             (good.replace("[\"R1H\"]", "[\"r1h\"]"), "found \"r1h\""),
             (good.replace("[\"R1H\"]", "[\"R1H\", \"R1H\"]"), "R1H is listed already"),
-            (format!("{good}{}", good.replace("version = 1", "")), "organisation 2: codes: R1H is listed already"),
+            (format!("{good}{}", entry("R1H", true)), "organisation 2: codes: R1H is listed already"),
             (good.replace("audience = \"https://kith.example\"", "audience = \" \""), "audience: expected a text"),
             (format!("{good}role_code_claim = \"\"\n"), "role_code_claim: expected a text"),
         ] {

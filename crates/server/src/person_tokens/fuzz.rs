@@ -91,8 +91,8 @@ pub(crate) fn seeds(at: Moment) -> Vec<Vec<u8>> {
         "organisation": "R1H", "iat": seconds, "nbf": seconds, "exp": seconds.saturating_add(600),
     })
     .to_string();
-    let list = "version = 1\nclock_skew_s = 30\n[[organisation]]\ncodes = [\"R1H\", \"E06000001\"]\nrequired = true\n\
-                issuer = \"https://id.example\"\naudience = \"kith\"\nkeys = \"keys.json\"\n";
+    let list = "version = 1\nlisted = 2\nclock_skew_s = 30\n[[organisation]]\ncodes = [\"R1H\", \"E06000001\"]\n\
+                required = true\nissuer = \"https://id.example\"\naudience = \"kith\"\nkeys = \"keys.json\"\n";
     let whole = signed(claims.as_bytes()).unwrap_or_default();
     let texts =
         [(0, whole), (1, claims), (2, HEADER.to_owned()), (3, key_set().unwrap_or_default()), (4, list.to_owned())];

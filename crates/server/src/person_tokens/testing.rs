@@ -95,10 +95,13 @@ pub(super) fn key_set(signers: &[&Signer]) -> String {
     json!({"keys": signers.iter().map(|signer| signer.key()).collect::<Vec<_>>()}).to_string()
 }
 
+/// How a list of one organisation begins.
+pub(super) const BEGINNING: &str = "version = 1\nlisted = 1\n";
+
 /// A list of one organisation.
 pub(super) fn list(code: &str, required: bool) -> String {
     format!(
-        "version = 1\n[[organisation]]\ncodes = [\"{code}\"]\nrequired = {required}\nissuer = \"{ISSUER}\"\n\
+        "{BEGINNING}[[organisation]]\ncodes = [\"{code}\"]\nrequired = {required}\nissuer = \"{ISSUER}\"\n\
          audience = \"{AUDIENCE}\"\nkeys = \"keys.json\"\n"
     )
 }
