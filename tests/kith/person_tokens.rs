@@ -108,7 +108,11 @@ fn write_keys(site: &Site, signers: &[&Signer]) {
 }
 
 fn site(signers: &[&Signer]) -> Site {
-    let site = Site::with(&[("person_tokens", "file", "\"tokens.toml\""), ("tls", "reload_interval_ms", "50")]);
+    let site = Site::with(&[
+        ("person_tokens", "file", "\"tokens.toml\""),
+        ("tls", "reload_interval_ms", "50"),
+        ("log", "level", "\"info,kith_server=trace,kith_engine=trace,kith_api=trace\""),
+    ]);
     write_keys(&site, signers);
     replace(&site.path("tokens.toml"), &list());
     site

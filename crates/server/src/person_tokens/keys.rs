@@ -111,6 +111,9 @@ fn key(members: &Members) -> Result<Option<(String, Key)>, &'static str> {
     if members.has("use") && members.text("use") != Some("sig") {
         return Ok(None);
     }
+    if members.has("key_ops") && !members.names("key_ops", "verify") {
+        return Ok(None);
+    }
     let key = match (kind, members.text("crv")) {
         ("EC", Some("P-256")) => {
             let (x, y) = (point(members, "x")?, point(members, "y")?);
@@ -173,6 +176,8 @@ mod tests {
         let found: Vec<_> = keys.iter().map(|(kid, key)| (kid.as_str(), key.algorithm())).collect();
         assert_eq!(found, [("ec", "ES256"), ("ed", "EdDSA"), ("rsa", "RS256")]);
         assert_eq!(of(&[ed("a"), with("use", "enc"), with("alg", "ES512"), with("crv", "X25519")]).unwrap().len(), 1);
+        let for_what = |operation: &str| with("key_ops", json!([operation]));
+        assert_eq!(of(&[for_what("encrypt"), for_what("verify"), for_what("sign")]).unwrap().len(), 1);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! What proves a person and what does not: every way to bend a token, at the boundaries of time, and across a reload.
 
+use std::path::Path;
+
 use kith_domain::caller::{Caller, Purpose};
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use ring::hmac;
 use serde_json::{Value, json};
 
 use super::testing::{
-    ISSUED, ISSUER, LIFE, Signer, after_ms, claims, encoded, key_set, metadata, table, trust, with, without,
+    BEGINNING, ISSUED, ISSUER, LIFE, Signer, after_ms, claims, encoded, key_set, list, metadata, table, trust, with,
+    without,
 };
 use super::*;
 
@@ -110,6 +113,24 @@ fn an_algorithm_is_the_keys_and_never_the_tokens() {
 }
 
 #[test]
+fn a_key_is_its_own_issuers_whatever_another_calls_one() {
+    let (here, mut there) = (Signer::new(1), Signer::new(2));
+    there.kid = here.kid.clone();
+    let first = list("R1H", true).replace("listed = 1", "listed = 2");
+    let second = list("RRK", true).split_off(BEGINNING.len()).replace("keys.json", "there.json");
+    let keys_of = |path: &Path| Ok(key_set(&[if path == Path::new("there.json") { &there } else { &here }]));
+    let table = file::table(&format!("{first}{second}"), keys_of).unwrap();
+    let other = OdsCode::parse("RRK").unwrap();
+    let of = |organisation: OdsCode, signer: &Signer| {
+        let token = signer.token(&with("organisation", organisation.as_str()));
+        table.organisations[&organisation].prove(&token, organisation, after_ms(1)).map(|_| ())
+    };
+    assert_eq!((of(trust(), &here), of(other, &there)), (Ok(()), Ok(())));
+    let not_trusted = Err(Unproven::NotTrusted);
+    assert_eq!((of(trust(), &there), of(other, &here)), (not_trusted, not_trusted));
+}
+
+#[test]
 fn a_header_that_is_not_understood_in_full_is_refused() {
     let signer = Signer::new(1);
     let issuer = issuer(&[&signer]);
@@ -166,8 +187,9 @@ fn claims_must_be_there_and_of_this_issuer_for_this_service() {
     }
     assert_eq!(of(&with("organisation", "r1h")), Unproven::Unreadable);
     let twice = claims().to_string().replacen('{', r#"{"sub":"n2","#, 1);
+    let disguised = claims().to_string().replacen('{', r#"{"\u0073ub":"n2","#, 1);
     let header = signer.header().to_string();
-    for odd in [twice.as_str(), "", "{}{}", "null"] {
+    for odd in [twice.as_str(), disguised.as_str(), "", "{}{}", "null"] {
         assert_eq!(found(&issuer, &signer.sign(&header, odd)), Err(Unproven::Unreadable), "{odd}");
     }
 }
