@@ -265,3 +265,8 @@ pub(super) fn reason(faults: &Faults) -> &'static str {
 pub(super) async fn not_allowed(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
     audited(engine, call, Some(caller), refused.reason(), errors::refusal(refused)).await
 }
+
+/// The status of a stream whose sender is not proven any more, once that is in the audit.
+pub(super) async fn no_longer_proven(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
+    audited(engine, call, Some(caller), refused.reason(), errors::no_longer_proven(refused)).await
+}

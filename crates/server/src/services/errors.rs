@@ -49,6 +49,12 @@ pub(super) fn refusal(refused: Refusal) -> Status {
     status(code, refused.reason(), &message, None)
 }
 
+/// A stream whose sender is not proven any more: what came before stands.
+pub(super) fn no_longer_proven(refused: Refusal) -> Status {
+    let message = format!("{refused}: what was acknowledged stands; sign in anew and send the rest again");
+    status(Code::Unauthenticated, refused.reason(), &message, None)
+}
+
 /// A refused change: its reason, its field where it has one, and when to try again where that helps.
 pub(super) fn refused(refused: Refused) -> Status {
     let (code, retry) = match refused.kind {
@@ -165,6 +171,11 @@ mod tests {
             assert_eq!(status.code(), Code::Unauthenticated);
             assert_eq!(status.get_details_error_info().unwrap().reason, why.reason());
             assert!(status.message().starts_with("nothing was asked or changed"), "{}", status.message());
+            let ended = super::no_longer_proven(Refusal::PersonNotProven(why));
+            assert_eq!(ended.code(), status.code());
+            assert_eq!(ended.get_details_error_info().unwrap().reason, why.reason());
+            assert!(ended.message().contains("what was acknowledged stands"), "{}", ended.message());
+            assert!(!ended.message().contains("nothing was"), "{}", ended.message());
         }
     }
 

@@ -108,7 +108,8 @@ impl PlanFeed {
                 () = tokio::time::sleep(group::IDLE_LIMIT) => break Some(errors::idle_stream()),
             };
             if let Err(refused) = services.may_go_on(self.call, &self.caller) {
-                break Some(context::not_allowed(&self.engine, self.call, self.caller.clone(), refused).await);
+                let caller = self.caller.clone();
+                break Some(context::no_longer_proven(&self.engine, self.call, caller, refused).await);
             }
             match self.take(group.items, &verdicts).await {
                 Ok(true) => {}

@@ -192,7 +192,7 @@ impl Import {
             if let Some((caller, _)) = &self.sender
                 && let Err(refused) = services.may_go_on(self.call, caller)
             {
-                return Err(context::not_allowed(&self.engine, self.call, caller.clone(), refused).await);
+                return Err(context::no_longer_proven(&self.engine, self.call, caller.clone(), refused).await);
             }
             self.take_audited(group.items).await?;
             if self.verdict.processed > services.limits().max_stream_events {
