@@ -259,3 +259,21 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         shielded_left_out: *shielded_left_out,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn whatever_is_configured_is_told_by_its_own_name() {
+        use Configured::{Certificate, ClientAuthorities, PersonTokens, Policy, RevocationLists};
+        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens];
+        let decisions = all.map(|what| [Decision::ConfigChanged(what, [7; 32]), Decision::ConfigRefused(what)]);
+        let told = decisions.iter().flatten().map(|decision| service(decision).kind().as_str_name());
+        assert_eq!(told.collect::<BTreeSet<_>>().len(), 2 * all.len());
+        let tokens = service(&Decision::ConfigRefused(PersonTokens));
+        assert_eq!(tokens.kind(), v1::ServiceEventKind::PersonTokensRefused);
+        assert_eq!(service(&decisions[4][0]).sha256, "07".repeat(32), "what is in force");
+    }
+}
