@@ -43,8 +43,9 @@ pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
-    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, Keys, Monotonic, Sink,
-    StoreOptions, SystemMonotonic, TreeOptions, TrimError, give_way,
+    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, KeyEncryptionKey, KeyError, KeyId,
+    KeySource, KeyUses, KeyringEdit, KeyringStamp, KeyringStatus, Keys, Monotonic, NewKeys, Sink, StoreOptions,
+    SystemMonotonic, TreeOptions, TrimError, give_way,
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};

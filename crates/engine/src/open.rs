@@ -17,7 +17,9 @@ use kith_domain::change::{Accessed, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError};
+use kith_store::{
+    AuditError, Batch, Journal, JournalError, JournalOptions, Keys, Monotonic, Recovered, Store, StoreError,
+};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,6 +60,9 @@ pub enum EngineError {
         /// The last audit entry.
         audited: u64,
     },
+    /// The store is empty beside an audit that its keys do not open: likewise.
+    #[error("open store: it is empty, and the audit beside it was sealed with other keys")]
+    AuditOfAnother,
     /// The first record could not be written.
     #[error(transparent)]
     Commit(#[from] kith_store::CommitError),
@@ -79,7 +84,9 @@ impl EngineError {
         match self {
             Self::Open(kith_store::OpenError::DataLossSuspected { .. })
             | Self::Counts { .. }
-            | Self::StoreGone { .. } => "DATA_LOSS_SUSPECTED",
+            | Self::StoreGone { .. }
+            | Self::AuditOfAnother => "DATA_LOSS_SUSPECTED",
+            Self::Open(error) if error.is_of_keys() => "KEY_UNUSABLE",
             Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Commit(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
             Self::GivenUp => "LOADING",
             Self::Journal(_) | Self::Audit(_) => "AUDIT_UNAVAILABLE",
@@ -104,13 +111,9 @@ impl Engine {
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index, now, options.give_up.as_ref())?;
         let tree = AuditTree::open(options.tree, &options.clock);
-        let (journal, recovered) = Journal::open(
-            options.journal,
-            Arc::clone(&options.keys),
-            meta.derived_through.max(tree.floor()),
-            &options.boot_id,
-            Arc::clone(&options.clock),
-        )?;
+        let floor = meta.derived_through.max(tree.floor());
+        let given = (&options.keys, &options.clock, options.boot_id.as_str());
+        let (journal, recovered) = audit(options.journal, given, floor, &store)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
         let (commands, received) = channel();
@@ -161,6 +164,22 @@ impl Engine {
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+/// Opens the audit journal. A store without a record has made its keys just now: an audit that they do not open was written
+/// beside another one.
+fn audit(
+    journal: JournalOptions,
+    (keys, clock, boot_id): (&Arc<Keys>, &Arc<dyn Monotonic>, &str),
+    floor: u64,
+    store: &Store,
+) -> Result<(Arc<Journal>, Recovered), EngineError> {
+    Journal::open(journal, Arc::clone(keys), floor, boot_id, Arc::clone(clock)).map_err(|error| {
+        if matches!(error, JournalError::KeyMismatch) && store.head().sequence == 0 {
+            return EngineError::AuditOfAnother;
+        }
+        error.into()
+    })
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
@@ -235,12 +254,7 @@ fn board(options: &EngineOptions) -> FeedBoard {
 
 /// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
 /// log, so that every authority hears of it. From here on the tree grows.
-fn announce(
-    journal: &Arc<Journal>,
-    tree: &AuditTree,
-    recovered: &kith_store::Recovered,
-    now: Moment,
-) -> Result<(), EngineError> {
+fn announce(journal: &Arc<Journal>, tree: &AuditTree, recovered: &Recovered, now: Moment) -> Result<(), EngineError> {
     tree.follow(journal, recovered.last_sequence);
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
     let Some(gap) = recovered.gap else { return Ok(()) };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::application::{Application, Verdict};
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::{Config, DEFAULT_FILE, Storage};
 use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
 use crate::mistakes::Mistakes;
@@ -78,7 +78,7 @@ enum Verb {
         #[arg(long, default_value = "kith.test")]
         trust_domain: String,
     },
-    /// Make a storage key.
+    /// Make a key-encryption key for the storage.
     NewKey {
         /// The file to write; must not exist.
         #[arg(long)]
@@ -213,8 +213,13 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         let _ = Directory::collect(config, mistakes);
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
-        if let Err(what) = new_key::examine(&config.storage.key_file) {
-            mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
+        if let Err(what) = new_key::examine(&new_key::source(&config.storage)) {
+            let Storage { key_file, key_credential, .. } = &config.storage;
+            let place = match key_credential.is_empty() {
+                true => format!("storage.key_file: {}", key_file.display()),
+                false => format!("storage.key_credential: {key_credential}"),
+            };
+            mistakes.note(place, what);
         }
         audit_key::note_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
@@ -313,7 +318,7 @@ fn dev_certs(arguments: DevCertsArguments, out: &mut dyn Write) -> Result<ExitCo
 
 fn make_key(path: &Path, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
     new_key::write(path).map_err(|error| format!("write {}: {error}", path.display()))?;
-    say(out, &format!("a new storage key is in {}; keep a copy elsewhere\n", path.display()))
+    say(out, &format!("a new key-encryption key is in {}; keep a copy elsewhere, apart from backups\n", path.display()))
 }
 
 fn make_audit_key(path: &Path, trust_domain: &str, out: &mut dyn Write) -> Result<ExitCode, VerbError> {

@@ -11,8 +11,8 @@ use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
-    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal,
-    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
+    OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -24,6 +24,7 @@ use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
 use crate::metrics_page;
+use crate::new_key;
 use crate::policy_file::{Look, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::services::{self, Services};
@@ -64,11 +65,10 @@ impl Application for Kith {
 
     fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
         let config = &opening.config;
-        let keys =
-            Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
+        let keys = keys(config).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
         let (file, first) = PolicyFile::begin(&config.policy.file)
             .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
-        let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.policy))
+        let options = options(config, &opening, keys, Arc::clone(&first.policy))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
@@ -145,7 +145,7 @@ impl Application for Kith {
         kept: &[Vec<u8>],
         out: &mut dyn Write,
     ) -> Result<Verdict, Failure> {
-        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let keys = keys(config)?;
         let audit = &config.audit;
         let key = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
         let key = key.map(|signer| signer.key().clone());
@@ -168,7 +168,7 @@ impl Application for Kith {
     }
 
     fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
-        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let keys = keys(config)?;
         for (name, rows) in kith_engine::inspect(&config.storage.data_dir, &keys)? {
             writeln!(out, "{name}: {rows}")?;
         }
@@ -178,6 +178,11 @@ impl Application for Kith {
 
 /// Why the service takes no questions when the audit takes no entry.
 const AUDIT_UNAVAILABLE: &str = "AUDIT_UNAVAILABLE";
+
+/// The keys of the data directory.
+fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
+    Keys::open(&config.storage.data_dir, &new_key::source(&config.storage)).map(Arc::new)
+}
 
 /// Puts a decision of the service itself into the audit, and waits for it.
 fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), AuditError> {
