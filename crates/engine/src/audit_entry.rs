@@ -121,6 +121,8 @@ pub enum Decision {
 pub enum Configured {
     /// Who may do what.
     Policy,
+    /// The keys: rotated, wrapped anew, or one forgotten. The hash is that of the keyring, in which every key is wrapped.
+    Keys,
 }
 
 /// What was disclosed, in codes.

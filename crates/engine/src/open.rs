@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineOptions};
 use crate::feed_tally::{FeedWatch, Tally};
 use crate::loading::load;
 use crate::purge::Purger;
+use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, encode};
 use crate::tree::AuditTree;
 use crate::working::{Empty, StateError, Working};
@@ -131,6 +132,7 @@ impl Engine {
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
         let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
+        let (resealer, reseal_thread) = resealing(&purger, &options.clock)?;
         let deriver = Deriver {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
@@ -157,6 +159,8 @@ impl Engine {
             stop,
             purger,
             purge_thread: std::sync::Mutex::new(purge_thread),
+            resealer,
+            reseal_thread: std::sync::Mutex::new(Some(reseal_thread)),
             tally,
             answers: Counters::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
@@ -195,6 +199,14 @@ fn purging(purger: Purger, wall_clock: &WallClock) -> std::io::Result<(Arc<Purge
     let (running, wall_clock, on_fatal) = (Arc::clone(&purger), Arc::clone(wall_clock), Arc::clone(&purger.on_fatal));
     let thread = spawn("kith-purge", &on_fatal, move || behind(|| running.run(&*wall_clock)))?;
     Ok((purger, Some(thread)))
+}
+
+/// Starts the work that follows a rotation of the data key.
+fn resealing(purger: &Arc<Purger>, clock: &Arc<dyn Monotonic>) -> std::io::Result<(Arc<Resealer>, JoinHandle<()>)> {
+    let resealer = Arc::new(Resealer::new(Arc::clone(purger), Arc::clone(clock)));
+    let running = Arc::clone(&resealer);
+    let thread = spawn("kith-reseal", &purger.on_fatal, move || behind(|| running.run()))?;
+    Ok((resealer, thread))
 }
 
 /// The first record of a new log, so that an empty store beside an audit with entries can only be one that is gone: it is
