@@ -16,7 +16,8 @@ use crate::harness::wait::{PATIENCE, until};
 const LA: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
 
-fn address(server: &Server) -> SocketAddr {
+/// Where the page of a server is.
+pub fn address(server: &Server) -> SocketAddr {
     until("the metrics are served", || {
         let lines = logs::lines(server.log());
         let line = lines.iter().find(|line| line.message.starts_with("metrics are served"))?;
@@ -35,7 +36,8 @@ fn exchange(address: SocketAddr, request: &str) -> String {
     text
 }
 
-fn page(address: SocketAddr) -> String {
+/// The page.
+pub fn page(address: SocketAddr) -> String {
     let response = exchange(address, "GET /metrics HTTP/1.1\r\nHost: kith\r\n\r\n");
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"), "{head}");
@@ -68,7 +70,7 @@ fn promtool(page: &str) {
 }
 
 /// The value of a series of whole numbers.
-fn value(page: &str, series: &str) -> u64 {
+pub fn value(page: &str, series: &str) -> u64 {
     let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{series} is missing\n{page}")).parse().unwrap()
 }
@@ -118,6 +120,9 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_audit_sink{sink=\"primary\"} 1",
         "kith_audit_failed_segments_total 0",
         "kith_reload_failed{what=\"client_authorities\"} 0",
+        "kith_reload_failed{what=\"keys\"} 0",
+        "kith_data_key_version 1",
+        "kith_key_reseal_remaining 0",
         "kith_connections_shed_total{why=\"organisation\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");

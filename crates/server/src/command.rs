@@ -13,6 +13,7 @@ use crate::application::{Application, Verdict};
 use crate::config::{Config, DEFAULT_FILE, Storage};
 use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
+use crate::keys_verb::{self, KeysVerb};
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
 use crate::{audit_key, new_key, policy_file, telemetry, tls};
@@ -84,13 +85,24 @@ enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Look at, rotate, wrap anew or forget the keys of the storage, whether or not the server runs.
+    #[command(subcommand)]
+    Keys(KeysVerb),
 }
 
-#[derive(Debug, Args)]
-struct ConfigArgument {
+/// Which configuration file is to be read.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigArgument {
     /// Configuration file; without it, defaults and environment.
     #[arg(long, env = "KITHD_CONFIG")]
     config: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    /// The file; `None` for defaults and environment alone.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +150,7 @@ pub fn run<A: Application>(arguments: Arguments, application: A) -> ExitCode {
         Verb::Inspect(argument) => inspect(argument.config.as_deref(), &application, &mut out),
         Verb::DevCerts(arguments) => dev_certs(arguments, &mut out),
         Verb::NewKey { out: path } => make_key(&path, &mut out),
+        Verb::Keys(verb) => keys(&verb, &mut out),
         Verb::NewAuditKey { out: path, trust_domain } => make_audit_key(&path, &trust_domain, &mut out),
     };
     match outcome {
@@ -321,6 +334,12 @@ fn make_key(path: &Path, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
     say(out, &format!("a new key-encryption key is in {}; keep a copy elsewhere, apart from backups\n", path.display()))
 }
 
+fn keys(verb: &KeysVerb, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let config = Config::load(verb.config())?;
+    let told = keys_verb::run(verb, &config, jiff::Timestamp::now().as_millisecond())?;
+    say(out, &told)
+}
+
 fn make_audit_key(path: &Path, trust_domain: &str, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
     let key = audit_key::write(path, trust_domain);
     let key = key.map_err(|error| format!("write {}: {error}", path.display()))?;
@@ -357,9 +376,16 @@ mod tests {
             "kithd inspect",
             "kithd dev-certs --out a --directory b --host one --host ::1 --days 7",
             "kithd new-key --out k",
+            "kithd keys status --config /etc/kith/kithd.toml --uses",
+            "kithd keys rotate --config /etc/kith/kithd.toml",
+            "kithd keys rewrap --new-key-file k",
+            "kithd keys forget 3",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
         assert!(Arguments::try_parse_from(["kithd", "serve", "--unknown"]).is_err());
+        for line in ["kithd keys", "kithd keys forget", "kithd keys forget 256", "kithd keys rewrap"] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
     }
 }

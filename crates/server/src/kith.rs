@@ -23,6 +23,7 @@ use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
+use crate::keys_watch::KeysWatch;
 use crate::metrics_page;
 use crate::new_key;
 use crate::policy_file::{Look, PolicyFile};
@@ -36,13 +37,47 @@ pub struct Kith {
     pulse: Mutex<Pulse>,
     times: Arc<AnswerTimes>,
     policy: OnceLock<PolicyFile>,
+    keys: KeysWatch,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal, pulse: Mutex::default(), times: Arc::default(), policy: OnceLock::new() }
+        Self {
+            on_fatal,
+            pulse: Mutex::default(),
+            times: Arc::default(),
+            policy: OnceLock::new(),
+            keys: KeysWatch::default(),
+        }
+    }
+
+    fn look_at_policy(&self, engine: &Engine, asked: bool) {
+        let Some(file) = self.policy.get() else { return };
+        match file.look(asked) {
+            Look::Same => {}
+            Look::Changed(read) => {
+                let decision = Decision::ConfigChanged(Configured::Policy, read.sha256);
+                match audited(engine, &Handle::current(), decision) {
+                    Ok(()) => {
+                        engine.set_policy(Arc::clone(&read.policy));
+                        file.is_in_force(&read);
+                        tracing::info!(sha256 = hex::encode(read.sha256), "another policy is in force");
+                    }
+                    Err(error) => {
+                        file.try_again();
+                        tracing::error!(%error, "the policy stays as it was: its change could not be audited");
+                    }
+                }
+            }
+            Look::Refused(error) => {
+                tracing::error!("failed to {error}; the policy stays in force as it was");
+                if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(Configured::Policy)) {
+                    tracing::error!(%error, "that a policy was refused could not be audited");
+                }
+            }
+        }
     }
 }
 
@@ -77,40 +112,24 @@ impl Application for Kith {
             let changed = Decision::ConfigChanged(Configured::Policy, first.sha256);
             audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
         }
+        if let Some(stamp) = engine.changed_keyring() {
+            // Changed while nothing ran.
+            let changed = Decision::ConfigChanged(Configured::Keys, stamp.sha256);
+            audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
+            engine.note_keyring(stamp);
+        }
         // Opened once.
         let _ = self.policy.set(file);
         Ok(engine)
     }
 
     fn look_again(&self, engine: &Engine, asked: bool) {
-        let Some(file) = self.policy.get() else { return };
-        match file.look(asked) {
-            Look::Same => {}
-            Look::Changed(read) => {
-                let decision = Decision::ConfigChanged(Configured::Policy, read.sha256);
-                match audited(engine, &Handle::current(), decision) {
-                    Ok(()) => {
-                        engine.set_policy(Arc::clone(&read.policy));
-                        file.is_in_force(&read);
-                        tracing::info!(sha256 = hex::encode(read.sha256), "another policy is in force");
-                    }
-                    Err(error) => {
-                        file.try_again();
-                        tracing::error!(%error, "the policy stays as it was: its change could not be audited");
-                    }
-                }
-            }
-            Look::Refused(error) => {
-                tracing::error!("failed to {error}; the policy stays in force as it was");
-                if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(Configured::Policy)) {
-                    tracing::error!(%error, "that a policy was refused could not be audited");
-                }
-            }
-        }
+        self.look_at_policy(engine, asked);
+        self.keys.look(engine, &|decision| audited(engine, &Handle::current(), decision));
     }
 
     fn reload_failed(&self) -> Vec<(&'static str, bool)> {
-        vec![("policy", self.policy.get().is_some_and(PolicyFile::has_failed))]
+        vec![("policy", self.policy.get().is_some_and(PolicyFile::has_failed)), ("keys", self.keys.has_failed())]
     }
 
     fn can_answer(&self, engine: &Engine) -> bool {
