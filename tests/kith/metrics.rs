@@ -16,7 +16,7 @@ use crate::harness::wait::{PATIENCE, until};
 const LA: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
 
-/// Where the page of a server is.
+/// Where a server's metrics are.
 pub fn address(server: &Server) -> SocketAddr {
     until("the metrics are served", || {
         let lines = logs::lines(server.log());
@@ -36,7 +36,7 @@ fn exchange(address: SocketAddr, request: &str) -> String {
     text
 }
 
-/// The page.
+/// The page as it is now.
 pub fn page(address: SocketAddr) -> String {
     let response = exchange(address, "GET /metrics HTTP/1.1\r\nHost: kith\r\n\r\n");
     let (head, body) = response.split_once("\r\n\r\n").unwrap();

@@ -9,6 +9,7 @@ pub mod answering;
 #[cfg(test)]
 mod answering_tests;
 mod as_text;
+pub mod audit_query;
 pub mod birth;
 pub mod caller;
 pub mod change;
@@ -33,6 +34,7 @@ pub mod links;
 pub mod method;
 pub mod nhs_number;
 pub mod notify;
+pub mod opening;
 pub mod permit;
 pub mod plan;
 pub mod plan_file;
@@ -40,6 +42,7 @@ pub mod policy;
 #[cfg(test)]
 mod policy_tests;
 pub mod presentation;
+mod redacted;
 pub mod refusal_code;
 pub mod refused;
 pub mod retention;

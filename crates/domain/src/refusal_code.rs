@@ -150,6 +150,21 @@ const WORDS: &[&str] = &[
     "BAD_ROLE_CODE",
     "POLICY_UNUSABLE",
     "TOO_MANY_HEADERS",
+    // A connection that was closed for what its peer did on it.
+    "TOO_MANY_CONNECTIONS",
+    "REPLY_NOT_TAKEN",
+    "TOO_MANY_PINGS",
+    "TOO_MANY_SETTINGS",
+    "TOO_MANY_CONTROL_FRAMES",
+    "NO_PLAN_HELD",
+    "RANGE_EMPTY",
+    "OPENING_LIMIT",
+    "OPENING_UNKNOWN",
+    "OPENING_REVIEWED",
+    "OWN_OPENING",
+    "UNKNOWN_OPENING_REASON",
+    "UNKNOWN_REVIEW_OUTCOME",
+    "REVIEW_NOT_ACCEPTED",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -35,11 +35,14 @@ pub(crate) fn check(working: &Working<'_>, record: &LogRecord) -> Result<Option<
         | Change::Accessed(_)
         | Change::Acknowledged(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::Identity(_)
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_)
         | Change::FilePositionReset(_) => return Ok(None),
     };
     Ok(Some(checked))
@@ -115,11 +118,14 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         | Change::Accessed(_)
         | Change::Acknowledged(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::Identity(_)
         | Change::Proposed(_)
-        | Change::ProposalClosed(_) => return Ok(Effect::Overtaken),
+        | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_) => return Ok(Effect::Overtaken),
     };
     working.put(Table::File, keys::files(authority), &state)?;
     Ok(Effect::Applied)

@@ -2,6 +2,7 @@
 //! few words. Never used in production.
 
 use crate::audit_entry::AuditEntry;
+use crate::openings::{CountedRow, OpeningRow};
 use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
 use kith_domain::change::LogRecord;
 use kith_domain::child::ChildRecord;
@@ -31,6 +32,8 @@ pub fn row(bytes: &[u8]) -> String {
         ("notification", read::<Notification>),
         ("feed", read::<FeedRecord>),
         ("file", read::<FileState>),
+        ("opening", read::<OpeningRow>),
+        ("counted openings", read::<CountedRow>),
     ];
     let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
     let Some((name, read)) = KINDS.get(usize::from(*first) % KINDS.len()) else { return String::from("none") };

@@ -123,6 +123,7 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::Accessed(_)
         | Change::Acknowledged(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)
@@ -131,7 +132,9 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::FilePositionReset(_)
         | Change::Identity(_)
         | Change::Proposed(_)
-        | Change::ProposalClosed(_) => None,
+        | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_) => None,
     };
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }

@@ -1,25 +1,27 @@
 //! The start: store, state into the index, audit journal, writer, background work. Nothing is answered before it returns.
 
+use crate::anchor::Anchor;
 use crate::answer_counts::Counters;
 use crate::apply::apply;
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::feed_tally::{FeedWatch, Tally};
+use crate::keys;
 use crate::loading::load;
 use crate::purge::Purger;
 use crate::reseal::Resealer;
-use crate::rows::{CodecError, MetaRow, encode};
+use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
-use kith_domain::change::{Accessed, Change, Feed, LogRecord};
+use kith_domain::change::{Accessed, AuditHead, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{
-    AuditError, Batch, Journal, JournalError, JournalOptions, Keys, Monotonic, Recovered, Store, StoreError,
+    AuditError, Batch, Journal, JournalError, JournalOptions, Keys, Monotonic, Recovered, Store, StoreError, Table,
 };
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -116,15 +118,11 @@ impl Engine {
         let given = (&options.keys, &options.clock, options.boot_id.as_str());
         let (journal, recovered) = audit(options.journal, given, floor, &store)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
+        let progress = Arc::new(Progress::begin(&store, &meta)?);
         let (commands, received) = channel();
-        let writer = Writer {
-            held: Held { index: Arc::clone(&index), store: Arc::clone(&store) },
-            keys: Arc::clone(&options.keys),
-            meta,
-            progress: Arc::clone(&progress),
-            on_fatal: Arc::clone(&on_fatal),
-        };
+        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
+        let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
+        let writer = Writer { held, keys, meta, progress: written, on_fatal: Arc::clone(&on_fatal) };
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, &tree, &recovered, now)?;
         let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::<Tally>::default());
@@ -144,7 +142,9 @@ impl Engine {
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
-        let feeds = counting(FeedWatch::new(shared, options.wall_clock), &on_fatal)?;
+        let feeds = counting(FeedWatch::new(shared, Arc::clone(&options.wall_clock)), &on_fatal)?;
+        let shared = (commands.clone(), Arc::clone(&stop), options.clock, options.wall_clock);
+        let anchor = anchoring(Anchor::new(tree.clone(), shared, anchored(&store)?), &on_fatal)?;
         Ok(Self {
             index,
             store,
@@ -163,7 +163,9 @@ impl Engine {
             reseal_thread: std::sync::Mutex::new(Some(reseal_thread)),
             tally,
             answers: Counters::default(),
+            bursts: Arc::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
+            anchor: std::sync::Mutex::new(Some(anchor)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),
         })
@@ -188,6 +190,15 @@ fn audit(
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
     spawn("kith-feeds", on_fatal, move || watch.run())
+}
+
+fn anchoring(anchor: Anchor, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
+    spawn("kith-anchor", on_fatal, move || behind(|| anchor.run()))
+}
+
+/// The head of the audit's tree that the log knows of.
+fn anchored(store: &Store) -> Result<Option<AuditHead>, EngineError> {
+    Ok(store.get(Table::Meta, keys::AUDIT_HEAD)?.map(|bytes| decode(&bytes)).transpose()?)
 }
 
 /// Starts the purge, where it is to run by itself.

@@ -3,6 +3,7 @@
 
 use crate::identity_apply;
 use crate::keys;
+use crate::openings;
 use crate::rows::{EventRow, KeyRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode};
 use crate::working::{StateError, Working};
 use kith_domain::NhsNumber;
@@ -44,6 +45,9 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
             if *note == Note::Proposal {
                 identity_apply::forget(working, &bytes)?;
             }
+            if *note == Note::Opening {
+                openings::forget(working, key);
+            }
             working.delete(table, key.clone());
             effect = Effect::Applied;
         }
@@ -58,6 +62,7 @@ pub(crate) fn table_of(note: Note) -> Table {
         Note::Notification => Table::Notification,
         Note::RemovedPlan => Table::Plan,
         Note::Proposal => Table::Proposal,
+        Note::Opening => Table::Opening,
     }
 }
 
@@ -153,6 +158,7 @@ pub(crate) fn has_passed(
             let row = decode::<ProposalRow>(bytes)?;
             Ok(is_void(&row.proposal, &person)? || row.closed_at.is_some_and(|at| older(at, notes.acknowledged_days)))
         }
+        Note::Opening => openings::has_passed((key, bytes), notes.acknowledged_days, today),
         Note::RemovedPlan => {
             let row = decode::<RemovedPlanRow>(bytes)?;
             Ok(today > row.removed.plus_months(notes.removed_plan_months))

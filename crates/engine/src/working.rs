@@ -1,6 +1,7 @@
 //! The state as one commit group sees it: what is held, under what the group has changed so far. A group that cannot be
 //! committed is dropped whole.
 
+use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows};
 use kith_domain::change::Feed;
@@ -50,6 +51,7 @@ pub(crate) struct Working<'a> {
     feeds: BTreeMap<Feed, FeedRecord>,
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
+    openings: Vec<Noted>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Changed {
     /// People about whom nothing is held any more.
     pub(crate) gone: Vec<Subject>,
     pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
+    /// What readers see of openings.
+    pub(crate) openings: Vec<Noted>,
     pub(crate) meta: MetaRow,
 }
 
@@ -74,6 +78,7 @@ impl<'a> Working<'a> {
             rows: BTreeMap::new(),
             feeds: BTreeMap::new(),
             first: BTreeSet::new(),
+            openings: Vec::new(),
             meta,
             meta_changed: false,
         }
@@ -120,6 +125,11 @@ impl<'a> Working<'a> {
     /// Readers are to see this record before those of the others that the group changes.
     pub(crate) fn publish_first(&mut self, subject: Subject) {
         self.first.insert(subject);
+    }
+
+    /// Readers of openings are to see this, in order.
+    pub(crate) fn note_opening(&mut self, noted: Noted) {
+        self.openings.push(noted);
     }
 
     /// Whether a number, or what stands in its place, is not valid any more.
@@ -205,6 +215,6 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        Ok(Changed { rows, children, gone, feeds: self.feeds, meta: self.meta })
+        Ok(Changed { rows, children, gone, feeds: self.feeds, openings: self.openings, meta: self.meta })
     }
 }

@@ -142,6 +142,40 @@ fn changes() -> Vec<(u8, Vec<u8>)> {
     ]
 }
 
+fn readings() -> Vec<(u8, Vec<u8>)> {
+    let at = |seconds| Some(kith_api::Timestamp { seconds, nanos: 0 });
+    let search = v1::SearchRequest {
+        nhs_number: NUMBER.into(),
+        person_id: "u-1".into(),
+        organisation: "R1H".into(),
+        from: at(1_789_999_000),
+        until: at(1_789_999_500),
+        audit_reference: "1-000000000007".into(),
+        page_size: 7,
+        page_token: String::new(),
+    };
+    let who = v1::WhoLookedRequest { nhs_number: NUMBER.into(), ..v1::WhoLookedRequest::default() };
+    vec![(14, search.encode_to_vec()), (15, who.encode_to_vec())]
+}
+
+fn openings() -> Vec<(u8, Vec<u8>)> {
+    let opening = v1::OpenShieldedRequest {
+        lookup: Some(lookup()),
+        reason: v1::OpeningReason::MissingChild.into(),
+        words: "seen at the station".into(),
+        review_accepted: true,
+    };
+    let review = v1::ReviewOpeningRequest {
+        caller: caller(),
+        reference: ID.into(),
+        outcome: v1::ReviewOutcome::Justified.into(),
+        event_id: ID.into(),
+    };
+    let page_token = format!("1789999000000.{ID}");
+    let listing = v1::ListOpeningsRequest { caller: caller(), page_size: 10, page_token };
+    vec![(16, opening.encode_to_vec()), (17, review.encode_to_vec()), (18, listing.encode_to_vec())]
+}
+
 /// One of each kind.
 pub(super) fn messages() -> Vec<Vec<u8>> {
     let check_in = v1::CheckInRequest { lookup: Some(lookup()), presentation: details(), event_id: ID.into() };
@@ -151,6 +185,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes()].concat();
+    let all = [questions, presentations(), changes(), readings(), openings()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use kith_load::control::page;
 
+/// The tree of the audit takes its last entries in so long after they are on disk, at most; no page tells when it has.
+const TREE: Duration = Duration::from_millis(1_200);
 /// How often it is looked at.
 const POLL: Duration = Duration::from_millis(20);
 /// Longer than this, and the round is void.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 /// Entries of which no history comes are passed over without a word: so few may stay behind for good.
 const PASSED_OVER: u64 = 1_000;
 /// So few that stand still for so long are those.
@@ -72,6 +74,9 @@ pub fn wait(metrics: &[String]) -> Result<Option<f64>> {
             }
             thread::sleep(POLL);
         }
+    }
+    if longest > 0.0 {
+        thread::sleep(TREE);
     }
     Ok(Some(longest))
 }

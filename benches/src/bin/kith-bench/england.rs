@@ -16,7 +16,7 @@ const SEED: &str = "7";
 /// Exit code of `kith plans push` when rows were not loaded: of a whole England a plan or two begins on an eighteenth birthday.
 const LOADED_IN_PART: i32 = 23;
 
-/// The folder: `england/`, `certs/`, `kith.key`, `data/`, configurations and logs.
+/// The folder: `england/`, `certs/`, `kith.key`, `audit.key`, `data/`, configurations and logs.
 #[derive(Clone)]
 pub struct Place {
     folder: PathBuf,
@@ -74,8 +74,9 @@ impl Place {
     }
 
     fn config(&self, (address, metrics): (&str, &str), data: &Path, more: &str) -> String {
-        let [certificate, key, ca, storage_key] =
-            ["certs/server.pem", "certs/server.key", "certs/ca.pem", "kith.key"].map(|name| self.text(name));
+        let [certificate, key, ca, storage_key, audit_key] =
+            ["certs/server.pem", "certs/server.key", "certs/ca.pem", "kith.key", "audit.key"]
+                .map(|name| self.text(name));
         let [store, primary, spill, tree] =
             ["store", "audit/primary", "audit/spill", "audit/tree"].map(|name| data.join(name).display().to_string());
         let [organisations, sites, authorities] =
@@ -110,6 +111,7 @@ listen = "{metrics}"
 primary = "{primary}"
 spill = "{spill}"
 tree = "{tree}"
+signing_key_file = "{audit_key}"
 {more}"#
         )
     }
@@ -163,7 +165,7 @@ impl Place {
     pub fn prepare(&self, scale: &str) -> Result<()> {
         let folder = &self.folder;
         let marker = self.file("ready");
-        if is_kept(&marker, scale) {
+        if is_kept(&marker, scale) && self.file("audit.key").exists() {
             println!("England of scale {scale} is kept in {}", folder.display());
             return Ok(());
         }
@@ -198,7 +200,7 @@ impl Place {
         Ok(())
     }
 
-    /// Certificates and the storage key.
+    /// Certificates, the storage key, and the key that signs the audit's heads, as any deployment has one.
     pub fn keys(&self, england: &Path) -> Result<()> {
         quietly(
             Command::new(self.program("kithd"))
@@ -207,6 +209,7 @@ impl Place {
                 .arg("--directory")
                 .arg(england.join("directory")),
         )?;
+        quietly(Command::new(self.program("kithd")).args(["new-audit-key", "--out"]).arg(self.file("audit.key")))?;
         quietly(Command::new(self.program("kithd")).args(["new-key", "--out"]).arg(self.file("kith.key")))
     }
 

@@ -76,7 +76,11 @@ impl Filled {
             Some(asking::question(*number, None, NOW))
         });
         asking::times(questions, |question| {
-            black_box(self.index.answer(&asking.permit, question, &asking.settings, &asking.directory));
+            let means = (&asking.settings, &asking.directory);
+            let (answer, responsible) = self.index.answer(&asking.permit, question, means.0, means.1);
+            // As the engine does: else those of nothing held take half the time, and the median lies between the two.
+            self.index.even_out(&answer, &asking.permit, question, means);
+            black_box((answer, responsible));
             Ok(())
         })
     }

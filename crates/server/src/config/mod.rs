@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the file, then the environment; every mistake reported at once.
 //! Never reads the files it names: that is for the parts that use them.
 
+mod break_glass;
 mod check;
 mod layers;
 mod limits;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use break_glass::BreakGlass;
 pub use limits::Limits;
 pub use policy::Policy;
 pub use purge::Purge;
@@ -50,6 +52,8 @@ pub struct Config {
     pub audit: Audit,
     /// Windows, retention and contacts of answers.
     pub answers: Answers,
+    /// How often shielded records may be opened.
+    pub break_glass: BreakGlass,
     /// Removing what retention has passed.
     pub purge: Purge,
     /// Expected intervals of feeds.

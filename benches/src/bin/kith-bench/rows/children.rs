@@ -71,7 +71,7 @@ pub fn on_the_wire(bench: &mut Bench<'_>) {
 /// A folder whose state holds so many children, filled when it is not there.
 fn state(place: &Place, children: u32) -> Result<Place> {
     let state = place.beside(&format!("children-{children}"))?;
-    if state.file("ready").exists() {
+    if state.file("ready").exists() && state.file("audit.key").exists() {
         return Ok(state);
     }
     println!("filling {children} children, each with one presentation");
