@@ -114,9 +114,8 @@ impl Engine {
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index, now, options.give_up.as_ref())?;
         let tree = AuditTree::open(options.tree, &options.clock);
-        let floor = meta.derived_through.max(tree.floor());
         let given = (&options.keys, &options.clock, options.boot_id.as_str());
-        let (journal, recovered) = audit(options.journal, given, floor, &store)?;
+        let (journal, recovered) = audit(options.journal, given, meta.derived_through.max(tree.floor()), &store)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let progress = Arc::new(Progress::begin(&store, &meta)?);
         let (commands, received) = channel();

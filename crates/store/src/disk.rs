@@ -92,6 +92,12 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a file that somebody else put in its place durable, bytes and name.
+pub(crate) fn settle(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    sync_parent(path)
+}
+
 /// Makes a directory and its missing parents, readable by the owner alone, and makes each new name durable.
 pub(crate) fn create_dir_durably(path: &Path) -> io::Result<()> {
     if path.is_dir() {

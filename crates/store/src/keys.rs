@@ -10,6 +10,7 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::disk;
 use crate::key_encryption::{KEY_BYTES, KeyEncryptionKey, KeyError, KeySource};
 use crate::keyring::{self, Keyring};
 
@@ -71,6 +72,8 @@ struct Place {
     path: PathBuf,
     source: KeySource,
     unwritten: Mutex<Option<(Unwritten, Vec<u8>)>>,
+    /// Makes the file durable, bytes and name.
+    settle: fn(&Path) -> std::io::Result<()>,
 }
 
 /// The keys of one data directory. `Debug` shows the version only.
@@ -137,7 +140,7 @@ impl Keys {
         };
         let unwritten = Mutex::new(unwritten.map(|what| (what, file.clone())));
         let names = keyring.names.clone();
-        let place = Some(Place { path, source: source.clone(), unwritten });
+        let place = Some(Place { path, source: source.clone(), unwritten, settle: disk::settle });
         Ok(Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &file)), names, place })
     }
 
@@ -163,6 +166,15 @@ impl Keys {
             *unwritten = None;
         }
         Ok(())
+    }
+
+    /// Makes the keyring that stands on the disk durable. Whoever put it there may have died before its name was, and what is
+    /// sealed with a key that a power cut takes away again is lost: this comes before anything is sealed with it.
+    pub(crate) fn settle(&self) -> std::io::Result<()> {
+        match &self.place {
+            Some(place) if !self.is_unwritten() => (place.settle)(&place.path),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether a keyring is in use that does not stand on the disk.
@@ -214,6 +226,8 @@ impl Keys {
         if !found.continues(&ring.keyring) {
             return Err(KeyError::KeyringForeign);
         }
+        // As `settle` says, before anything is sealed with it.
+        (place.settle)(&place.path).map_err(KeyError::Keyring)?;
         Ok(Some(NewKeys(Ring::new(found, &file))))
     }
 

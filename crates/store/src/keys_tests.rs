@@ -183,3 +183,28 @@ fn an_older_keyring_or_that_of_another_directory_is_not_taken() {
     assert!(matches!(keys.look(), Err(KeyError::NoKeyring)));
     assert_eq!((keys.newest(), keys.held()), (2, vec![1, 2]), "what is in force stays");
 }
+
+/// A verb that was killed between putting a keyring in its place and making its name durable leaves one that a power cut takes
+/// away again: nothing is sealed with its newest key before the name is durable.
+#[test]
+fn a_keyring_is_made_durable_before_anything_is_sealed_with_it() {
+    fn lost(_: &Path) -> std::io::Result<()> {
+        Err(std::io::Error::other("the disk is gone"))
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let [key, _] = key_files(dir.path());
+    let mut keys = begun(dir.path(), &key);
+    KeyringEdit::open(dir.path(), &key).unwrap().rotate(1_000).unwrap();
+    keys.place.as_mut().unwrap().settle = lost;
+    assert!(matches!(keys.look(), Err(KeyError::Keyring(_))));
+    keys.place.as_mut().unwrap().settle = disk::settle;
+    assert_eq!(keys.look().unwrap().unwrap().newest(), 2);
+
+    let mut starting = Keys::open(dir.path(), &key).unwrap();
+    starting.place.as_mut().unwrap().settle = lost;
+    let opened = crate::Store::open(dir.path(), Arc::new(starting), crate::StoreOptions::default());
+    assert!(matches!(opened, Err(crate::OpenError::Io(_))));
+    assert!(!dir.path().join("db").exists(), "nothing is written with it");
+    disk::settle(&keyring::path(dir.path())).unwrap();
+    assert!(disk::settle(&dir.path().join("gone")).is_err());
+}

@@ -34,16 +34,22 @@ pub enum OpenError {
     #[error("open data directory: the keys are not those it was sealed with")]
     KeyMismatch,
     /// There is no keyring where there was one, and the key alone does not open the data.
-    #[error("open data directory: its keyring is missing, and the key file alone does not open it: put the keyring back")]
+    #[error(
+        "open data directory: its keyring is missing, and the key file alone does not open it: put the keyring back"
+    )]
     KeyringMissing,
     /// The keyring does not hold a data key that is in use.
-    #[error("open data directory: it is sealed with version {version} of the data key, which the keyring does not hold")]
+    #[error(
+        "open data directory: it is sealed with version {version} of the data key, which the keyring does not hold"
+    )]
     KeyMissing {
         /// The version.
         version: u8,
     },
     /// The keyring is an older one than was in force here: put back from a copy.
-    #[error("open data directory: the keyring is of generation {found}, and {known} was in force: put the newer one back")]
+    #[error(
+        "open data directory: the keyring is of generation {found}, and {known} was in force: put the newer one back"
+    )]
     KeyringOlder {
         /// The generation found.
         found: u64,

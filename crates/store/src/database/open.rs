@@ -12,7 +12,7 @@ use rocksdb::{DB, WriteBatch};
 use super::commit::Writer;
 use super::{LogWalk, OpenError, Store, StoreError, StoreOptions, reseal, rocks, scan_sealed, snapshot, trim};
 use crate::disk::{Disk, create_dir_durably, replace_durably};
-use crate::keys::{Keys, Unwritten};
+use crate::keys::{KeyringStamp, Keys, Unwritten};
 use crate::seal::{self, SealError};
 use crate::watermark::{Fields, Head, Reading, Watermark};
 
@@ -46,6 +46,7 @@ pub(super) fn open(
     let lock = lock(dir)?;
     // Before anything is sealed.
     keys.keep(Unwritten::Fresh)?;
+    keys.settle()?;
     check_format(dir, true)?;
     let path = Watermark::path(dir);
     let reading = Watermark::read(&path)?;
@@ -54,19 +55,7 @@ pub(super) fn open(
         return Err(OpenError::DataLossSuspected { recovered: 0, watermark: acknowledged });
     }
     let db = rocks::open(dir, &options).map_err(|error| OpenError::Database(error.into_string()))?;
-    let head = match read_head(&db, &keys)? {
-        Some(head) => head,
-        None if acknowledged > 0 => {
-            return Err(OpenError::DataLossSuspected { recovered: 0, watermark: acknowledged });
-        }
-        None => {
-            keys.keep(Unwritten::Adopted)?;
-            initialise(&db, &keys)?
-        }
-    };
-    let noted = reseal::read_noted(&db, &keys)?;
-    // Only now that the keys are known to open it.
-    keys.keep(Unwritten::Adopted)?;
+    let (head, noted) = begin(&db, &keys, acknowledged)?;
     let resealed = AtomicU8::new(reseal::checked_version(&db, &keys)?);
     let trimmed = trim::read_point(&db, &keys)?;
     let watermark = match reading {
@@ -99,6 +88,25 @@ pub(super) fn open(
         writer: Mutex::new(Writer::new(Some(watermark))),
         _lock: Some(lock),
     })
+}
+
+/// The head, and the keyring that was noted last. Writes the rows of an empty store, and the keyring of one from before there
+/// were any once the keys are known to open it.
+fn begin(db: &DB, keys: &Keys, acknowledged: u64) -> Result<(Head, Option<KeyringStamp>), OpenError> {
+    let head = match read_head(db, keys)? {
+        Some(head) => head,
+        None if acknowledged > 0 => {
+            return Err(OpenError::DataLossSuspected { recovered: 0, watermark: acknowledged });
+        }
+        None => {
+            keys.keep(Unwritten::Adopted)?;
+            initialise(db, keys)?
+        }
+    };
+    let noted = reseal::read_noted(db, keys)?;
+    // Only now that the keys are known to open it.
+    keys.keep(Unwritten::Adopted)?;
+    Ok((head, noted))
 }
 
 /// Opens without ever writing.
