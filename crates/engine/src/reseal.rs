@@ -124,8 +124,8 @@ impl Engine {
     pub fn look_at_keys(&self) -> Result<Option<NewKeys>, KeyError> {
         let Some(new) = self.keys.look()? else { return Ok(None) };
         let (held, sealed_to) = (new.held(), self.store.resealed_to());
-        let in_use = self.keys.held().into_iter().filter(|version| *version >= sealed_to);
-        if in_use.into_iter().any(|version| !held.contains(&version)) {
+        let mut in_use = self.keys.held().into_iter().filter(|version| *version >= sealed_to);
+        if in_use.any(|version| !held.contains(&version)) {
             return Err(KeyError::KeyringForeign);
         }
         Ok(Some(new))
