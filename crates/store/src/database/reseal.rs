@@ -255,3 +255,7 @@ impl Store {
 fn system(source: SealError) -> StoreError {
     StoreError::Sealed { table: SYSTEM_TAG, source }
 }
+
+#[cfg(test)]
+#[path = "reseal_tests.rs"]
+mod tests;
