@@ -63,7 +63,7 @@ pub enum EngineError {
         /// The last audit entry.
         audited: u64,
     },
-    /// The store is empty beside an audit that its keys do not open: likewise.
+    /// The store is empty, or not there, beside an audit that its new keys do not open: likewise.
     #[error("open store: it is empty, and the audit beside it was sealed with other keys")]
     AuditOfAnother,
     /// The first record could not be written.
@@ -110,7 +110,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]: nothing may be answered.
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
-        let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
+        let store = Arc::new(store(&options)?);
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index, now, options.give_up.as_ref())?;
         let tree = AuditTree::open(options.tree, &options.clock);
@@ -169,6 +169,16 @@ impl Engine {
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+/// Opens the store; nothing is written where all of it is gone. Beside an audit a new keyring would be taken for the one that
+/// is not there, and copied over the copies of that one.
+fn store(options: &EngineOptions) -> Result<Store, EngineError> {
+    let sinks = [options.journal.primary.as_path(), options.journal.spill.as_path()];
+    if options.keys.are_new() && Journal::has_entries(sinks)? {
+        return Err(EngineError::AuditOfAnother);
+    }
+    Ok(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?)
 }
 
 /// Opens the audit journal. A store without a record has made its keys just now: an audit that they do not open was written

@@ -205,6 +205,9 @@ async fn an_empty_store_beside_an_audit_of_other_keys_is_data_loss() {
     std::fs::rename(place.dir("store"), place.dir("elsewhere")).unwrap();
     let refused = Engine::open(place.options(Duration::ZERO), NOW, Arc::new(|_| {})).unwrap_err();
     assert_eq!(refused.reason(), "DATA_LOSS_SUSPECTED", "{refused}");
+    assert!(!place.dir("store").exists(), "a new keyring would be taken for the one that is gone");
+    // As after a start that was killed before there was a record.
+    Store::open(&place.dir("store"), place.keys(), StoreOptions::default()).unwrap().close();
     let again = Engine::open(place.options(Duration::ZERO), NOW, Arc::new(|_| {})).unwrap_err();
     assert_eq!(again.reason(), "DATA_LOSS_SUSPECTED", "{again}");
 }

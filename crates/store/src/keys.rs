@@ -168,6 +168,15 @@ impl Keys {
         Ok(())
     }
 
+    /// Whether they were made just now, for a data directory in which nothing is yet, and stand nowhere.
+    #[must_use]
+    pub fn are_new(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| {
+            let unwritten = place.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+            matches!(*unwritten, Some((Unwritten::Fresh, _)))
+        })
+    }
+
     /// Makes the keyring that stands on the disk durable. Whoever put it there may have died before its name was, and what is
     /// sealed with a key that a power cut takes away again is lost: this comes before anything is sealed with it.
     pub(crate) fn settle(&self) -> std::io::Result<()> {

@@ -60,12 +60,14 @@ fn an_empty_data_directory_gets_random_keys_which_are_kept() {
     let [key, _] = key_files(dir.path());
     let first = Keys::open(dir.path(), &key).unwrap();
     assert!(first.is_unwritten() && !keyring::path(dir.path()).exists(), "nothing is written by reading");
+    assert!(first.are_new() && !Keys::from_master([7; 32]).are_new());
     first.keep(Unwritten::Adopted).unwrap();
     assert!(first.is_unwritten(), "it is not that kind");
     first.keep(Unwritten::Fresh).unwrap();
     let mode = std::fs::metadata(keyring::path(dir.path())).unwrap().permissions().mode();
     assert_eq!((first.is_unwritten(), mode & 0o777), (false, 0o600));
     let again = Keys::open(dir.path(), &key).unwrap();
+    assert!(!first.are_new() && !again.are_new());
     assert_eq!(first.pseudonym("child", &[b"a"]), again.pseudonym("child", &[b"a"]));
     assert_eq!((first.stamp(), first.body_hash(b"b")), (again.stamp(), again.body_hash(b"b")));
     assert_eq!(first.ring().sealing(), again.ring().sealing());

@@ -259,6 +259,30 @@ fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> st
 }
 
 impl Journal {
+    /// Whether either directory holds an entry, whatever it was sealed with. Never writes; a directory that is not there holds
+    /// none.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when one cannot be read.
+    pub fn has_entries(sinks: [&Path; 2]) -> Result<bool, JournalError> {
+        for dir in sinks {
+            if !dir.try_exists()? {
+                continue;
+            }
+            for file in list(dir)? {
+                let mut found = false;
+                visit(&file.path, &mut |_, _| {
+                    found = true;
+                    ControlFlow::Break(())
+                })?;
+                if found {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// How many entries of both sinks stand under each version of the data key. Both must be directories that a journal was
     /// opened on: what is not mounted needs its key too.
     ///

@@ -103,6 +103,9 @@ fn keys_in_use_are_counted_in_both_sinks_or_not_at_all() {
     append_all(&journal, 1..=3);
     journal.close().unwrap();
     drop(journal);
+    let [primary, spill] = [bench.primary(), bench.spill()];
+    assert!(Journal::has_entries([&primary, &spill]).unwrap() && Journal::has_entries([&spill, &primary]).unwrap());
+    assert!(!Journal::has_entries([&spill, &bench.dir.path().join("nowhere")]).unwrap(), "segments without an entry");
     let counted = || Journal::key_uses(&bench.primary(), &bench.spill());
     assert_eq!(counted().unwrap().into_iter().collect::<Vec<_>>(), [(1, 3)]);
     let away = bench.dir.path().join("away");
