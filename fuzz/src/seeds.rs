@@ -51,6 +51,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "rows" => rows(),
         "sealed" => vec![kith_store::fuzz_entry::sealed_seed()],
         "key-file" => texts(&[&format!("{}\n", "07".repeat(32))]),
+        "keyring" => kith_store::fuzz_entry::keyring_seed().into_iter().collect(),
         "watermark" => vec![kith_store::fuzz_entry::watermark_seed()],
         "snapshot" => vec![kith_store::fuzz_entry::snapshot_seed()],
         "audit-segment" => vec![kith_store::fuzz_entry::audit_segment_seed()],

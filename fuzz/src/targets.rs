@@ -37,7 +37,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -53,6 +53,7 @@ pub const TARGETS: [Target; 23] = [
     target("rows", |bytes, _| Ok(engine::row(bytes)), 4_096),
     target("sealed", |bytes, _| Ok(store::sealed(bytes)), 256),
     target("key-file", store::key_file, 128),
+    target("keyring", |bytes, _| store::keyring(bytes), 1_024),
     target("watermark", store::watermark, 8_192),
     target("snapshot", store::snapshot, 4_096),
     target("audit-segment", segment, 4_096),

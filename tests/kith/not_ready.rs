@@ -134,7 +134,15 @@ async fn another_key_opens_nothing() {
     let (site, _) = stopped().await;
     std::fs::remove_file(site.path("storage.key")).unwrap();
     site.run(&["new-key", "--out", "storage.key"]);
-    refuses(site, &["STORE_UNAVAILABLE"]).await;
+    refuses(site, &["KEY_UNUSABLE"]).await;
+}
+
+/// The key alone is not enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_keyring_opens_nothing() {
+    let (site, _) = stopped().await;
+    std::fs::remove_file(site.path("disk/data/keyring")).unwrap();
+    refuses(site, &["KEY_UNUSABLE"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -199,6 +199,8 @@ pub enum Configured {
     RevocationLists,
     /// Whose people are proven by tokens, and by which keys.
     PersonTokens,
+    /// The keys: rotated, wrapped anew, or one forgotten. The hash is that of the keyring, in which every key is wrapped.
+    Keys,
 }
 
 /// What was disclosed, in codes.

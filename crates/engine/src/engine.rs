@@ -4,6 +4,7 @@ use crate::answer_counts::{AnswerCounts, Counters};
 use crate::bursts::Bursts;
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
+use crate::reseal::Resealer;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
 use crate::writer::{Command, Progress, Verdict};
@@ -87,6 +88,8 @@ pub struct Engine {
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) purger: Arc<Purger>,
     pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(crate) resealer: Arc<Resealer>,
+    pub(crate) reseal_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
     pub(crate) bursts: Arc<Bursts>,
@@ -231,6 +234,7 @@ impl Engine {
         self.stop.store(true, Ordering::Release);
         self.purger.give_up();
         join(&self.purge_thread, "purging");
+        join(&self.reseal_thread, "sealing anew");
         join(&self.deriver, "deriving");
         join(&self.feeds, "counting");
         join(&self.anchor, "anchoring");

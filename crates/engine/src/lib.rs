@@ -37,6 +37,7 @@ mod purge;
 mod purge_apply;
 mod purge_guard;
 mod read;
+mod reseal;
 mod rows;
 mod state_hash;
 mod times;
@@ -54,8 +55,9 @@ pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
-    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, Keys, Monotonic, Sink,
-    StoreOptions, SystemMonotonic, TreeOptions, TrimError, give_way,
+    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, KeyEncryptionKey, KeyError, KeyId,
+    KeySource, KeyUses, KeyringEdit, KeyringStamp, KeyringStatus, Keys, Monotonic, NewKeys, Sink, StoreOptions,
+    SystemMonotonic, TreeOptions, TrimError, give_way,
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
@@ -65,6 +67,7 @@ pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, Asking, ReadError, Waiting};
+pub use reseal::{key_uses, resealed_to};
 pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
 pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth};

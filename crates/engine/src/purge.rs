@@ -188,7 +188,7 @@ impl Purger {
     }
 
     /// Waits; says whether to go on.
-    fn wait(&self, time: Duration) -> bool {
+    pub(crate) fn wait(&self, time: Duration) -> bool {
         let mut left = time;
         while !left.is_zero() && !self.stop.load(Ordering::Acquire) {
             let step = left.min(LOOK_EVERY);

@@ -337,10 +337,10 @@ mod tests {
 
     #[test]
     fn what_is_configured_keeps_its_number() {
-        use crate::Configured::{Certificate, ClientAuthorities, PersonTokens, Policy, RevocationLists};
+        use crate::Configured::{Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists};
         let refused = |what| hex(&encode(&crate::Decision::ConfigRefused(what)).unwrap());
-        let found = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens].map(refused);
-        assert_eq!(found, ["010900", "010901", "010902", "010903", "010904"]);
+        let found = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys].map(refused);
+        assert_eq!(found, ["010900", "010901", "010902", "010903", "010904", "010905"]);
     }
 
     #[test]

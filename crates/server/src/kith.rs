@@ -11,8 +11,8 @@ use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
-    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal,
-    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
+    OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -23,7 +23,9 @@ use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::engine_slot::{EngineState, OpenFailure};
+use crate::keys_watch::KeysWatch;
 use crate::metrics_page;
+use crate::new_key;
 use crate::person_tokens::{self, PersonTokens, PersonTokensFile};
 use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
@@ -40,6 +42,7 @@ pub struct Kith {
     policy: OnceLock<PolicyFile>,
     tokens: Arc<PersonTokens>,
     tokens_file: OnceLock<PersonTokensFile>,
+    keys: KeysWatch,
 }
 
 impl Kith {
@@ -53,6 +56,7 @@ impl Kith {
             policy: OnceLock::new(),
             tokens: Arc::default(),
             tokens_file: OnceLock::new(),
+            keys: KeysWatch::default(),
         }
     }
 }
@@ -76,13 +80,12 @@ impl Application for Kith {
 
     fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
         let config = &opening.config;
-        let keys =
-            Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
+        let keys = keys(config).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
         let (file, first) = policy_file::begin(&config.policy.file)
             .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
         let (tokens_file, tokens) = person_tokens::begin(&config.person_tokens.file)
             .map_err(|error| OpenFailure::new(OpenFailure::PERSON_TOKENS_UNUSABLE, error))?;
-        let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.made))
+        let options = options(config, &opening, keys, Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
@@ -99,6 +102,11 @@ impl Application for Kith {
             // Before there is an engine to ask, so that nobody is answered without the token that they need.
             self.tokens.put_in_force(first.made);
         }
+        if let Some(stamp) = engine.changed_keyring() {
+            // Changed while nothing ran.
+            begun(Configured::Keys, stamp.sha256)?;
+            engine.note_keyring(stamp);
+        }
         // Opened once.
         let _ = (self.policy.set(file), self.tokens_file.set(tokens_file));
         Ok(engine)
@@ -112,6 +120,7 @@ impl Application for Kith {
             let what = (Configured::PersonTokens, person_tokens::WHAT);
             look_at(engine, file, what, asked, |table| self.tokens.put_in_force(table));
         }
+        self.keys.look(engine, &|decision| audited(engine, &Handle::current(), decision));
     }
 
     fn file_changed(&self, engine: &Engine, FileChange { part, in_force }: FileChange) -> bool {
@@ -132,6 +141,7 @@ impl Application for Kith {
         vec![
             ("policy", self.policy.get().is_some_and(PolicyFile::has_failed)),
             ("person_tokens", self.tokens_file.get().is_some_and(PersonTokensFile::has_failed)),
+            ("keys", self.keys.has_failed()),
         ]
     }
 
@@ -167,7 +177,7 @@ impl Application for Kith {
         kept: &[Vec<u8>],
         out: &mut dyn Write,
     ) -> Result<Verdict, Failure> {
-        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let keys = keys(config)?;
         let audit = &config.audit;
         let key = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
         let key = key.map(|signer| signer.key().clone());
@@ -190,7 +200,7 @@ impl Application for Kith {
     }
 
     fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
-        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let keys = keys(config)?;
         for (name, rows) in kith_engine::inspect(&config.storage.data_dir, &keys)? {
             writeln!(out, "{name}: {rows}")?;
         }
@@ -200,6 +210,11 @@ impl Application for Kith {
 
 /// Why the service takes no questions when the audit takes no entry.
 const AUDIT_UNAVAILABLE: &str = "AUDIT_UNAVAILABLE";
+
+/// The keys of the data directory.
+fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
+    Keys::open(&config.storage.data_dir, &new_key::source(&config.storage)).map(Arc::new)
+}
 
 /// Puts a decision of the service itself into the audit, and waits for it.
 fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), AuditError> {

@@ -24,6 +24,8 @@ pub mod fuzz_entry;
 mod gather;
 pub mod health;
 pub mod identity;
+mod keys_verb;
+mod keys_watch;
 pub mod kith;
 mod load;
 mod metrics;

@@ -63,6 +63,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         held(&mut page, engine);
         audit(&mut page, engine);
         openings::openings(&mut page, engine, now);
+        keys(&mut page, engine);
     }
     page.0
 }
@@ -188,6 +189,15 @@ fn audit(page: &mut Page, engine: &Engine) {
     let sinks = Sink::ALL.map(|sink| (format!("sink=\"{}\"", sink.name()), u8::from(window.sink == Some(sink))));
     page.family("kith_audit_sink", "gauge", "1 for the sink that takes audit entries.", sinks.into_iter());
     tree(page, engine.tree_health());
+}
+
+/// Of the data key. The walk over the state goes its own way: what a question changes does not show here.
+fn keys(page: &mut Page, engine: &Engine) {
+    let what = "Version of the data key that seals what is written now.";
+    page.one("kith_data_key_version", "gauge", what, engine.data_key_version());
+    let what =
+        "Rows of the state not yet sealed with that version, roughly; nought once all of it is, the snapshot too.";
+    page.one("kith_key_reseal_remaining", "gauge", what, engine.reseal_left());
 }
 
 fn tree(page: &mut Page, health: Option<TreeHealth>) {

@@ -19,7 +19,7 @@ mod verify;
 mod work;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -306,9 +306,14 @@ fn check_options(options: &JournalOptions) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// The file by whose lock a sink is one journal's alone. It stays, and so marks a directory that was ever a sink.
+fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
 /// One journal per directory, over all processes.
 fn lock(dir: &Path, sink: Sink) -> Result<File, JournalError> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(lock_path(dir))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked(sink)),

@@ -251,6 +251,8 @@ fn service(event: &v1::ServiceEvent) -> String {
         Ok(Kind::RevocationListsRefused) => "the revocation lists could not be used".to_owned(),
         Ok(Kind::PersonTokensChanged) => format!("another list of whose people need a token is in force, {sha256}"),
         Ok(Kind::PersonTokensRefused) => "a list of whose people need a token could not be used".to_owned(),
+        Ok(Kind::KeysChanged) => format!("the keys of the storage were changed, {sha256}"),
+        Ok(Kind::KeysRefused) => "the keyring of the storage could not be used".to_owned(),
         Ok(Kind::Unspecified) | Err(_) => "an event that this program does not know".to_owned(),
     }
 }

@@ -67,6 +67,11 @@ impl Check<'_> {
     fn storage(&mut self, config: &Config) {
         let storage = &config.storage;
         self.range("storage.reserve_bytes", storage.reserve_bytes, 1 << 20..=1 << 40);
+        self.rule(
+            storage.key_credential.is_empty() || is_credential_name(&storage.key_credential),
+            "storage.key_credential",
+            "expected the name of a credential: a file name without a slash",
+        );
     }
 
     fn audit(&mut self, config: &Config) {
@@ -169,6 +174,12 @@ impl Check<'_> {
         let usable = tracing_subscriber::EnvFilter::try_new(&log.level).is_ok() && names_levels(&log.level);
         self.rule(usable, "log.level", "expected error, warn, info, debug, trace or a filter of them");
     }
+}
+
+/// Names as systemd takes them: a file name of printable ASCII, and neither of the two that mean a directory.
+fn is_credential_name(name: &str) -> bool {
+    let printable = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+    printable && name.len() <= 255 && name != "." && name != ".."
 }
 
 /// Whether each part of a filter names a level. A word that is none would be taken for the name of a part of the program,

@@ -97,8 +97,10 @@ impl Default for Tls {
 pub struct Storage {
     /// Directory of the change log and the state.
     pub data_dir: PathBuf,
-    /// The storage key: 64 hexadecimal digits.
+    /// The key-encryption key: 64 hexadecimal digits.
     pub key_file: PathBuf,
+    /// Name of the systemd credential that holds it instead; empty: the file does.
+    pub key_credential: String,
     /// Free space below which changes are refused.
     pub reserve_bytes: u64,
 }
@@ -108,6 +110,7 @@ impl Default for Storage {
         Self {
             data_dir: PathBuf::from("/var/lib/kith/data"),
             key_file: PathBuf::from("/etc/kith/storage.key"),
+            key_credential: String::new(),
             reserve_bytes: 64 << 20,
         }
     }

@@ -119,6 +119,7 @@ fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) 
         Configured::ClientAuthorities => (Kind::ClientAuthoritiesChanged, Kind::ClientAuthoritiesRefused),
         Configured::RevocationLists => (Kind::RevocationListsChanged, Kind::RevocationListsRefused),
         Configured::PersonTokens => (Kind::PersonTokensChanged, Kind::PersonTokensRefused),
+        Configured::Keys => (Kind::KeysChanged, Kind::KeysRefused),
     }
 }
 
@@ -267,13 +268,17 @@ mod tests {
 
     #[test]
     fn whatever_is_configured_is_told_by_its_own_name() {
-        use Configured::{Certificate, ClientAuthorities, PersonTokens, Policy, RevocationLists};
-        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens];
+        use Configured::{Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists};
+        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys];
         let decisions = all.map(|what| [Decision::ConfigChanged(what, [7; 32]), Decision::ConfigRefused(what)]);
         let told = decisions.iter().flatten().map(|decision| service(decision).kind().as_str_name());
         assert_eq!(told.collect::<BTreeSet<_>>().len(), 2 * all.len());
         let tokens = service(&Decision::ConfigRefused(PersonTokens));
         assert_eq!(tokens.kind(), v1::ServiceEventKind::PersonTokensRefused);
-        assert_eq!(service(&decisions[4][0]).sha256, "07".repeat(32), "what is in force");
+        let keys = service(&Decision::ConfigRefused(Keys));
+        assert_eq!(keys.kind(), v1::ServiceEventKind::KeysRefused);
+        for [changed, _] in &decisions {
+            assert_eq!(service(changed).sha256, "07".repeat(32), "what is in force");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the store through its public calls, with real files.
 
 mod failing;
+mod keyed;
 mod recovery;
 mod trim;
 
@@ -17,16 +18,20 @@ fn options() -> StoreOptions {
 }
 
 /// Where another test starts a program, its process holds every open file, locks with them, until the program has begun.
-fn open(dir: &Path) -> Store {
-    let mut opened = Store::open(dir, keys(), options());
+fn open_with(dir: &Path, keys: Arc<Keys>) -> Result<Store, OpenError> {
+    let mut opened = Store::open(dir, Arc::clone(&keys), options());
     for _ in 0..200 {
         if !matches!(opened, Err(OpenError::Locked)) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
-        opened = Store::open(dir, keys(), options());
+        opened = Store::open(dir, Arc::clone(&keys), options());
     }
-    opened.unwrap()
+    opened
+}
+
+fn open(dir: &Path) -> Store {
+    open_with(dir, keys()).unwrap()
 }
 
 fn open_on(dir: &Path, disk: &FaultyDisk) -> Result<Store, OpenError> {

@@ -250,9 +250,12 @@ pub enum JournalError {
         /// The version found.
         found: u16,
     },
-    /// The key file belongs to another journal.
-    #[error("open audit journal: the key file is not the one it was sealed with")]
+    /// The keys belong to another journal.
+    #[error("open audit journal: the keys are not those it was sealed with")]
     KeyMismatch,
+    /// A directory is not one that a journal was ever opened on: its disk may not be mounted.
+    #[error("read audit journal: the {} sink was never opened there; is its disk mounted?", .0.name())]
+    NotASink(Sink),
     /// Primary and spill are the same directory, or a limit is out of order.
     #[error("open audit journal: {0}")]
     Options(&'static str),

@@ -1,15 +1,17 @@
 //! Verifying a journal that no process has open: every entry of both sinks is read, opened and put in order,
 //! and what is wrong is named. It never changes a file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::Journal;
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header};
 use super::recover::{file_name, list, read_markers};
 use super::types::{Gap, GapCause, JournalError, Sink};
+use super::{Journal, lock_path};
+use crate::database::count;
 use crate::keys::Keys;
 
 /// Most faults listed one by one; beyond them only their number grows.
@@ -257,6 +259,51 @@ fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> st
 }
 
 impl Journal {
+    /// Whether either directory holds an entry, whatever it was sealed with. Never writes; a directory that is not there holds
+    /// none.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when one cannot be read.
+    pub fn has_entries(sinks: [&Path; 2]) -> Result<bool, JournalError> {
+        for dir in sinks {
+            if !dir.try_exists()? {
+                continue;
+            }
+            for file in list(dir)? {
+                let mut found = false;
+                visit(&file.path, &mut |_, _| {
+                    found = true;
+                    ControlFlow::Break(())
+                })?;
+                if found {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many entries of both sinks stand under each version of the data key. Both must be directories that a journal was
+    /// opened on: what is not mounted needs its key too.
+    ///
+    /// # Errors
+    /// [`JournalError::NotASink`], and [`JournalError::Io`] when anything cannot be read.
+    pub fn key_uses(primary: &Path, spill: &Path) -> Result<BTreeMap<u8, u64>, JournalError> {
+        let mut counts = BTreeMap::new();
+        for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
+            if !lock_path(dir).try_exists()? {
+                return Err(JournalError::NotASink(sink));
+            }
+            for file in list(dir)? {
+                visit(&file.path, &mut |_, sealed| {
+                    count(&mut counts, sealed);
+                    ControlFlow::Continue(())
+                })?;
+            }
+        }
+        Ok(counts)
+    }
+
     /// Reads every segment of both sinks: headers, sums, every entry opened under its number, and the order
     /// over both sinks. For a journal that no process has open.
     ///
