@@ -49,8 +49,9 @@ struct Part {
 
 impl Part {
     fn of(segment: &Catalogued, from: u64) -> Self {
-        let near = segment.marks.partition_point(|mark| mark.0 <= from).saturating_sub(1);
-        let (marked, offset) = segment.marks.get(near).copied().unwrap_or_default();
+        let near = segment.marks.partition_point(|mark| mark.0 <= from).checked_sub(1);
+        // Without a place before it the reading begins where the segment does, and never at a place beyond what is asked for.
+        let (marked, offset) = near.and_then(|near| segment.marks.get(near)).copied().unwrap_or_default();
         Self {
             path: Arc::clone(&segment.path),
             last: segment.last,

@@ -87,6 +87,9 @@ fn reading_after_a_restart_remembers_its_places() {
     drop(journal);
     let (journal, _) = bench.open();
     assert_eq!(read_all(&journal).len(), 5_000);
+    // Those before the first place that is remembered too.
+    assert_eq!(read_all(&journal).len(), 5_000);
+    assert!(journal.sealed(500).unwrap().is_some());
     let state = journal.shared.lock();
     let marks = &state.catalogue[0].marks;
     assert!(marks.len() >= 4 && marks.is_sorted(), "{marks:?}");
