@@ -25,6 +25,7 @@ pub mod feed_health;
 mod feed_kept;
 pub mod feed_volume;
 pub mod fields;
+pub mod flag;
 pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;
@@ -49,6 +50,7 @@ mod shown;
 pub mod text;
 pub mod time;
 pub mod transfer;
+pub mod trawling;
 pub mod validate;
 pub mod words;
 
