@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kith_api::convert::{file, identity, lookup, plan, presentation};
+use kith_api::convert::{file, flag, identity, lookup, plan, presentation};
 use kith_api::v1;
 use kith_domain::NhsNumber;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
@@ -75,7 +75,7 @@ fn messages(bytes: &[u8]) -> String {
     else {
         return String::from("nothing");
     };
-    match first % 14 {
+    match first % 16 {
         0 => parsed("lookup", rest, |message| lookup::parse(message, asker, NOW)),
         1 => parsed("worklist", rest, |message| lookup::parse_worklist(message, asker, NOW, 200)),
         2 => parsed("check-in", rest, |message| presentation::check_in(message, asker, NOW)),
@@ -94,7 +94,9 @@ fn messages(bytes: &[u8]) -> String {
         12 => parsed("acknowledge", rest, |message: v1::AcknowledgeRequest| {
             plan::acknowledging(&message.ids, &message.event_id, 500)
         }),
-        _ => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
+        13 => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
+        14 => parsed("review", rest, |message| flag::review(message, asker)),
+        _ => parsed("rates", rest, flag::rates),
     }
 }
 

@@ -43,6 +43,7 @@ mod tests {
         services.sort_unstable();
         let expected = [
             "AuditService",
+            "FlagService",
             "IdentityService",
             "LookupService",
             "NotificationService",

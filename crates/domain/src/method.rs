@@ -54,6 +54,12 @@ pub enum Method {
     AddCosignature,
     /// Has an entry of the audit proven: an auditor any, who asks its own organisation's.
     GetInclusionProof,
+    /// Lists flags about people's use: a safeguarding team its own organisation's, an auditor all.
+    ListFlags,
+    /// Tells what became of one.
+    ReviewFlag,
+    /// Asks how many flags there were for how many questions.
+    GetFlagRates,
 }
 
 /// The roles that ask about children.
@@ -61,7 +67,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 23] = [
+    pub const WORDS: [(Self, &'static str); 26] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -85,6 +91,9 @@ impl Method {
         (Self::GetConsistencyProof, "AuditService/GetConsistencyProof"),
         (Self::AddCosignature, "AuditService/AddCosignature"),
         (Self::GetInclusionProof, "AuditService/GetInclusionProof"),
+        (Self::ListFlags, "FlagService/ListFlags"),
+        (Self::ReviewFlag, "FlagService/ReviewFlag"),
+        (Self::GetFlagRates, "FlagService/GetFlagRates"),
     ];
 
     /// Its word.
@@ -131,7 +140,10 @@ impl Method {
             | Self::GetCheckpoint
             | Self::GetConsistencyProof
             | Self::AddCosignature
-            | Self::GetInclusionProof => false,
+            | Self::GetInclusionProof
+            | Self::ListFlags
+            | Self::ReviewFlag
+            | Self::GetFlagRates => false,
         }
     }
 
@@ -166,6 +178,7 @@ impl Method {
             Self::GetCheckpoint | Self::GetConsistencyProof => &[Role::Witness, Role::Auditor],
             Self::AddCosignature => &[Role::Witness],
             Self::GetInclusionProof => &[Role::Auditor, Role::Ed, Role::ScheduledCare, Role::Safeguarding],
+            Self::ListFlags | Self::ReviewFlag | Self::GetFlagRates => &[Role::Safeguarding, Role::Auditor],
         }
     }
 

@@ -9,7 +9,7 @@
 
 use crate::caller::{Caller, CareContext, Peer, Role};
 use crate::change::Feed;
-use crate::codes::LaCode;
+use crate::codes::{LaCode, OdsCode};
 use crate::directory::Directory;
 use crate::fields::FieldSet;
 use crate::method::Method;
@@ -95,6 +95,37 @@ pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
         | Role::Safeguarding
         | Role::Broker
         | Role::Auditor
+        | Role::Witness => Err(Refusal::RoleNotAllowed),
+    }
+}
+
+/// Whose flags a peer may see. They are about people who ask, so about an organisation's own staff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagScope {
+    /// Those of every organisation.
+    All,
+    /// Those of its own people alone.
+    Own(OdsCode),
+}
+
+/// Whose flags the holder of a permit may see and review.
+///
+/// # Errors
+/// [`Refusal`] when the permit is for something else, or the role sees none.
+pub fn flag_scope(permit: &ActionPermit) -> Result<FlagScope, Refusal> {
+    let Peer { organisation, role } = permit.peer();
+    if !matches!(permit.method(), Method::ListFlags | Method::ReviewFlag | Method::GetFlagRates) {
+        return Err(Refusal::RoleNotAllowed);
+    }
+    match role {
+        Role::Auditor => Ok(FlagScope::All),
+        Role::Safeguarding => Ok(FlagScope::Own(organisation)),
+        Role::Ed
+        | Role::ScheduledCare
+        | Role::LocalAuthority
+        | Role::Demographics
+        | Role::Broker
+        | Role::Ops
         | Role::Witness => Err(Refusal::RoleNotAllowed),
     }
 }
@@ -228,7 +259,6 @@ fn is_known(peer: Peer, directory: &Directory) -> bool {
 mod tests {
     use super::*;
     use crate::caller::Purpose;
-    use crate::codes::OdsCode;
     use crate::directory::{AuthorityEntry, OrganisationEntry};
     use crate::text::{PersonText, RoleCode, UserId};
     use std::collections::BTreeMap;
@@ -347,6 +377,29 @@ mod tests {
         let refused =
             authorise_known(&Policy::builtin(), stranger, &caller("RZ9"), Method::SubmitEvents, &known).map(|_| ());
         assert_eq!(refused, Err(Refusal::RoleNotAllowed));
+    }
+
+    #[test]
+    fn a_safeguarding_team_sees_the_flags_of_its_own_people_and_an_auditor_all() {
+        for (role, _) in Role::WORDS {
+            let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role };
+            for method in [Method::ListFlags, Method::ReviewFlag, Method::GetFlagRates] {
+                let expected = match role {
+                    Role::Auditor => Ok(FlagScope::All),
+                    Role::Safeguarding => Ok(FlagScope::Own(peer.organisation)),
+                    Role::Ed
+                    | Role::ScheduledCare
+                    | Role::LocalAuthority
+                    | Role::Demographics
+                    | Role::Broker
+                    | Role::Ops
+                    | Role::Witness => Err(Refusal::RoleNotAllowed),
+                };
+                assert_eq!(act(peer, None, method).and_then(|permit| flag_scope(&permit)), expected, "{role:?}");
+            }
+            let other = act(peer, None, Method::GetStatus).and_then(|permit| flag_scope(&permit));
+            assert_eq!(other, Err(Refusal::RoleNotAllowed), "a permit for another call");
+        }
     }
 
     #[test]

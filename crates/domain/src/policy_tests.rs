@@ -46,6 +46,8 @@ fn sentences(role: Role) -> &'static [Sentence] {
         // A safeguarding team enquires and reviews; it cares for nobody itself.
         Role::Safeguarding => &[
             (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
+            // It looks into how its own organisation's people use the service.
+            (&[M::ListFlags, M::ReviewFlag, M::GetFlagRates], &[SafeguardingReview], NO_QUESTION),
             (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
         ],
         // An authority sends its own plans as records, reads what happened to its own children, proposes identities, and asks
@@ -67,10 +69,11 @@ fn sentences(role: Role) -> &'static [Sentence] {
         ],
         // Nothing is granted to a broker yet.
         Role::Broker => &[(&[M::GetStatus], ANY, NO_QUESTION)],
-        // An auditor follows the audit and has entries of it proven.
-        Role::Auditor => {
-            &[(&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION)]
-        }
+        // An auditor follows the audit, has entries of it proven, and looks into how everybody uses the service.
+        Role::Auditor => &[
+            (&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION),
+            (&[M::ListFlags, M::ReviewFlag, M::GetFlagRates], &[SafeguardingReview], NO_QUESTION),
+        ],
         // Operations see feeds and the state, and set where files go on. They see no child.
         Role::Ops => &[
             (&[M::ResetFilePosition], &[RecordKeeping], NO_QUESTION),
@@ -155,7 +158,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
             granted += u32::from(stated);
         }
     }
-    assert_eq!((walked, granted), (9 * 23 * 4 * 2 * 6, 132), "the walk or the policy has changed in size");
+    assert_eq!((walked, granted), (9 * 26 * 4 * 2 * 6, 138), "the walk or the policy has changed in size");
 }
 
 /// What no policy may grant, stated apart from what the built-in one grants.

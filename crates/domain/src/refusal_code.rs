@@ -150,6 +150,9 @@ const WORDS: &[&str] = &[
     "BAD_ROLE_CODE",
     "POLICY_UNUSABLE",
     "TOO_MANY_HEADERS",
+    "FLAG_UNKNOWN",
+    "FLAG_REVIEWED",
+    "OWN_FLAG",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -132,6 +132,9 @@ fn changes() -> Vec<(u8, Vec<u8>)> {
         caller: caller(),
     };
     let acknowledge = v1::AcknowledgeRequest { ids: vec![1, 2], event_id: ID.into(), caller: caller() };
+    let review = v1::ReviewFlagRequest { caller: caller(), id: 9, outcome: 1, event_id: ID.into() };
+    let day = Some(v1::Date { year: 2026, month: 3, day: 1 });
+    let rates = v1::GetFlagRatesRequest { caller: caller(), first: day, last: day };
     vec![
         (8, tell.encode_to_vec()),
         (9, propose.encode_to_vec()),
@@ -139,6 +142,8 @@ fn changes() -> Vec<(u8, Vec<u8>)> {
         (11, reset.encode_to_vec()),
         (12, acknowledge.encode_to_vec()),
         (13, v1::SubmitPlanFileRequest::default().encode_to_vec()),
+        (14, review.encode_to_vec()),
+        (15, rates.encode_to_vec()),
     ]
 }
 

@@ -68,6 +68,12 @@ const ROWS: &[Row] = &[
     (&["witness", "auditor"], &["AuditService/GetCheckpoint", "AuditService/GetConsistencyProof"], EVERY_PURPOSE, None),
     (&["witness"], &["AuditService/AddCosignature"], EVERY_PURPOSE, None),
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
+    (
+        &["safeguarding", "auditor"],
+        &["FlagService/ListFlags", "FlagService/ReviewFlag", "FlagService/GetFlagRates"],
+        &["safeguarding-review"],
+        None,
+    ),
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {
