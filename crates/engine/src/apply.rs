@@ -4,6 +4,7 @@
 use crate::births;
 use crate::changes::{self, Checked};
 use crate::file_rows;
+use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
@@ -75,6 +76,9 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::Identity(event) => identity_apply::apply(working, event, at)?,
         Change::Proposed(proposal) => identity_apply::propose(working, proposal, at)?,
         Change::ProposalClosed(closed) => identity_apply::decline(working, closed, at)?,
+        Change::Flagged(flagged) => flag_rows::flagged(working, flagged)?,
+        Change::Watched(watched) => flag_rows::watched(working, watched)?,
+        Change::FlagReviewed(reviewed) => flag_rows::reviewed(working, reviewed, at)?,
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };

@@ -7,6 +7,7 @@ use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fields::FieldSet;
+use kith_domain::flag::{Flag, FlagOutcome};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
@@ -114,6 +115,10 @@ pub enum Decision {
         /// The last.
         last: Moment,
     },
+    /// Somebody's use was flagged, for a person to look into. It holds no child.
+    Flagged(Flag),
+    /// A flag was reviewed: which, and what was found.
+    FlagReviewed(u64, FlagOutcome),
 }
 
 /// What can be configured anew while the service runs.

@@ -40,6 +40,9 @@ pub(crate) fn check(working: &Working<'_>, record: &LogRecord) -> Result<Option<
         | Change::Identity(_)
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::FlagReviewed(_)
         | Change::FilePositionReset(_) => return Ok(None),
     };
     Ok(Some(checked))
@@ -119,7 +122,10 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         | Change::FeedCounted(_)
         | Change::Identity(_)
         | Change::Proposed(_)
-        | Change::ProposalClosed(_) => return Ok(Effect::Overtaken),
+        | Change::ProposalClosed(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::FlagReviewed(_) => return Ok(Effect::Overtaken),
     };
     working.put(Table::File, keys::files(authority), &state)?;
     Ok(Effect::Applied)

@@ -14,6 +14,8 @@ mod file_import;
 mod file_missing;
 mod file_rows;
 mod files;
+mod flag_rows;
+mod flags;
 #[doc(hidden)]
 pub mod fuzz_entry;
 mod gaps;
@@ -31,9 +33,11 @@ mod purge_guard;
 mod read;
 mod rows;
 mod state_hash;
+mod telling;
 mod times;
 mod tree;
 mod verify;
+mod watcher;
 mod working;
 mod writer;
 
@@ -41,6 +45,8 @@ pub use answer_counts::AnswerCounts;
 pub use audit_entry::{AuditEntry, Call, Configured, Decision, Disclosed, MotherRead, TraceId};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
+pub use flag_rows::FlagReview;
+pub use flags::{FlagCounts, FlagPage, FlagRates, FlagTotals, FlagsError, StoredFlag};
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
     AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, Keys, Monotonic, Sink,

@@ -131,7 +131,10 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::FilePositionReset(_)
         | Change::Identity(_)
         | Change::Proposed(_)
-        | Change::ProposalClosed(_) => None,
+        | Change::ProposalClosed(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::FlagReviewed(_) => None,
     };
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }

@@ -6,10 +6,12 @@ use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::feed_tally::{FeedWatch, Tally};
+use crate::keys;
 use crate::loading::load;
 use crate::purge::Purger;
-use crate::rows::{CodecError, MetaRow, encode};
+use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
+use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
@@ -17,7 +19,7 @@ use kith_domain::change::{Accessed, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError};
+use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -104,15 +106,13 @@ impl Engine {
         let index = Arc::new(Index::new(board(&options)));
         let meta = load(&store, &index, now, options.give_up.as_ref())?;
         let tree = AuditTree::open(options.tree, &options.clock);
-        let (journal, recovered) = Journal::open(
-            options.journal,
-            Arc::clone(&options.keys),
-            meta.derived_through.max(tree.floor()),
-            &options.boot_id,
-            Arc::clone(&options.clock),
-        )?;
+        let (keys, clock) = (Arc::clone(&options.keys), Arc::clone(&options.clock));
+        let given = meta.derived_through.max(tree.floor());
+        let (journal, recovered) = Journal::open(options.journal, keys, given, &options.boot_id, clock)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let progress = Arc::new(Progress::begin(store.head().sequence, &meta));
+        let standing = standing(&store, &meta, recovered.last_sequence)?;
+        let progress = Arc::new(Progress::begin(store.head().sequence, &meta, standing.unreviewed()));
+        let watcher = Watcher::begin(options.flags, Arc::clone(&options.keys), standing);
         let (commands, received) = channel();
         let writer = Writer {
             held: Held { index: Arc::clone(&index), store: Arc::clone(&store) },
@@ -136,6 +136,8 @@ impl Engine {
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
             gaps: RefCell::default(),
+            watcher: RefCell::new(watcher),
+            read_again_days: options.flags.read_again_days,
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
@@ -161,6 +163,13 @@ impl Engine {
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+/// Where the watch of use stands.
+fn standing(store: &Store, meta: &MetaRow, audited_through: u64) -> Result<Standing, EngineError> {
+    let bytes = store.get(Table::Flag, keys::FLAG_MARK)?;
+    let mark = bytes.map(|bytes| decode(&bytes)).transpose()?;
+    Ok(Standing { mark, derived_through: meta.derived_through, audited_through })
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {

@@ -1,6 +1,7 @@
 //! The state as one commit group sees it: what is held, under what the group has changed so far. A group that cannot be
 //! committed is dropped whole.
 
+use crate::flag_rows::FlagMarkRow;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows};
 use kith_domain::change::Feed;
@@ -48,6 +49,8 @@ pub(crate) struct Working<'a> {
     /// Changed rows; `None` for a removed one.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     feeds: BTreeMap<Feed, FeedRecord>,
+    /// What is kept of flags, where the group changes it.
+    flags: Option<FlagMarkRow>,
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
     meta: MetaRow,
@@ -62,6 +65,7 @@ pub(crate) struct Changed {
     /// People about whom nothing is held any more.
     pub(crate) gone: Vec<Subject>,
     pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
+    pub(crate) flags: Option<FlagMarkRow>,
     pub(crate) meta: MetaRow,
 }
 
@@ -73,6 +77,7 @@ impl<'a> Working<'a> {
             children: BTreeMap::new(),
             rows: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            flags: None,
             first: BTreeSet::new(),
             meta,
             meta_changed: false,
@@ -171,6 +176,14 @@ impl<'a> Working<'a> {
         Ok(self.feeds.entry(feed).or_default())
     }
 
+    /// Counts and positions about flags, to change in place.
+    pub(crate) fn flags(&mut self) -> Result<&mut FlagMarkRow, StateError> {
+        if self.flags.is_none() {
+            self.flags = Some(self.row(Table::Flag, keys::FLAG_MARK)?.unwrap_or_default());
+        }
+        Ok(self.flags.get_or_insert_default())
+    }
+
     pub(crate) fn meta(&self) -> &MetaRow {
         &self.meta
     }
@@ -190,6 +203,9 @@ impl<'a> Working<'a> {
             self.put(Table::Feed, keys::feed(feed), &record)?;
             self.feeds.insert(feed, record);
         }
+        if let Some(flags) = self.flags {
+            self.put(Table::Flag, keys::FLAG_MARK.to_vec(), &flags)?;
+        }
         let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
         for ((table, key), value) in self.rows {
             rows.push(Row { table, key, value });
@@ -205,6 +221,6 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        Ok(Changed { rows, children, gone, feeds: self.feeds, meta: self.meta })
+        Ok(Changed { rows, children, gone, feeds: self.feeds, flags: self.flags, meta: self.meta })
     }
 }

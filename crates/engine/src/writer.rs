@@ -7,6 +7,7 @@ use crate::rows::{Acknowledgement, MetaRow, encode};
 use crate::working::{Base, Changed, StateError, Working};
 use kith_domain::change::{Change, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::flag::FlagKind;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_index::Index;
@@ -57,17 +58,23 @@ pub(crate) struct Progress {
     pub(crate) closing: AtomicBool,
     /// From a question until its access history is in the log.
     pub(crate) history_lag: Histogram,
+    /// Flags that nobody has looked into yet.
+    pub(crate) unreviewed_flags: AtomicU64,
+    /// Flags raised since the start, by kind.
+    pub(crate) raised_flags: [AtomicU64; FlagKind::WORDS.len()],
 }
 
 impl Progress {
     /// Where everything stands at a start.
-    pub(crate) fn begin(log_sequence: u64, meta: &MetaRow) -> Self {
+    pub(crate) fn begin(log_sequence: u64, meta: &MetaRow, unreviewed_flags: u64) -> Self {
         Self {
             log_sequence: AtomicU64::new(log_sequence),
             derived_through: AtomicU64::new(meta.derived_through),
             told_at: AtomicI64::new(meta.told_at.0),
             closing: AtomicBool::new(false),
             history_lag: Histogram::default(),
+            unreviewed_flags: AtomicU64::new(unreviewed_flags),
+            raised_flags: Default::default(),
         }
     }
 }
@@ -197,6 +204,9 @@ impl Writer {
         }
         for (feed, record) in changed.feeds {
             self.held.index.feed(feed, record, at);
+        }
+        if let Some(flags) = changed.flags {
+            self.progress.unreviewed_flags.store(flags.unreviewed, Ordering::Release);
         }
         self.meta = changed.meta;
         self.held.index.feeds().told(self.meta.told_at);

@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.audit(config);
     check.answers(config);
     config.purge.check(&mut check);
+    config.flags.check(&mut check);
     check.feeds(config);
     config.limits.check(config, &mut check);
     check.log(&config.log);

@@ -2,6 +2,7 @@
 //! Never reads the files it names: that is for the parts that use them.
 
 mod check;
+mod flags;
 mod layers;
 mod limits;
 mod policy;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use flags::Flags;
 pub use limits::Limits;
 pub use policy::Policy;
 pub use purge::Purge;
@@ -52,6 +54,8 @@ pub struct Config {
     pub answers: Answers,
     /// Removing what retention has passed.
     pub purge: Purge,
+    /// From when on use is flagged.
+    pub flags: Flags,
     /// Expected intervals of feeds.
     pub feeds: Feeds,
     /// Organisations, sites and authorities.
@@ -144,7 +148,13 @@ impl Config {
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
             )
         });
-        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).chain(unsigned).collect()
+        unlisted
+            .map(words)
+            .chain(slow)
+            .chain(self.purge.warnings(self, today))
+            .chain(self.flags.warnings())
+            .chain(unsigned)
+            .collect()
     }
 
     /// The settings in force as a TOML file.

@@ -24,11 +24,13 @@ pub enum Table {
     File,
     /// Identity changes that organisations propose.
     Proposal,
+    /// Flags about people's use, and counts about them.
+    Flag,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Child,
         Self::Event,
         Self::Plan,
@@ -38,6 +40,7 @@ impl Table {
         Self::Meta,
         Self::File,
         Self::Proposal,
+        Self::Flag,
     ];
 
     /// The name of the column family, also bound into every sealed value. Never changes.
@@ -53,6 +56,7 @@ impl Table {
             Self::Meta => "meta",
             Self::File => "file",
             Self::Proposal => "prop",
+            Self::Flag => "flag",
         }
     }
 
@@ -65,7 +69,7 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal => false,
+            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal | Self::Flag => false,
         }
     }
 }
