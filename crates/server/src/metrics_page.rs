@@ -14,8 +14,9 @@ use std::fmt::{Display, Write as _};
 use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
+use kith_domain::flag::FlagKind;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, Engine, Sink, TreeHealth};
+use kith_engine::{AnswerCounts, Engine, FlagTotals, Sink, TreeHealth};
 
 pub(crate) use files::files;
 pub(crate) use shed::shed;
@@ -61,6 +62,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         times::times(&mut page, answering, &engine.times());
         held(&mut page, engine);
         audit(&mut page, engine);
+        flags(&mut page, engine);
     }
     page.0
 }
@@ -186,6 +188,15 @@ fn audit(page: &mut Page, engine: &Engine) {
     let sinks = Sink::ALL.map(|sink| (format!("sink=\"{}\"", sink.name()), u8::from(window.sink == Some(sink))));
     page.family("kith_audit_sink", "gauge", "1 for the sink that takes audit entries.", sinks.into_iter());
     tree(page, engine.tree_health());
+}
+
+/// A flag that counts what is held is raised when so many questions have been counted, so that no single one makes it.
+fn flags(page: &mut Page, engine: &Engine) {
+    let FlagTotals { unreviewed, raised } = engine.flag_totals();
+    let raised = FlagKind::WORDS.into_iter().zip(raised);
+    let raised = raised.map(|((_, word), count)| (format!("kind=\"{word}\""), count));
+    page.family("kith_flags_raised_total", "counter", "Flags about people's use raised since the start.", raised);
+    page.one("kith_flags_unreviewed", "gauge", "Flags that nobody has looked into yet.", unreviewed);
 }
 
 fn tree(page: &mut Page, health: Option<TreeHealth>) {

@@ -7,6 +7,7 @@ mod edge;
 mod errors;
 mod feeds;
 mod files;
+mod flags;
 mod group;
 mod identity;
 mod lookup;
@@ -24,6 +25,7 @@ use edge::Noted;
 use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
+use v1::flag_service_server::FlagServiceServer;
 use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
 use v1::notification_service_server::NotificationServiceServer;
@@ -33,8 +35,9 @@ use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 9] = [
     "kith.v1.AuditService",
+    "kith.v1.FlagService",
     "kith.v1.IdentityService",
     "kith.v1.LookupService",
     "kith.v1.PresentationService",
@@ -55,6 +58,7 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(Noted::new(PlanFileServiceServer::new(of()).max_decoding_message_size(max), edge))
         .add_service(Noted::new(NotificationServiceServer::new(of()).max_decoding_message_size(max), edge))
         .add_service(Noted::new(AuditServiceServer::new(of()).max_decoding_message_size(max), edge))
+        .add_service(Noted::new(FlagServiceServer::new(of()).max_decoding_message_size(max), edge))
         .add_service(Noted::new(IdentityServiceServer::new(of()).max_decoding_message_size(max), edge))
         .add_service(Noted::new(StatusServiceServer::new(of()).max_decoding_message_size(max), edge));
 }

@@ -18,7 +18,7 @@ use v1::notification_service_server::NotificationService;
 /// Notifications in a page when the caller names no number.
 const DEFAULT_PAGE: u32 = 100;
 /// The one journal of a process; references carry it so that there may be more.
-const JOURNAL: u16 = 1;
+pub(super) const JOURNAL: u16 = 1;
 /// Most notifications in a page, and most ids acknowledged at once.
 const MAX_PAGE: u32 = 500;
 
