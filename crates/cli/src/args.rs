@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use crate::audit_args::AuditVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
+use crate::flag_args::FlagsArgs;
 use crate::identity_args::IdentityVerb;
 
 /// Under the verbs that ask.
@@ -118,6 +119,9 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
+    /// Show flags about how people use the service and how many there are, or tell what became of one: a safeguarding team
+    /// sees those of its own organisation's people, an auditor all. Nothing here is of a child.
+    Flags(FlagsArgs),
     /// Check proofs about the audit.
     #[command(subcommand)]
     Audit(AuditVerb),

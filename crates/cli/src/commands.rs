@@ -4,6 +4,7 @@
 mod audit;
 mod check_in;
 mod feeds;
+mod flags;
 mod identity;
 mod lookup;
 mod notifications;
@@ -20,6 +21,7 @@ use crate::args::{Cli, NotificationsVerb, Output, PlansVerb, PresentationsVerb, 
 use crate::audit_args::AuditVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
+use crate::flag_args::FlagsVerb;
 use crate::identity_args::IdentityVerb;
 use crate::mesh;
 use crate::render::Page;
@@ -59,6 +61,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Identity(_)
         | Verb::Status(_)
         | Verb::Audit(_)
+        | Verb::Flags(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
     match result {
@@ -93,6 +96,10 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
             Verb::Audit(AuditVerb::Prove(args)) => audit::prove(settings, &args).await,
+            Verb::Flags(args) => match args.verb {
+                None => flags::show(settings, &args.shown).await,
+                Some(FlagsVerb::Review(args)) => flags::review(settings, &args).await,
+            },
             Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
                 Err(Failure::usage("this verb needs no service"))
             }
