@@ -10,6 +10,9 @@ const ID: &str = "0198c7a0-0000-7000-8000-000000000001";
 const NUMBER: &str = "9990000018";
 const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n";
 
+/// The policy that is built in, written out.
+const POLICY: &str = include_str!("../../config/policy.toml");
+
 /// The log whose checkpoints stand in the corpus.
 const ORIGIN: &str = "kith.test/audit";
 
@@ -43,6 +46,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "configuration" => {
             texts(&[CONTACT, &DEFAULT_FILE.replace("contact_name = \"\"", "contact_name = \"Duty desk\"")])
         }
+        "policy" => texts(&[POLICY, &POLICY.replace("ops", "auditor")]),
         "rows" => rows(),
         "sealed" => vec![kith_store::fuzz_entry::sealed_seed()],
         "key-file" => texts(&[&format!("{}\n", "07".repeat(32))]),
@@ -132,7 +136,7 @@ fn directory() -> Vec<Vec<u8>> {
 
 /// The schema's byte behind each kind of row; what follows is for mutations to find.
 fn rows() -> Vec<Vec<u8>> {
-    (0..16_u8)
+    (0..18_u8)
         .flat_map(|kind| [vec![kind, 1], [&[kind, 1][..], &[0; 64]].concat(), [&[kind, 1][..], &[1; 64]].concat()])
         .collect()
 }
@@ -167,6 +171,11 @@ mod tests {
         for (name, expected) in [
             ("messages", "lookup: taken"),
             ("messages", "check-in: taken"),
+            ("messages", "opening: taken"),
+            ("messages", "review: taken"),
+            ("messages", "openings: taken"),
+            ("messages", "flag's review: taken"),
+            ("messages", "rates: taken"),
             ("certificate", "ed"),
             ("revocation-list", "a list, scope false, expires true"),
             ("revocation-file", "lists"),

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use kith_api::convert::{file, flag, identity, lookup, plan, presentation};
+use kith_api::convert::fault::Faults;
+use kith_api::convert::{audit, break_glass, file, flag, identity, lookup, plan, presentation};
 use kith_api::v1;
 use kith_domain::NhsNumber;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
@@ -36,7 +37,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 21] = [
+pub const TARGETS: [Target; 22] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -47,6 +48,7 @@ pub const TARGETS: [Target; 21] = [
     target("plan-file", |bytes, _| Ok(server::plan_file(bytes)), 8_192),
     target("directory", server::directory, 4_096),
     target("configuration", |bytes, _| Ok(server::configuration(bytes)), 4_096),
+    target("policy", |bytes, _| Ok(server::policy(bytes)), 16_384),
     target("rows", |bytes, _| Ok(engine::row(bytes)), 4_096),
     target("sealed", |bytes, _| Ok(store::sealed(bytes)), 256),
     target("key-file", store::key_file, 128),
@@ -75,7 +77,7 @@ fn messages(bytes: &[u8]) -> String {
     else {
         return String::from("nothing");
     };
-    match first % 16 {
+    match first % 21 {
         0 => parsed("lookup", rest, |message| lookup::parse(message, asker, NOW)),
         1 => parsed("worklist", rest, |message| lookup::parse_worklist(message, asker, NOW, 200)),
         2 => parsed("check-in", rest, |message| presentation::check_in(message, asker, NOW)),
@@ -94,18 +96,27 @@ fn messages(bytes: &[u8]) -> String {
         12 => parsed("acknowledge", rest, |message: v1::AcknowledgeRequest| {
             plan::acknowledging(&message.ids, &message.event_id, 500)
         }),
-        13 => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
-        14 => parsed("review", rest, |message| flag::review(message, asker)),
-        _ => parsed("rates", rest, flag::rates),
+        14 => parsed("search", rest, |message: v1::SearchRequest| {
+            let mut faults = Faults::default();
+            let query = audit::search(&mut faults, &message);
+            faults.finish(Some(query))
+        }),
+        15 => parsed("who looked", rest, |message: v1::WhoLookedRequest| {
+            let mut faults = Faults::default();
+            let query = audit::who_looked(&mut faults, &message);
+            faults.finish(Some(query))
+        }),
+        16 => parsed("opening", rest, |message| break_glass::open(message, asker, NOW)),
+        17 => parsed("review", rest, break_glass::review),
+        18 => parsed("openings", rest, |message: v1::ListOpeningsRequest| break_glass::position(&message.page_token)),
+        19 => parsed("flag's review", rest, |message| flag::review(message, asker)),
+        20 => parsed("rates", rest, flag::rates),
+        _ => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
     }
 }
 
 /// A message taken apart. No fault repeats what was sent.
-fn parsed<M: Message + Default, T>(
-    name: &str,
-    bytes: &[u8],
-    parse: impl Fn(M) -> Result<T, kith_api::convert::fault::Faults>,
-) -> String {
+fn parsed<M: Message + Default, T>(name: &str, bytes: &[u8], parse: impl Fn(M) -> Result<T, Faults>) -> String {
     let Ok(message) = M::decode(bytes) else { return format!("{name}: no message") };
     match parse(message) {
         Ok(_) => format!("{name}: taken"),

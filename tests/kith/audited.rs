@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kith_api::v1::{self, CareContext};
 use kith_domain::child::Subject;
-use kith_engine::{AuditEntry, Decision};
+use kith_engine::{AuditEntry, Configured, Decision};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
@@ -136,6 +136,55 @@ async fn every_refusal() {
     site.finish(&[]);
 }
 
+/// A burst of refusals of one person is few entries, which name the person, and the entry that counts a refusal is in the
+/// audit by the time its answer has left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
+    const CALLS: u64 = 100;
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let records = v1::Caller { purpose: v1::Purpose::RecordKeeping.into(), ..build::caller(ED) };
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..CALLS {
+        let request = v1::LookupRequest { caller: Some(records.clone()), ..build::lookup(ED, nhs(1)) };
+        let ed = ed.clone();
+        asking.spawn(async move { calls::try_ask(&ed, request).await });
+    }
+    while let Some(refused) = asking.join_next().await {
+        expect_trouble(refused.unwrap(), Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", &[]);
+    }
+    tokio::task::block_in_place(|| server.kill());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    let counted = |entry: &AuditEntry| match entry.decision {
+        Decision::Refused(_) => 1,
+        Decision::RefusedMany { count, .. } => count,
+        Decision::Answered { .. }
+        | Decision::Changed { .. }
+        | Decision::Listed(_)
+        | Decision::Started
+        | Decision::Stopped
+        | Decision::Gap(_)
+        | Decision::FilePositionReset(..)
+        | Decision::ConfigChanged(..)
+        | Decision::ConfigRefused(_)
+        | Decision::Proven { .. }
+        | Decision::AuditRead(_)
+        | Decision::Opened { .. }
+        | Decision::OpeningReviewed(..)
+        | Decision::Flagged(_)
+        | Decision::FlagReviewed(..) => 0,
+    };
+    let refused: Vec<&AuditEntry> = entries.iter().filter(|entry| counted(entry) > 0).collect();
+    assert_eq!(refused.iter().map(|entry| counted(entry)).sum::<u64>(), CALLS);
+    assert!(refused.len() < 50, "a burst is counted, not listed: {}", refused.len());
+    assert_eq!(refused[0].subject, Some(Subject::Nhs(nhs(1))), "the first says whom it was about");
+    for entry in refused {
+        assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
+    }
+    site.finish(&[]);
+}
+
 /// Sends bytes that are no message of this protocol: where the caller is expected stands the text of a contact.
 async fn no_message(ed: &kith_api::client::Client) {
     let odd = v1::Contact { name: "zzz".into(), ..v1::Contact::default() };
@@ -145,6 +194,14 @@ async fn no_message(ed: &kith_api::client::Client) {
     let codec = ProstCodec::<v1::Contact, v1::LookupResponse>::default();
     let refused = raw.unary(Request::new(odd), path, codec).await;
     expect_trouble(refused, Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
+}
+
+/// Waits until what has been refused is in the audit: what was refused before one more is, once anything more is.
+async fn counted_so_far(server: &Server, ed: &kith_api::client::Client) {
+    let last = async || server.status().await.positions.unwrap().audit_last;
+    let before = last().await;
+    no_message(ed).await;
+    until_async("refusals are in the audit", async || (last().await > before).then_some(())).await;
 }
 
 /// Bytes that are no message of this protocol, and messages compressed in a way that is not taken.
@@ -167,11 +224,7 @@ async fn what_is_no_message_is_said_so() {
         expect_trouble(refused, Code::Unimplemented, "UNKNOWN_METHOD", &[]);
     }
     calls::ask(&ed, build::lookup(ED, nhs(1))).await;
-    // What was refused before this one is in the audit once anything more is.
-    let last = async || server.status().await.positions.unwrap().audit_last;
-    let before = last().await;
-    no_message(&ed).await;
-    until_async("refusals are in the audit", async || (last().await > before).then_some(())).await;
+    counted_so_far(&server, &ed).await;
     let entries = audit(&site, server);
     let many = |reason: &str| {
         let of = |entry: &AuditEntry| {
@@ -186,6 +239,85 @@ async fn what_is_no_message_is_said_so() {
     assert_eq!(many("COMPRESSION_NOT_SUPPORTED"), (1, true));
     assert_eq!(many("UNKNOWN_METHOD"), (50, true), "a burst is counted, not listed");
     site.finish(&[]);
+}
+
+/// What is refused before any handler sees it is counted in the audit, of any service.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_handler_sees_is_counted() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let mut odd = ed.request(build::lookup(ED, nhs(1)));
+    odd.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
+    let refused = ed.lookup().lookup(odd).await;
+    expect_trouble(refused, Code::InvalidArgument, "BAD_GRPC_TIMEOUT", &["grpc-timeout"]);
+    for _ in 0..3 {
+        let mut large = ed.request(build::lookup(ED, nhs(1)));
+        large.metadata_mut().insert("x-large", "y".repeat(20_000).parse().unwrap());
+        expect_trouble(ed.lookup().lookup(large).await, Code::ResourceExhausted, "HEADERS_TOO_LARGE", &[]);
+    }
+    let mut raw = tonic::client::Grpc::new(ed.channel());
+    raw.ready().await.unwrap();
+    let codec = ProstCodec::<v1::LookupRequest, v1::LookupResponse>::default();
+    let path = "/kith.v1.NoService/Guess".parse().unwrap();
+    let refused = raw.unary(Request::new(build::lookup(ED, nhs(1))), path, codec).await;
+    expect_trouble(refused, Code::Unimplemented, "UNKNOWN_METHOD", &[]);
+
+    counted_so_far(&server, &ed).await;
+    let counted = |entry: &AuditEntry| {
+        let Decision::RefusedMany { code, count, .. } = entry.decision else { return None };
+        assert_eq!(entry.organisation.map(|code| code.to_string()).as_deref(), Some(ED));
+        Some((code.word(), entry.method.map(|method| method.word()), count))
+    };
+    let mut found = BTreeMap::new();
+    for (code, method, count) in audit(&site, server).iter().filter_map(counted) {
+        if code == "MALFORMED_MESSAGE" {
+            continue;
+        }
+        *found.entry((code, method)).or_insert(0) += count;
+    }
+    let lookup = Some("LookupService/Lookup");
+    let expected =
+        [(("BAD_GRPC_TIMEOUT", lookup), 1), (("HEADERS_TOO_LARGE", lookup), 3), (("UNKNOWN_METHOD", None), 1)];
+    assert_eq!(found, expected.into());
+    site.finish(&[]);
+}
+
+/// Which certificates and authorities are in force, from the start on, and which new ones could not be used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_that_change_and_such_as_cannot_be_used() {
+    let mut site = Site::with(&[("tls", "reload_interval_ms", "50")]);
+    let server = site.ready().await;
+    let entries = async |least: u64| {
+        let enough = async || (server.status().await.positions.unwrap().audit_last >= least).then_some(());
+        until_async("the change is in the audit", enough).await;
+    };
+    // The start, the certificate and the authorities.
+    entries(3).await;
+    let good = std::fs::read(site.path("certs/server.pem")).unwrap();
+    std::fs::write(site.path("certs/server.pem"), "no certificate").unwrap();
+    entries(4).await;
+    site.run(&["dev-certs", "--out", "others", "--directory", "."]);
+    let authorities = ["certs/ca.pem", "others/ca.pem"].map(|path| std::fs::read_to_string(site.path(path)).unwrap());
+    std::fs::write(site.path("certs/server.pem"), good).unwrap();
+    std::fs::write(site.path("certs/ca.pem"), authorities.concat()).unwrap();
+    entries(5).await;
+
+    let mut found = Vec::new();
+    for entry in audit(&site, server) {
+        if let Decision::ConfigChanged(what, sha256) = entry.decision {
+            found.push((what, Some(sha256)));
+        }
+        if let Decision::ConfigRefused(what) = entry.decision {
+            found.push((what, None));
+        }
+    }
+    let of: Vec<_> = found.iter().map(|(what, sha256)| (*what, sha256.is_some())).collect();
+    use Configured::{Certificate, ClientAuthorities};
+    let expected = [(Certificate, true), (ClientAuthorities, true), (Certificate, false), (ClientAuthorities, true)];
+    assert_eq!(of, expected, "what is the same as before is no change");
+    assert_ne!(found[1], found[3]);
+    site.finish(&["stays in force"]);
 }
 
 /// No presentation of an adult is kept, whoever told the date of birth; the question is answered all the same.

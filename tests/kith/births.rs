@@ -101,7 +101,9 @@ async fn ask(place: &Place, n: u32, mother: Option<u32>, now: Moment) -> Answer 
 fn open(answer: &Answer) -> &OpenBody {
     match &answer.body {
         Body::Open(body) => body,
-        other @ (Body::Shielded(_) | Body::IdentityNotConfirmed) => panic!("not an open record: {other:?}"),
+        other @ (Body::Shielded(_) | Body::Opened(_) | Body::IdentityNotConfirmed) => {
+            panic!("not an open record: {other:?}")
+        }
     }
 }
 

@@ -90,7 +90,7 @@ async fn siblings_are_told_without_who_they_are() {
     assert!(notice.seen_with_injury && notice.plans.len() == 1 && siblings.injury_days == 90);
     assert_eq!((notice.plans[0].kind(), notice.plans[0].state()), (PlanKind::ChildProtection, PlanState::Active));
     assert_eq!(notice.ring.as_ref().unwrap().code, A);
-    let whole = format!("{answer:?}");
+    let whole = calls::as_text(&answer);
     for number in [injured, shielded, ended] {
         assert!(!whole.contains(&number.digits()), "no sibling's number");
     }
@@ -104,7 +104,7 @@ async fn siblings_are_told_without_who_they_are() {
     let answer = calls::ask(&ed, build::lookup(ED, shielded)).await;
     let told = answer.siblings.clone().unwrap();
     assert!(answer.shielded && told.notices.len() == 2 && told.notices.iter().all(|notice| notice.ring.is_none()));
-    let whole = format!("{answer:?}");
+    let whole = calls::as_text(&answer);
     assert!(!PLACES.iter().any(|place| whole.contains(place)), "{whole}");
     // Nobody hears of a sibling's display but the child's own authority.
     let heard = until_async("one is told", async || {

@@ -94,7 +94,7 @@ async fn every_code_of_files_and_rows_and_who_is_shown_what() {
     let verdict = send(&a, &file(2, "changes", ["9990000019,,cpp,2026-01-10,,P2,,\n".to_owned()])).await.unwrap();
     assert_eq!((said(&verdict), verdict.processed), ((Cpf04, "", 3, vec![Cpr01]), 1));
     let answer = crate::harness::calls::ask(&server.client(TRUSTS[0]).await, build::lookup(TRUSTS[0], nhs(1))).await;
-    assert!(format!("{answer:?}").contains(A), "the plan of a file is in an answer");
+    assert!(crate::harness::calls::as_text(&answer).contains(A), "the plan of a file is in an answer");
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
     site.finish(&[]);

@@ -312,7 +312,7 @@ async fn birth_dates_and_deaths() {
 }
 
 fn tells_a_place(answer: &v1::Answer) -> Option<&'static str> {
-    let said = format!("{answer:?}");
+    let said = calls::as_text(answer);
     PLACES.into_iter().find(|place| said.contains(place))
 }
 

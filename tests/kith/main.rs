@@ -11,9 +11,13 @@ mod answers;
 #[cfg(test)]
 mod api_errors;
 #[cfg(test)]
+mod audit_reading;
+#[cfg(test)]
 mod audited;
 #[cfg(test)]
 mod births;
+#[cfg(test)]
+mod break_glass;
 #[cfg(test)]
 mod canary;
 #[cfg(test)]
@@ -56,6 +60,8 @@ mod not_ready;
 mod notifications;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod own_plans;
 #[cfg(test)]
 mod person;
 #[cfg(test)]

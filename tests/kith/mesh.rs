@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::files::{file, row};
 use crate::harness::build::{self, nhs};
-use crate::harness::calls::ask;
+use crate::harness::calls::{as_text, ask};
 use crate::harness::mesh::{Answer, MAILBOXES, Mesh, STRANGER, WORKFLOW};
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
@@ -19,7 +19,7 @@ use crate::harness::{offline, seeded};
 /// Whether the `n`th child's plan of this authority is in an answer.
 async fn is_held(server: &Server, n: u32, authority: &str) -> bool {
     let answer = ask(&server.client(TRUSTS[0]).await, build::lookup(TRUSTS[0], nhs(n))).await;
-    format!("{answer:?}").contains(authority)
+    as_text(&answer).contains(authority)
 }
 
 /// Next number of an authority's files: it goes up only when a file was taken.

@@ -16,7 +16,8 @@ use crate::harness::wait::{PATIENCE, until};
 const LA: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
 
-fn address(server: &Server) -> SocketAddr {
+/// Where a server's metrics are.
+pub fn address(server: &Server) -> SocketAddr {
     until("the metrics are served", || {
         let lines = logs::lines(server.log());
         let line = lines.iter().find(|line| line.message.starts_with("metrics are served"))?;
@@ -35,7 +36,8 @@ fn exchange(address: SocketAddr, request: &str) -> String {
     text
 }
 
-fn page(address: SocketAddr) -> String {
+/// The page as it is now.
+pub fn page(address: SocketAddr) -> String {
     let response = exchange(address, "GET /metrics HTTP/1.1\r\nHost: kith\r\n\r\n");
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4"), "{head}");

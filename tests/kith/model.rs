@@ -93,6 +93,7 @@ impl Run {
         self.saw(match found.answer.body {
             Body::Open(_) => "open",
             Body::Shielded(_) => "shielded",
+            Body::Opened(_) => panic!("nobody opened it"),
             Body::IdentityNotConfirmed => "identity not confirmed",
         });
         if asked.context == CareContext::Unscheduled && asked.method != Method::LookupMany {

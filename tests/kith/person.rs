@@ -25,6 +25,7 @@ async fn nobody(server: &Server, certificate: &str) -> Client {
 async fn unnamed(server: &Server) -> Vec<(&'static str, Result<(), Status>)> {
     let (la, ops) = (nobody(server, A).await, nobody(server, "ops").await);
     let (witness, ed) = (nobody(server, "witness").await, nobody(server, ED).await);
+    let auditor = nobody(server, "auditor").await;
     let consistency = v1::GetConsistencyProofRequest { from_size: 0, to_size: 1 };
     let inclusion = v1::GetInclusionProofRequest { audit_reference: "1-1".into() };
     let events = vec![build::event(build::plan(nhs(1), "P"))];
@@ -41,6 +42,8 @@ async fn unnamed(server: &Server) -> Vec<(&'static str, Result<(), Status>)> {
             "AddCosignature",
             witness.audit().add_cosignature(v1::AddCosignatureRequest { note: String::new() }).await.map(|_| ()),
         ),
+        ("Search", auditor.audit().search(v1::SearchRequest::default()).await.map(|_| ())),
+        ("WhoLooked", la.audit().who_looked(v1::WhoLookedRequest::default()).await.map(|_| ())),
         ("GetInclusionProof", ed.audit().get_inclusion_proof(inclusion).await.map(|_| ())),
         ("Import", calls::import(&ed, Vec::new()).await.map(|_| ())),
     ]
@@ -50,6 +53,7 @@ async fn unnamed(server: &Server) -> Vec<(&'static str, Result<(), Status>)> {
 async fn nothing_is_done_for_nobody() {
     let mut site = Site::new();
     issue(&site.path("certs"), "witness", "RW1", "witness");
+    issue(&site.path("certs"), "auditor", "RA1", "auditor");
     let server = site.ready().await;
     let refused = unnamed(&server).await;
     let count = refused.len();

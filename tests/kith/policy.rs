@@ -76,6 +76,7 @@ async fn who_is_answered_for_which_purpose() {
         }
     }
     assert_eq!(asked, 72);
+    println!("COUNTED policy {asked}");
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }

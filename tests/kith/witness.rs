@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use kith_api::v1;
+use kith_engine::Decision;
 use tonic::Code;
 
 use crate::harness::build::{self, nhs};
@@ -94,7 +95,31 @@ async fn an_entry_is_proven_to_those_whom_it_concerns_and_witnessed() {
     expect_trouble(kept, Code::InvalidArgument, "NOT_KEPT", &[]);
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
+    proofs_are_audited(&site, &reference);
     site.finish(&[]);
+}
+
+/// Who had the entry proven, who brought a cosignature, and who was refused: each is in the audit.
+fn proofs_are_audited(site: &Site, reference: &str) {
+    let entries: Vec<_> = offline::audit(site.dir()).into_values().collect();
+    let by = |entry: &kith_engine::AuditEntry| entry.organisation.map(|code| code.to_string()).unwrap_or_default();
+    let mut proven = Vec::new();
+    for entry in &entries {
+        if let Decision::Proven { journal, sequence } = entry.decision {
+            assert_eq!(format!("{journal}-{sequence:012}"), reference);
+            assert!(entry.caller.is_some());
+            proven.push(by(entry));
+        }
+    }
+    proven.dedup();
+    assert_eq!(proven, [TRUSTS[0], "RW2"]);
+    let cosigned = entries.iter().filter(|entry| matches!(entry.decision, Decision::Changed { acknowledged: 1, .. }));
+    assert_eq!(cosigned.map(by).collect::<Vec<_>>(), ["RW1"]);
+    let refused = |reason: &str, whose: &str| {
+        let code = kith_domain::refusal_code::RefusalCode::of(reason);
+        entries.iter().any(|entry| entry.decision == Decision::Refused(code) && by(entry) == whose)
+    };
+    assert!(refused("NO_SUCH_ENTRY", TRUSTS[1]) && refused("NOT_KEPT", "RW1"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ mod hazards;
 mod identities;
 mod length;
 mod papers;
+mod revealing;
 mod source;
 mod stored;
 mod words;
@@ -85,6 +86,7 @@ fn check_text(path: &str, text: &str, papers: &mut papers::Papers, findings: &mu
         files::rust(path, text, findings);
         length::check(path, &masked, findings);
         calls::check(path, &masked, findings);
+        revealing::check(path, &masked, findings);
         words::rust(path, &masked, findings);
         papers.take_code(path, &masked);
     }

@@ -2,6 +2,8 @@
 //! field, so that a new field stops the build until someone decides about it, and collect every fault at once.
 
 pub mod answer;
+pub mod audit;
+pub mod break_glass;
 pub mod caller;
 mod family;
 pub mod fault;
@@ -11,6 +13,7 @@ pub mod flag;
 pub mod identity;
 pub mod lookup;
 pub mod notification;
+pub mod own_plan;
 pub mod padding;
 pub mod plan;
 pub mod presentation;

@@ -17,6 +17,8 @@ pub mod convert;
 )]
 pub mod v1 {
     tonic::include_proto!("kith.v1");
+    // Of messages that may hold an identity `Debug` shows the name alone.
+    include!(concat!(env!("OUT_DIR"), "/redacted.rs"));
 }
 
 /// A moment as the protocol carries it: seconds and nanoseconds since 1970-01-01T00:00:00Z.
@@ -43,6 +45,7 @@ mod tests {
         services.sort_unstable();
         let expected = [
             "AuditService",
+            "BreakGlassService",
             "FlagService",
             "IdentityService",
             "LookupService",
@@ -53,6 +56,59 @@ mod tests {
             "StatusService",
         ];
         assert_eq!(services, expected);
+    }
+
+    #[test]
+    fn a_message_that_may_hold_an_identity_shows_its_name_alone() {
+        let number = String::from("9990000018");
+        let subject = v1::Subject { subject: Some(v1::subject::Subject::NhsNumber(number.clone())) };
+        let caller = v1::Caller { user_name: number.clone(), ..v1::Caller::default() };
+        let lookup = v1::LookupRequest {
+            caller: Some(caller.clone()),
+            subject: Some(subject.clone()),
+            ..v1::LookupRequest::default()
+        };
+        let entry = v1::WorklistEntry { subject: Some(subject.clone()), ..v1::WorklistEntry::default() };
+        let answer = v1::Answer { words: vec![number.clone()], ..v1::Answer::default() };
+        let item = v1::lookup_many_response::Item::Answer(answer.clone());
+        let event = v1::PlanEvent { reference: number.clone(), ..v1::PlanEvent::default() };
+        let sent = v1::submit_events_request::Item::Event(event.clone());
+        for (shown, expected) in [
+            (format!("{subject:?}"), "Subject(redacted)"),
+            (format!("{:?}", subject.subject), "Some(subject(redacted))"),
+            (format!("{caller:?}"), "Caller(redacted)"),
+            (format!("{lookup:?}"), "LookupRequest(redacted)"),
+            (format!("{entry:?}"), "WorklistEntry(redacted)"),
+            (format!("{answer:?}"), "Answer(redacted)"),
+            (format!("{item:?}"), "item(redacted)"),
+            (format!("{event:?}"), "PlanEvent(redacted)"),
+            (format!("{sent:?}"), "item(redacted)"),
+        ] {
+            assert_eq!(shown, expected);
+        }
+    }
+
+    /// Words of field names that stand for a person, or for text that a caller is free to choose.
+    const IDENTIFYING: [&str; 8] = ["nhs", "user", "birth", "local_key", "encounter", "reference", "subject", "caller"];
+
+    /// A new field of a message that is shown must not be one that names somebody: the proof is what is printed.
+    #[test]
+    fn a_message_that_is_shown_has_no_field_that_names_somebody() {
+        let shown = |name: &str| include_str!("../build.rs").contains(&format!("    \"{name}\",\n"));
+        let (mut looked_at, mut wrong) = (0, Vec::new());
+        let messages = described().file.into_iter().filter(|file| file.package() == "kith.v1");
+        for message in messages.flat_map(|file| file.message_type).filter(|message| shown(message.name())) {
+            looked_at += 1;
+            for field in &message.field {
+                // References of the audit are its own numbers.
+                let name = field.name().replace("audit_reference", "");
+                if IDENTIFYING.iter().any(|word| name.contains(word)) {
+                    wrong.push(format!("{}.{}", message.name(), field.name()));
+                }
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
+        assert_eq!(looked_at, 30, "every one that the build lists");
     }
 
     #[test]

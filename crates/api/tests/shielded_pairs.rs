@@ -48,6 +48,7 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
     for (count, what) in [(held, "held"), (siblings, "siblings"), (cannot_say, "cannot say")] {
         assert!(count > 100, "{what}: {count} of {PAIRS}");
     }
+    println!("COUNTED shielding {PAIRS}");
 }
 
 /// The control: without a shield the same pairs differ, and places are found in them. A comparison that would find nothing
@@ -64,6 +65,35 @@ fn without_a_shield_the_same_pairs_differ_and_tell_places() {
     assert!(differ * 10 > PAIRS * 9, "only {differ} of {PAIRS} differ");
     for field in placeless::FIELDS.iter().filter(|field| **field != "words") {
         assert!(told.contains(field), "no place was ever found in {field}: {told:?}");
+    }
+}
+
+/// What is opened for one viewing tells the places of its child and stays marked; what needs no opening is answered as ever.
+#[test]
+fn an_opening_tells_the_places_of_a_shielded_record_alone() {
+    let (mut told, mut opened) = (std::collections::BTreeSet::new(), 0);
+    for seed in 1..=PAIRS {
+        let mut random = Random::new(seed);
+        let mut shape = Shape::any(&mut random);
+        let places = Places::any(&mut random);
+        shape.shielded = false;
+        let world = World::of(&shape, &places);
+        assert_eq!(world.opened().encode_to_vec(), world.answer().encode_to_vec(), "seed {seed}: {shape:?}");
+        shape.shielded = true;
+        let world = World::of(&shape, &places);
+        let viewing = world.opened();
+        assert!(viewing.shielded, "seed {seed}");
+        told.extend(placeless::places(&viewing));
+        opened += usize::from(viewing.words.first().is_some_and(|line| line == kith_domain::words::OPENED));
+        assert_eq!(
+            placeless::places(&world.answer()),
+            Vec::<&str>::new(),
+            "seed {seed}: it is shut for every other call"
+        );
+    }
+    assert_eq!(opened, PAIRS as usize);
+    for field in placeless::FIELDS.iter().filter(|field| **field != "words") {
+        assert!(told.contains(field), "no place was ever told in {field}: {told:?}");
     }
 }
 

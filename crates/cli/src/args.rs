@@ -6,10 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::audit_args::AuditVerb;
+use crate::break_glass_args::BreakGlassVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
 use crate::flag_args::FlagsArgs;
 use crate::identity_args::IdentityVerb;
+use crate::redacted::redacted;
+
+redacted!(PersonArgs, SubjectArgs, LookupArgs, CheckInArgs, CloseArgs);
 
 /// Under the verbs that ask.
 const SEE_EXIT_CODES: &str =
@@ -71,7 +75,7 @@ pub struct ConnectionArgs {
 }
 
 /// Who asks, shown to the next reader. What is not given here comes from the profile.
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(next_help_heading = "Who asks")]
 pub struct PersonArgs {
     /// Your identifier in your organisation.
@@ -122,9 +126,12 @@ pub enum Verb {
     /// Show flags about how people use the service and how many there are, or tell what became of one: a safeguarding team
     /// sees those of its own organisation's people, an auditor all. Nothing here is of a child.
     Flags(FlagsArgs),
-    /// Check proofs about the audit.
+    /// Read the audit, and check proofs about it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Open a shielded record for one answer, or look into what was opened.
+    #[command(subcommand)]
+    BreakGlass(BreakGlassVerb),
     /// Serve a MESH mailbox: import the plan files in it and answer each with its verdict, until told to end.
     ///
     /// Everything it needs stands in the configuration file; the options about connection and person are not used. Each
@@ -144,7 +151,7 @@ pub enum Verb {
 }
 
 /// Whom the question is about.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct SubjectArgs {
     /// NHS number, with or without spaces; - reads it from standard input.
     #[arg(long, value_name = "NUMBER", required_unless_present = "local_key", conflicts_with = "local_key")]
@@ -158,7 +165,7 @@ pub struct SubjectArgs {
 }
 
 /// A question.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct LookupArgs {
     /// Whom it is about.
     #[command(flatten)]
@@ -181,7 +188,7 @@ pub struct LookupArgs {
 }
 
 /// A presentation and a question.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct CheckInArgs {
     /// The question.
     #[command(flatten)]
@@ -219,6 +226,8 @@ pub enum PlansVerb {
     /// second: the columns nhs_number, date_of_birth, plan, start, end, reference, family, remark, in any order. A bad row
     /// is reported with its line; the others are loaded. The same file can be sent again at any time.
     Push(PlanFileArgs),
+    /// List what is held of your own plans, to be compared with your records; nothing of anybody else's is shown.
+    List,
     /// Show which number your next file must have.
     Position,
     /// Set the number that an authority's next file must have; for a certificate of the role ops alone.
@@ -271,7 +280,7 @@ pub struct FileArgs {
 }
 
 /// The outcome of a presentation.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct CloseArgs {
     /// Whom it is about, as recorded.
     #[command(flatten)]
@@ -393,6 +402,17 @@ mod tests {
         assert!(parse("kith lookup").is_err());
         assert!(parse("kith lookup --nhs-number 1 --local-key 2").is_err());
         assert!(parse("kith lookup --local-key 2").is_ok());
+    }
+
+    #[test]
+    fn a_shielded_record_is_opened_with_a_reason_and_words() {
+        let open = "kith break-glass open --nhs-number 1 --reason missing-child --words gone";
+        assert!(parse(open).is_ok());
+        for left_out in ["--nhs-number 1 ", "--reason missing-child ", " --words gone"] {
+            assert!(parse(&open.replace(left_out, "")).is_err(), "{left_out}");
+        }
+        assert!(parse("kith break-glass queue").is_ok());
+        assert!(parse("kith break-glass review 1").is_err(), "without an outcome");
     }
 
     #[test]

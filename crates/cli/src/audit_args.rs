@@ -3,6 +3,10 @@
 use clap::{Args, Subcommand};
 use kith_merkle::VerifierKey;
 
+use crate::redacted::redacted;
+
+redacted!(SearchArgs, WhoLookedArgs);
+
 /// What to do with the audit.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
@@ -10,6 +14,68 @@ pub enum AuditVerb {
     ///
     /// The proof is checked here, and nothing is believed that the keys given do not sign. Exit code 0: proven; 25: it is not.
     Prove(ProveArgs),
+    /// Search the audit, newest first; for a certificate of the role auditor.
+    ///
+    /// Entries of which all that is given holds. A number that you did not ask for is shown as a pseudonym; of a shielded child no
+    /// place and no person is shown, and nothing is found by a person or an organisation. The search is itself an entry. Exit
+    /// code 0: everything asked for was looked at; 26: it was not, or entries are missing.
+    Search(SearchArgs),
+    /// Show who looked up a child, newest first: for an auditor, or a local authority that holds a plan of the child.
+    ///
+    /// An authority sees what was asked while it was responsible. Of a shielded child those who shield see it, without place and
+    /// person. The question is itself an entry. Exit codes as those of search.
+    WhoLooked(WhoLookedArgs),
+}
+
+/// What to search for.
+#[derive(Args)]
+pub struct SearchArgs {
+    /// About the child with this NHS number, under any of their numbers; - reads it from standard input.
+    #[arg(long, value_name = "NUMBER")]
+    pub nhs_number: Option<String>,
+    /// By the person with this identifier, in any organisation.
+    #[arg(long, value_name = "ID")]
+    pub person: Option<String>,
+    /// By somebody of the organisation or authority with this code.
+    #[arg(long, value_name = "CODE")]
+    pub by_organisation: Option<String>,
+    /// The entry with this audit reference.
+    #[arg(long, value_name = "REFERENCE")]
+    pub reference: Option<String>,
+    /// When, and how much.
+    #[command(flatten)]
+    pub pages: PageArgs,
+}
+
+/// Whom to ask about.
+#[derive(Args)]
+pub struct WhoLookedArgs {
+    /// The child's NHS number, with or without spaces; - reads it from standard input.
+    #[arg(long, value_name = "NUMBER")]
+    pub nhs_number: String,
+    /// When, and how much.
+    #[command(flatten)]
+    pub pages: PageArgs,
+}
+
+/// When, and how much of it.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// From this time on, with its offset, for example 2026-11-22T21:40:00+00:00.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Entries of one page.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub page_size: u32,
+    /// Go on where an earlier page of the same search ended.
+    #[arg(long, value_name = "TOKEN")]
+    pub page_token: Option<String>,
+    /// All pages, until everything asked for has been looked at.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Which entry, and whose signatures are believed.

@@ -2,12 +2,16 @@
 //! it and gives the exit code.
 
 mod audit;
+mod audit_pages;
+mod audit_search;
+mod break_glass;
 mod check_in;
 mod feeds;
 mod flags;
 mod identity;
 mod lookup;
 mod notifications;
+mod own_plans;
 mod plans;
 mod presentations;
 mod status;
@@ -19,6 +23,7 @@ use serde_json::Value as Json;
 
 use crate::args::{Cli, NotificationsVerb, Output, PlansVerb, PresentationsVerb, Verb};
 use crate::audit_args::AuditVerb;
+use crate::break_glass_args::BreakGlassVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
 use crate::flag_args::FlagsVerb;
@@ -48,7 +53,7 @@ pub enum Text {
 /// Runs a verb and prints its result.
 pub fn run(cli: Cli) -> Exit {
     let Cli { connection, person, output, verb } = cli;
-    let question = matches!(verb, Verb::Lookup(_) | Verb::CheckIn(_));
+    let question = matches!(verb, Verb::Lookup(_) | Verb::CheckIn(_) | Verb::BreakGlass(BreakGlassVerb::Open(_)));
     let result = match verb {
         Verb::Completions { shell } => return completions(shell),
         Verb::ExitCodes => return finish(&format!("{TABLE}\n"), Exit::Done),
@@ -61,6 +66,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Identity(_)
         | Verb::Status(_)
         | Verb::Audit(_)
+        | Verb::BreakGlass(_)
         | Verb::Flags(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
@@ -78,6 +84,7 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Lookup(args) => lookup::run(settings, &args).await,
             Verb::CheckIn(args) => check_in::run(settings, &args).await,
             Verb::Plans(PlansVerb::Push(args)) => plans::push(settings, &args).await,
+            Verb::Plans(PlansVerb::List) => own_plans::run(settings).await,
             Verb::Plans(PlansVerb::Position) => plans::position(settings).await,
             Verb::Plans(PlansVerb::Reset(args)) => plans::reset(settings, &args).await,
             Verb::Presentations(PresentationsVerb::Push(args)) => presentations::push(settings, &args).await,
@@ -96,6 +103,11 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Status(args) => status::run(settings, args.feeds).await,
             Verb::Feeds => feeds::run(settings).await,
             Verb::Audit(AuditVerb::Prove(args)) => audit::prove(settings, &args).await,
+            Verb::Audit(AuditVerb::Search(args)) => audit_search::search(settings, &args).await,
+            Verb::Audit(AuditVerb::WhoLooked(args)) => audit_search::who_looked(settings, &args).await,
+            Verb::BreakGlass(BreakGlassVerb::Open(args)) => break_glass::open(settings, args).await,
+            Verb::BreakGlass(BreakGlassVerb::Queue) => break_glass::queue(settings).await,
+            Verb::BreakGlass(BreakGlassVerb::Review(args)) => break_glass::review(settings, &args).await,
             Verb::Flags(args) => match args.verb {
                 None => flags::show(settings, &args.shown).await,
                 Some(FlagsVerb::Review(args)) => flags::review(settings, &args).await,

@@ -28,6 +28,8 @@ pub enum Exit {
     NotRecorded,
     /// An entry of the audit that is not proven.
     NotProven,
+    /// A reading of the audit that is not the whole of what was asked for: it stopped, or entries are missing.
+    NotWhole,
     /// As [`Exit::Held`], and the presentation was not recorded.
     HeldNotRecorded,
     /// As [`Exit::NoneHeld`], and the presentation was not recorded.
@@ -53,6 +55,7 @@ Exit codes:
   23  a change was refused: at least one row or change was not taken
   24  check-in: an unknown reply, and the presentation was NOT recorded
   25  audit: the entry is not proven to be under a signed head
+  26  audit: not everything asked for was looked at, or entries are missing
   30  check-in: held, and the presentation was NOT recorded
   31  check-in: none held, which is not reassurance, and the presentation was NOT recorded
   32  check-in: cannot say, and the presentation was NOT recorded
@@ -75,6 +78,7 @@ impl Exit {
             Self::ChangeRefused => 23,
             Self::NotRecorded => 24,
             Self::NotProven => 25,
+            Self::NotWhole => 26,
             Self::HeldNotRecorded => 30,
             Self::NoneHeldNotRecorded => 31,
             Self::CannotSayNotRecorded => 32,
@@ -98,6 +102,7 @@ impl Exit {
             | Self::ChangeRefused
             | Self::NotRecorded
             | Self::NotProven
+            | Self::NotWhole
             | Self::HeldNotRecorded
             | Self::NoneHeldNotRecorded
             | Self::CannotSayNotRecorded
@@ -110,7 +115,7 @@ impl Exit {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 16] = [
+    const ALL: [Exit; 17] = [
         Exit::Done,
         Exit::Usage,
         Exit::Held,
@@ -123,6 +128,7 @@ mod tests {
         Exit::ChangeRefused,
         Exit::NotRecorded,
         Exit::NotProven,
+        Exit::NotWhole,
         Exit::HeldNotRecorded,
         Exit::NoneHeldNotRecorded,
         Exit::CannotSayNotRecorded,

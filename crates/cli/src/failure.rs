@@ -119,6 +119,7 @@ impl Failure {
             | Exit::NotConfirmed
             | Exit::NotRecorded
             | Exit::NotProven
+            | Exit::NotWhole
             | Exit::HeldNotRecorded
             | Exit::NoneHeldNotRecorded
             | Exit::CannotSayNotRecorded

@@ -2,6 +2,10 @@
 
 use clap::{Args, Subcommand};
 
+use crate::redacted::redacted;
+
+redacted!(ChangeArgs);
+
 /// Verbs about who a number is.
 #[derive(Debug, Subcommand)]
 pub enum IdentityVerb {
@@ -16,7 +20,7 @@ pub enum IdentityVerb {
 }
 
 /// A change of identity.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub struct ChangeArgs {
     /// What is told: superseded, number-assigned, link-undone, invalidated, adopted, reinstated, birth-date, died,
     /// death-undone, shielded or unshielded. Adopted is kept and answered as invalidated, and nothing tells the two apart.

@@ -3,6 +3,7 @@
 
 mod args;
 mod audit_args;
+mod break_glass_args;
 mod commands;
 mod core_files;
 mod dates;
@@ -16,6 +17,7 @@ mod plan_file;
 mod profile;
 mod push;
 mod reading;
+mod redacted;
 mod render;
 #[cfg(test)]
 mod samples;

@@ -7,15 +7,20 @@ use uuid::Uuid;
 use crate::args::SubjectArgs;
 use crate::dates;
 use crate::failure::Failure;
+use crate::redacted::redacted;
 use crate::words::PURPOSES;
+
+redacted!(Person);
 
 /// Name space of event ids that are made of their content, so that sending the same again repeats the same event.
 const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6b69_7468_0000_4000_8000_6576_656e_7473);
 /// Longest line read from standard input for an NHS number, in bytes.
 const MAX_NUMBER_LINE: u64 = 256;
+/// Longest line read from standard input for a text, in bytes: several times what any may have.
+const MAX_TEXT_LINE: u64 = 4_096;
 
 /// Who asks, as far as given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Person {
     /// Identifier in the organisation.
     pub user_id: Option<String>,
@@ -91,13 +96,25 @@ pub fn number(text: &str) -> Result<String, Failure> {
     if text == "-" { number_from_stdin() } else { Ok(text.to_owned()) }
 }
 
+/// A text as given; `-` reads a line of standard input, so that it stands in no list of processes.
+///
+/// # Errors
+/// Standard input that cannot be read.
+pub fn line_or(text: &str, field: &str) -> Result<String, Failure> {
+    if text == "-" { line_from_stdin(field, MAX_TEXT_LINE) } else { Ok(text.to_owned()) }
+}
+
 fn number_from_stdin() -> Result<String, Failure> {
+    line_from_stdin("nhs_number", MAX_NUMBER_LINE)
+}
+
+fn line_from_stdin(field: &str, most: u64) -> Result<String, Failure> {
     use std::io::{BufRead, Read};
     let mut line = String::new();
-    let read = std::io::stdin().lock().take(MAX_NUMBER_LINE).read_line(&mut line);
+    let read = std::io::stdin().lock().take(most).read_line(&mut line);
     match read {
         Ok(_) => Ok(line.trim().to_owned()),
-        Err(error) => Err(Failure::bad_field("nhs_number", format!("failed to read standard input: {error}"))),
+        Err(error) => Err(Failure::bad_field(field, format!("failed to read standard input: {error}"))),
     }
 }
 

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::redacted::redacted;
+
+redacted!(Profile);
 
 /// The section used when none is named.
 const DEFAULT_SECTION: &str = "default";
@@ -14,7 +17,7 @@ const DEFAULT_SECTION: &str = "default";
 const MAX_PROFILE_BYTES: u64 = 64 * 1024;
 
 /// One section of the file. Paths are relative to the file's folder.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Address of the service.

@@ -6,6 +6,12 @@ mod blocks;
 mod family;
 mod seen;
 
+pub use blocks::state as plan_state;
+
+use crate::redacted::redacted;
+
+redacted!(Page);
+
 /// Widest line, in columns.
 pub const WIDTH: usize = 80;
 /// Bold and reversed.
@@ -13,7 +19,7 @@ const ATTENTION: &str = "\u{1b}[1;7m";
 const PLAIN: &str = "\u{1b}[0m";
 
 /// A text in the making.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Page {
     lines: Vec<(String, bool)>,
 }
@@ -39,6 +45,13 @@ impl Page {
         if self.lines.last().is_some_and(|(line, _)| !line.is_empty()) {
             self.lines.push((String::new(), false));
         }
+    }
+
+    /// This page with another below it.
+    #[must_use]
+    pub fn followed_by(mut self, below: Self) -> Self {
+        self.lines.extend(below.lines);
+        self
     }
 
     fn paragraph(&mut self, indent: usize, hang: usize, text: &str, attention: bool) {

@@ -115,6 +115,36 @@ pub const IDENTITY_ACTIONS: Words<v1::IdentityAction> = Words(&[
     ("unshielded", v1::IdentityAction::Unshielded),
 ]);
 
+/// Why somebody asked, as read in the audit.
+pub fn purpose(purpose: i32) -> String {
+    let known = v1::Purpose::try_from(purpose).ok().and_then(|purpose| PURPOSES.spoken(purpose));
+    known.unwrap_or_else(|| "purpose unknown".to_owned())
+}
+
+/// Planned or unplanned care, as read in the audit; nothing where there was no question.
+pub fn care_context(context: i32) -> &'static str {
+    match v1::CareContext::try_from(context) {
+        Ok(v1::CareContext::Unscheduled) => ", unscheduled",
+        Ok(v1::CareContext::Scheduled) => ", scheduled",
+        Ok(v1::CareContext::Unspecified) => "",
+        Err(_) => ", context unknown",
+    }
+}
+/// Why a shielded record is opened.
+pub const OPENING_REASONS: Words<v1::OpeningReason> = Words(&[
+    ("immediate-danger", v1::OpeningReason::ImmediateDanger),
+    ("protection-enquiry", v1::OpeningReason::ProtectionEnquiry),
+    ("missing-child", v1::OpeningReason::MissingChild),
+    ("court-order", v1::OpeningReason::CourtOrder),
+]);
+
+/// What a review of an opening has found.
+pub const REVIEW_OUTCOMES: Words<v1::ReviewOutcome> = Words(&[
+    ("justified", v1::ReviewOutcome::Justified),
+    ("not-justified", v1::ReviewOutcome::NotJustified),
+    ("taken-further", v1::ReviewOutcome::TakenFurther),
+]);
+
 /// What became of a proposal.
 pub fn proposal_state(state: i32) -> &'static str {
     match v1::ProposalState::try_from(state) {
@@ -208,6 +238,7 @@ mod tests {
             assert_eq!(care_setting(odd), "setting unknown");
             assert_eq!(complaint(odd), "complaint unknown");
             assert!(doubt(odd).contains("does not know"));
+            assert_eq!(purpose(odd), "purpose unknown");
         }
         assert_eq!(presentation_outcome(99), "outcome unknown");
         assert_eq!(presentation_outcome(0), "outcome not given");
@@ -226,6 +257,12 @@ mod tests {
         }
         for number in 1..=11 {
             assert!(v1::IdentityAction::try_from(number).is_ok_and(|action| IDENTITY_ACTIONS.word(action).is_some()));
+        }
+        for number in 1..=4 {
+            assert!(v1::OpeningReason::try_from(number).is_ok_and(|reason| OPENING_REASONS.word(reason).is_some()));
+        }
+        for number in 1..=3 {
+            assert!(v1::ReviewOutcome::try_from(number).is_ok_and(|found| REVIEW_OUTCOMES.word(found).is_some()));
         }
         for number in 1..=4 {
             assert!(v1::Purpose::try_from(number).is_ok_and(|purpose| PURPOSES.spoken(purpose).is_some()));

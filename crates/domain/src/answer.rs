@@ -8,11 +8,12 @@ use crate::identity::IdentityCheck;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{PlanKind, PlanState};
 use crate::presentation::{CareSetting, Complaint, Outcome as PresentationOutcome};
+use crate::redacted::debug_without;
 use crate::text::EncounterId;
 use crate::time::{Day, Moment};
 
 /// A question about one person, as asked at `now`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Question {
     /// Whom it is about.
     pub subject: crate::child::Subject,
@@ -27,6 +28,8 @@ pub struct Question {
     /// The mother's number, for a baby: her unborn plans are shown as well, and nothing else of hers.
     pub mother: Option<NhsNumber>,
 }
+
+debug_without!(Question, shown: [subject, number_traced, checking_in, now, mother], hidden: [birth_date]);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,13 +63,15 @@ pub struct Numbers {
     pub local_keys: u32,
 }
 
-/// What is held, in one of three forms that share no field for a place.
+/// What is held. Of a shielded record no form has a field for a place but the one that was opened for this viewing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// An ordinary record, or none.
     Open(OpenBody),
     /// A shielded record.
     Shielded(ShieldedBody),
+    /// A shielded record that was opened for this one viewing: places are shown.
+    Opened(OpenBody),
     /// The identity is not confirmed; both outcomes are withheld.
     IdentityNotConfirmed,
 }

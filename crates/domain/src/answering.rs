@@ -3,6 +3,8 @@
 
 mod left_out;
 mod mother;
+#[cfg(test)]
+mod opened_tests;
 mod siblings;
 
 use self::mother::OfMother;
@@ -70,12 +72,14 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let plans = record.map(|record| shown_plans((person, record), today, means.settings)).unwrap_or_default();
     let told = !identity.withholds();
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
-    let ring = contact(record, (&plans, mother.as_ref()), question, identity, asker, means);
+    let placeless = record.is_some_and(ChildRecord::is_shielded) && !(permit.opens() && told);
+    let ring = contact(placeless, (&plans, mother.as_ref()), question, identity, asker, means);
     let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
     let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
+        (_, Some(record)) if placeless => Body::Shielded(shielded(record, plans, family, (question, asker), means)),
         (_, Some(record)) if record.is_shielded() => {
-            Body::Shielded(shielded(record, plans, family, (question, asker), means))
+            Body::Opened(open(Some(record), plans, family, (question, asker), means))
         }
         (_, record) => Body::Open(open(record, plans, family, (question, asker), means)),
     };
@@ -143,9 +147,9 @@ fn newest(plan: &PlanView) -> Option<Day> {
 }
 
 /// The number to ring: the authority of the first plan shown, the child's own before one on the mother's record, else the
-/// asker's own; for a shielded child the national.
+/// asker's own; where no place may be told the national.
 fn contact(
-    record: Option<&ChildRecord>,
+    placeless: bool,
     (plans, mother): (&[PlanView], Option<&OfMother>),
     question: &Question,
     identity: IdentityCheck,
@@ -154,7 +158,7 @@ fn contact(
 ) -> Contact {
     let directory = means.directory;
     let unconfirmed = identity.withholds();
-    if record.is_some_and(ChildRecord::is_shielded) {
+    if placeless {
         return directory.national_contact(if unconfirmed {
             "identity not confirmed: the national contact can confirm it"
         } else {

@@ -125,7 +125,9 @@ fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
 fn body(answer: &Answer) -> &OpenBody {
     match &answer.body {
         Body::Open(body) => body,
-        other @ (Body::Shielded(_) | Body::IdentityNotConfirmed) => panic!("not an open record: {other:?}"),
+        other @ (Body::Shielded(_) | Body::Opened(_) | Body::IdentityNotConfirmed) => {
+            panic!("not an open record: {other:?}")
+        }
     }
 }
 

@@ -4,13 +4,16 @@ use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
 use crate::flag::{FlagReviewed, Flagged, Watched};
 use crate::nhs_number::NhsNumber;
+use crate::opening::{Opening, OpeningReview};
 use crate::plan::{PlanKind, PlanName};
 use crate::plan_file::{FileMode, FileOutcome};
 use crate::presentation::{Closing, Details};
+use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference};
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use uuid::Uuid;
 
 /// One record of the log.
@@ -55,6 +58,12 @@ pub enum Change {
     Proposed(Proposal),
     /// The demographics service has looked at a proposal.
     ProposalClosed(ProposalClosed),
+    /// The head that the audit's tree had.
+    AuditHead(AuditHead),
+    /// A shielded child's record is opened for one viewing.
+    Opened(Opening),
+    /// A privacy officer has looked into an opening.
+    OpeningReviewed(OpeningReview),
     /// Somebody's use was flagged; derived from the audit.
     Flagged(Flagged),
     /// The audit was watched up to an entry.
@@ -83,7 +92,7 @@ pub enum PlanAction {
 }
 
 /// An authority's event about one of its plans.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanEvent {
     /// The authority; the client certificate's.
     pub authority: LaCode,
@@ -115,8 +124,10 @@ pub struct PlanEvent {
     pub babies: Vec<Baby>,
 }
 
+debug_without!(PlanEvent, shown: [authority, event_id, subject, action, kind, reference, version, start, end, shielded, unshield, family, babies], hidden: [birth_date]);
+
 /// A child born, whose mother's record holds an unborn plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baby {
     /// The child.
     pub subject: Subject,
@@ -127,6 +138,8 @@ pub struct Baby {
     /// The day of birth, where it is not the last day of the mother's plan: twins may be born on two.
     pub birth_date: Option<Day>,
 }
+
+debug_without!(Baby, shown: [subject, kind, reference], hidden: [birth_date]);
 
 impl PlanEvent {
     /// The plan's name: its reference, else kind and start; `None` when it has neither, which is refused on entry.
@@ -257,7 +270,8 @@ pub struct NoteRetention {
     pub event_id_days: i32,
     /// Request ids counted in the access history.
     pub request_id_days: i32,
-    /// Notifications that have been acknowledged, proposals that have been looked at, and flags that have been reviewed.
+    /// Notifications that have been acknowledged, proposals that have been looked at, and openings and flags that have been
+    /// reviewed.
     pub acknowledged_days: i32,
     /// That a plan was removed, so that a late repeat of an old event does not bring it back.
     pub removed_plan_months: i32,
@@ -274,6 +288,8 @@ pub enum Note {
     RemovedPlan,
     /// A proposal that has been looked at.
     Proposal,
+    /// An opening of a shielded record that has been reviewed, or that is not counted any more.
+    Opening,
     /// A flag that has been reviewed, or the counts of a day.
     Flag,
 }
@@ -343,8 +359,17 @@ pub struct FilePositionReset {
     pub next: u64,
 }
 
-/// What the demographics service tells of a number.
+/// The head of the tree over the audit, as it was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditHead {
+    /// Leaves.
+    pub leaves: u64,
+    /// The root over them (RFC 6962).
+    pub root: [u8; 32],
+}
+
+/// What the demographics service tells of a number.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IdentityAction {
     /// Another number stands in its place: superseded, or, for a local key, the number that the person has now.
     ReplacedBy(NhsNumber),
@@ -363,6 +388,21 @@ pub enum IdentityAction {
     Shielded,
     /// The record is not sensitive any more.
     Unshielded,
+}
+
+impl fmt::Debug for IdentityAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReplacedBy(number) => f.debug_tuple("ReplacedBy").field(number).finish(),
+            Self::LinkUndone => f.write_str("LinkUndone"),
+            Self::Invalidated => f.write_str("Invalidated"),
+            Self::Reinstated => f.write_str("Reinstated"),
+            Self::BirthDate(_) => f.write_str("BirthDate(redacted)"),
+            Self::Died(day) => f.debug_tuple("Died").field(day).finish(),
+            Self::Shielded => f.write_str("Shielded"),
+            Self::Unshielded => f.write_str("Unshielded"),
+        }
+    }
 }
 
 /// The demographics service's event about a number or a local key.

@@ -24,7 +24,7 @@ pub(crate) fn tell(body: &mut Body, found: &Found, question: &Question, asker: O
         hidden.any(|one| one.outcome() != Ended::EnteredInError && counts(one))
     };
     match body {
-        Body::Open(body) => {
+        Body::Open(body) | Body::Opened(body) => {
             doubt(&mut body.plans, plans);
             doubt_mother(body.mother.as_mut(), of_mother);
             doubt(&mut body.presentations, seen(&|_| true));

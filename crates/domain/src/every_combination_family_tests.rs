@@ -67,6 +67,7 @@ fn without_family(answer: &Answer) -> Answer {
         Body::Shielded(body) => {
             Body::Shielded(ShieldedBody { siblings: Siblings::NoReference, mother: None, ..body.clone() })
         }
+        Body::Opened(_) => panic!("nobody opened it"),
         Body::IdentityNotConfirmed => Body::IdentityNotConfirmed,
     };
     Answer { body, ..answer.clone() }
@@ -96,6 +97,7 @@ fn outcomes(answer: &Answer) -> Option<(&'static str, Option<&'static str>)> {
             }),
         )),
         Body::Shielded(body) => Some((word(&body.plans), body.mother.as_ref().map(part))),
+        Body::Opened(_) => panic!("nobody opened it"),
         Body::IdentityNotConfirmed => None,
     }
 }

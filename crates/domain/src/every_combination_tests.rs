@@ -311,6 +311,7 @@ fn hold_answer(case: &Case, answer: &Answer, directory: &Directory) {
             hold(case, &body.presentations, &seen, has_seen, seen_doubt);
             hold(case, &body.elsewhere, &seen, has_seen, seen_doubt);
         }
+        Body::Opened(_) => panic!("nobody opened it"),
         Body::Shielded(body) => {
             assert!(!withheld && case.shielded, "{case:?}");
             hold(case, &body.plans, &plans, has_plan, plan_doubt);

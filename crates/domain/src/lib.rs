@@ -9,6 +9,7 @@ pub mod answering;
 #[cfg(test)]
 mod answering_tests;
 mod as_text;
+pub mod audit_query;
 pub mod birth;
 pub mod caller;
 pub mod change;
@@ -26,6 +27,7 @@ mod feed_kept;
 pub mod feed_volume;
 pub mod fields;
 pub mod flag;
+pub mod flag_scope;
 pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;
@@ -34,6 +36,7 @@ pub mod links;
 pub mod method;
 pub mod nhs_number;
 pub mod notify;
+pub mod opening;
 pub mod permit;
 pub mod plan;
 pub mod plan_file;
@@ -41,6 +44,7 @@ pub mod policy;
 #[cfg(test)]
 mod policy_tests;
 pub mod presentation;
+mod redacted;
 pub mod refusal_code;
 pub mod refused;
 pub mod retention;

@@ -7,6 +7,7 @@ use crate::codes::LaCode;
 use crate::fold::Effect;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, Register};
+use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::time::Day;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 pub const MAX_LINKED: usize = 16;
 
 /// What the demographics service has told of a number or a local key.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IdentityFacts {
     /// The number that stands in its place.
     pub successor: Register<NhsNumber>,
@@ -35,6 +36,8 @@ pub struct IdentityFacts {
     /// Versions used, in order.
     pub versions: Vec<u64>,
 }
+
+debug_without!(IdentityFacts, shown: [successor, predecessors, invalidated, died, shielded, versions], hidden: [birth_date]);
 
 fn is_set(register: &Register<bool>) -> bool {
     register.get().copied().unwrap_or(false)

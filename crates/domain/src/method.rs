@@ -54,6 +54,18 @@ pub enum Method {
     AddCosignature,
     /// Has an entry of the audit proven: an auditor any, who asks its own organisation's.
     GetInclusionProof,
+    /// Lists an authority's own plans.
+    ListOwnPlans,
+    /// Searches the audit.
+    SearchAudit,
+    /// Asks who looked up a child: an auditor of any, an authority of those that it holds a plan of.
+    WhoLooked,
+    /// Asks about one person, and opens a shielded record for this one viewing.
+    OpenShielded,
+    /// Lists openings that nobody has reviewed: an auditor all of them, a privacy officer its own organisation's.
+    ListOpenings,
+    /// Tells what a review of an opening has found.
+    ReviewOpening,
     /// Lists flags about people's use: a safeguarding team its own organisation's, an auditor all.
     ListFlags,
     /// Tells what became of one.
@@ -67,7 +79,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 26] = [
+    pub const WORDS: [(Self, &'static str); 32] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -91,6 +103,12 @@ impl Method {
         (Self::GetConsistencyProof, "AuditService/GetConsistencyProof"),
         (Self::AddCosignature, "AuditService/AddCosignature"),
         (Self::GetInclusionProof, "AuditService/GetInclusionProof"),
+        (Self::ListOwnPlans, "PlanService/ListOwn"),
+        (Self::SearchAudit, "AuditService/Search"),
+        (Self::WhoLooked, "AuditService/WhoLooked"),
+        (Self::OpenShielded, "BreakGlassService/OpenShielded"),
+        (Self::ListOpenings, "BreakGlassService/ListOpenings"),
+        (Self::ReviewOpening, "BreakGlassService/ReviewOpening"),
         (Self::ListFlags, "FlagService/ListFlags"),
         (Self::ReviewFlag, "FlagService/ReviewFlag"),
         (Self::GetFlagRates, "FlagService/GetFlagRates"),
@@ -111,10 +129,16 @@ impl Method {
     /// Whether it answers with what is held of a child.
     #[must_use]
     pub fn asks(self) -> bool {
-        matches!(self, Self::Lookup | Self::CheckIn | Self::LookupMany)
+        matches!(self, Self::Lookup | Self::CheckIn | Self::LookupMany | Self::OpenShielded)
     }
 
-    /// Whether it tells or changes anything of a child.
+    /// Whether it shows a shielded record like any other, for one viewing.
+    #[must_use]
+    pub fn opens(self) -> bool {
+        self == Self::OpenShielded
+    }
+
+    /// Whether it tells or changes anything of a child. What the audit keeps of those who asked is nothing of the child.
     #[must_use]
     pub fn is_about_a_child(self) -> bool {
         match self {
@@ -132,7 +156,9 @@ impl Method {
             | Self::TellIdentity
             | Self::ProposeIdentity
             | Self::ListProposals
-            | Self::DeclineProposal => true,
+            | Self::DeclineProposal
+            | Self::ListOwnPlans
+            | Self::OpenShielded => true,
             Self::GetFilePosition
             | Self::ResetFilePosition
             | Self::GetStatus
@@ -141,6 +167,11 @@ impl Method {
             | Self::GetConsistencyProof
             | Self::AddCosignature
             | Self::GetInclusionProof
+            | Self::SearchAudit
+            | Self::WhoLooked
+            // What waits for a review names no child, and a flag is of who asked.
+            | Self::ListOpenings
+            | Self::ReviewOpening
             | Self::ListFlags
             | Self::ReviewFlag
             | Self::GetFlagRates => false,
@@ -158,7 +189,8 @@ impl Method {
             | Self::SubmitPlanFile
             | Self::GetFilePosition
             | Self::ListNotifications
-            | Self::AcknowledgeNotifications => &[Role::LocalAuthority],
+            | Self::AcknowledgeNotifications
+            | Self::ListOwnPlans => &[Role::LocalAuthority],
             Self::ResetFilePosition => &[Role::Ops],
             Self::TellIdentity | Self::DeclineProposal => &[Role::Demographics],
             Self::ProposeIdentity => &[Role::Ed, Role::LocalAuthority],
@@ -178,20 +210,30 @@ impl Method {
             Self::GetCheckpoint | Self::GetConsistencyProof => &[Role::Witness, Role::Auditor],
             Self::AddCosignature => &[Role::Witness],
             Self::GetInclusionProof => &[Role::Auditor, Role::Ed, Role::ScheduledCare, Role::Safeguarding],
+            Self::SearchAudit => &[Role::Auditor],
+            Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
+            Self::OpenShielded => &[Role::Safeguarding, Role::Ed],
+            Self::ListOpenings | Self::ReviewOpening => &[Role::Safeguarding, Role::Auditor],
             Self::ListFlags | Self::ReviewFlag | Self::GetFlagRates => &[Role::Safeguarding, Role::Auditor],
         }
     }
 
-    /// Whether any policy may grant it for this purpose: nobody asks about a child to keep records.
+    /// Whether any policy may grant it for this purpose: nobody asks about a child to keep records, and no shielded record is
+    /// opened to review attendances.
     #[must_use]
     pub fn may_be_for(self, purpose: Purpose) -> bool {
-        !(self.asks() && purpose == Purpose::RecordKeeping)
+        match purpose {
+            Purpose::DirectCare | Purpose::ChildProtectionEnquiry => true,
+            Purpose::SafeguardingReview => !self.opens(),
+            Purpose::RecordKeeping => !self.asks(),
+        }
     }
 
-    /// Whether any policy may grant it to this role in this context: an emergency department never reads silently.
+    /// Whether any policy may grant it to this role in this context: an emergency department never reads silently, and no
+    /// shielded record is opened silently.
     #[must_use]
     pub fn may_be_in(self, role: Role, context: CareContext) -> bool {
-        let recorded = self == Self::CheckIn || role == Role::Ed;
+        let recorded = self == Self::CheckIn || self.opens() || role == Role::Ed;
         !(recorded && context == CareContext::Scheduled)
     }
 }
@@ -208,6 +250,22 @@ mod tests {
         }
         assert_eq!(Method::parse("LookupService/*"), None);
         assert_eq!(Method::parse(""), None);
+    }
+
+    #[test]
+    fn a_shielded_record_is_opened_by_few_for_a_child_in_need_and_never_silently() {
+        let opens: Vec<_> = Method::WORDS.into_iter().filter(|(method, _)| method.opens()).collect();
+        assert_eq!(opens, [(Method::OpenShielded, "BreakGlassService/OpenShielded")]);
+        let open = Method::OpenShielded;
+        assert!(open.asks() && open.is_about_a_child());
+        for (purpose, word) in Purpose::WORDS {
+            let for_a_child = matches!(purpose, Purpose::DirectCare | Purpose::ChildProtectionEnquiry);
+            assert_eq!(open.may_be_for(purpose), for_a_child, "{word}");
+        }
+        for (role, _) in Role::WORDS {
+            assert_eq!(open.ceiling().contains(&role), matches!(role, Role::Safeguarding | Role::Ed), "{role}");
+            assert!(!open.may_be_in(role, CareContext::Scheduled), "{role}");
+        }
     }
 
     #[test]

@@ -7,9 +7,10 @@
 //!
 //! The default is to deny: what no row of the policy grants is refused.
 
+use crate::audit_query::AuditScope;
 use crate::caller::{Caller, CareContext, Peer, Role};
 use crate::change::Feed;
-use crate::codes::{LaCode, OdsCode};
+use crate::codes::LaCode;
 use crate::directory::Directory;
 use crate::fields::FieldSet;
 use crate::method::Method;
@@ -21,6 +22,7 @@ pub struct ReadPermit {
     peer: Peer,
     context: CareContext,
     fields: FieldSet,
+    opens: bool,
     _private: (),
 }
 
@@ -41,6 +43,25 @@ impl ReadPermit {
     #[must_use]
     pub fn fields(&self) -> FieldSet {
         self.fields
+    }
+
+    /// Whether it shows a shielded record like any other. That of an [`OpeningPermit`] alone does.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.opens
+    }
+}
+
+/// Proof that a peer may open a shielded record for one viewing. It lends its permit to ask and never gives it away, so nobody
+/// can ask with it as if it were an ordinary one.
+#[derive(Debug)]
+pub struct OpeningPermit(ReadPermit);
+
+impl OpeningPermit {
+    /// The permit to ask.
+    #[must_use]
+    pub fn read(&self) -> &ReadPermit {
+        &self.0
     }
 }
 
@@ -99,31 +120,25 @@ pub fn feed_scope(permit: &ActionPermit) -> Result<FeedScope, Refusal> {
     }
 }
 
-/// Whose flags a peer may see. They are about people who ask, so about an organisation's own staff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlagScope {
-    /// Those of every organisation.
-    All,
-    /// Those of its own people alone.
-    Own(OdsCode),
-}
-
-/// Whose flags the holder of a permit may see and review.
+/// Whose entries of the audit the holder of a permit may see.
 ///
 /// # Errors
-/// [`Refusal`] when the permit is for something else, or the role sees none.
-pub fn flag_scope(permit: &ActionPermit) -> Result<FlagScope, Refusal> {
+/// [`Refusal`] when the permit is for something else, or the peer reads no audit.
+pub fn audit_scope(permit: &ActionPermit) -> Result<AuditScope, Refusal> {
     let Peer { organisation, role } = permit.peer();
-    if !matches!(permit.method(), Method::ListFlags | Method::ReviewFlag | Method::GetFlagRates) {
+    if !matches!(permit.method(), Method::SearchAudit | Method::WhoLooked) {
         return Err(Refusal::RoleNotAllowed);
     }
     match role {
-        Role::Auditor => Ok(FlagScope::All),
-        Role::Safeguarding => Ok(FlagScope::Own(organisation)),
-        Role::Ed
+        Role::Auditor => Ok(AuditScope::All),
+        Role::LocalAuthority if permit.method() == Method::WhoLooked => {
+            LaCode::parse(organisation.as_str()).map(AuditScope::Own).map_err(|_| Refusal::OrganisationUnknown)
+        }
+        Role::LocalAuthority
+        | Role::Ed
         | Role::ScheduledCare
-        | Role::LocalAuthority
         | Role::Demographics
+        | Role::Safeguarding
         | Role::Broker
         | Role::Ops
         | Role::Witness => Err(Refusal::RoleNotAllowed),
@@ -194,10 +209,25 @@ pub fn authorise_read(
         });
     };
     if directory.organisations.contains_key(&peer.organisation) {
-        Ok(ReadPermit { peer, context, fields, _private: () })
+        Ok(ReadPermit { peer, context, fields, opens: false, _private: () })
     } else {
         Err(Refusal::OrganisationUnknown)
     }
+}
+
+/// Decides whether a peer may open a shielded record for one viewing: by a grant of that call, and by no other.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn authorise_opening(
+    policy: &Policy,
+    peer: Peer,
+    caller: &Caller,
+    context: CareContext,
+    directory: &Directory,
+) -> Result<OpeningPermit, Refusal> {
+    let permit = authorise_read(policy, peer, caller, (Method::OpenShielded, context), directory)?;
+    Ok(OpeningPermit(ReadPermit { opens: true, ..permit }))
 }
 
 /// Decides whether a peer may do something beside asking. `caller` is the named person; programs that work on the engine
@@ -259,6 +289,7 @@ fn is_known(peer: Peer, directory: &Directory) -> bool {
 mod tests {
     use super::*;
     use crate::caller::Purpose;
+    use crate::codes::OdsCode;
     use crate::directory::{AuthorityEntry, OrganisationEntry};
     use crate::text::{PersonText, RoleCode, UserId};
     use std::collections::BTreeMap;
@@ -338,6 +369,28 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_opened_by_a_permit_of_its_own_and_by_no_other() {
+        let caller = Caller { purpose: Purpose::ChildProtectionEnquiry, ..caller("R1H") };
+        let (policy, directory, now) = (Policy::builtin(), directory(), CareContext::Unscheduled);
+        for (role, _) in Role::WORDS {
+            let opening = authorise_opening(&policy, peer(role), &caller, now, &directory);
+            let expected = if role == Role::Safeguarding { Ok(true) } else { Err(Refusal::RoleNotAllowed) };
+            assert_eq!(opening.map(|permit| permit.read().opens()), expected, "{role}");
+            for (method, word) in Method::WORDS {
+                let read = authorise_read(&policy, peer(role), &caller, (method, now), &directory);
+                assert!(!read.is_ok_and(|permit| permit.opens()), "{role} {word}");
+            }
+        }
+        let other = Caller { purpose: Purpose::SafeguardingReview, ..caller };
+        let opened = |context| {
+            let permit = authorise_opening(&policy, peer(Role::Safeguarding), &other, context, &directory);
+            permit.map(|_| ()).unwrap_err()
+        };
+        assert_eq!(opened(now), Refusal::PurposeNotAllowed);
+        assert_eq!(opened(CareContext::Scheduled), Refusal::ScheduledNotAllowed);
+    }
+
+    #[test]
     fn an_organisation_that_is_not_in_the_directory_may_not_ask() {
         for role in [Role::Ed, Role::ScheduledCare] {
             let refused = read(peer(role), "R1H", CareContext::Unscheduled, &Directory::default());
@@ -380,26 +433,25 @@ mod tests {
     }
 
     #[test]
-    fn a_safeguarding_team_sees_the_flags_of_its_own_people_and_an_auditor_all() {
+    fn an_auditor_sees_the_whole_audit_an_authority_who_looked_and_nobody_else_any_of_it() {
         for (role, _) in Role::WORDS {
-            let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role };
-            for method in [Method::ListFlags, Method::ReviewFlag, Method::GetFlagRates] {
-                let expected = match role {
-                    Role::Auditor => Ok(FlagScope::All),
-                    Role::Safeguarding => Ok(FlagScope::Own(peer.organisation)),
-                    Role::Ed
-                    | Role::ScheduledCare
-                    | Role::LocalAuthority
-                    | Role::Demographics
-                    | Role::Broker
-                    | Role::Ops
-                    | Role::Witness => Err(Refusal::RoleNotAllowed),
+            for method in [Method::SearchAudit, Method::WhoLooked, Method::GetStatus] {
+                let code = if role == Role::LocalAuthority { "E06000001" } else { "R1H" };
+                let peer = Peer { organisation: OdsCode::parse(code).unwrap(), role };
+                let found = act(peer, None, method).and_then(|permit| audit_scope(&permit));
+                let expected = match (role, method) {
+                    (Role::Auditor, Method::SearchAudit | Method::WhoLooked) => Ok(AuditScope::All),
+                    (Role::LocalAuthority, Method::WhoLooked) => {
+                        Ok(AuditScope::Own(LaCode::parse("E06000001").unwrap()))
+                    }
+                    (_, _) => Err(Refusal::RoleNotAllowed),
                 };
-                assert_eq!(act(peer, None, method).and_then(|permit| flag_scope(&permit)), expected, "{role:?}");
+                assert_eq!(found, expected, "{role} {}", method.word());
             }
-            let other = act(peer, None, Method::GetStatus).and_then(|permit| flag_scope(&permit));
-            assert_eq!(other, Err(Refusal::RoleNotAllowed), "a permit for another call");
         }
+        // No code of an authority, no children of its own.
+        let odd = act(peer(Role::LocalAuthority), None, Method::WhoLooked);
+        assert_eq!(odd.and_then(|permit| audit_scope(&permit)), Err(Refusal::OrganisationUnknown));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! same plan. States that depend on today are computed when read, never stored.
 
 use crate::codes::LaCode;
+use crate::redacted::debug_without;
 use crate::text::{FamilyReference, PlanReference};
 use crate::time::{Day, Moment};
 use crate::transfer::Transfers;
@@ -101,7 +102,7 @@ impl<T> Register<T> {
 }
 
 /// A plan as held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The authority whose plan it is; only its events touch it.
     pub authority: LaCode,
@@ -130,6 +131,8 @@ pub struct Plan {
     /// When it was told that it moves.
     pub transfers: Transfers,
 }
+
+debug_without!(Plan, shown: [authority, name, kind, start, end, withdrawn, moving_to, moved_from, last_event_at, shield, family, transfers], hidden: [birth_date]);
 
 impl Plan {
     /// A plan about which no event has been applied.

@@ -17,6 +17,7 @@ use crate::fold;
 use crate::links::Person;
 use crate::nhs_number::NhsNumber;
 use crate::plan::{Plan, PlanKind, PlanName};
+use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::text::{FamilyReference, PlanReference};
 use crate::time::{Day, Moment};
@@ -120,7 +121,7 @@ pub struct FileFault {
 }
 
 /// A plan as one row tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PlanRow {
     /// The child, or the mother of an unborn child.
     pub number: NhsNumber,
@@ -141,6 +142,8 @@ pub struct PlanRow {
     /// The child's whereabouts must not be revealed.
     pub shielded: bool,
 }
+
+debug_without!(PlanRow, shown: [number, kind, start, end, reference, family, actions, shielded], hidden: [birth_date]);
 
 /// What a row names, however faulty it is: so that a snapshot's row with a mistake is not taken for a missing plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

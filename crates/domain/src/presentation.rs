@@ -2,6 +2,7 @@
 
 use crate::codes::{OdsCode, SiteCode};
 use crate::plan::Register;
+use crate::redacted::debug_without;
 use crate::text::EncounterId;
 use crate::time::{Day, Moment};
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ pub enum Outcome {
 }
 
 /// The details of a presentation; an amendment replaces all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// Site.
     pub site: SiteCode,
@@ -91,6 +92,8 @@ pub struct Details {
     /// Birth date as the department has it.
     pub birth_date: Option<Day>,
 }
+
+debug_without!(Details, shown: [site, arrived_at, setting, complaint], hidden: [birth_date]);
 
 /// An outcome and when it came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

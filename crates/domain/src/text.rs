@@ -114,6 +114,12 @@ text!(
     PersonText, 100, Arc<str>
 );
 
+text!(
+    /// Why a shielded record is opened, in the opener's own words. They may name anybody, so they stand in the sealed audit
+    /// alone.
+    OpeningWords, 500, Box<str>
+);
+
 /// The code of a person's job role, as their organisation's staff directory has it: `R8000`, or `S8000:G8000:R8000`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RoleCode(Box<str>);

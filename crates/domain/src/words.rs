@@ -19,6 +19,9 @@ pub use details::open_presentation;
 pub const NOT_REASSURANCE: &str = "This is not reassurance: use your own judgement and procedures.";
 /// Said when a check-in could not record, and sending again may help.
 pub const NOT_RECORDED: &str = "presentation NOT recorded, send again";
+/// Said above everything else that a shielded record shows while it is open.
+pub const OPENED: &str = "SHIELDED RECORD, OPENED FOR THIS ONE VIEWING: never reveal where this child is. A privacy officer \
+                          reviews that you opened it.";
 /// Said when no answer can be given.
 pub const TELEPHONE: &str = "Kith could not be asked: use the telephone procedure.";
 
@@ -60,7 +63,7 @@ pub fn identity(check: IdentityCheck) -> &'static str {
 pub fn plans(answer: &Answer, directory: &Directory) -> String {
     match &answer.body {
         Body::IdentityNotConfirmed => "Plans: withheld, identity not confirmed.".to_owned(),
-        Body::Open(body) => {
+        Body::Open(body) | Body::Opened(body) => {
             let states = on_records(held_states(&body.plans, |plan| plan.state), &answer.body);
             let known = Known::of(answer, &body.plan_completeness, directory);
             question("Plans", "on record", states, &body.plans, &known)
@@ -112,7 +115,7 @@ fn add(list: &mut String, part: &[&str]) {
 pub fn presentations(answer: &Answer, directory: &Directory, window_days: i32) -> String {
     match &answer.body {
         Body::IdentityNotConfirmed => "Presentations: withheld, identity not confirmed.".to_owned(),
-        Body::Open(body) => {
+        Body::Open(body) | Body::Opened(body) => {
             open_presentations(body, &Known::of(answer, &body.presentation_completeness, directory), window_days)
         }
         Body::Shielded(body) => {
@@ -218,6 +221,7 @@ pub fn lines_with(answer: &Answer, directory: &Directory, plans: &str, presentat
     let mut lines = Vec::with_capacity(8);
     match &answer.body {
         Body::Shielded(_) => lines.push("SHIELDED RECORD: never reveal where this child is.".to_owned()),
+        Body::Opened(_) => lines.push(OPENED.to_owned()),
         Body::Open(_) | Body::IdentityNotConfirmed => {}
     }
     let check = identity(answer.identity);

@@ -9,6 +9,7 @@ use crate::identity_apply;
 use crate::keys;
 use crate::linked;
 use crate::names::Name;
+use crate::openings;
 use crate::purge_apply;
 use crate::rows::{Acknowledgement, EventRow, RequestRow};
 use crate::working::{StateError, Working};
@@ -47,7 +48,10 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
     let homed = linked::homed(working, &record.change)?;
     let checked = match file_rows::check(working, record)? {
         Some(checked) => checked,
-        None => changes::check(working, &record.change, &homed)?,
+        None => match openings::check(working, record)? {
+            Some(checked) => checked,
+            None => changes::check(working, &record.change, &homed)?,
+        },
     };
     let fresh = match checked {
         Checked::New(fresh) => fresh,
@@ -76,6 +80,12 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Change::Identity(event) => identity_apply::apply(working, event, at)?,
         Change::Proposed(proposal) => identity_apply::propose(working, proposal, at)?,
         Change::ProposalClosed(closed) => identity_apply::decline(working, closed, at)?,
+        Change::AuditHead(head) => {
+            working.put(Table::Meta, keys::AUDIT_HEAD.to_vec(), head)?;
+            Effect::Applied
+        }
+        Change::Opened(opening) => openings::open(working, opening, at)?,
+        Change::OpeningReviewed(review) => openings::review(working, review, at)?,
         Change::Flagged(flagged) => flag_rows::flagged(working, flagged)?,
         Change::Watched(watched) => flag_rows::watched(working, watched)?,
         Change::FlagReviewed(reviewed) => flag_rows::reviewed(working, reviewed, at)?,

@@ -10,7 +10,9 @@ use kith_domain::fields::FieldSet;
 use kith_domain::flag::{Flag, FlagOutcome};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
+use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::refusal_code::RefusalCode;
+use kith_domain::text::{OpeningWords, UserId};
 use kith_domain::time::Moment;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -99,12 +101,12 @@ pub enum Decision {
     Gap(u64),
     /// The next file number of this authority was set to this one.
     FilePositionReset(LaCode, u64),
-    /// What is configured changed while the service runs: what, and the SHA-256 of its file; all zeros where none is named
-    /// and the built-in one is in force.
+    /// What is configured changed while the service runs, or is in force from its start: what, and its SHA-256, of a policy's
+    /// file or of the DER encodings of certificates and lists one after the other; all zeros where none is named.
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
-    /// Calls that no handler saw were refused: why, how many, and when the first and the last.
+    /// Calls were refused of which no handler wrote an entry: why, how many, and when the first and the last.
     RefusedMany {
         /// Why.
         code: RefusalCode,
@@ -115,10 +117,77 @@ pub enum Decision {
         /// The last.
         last: Moment,
     },
+    /// An entry of the audit was proven: which.
+    Proven {
+        /// Its journal.
+        journal: u16,
+        /// Its number there.
+        sequence: u64,
+    },
+    /// The audit was read; the entry's subject is the child that was asked for.
+    AuditRead(Box<AuditRead>),
+    /// A shielded record was opened for this viewing. Makes access history and notifications.
+    Opened {
+        /// What was disclosed.
+        disclosed: Disclosed,
+        /// Why.
+        reason: OpeningReason,
+        /// Why, in the opener's words.
+        words: OpeningWords,
+        /// The reference in the privacy officer's queue.
+        queue: Uuid,
+    },
+    /// A privacy officer has reviewed the opening of this reference.
+    OpeningReviewed(Uuid, ReviewOutcome),
     /// Somebody's use was flagged, for a person to look into. It holds no child.
     Flagged(Flag),
     /// A flag was reviewed: which, and what was found.
     FlagReviewed(u64, FlagOutcome),
+}
+
+/// What of the audit was read: everything that was asked for beside the child, and how much was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRead {
+    /// By a person with this identifier.
+    pub person: Option<UserId>,
+    /// By somebody of this organisation.
+    pub organisation: Option<OdsCode>,
+    /// From this moment on.
+    pub from: Option<Moment>,
+    /// Before this moment.
+    pub until: Option<Moment>,
+    /// The entry with this number.
+    pub entry: Option<u64>,
+    /// Entries given.
+    pub given: u64,
+    /// Entries looked at.
+    pub looked_at: u64,
+}
+
+impl Decision {
+    /// What was told of a child, by whichever call; none where nothing was told. Every decision is named here, so that a new one
+    /// stops the build until somebody has said whether a child was looked at.
+    #[must_use]
+    pub fn disclosed(&self) -> Option<Disclosed> {
+        match self {
+            Self::Answered { disclosed, counted: _ } | Self::Opened { disclosed, .. } => Some(*disclosed),
+            Self::Refused(_)
+            | Self::Changed { .. }
+            | Self::Listed(_)
+            | Self::Started
+            | Self::Stopped
+            | Self::Gap(_)
+            | Self::FilePositionReset(..)
+            | Self::ConfigChanged(..)
+            | Self::ConfigRefused(_)
+            | Self::RefusedMany { .. }
+            | Self::Proven { .. }
+            | Self::AuditRead(_)
+            | Self::OpeningReviewed(..)
+            | Self::Flagged(_)
+            | Self::FlagReviewed(..) => None,
+        }
+    }
 }
 
 /// What can be configured anew while the service runs.
@@ -126,6 +195,12 @@ pub enum Decision {
 pub enum Configured {
     /// Who may do what.
     Policy,
+    /// The server's certificate.
+    Certificate,
+    /// The authorities of client certificates.
+    ClientAuthorities,
+    /// The revocation lists.
+    RevocationLists,
 }
 
 /// What was disclosed, in codes.
@@ -177,7 +252,7 @@ fn siblings(body: &Body) -> u32 {
         }
     }
     match body {
-        Body::Open(body) => told(&body.siblings),
+        Body::Open(body) | Body::Opened(body) => told(&body.siblings),
         Body::Shielded(body) => told(&body.siblings),
         Body::IdentityNotConfirmed => 0,
     }
@@ -192,7 +267,7 @@ fn mother(body: &Body) -> Option<Code> {
         }
     }
     match body {
-        Body::Open(body) => body.mother.as_ref().map(|view| match view {
+        Body::Open(body) | Body::Opened(body) => body.mother.as_ref().map(|view| match view {
             MotherView::Open(part) => told(part),
             MotherView::Shielded(part) => told(part),
         }),
@@ -208,9 +283,9 @@ impl Disclosed {
         let (siblings, mother) = (siblings(&answer.body), mother(&answer.body));
         let (plans, presentations, shielded) = match &answer.body {
             Body::IdentityNotConfirmed => (Code::Withheld, Code::Withheld, false),
-            Body::Open(body) => {
+            Body::Open(body) | Body::Opened(body) => {
                 let seen = code(&body.presentations, |seen| seen.here.len() + seen.elsewhere.len());
-                (code(&body.plans, Vec::len), seen, false)
+                (code(&body.plans, Vec::len), seen, matches!(answer.body, Body::Opened(_)))
             }
             Body::Shielded(body) => {
                 let seen = code(&body.presentations, |seen| seen.presentations.len());
@@ -266,7 +341,10 @@ impl AuditEntry {
     /// a row of its own when something of it was told; else nothing is kept of her, who may be an adult without a record.
     #[must_use]
     pub fn accesses(self) -> Vec<AccessFacts> {
-        let Decision::Answered { disclosed, counted: true } = self.decision else { return Vec::new() };
+        let (Decision::Answered { disclosed, counted: true } | Decision::Opened { disclosed, .. }) = self.decision
+        else {
+            return Vec::new();
+        };
         let (Some(caller), Some(subject), Some(organisation), Some(request_id)) =
             (self.caller, self.subject, self.organisation, self.request_id)
         else {

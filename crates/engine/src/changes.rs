@@ -7,6 +7,7 @@ use crate::identity_apply;
 use crate::keys;
 use crate::linked;
 use crate::names::Name;
+use crate::openings;
 use crate::rows::{Acknowledgement, EventRow, RemovedPlanRow, encode};
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
@@ -57,16 +58,19 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
         Change::Proposed(proposal) => Some((proposal.organisation.to_string(), proposal.event_id)),
         Change::ProposalClosed(closed) => Some((closed.organisation.to_string(), closed.event_id)),
         Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
+        Change::OpeningReviewed(review) => Some((review.organisation.to_string(), review.event_id)),
         Change::FlagReviewed(reviewed) => Some((reviewed.organisation.to_string(), reviewed.event_id)),
         Change::Flagged(_)
         | Change::Watched(_)
         | Change::Accessed(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)
         | Change::FileEnding(_)
-        | Change::FileEnded(_) => None,
+        | Change::FileEnded(_)
+        | Change::Opened(_) => None,
     }
 }
 
@@ -86,6 +90,7 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         Change::Identity(event) => identity_apply::check(working, event)?,
         Change::Proposed(proposal) => identity_apply::check_proposal(working, proposal),
         Change::ProposalClosed(closed) => identity_apply::check_closing(working, closed)?,
+        Change::OpeningReviewed(review) => openings::check_review(working, review)?,
         Change::Plan(event) => match check_plan(working, event)? {
             None => births::check(working, event)?,
             refused => refused,
@@ -98,12 +103,14 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         | Change::Acknowledged(_)
         | Change::Accessed(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)
         | Change::FileEnding(_)
         | Change::FileEnded(_)
-        | Change::FilePositionReset(_) => None,
+        | Change::FilePositionReset(_)
+        | Change::Opened(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),

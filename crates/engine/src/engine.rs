@@ -1,6 +1,7 @@
 //! The engine: what is shared by the read path, the write path and the background work. Opening is in `open`.
 
 use crate::answer_counts::{AnswerCounts, Counters};
+use crate::bursts::Bursts;
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::times::Times;
@@ -91,7 +92,9 @@ pub struct Engine {
     pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
+    pub(crate) bursts: Arc<Bursts>,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(crate) anchor: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) writer: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -233,6 +236,7 @@ impl Engine {
         join(&self.purge_thread, "purging");
         join(&self.deriver, "deriving");
         join(&self.feeds, "counting");
+        join(&self.anchor, "anchoring");
         self.progress.closing.store(true, Ordering::Release);
         let (reply, _) = oneshot::channel();
         // It wakes a waiting writer; a full queue means that it is awake.

@@ -200,4 +200,4 @@ fn resend(number: u64, reason: &'static str) -> FileFault {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,6 +3,7 @@
 
 use crate::audit_entry::AuditEntry;
 use crate::flag_rows::{FlagDayRow, FlagMarkRow, FlagRow};
+use crate::openings::{CountedRow, OpeningRow};
 use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
 use kith_domain::change::LogRecord;
 use kith_domain::child::ChildRecord;
@@ -32,6 +33,8 @@ pub fn row(bytes: &[u8]) -> String {
         ("notification", read::<Notification>),
         ("feed", read::<FeedRecord>),
         ("file", read::<FileState>),
+        ("opening", read::<OpeningRow>),
+        ("counted openings", read::<CountedRow>),
         ("flag", read::<FlagRow>),
         ("flags of a day", read::<FlagDayRow>),
         ("facts about flags", read::<FlagMarkRow>),

@@ -4,14 +4,17 @@
 use kith_domain::change::Feed;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::opening::Opener;
 use kith_domain::plan::{PlanKind, PlanName};
-use kith_domain::text::EncounterId;
+use kith_domain::text::{EncounterId, UserId};
 use kith_domain::time::Day;
-use kith_store::Keys;
+use kith_store::{Keys, PSEUDONYM_BYTES};
 use uuid::Uuid;
 
 /// Key of the one row of small facts.
 pub(crate) const META: &[u8] = b"facts";
+/// Key of the head of the audit's tree, beside them.
+pub(crate) const AUDIT_HEAD: &[u8] = b"audit-head";
 
 fn subject_parts(subject: &Subject) -> (&'static [u8], Vec<u8>, Vec<u8>) {
     match subject {
@@ -26,6 +29,13 @@ fn subject_parts(subject: &Subject) -> (&'static [u8], Vec<u8>, Vec<u8>) {
 pub(crate) fn child(keys: &Keys, subject: &Subject) -> Vec<u8> {
     let (kind, a, b) = subject_parts(subject);
     keys.pseudonym("child", &[kind, &a, &b]).to_vec()
+}
+
+/// What whoever reads the audit is shown in the place of a person whom they did not ask for. It is no key of any row, so that
+/// nothing that is shown leads to one.
+pub(crate) fn shown_pseudonym(keys: &Keys, subject: &Subject) -> [u8; PSEUDONYM_BYTES] {
+    let (kind, a, b) = subject_parts(subject);
+    keys.pseudonym("audit-view", &[kind, &a, &b])
 }
 
 /// Key of a used event id.
@@ -93,6 +103,44 @@ pub(crate) fn notification(keys: &Keys, authority: LaCode, id: u64) -> Vec<u8> {
 /// Key of a proposal, in order of id: no secret.
 pub(crate) fn proposal(id: u64) -> Vec<u8> {
     id.to_be_bytes().to_vec()
+}
+
+/// First byte of the keys of openings of shielded records, and of what is counted of them.
+const OPENING: u8 = b'q';
+const COUNTED_OPENINGS: u8 = b'c';
+
+/// Key of an opening: its random reference, which is no secret.
+pub(crate) fn opening(reference: Uuid) -> Vec<u8> {
+    [&[OPENING][..], reference.as_bytes()].concat()
+}
+
+/// Key of an organisation's openings that count: no secret.
+pub(crate) fn counted_openings(organisation: OdsCode) -> Vec<u8> {
+    [&[COUNTED_OPENINGS][..], organisation.as_str().as_bytes()].concat()
+}
+
+/// What a key of the table of openings stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OpeningKey {
+    /// One opening.
+    Of(Uuid),
+    /// What counts for an organisation.
+    CountedOf(OdsCode),
+}
+
+/// What a key of the table of openings stands for; `None` for a key that this version does not know.
+pub(crate) fn parse_opening(key: &[u8]) -> Option<OpeningKey> {
+    let (first, rest) = key.split_first()?;
+    match *first {
+        OPENING => Uuid::from_slice(rest).ok().map(OpeningKey::Of),
+        COUNTED_OPENINGS => OdsCode::parse(std::str::from_utf8(rest).ok()?).ok().map(OpeningKey::CountedOf),
+        _ => None,
+    }
+}
+
+/// The keyed name of a person of an organisation.
+pub(crate) fn person(keys: &Keys, organisation: OdsCode, user_id: &UserId) -> Opener {
+    keys.pseudonym("person", &[organisation.as_str().as_bytes(), user_id.as_str().as_bytes()])
 }
 
 /// First byte of the keys of flags, and of the counts of a day.

@@ -2,10 +2,16 @@
 //! acknowledge) and the start (state into the index, audit into the log). It knows neither tonic, sockets nor
 //! certificates, and reads no clock: every moment is an argument.
 
+mod anchor;
 mod answer_counts;
 mod apply;
 mod audit_entry;
+mod audit_page;
+mod audit_search;
+mod audit_seen;
 mod births;
+mod break_glass;
+mod bursts;
 mod changes;
 mod derive;
 mod engine;
@@ -26,6 +32,8 @@ mod loading;
 mod names;
 mod notifications;
 mod open;
+mod openings;
+mod own_plans;
 mod proposals;
 mod purge;
 mod purge_apply;
@@ -42,7 +50,10 @@ mod working;
 mod writer;
 
 pub use answer_counts::AnswerCounts;
-pub use audit_entry::{AuditEntry, Call, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use audit_entry::{AuditEntry, AuditRead, Call, Code, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use audit_search::{AuditBounds, AuditEnded, AuditPage, AuditSearchError, MissingEntries};
+pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
+pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
 pub use flag_rows::FlagReview;
@@ -54,6 +65,8 @@ pub use kith_store::{
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
+pub use openings::{OpeningCounts, WaitingOpening};
+pub use own_plans::{OwnChild, OwnPage, Place, place_of};
 pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};

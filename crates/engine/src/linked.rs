@@ -123,6 +123,7 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::Accessed(_)
         | Change::Acknowledged(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
         | Change::FileStarted(_)
@@ -132,6 +133,8 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::Identity(_)
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
+        | Change::Opened(_)
+        | Change::OpeningReviewed(_)
         | Change::Flagged(_)
         | Change::Watched(_)
         | Change::FlagReviewed(_) => None,

@@ -1,5 +1,6 @@
 //! The start: store, state into the index, audit journal, writer, background work. Nothing is answered before it returns.
 
+use crate::anchor::Anchor;
 use crate::answer_counts::Counters;
 use crate::apply::apply;
 use crate::audit_entry::{AuditEntry, Decision};
@@ -15,7 +16,7 @@ use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
-use kith_domain::change::{Accessed, Change, Feed, LogRecord};
+use kith_domain::change::{Accessed, AuditHead, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
 use kith_domain::time::Moment;
 use kith_index::Index;
@@ -111,16 +112,12 @@ impl Engine {
         let (journal, recovered) = Journal::open(options.journal, keys, given, &options.boot_id, clock)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let standing = standing(&store, &meta, recovered.last_sequence)?;
-        let progress = Arc::new(Progress::begin(store.head().sequence, &meta, standing.unreviewed()));
+        let progress = Arc::new(Progress::begin(&store, &meta, standing.unreviewed())?);
         let watcher = Watcher::begin(options.flags, Arc::clone(&options.keys), standing);
         let (commands, received) = channel();
-        let writer = Writer {
-            held: Held { index: Arc::clone(&index), store: Arc::clone(&store) },
-            keys: Arc::clone(&options.keys),
-            meta,
-            progress: Arc::clone(&progress),
-            on_fatal: Arc::clone(&on_fatal),
-        };
+        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
+        let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
+        let writer = Writer { held, keys, meta, progress: written, on_fatal: Arc::clone(&on_fatal) };
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, &tree, &recovered, now)?;
         let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::<Tally>::default());
@@ -141,7 +138,9 @@ impl Engine {
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
-        let feeds = counting(FeedWatch::new(shared, options.wall_clock), &on_fatal)?;
+        let feeds = counting(FeedWatch::new(shared, Arc::clone(&options.wall_clock)), &on_fatal)?;
+        let shared = (commands.clone(), Arc::clone(&stop), options.clock, options.wall_clock);
+        let anchor = anchoring(Anchor::new(tree.clone(), shared, anchored(&store)?), &on_fatal)?;
         Ok(Self {
             index,
             store,
@@ -158,7 +157,9 @@ impl Engine {
             purge_thread: std::sync::Mutex::new(purge_thread),
             tally,
             answers: Counters::default(),
+            bursts: Arc::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
+            anchor: std::sync::Mutex::new(Some(anchor)),
             deriver: std::sync::Mutex::new(Some(deriver)),
             writer: std::sync::Mutex::new(Some(writer)),
         })
@@ -174,6 +175,15 @@ fn standing(store: &Store, meta: &MetaRow, audited_through: u64) -> Result<Stand
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
     spawn("kith-feeds", on_fatal, move || watch.run())
+}
+
+fn anchoring(anchor: Anchor, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
+    spawn("kith-anchor", on_fatal, move || behind(|| anchor.run()))
+}
+
+/// The head of the audit's tree that the log knows of.
+fn anchored(store: &Store) -> Result<Option<AuditHead>, EngineError> {
+    Ok(store.get(Table::Meta, keys::AUDIT_HEAD)?.map(|bytes| decode(&bytes)).transpose()?)
 }
 
 /// Starts the purge, where it is to run by itself.

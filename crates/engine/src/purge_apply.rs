@@ -4,6 +4,7 @@
 use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
+use crate::openings;
 use crate::rows::{EventRow, KeyRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode};
 use crate::working::{StateError, Working};
 use kith_domain::NhsNumber;
@@ -45,6 +46,9 @@ pub(crate) fn purge(working: &mut Working<'_>, purge: &Purge) -> Result<Effect, 
             if *note == Note::Proposal {
                 identity_apply::forget(working, &bytes)?;
             }
+            if *note == Note::Opening {
+                openings::forget(working, key);
+            }
             working.delete(table, key.clone());
             effect = Effect::Applied;
         }
@@ -59,6 +63,7 @@ pub(crate) fn table_of(note: Note) -> Table {
         Note::Notification => Table::Notification,
         Note::RemovedPlan => Table::Plan,
         Note::Proposal => Table::Proposal,
+        Note::Opening => Table::Opening,
         Note::Flag => Table::Flag,
     }
 }
@@ -155,6 +160,7 @@ pub(crate) fn has_passed(
             let row = decode::<ProposalRow>(bytes)?;
             Ok(is_void(&row.proposal, &person)? || row.closed_at.is_some_and(|at| older(at, notes.acknowledged_days)))
         }
+        Note::Opening => openings::has_passed((key, bytes), notes.acknowledged_days, today),
         Note::Flag => {
             let since_reviewed = |at| older(at, notes.acknowledged_days);
             // The counts of a day name nobody, and are kept as long as the events of that day can be repeated.

@@ -3,6 +3,7 @@
 //! the audit says that the answer has to wait.
 
 use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead, TraceId};
+use crate::bursts::{Bursts, GATHER, Gathered, Kind};
 use crate::engine::Engine;
 use crate::rows::encode_into;
 use kith_domain::answer::{Answer, Question};
@@ -13,8 +14,10 @@ use kith_domain::method::Method;
 use kith_domain::permit::{self, ReadPermit, Refusal};
 use kith_domain::refusal_code::RefusalCode;
 use kith_index::Responsible;
-use kith_store::{Appended, AuditError, AuditRef, Later};
+use kith_store::{Appended, AuditError, AuditRef, Journal, Later};
 use std::cell::RefCell;
+use std::sync::Arc;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 /// One question and everything the audit keeps of it.
@@ -68,12 +71,47 @@ pub enum Asking {
 /// A question whose audit entry is not durable yet. Dropped, it discloses nothing.
 #[derive(Debug)]
 pub struct Waiting {
-    later: Later,
+    pending: Pending,
     outcome: Outcome,
 }
 
+/// What is waited for.
+#[derive(Debug)]
+enum Pending {
+    /// The entry's own sync.
+    Entry(Later),
+    /// The entry that counts it with others.
+    Counted(Gathered),
+}
+
+impl Pending {
+    async fn settled(self) -> Result<AuditRef, AuditError> {
+        match self {
+            Self::Entry(later) => later.settled().await,
+            Self::Counted(gathered) => gathered.settled().await,
+        }
+    }
+}
+
+/// Where an entry is.
+enum Recorded {
+    /// In a durable sink.
+    Now(AuditRef),
+    /// Not there yet.
+    Pending(Pending),
+}
+
+impl From<Appended> for Recorded {
+    fn from(appended: Appended) -> Self {
+        match appended {
+            Appended::Now(reference) => Self::Now(reference),
+            Appended::Later(later) => Self::Pending(Pending::Entry(later)),
+        }
+    }
+}
+
 /// What may leave once the question is audited.
-type Outcome = Result<Answer, Refusal>;
+pub(crate) type Outcome = Result<Answer, Refusal>;
 
 impl Waiting {
     /// Waits until the answer may leave.
@@ -81,7 +119,7 @@ impl Waiting {
     /// # Errors
     /// [`ReadError`]: nothing was disclosed.
     pub async fn settled(self, engine: &Engine) -> Result<Answered, ReadError> {
-        let audited = self.later.settled().await;
+        let audited = self.pending.settled().await;
         engine.conclude(audited, self.outcome)
     }
 }
@@ -124,9 +162,13 @@ impl Engine {
 
     fn ask_decided(&self, asked: Asked, permit: Result<ReadPermit, Refusal>) -> Asking {
         let (entry, outcome) = self.decide(asked, permit);
-        match self.record(&entry) {
-            Ok(Appended::Now(reference)) => Asking::Now(self.conclude(Ok(reference), outcome)),
-            Ok(Appended::Later(later)) => Asking::Waiting(Waiting { later, outcome }),
+        let recorded = match &outcome {
+            Ok(_) => record(&self.journal, &entry).map(Recorded::from),
+            Err(_) => self.record_refusal(&entry),
+        };
+        match recorded {
+            Ok(Recorded::Now(reference)) => Asking::Now(self.conclude(Ok(reference), outcome)),
+            Ok(Recorded::Pending(pending)) => Asking::Waiting(Waiting { pending, outcome }),
             Err(error) => Asking::Now(self.conclude(Err(error), outcome)),
         }
     }
@@ -149,7 +191,11 @@ impl Engine {
     }
 
     /// What leaves, now that the audit has the question or does not take it.
-    fn conclude(&self, audited: Result<AuditRef, AuditError>, outcome: Outcome) -> Result<Answered, ReadError> {
+    pub(crate) fn conclude(
+        &self,
+        audited: Result<AuditRef, AuditError>,
+        outcome: Outcome,
+    ) -> Result<Answered, ReadError> {
         let reference = audited.inspect_err(|_| self.answers.not_audited())?;
         match outcome {
             Ok(answer) => {
@@ -168,21 +214,62 @@ impl Engine {
     /// # Errors
     /// [`AuditError`] when no sink takes it in time.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
-        match self.record(entry)? {
-            Appended::Now(reference) => Ok(reference),
-            Appended::Later(later) => later.settled().await,
+        settled(record(&self.journal, entry)?).await
+    }
+
+    /// As [`Engine::audit`], for a refusal: where the same person is refused the same call for the same reason again and
+    /// again, one entry counts many of them, and none of them may leave before it is durable.
+    ///
+    /// # Errors
+    /// [`AuditError`] when no sink takes the entry in time.
+    pub async fn audit_refusal(&self, entry: &AuditEntry) -> Result<(), AuditError> {
+        match self.record_refusal(entry)? {
+            Recorded::Now(_) => Ok(()),
+            Recorded::Pending(pending) => pending.settled().await.map(|_| ()),
         }
     }
 
-    fn record(&self, entry: &AuditEntry) -> Result<Appended, AuditError> {
-        ENTRY.with_borrow_mut(|bytes| {
-            encode_into(bytes, entry).map_err(|_| AuditError::NoSink)?;
-            self.journal().record(bytes)
-        })
+    fn record_refusal(&self, entry: &AuditEntry) -> Result<Recorded, AuditError> {
+        // Without a runtime nobody could write what is gathered.
+        let Ok(runtime) = Handle::try_current() else { return record(&self.journal, entry).map(Recorded::from) };
+        let Some((gathered, opened)) = self.bursts.take(entry) else {
+            return record(&self.journal, entry).map(Recorded::from);
+        };
+        if let Some(kind) = opened {
+            // By itself: whoever was refused first may give up, and the others wait all the same.
+            runtime.spawn(write_gathered(Arc::clone(&self.bursts), Arc::clone(&self.journal), kind));
+        }
+        Ok(Recorded::Pending(Pending::Counted(gathered)))
     }
 }
 
-fn entry(asked: Asked, decision: Decision, responsible: Responsible, fields: FieldSet) -> AuditEntry {
+/// Writes what is gathered of a burst, and tells all that wait for it.
+async fn write_gathered(bursts: Arc<Bursts>, journal: Arc<Journal>, kind: Kind) {
+    tokio::time::sleep(GATHER).await;
+    let Some((entry, tell)) = bursts.close(&kind) else { return };
+    let written = match record(&journal, &entry) {
+        Ok(appended) => settled(appended).await,
+        Err(error) => Err(error),
+    };
+    tell.send_replace(Some(written));
+}
+
+fn record(journal: &Journal, entry: &AuditEntry) -> Result<Appended, AuditError> {
+    ENTRY.with_borrow_mut(|bytes| {
+        encode_into(bytes, entry).map_err(|_| AuditError::NoSink)?;
+        journal.record(bytes)
+    })
+}
+
+async fn settled(appended: Appended) -> Result<AuditRef, AuditError> {
+    match appended {
+        Appended::Now(reference) => Ok(reference),
+        Appended::Later(later) => later.settled().await,
+    }
+}
+
+/// The audit entry of a question.
+pub(crate) fn entry(asked: Asked, decision: Decision, responsible: Responsible, fields: FieldSet) -> AuditEntry {
     let Responsible { of_person, of_unborn } = responsible;
     let mother = |number| MotherRead { subject: Subject::Nhs(number), responsible: of_unborn };
     AuditEntry {

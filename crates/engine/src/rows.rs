@@ -210,6 +210,20 @@ mod tests {
         crate::AuditEntry { fields: kith_domain::fields::FieldSet::ALL, ..entry }
     }
 
+    /// An auditor's reading, with everything but an end of the range.
+    fn a_reading(at: Moment) -> crate::AuditEntry {
+        let read = crate::AuditRead {
+            person: Some(kith_domain::text::UserId::parse("u").unwrap()),
+            organisation: Some(OdsCode::parse("R1H").unwrap()),
+            from: Some(at),
+            until: None,
+            entry: Some(9),
+            given: 2,
+            looked_at: 300,
+        };
+        crate::AuditEntry::of_service(at, crate::Decision::AuditRead(Box::new(read)))
+    }
+
     /// Every stored type, byte by byte: a field or variant that moves turns this red.
     #[test]
     fn rows_have_these_bytes() {
@@ -258,6 +272,7 @@ mod tests {
             hex(&encode(&called).unwrap()),
             hex(&encode(&AuditEntry::of_service(at, Decision::ConfigChanged(crate::Configured::Policy, [7; 32])))
                 .unwrap()),
+            hex(&encode(&a_reading(at)).unwrap()),
             hex(&encode(&MetaRow::default()).unwrap()),
             hex(&encode(&RequestRow { at }).unwrap()),
             hex(&encode(&RemovedPlanRow { version: 300, removed: Day::new(2026, 11, 22).unwrap() }).unwrap()),
@@ -276,7 +291,7 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    const KEPT_BYTES: [&str; 16] = [
+    const KEPT_BYTES: [&str; 17] = [
         concat!(
             "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000000000000000001",
             "035231480145000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109",
@@ -290,6 +305,7 @@ mod tests {
             "011201090909090909090909090909090909093f",
         ),
         "01d00f000000000000080007070707070707070707070707070707070707070707070707070707070707070000000000",
+        "01d00f0000000000000c010175010352314801d00f00010902ac020000000000",
         "0100000000000000",
         "01d00f",
         "01ac02d6c402",
@@ -301,6 +317,22 @@ mod tests {
         "0103583236100000000000000000000000000000000100929bcd9b25009a9bcd9b25d00f0101d00f",
         "0100929bcd9b25",
     ];
+
+    #[test]
+    fn what_was_proven_has_the_bytes_that_are_kept() {
+        use crate::{AuditEntry, Decision};
+        let entry = AuditEntry::of_service(Moment(1_000), Decision::Proven { journal: 1, sequence: 300 });
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000b01ac020000000000");
+    }
+
+    #[test]
+    fn a_head_of_the_audits_tree_has_the_bytes_that_are_kept() {
+        use kith_domain::change::AuditHead;
+        let head = AuditHead { leaves: 300, root: [7; 32] };
+        let record = LogRecord { at: Moment(1_000), change: Change::AuditHead(head) };
+        assert_eq!(hex(&encode(&record).unwrap()), format!("01d00f0fac02{}", "07".repeat(32)));
+        assert_eq!(hex(&encode(&head).unwrap()), format!("01ac02{}", "07".repeat(32)));
+    }
 
     #[test]
     fn newer_schema_and_leftover_bytes_are_refused() {

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use kith_domain::caller::{Peer, Role};
-use kith_merkle::{Hash, VerifierKey};
+use kith_domain::change::AuditHead;
+use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
 use kith_store::{AuditRef, Journal, JournalError, Monotonic, Proven, Tree, TreeError, TreeOptions, TreeReport};
 
 use crate::audit_entry::AuditEntry;
@@ -57,7 +58,7 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>) -> Result<Arc<Tree>, 
 }
 
 /// The tree that is kept, if one is to be.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AuditTree {
     wanted: bool,
     tree: Option<Arc<Tree>>,
@@ -89,6 +90,14 @@ impl AuditTree {
         {
             tracing::error!(%error, "the audit's tree does not grow: nothing of it is signed");
         }
+    }
+
+    /// The newest signed head; none of a tree that is suspected, nor of one that cannot be read.
+    pub(crate) fn head(&self) -> Option<AuditHead> {
+        let tree = self.tree.as_ref().filter(|tree| tree.status().suspected.is_empty())?;
+        let note = Note::parse(&tree.checkpoint()?).ok()?;
+        let Checkpoint { origin: _, size, root } = Checkpoint::parse(&note.text).ok()?;
+        Some(AuditHead { leaves: size, root })
     }
 
     /// Takes in what the closed journal still has, and ends.
@@ -224,7 +233,9 @@ pub struct TreeCheck<'a> {
 }
 
 impl TreeCheck<'_> {
-    pub(crate) fn verify(&self, sinks: [&Path; 2]) -> Result<TreeReport, TreeError> {
-        Tree::verify(self.dir, sinks, self.key.as_ref(), &self.kept)
+    /// `anchored` is the head that the log knows of.
+    pub(crate) fn verify(&self, sinks: [&Path; 2], anchored: Option<AuditHead>) -> Result<TreeReport, TreeError> {
+        let anchored = anchored.map(|AuditHead { leaves, root }| (leaves, root));
+        Tree::verify(self.dir, sinks, self.key.as_ref(), &self.kept, anchored)
     }
 }

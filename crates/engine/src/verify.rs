@@ -7,7 +7,7 @@ use crate::rows::{MetaRow, decode};
 use crate::state_hash;
 use crate::tree::TreeCheck;
 use crate::working::{Base, StateError, Working};
-use kith_domain::change::LogRecord;
+use kith_domain::change::{AuditHead, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_store::{
     Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeReport,
@@ -138,8 +138,10 @@ pub fn verify(
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
     let report = store.verify()?;
     let audit = Journal::verify(primary, spill, keys)?;
-    let tree = tree.map(|tree| tree.verify([primary, spill])).transpose()?;
-    let meta = store.get(Table::Meta, keys::META).ok().flatten().and_then(|bytes| decode::<MetaRow>(&bytes).ok());
+    let fact = |key: &[u8]| store.get(Table::Meta, key).ok().flatten();
+    let anchored = fact(keys::AUDIT_HEAD).and_then(|bytes| decode::<AuditHead>(&bytes).ok());
+    let tree = tree.map(|tree| tree.verify([primary, spill], anchored)).transpose()?;
+    let meta = fact(keys::META).and_then(|bytes| decode::<MetaRow>(&bytes).ok());
     let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
     let rolled_back = (derived > last).then_some(RolledBack { last, derived });
     let state = match compared(&store, keys) {

@@ -2,6 +2,7 @@
 //! committed is dropped whole.
 
 use crate::flag_rows::FlagMarkRow;
+use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows};
 use kith_domain::change::Feed;
@@ -53,6 +54,7 @@ pub(crate) struct Working<'a> {
     flags: Option<FlagMarkRow>,
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
+    openings: Vec<Noted>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Changed {
     /// People about whom nothing is held any more.
     pub(crate) gone: Vec<Subject>,
     pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
+    /// What readers see of openings.
+    pub(crate) openings: Vec<Noted>,
     pub(crate) flags: Option<FlagMarkRow>,
     pub(crate) meta: MetaRow,
 }
@@ -79,6 +83,7 @@ impl<'a> Working<'a> {
             feeds: BTreeMap::new(),
             flags: None,
             first: BTreeSet::new(),
+            openings: Vec::new(),
             meta,
             meta_changed: false,
         }
@@ -125,6 +130,11 @@ impl<'a> Working<'a> {
     /// Readers are to see this record before those of the others that the group changes.
     pub(crate) fn publish_first(&mut self, subject: Subject) {
         self.first.insert(subject);
+    }
+
+    /// Readers of openings are to see this, in order.
+    pub(crate) fn note_opening(&mut self, noted: Noted) {
+        self.openings.push(noted);
     }
 
     /// Whether a number, or what stands in its place, is not valid any more.
@@ -221,6 +231,7 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        Ok(Changed { rows, children, gone, feeds: self.feeds, flags: self.flags, meta: self.meta })
+        let Self { feeds, openings, flags, meta, .. } = self;
+        Ok(Changed { rows, children, gone, feeds, openings, flags, meta })
     }
 }

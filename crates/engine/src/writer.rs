@@ -2,7 +2,8 @@
 //! notifications they cause; then the group is published to readers; then it is acknowledged. Never in another order.
 
 use crate::apply::{Applied, apply};
-use crate::open::OnFatal;
+use crate::open::{EngineError, OnFatal};
+use crate::openings::Book;
 use crate::rows::{Acknowledgement, MetaRow, encode};
 use crate::working::{Base, Changed, StateError, Working};
 use kith_domain::change::{Change, LogRecord};
@@ -58,6 +59,8 @@ pub(crate) struct Progress {
     pub(crate) closing: AtomicBool,
     /// From a question until its access history is in the log.
     pub(crate) history_lag: Histogram,
+    /// Openings of shielded records, for readers.
+    pub(crate) openings: Book,
     /// Flags that nobody has looked into yet.
     pub(crate) unreviewed_flags: AtomicU64,
     /// Flags raised since the start, by kind.
@@ -66,16 +69,17 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Where everything stands at a start.
-    pub(crate) fn begin(log_sequence: u64, meta: &MetaRow, unreviewed_flags: u64) -> Self {
-        Self {
-            log_sequence: AtomicU64::new(log_sequence),
+    pub(crate) fn begin(store: &Store, meta: &MetaRow, unreviewed_flags: u64) -> Result<Self, EngineError> {
+        Ok(Self {
+            log_sequence: AtomicU64::new(store.head().sequence),
             derived_through: AtomicU64::new(meta.derived_through),
             told_at: AtomicI64::new(meta.told_at.0),
             closing: AtomicBool::new(false),
             history_lag: Histogram::default(),
+            openings: Book::read(store)?,
             unreviewed_flags: AtomicU64::new(unreviewed_flags),
             raised_flags: Default::default(),
-        }
+        })
     }
 }
 
@@ -205,6 +209,7 @@ impl Writer {
         for (feed, record) in changed.feeds {
             self.held.index.feed(feed, record, at);
         }
+        self.progress.openings.publish(changed.openings);
         if let Some(flags) = changed.flags {
             self.progress.unreviewed_flags.store(flags.unreviewed, Ordering::Release);
         }

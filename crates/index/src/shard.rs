@@ -2,6 +2,7 @@
 //! Whoever looks one up finds both in the same pages of memory. When there is no room left, all that still stands is
 //! copied into a new piece; so what was replaced or removed never takes more than a part of the whole.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 /// Bytes of a slot of the table: a key and a place, or zeros.
@@ -23,7 +24,7 @@ const REMOVED: u32 = 1;
 pub struct Stamp(u32);
 
 /// Records by key: the first nine digits of a number.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Shard {
     /// The slots, and behind them the records.
     piece: Vec<u8>,
@@ -33,6 +34,16 @@ pub(crate) struct Shard {
     /// Bytes of records that were replaced or removed.
     gaps: u32,
     publications: u32,
+}
+
+/// The bytes are records, so they are counted and not shown.
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { piece, slots, taken, gaps, publications: _ } = self;
+        let mut shown = f.debug_struct("Shard");
+        shown.field("bytes", &piece.len()).field("slots", slots).field("taken", taken).field("gaps", gaps);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Appends a number, seven bits in each byte.

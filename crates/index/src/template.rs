@@ -33,7 +33,7 @@ pub(crate) struct Template {
 pub(crate) fn is_nothing_held(answer: &Answer) -> bool {
     match &answer.body {
         Body::Open(body) => !matches!(body.plans, Outcome::Held(_)) && !matches!(body.presentations, Outcome::Held(_)),
-        Body::Shielded(_) | Body::IdentityNotConfirmed => false,
+        Body::Shielded(_) | Body::Opened(_) | Body::IdentityNotConfirmed => false,
     }
 }
 

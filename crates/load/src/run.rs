@@ -265,12 +265,6 @@ impl Running {
     }
 }
 
-/// Nothing but questions leaves an entry in the audit.
-fn only_questions(plan: &Plan) -> bool {
-    let other = [Kind::CheckIn, Kind::PlanEvent, Kind::Worklist];
-    plan.file_interval_ms.is_none() && !other.iter().any(|kind| plan.mix.contains_key(kind.name()))
-}
-
 /// What all threads found.
 struct Joined {
     tally: Tally,
@@ -413,8 +407,7 @@ fn account(outcome: &mut Outcome, all: &Joined, control: &Control, before: Count
     match control.counted() {
         Err(error) => failures.push(format!("the server's counters cannot be read any more: {error:#}")),
         Ok(after) => {
-            let only = only_questions(&outcome.plan);
-            let counters = control::compare(before, after, all.answers, all.in_doubt, only);
+            let counters = control::compare(before, after, all.answers, all.in_doubt);
             if !counters.agree {
                 failures.push(format!(
                     "the server counted {} answers ({}), the generator {}, and {} are in doubt",

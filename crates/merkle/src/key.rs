@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use zeroize::Zeroizing;
 
 use crate::note::{Note, NoteSignature, decode, encode};
 
@@ -204,37 +205,43 @@ impl Secret {
     }
 }
 
-fn der_of(pem: &str) -> Option<Vec<u8>> {
+fn der_of(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut lines = (pem.len() <= MAX_PEM_BYTES).then(|| pem.trim_end().lines())?;
     if lines.next()? != PEM_BEGIN {
         return None;
     }
-    let mut encoded = String::new();
+    // With room for all of it: a text that grows leaves copies behind.
+    let mut encoded = Zeroizing::new(String::with_capacity(pem.len()));
     loop {
         match lines.next()? {
             PEM_END => break,
             line => encoded.push_str(line),
         }
     }
-    if lines.next().is_some() { None } else { decode(&encoded) }
+    if lines.next().is_some() { None } else { decode(&encoded).map(Zeroizing::new) }
 }
 
-/// A new secret key as PKCS#8 in PEM.
+/// A new secret key as PKCS#8 in PEM, wiped when it is dropped.
 ///
 /// # Errors
 /// [`KeyError::Random`].
-pub fn new_secret_pem() -> Result<String, KeyError> {
+pub fn new_secret_pem() -> Result<Zeroizing<String>, KeyError> {
     let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
-    let mut rest = encode(der.as_ref());
-    let mut pem = format!("{PEM_BEGIN}\n");
-    while rest.len() > PEM_LINE {
-        let after = rest.split_off(PEM_LINE);
-        pem.push_str(&rest);
+    let encoded = Zeroizing::new(encode(der.as_ref()));
+    // With room for all of it: a text that grows leaves copies behind.
+    let mut pem = Zeroizing::new(String::with_capacity(2 * encoded.len() + PEM_BEGIN.len() + PEM_END.len() + 4));
+    pem.push_str(PEM_BEGIN);
+    let mut rest = encoded.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(PEM_LINE));
         pem.push('\n');
+        pem.push_str(line);
         rest = after;
     }
-    pem.push_str(&rest);
-    Ok(format!("{pem}\n{PEM_END}\n"))
+    pem.push('\n');
+    pem.push_str(PEM_END);
+    pem.push('\n');
+    Ok(pem)
 }
 
 /// The secret key of a log. `Debug` shows the public half.

@@ -152,7 +152,7 @@ impl Acceptor {
         drop((turn, begun));
         // Only now it is known whose it is.
         let Some(place) = self.organisations.of(&peer.organisation).take() else {
-            self.report.shed(Shed::Organisation, &peer.organisation, address);
+            self.report.shed(Shed::Organisation, &peer, address);
             return Err(HandshakeFailure::Organisation);
         };
         held.join(place);

@@ -10,9 +10,11 @@ use tonic::service::RoutesBuilder;
 
 use crate::config::Config;
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
 use crate::health::Readiness;
 use crate::stop::StopSignal;
+use crate::tls::FileChange;
 
 /// What opening the engine may use.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Wiring<E> {
     pub stop: StopSignal,
     /// Where background work runs.
     pub control: Handle,
+    /// Refusals that no handler sees, to be put into the audit.
+    pub(crate) edge: Edge,
 }
 
 /// The outcome of an offline examination.
@@ -94,6 +98,12 @@ pub trait Application: Send + Sync + 'static {
     /// Looks at files that may change while the engine runs, and puts in force what is new in them; `asked`: somebody asked
     /// for it. Blocks, off the threads that answer calls.
     fn look_again(&self, _engine: &Self::Engine, _asked: bool) {}
+
+    /// Puts into the audit what became of a certificate file; whether it is there. What is not is told again. Blocks, off the
+    /// threads that answer calls.
+    fn file_changed(&self, _engine: &Self::Engine, _change: FileChange) -> bool {
+        true
+    }
 
     /// Which of those files cannot be used as they are now, each with whether.
     fn reload_failed(&self) -> Vec<(&'static str, bool)> {

@@ -24,7 +24,7 @@ const CHAIN_MAX_BYTES: usize = 16 << 10;
 /// The authorities of client certificates.
 #[derive(Debug)]
 pub(crate) struct Authorities {
-    ders: Vec<CertificateDer<'static>>,
+    pub(crate) ders: Vec<CertificateDer<'static>>,
     store: Arc<RootCertStore>,
 }
 

@@ -178,6 +178,8 @@ pub(crate) struct Connection {
     info: ConnectInfo,
     patience: Patience,
     frames: FrameCounter,
+    /// The peer has said that nothing more comes.
+    peer_ended: bool,
     report: Arc<ShedReport>,
     /// Runs when the connection is to be looked at again.
     watch: Option<Pin<Box<Sleep>>>,
@@ -206,6 +208,7 @@ impl Connection {
             info,
             patience,
             frames: FrameCounter::new(limits, Instant::now()),
+            peer_ended: false,
             report,
             watch: None,
             end_timer: None,
@@ -262,10 +265,13 @@ impl Connection {
         }
     }
 
-    /// Closes the connection: a peer that asks nothing reads an end, any other is cut off.
+    /// Closes the connection: a peer that asks nothing reads an end, any other is cut off. Of one that its peer has ended nothing
+    /// is told: what it did not take was not refused to it.
     fn shed(&mut self, why: Shed) -> io::Result<()> {
         self.watch = None;
-        self.report.shed(why, &self.info.peer.organisation, self.info.address);
+        if !self.peer_ended {
+            self.report.shed(why, &self.info.peer, self.info.address);
+        }
         match why {
             Shed::Idle | Shed::FirstRequest => Ok(()),
             Shed::All
@@ -296,10 +302,11 @@ impl AsyncRead for Connection {
         if this.poll_fallen(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
+        let (before, room) = (buffer.filled().len(), buffer.remaining() > 0);
         match Pin::new(&mut this.stream).poll_read(cx, buffer) {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
+                this.peer_ended |= room && read.is_empty();
                 Poll::Ready(this.frames.read(read, Instant::now).or_else(|why| this.shed(why)))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

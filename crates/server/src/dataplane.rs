@@ -17,6 +17,7 @@ use crate::accept::{Acceptor, Lane};
 use crate::config::{Config, Limits};
 use crate::connection::Connection;
 use crate::deadline::CallLimitsLayer;
+use crate::edge::Edge;
 use crate::load::Bound;
 use crate::shed::ShedReport;
 use crate::stop::StopSignal;
@@ -47,10 +48,11 @@ impl DataPlane {
         tls: Arc<TlsState>,
         routes: Routes,
         stop: &StopSignal,
+        edge: Edge,
     ) -> io::Result<Self> {
         let limits = &config.limits;
-        let layer = CallLimitsLayer::new(limits);
-        let report = Arc::<ShedReport>::default();
+        let layer = CallLimitsLayer::new(limits, edge.clone());
+        let report = Arc::new(ShedReport::new(edge));
         let (alive, ended) = mpsc::channel::<()>(1);
         let mut lanes = Vec::new();
         for number in 0..thread_count(config) {

@@ -1,7 +1,8 @@
 //! A bound on every call: its deadline, and how many may be in progress at once. A call is in progress until the peer has taken
 //! its reply.
 //! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
-//! an answer, nor a call begin or a stream go on under a certificate that no longer stands.
+//! an answer, nor a call begin or a stream go on under a certificate that no longer stands, nor a refusal of its own or of the
+//! transport's leave uncounted for the audit.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use tower::{Layer, Service};
 use crate::answer_times::UntilEncoded;
 use crate::config::Limits;
 use crate::connection::{ConnectInfo, OpenCall};
+use crate::edge::{Asking, Edge};
 use crate::load::{Bound, Held};
 use crate::open_connections::Standing;
 use crate::refusal;
@@ -61,11 +63,12 @@ pub struct CallLimitsLayer {
     health_shares: Shares,
     max_header_bytes: u32,
     max_metadata_entries: usize,
+    edge: Edge,
 }
 
 impl CallLimitsLayer {
-    /// The calls in progress are counted over all clones.
-    pub fn new(limits: &Limits) -> Self {
+    /// The calls in progress are counted over all clones, and refusals for the audit.
+    pub(crate) fn new(limits: &Limits, edge: Edge) -> Self {
         Self {
             default_timeout: Duration::from_millis(limits.request_timeout_ms),
             in_flight: Bound::new(limits.max_in_flight),
@@ -75,6 +78,7 @@ impl CallLimitsLayer {
             health_shares: Shares::new(limits.part_of_streams()),
             max_header_bytes: limits.max_header_bytes,
             max_metadata_entries: limits.max_metadata_entries,
+            edge,
         }
     }
 
@@ -162,6 +166,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
         let info = request.extensions().get::<ConnectInfo>();
+        let asking = info.map(|info| Asking::new(&self.limits.edge, &info.peer, request.uri()));
         let standing = info.map(|info| info.activity().standing());
         let admitted = standing.map_or(Ok(()), |standing| still_stands(standing)).and_then(|()| {
             self.limits.headers(path, request.headers())?;
@@ -171,28 +176,45 @@ where
         });
         let (deadline, admitted) = match admitted {
             Ok(admitted) => admitted,
-            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+            Err(status) => {
+                noted(asking.as_ref(), &status);
+                return Box::pin(async move { Ok(status.into_http()) });
+            }
         };
         // A call that does not last ends by itself; it was asked while the certificate stood.
         let standing = standing.filter(|_| STREAMING.contains(&path)).cloned();
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let limit = Limit::new(deadline, standing);
-        let response = explained(self.inner.call(request));
-        Box::pin(bounded(response, limit, admitted))
+        Box::pin(bounded(self.inner.call(request), limit, admitted, asking))
     }
 }
 
-/// The response, or with a stable reason where the transport refused without one.
-async fn explained<E>(response: impl Future<Output = Result<Response<Body>, E>>) -> Result<Response<Body>, E> {
-    let response = response.await?;
-    let refused = tonic::Status::from_header_map(response.headers());
-    Ok(match refused.as_ref().and_then(refusal::explained) {
-        Some(status) => status.into_http(),
-        None => response,
-    })
+/// Counts the refusal of a call that came over a connection of this server.
+fn noted(asking: Option<&Asking>, status: &tonic::Status) {
+    if let Some(asking) = asking {
+        asking.refused(status);
+    }
 }
 
-async fn bounded<F, E>(response: F, mut limit: Limit, admitted: Admitted) -> Result<Response<Body>, E>
+/// The response, or with a stable reason where the transport refused without one: such a call no handler saw.
+fn explained(response: Response<Body>, asking: Option<&Asking>) -> Response<Body> {
+    // A refusal before any message has its status among the headers; whatever a handler says has details.
+    let refused = tonic::Status::from_header_map(response.headers());
+    match refused.as_ref().and_then(refusal::explained) {
+        Some(status) => {
+            noted(asking, &status);
+            status.into_http()
+        }
+        None => response,
+    }
+}
+
+async fn bounded<F, E>(
+    response: F,
+    mut limit: Limit,
+    admitted: Admitted,
+    asking: Option<Asking>,
+) -> Result<Response<Body>, E>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -200,9 +222,13 @@ where
         biased;
         response = response => {
             let timed = UntilEncoded::of_this_response();
-            Ok(response?.map(|body| Body::new(BoundedBody::new(body, limit, admitted, timed))))
+            let response = explained(response?, asking.as_ref());
+            Ok(response.map(|body| Body::new(BoundedBody::new(body, limit, admitted, (timed, asking)))))
         }
-        status = poll_fn(|cx| limit.poll(cx)) => Ok(status.into_http()),
+        status = poll_fn(|cx| limit.poll(cx)) => {
+            noted(asking.as_ref(), &status);
+            Ok(status.into_http())
+        }
     }
 }
 
@@ -266,12 +292,18 @@ struct BoundedBody {
     taking: Option<Arc<Taking>>,
     /// Of an answer that has not been encoded yet: it is when its bytes are first asked for.
     timed: Option<UntilEncoded>,
+    asking: Option<Asking>,
 }
 
 impl BoundedBody {
-    fn new(inner: Body, limit: Limit, admitted: Admitted, timed: Option<UntilEncoded>) -> Self {
+    fn new(
+        inner: Body,
+        limit: Limit,
+        admitted: Admitted,
+        (timed, asking): (Option<UntilEncoded>, Option<Asking>),
+    ) -> Self {
         let taking = admitted.call.as_ref().map(|call| call.takings().begin(Instant::now()));
-        Self { inner, limit, ended: false, admitted: Some(Arc::new(admitted)), taking, timed }
+        Self { inner, limit, ended: false, admitted: Some(Arc::new(admitted)), taking, timed, asking }
     }
 
     fn end(&mut self) {
@@ -299,6 +331,7 @@ impl BoundedBody {
 
     /// Ends the body with this status instead of what it had left to say.
     fn end_with(&mut self, status: &tonic::Status) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        noted(self.asking.as_ref(), status);
         self.end();
         self.inner = Body::default();
         let mut trailers = HeaderMap::new();

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use kith_domain::caller::{CareContext, Purpose, Role};
+use kith_domain::method::Method;
 use rustls_pki_types::CertificateRevocationListDer;
 use tokio::time::Instant;
 
@@ -10,7 +12,7 @@ use crate::config::{Config, Limits};
 use crate::directory::Directory;
 use crate::flood::FrameCounter;
 use crate::mistakes::Mistakes;
-use crate::{deadline, plan_file, revocation};
+use crate::{deadline, plan_file, policy_file, revocation};
 
 /// A plan file.
 #[must_use]
@@ -74,6 +76,44 @@ pub fn configuration(bytes: &[u8]) -> String {
             format!("{:?} of {}", sections.map(of), mistakes.iter().count().min(9))
         }
     }
+}
+
+/// A policy. What is taken lets an emergency department ask, and grants nothing that no policy may grant.
+#[must_use]
+pub fn policy(bytes: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(bytes) else { return String::from("no text") };
+    let policy = match policy_file::parse(text) {
+        Ok(policy) => policy,
+        Err(reasons) => {
+            // The first words of what is wrong: the rest quotes the text.
+            let words = reasons.first().map(|reason| reason.split([':', '"', '`']).next().unwrap_or_default());
+            return format!(
+                "{:?}, {}",
+                words.map(|words| words.chars().take(40).collect::<String>()),
+                reasons.len().min(9)
+            );
+        }
+    };
+    let mut granted = 0_usize;
+    for (method, word) in Method::WORDS {
+        for (role, _) in Role::WORDS {
+            for (purpose, _) in Purpose::WORDS {
+                for (context, _) in CareContext::WORDS {
+                    if policy.granted(role, method, purpose, context).is_none() {
+                        continue;
+                    }
+                    granted += 1;
+                    assert!(method.ceiling().contains(&role), "{word} is granted to {role}");
+                    assert!(
+                        method.may_be_for(purpose) && (!method.asks() || method.may_be_in(role, context)),
+                        "{word} {role}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(policy.is_granted_ever(Role::Ed, Method::Lookup), "nobody may ask at triage");
+    format!("taken, some {} granted", granted / 16)
 }
 
 /// A revocation list, as it stands within its PEM.

@@ -1,9 +1,9 @@
 //! Gathers what is written on a connection and sends it when the connection's task has done everything it had to do: a reply
 //! then leaves in one piece, and its reader is woken once. Never holds anything back while the task waits.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::{fmt, io};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -15,7 +15,6 @@ const KEPT_BYTES: usize = 8 << 10;
 
 /// A stream whose writes are gathered. A flush that is asked for is done at the next poll of the task, which is asked for at
 /// the same time; polling a connection begins with reading, so that is where it is done.
-#[derive(Debug)]
 pub(crate) struct Gather<S> {
     inner: S,
     bytes: Vec<u8>,
@@ -25,6 +24,18 @@ pub(crate) struct Gather<S> {
     woken: bool,
     /// The stream must be flushed once everything has been taken.
     unflushed: bool,
+}
+
+/// The bytes are replies.
+impl<S: fmt::Debug> fmt::Debug for Gather<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, bytes, taken, woken: _, unflushed: _ } = self;
+        f.debug_struct("Gather")
+            .field("inner", inner)
+            .field("bytes", &bytes.len())
+            .field("taken", taken)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: AsyncWrite + Unpin> Gather<S> {

@@ -27,6 +27,7 @@ use crate::metrics_page;
 use crate::policy_file::{Look, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::services::{self, Services};
+use crate::tls::{FileChange, Part};
 use crate::translate;
 
 /// Kith itself.
@@ -107,6 +108,20 @@ impl Application for Kith {
                 }
             }
         }
+    }
+
+    fn file_changed(&self, engine: &Engine, FileChange { part, in_force }: FileChange) -> bool {
+        let what = match part {
+            Part::Certificate => Configured::Certificate,
+            Part::ClientAuthorities => Configured::ClientAuthorities,
+            Part::RevocationLists => Configured::RevocationLists,
+        };
+        let refused = Decision::ConfigRefused(what);
+        let decision = in_force.map_or(refused, |sha256| Decision::ConfigChanged(what, sha256));
+        // That the audit takes no entry is told by the audit itself.
+        audited(engine, &Handle::current(), decision)
+            .inspect_err(|error| tracing::debug!(%error, "a change of certificates is not audited yet"))
+            .is_ok()
     }
 
     fn reload_failed(&self) -> Vec<(&'static str, bool)> {

@@ -15,7 +15,9 @@ mod dataplane;
 pub mod deadline;
 pub mod dev_certs;
 pub mod directory;
+mod edge;
 pub mod engine_slot;
+mod file_changes;
 mod flood;
 #[doc(hidden)]
 pub mod fuzz_entry;

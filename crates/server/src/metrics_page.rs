@@ -6,6 +6,7 @@
 //! of whom nothing else is held) or the last change in the log (a mother of whom something was told adds one).
 
 mod files;
+mod openings;
 mod shed;
 mod times;
 
@@ -62,6 +63,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         times::times(&mut page, answering, &engine.times());
         held(&mut page, engine);
         audit(&mut page, engine);
+        openings::openings(&mut page, engine, now);
         flags(&mut page, engine);
     }
     page.0

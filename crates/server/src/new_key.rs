@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use ring::rand::{SecureRandom, SystemRandom};
+use zeroize::Zeroizing;
 
 /// Bytes of a storage key.
 const KEY_BYTES: usize = 32;
@@ -18,10 +19,10 @@ const OTHERS: u32 = 0o077;
 /// # Errors
 /// When the file is there already or cannot be written.
 pub fn write(path: &Path) -> io::Result<()> {
-    let mut key = [0_u8; KEY_BYTES];
-    SystemRandom::new().fill(&mut key).map_err(|_| io::Error::other("the system gave no random bytes"))?;
+    let mut key = Zeroizing::new([0_u8; KEY_BYTES]);
+    SystemRandom::new().fill(key.as_mut_slice()).map_err(|_| io::Error::other("the system gave no random bytes"))?;
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(hex::encode(key).as_bytes())?;
+    file.write_all(Zeroizing::new(hex::encode(key.as_slice())).as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()
 }
@@ -32,7 +33,7 @@ pub fn examine(path: &Path) -> Result<(), String> {
     if metadata.mode() & OTHERS != 0 {
         return Err(format!("expected mode 0600, found {:04o}", metadata.mode() & 0o7777));
     }
-    let text = crate::config::bounded_text(path, 4_096)?;
+    let text = Zeroizing::new(crate::config::bounded_text(path, 4_096)?);
     let digits = text.trim_end();
     let usable = digits.len() == 2 * KEY_BYTES && digits.bytes().all(|b| b.is_ascii_hexdigit());
     if usable { Ok(()) } else { Err(String::from("expected 64 hexadecimal digits")) }

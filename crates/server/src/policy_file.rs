@@ -52,7 +52,7 @@ pub(crate) struct Read {
 }
 
 /// Reads a policy from the text of a file.
-fn parse(text: &str) -> Result<Policy, Vec<String>> {
+pub(crate) fn parse(text: &str) -> Result<Policy, Vec<String>> {
     let written: Written = toml::from_str(text).map_err(|error| vec![error.to_string().trim_end().to_owned()])?;
     if written.version != VERSION {
         return Err(vec![format!("expected version = {VERSION}, found {}", written.version)]);

@@ -14,6 +14,7 @@ use crate::application::{Application, Opening, Wiring};
 use crate::config::Config;
 use crate::dataplane::DataPlane;
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::engine_slot::{EngineSlot, EngineState, OpenFailure};
 use crate::health::{self, Readiness};
 use crate::metrics;
@@ -167,6 +168,7 @@ pub fn start<A: Application>(
     let Ground { control, tls, stop, signal } = ground;
     let application = Arc::new(application);
     let engine = Arc::new(EngineSlot::default());
+    let edge = Edge::default();
 
     // Listen: every call is refused as LOADING, and health says NOT_SERVING.
     let wiring = Wiring {
@@ -175,11 +177,12 @@ pub fn start<A: Application>(
         directory: Arc::clone(&directory),
         stop: signal.clone(),
         control: control.handle().clone(),
+        edge: edge.clone(),
     };
     let metrics = metrics::bind(&config.metrics.listen)?;
     let (routes, readiness) = control.block_on(routes(application.as_ref(), wiring))?;
     let address = listener.local_addr()?;
-    let plane = DataPlane::start(&config, listener, Arc::clone(&tls), routes, &signal)?;
+    let plane = DataPlane::start(&config, listener, Arc::clone(&tls), routes, &signal, edge)?;
     tracing::info!(%address, "listening, not yet serving");
 
     // Store and replay, on a thread of its own; ready when it is done.
@@ -202,7 +205,7 @@ pub fn start<A: Application>(
     control.spawn(watch::trims(Arc::clone(&application), Arc::clone(&engine), signal.clone())?);
     let interval = Duration::from_millis(config.tls.reload_interval_ms);
     let (looking, of) = (Arc::clone(&application), Arc::clone(&engine));
-    control.spawn(watch::files(looking, of, interval, signal.clone())?);
+    control.spawn(watch::files(looking, of, (Arc::clone(&tls), interval), signal.clone())?);
     drop(entered);
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 

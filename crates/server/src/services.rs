@@ -2,8 +2,11 @@
 //! nothing about a child: rules are the domain's, order is the engine's.
 
 mod audit_proofs;
+mod audit_reading;
+mod audit_wire;
+mod break_glass;
 mod context;
-mod edge;
+mod cosigned;
 mod errors;
 mod feeds;
 mod files;
@@ -21,10 +24,10 @@ mod trace;
 pub(crate) use context::Services;
 pub(crate) use context::now;
 
-use edge::Noted;
 use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
+use v1::break_glass_service_server::BreakGlassServiceServer;
 use v1::flag_service_server::FlagServiceServer;
 use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
@@ -35,8 +38,9 @@ use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "kith.v1.AuditService",
+    "kith.v1.BreakGlassService",
     "kith.v1.FlagService",
     "kith.v1.IdentityService",
     "kith.v1.LookupService",
@@ -49,16 +53,17 @@ pub(crate) const NAMES: [&str; 9] = [
 
 /// Adds every service with its bound on message sizes.
 pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
-    let (max, edge) = (services.limits().max_message_bytes, services.edge());
+    let max = services.limits().max_message_bytes;
     let of = || services.clone();
     routes
-        .add_service(Noted::new(LookupServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(PresentationServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(PlanServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(PlanFileServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(NotificationServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(AuditServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(FlagServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(IdentityServiceServer::new(of()).max_decoding_message_size(max), edge))
-        .add_service(Noted::new(StatusServiceServer::new(of()).max_decoding_message_size(max), edge));
+        .add_service(LookupServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(PresentationServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(PlanServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(PlanFileServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(NotificationServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(AuditServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(BreakGlassServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(FlagServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max));
 }

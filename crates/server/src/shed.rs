@@ -1,11 +1,15 @@
 //! Why a connection was closed although its peer might have gone on, and how often. The counts say neither whose it was nor
-//! what was asked on it; the log names the organisation whose client is at fault, in few lines.
+//! what was asked on it; the log names the organisation whose client is at fault, in few lines, and the audit counts it.
+//! Never tells of a connection that its peer closed.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::edge::Edge;
+use crate::identity::PeerIdentity;
 use crate::quota::Quota;
+use crate::services::now;
 
 /// Lines logged in one second; further ones are counted and told with the next. A flood must not fill the log.
 const LOGGED_PER_SECOND: u32 = 5;
@@ -66,11 +70,16 @@ impl Shed {
         }
     }
 
-    /// Whether nobody does it who means well and is well.
-    pub(crate) fn is_hostile(self) -> bool {
+    /// The reason in the audit, of what nobody does who means well and is well. What concerns no organisation that is known, and
+    /// a connection on which nothing is asked any more, is no refusal of anybody.
+    pub(crate) fn reason(self) -> Option<&'static str> {
         match self {
-            Shed::Organisation | Shed::WriteStall | Shed::Pings | Shed::Settings | Shed::ControlFrames => true,
-            Shed::All | Shed::Address | Shed::Handshake | Shed::FirstRequest | Shed::Idle => false,
+            Shed::Organisation => Some("TOO_MANY_CONNECTIONS"),
+            Shed::WriteStall => Some("REPLY_NOT_TAKEN"),
+            Shed::Pings => Some("TOO_MANY_PINGS"),
+            Shed::Settings => Some("TOO_MANY_SETTINGS"),
+            Shed::ControlFrames => Some("TOO_MANY_CONTROL_FRAMES"),
+            Shed::All | Shed::Address | Shed::Handshake | Shed::FirstRequest | Shed::Idle => None,
         }
     }
 }
@@ -97,30 +106,33 @@ impl ShedCounts {
     }
 }
 
-/// Counts, and tells the log.
+/// Counts, and tells the log and the audit.
 #[derive(Debug)]
 pub(crate) struct ShedReport {
     counts: ShedCounts,
     logged: Quota,
-}
-
-impl Default for ShedReport {
-    fn default() -> Self {
-        Self { counts: ShedCounts::default(), logged: Quota::new(LOGGED_PER_SECOND) }
-    }
+    edge: Edge,
 }
 
 impl ShedReport {
+    pub(crate) fn new(edge: Edge) -> Self {
+        Self { counts: ShedCounts::default(), logged: Quota::new(LOGGED_PER_SECOND), edge }
+    }
+
     pub(crate) fn counts(&self) -> &ShedCounts {
         &self.counts
     }
 
-    /// A connection of this organisation is closed.
-    pub(crate) fn shed(&self, why: Shed, organisation: &str, address: SocketAddr) {
+    /// A connection of this peer is closed.
+    pub(crate) fn shed(&self, why: Shed, peer: &PeerIdentity, address: SocketAddr) {
         self.counts.count(why);
-        if !why.is_hostile() {
+        let Some(reason) = why.reason() else {
             tracing::debug!(%address, why = why.word(), "closed a connection");
-        } else if let Some(unlogged) = self.logged.take(Instant::now()) {
+            return;
+        };
+        self.edge.refused(peer, None, reason, now());
+        if let Some(unlogged) = self.logged.take(Instant::now()) {
+            let organisation = peer.organisation.as_str();
             tracing::warn!(organisation, %address, unlogged, why = why.word(), "closed a connection: beyond its limits");
         }
     }
@@ -139,7 +151,29 @@ mod tests {
         for (times, why) in (1..).zip(Shed::ALL) {
             assert_eq!(counts.counted(why), times, "{}", why.word());
         }
+        let reasons: std::collections::BTreeSet<_> = Shed::ALL.iter().filter_map(|why| why.reason()).collect();
+        assert_eq!(reasons.len(), 5);
         let words: std::collections::BTreeSet<_> = Shed::ALL.iter().map(|why| why.word()).collect();
         assert_eq!(words.len(), Shed::ALL.len());
+    }
+
+    #[test]
+    fn what_a_peer_is_at_fault_for_is_counted_for_the_audit() {
+        use kith_domain::caller::Role;
+        let edge = Edge::default();
+        let report = ShedReport::new(edge.clone());
+        let peer = PeerIdentity { organisation: String::from("R1H"), role: Role::Ed };
+        for why in Shed::ALL {
+            report.shed(why, &peer, SocketAddr::from(([127, 0, 0, 1], 1)));
+        }
+        report.shed(Shed::Pings, &peer, SocketAddr::from(([127, 0, 0, 1], 2)));
+        let expected = [
+            ("TOO_MANY_CONNECTIONS", 1),
+            ("REPLY_NOT_TAKEN", 1),
+            ("TOO_MANY_PINGS", 2),
+            ("TOO_MANY_SETTINGS", 1),
+            ("TOO_MANY_CONTROL_FRAMES", 1),
+        ];
+        assert_eq!(edge.told(), expected.map(|(reason, count)| (None, reason, count)));
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use ring::digest::{Context, SHA256};
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -14,6 +15,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
 use crate::config;
+pub use crate::file_changes::FileChange;
+use crate::file_changes::FileChanges;
 use crate::open_connections::{Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
 
@@ -115,6 +118,8 @@ pub(crate) struct InForce {
     trust: Arc<ClientTrust>,
     config: Arc<ServerConfig>,
     failed: Vec<Part>,
+    /// Of each part, in the order of [`Part::ALL`].
+    sha256: [[u8; 32]; Part::ALL.len()],
     /// Counts reloads: a verdict of an earlier one is made anew.
     generation: u64,
 }
@@ -133,7 +138,18 @@ impl InForce {
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Self { pair, trust, config: Arc::new(config), failed, generation })
+        let lists = trust.lists.as_ref().map(|lists| sha256(lists.ders()));
+        let sha256 = [sha256(&pair.key.cert), sha256(&trust.authorities.ders), lists.unwrap_or_default()];
+        Ok(Self { pair, trust, config: Arc::new(config), failed, sha256, generation })
+    }
+
+    /// What of this is another than `before`, or could not be used.
+    fn changes(&self, before: &[[u8; 32]]) -> Vec<FileChange> {
+        let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| match self.failed.contains(&part) {
+            true => Some(FileChange { part, in_force: None }),
+            false => (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) }),
+        };
+        Part::ALL.into_iter().zip(self.sha256).zip(before).filter_map(of).collect()
     }
 
     /// What a handshake is done with.
@@ -151,6 +167,7 @@ pub struct TlsState {
     /// Held while files are read, so that two reloads never mix.
     reloading: Mutex<()>,
     open: Arc<OpenConnections>,
+    changes: FileChanges,
 }
 
 impl TlsState {
@@ -164,8 +181,17 @@ impl TlsState {
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let trust = Arc::new(ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain)?);
         tell_of_expired(&trust);
-        let in_force = RwLock::new(Arc::new(InForce::new(pair, trust, Vec::new(), 0)?));
-        Ok(Self { files, trust_domain, in_force, reloading: Mutex::new(()), open: Arc::default() })
+        let first = InForce::new(pair, trust, Vec::new(), 0)?;
+        let changes = FileChanges::default();
+        // Under which certificates and lists it begins; nothing of what is not configured.
+        first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
+        let in_force = RwLock::new(Arc::new(first));
+        Ok(Self { files, trust_domain, in_force, reloading: Mutex::new(()), open: Arc::default(), changes })
+    }
+
+    /// What became of the files and is not in the audit yet.
+    pub(crate) fn changes(&self) -> &FileChanges {
+        &self.changes
     }
 
     /// What a connection that begins now is judged by.
@@ -217,6 +243,7 @@ impl TlsState {
         tell_of_expired(&trust);
         let Outcome { errors, failed } = outcome;
         let next = InForce::new(pair, trust, failed, before.generation + 1).map_err(|error| vec![error])?;
+        next.changes(&before.sha256).into_iter().for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(UnixTime::now());
         if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -326,6 +353,15 @@ fn are_the_same(one: Option<&Arc<Lists>>, other: Option<&Arc<Lists>>) -> bool {
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     }
+}
+
+/// Of DER encodings, one after the other.
+fn sha256(ders: impl IntoIterator<Item = impl AsRef<[u8]>>) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    ders.into_iter().for_each(|der| context.update(der.as_ref()));
+    let (mut sha256, digest) = ([0; 32], context.finish());
+    sha256.copy_from_slice(digest.as_ref());
+    sha256
 }
 
 /// An expired list says nothing of what was revoked since: somebody must bring a new one.

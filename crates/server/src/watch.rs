@@ -103,14 +103,14 @@ pub(crate) async fn reload(tls: &Arc<TlsState>) {
     }
 }
 
-/// Has the application look at its files now and then, and at once on SIGHUP.
+/// Has the application look at its files now and then, and at once on SIGHUP, and tells it what became of certificate files.
 ///
 /// # Errors
 /// When the signal cannot be listened for.
 pub(crate) fn files<A: Application>(
     application: Arc<A>,
     engine: Arc<EngineSlot<A::Engine>>,
-    interval: Duration,
+    (tls, interval): (Arc<TlsState>, Duration),
     stop: StopSignal,
 ) -> io::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup())?;
@@ -125,8 +125,12 @@ pub(crate) fn files<A: Application>(
                 _ = ticks.tick() => false,
             };
             let EngineState::Ready(engine) = engine.state() else { continue };
-            let application = Arc::clone(&application);
-            if let Err(error) = tokio::task::spawn_blocking(move || application.look_again(&engine, asked)).await {
+            let (application, tls) = (Arc::clone(&application), Arc::clone(&tls));
+            let look = move || {
+                application.look_again(&engine, asked);
+                tls.changes().hand(|change| application.file_changed(&engine, change));
+            };
+            if let Err(error) = tokio::task::spawn_blocking(look).await {
                 tracing::error!(%error, "failed to look at files");
             }
         }

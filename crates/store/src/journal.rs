@@ -32,6 +32,7 @@ pub use clock::{Monotonic, SystemMonotonic};
 #[cfg(test)]
 pub(crate) use format::encode_entry;
 pub use late::Follower;
+pub use read::Stretch;
 pub(crate) use types::JOURNAL_ID;
 pub use types::{
     AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, JournalError, JournalOptions, MAX_ENTRY_BYTES,

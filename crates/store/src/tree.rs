@@ -8,6 +8,7 @@ mod grow;
 mod prove;
 pub(crate) mod record;
 mod recover;
+mod signers;
 mod types;
 mod verify;
 
@@ -189,15 +190,24 @@ impl Tree {
             return;
         }
         let mut seen = self.shared.lock();
-        for fault in faults {
-            tracing::error!(%fault, "the audit's tree is not as it was signed: it is not signed again before a person has looked");
-            let told = fault.to_string();
-            if !seen.suspected.contains(&told) {
-                seen.suspected.push(told);
-            }
+        // A key is put right in the configuration, and nothing of the tree needs to be looked at then.
+        let (passing, lasting): (Vec<_>, Vec<_>) =
+            faults.iter().partition(|fault| matches!(fault, TreeFault::KeyChanged { .. }));
+        for fault in &passing {
+            tracing::error!(%fault, "nothing of the audit is signed: put back the key that signed, or move the tree away");
         }
+        for fault in &lasting {
+            tracing::error!(%fault, "the audit's tree is not as it was signed: it is not signed again before a person has looked");
+        }
+        let new: Vec<String> = lasting.iter().map(ToString::to_string).collect();
+        let new: Vec<String> = new.into_iter().filter(|told| !seen.suspected.contains(told)).collect();
+        seen.suspected.extend(new);
         let told: String = seen.suspected.iter().map(|line| format!("{line}\n")).collect();
+        seen.suspected.extend(passing.iter().map(ToString::to_string));
         drop(seen);
+        if lasting.is_empty() {
+            return;
+        }
         if let Err(error) = replace_durably(&suspected_path(&self.options.dir), told.as_bytes()) {
             tracing::error!(%error, "that the audit's tree is suspected could not be written down");
         }

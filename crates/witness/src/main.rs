@@ -11,6 +11,7 @@ use kith_api::client::{Client, ConnectOptions, certificate_identity};
 use kith_api::v1;
 use kith_merkle::{Hash, VerifierKey, WitnessSigner, new_secret_pem};
 use kith_witness::{Log, Memory, Outcome, Round, WatchError};
+use zeroize::Zeroizing;
 
 /// Exit code when history has changed.
 const CHANGED: u8 = 3;
@@ -90,6 +91,7 @@ fn signer(arguments: &Arguments) -> Result<WitnessSigner> {
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
     let pem = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let pem = Zeroizing::new(pem);
     Ok(WitnessSigner::from_pem(&arguments.name, &pem)?)
 }
 

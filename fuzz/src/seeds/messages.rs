@@ -132,9 +132,6 @@ fn changes() -> Vec<(u8, Vec<u8>)> {
         caller: caller(),
     };
     let acknowledge = v1::AcknowledgeRequest { ids: vec![1, 2], event_id: ID.into(), caller: caller() };
-    let review = v1::ReviewFlagRequest { caller: caller(), id: 9, outcome: 1, event_id: ID.into() };
-    let day = Some(v1::Date { year: 2026, month: 3, day: 1 });
-    let rates = v1::GetFlagRatesRequest { caller: caller(), first: day, last: day };
     vec![
         (8, tell.encode_to_vec()),
         (9, propose.encode_to_vec()),
@@ -142,9 +139,49 @@ fn changes() -> Vec<(u8, Vec<u8>)> {
         (11, reset.encode_to_vec()),
         (12, acknowledge.encode_to_vec()),
         (13, v1::SubmitPlanFileRequest::default().encode_to_vec()),
-        (14, review.encode_to_vec()),
-        (15, rates.encode_to_vec()),
     ]
+}
+
+fn readings() -> Vec<(u8, Vec<u8>)> {
+    let at = |seconds| Some(kith_api::Timestamp { seconds, nanos: 0 });
+    let search = v1::SearchRequest {
+        nhs_number: NUMBER.into(),
+        person_id: "u-1".into(),
+        organisation: "R1H".into(),
+        from: at(1_789_999_000),
+        until: at(1_789_999_500),
+        audit_reference: "1-000000000007".into(),
+        page_size: 7,
+        page_token: String::new(),
+    };
+    let who = v1::WhoLookedRequest { nhs_number: NUMBER.into(), ..v1::WhoLookedRequest::default() };
+    vec![(14, search.encode_to_vec()), (15, who.encode_to_vec())]
+}
+
+fn openings() -> Vec<(u8, Vec<u8>)> {
+    let opening = v1::OpenShieldedRequest {
+        lookup: Some(lookup()),
+        reason: v1::OpeningReason::MissingChild.into(),
+        words: "seen at the station".into(),
+        review_accepted: true,
+    };
+    let review = v1::ReviewOpeningRequest {
+        caller: caller(),
+        reference: ID.into(),
+        outcome: v1::ReviewOutcome::Justified.into(),
+        event_id: ID.into(),
+    };
+    let page_token = format!("1789999000000.{ID}");
+    let listing = v1::ListOpeningsRequest { caller: caller(), page_size: 10, page_token };
+    vec![(16, opening.encode_to_vec()), (17, review.encode_to_vec()), (18, listing.encode_to_vec())]
+}
+
+fn flags() -> Vec<(u8, Vec<u8>)> {
+    let outcome = v1::FlagOutcome::Explained.into();
+    let review = v1::ReviewFlagRequest { caller: caller(), id: 9, outcome, event_id: ID.into() };
+    let day = Some(v1::Date { year: 2026, month: 3, day: 1 });
+    let rates = v1::GetFlagRatesRequest { caller: caller(), first: day, last: day };
+    vec![(19, review.encode_to_vec()), (20, rates.encode_to_vec())]
 }
 
 /// One of each kind.
@@ -156,6 +193,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes()].concat();
+    let all = [questions, presentations(), changes(), readings(), openings(), flags()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

@@ -173,6 +173,7 @@ impl View {
         let body = match &answer.body {
             Body::Open(body) => Some(open(body)),
             Body::Shielded(body) => Some(shielded(body)),
+            Body::Opened(_) => panic!("nobody opened it"),
             Body::IdentityNotConfirmed => None,
         };
         let ring = (answer.ring.code.clone(), answer.ring.phone.clone());

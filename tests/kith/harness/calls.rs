@@ -1,6 +1,6 @@
 //! Calls as the tests make them, each in one line. Never retries.
 
-use kith_api::client::{Client, Trouble};
+use kith_api::client::{Client, Trouble, to_json};
 use kith_api::v1;
 use kith_api::v1::submit_events_response::Verdict;
 use tonic::{Code, Status};
@@ -47,6 +47,11 @@ pub async fn try_ask(client: &Client, request: v1::LookupRequest) -> Result<v1::
 
 pub async fn ask(client: &Client, request: v1::LookupRequest) -> v1::Answer {
     try_ask(client, request).await.unwrap()
+}
+
+/// Everything that an answer holds, as programs get it: `Debug` shows its name alone.
+pub fn as_text(answer: &v1::Answer) -> String {
+    serde_json::to_string(&to_json(answer).unwrap()).unwrap()
 }
 
 pub async fn record(client: &Client, request: v1::RecordRequest) -> Result<v1::Acknowledgement, Status> {

@@ -19,6 +19,24 @@ use super::told::{
     closing_told, details_told, end_told, latest, line_of, move_told, origin_told, start_told, withdrawal_told,
 };
 
+/// Changes that the model's senders never make.
+macro_rules! never_made {
+    () => {
+        Change::Identity(_)
+            | Change::Proposed(_)
+            | Change::ProposalClosed(_)
+            | Change::Opened(_)
+            | Change::OpeningReviewed(_)
+            | Change::Flagged(_)
+            | Change::Watched(_)
+            | Change::FlagReviewed(_)
+            | Change::FileStarted(_)
+            | Change::FileEnding(_)
+            | Change::FileEnded(_)
+            | Change::FilePositionReset(_)
+    };
+}
+
 /// Lookups of one organisation within this time are one encounter.
 pub const ENCOUNTER_MS: i64 = 4 * 3_600 * 1_000;
 
@@ -153,18 +171,10 @@ fn id_of(change: &Change) -> (String, Uuid) {
         Change::Acknowledged(ack) => (ack.authority.to_string(), ack.event_id),
         Change::Accessed(_)
         | Change::AuditGap(_)
+        | Change::AuditHead(_)
         | Change::Purge(_)
         | Change::FeedCounted(_)
-        | Change::Identity(_)
-        | Change::Proposed(_)
-        | Change::ProposalClosed(_)
-        | Change::Flagged(_)
-        | Change::Watched(_)
-        | Change::FlagReviewed(_)
-        | Change::FileStarted(_)
-        | Change::FileEnding(_)
-        | Change::FileEnded(_)
-        | Change::FilePositionReset(_) => panic!("not sent by anyone"),
+        | never_made!() => panic!("not sent by anyone"),
     }
 }
 
@@ -226,18 +236,10 @@ impl Model {
             Change::Accessed(_)
             | Change::Acknowledged(_)
             | Change::AuditGap(_)
+            | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::Flagged(_)
-            | Change::Watched(_)
-            | Change::FlagReviewed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => None,
+            | never_made!() => None,
         };
         self.log.iter().filter(|(_, change)| of(change) == Some(feed)).map(|(at, _)| *at).max()
     }
@@ -254,18 +256,10 @@ impl Model {
             | Change::Accessed(_)
             | Change::Acknowledged(_)
             | Change::AuditGap(_)
+            | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::Flagged(_)
-            | Change::Watched(_)
-            | Change::FlagReviewed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => None,
+            | never_made!() => None,
         };
         self.log.iter().filter_map(told).max().unwrap_or_default()
     }
@@ -312,18 +306,10 @@ impl Model {
             Change::Heartbeat(_)
             | Change::Accessed(_)
             | Change::AuditGap(_)
+            | Change::AuditHead(_)
             | Change::Purge(_)
             | Change::FeedCounted(_)
-            | Change::Identity(_)
-            | Change::Proposed(_)
-            | Change::ProposalClosed(_)
-            | Change::Flagged(_)
-            | Change::Watched(_)
-            | Change::FlagReviewed(_)
-            | Change::FileStarted(_)
-            | Change::FileEnding(_)
-            | Change::FileEnded(_)
-            | Change::FilePositionReset(_) => Ok(Effect::Applied),
+            | never_made!() => Ok(Effect::Applied),
         };
         let effect = match effect {
             Ok(effect) => effect,

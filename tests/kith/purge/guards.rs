@@ -110,7 +110,7 @@ async fn it_follows_the_london_day() {
     assert_eq!(purge(&place, midnight.plus_seconds(-1)).unwrap().going.presentations, 0);
     let open = |body| match body {
         Body::Open(open) => open,
-        other @ (Body::Shielded(_) | Body::IdentityNotConfirmed) => panic!("{other:?}"),
+        other @ (Body::Shielded(_) | Body::Opened(_) | Body::IdentityNotConfirmed) => panic!("{other:?}"),
     };
     let last = open(answer(&place, 0, midnight.plus_seconds(-1)).await.body);
     assert!(matches!(last.presentations, Outcome::Held(_)));

@@ -42,13 +42,15 @@ pub fn collect(path: &str, masked: &Masked, stored: &mut Stored) {
     }
 }
 
+/// What is defined.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
     Struct,
     Enum,
 }
 
-fn head(line: &str) -> Option<(Kind, &str)> {
+/// What a line begins to define, and its name.
+pub fn head(line: &str) -> Option<(Kind, &str)> {
     let words = ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|word| line.strip_prefix(word)).unwrap_or(line);
     let (kind, rest) = match (words.strip_prefix("struct "), words.strip_prefix("enum ")) {
         (Some(rest), _) => (Kind::Struct, rest),
@@ -90,7 +92,7 @@ fn variant(part: &str, found: &mut BTreeSet<String>) {
 }
 
 /// What commas part that stand in no bracket; attributes gone, spaces single.
-fn parts(body: &[char]) -> Vec<String> {
+pub fn parts(body: &[char]) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut depth = 0usize;
     for c in body {

@@ -21,6 +21,9 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
         Body::Open(body) => {
             (plans(body, directory), presentations(body, directory), Some(history(body, directory)), false)
         }
+        Body::Opened(body) => {
+            (plans(body, directory), presentations(body, directory), Some(history(body, directory)), true)
+        }
         Body::Shielded(body) => {
             let history = v1::AccessHistory { accesses: Vec::new(), more: body.accesses };
             (shielded_plans(body), shielded_presentations(body), Some(history), true)

@@ -16,7 +16,7 @@ pub(super) fn contact(contact: &Contact) -> v1::Contact {
 /// The sibling part; absent where the answer is withheld.
 pub(super) fn siblings(answer: &Answer) -> Option<v1::SiblingAnswer> {
     let mut part = match &answer.body {
-        Body::Open(body) => of(&body.siblings, |ring| Some(contact(ring))),
+        Body::Open(body) | Body::Opened(body) => of(&body.siblings, |ring| Some(contact(ring))),
         Body::Shielded(body) => of(&body.siblings, |()| None),
         Body::IdentityNotConfirmed => return None,
     };
@@ -58,7 +58,7 @@ fn of<R>(siblings: &Siblings<R>, ring: impl Fn(&R) -> Option<v1::Contact>) -> v1
 /// The mother's part; absent where her number was not given, and where the answer is withheld.
 pub(super) fn mother(answer: &Answer, directory: &Directory) -> Option<v1::MotherAnswer> {
     let mut part = match &answer.body {
-        Body::Open(body) => match body.mother.as_ref()? {
+        Body::Open(body) | Body::Opened(body) => match body.mother.as_ref()? {
             MotherView::Open(part) => of_mother(part, false, |plan| open_plan(plan, directory)),
             MotherView::Shielded(part) => of_mother(part, true, shielded_plan),
         },

@@ -77,6 +77,12 @@ impl Padded for v1::LookupManyResponse {
     }
 }
 
+impl Padded for v1::OpenShieldedResponse {
+    fn padding(&mut self) -> &mut Bytes {
+        &mut self.padding
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

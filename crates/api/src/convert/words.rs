@@ -3,10 +3,12 @@
 use super::fault::Faults;
 use crate::v1;
 use kith_domain::answer::Doubt;
+use kith_domain::caller::{CareContext, Purpose};
 use kith_domain::feed::FeedState;
 use kith_domain::fields::Field;
 use kith_domain::fold::Effect;
 use kith_domain::identity::IdentityCheck;
+use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::plan::{PlanKind, PlanState};
 use kith_domain::presentation::{CareSetting, Complaint, Outcome};
 
@@ -51,6 +53,33 @@ both_ways!(parse_outcome, outcome, Outcome, PresentationOutcome, Unspecified, "U
     LeftBeforeBeingSeen => LeftBeforeBeingSeen, LeftAgainstAdvice => LeftAgainstAdvice,
     DischargedWithConcernsRecorded => DischargedWithConcernsRecorded, Died => Died, EnteredInError => EnteredInError,
 ]);
+both_ways!(parse_opening_reason, opening_reason, OpeningReason, OpeningReason, Unspecified, "UNKNOWN_OPENING_REASON", "a reason of the list is needed", [
+    ImmediateDanger => ImmediateDanger, ProtectionEnquiry => ProtectionEnquiry, MissingChild => MissingChild,
+    CourtOrder => CourtOrder,
+]);
+both_ways!(parse_review_outcome, review_outcome, ReviewOutcome, ReviewOutcome, Unspecified, "UNKNOWN_REVIEW_OUTCOME", "an outcome of the list is needed", [
+    Justified => Justified, NotJustified => NotJustified, TakenFurther => TakenFurther,
+]);
+
+/// Why a person asks.
+#[must_use]
+pub fn purpose(purpose: Purpose) -> v1::Purpose {
+    match purpose {
+        Purpose::DirectCare => v1::Purpose::DirectCare,
+        Purpose::ChildProtectionEnquiry => v1::Purpose::ChildProtectionEnquiry,
+        Purpose::SafeguardingReview => v1::Purpose::SafeguardingReview,
+        Purpose::RecordKeeping => v1::Purpose::RecordKeeping,
+    }
+}
+
+/// Planned or unplanned care.
+#[must_use]
+pub fn care_context(context: CareContext) -> v1::CareContext {
+    match context {
+        CareContext::Unscheduled => v1::CareContext::Unscheduled,
+        CareContext::Scheduled => v1::CareContext::Scheduled,
+    }
+}
 
 /// State of a plan.
 #[must_use]
@@ -111,7 +140,8 @@ pub fn feed_state(state: FeedState) -> v1::FeedState {
 }
 
 /// A part of an answer that a policy may leave out.
-pub(super) fn field(field: Field) -> v1::AnswerField {
+#[must_use]
+pub fn field(field: Field) -> v1::AnswerField {
     match field {
         Field::VisitPlaces => v1::AnswerField::VisitPlaces,
         Field::History => v1::AnswerField::History,

@@ -18,7 +18,7 @@ use kith_domain::feed::FeedBoard;
 use kith_domain::feed_volume::ThinRule;
 use kith_domain::links::Person;
 use kith_domain::method::Method;
-use kith_domain::permit::authorise_read;
+use kith_domain::permit::{ReadPermit, authorise_opening, authorise_read};
 use kith_domain::plan::{Plan, PlanKind, PlanName};
 use kith_domain::policy::Policy;
 use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcome, Presentation};
@@ -253,18 +253,34 @@ impl<'a> World<'a> {
 
     /// The answer to the same asker's same question, on the wire.
     pub fn answer(&self) -> v1::Answer {
+        self.asked((Role::Ed, Purpose::DirectCare), |policy, peer, caller, directory, ask| {
+            let call = (Method::Lookup, CareContext::Unscheduled);
+            ask(&authorise_read(policy, peer, caller, call, directory).unwrap())
+        })
+    }
+
+    /// The answer of the call that opens a shielded record.
+    pub fn opened(&self) -> v1::Answer {
+        self.asked((Role::Safeguarding, Purpose::ChildProtectionEnquiry), |policy, peer, caller, directory, ask| {
+            ask(authorise_opening(policy, peer, caller, CareContext::Unscheduled, directory).unwrap().read())
+        })
+    }
+
+    fn asked(
+        &self,
+        (role, purpose): (Role, Purpose),
+        permitted: impl Fn(&Policy, Peer, &Caller, &Directory, &dyn Fn(&ReadPermit) -> v1::Answer) -> v1::Answer,
+    ) -> v1::Answer {
         let (organisation, directory) = (trust(0), directory());
         let caller = Caller {
             user_id: UserId::parse("n1").unwrap(),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
             role_code: RoleCode::parse("R8000").unwrap(),
-            purpose: Purpose::DirectCare,
+            purpose,
             organisation,
         };
-        let peer = Peer { organisation, role: Role::Ed };
-        let call = (Method::Lookup, CareContext::Unscheduled);
-        let permit = authorise_read(&Policy::builtin(), peer, &caller, call, &directory).unwrap();
+        let peer = Peer { organisation, role };
         let question = Question {
             subject: Subject::Nhs(number(1)),
             number_traced: true,
@@ -275,8 +291,12 @@ impl<'a> World<'a> {
         };
         let settings = AnswerSettings { max_plans: self.shape.max_plans, ..AnswerSettings::default() };
         let means = Means { settings: &settings, directory: &directory, feeds: &self.board };
-        let answer = answer(&permit, &question, &self.found(), means);
-        wire(&answer, "REFERENCE".into(), &directory, settings.presentation_window_days)
+        let found = self.found();
+        let ask = |permit: &ReadPermit| {
+            let answer = answer(permit, &question, &found, means);
+            wire(&answer, "REFERENCE".into(), &directory, settings.presentation_window_days)
+        };
+        permitted(&Policy::builtin(), peer, &caller, &directory, &ask)
     }
 
     fn found(&self) -> Found {

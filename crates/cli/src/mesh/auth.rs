@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ring::hmac;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// What proves whose mailbox it is.
 pub struct Credentials {
     mailbox: String,
-    password: String,
+    password: Zeroizing<String>,
     key: hmac::Key,
     nonce: Uuid,
     count: AtomicU64,
@@ -30,7 +31,7 @@ impl Credentials {
     pub fn new(mailbox: &str, password: &str, shared_key: &[u8], nonce: Uuid) -> Self {
         Self {
             mailbox: mailbox.to_owned(),
-            password: password.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
             key: hmac::Key::new(hmac::HMAC_SHA256, shared_key),
             nonce,
             count: AtomicU64::new(0),
@@ -43,7 +44,9 @@ impl Credentials {
         let Self { mailbox, password, key, nonce, count } = self;
         let count = count.fetch_add(1, Ordering::Relaxed);
         let at = now.to_zoned(TimeZone::UTC).strftime("%Y%m%d%H%M").to_string();
-        let proof = hmac::sign(key, format!("{mailbox}:{nonce}:{count}:{password}:{at}").as_bytes());
+        let password = password.as_str();
+        let proven = Zeroizing::new(format!("{mailbox}:{nonce}:{count}:{password}:{at}"));
+        let proof = hmac::sign(key, proven.as_bytes());
         format!("NHSMESH {mailbox}:{nonce}:{count}:{at}:{}", hex::encode(proof))
     }
 }

@@ -10,6 +10,7 @@ use kith_api::client::{ConnectOptions, certificate_identity};
 use kith_api::v1;
 use kith_domain::codes::LaCode;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -161,18 +162,19 @@ pub fn load(path: &Path) -> Result<Config, Failure> {
 ///
 /// # Errors
 /// Words that name the file and never what is in it.
-pub fn secret(path: &Path) -> Result<String, Failure> {
+pub fn secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |why: String| Failure::bad_input(format!("failed to read secret file {}: {why}", path.display()));
     let mode = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.permissions().mode();
     if mode & OTHERS != 0 {
         return Err(failed(format!("others can reach it (mode {:o}): expected 600, 400 or 640", mode & 0o777)));
     }
     let text = String::from_utf8(read(path).map_err(&failed)?).map_err(|_| failed("expected ASCII".to_owned()))?;
+    let text = Zeroizing::new(text);
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Err(failed("expected one line of ASCII".to_owned()));
     }
-    Ok(text.to_owned())
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -59,8 +59,8 @@ fn a_secret_is_one_line_that_others_cannot_read_and_is_not_shown() {
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         secret(&path)
     };
-    assert_eq!(with("open sesame\n", 0o600).unwrap(), "open sesame");
-    assert_eq!(with("open sesame\r\n", 0o640).unwrap(), "open sesame");
+    assert_eq!(with("open sesame\n", 0o600).unwrap().as_str(), "open sesame");
+    assert_eq!(with("open sesame\r\n", 0o640).unwrap().as_str(), "open sesame");
     assert!(with("open sesame\n", 0o644).unwrap_err().message.contains("others can reach it"));
     for bad in ["", "\n", "two\nlines\n", "caf\u{e9}\n"] {
         let told = with(bad, 0o600).unwrap_err().message;

@@ -20,6 +20,9 @@ use tokio_rustls::TlsConnector;
 
 use super::config::Mesh;
 use crate::failure::Failure;
+use crate::redacted::redacted;
+
+redacted!(Response);
 
 /// Largest head of a response, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -65,7 +68,6 @@ pub enum HttpError {
 }
 
 /// A response, read whole.
-#[derive(Debug)]
 pub struct Response {
     /// Its status.
     pub status: StatusCode,

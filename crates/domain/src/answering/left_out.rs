@@ -18,6 +18,7 @@ pub(super) fn leave_out(answer: Answer, shown: FieldSet) -> Answer {
     let body = match body {
         Body::Open(body) => Body::Open(open(body, shown)),
         Body::Shielded(body) => Body::Shielded(shielded(body, shown)),
+        Body::Opened(body) => Body::Opened(open(body, shown)),
         Body::IdentityNotConfirmed => Body::IdentityNotConfirmed,
     };
     Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown }

@@ -114,7 +114,7 @@ fn sets() -> impl Iterator<Item = FieldSet> {
 fn put_back(cut: &Answer, whole: &Answer) -> Answer {
     let mut body = cut.body.clone();
     match (&mut body, &whole.body) {
-        (Body::Open(body), Body::Open(whole)) => {
+        (Body::Open(body), Body::Open(whole)) | (Body::Opened(body), Body::Opened(whole)) => {
             for (field, shown) in [
                 (Field::History, body.accesses == whole.accesses && body.more_accesses == whole.more_accesses),
                 (Field::Siblings, body.siblings == whole.siblings),
@@ -155,15 +155,22 @@ fn put_back(cut: &Answer, whole: &Answer) -> Answer {
             body.mother.clone_from(&whole.mother);
         }
         (Body::IdentityNotConfirmed, Body::IdentityNotConfirmed) => {}
-        (Body::Open(_) | Body::Shielded(_) | Body::IdentityNotConfirmed, _) => panic!("the form of the answer changed"),
+        (Body::Open(_) | Body::Shielded(_) | Body::Opened(_) | Body::IdentityNotConfirmed, _) => {
+            panic!("the form of the answer changed")
+        }
     }
     assert_eq!(cut.numbers == whole.numbers, !cut.not_shown.has(Field::Numbers));
     Answer { body, numbers: whole.numbers.clone(), not_shown: FieldSet::NONE, ..cut.clone() }
 }
 
+fn opened_answer() -> Answer {
+    let Body::Open(body) = open_answer().body else { panic!("open") };
+    answer(Body::Opened(body))
+}
+
 #[test]
 fn every_set_leaves_out_its_own_and_nothing_else() {
-    for whole in [open_answer(), shielded_answer(), answer(Body::IdentityNotConfirmed)] {
+    for whole in [open_answer(), shielded_answer(), opened_answer(), answer(Body::IdentityNotConfirmed)] {
         for shown in sets() {
             let cut = leave_out(whole.clone(), shown);
             assert_eq!(cut.not_shown, shown.others());

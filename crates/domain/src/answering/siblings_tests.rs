@@ -196,7 +196,9 @@ fn directory() -> Directory {
 fn open(answer: &Answer) -> &OpenBody {
     match &answer.body {
         Body::Open(body) => body,
-        other @ (Body::Shielded(_) | Body::IdentityNotConfirmed) => panic!("not an open record: {other:?}"),
+        other @ (Body::Shielded(_) | Body::Opened(_) | Body::IdentityNotConfirmed) => {
+            panic!("not an open record: {other:?}")
+        }
     }
 }
 

@@ -11,6 +11,10 @@ const REVIEWING: &[&str] = &["child-protection-enquiry", "safeguarding-review"];
 /// Sending and correcting, by those who care for the child or keep the records.
 const SENDING: &[&str] = &["direct-care", "record-keeping"];
 const KEEPING: &[&str] = &["record-keeping"];
+/// Reading the audit.
+const AUDITING: &[&str] = &["safeguarding-review", "record-keeping"];
+/// An authority that wants to know who looked.
+const ENQUIRING: &[&str] = &["child-protection-enquiry", "safeguarding-review", "record-keeping"];
 /// An authority's own work.
 const AUTHORITY: &[&str] = &["direct-care", "child-protection-enquiry", "record-keeping"];
 
@@ -44,7 +48,12 @@ const ROWS: &[Row] = &[
         None,
     ),
     (&["ops"], &["PlanFileService/ResetFilePosition"], KEEPING, None),
-    (&["local-authority"], &["NotificationService/List", "NotificationService/Acknowledge"], AUTHORITY, None),
+    (
+        &["local-authority"],
+        &["NotificationService/List", "NotificationService/Acknowledge", "PlanService/ListOwn"],
+        AUTHORITY,
+        None,
+    ),
     (&["demographics"], &["IdentityService/TellIdentity", "IdentityService/DeclineProposal"], KEEPING, None),
     (&["ed", "local-authority"], &["IdentityService/ProposeIdentity"], AUTHORITY, None),
     (&["demographics", "ed", "local-authority"], &["IdentityService/ListProposals"], AUTHORITY, None),
@@ -68,6 +77,15 @@ const ROWS: &[Row] = &[
     (&["witness", "auditor"], &["AuditService/GetCheckpoint", "AuditService/GetConsistencyProof"], EVERY_PURPOSE, None),
     (&["witness"], &["AuditService/AddCosignature"], EVERY_PURPOSE, None),
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
+    (&["auditor"], &["AuditService/Search", "AuditService/WhoLooked"], AUDITING, None),
+    (&["local-authority"], &["AuditService/WhoLooked"], ENQUIRING, None),
+    (&["safeguarding"], &["BreakGlassService/OpenShielded"], &["child-protection-enquiry"], UNSCHEDULED),
+    (
+        &["safeguarding", "auditor"],
+        &["BreakGlassService/ListOpenings", "BreakGlassService/ReviewOpening"],
+        &["safeguarding-review"],
+        None,
+    ),
     (
         &["safeguarding", "auditor"],
         &["FlagService/ListFlags", "FlagService/ReviewFlag", "FlagService/GetFlagRates"],

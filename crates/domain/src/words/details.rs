@@ -14,7 +14,9 @@ const MOST: usize = 10;
 /// One line for each plan held.
 pub fn plans(body: &Body, directory: &Directory) -> Vec<String> {
     match body {
-        Body::Open(body) => capped(&body.plans, |plans| plans.iter().map(|plan| open_plan(plan, directory)).collect()),
+        Body::Open(body) | Body::Opened(body) => {
+            capped(&body.plans, |plans| plans.iter().map(|plan| open_plan(plan, directory)).collect())
+        }
         Body::Shielded(body) => capped(&body.plans, |plans| plans.iter().map(shielded_plan).collect()),
         Body::IdentityNotConfirmed => Vec::new(),
     }
@@ -23,7 +25,7 @@ pub fn plans(body: &Body, directory: &Directory) -> Vec<String> {
 /// One line for each presentation listed, those elsewhere first.
 pub fn presentations(body: &Body, directory: &Directory) -> Vec<String> {
     match body {
-        Body::Open(body) => capped(&body.presentations, |seen| {
+        Body::Open(body) | Body::Opened(body) => capped(&body.presentations, |seen| {
             seen.elsewhere.iter().chain(&seen.here).map(|one| open_presentation(one, directory)).collect()
         }),
         Body::Shielded(body) => capped(&body.presentations, |seen| {

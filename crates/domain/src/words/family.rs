@@ -14,7 +14,7 @@ pub const ONLY_LINKED: &str = "This lists only what authorities have linked: ask
 pub fn siblings(answer: &Answer) -> Option<String> {
     match &answer.body {
         Body::IdentityNotConfirmed => None,
-        Body::Open(body) => Some(of(&body.siblings)),
+        Body::Open(body) | Body::Opened(body) => Some(of(&body.siblings)),
         Body::Shielded(body) => Some(of(&body.siblings)),
     }
 }
@@ -50,7 +50,7 @@ fn of<R>(siblings: &Siblings<R>) -> String {
 /// One line for each sibling of whom something is told.
 pub(super) fn sibling_details(body: &Body) -> Vec<String> {
     match body {
-        Body::Open(body) => details_of(&body.siblings, |Contact { name, phone, why, code: _ }| {
+        Body::Open(body) | Body::Opened(body) => details_of(&body.siblings, |Contact { name, phone, why, code: _ }| {
             Some(format!("ring {name} on {phone} ({why})"))
         }),
         Body::Shielded(body) => details_of(&body.siblings, |()| None),
@@ -88,7 +88,7 @@ fn on_a_plan(kind: Option<PlanKind>, state: PlanState) -> String {
 /// How many of the mother's unborn plans are held, by state; empty when none is.
 pub(super) fn held_of_mother(body: &Body) -> String {
     let states = match body {
-        Body::Open(body) => match &body.mother {
+        Body::Open(body) | Body::Opened(body) => match &body.mother {
             Some(MotherView::Open(Mother::Plans { held, .. })) => held_states(held, |plan| plan.state),
             Some(MotherView::Shielded(Mother::Plans { held, .. })) => held_states(held, |plan| plan.state),
             Some(MotherView::Open(Mother::NumberInvalid) | MotherView::Shielded(Mother::NumberInvalid)) | None => {
@@ -110,7 +110,7 @@ pub fn mother(answer: &Answer) -> Option<String> {
     let shielded = "HER RECORD IS SHIELDED: never reveal where she is. ";
     match &answer.body {
         Body::IdentityNotConfirmed => None,
-        Body::Open(body) => match body.mother.as_ref()? {
+        Body::Open(body) | Body::Opened(body) => match body.mother.as_ref()? {
             MotherView::Open(part) => Some(of_mother(part, "", answer)),
             MotherView::Shielded(part) => Some(of_mother(part, shielded, answer)),
         },
@@ -148,7 +148,7 @@ pub(super) fn mother_details(body: &Body, directory: &Directory) -> Vec<String> 
         Mother::Plans { .. } | Mother::NumberInvalid => Vec::new(),
     };
     match body {
-        Body::Open(body) => match &body.mother {
+        Body::Open(body) | Body::Opened(body) => match &body.mother {
             Some(MotherView::Open(Mother::Plans { held: Outcome::Held(plans), .. })) => {
                 plans.iter().map(|plan| details::open_plan(plan, directory)).collect()
             }

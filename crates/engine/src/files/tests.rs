@@ -6,7 +6,7 @@ mod goes_on;
 mod links;
 mod local_keys;
 mod names;
-mod place;
+pub(crate) mod place;
 mod rows;
 mod several_numbers;
 mod snapshots;

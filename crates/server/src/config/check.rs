@@ -27,6 +27,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.storage(config);
     check.audit(config);
     check.answers(config);
+    config.break_glass.check(&mut check);
     config.purge.check(&mut check);
     config.flags.check(&mut check);
     check.feeds(config);

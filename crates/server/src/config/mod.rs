@@ -1,6 +1,7 @@
 //! The configuration: defaults, then the file, then the environment; every mistake reported at once.
 //! Never reads the files it names: that is for the parts that use them.
 
+mod break_glass;
 mod check;
 mod flags;
 mod layers;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use break_glass::BreakGlass;
 pub use flags::Flags;
 pub use limits::Limits;
 pub use policy::Policy;
@@ -52,6 +54,8 @@ pub struct Config {
     pub audit: Audit,
     /// Windows, retention and contacts of answers.
     pub answers: Answers,
+    /// How often shielded records may be opened.
+    pub break_glass: BreakGlass,
     /// Removing what retention has passed.
     pub purge: Purge,
     /// From when on use is flagged.

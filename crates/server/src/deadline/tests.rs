@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use super::*;
 use crate::identity::PeerIdentity;
 use kith_domain::caller::Role;
+use kith_domain::method::Method;
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -43,7 +44,7 @@ fn service(
 
 /// With so many calls in progress at once, a quarter of them streams and a quarter of one organisation.
 fn with_places(max_in_flight: usize) -> CallLimitsLayer {
-    CallLimitsLayer::new(&Limits { max_in_flight, ..Limits::default() })
+    CallLimitsLayer::new(&Limits { max_in_flight, ..Limits::default() }, Edge::default())
 }
 
 fn layer() -> CallLimitsLayer {
@@ -293,4 +294,69 @@ async fn one_organisation_cannot_hold_everybodys_streams() {
     assert_eq!((layer.streams.held(), layer.in_flight.held()), (4, 0), "a quarter of the places for streams");
     let response = service(&layer, Behaviour::Answer).call(over(&standing, UNARY)).await.unwrap();
     assert_eq!(told(response.headers()).0, Code::Ok, "questions have places of their own");
+}
+
+/// The refusals that are counted for the audit.
+fn counted(layer: &CallLimitsLayer) -> Vec<(Option<Method>, &'static str, u64)> {
+    layer.edge.told()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_refusal_of_this_layer_is_counted_for_the_audit() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let lookup = Some(Method::Lookup);
+    let mut odd = over(&standing, UNARY);
+    odd.headers_mut().insert(TIMEOUT_HEADER, http::HeaderValue::from_static("soon"));
+    drop(service(&layer, Behaviour::Answer).call(odd).await);
+    let mut large = over(&standing, UNARY);
+    large.headers_mut().insert("x", http::HeaderValue::try_from("y".repeat(20_000)).unwrap());
+    drop(service(&layer, Behaviour::Answer).call(large).await);
+    let mut many = over(&standing, UNARY);
+    for _ in 0..65 {
+        many.headers_mut().append("x", http::HeaderValue::from_static(""));
+    }
+    drop(service(&layer, Behaviour::Answer).call(many).await);
+    drop(service(&layer, Behaviour::Answer).call(over(&standing, UNARY)).await);
+    let mut expected =
+        vec![(lookup, "BAD_GRPC_TIMEOUT", 1), (lookup, "HEADERS_TOO_LARGE", 1), (lookup, "TOO_MANY_HEADERS", 1)];
+    assert_eq!(counted(&layer), expected, "in the order of codes, and nothing of what was answered");
+
+    drop(service(&layer, Behaviour::NeverAnswer).call(over(&standing, UNARY)).await);
+    expected.insert(1, (lookup, "DEADLINE_EXCEEDED", 1));
+    assert_eq!(counted(&layer), expected);
+    standing.fall();
+    drop(service(&layer, Behaviour::Answer).call(over(&standing, UNARY)).await);
+    drop(service(&layer, Behaviour::Answer).call(over(&standing, UNARY)).await);
+    expected.insert(1, (lookup, "CERTIFICATE_NOT_TRUSTED", 2));
+    assert_eq!(counted(&layer), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn overload_and_streams_that_are_ended_are_counted_for_the_audit() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let mut bodies = Vec::new();
+    for _ in 0..6 {
+        bodies.push(service(&layer, Behaviour::NeverEndBody).call(over(&standing, STREAMING[0])).await.unwrap());
+    }
+    let events = Some(Method::SubmitEvents);
+    assert_eq!(counted(&layer), [(events, "OVERLOADED", 2)]);
+    standing.fall();
+    for body in bodies {
+        let mut body = std::pin::pin!(body.into_body());
+        while std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some() {}
+    }
+    assert_eq!(counted(&layer), [(events, "CERTIFICATE_NOT_TRUSTED", 4), (events, "OVERLOADED", 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_transport_refuses_is_counted_and_what_a_handler_says_is_not() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    for status in [tonic::Status::out_of_range("more than 4 bytes"), refusal::loading()] {
+        let mut service = layer.layer(tower::service_fn(move |_: Request<Body>| {
+            let status = status.clone();
+            async move { Ok::<_, Infallible>(status.into_http()) }
+        }));
+        drop(service.call(over(&standing, "/grpc.health.v1.Health/Check")).await);
+    }
+    assert_eq!(counted(&layer), [(None, "MESSAGE_TOO_LARGE", 1)]);
 }

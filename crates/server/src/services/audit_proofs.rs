@@ -1,16 +1,18 @@
-//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry. Whoever asks learns hashes,
-//! signatures and sealed bytes: nothing of a child. What succeeds is not audited, or the audit would feed itself.
+//! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry; reading it is in `audit_reading`.
+//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. That somebody fetched a head or a proof between two is not audited, or the
+//! audit would feed itself: those who follow it fetch every head. A proof of an entry is audited as it is given, and cosignatures
+//! by the minute.
 
 use std::sync::Arc;
 
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
 use kith_domain::method::Method;
-use kith_engine::{AuditRef, Engine, ProveError};
+use kith_engine::{AuditEntry, AuditRef, Decision, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
-use super::context::{self, Services};
-use super::person;
+use super::context::{self, Sender, Services, now};
+use super::{audit_reading, errors, person};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -84,11 +86,18 @@ impl AuditService for Services {
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        if self.on_disk(engine, move |engine| engine.add_cosignature(note.as_bytes())).await? {
-            return Ok(Response::new(v1::AddCosignatureResponse {}));
+        let kept = self.on_disk(Arc::clone(&engine), move |engine| engine.add_cosignature(note.as_bytes())).await;
+        let kept = kept.and_then(|kept| {
+            let what = "expected a head of this log with a cosignature, not older than the one that is kept";
+            kept.then_some(()).ok_or_else(|| status(Code::InvalidArgument, "NOT_KEPT", what, None))
+        });
+        if let Err(status) = kept {
+            return Err(context::broken(&engine, call, caller, status).await);
         }
-        let what = "expected a head of this log with a cosignature, not older than the one that is kept";
-        Err(status(Code::InvalidArgument, "NOT_KEPT", what, None))
+        if let Some(count) = self.cosigned().kept(call.peer.organisation, now()) {
+            context::changed(&engine, Sender::of_stream(call, Some(caller)), count, 0).await?;
+        }
+        Ok(Response::new(v1::AddCosignatureResponse {}))
     }
 
     async fn get_inclusion_proof(
@@ -108,7 +117,14 @@ impl AuditService for Services {
             Ok(reference) => reference,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let found = self.on_disk(engine, move |engine| engine.prove(call.peer, reference)).await?;
+        let found = self.on_disk(Arc::clone(&engine), move |engine| engine.prove(call.peer, reference)).await;
+        let found = match found {
+            Ok(found) => found,
+            Err(status) => return Err(context::broken(&engine, call, caller, status).await),
+        };
+        let proven = Decision::Proven { journal: reference.journal, sequence: reference.sequence };
+        let entry = AuditEntry::of_call(now(), call, Some(caller), None, proven);
+        engine.audit(&entry).await.map_err(errors::audit)?;
         Ok(Response::new(v1::GetInclusionProofResponse {
             note: found.note,
             leaf_index: found.proven.index,
@@ -117,5 +133,16 @@ impl AuditService for Services {
             sequence: reference.sequence,
             sealed: found.sealed,
         }))
+    }
+
+    async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<v1::SearchResponse>, Status> {
+        audit_reading::search(self, request).await.map(Response::new)
+    }
+
+    async fn who_looked(
+        &self,
+        request: Request<v1::WhoLookedRequest>,
+    ) -> Result<Response<v1::WhoLookedResponse>, Status> {
+        audit_reading::who_looked(self, request).await.map(Response::new)
     }
 }

@@ -17,11 +17,12 @@ use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use super::edge::Edge;
+use super::cosigned::Cosigned;
 use super::files::Busy;
 use super::{errors, trace};
 use crate::answer_times::AnswerTimes;
@@ -30,6 +31,10 @@ use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
 use crate::stop::StopSignal;
 use crate::{connection, refusal};
+
+/// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor. The others wait for
+/// their turn, no longer than their deadline.
+const SEARCHES: usize = 1;
 
 /// Shared by all services; clones are cheap.
 #[derive(Debug, Clone)]
@@ -40,7 +45,8 @@ pub(crate) struct Services {
     control: Handle,
     files: Busy,
     times: Arc<AnswerTimes>,
-    edge: Edge,
+    cosigned: Arc<Cosigned>,
+    audit_turn: Arc<Semaphore>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -51,10 +57,19 @@ pub(crate) fn now() -> Moment {
 
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
-        let Wiring { engine, config, directory: _, stop, control } = wiring;
-        let edge = Edge::default();
-        control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
-        Self { slot: engine, config, stop, control, files: Busy::default(), times, edge }
+        let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
+        control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
+        let audit_turn = Arc::new(Semaphore::new(SEARCHES));
+        Self {
+            slot: engine,
+            config,
+            stop,
+            control,
+            files: Busy::default(),
+            times,
+            cosigned: Arc::default(),
+            audit_turn,
+        }
     }
 
     pub(super) fn slot(&self) -> &EngineSlot<Engine> {
@@ -91,8 +106,13 @@ impl Services {
         &self.files
     }
 
-    pub(super) fn edge(&self) -> &Edge {
-        &self.edge
+    pub(super) fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
+    }
+
+    /// The turn to search the audit.
+    pub(super) fn audit_turn(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.audit_turn)
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
@@ -136,13 +156,14 @@ pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> St
 async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &str, status: Status) -> Status {
     let decision = Decision::Refused(RefusalCode::of(reason));
     let entry = AuditEntry::of_call(now(), call, caller, None, decision);
-    match engine.audit(&entry).await {
-        Ok(_) => status,
+    match engine.audit_refusal(&entry).await {
+        Ok(()) => status,
         Err(error) => errors::audit(error),
     }
 }
 
-/// The status of a stream that broke before anything was taken of it, once it is in the audit.
+/// The status of a call that came to nothing, such as a stream that broke before anything was taken of it, once it is in the
+/// audit.
 pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
     let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
     audited(engine, call, Some(caller), &reason, status).await

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use kith_api::convert::fault::{Fault, Faults};
+use kith_domain::opening::LIMIT_REACHED;
 use kith_domain::permit::Refusal;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::words;
-use kith_engine::{AuditError, ReadError};
+use kith_engine::{AuditError, OpeningError, ReadError};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -65,6 +66,23 @@ pub(super) fn read(error: ReadError) -> Status {
     match error {
         ReadError::Refused(refused) => refusal(refused),
         ReadError::Audit(error) => audit(error),
+    }
+}
+
+/// A shielded record that was not opened: nothing was asked, whatever was wrong.
+pub(super) fn open(error: OpeningError) -> Status {
+    match error {
+        OpeningError::Read(error) => read(error),
+        OpeningError::NotOpened(LIMIT_REACHED) => {
+            let message = format!("{}. {}", LIMIT_REACHED.words, words::TELEPHONE);
+            status(Code::ResourceExhausted, LIMIT_REACHED.reason, &message, None)
+        }
+        OpeningError::NotOpened(refused) => {
+            tracing::error!(reason = refused.reason, "no answer: the queue of openings takes no entry");
+            let message =
+                format!("no answer was given: the opening could not be put down for review. {}", words::TELEPHONE);
+            status(Code::Unavailable, refused.reason, &message, Some(RETRY))
+        }
     }
 }
 

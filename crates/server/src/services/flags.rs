@@ -6,11 +6,13 @@ use kith_api::convert::fault::Faults;
 use kith_api::convert::{caller, flag, plan, time};
 use kith_api::v1;
 use kith_domain::caller::Caller;
-use kith_domain::flag::FlagReviewed;
+use kith_domain::flag::FlagOutcome;
 use kith_domain::method::Method;
-use kith_domain::refusal_code::RefusalCode;
-use kith_engine::{AuditEntry, Call, Decision, Engine, FlagCounts, FlagReview, FlagsError, StoredFlag, Verdict};
+use kith_engine::{
+    Acknowledgement, AuditEntry, Call, Decision, Engine, FlagCounts, FlagReview, FlagsError, StoredFlag, Verdict,
+};
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use super::context::{self, Services, now};
 use super::errors;
@@ -76,10 +78,9 @@ impl FlagService for Services {
         let (caller, reviewed) = read(&engine, call, parsed).await?;
         let permit = context::permit(&engine, call, &caller).await?;
         let ack = context::to_its_end(async move {
-            let (noted, at) = (reviewed.clone(), now());
-            let verdict = engine.review_flag(&permit, at, reviewed).await;
-            audited(&engine, call, caller, &noted, &verdict).await?;
-            verdict.map_err(errors::refused)
+            let found = (reviewed.event_id, reviewed.id, reviewed.outcome);
+            let verdict = engine.review_flag(&permit, now(), reviewed).await;
+            audited(&engine, call, caller, found, verdict).await
         })
         .await?;
         let acknowledgement = Some(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect));
@@ -112,20 +113,22 @@ async fn listed(engine: &Engine, call: Call, caller: Caller, rows: u64) -> Resul
     engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
 }
 
-/// Puts into the audit which flag was reviewed, or why it was not.
+/// Puts into the audit which flag was reviewed, or why it was not, and gives what is to be said of it.
 async fn audited(
     engine: &Engine,
     call: Call,
     caller: Caller,
-    reviewed: &FlagReviewed,
-    verdict: &Verdict,
-) -> Result<(), Status> {
-    let decision = match verdict {
-        Ok(_) => Decision::FlagReviewed(reviewed.id, reviewed.outcome),
-        Err(refused) => Decision::Refused(RefusalCode::of(refused.reason)),
+    (event_id, id, outcome): (Uuid, u64, FlagOutcome),
+    verdict: Verdict,
+) -> Result<Acknowledgement, Status> {
+    let acknowledgement = match verdict {
+        Ok(acknowledgement) => acknowledgement,
+        Err(refused) => return Err(context::refused(engine, call, Some(caller), refused).await),
     };
-    let entry = AuditEntry::of_call(now(), call, Some(caller), Some(reviewed.event_id), decision);
-    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+    let decision = Decision::FlagReviewed(id, outcome);
+    let entry = AuditEntry::of_call(now(), call, Some(caller), Some(event_id), decision);
+    engine.audit(&entry).await.map_err(errors::audit)?;
+    Ok(acknowledgement)
 }
 
 fn wire(stored: &StoredFlag) -> v1::Flag {

@@ -35,7 +35,8 @@ const WORKLIST_BUFFER: usize = 16;
 
 const NOT_IN_TIME: Refused = Refused { words: "the disk did not confirm it in time", ..Refused::STORAGE };
 
-fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
+/// An answer on the wire.
+pub(super) fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
     let window = engine.settings().presentation_window_days;
     answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window)
 }

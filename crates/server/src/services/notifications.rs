@@ -22,22 +22,42 @@ pub(super) const JOURNAL: u16 = 1;
 /// Most notifications in a page, and most ids acknowledged at once.
 const MAX_PAGE: u32 = 500;
 
-/// Page size and the id to begin after.
-pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
+/// Page size.
+pub(super) fn page_size(size: u32) -> Result<usize, Faults> {
     let mut faults = Faults::default();
     if size > MAX_PAGE {
         faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} entries"));
     }
-    let after = match token {
-        "" => Some(0),
-        token => faults.take("page_token", "BAD_PAGE_TOKEN", token.parse::<u64>().map_err(|_| "not a page token")),
-    };
     let size = if size == 0 { DEFAULT_PAGE } else { size };
-    faults.finish(after.map(|after| (size as usize, after)))
+    faults.finish(Some(size as usize))
 }
 
-/// The named person of an authority that the directory knows, and the permit to read its notifications.
-async fn reader(engine: &Engine, call: Call, caller: Option<v1::Caller>) -> Result<(ActionPermit, Caller), Status> {
+/// Page size and the id to begin after.
+pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, u64), Faults> {
+    page_after(size, token, |token| token.parse::<u64>().ok()).map(|(size, after)| (size, after.unwrap_or(0)))
+}
+
+/// Page size, and what to begin after as `read` takes it from a token.
+pub(super) fn page_after<P>(
+    size: u32,
+    token: &str,
+    read: impl Fn(&str) -> Option<P>,
+) -> Result<(usize, Option<P>), Faults> {
+    let mut faults = Faults::default();
+    let size = page_size(size).map_err(|fault| faults.0.extend(fault.0)).ok();
+    let after = match token {
+        "" => Some(None),
+        token => faults.take("page_token", "BAD_PAGE_TOKEN", read(token).ok_or("not a page token")).map(Some),
+    };
+    faults.finish(size.zip(after))
+}
+
+/// The named person of an authority that the directory knows, and the permit to read what is its own.
+pub(super) async fn reader(
+    engine: &Engine,
+    call: Call,
+    caller: Option<v1::Caller>,
+) -> Result<(ActionPermit, Caller), Status> {
     let mut faults = Faults::default();
     let parsed = caller::parse(&mut faults, "caller", caller);
     let caller = match faults.finish(parsed) {

@@ -1,9 +1,9 @@
-//! `PlanService`: plan events pushed by authorities, one verdict per event, in order.
+//! `PlanService`: plan events pushed by authorities, one verdict per event, in order; and what is held of their own.
 
 use std::sync::Arc;
 
 use kith_api::convert::fault::Fault;
-use kith_api::convert::plan;
+use kith_api::convert::{own_plan, plan};
 use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::change::{Change, Feed};
@@ -12,14 +12,14 @@ use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::validate;
-use kith_engine::{Call, Engine, Verdict};
+use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict, place_of};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, feeds, group, person};
+use super::{errors, feeds, group, notifications, person};
 use v1::plan_service_server::PlanService;
 
 /// Verdicts waiting for a slow reader; then the stream is read no further.
@@ -54,6 +54,27 @@ impl PlanService for Services {
         };
         tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone()));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn list_own(&self, request: Request<v1::ListOwnRequest>) -> Result<Response<v1::ListOwnResponse>, Status> {
+        let engine = self.engine()?;
+        let call = context::call(&request, Method::ListOwnPlans)?;
+        let v1::ListOwnRequest { page_size, page_token, caller } = request.into_inner();
+        let (permit, caller) = notifications::reader(&engine, call, caller).await?;
+        let (limit, after) = match notifications::page_after(page_size, &page_token, place_of) {
+            Ok(page) => page,
+            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
+        };
+        let (reader, at) = (Arc::clone(&engine), now());
+        let read = self.control().spawn_blocking(move || reader.own_plans(&permit, after.as_ref(), limit, at));
+        let page = read.await.map_err(|_| errors::storage())?;
+        let listed = Decision::Listed(page.children.len() as u64);
+        let entry = AuditEntry::of_call(at, call, Some(caller), None, listed);
+        engine.audit(&entry).await.map_err(errors::audit)?;
+        Ok(Response::new(v1::ListOwnResponse {
+            children: page.children.iter().map(|child| own_plan::wire(&child.subject, &child.plans)).collect(),
+            next_page_token: page.next_after.map(hex::encode).unwrap_or_default(),
+        }))
     }
 }
 

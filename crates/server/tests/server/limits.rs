@@ -173,6 +173,24 @@ fn a_reply_that_is_not_taken_closes_the_connection() {
 }
 
 #[test]
+fn whoever_leaves_before_the_reply_is_taken_is_not_told_of_as_closed_by_us() {
+    let server = TestServer::ready(|config| config.limits.write_stall_timeout_s = 1);
+    client(async {
+        for _ in 0..3 {
+            let mut leaves = Raw::with_windows(&server, ED, 1_000).await;
+            leaves.send(&raw::call(1, "Much", true)).await;
+            assert!(leaves.until(HEADERS, 0).await.is_some(), "the reply did not begin");
+            drop(leaves);
+        }
+        // One that stays and stalls after them: by its end theirs would have been told of too.
+        let mut hostile = Raw::with_windows(&server, ED, 1_000).await;
+        hostile.send(&raw::call(1, "Much", true)).await;
+        hostile.ended().await;
+        assert_eq!(server.shed("write_stall"), 1);
+    });
+}
+
+#[test]
 fn a_reply_that_is_taken_is_whole() {
     let server = TestServer::ready(|_| {});
     client(async {

@@ -24,13 +24,15 @@ pub enum Table {
     File,
     /// Identity changes that organisations propose.
     Proposal,
+    /// Openings of shielded records.
+    Opening,
     /// Flags about people's use, and counts about them.
     Flag,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Child,
         Self::Event,
         Self::Plan,
@@ -40,6 +42,7 @@ impl Table {
         Self::Meta,
         Self::File,
         Self::Proposal,
+        Self::Opening,
         Self::Flag,
     ];
 
@@ -56,6 +59,7 @@ impl Table {
             Self::Meta => "meta",
             Self::File => "file",
             Self::Proposal => "prop",
+            Self::Opening => "open",
             Self::Flag => "flag",
         }
     }
@@ -69,7 +73,9 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal | Self::Flag => false,
+            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal | Self::Opening | Self::Flag => {
+                false
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Reading entries back, in order, over segments and sinks: synced ones only.
-//! It never skips damage silently.
+//! Reading entries back, in order or from the newest on, over segments and sinks: synced ones only.
+//! It never skips damage silently, and never holds the lock while it reads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +48,11 @@ struct Part {
 }
 
 impl Part {
+    /// The number at which it begins, in a segment that begins with `first`.
+    fn begins_at(&self, first: u64) -> u64 {
+        (self.next_mark - MARK_EVERY).max(first)
+    }
+
     fn of(segment: &Catalogued, from: u64) -> Self {
         let near = segment.marks.partition_point(|mark| mark.0 <= from).checked_sub(1);
         // Without a place before it the reading begins where the segment does, and never at a place beyond what is asked for.
@@ -61,12 +66,25 @@ impl Part {
         }
     }
 
-    fn note(&mut self, sequence: u64, offset: u64) {
-        if sequence >= self.next_mark {
+    /// Notes a place, and says whether it did: not every entry's is worth it.
+    fn note(&mut self, sequence: u64, offset: u64) -> bool {
+        let worth_it = sequence >= self.next_mark;
+        if worth_it {
             self.marks.push((sequence, offset));
             self.next_mark = sequence + MARK_EVERY;
         }
+        worth_it
     }
+}
+
+/// Entries that stand one after another in a segment, up to a number.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stretch {
+    /// What can be read of them, in order.
+    pub entries: Vec<(AuditRef, Vec<u8>)>,
+    /// The lowest number that was looked at. A number from here on that has no entry above was never given, was given up, or
+    /// cannot be read.
+    pub from: u64,
 }
 
 impl State {
@@ -118,6 +136,35 @@ impl Journal {
         Ok(read.into_iter().find_map(|(found, sealed)| (found == sequence).then_some(sealed)))
     }
 
+    /// The synced entries before `sequence` down to the nearest place that is known in their segment: some thousand, or
+    /// fewer. `None` when no segment holds any. What cannot be read is left out, and [`Stretch::from`] tells.
+    #[must_use]
+    pub fn read_before(&self, sequence: u64) -> Option<Stretch> {
+        let (mut part, first, request) = {
+            let state = self.shared.lock();
+            let through = sequence.saturating_sub(1).min(state.synced_through());
+            let at = state.catalogue.partition_point(|segment| segment.first <= through).checked_sub(1)?;
+            let segment = state.catalogue.get(at)?;
+            let given_up = state.given_up.iter().map(|given| given.range).filter(|range| range.first <= through);
+            let request = Request { from: segment.first, through, limit: MAX_ENTRIES, given_up: given_up.collect() };
+            (Part::of(segment, through), segment.first, request)
+        };
+        let mut sealed = Vec::new();
+        let mut from = part.begins_at(first);
+        let read = read_to_the_end(&mut part, &request, &mut from, &mut sealed);
+        self.shared.lock().remember(&part);
+        if let Err(error) = read {
+            tracing::error!(segment = %file_name(&part.path), %error, "an audit segment cannot be read to its end");
+        }
+        let opened = |(sequence, sealed): (u64, Vec<u8>)| {
+            let plain = open_entry(&self.shared.keys, sequence, &sealed);
+            let plain =
+                plain.inspect_err(|_| tracing::error!(sequence, "an audit entry does not open under its number"));
+            Some((AuditRef { journal: JOURNAL_ID, sequence }, plain.ok()?))
+        };
+        Some(Stretch { entries: sealed.into_iter().filter_map(opened).collect(), from })
+    }
+
     fn read_as<T>(&self, sequence: u64, limit: usize, take: Take<'_, T>) -> Result<Vec<(u64, T)>, JournalError> {
         let (segments, request) = {
             let state = self.shared.lock();
@@ -164,7 +211,7 @@ fn read_segment<T>(
             Step::Entry { sequence, .. } if sequence > request.through => return Ok(false),
             Step::Entry { sequence, sealed, offset } => {
                 seen = sequence;
-                part.note(sequence, offset);
+                let _noted = part.note(sequence, offset);
                 if sequence >= request.from && !request.given_up.iter().any(|range| range.holds(sequence)) {
                     let Some((entry, length)) = take(sequence, &sealed) else {
                         // What was read before it is given first.
@@ -190,6 +237,40 @@ fn read_segment<T>(
                     return Err(JournalError::Damaged { segment, offset, next_sequence });
                 }
             },
+        }
+    }
+}
+
+/// Reads on to the last number wanted, and keeps what follows the last place met, which `from` tells.
+fn read_to_the_end(
+    part: &mut Part,
+    request: &Request,
+    from: &mut u64,
+    kept: &mut Vec<(u64, Vec<u8>)>,
+) -> std::io::Result<()> {
+    let mut reader = SegmentReader::open(&part.path, part.offset)?;
+    let mut seen = 0;
+    loop {
+        match reader.step()? {
+            Step::Entry { sequence, .. } if sequence > request.through => return Ok(()),
+            Step::Entry { sequence, sealed, offset } => {
+                seen = sequence;
+                if part.note(sequence, offset) {
+                    kept.clear();
+                    *from = sequence;
+                }
+                if !request.given_up.iter().any(|range| range.holds(sequence)) {
+                    kept.push((sequence, sealed));
+                }
+            }
+            Step::End => return Ok(()),
+            // Beyond the last synced entry another thread may be writing this very moment.
+            Step::Bad { .. } if seen >= part.last.min(request.through) => return Ok(()),
+            Step::Bad { offset } => {
+                if reader.skip_damage(offset)?.is_none() {
+                    return Ok(());
+                }
+            }
         }
     }
 }

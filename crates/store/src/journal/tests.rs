@@ -1,5 +1,6 @@
 //! Tests of the journal, with real files, a disk that fails on purpose and a clock that moves when told to.
 
+mod backwards;
 mod bytes;
 mod careful;
 mod reopening;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kith_merkle::{Checkpoint, LogSigner, VerifierKey, verify_consistency};
+use kith_merkle::{Checkpoint, Hash, LogSigner, VerifierKey, verify_consistency};
 
 use super::files::{checkpoint_path, checkpoints_path, leaves_path, level_path};
 use super::*;
@@ -84,9 +84,14 @@ impl Bench {
     }
 
     fn verify_with(&self, outside: &[Vec<u8>]) -> TreeReport {
+        self.verify_beside(outside, None)
+    }
+
+    /// Beside a head that the log knows of: its leaves and root.
+    fn verify_beside(&self, outside: &[Vec<u8>], anchored: Option<(u64, Hash)>) -> TreeReport {
         let sinks = [self.path("primary"), self.path("spill")];
         let key = self.signer.as_ref().map(|signer| signer.key());
-        Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], key, outside).unwrap()
+        Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], key, outside, anchored).unwrap()
     }
 
     /// Segments of the primary sink, oldest first.

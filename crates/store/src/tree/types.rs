@@ -98,6 +98,16 @@ pub enum TreeFault {
         /// Why.
         what: CheckpointError,
     },
+    /// Every checkpoint was signed with another key of the log's name than the one that is configured.
+    #[error(
+        "the signing key was changed: the checkpoints are signed with key {signed}, and {configured} is configured"
+    )]
+    KeyChanged {
+        /// Identifier of the key that signed them, in hexadecimal.
+        signed: String,
+        /// Identifier of the configured key.
+        configured: String,
+    },
     /// A checkpoint does not follow the one before it.
     #[error("checkpoint of {size} leaves stands after one of {after}")]
     CheckpointOrder {

@@ -15,7 +15,8 @@ use super::files::{
     level_path, read_small, suspected_path,
 };
 use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, read_head};
-use super::recover::{read_checkpoint, suspicion};
+use super::recover::suspicion;
+use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
 use crate::journal::segments_of;
 
@@ -111,7 +112,8 @@ impl fmt::Display for TreeReport {
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
-    /// signature (when `key` is given), every entry against its leaf; and `outside`, notes that others kept.
+    /// signature (when `key` is given), every entry against its leaf; `outside`, notes that others kept; and `anchored`, leaves and
+    /// root of a head that the log knows of.
     ///
     /// # Errors
     /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
@@ -120,10 +122,12 @@ impl Tree {
         [primary, spill]: [&Path; 2],
         key: Option<&VerifierKey>,
         outside: &[Vec<u8>],
+        anchored: Option<(u64, Hash)>,
     ) -> Result<TreeReport, TreeError> {
         let mut report = TreeReport { suspected: suspicion(&suspected_path(dir))?, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
-        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && outside.is_empty() {
+        let nothing_known = outside.is_empty() && anchored.is_none();
+        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {
             let newest = segments.last().map(|(_, path)| entries_of(path)).transpose()?.unwrap_or_default();
             // Without a key nothing says that one was kept.
             if let Some((last, _)) = newest.last().filter(|_| key.is_some()) {
@@ -131,13 +135,19 @@ impl Tree {
             }
             return Ok(report);
         }
-        let growth = Growth::read(dir, key, &mut report)?;
+        let (growth, mut signers) = Growth::read(dir, key, &mut report)?;
         growth.hold_against_entries(dir, &segments, &mut report)?;
         let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
         published.extend(outside.iter().cloned());
         report.outside = outside.len() as u64;
         for note in published {
-            hold_against_published(dir, &note, key, &mut report);
+            hold_against_published(dir, &note, &mut signers, &mut report);
+        }
+        if let Some((size, root)) = anchored {
+            hold_against_head(dir, size, &root, &mut report);
+        }
+        if let Some(fault) = signers.conclude() {
+            report.add(fault);
         }
         Ok(report)
     }
@@ -155,13 +165,16 @@ struct Growth {
 }
 
 impl Growth {
-    fn read(dir: &Path, key: Option<&VerifierKey>, report: &mut TreeReport) -> Result<Self, TreeError> {
+    fn read<'a>(
+        dir: &Path,
+        key: Option<&'a VerifierKey>,
+        report: &mut TreeReport,
+    ) -> Result<(Self, Signers<'a>), TreeError> {
         let mut growth = Self::default();
         let mut signed = Signed::open(dir, key)?;
         if !growth.head(dir, report)? {
             growth.unreadable = true;
-            signed.finish(report)?;
-            return Ok(growth);
+            return Ok((growth, signed.finish(report)?));
         }
         let mut levels = Levels::open(dir)?;
         let (mut edge, mut order) = (Frontier::default(), Order::default());
@@ -186,8 +199,7 @@ impl Growth {
         }
         (report.leaves, growth.covered) = (edge.size(), order.covered);
         report.covered_through = order.covered;
-        signed.finish(report)?;
-        Ok(growth)
+        Ok((growth, signed.finish(report)?))
     }
 
     fn head(&self, dir: &Path, report: &mut TreeReport) -> Result<bool, TreeError> {
@@ -322,7 +334,7 @@ fn entries_of(path: &Path) -> Result<Vec<(u64, Hash)>, TreeError> {
 /// The signed checkpoints, read beside the leaves.
 struct Signed<'a> {
     frames: Option<Frames>,
-    key: Option<&'a VerifierKey>,
+    signers: Signers<'a>,
     next: Option<Checkpoint>,
     /// Leaves of the checkpoint before `next`.
     before: u64,
@@ -334,7 +346,7 @@ impl<'a> Signed<'a> {
     fn open(dir: &Path, key: Option<&'a VerifierKey>) -> Result<Self, TreeError> {
         let last = checkpoints_tail(dir)?.note.and_then(|note| read_checkpoint(&note, None).ok());
         let newest = last.map_or(0, |last| last.size);
-        Ok(Self { frames: Frames::open(dir)?, key, next: None, before: 0, newest })
+        Ok(Self { frames: Frames::open(dir)?, signers: Signers::new(key), next: None, before: 0, newest })
     }
 
     /// The next checkpoint that can be believed.
@@ -347,7 +359,7 @@ impl<'a> Signed<'a> {
                 FrameStep::Bad { offset } => report.add(TreeFault::CheckpointDamaged { offset }),
                 FrameStep::Whole(framed) => {
                     report.checkpoints += 1;
-                    match read_checkpoint(&framed.note, self.key) {
+                    match self.signers.read(&framed.note, self.before) {
                         Err(what) => report.add(TreeFault::CheckpointForged { after: self.before, what }),
                         Ok(found) => {
                             let (size, after) = (found.size, self.before);
@@ -382,8 +394,8 @@ impl<'a> Signed<'a> {
         }
     }
 
-    /// Checkpoints over more leaves than there are.
-    fn finish(mut self, report: &mut TreeReport) -> io::Result<()> {
+    /// Checkpoints over more leaves than there are. Gives who signed.
+    fn finish(mut self, report: &mut TreeReport) -> io::Result<Signers<'a>> {
         let mut signed = None;
         while let Some(next) = self.peek(report)? {
             signed = Some(next.size);
@@ -393,7 +405,7 @@ impl<'a> Signed<'a> {
             let found = report.leaves;
             report.add(TreeFault::TreeTruncated { signed, found });
         }
-        Ok(())
+        Ok(self.signers)
     }
 }
 
@@ -429,19 +441,24 @@ impl Levels {
 }
 
 /// A checkpoint that was published, against the tree that is there.
-fn hold_against_published(dir: &Path, note: &[u8], key: Option<&VerifierKey>, report: &mut TreeReport) {
-    let known = match read_checkpoint(note, key) {
+fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, report: &mut TreeReport) {
+    let known = match signers.read(note, report.signed_leaves) {
         Ok(known) => known,
         Err(what) => return report.add(TreeFault::CheckpointForged { after: report.signed_leaves, what }),
     };
+    hold_against_head(dir, known.size, &known.root, report);
+}
+
+/// A head that was signed once, against the tree that is there.
+fn hold_against_head(dir: &Path, size: u64, root: &Hash, report: &mut TreeReport) {
     // It was in the history, on disk, before anybody could see it.
     let found = report.signed_leaves;
-    if known.size > found {
-        return report.add(TreeFault::RolledBack { known: known.size, found });
+    if size > found {
+        return report.add(TreeFault::RolledBack { known: size, found });
     }
     // Leaves that cannot be read have been named.
-    let root = TreeReader::open(dir).ok().and_then(|reader| root_of(&reader, known.size).ok());
-    if root.is_some_and(|root| root != known.root) {
-        report.add(TreeFault::Forked { size: known.size });
+    let there = TreeReader::open(dir).ok().and_then(|reader| root_of(&reader, size).ok());
+    if there.is_some_and(|there| there != *root) {
+        report.add(TreeFault::Forked { size });
     }
 }

@@ -6,7 +6,7 @@ use kith_domain::caller::{Peer, Role};
 use kith_domain::change::{Change, IdentityAction, IdentityEvent, PlanAction, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::directory::{AuthorityEntry, Directory};
+use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::method::Method;
 use kith_domain::permit::{ActionPermit, authorise_action};
 use kith_domain::plan::PlanKind;
@@ -53,8 +53,13 @@ fn open(dir: &Path) -> Engine {
         opens_minute: 540,
         closes_minute: 1020,
     };
+    let trust = |code: &str| {
+        let (name, contact_phone) = (format!("Trust {code}"), "01632 960003".to_owned());
+        (OdsCode::parse(code).unwrap(), OrganisationEntry { name, contact_phone, successor: None })
+    };
     let directory = Directory {
         authorities: BTreeMap::from([(authority(1), entry.clone()), (authority(2), entry)]),
+        organisations: ["R1H", "RRK"].map(trust).into(),
         ..Directory::default()
     };
     let options = EngineOptions {
@@ -152,12 +157,13 @@ impl Place {
     }
 }
 
-/// References are redacted in `Debug`, so they are added to what is hashed.
+/// References, numbers and dates of birth are redacted in `Debug`, so they are added to what is hashed.
 fn references(file: &PlanFile) -> Vec<String> {
     let one = |row: &FileRow| {
         let plan = row.plan.as_ref().ok()?;
         let reference = plan.reference.as_ref().map_or("", PlanReference::as_str);
-        Some(format!("{}/{reference}", plan.number.digits()))
+        let born = plan.birth_date.map(Day::text).unwrap_or_default();
+        Some(format!("{}/{reference}/{born}", plan.number.digits()))
     };
     file.rows.iter().filter_map(one).collect()
 }

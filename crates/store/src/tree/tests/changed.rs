@@ -319,6 +319,27 @@ fn all_of_it_rolled_back_together_is_found_by_what_a_witness_kept() {
 }
 
 #[test]
+fn a_tree_that_was_put_back_is_found_by_the_head_that_the_log_knows_of() {
+    let site = Site::new();
+    let tree = site.bench.tree();
+    let newest = Checkpoint::open(&site.published, &key()).unwrap().0;
+    let beside = |size, root| site.bench.verify_beside(&[], Some((size, root))).faults;
+    assert_eq!(beside(newest.size, newest.root), []);
+    assert_eq!(beside(30, [7; 32]), [TreeFault::Forked { size: 30 }]);
+    let history = site.bytes(&checkpoints_path(&tree));
+    let signed = frames(&history);
+    fs::write(checkpoints_path(&tree), &history[..signed[1].end]).unwrap();
+    let (second, _) = Framed::decode(&history[signed[1].clone()]).unwrap();
+    fs::write(checkpoint_path(&tree), second.note).unwrap();
+    let leaves = usize::try_from(record_offset(20)).unwrap();
+    fs::write(leaves_path(&tree), &site.bytes(&leaves_path(&tree))[..leaves]).unwrap();
+    assert!(site.bench.verify().is_sound(), "by itself it is a tree that has not grown yet");
+    assert_eq!(beside(newest.size, newest.root), [TreeFault::RolledBack { known: 30, found: 20 }]);
+    fs::remove_dir_all(&tree).unwrap();
+    assert!(beside(newest.size, newest.root).contains(&TreeFault::RolledBack { known: 30, found: 0 }));
+}
+
+#[test]
 fn another_history_signed_with_the_right_key_is_found_by_what_a_witness_kept() {
     let (site, other) = (Site::new(), Site::new());
     assert!(other.bench.verify().is_sound());

@@ -222,6 +222,53 @@ fn checkpoints_that_were_taken_back_or_forged_are_named_at_the_start() {
 }
 
 #[test]
+fn another_key_in_the_configuration_is_called_that_and_putting_the_old_one_back_is_enough() {
+    let mut left = left();
+    let other = Arc::new(LogSigner::from_seed(ORIGIN, &[6; 32]).unwrap());
+    let hex = |key: &VerifierKey| key.id().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let changed = TreeFault::KeyChanged { signed: hex(&key()), configured: hex(other.key()) };
+    assert!(changed.to_string().starts_with("the signing key was changed"));
+    left.bench.signer = Some(other);
+    for _ in 0..2 {
+        let open = left.bench.open();
+        assert_eq!(open.tree.status().suspected, [changed.to_string()]);
+        assert!(open.grower.is_none(), "nothing is signed over another's heads");
+        assert!(open.tree.checkpoint().is_none(), "nor shown as this key's");
+    }
+    assert_eq!(left.bench.verify().faults, [changed], "once, and nothing else is wrong");
+    assert!(!suspected_path(&left.bench.tree()).exists(), "nothing was changed that a person must look at");
+    left.bench.signer = Some(signer());
+    left.goes_on("the key that signed");
+}
+
+#[test]
+fn one_head_signed_with_another_key_is_forged_wherever_it_stands() {
+    let left = left();
+    let other = LogSigner::from_seed(ORIGIN, &[6; 32]).unwrap();
+    let (first, end) = Framed::decode(&left.checkpoints).unwrap();
+    let (second, _) = Framed::decode(&left.checkpoints[end..]).unwrap();
+    let resigned = |framed: &Framed| {
+        let checkpoint = Checkpoint::open(&framed.note, &key()).unwrap().0;
+        let note = checkpoint.sign(&other).unwrap().to_string().into_bytes();
+        Framed { before: framed.before, note }.encode()
+    };
+    let history = checkpoints_path(&left.bench.tree());
+    for (bytes, stands_after) in [
+        ([resigned(&first), second.encode()].concat(), 0),
+        ([first.encode(), resigned(&second)].concat(), 4),
+        // All of the history; the head that others fetch is the key's own.
+        ([resigned(&first), resigned(&second)].concat(), 0),
+    ] {
+        fs::write(&history, bytes).unwrap();
+        let faults = left.bench.verify().faults;
+        let forged =
+            |fault: &TreeFault| matches!(fault, TreeFault::CheckpointForged { after, .. } if *after == stands_after);
+        assert!(faults.iter().any(forged), "{faults:?}");
+        assert!(!faults.iter().any(|fault| matches!(fault, TreeFault::KeyChanged { .. })), "{faults:?}");
+    }
+}
+
+#[test]
 fn an_audit_that_was_rolled_back_beside_its_tree_is_named_at_the_start() {
     let left = left();
     let path = left.bench.segments().remove(0);

@@ -1,34 +1,26 @@
-//! Refusals of the transport: messages that are none, too large or compressed, and calls that there are none of. No handler
-//! sees them, and who sent them is known from the certificate, so they are in the audit too: counted, with one entry a second
-//! for each organisation, call and reason, so that a flood of them is no flood of entries. They disclose nothing, so they do not
-//! wait for it; an end without order loses the last second of them.
+//! Refusals of which no handler writes an entry: messages that are none, too large or compressed, calls that there are none
+//! of, odd or too many headers, overload, deadlines, certificates that no longer stand, and connections that are closed for
+//! what their peer does on them. Who sent them is known from the certificate, so they are in the audit too: counted, with one
+//! entry a second for each organisation, call and reason, so that a flood of them is no flood of entries. They disclose nothing,
+//! so they do not wait for it; an end without order loses the last second of them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::Uri;
 use kith_domain::caller::Role;
 use kith_domain::codes::OdsCode;
 use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Decision, Engine};
-use tonic::body::Body;
-use tonic::server::NamedService;
 use tonic_types::StatusExt;
-use tower::Service;
 
-use super::context::now;
-use crate::connection::ConnectInfo;
 use crate::engine_slot::{EngineSlot, EngineState};
 use crate::identity::PeerIdentity;
-use crate::refusal;
+use crate::services::now;
 use crate::stop::StopSignal;
 
 /// How often what was counted goes into the audit.
@@ -52,7 +44,7 @@ struct Burst {
 
 /// Refusals that are not in the audit yet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Edge(Arc<Mutex<BTreeMap<Kind, Burst>>>);
+pub(crate) struct Edge(Arc<Mutex<BTreeMap<Kind, Burst>>>);
 
 impl Edge {
     fn counted(&self) -> MutexGuard<'_, BTreeMap<Kind, Burst>> {
@@ -74,15 +66,23 @@ impl Edge {
         }
     }
 
-    fn refused(&self, peer: &PeerIdentity, uri: &Uri, reason: &str, at: Moment) {
+    /// Counts a refusal of this peer.
+    pub(crate) fn refused(&self, peer: &PeerIdentity, method: Option<Method>, reason: &str, at: Moment) {
         let Ok(organisation) = OdsCode::parse(&peer.organisation) else { return };
-        let method = uri.path().strip_prefix("/kith.v1.").and_then(Method::parse);
         let kind = Some((organisation, peer.role, method, RefusalCode::of(reason)));
         self.count(kind, Burst { count: 1, first: at, last: at });
     }
 
+    /// What is counted: call, reason and how often.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> Vec<(Option<Method>, &'static str, u64)> {
+        let kinds = self.counted();
+        let known = kinds.iter().filter_map(|(kind, burst)| kind.map(|(_, _, method, code)| (method, code, burst)));
+        known.map(|(method, code, burst)| (method, code.word(), burst.count)).collect()
+    }
+
     /// Puts what was counted into the audit, now and then, until the runtime ends.
-    pub(super) async fn run(self, slot: Arc<EngineSlot<Engine>>, stop: StopSignal) {
+    pub(crate) async fn run(self, slot: Arc<EngineSlot<Engine>>, stop: StopSignal) {
         let mut stopping = false;
         loop {
             if stopping {
@@ -103,7 +103,8 @@ impl Edge {
         let counted = std::mem::take(&mut *self.counted());
         for (kind, burst) in counted {
             if let Err(error) = engine.audit(&entry(kind, burst)).await {
-                tracing::error!(%error, "refusals could not be audited; they are counted on");
+                // That the audit takes no entry is told by the audit itself.
+                tracing::debug!(%error, "refusals could not be audited; they are counted on");
                 self.count(kind, burst);
             }
         }
@@ -121,65 +122,25 @@ fn entry(kind: Kind, Burst { count, first, last }: Burst) -> AuditEntry {
     }
 }
 
-/// A service whose transport's refusals are counted.
+/// One call: whose it is and which, for the audit of its refusal.
 #[derive(Debug, Clone)]
-pub(super) struct Noted<S> {
-    inner: S,
+pub(crate) struct Asking {
     edge: Edge,
+    peer: Arc<PeerIdentity>,
+    uri: Uri,
 }
 
-impl<S> Noted<S> {
-    pub(super) fn new(inner: S, edge: &Edge) -> Self {
-        Self { inner, edge: edge.clone() }
-    }
-}
-
-impl<S: NamedService> NamedService for Noted<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for Noted<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Unpin,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Noting<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+impl Asking {
+    /// A call that has come in.
+    pub(crate) fn new(edge: &Edge, peer: &Arc<PeerIdentity>, uri: &Uri) -> Self {
+        Self { edge: edge.clone(), peer: Arc::clone(peer), uri: uri.clone() }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let peer = request.extensions().get::<ConnectInfo>().map(|info| Arc::clone(&info.peer));
-        let (uri, edge) = (request.uri().clone(), self.edge.clone());
-        Noting { inner: self.inner.call(request), of: peer.map(|peer| (peer, uri, edge)) }
-    }
-}
-
-/// The response of such a service.
-pub(super) struct Noting<F> {
-    inner: F,
-    of: Option<(Arc<PeerIdentity>, Uri, Edge)>,
-}
-
-impl<F> Future for Noting<F>
-where
-    F: Future<Output = Result<Response<Body>, Infallible>> + Unpin,
-{
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(Ok(response)) = Pin::new(&mut self.inner).poll(cx) else { return Poll::Pending };
-        // A refusal before any message has its status among the headers; whatever a handler says has details.
-        let refused = tonic::Status::from_header_map(response.headers());
-        if let (Some(status), Some((peer, uri, edge))) = (refused.as_ref().and_then(refusal::explained), self.of.take())
-        {
-            let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
-            edge.refused(&peer, &uri, &reason, now());
-        }
-        Poll::Ready(Ok(response))
+    /// It was refused, with what this status says.
+    pub(crate) fn refused(&self, status: &tonic::Status) {
+        let method = self.uri.path().strip_prefix("/kith.v1.").and_then(Method::parse);
+        let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+        self.edge.refused(&self.peer, method, &reason, now());
     }
 }
 
@@ -198,12 +159,11 @@ mod tests {
     #[test]
     fn a_burst_is_one_entry_for_each_organisation_call_and_reason() {
         let edge = Edge::default();
-        let lookup = Uri::from_static("/kith.v1.LookupService/Lookup");
         for at in 0..1_000 {
-            edge.refused(&peer("R1H"), &lookup, "MALFORMED_MESSAGE", Moment(at));
+            edge.refused(&peer("R1H"), Some(Method::Lookup), "MALFORMED_MESSAGE", Moment(at));
         }
-        edge.refused(&peer("R1H"), &lookup, "MESSAGE_TOO_LARGE", Moment(7));
-        edge.refused(&peer("RRK"), &Uri::from_static("/kith.v1.LookupService/Guess"), "UNKNOWN_METHOD", Moment(8));
+        edge.refused(&peer("R1H"), Some(Method::Lookup), "MESSAGE_TOO_LARGE", Moment(7));
+        edge.refused(&peer("RRK"), None, "UNKNOWN_METHOD", Moment(8));
         assert_eq!(counts(&edge).iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1_000, 1, 1]);
         let (kind, burst) = edge.counted().iter().next().map(|(kind, burst)| (*kind, *burst)).unwrap();
         let found = entry(kind, burst);
@@ -216,11 +176,25 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_known_by_its_path_and_a_refusal_by_its_reason() {
+        let edge = Edge::default();
+        for (path, method) in [
+            ("/kith.v1.LookupService/Lookup", Some(Method::Lookup)),
+            ("/kith.v1.LookupService/Guess", None),
+            ("/grpc.health.v1.Health/Check", None),
+        ] {
+            let asking = Asking::new(&edge, &Arc::new(peer("R1H")), &Uri::from_static(path));
+            asking.refused(&crate::refusal::overloaded());
+            let kind = (OdsCode::parse("R1H").unwrap(), Role::Ed, method, RefusalCode::of("OVERLOADED"));
+            assert!(counts(&edge).iter().any(|(found, _)| *found == Some(kind)), "{path}");
+        }
+    }
+
+    #[test]
     fn kinds_are_bounded_and_none_is_lost() {
         let edge = Edge::default();
-        let uri = Uri::from_static("/x");
         for n in 0..KINDS + 10 {
-            edge.refused(&peer(&format!("T{n:04}")), &uri, "UNKNOWN_METHOD", Moment(1));
+            edge.refused(&peer(&format!("T{n:04}")), None, "UNKNOWN_METHOD", Moment(1));
         }
         let counts = counts(&edge);
         assert_eq!(counts.len(), KINDS + 1);

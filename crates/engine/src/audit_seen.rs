@@ -1,0 +1,194 @@
+//! What of an entry of the audit is shown to whoever reads the audit. A person who was not asked for is a keyed pseudonym, and
+//! what was made about a shielded child has no place: neither who asked, nor what else leads there.
+
+use crate::audit_entry::{AuditEntry, Decision, MotherRead, TraceId};
+use crate::engine::Engine;
+use crate::keys;
+use kith_domain::NhsNumber;
+use kith_domain::caller::{CareContext, Purpose, Role};
+use kith_domain::child::Subject;
+use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::fields::FieldSet;
+use kith_domain::links::Person;
+use kith_domain::method::Method;
+use kith_domain::text::{PersonText, RoleCode, UserId};
+use kith_domain::time::Moment;
+use kith_store::{AuditRef, PSEUDONYM_BYTES};
+use uuid::Uuid;
+
+/// Whom an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// The number that was asked for.
+    Asked(NhsNumber),
+    /// The same person, under another number or a key.
+    SamePerson([u8; PSEUDONYM_BYTES]),
+    /// Somebody else.
+    Other([u8; PSEUDONYM_BYTES]),
+}
+
+/// The named person behind a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPerson {
+    /// Their identifier in the organisation.
+    pub user_id: UserId,
+    /// Their name.
+    pub user_name: PersonText,
+    /// Their role.
+    pub user_role: PersonText,
+    /// The code of their job role.
+    pub role_code: RoleCode,
+}
+
+/// What tells a place: whence a call came, and what leads there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenPlace {
+    /// The organisation.
+    pub organisation: OdsCode,
+    /// The person, where the call named one that could be read.
+    pub person: Option<SeenPerson>,
+    /// The request's or the event's id.
+    pub request_id: Option<Uuid>,
+    /// The trace that the caller says it belongs to.
+    pub trace: Option<TraceId>,
+    /// Authorities that were responsible when an answer was given.
+    pub responsible: Vec<LaCode>,
+}
+
+/// An entry as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenEntry {
+    /// Its reference.
+    pub reference: AuditRef,
+    /// When.
+    pub at: Moment,
+    /// The call; none for the service itself.
+    pub method: Option<Method>,
+    /// The role that the certificate proved; none for the service itself.
+    pub role: Option<Role>,
+    /// Why the person asked.
+    pub purpose: Option<Purpose>,
+    /// Planned or unplanned care, for questions.
+    pub context: Option<CareContext>,
+    /// Whom it is about.
+    pub about: Option<Whom>,
+    /// The mother whose record was read for a baby's answer.
+    pub mother: Option<Whom>,
+    /// The child that was asked for is that mother.
+    pub as_mother: bool,
+    /// What was decided.
+    pub decision: Decision,
+    /// Fields of an answer that the policy showed.
+    pub fields: FieldSet,
+    /// Whence the call came. None for the service itself, and for what is about a shielded child.
+    pub place: Option<SeenPlace>,
+    /// It is about a shielded child, or about one who was shielded then: no place is told.
+    pub shielded: bool,
+}
+
+/// The child that is asked for, under every number of theirs.
+#[derive(Debug)]
+pub(crate) struct Child {
+    number: NhsNumber,
+    others: Vec<Subject>,
+}
+
+/// As what a child stands in an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StandsAs {
+    /// Whom it is about.
+    Subject,
+    /// The mother whose record was read.
+    Mother,
+}
+
+impl Child {
+    pub(crate) fn new(number: NhsNumber, person: &Person) -> Self {
+        let own = Subject::Nhs(number);
+        let records = person.records().map(|record| record.subject.clone());
+        let numbers = person.other_numbers().into_iter().map(Subject::Nhs);
+        Self { number, others: records.chain(numbers).filter(|subject| *subject != own).collect() }
+    }
+
+    fn is(&self, subject: &Subject) -> bool {
+        *subject == Subject::Nhs(self.number) || self.others.contains(subject)
+    }
+
+    /// As what the child stands in an entry; `None` when the entry is not about them.
+    pub(crate) fn stands_in(&self, entry: &AuditEntry) -> Option<StandsAs> {
+        if entry.subject.as_ref().is_some_and(|subject| self.is(subject)) {
+            return Some(StandsAs::Subject);
+        }
+        entry.mother.as_ref().filter(|mother| self.is(&mother.subject)).map(|_| StandsAs::Mother)
+    }
+}
+
+impl Engine {
+    /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
+    pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
+        // Of an opening's answer nothing was left out, and the child is shielded all the same.
+        let opened = matches!(entry.decision, Decision::Opened { .. });
+        let then = opened || entry.decision.disclosed().is_some_and(|disclosed| disclosed.shielded);
+        let mut people = entry.subject.iter().chain(entry.mother.as_ref().map(|mother| &mother.subject));
+        then || people.any(|subject| self.index().person(subject).is_shielded())
+    }
+
+    /// An entry as it is shown to somebody who asked for `child`, or for nobody.
+    pub(crate) fn seen(&self, reference: AuditRef, entry: AuditEntry, child: Option<&Child>) -> SeenEntry {
+        let shielded = self.tells_of_shielded(&entry);
+        let as_mother = child.and_then(|child| child.stands_in(&entry)) == Some(StandsAs::Mother);
+        let AuditEntry {
+            at,
+            organisation,
+            role,
+            caller,
+            context,
+            subject,
+            request_id,
+            mut decision,
+            responsible,
+            mother,
+            method,
+            trace,
+            fields,
+        } = entry;
+        if shielded && let Decision::AuditRead(read) = &mut decision {
+            // What an earlier reader asked for beside the child may be where they believed it to be.
+            (read.person, read.organisation) = (None, None);
+        }
+        let purpose = caller.as_ref().map(|caller| caller.purpose);
+        let person = caller.map(|caller| SeenPerson {
+            user_id: caller.user_id,
+            user_name: caller.user_name,
+            user_role: caller.user_role,
+            role_code: caller.role_code,
+        });
+        let place = organisation.filter(|_| !shielded);
+        let place = place.map(|organisation| SeenPlace { organisation, person, request_id, trace, responsible });
+        let whom = |subject: &Subject| self.whom(subject, child);
+        SeenEntry {
+            reference,
+            at,
+            method,
+            role,
+            purpose,
+            context,
+            about: subject.as_ref().map(whom),
+            mother: mother.map(|MotherRead { subject, responsible: _ }| whom(&subject)),
+            as_mother,
+            decision,
+            fields,
+            place,
+            shielded,
+        }
+    }
+
+    fn whom(&self, subject: &Subject, child: Option<&Child>) -> Whom {
+        let pseudonym = keys::shown_pseudonym(&self.keys, subject);
+        match child {
+            Some(child) if *subject == Subject::Nhs(child.number) => Whom::Asked(child.number),
+            Some(child) if child.is(subject) => Whom::SamePerson(pseudonym),
+            Some(_) | None => Whom::Other(pseudonym),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Bursts of refusals. The first of a burst is an entry of its own, with the person and whom it was about. Those that follow it
+//! within a second, of the same organisation, person, call and code, are gathered for some milliseconds and counted in one
+//! entry, so that whoever is refused in a loop fills no disk. None is answered before the entry that counts it is durable: what
+//! a refusal waits for is never given up for being one of many.
+
+use crate::audit_entry::{AuditEntry, Decision};
+use kith_domain::caller::Role;
+use kith_domain::codes::OdsCode;
+use kith_domain::method::Method;
+use kith_domain::refusal_code::RefusalCode;
+use kith_domain::text::UserId;
+use kith_domain::time::Moment;
+use kith_store::{AuditError, AuditRef};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How long a burst lasts: after it the next refusal is an entry of its own again, so that of a loop that goes on for hours every
+/// second shows whom it was about.
+const BURST_MS: i64 = 1_000;
+/// How long refusals are gathered for one entry. Whoever is refused twice in a second waits so long, and a loop of one caller
+/// makes so many entries a second and no more; a person who reads a refusal does not notice.
+pub(crate) const GATHER: Duration = Duration::from_millis(25);
+/// Bursts known at once: more than people who are refused within one second of a busy day. Beyond it each refusal is an entry of
+/// its own.
+const BURSTS: usize = 4_096;
+/// How often ended ones are looked for at most, once so many are known: nobody is to pay for another's flood.
+const SWEEP_MS: i64 = 100;
+
+/// What is counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    organisation: Option<OdsCode>,
+    role: Option<Role>,
+    /// None where the request could not be read so far.
+    person: Option<UserId>,
+    method: Option<Method>,
+    code: RefusalCode,
+}
+
+/// What became of an entry.
+type Settled = Result<AuditRef, AuditError>;
+
+/// Refusals that no entry holds yet.
+#[derive(Debug)]
+struct Gathering {
+    first: AuditEntry,
+    count: u64,
+    last: Moment,
+    tell: watch::Sender<Option<Settled>>,
+}
+
+#[derive(Debug)]
+struct Burst {
+    began: Moment,
+    gathering: Option<Gathering>,
+}
+
+impl Burst {
+    /// Whether a refusal of this moment belongs to it. A clock that is set back begins another.
+    fn goes_on(&self, at: Moment) -> bool {
+        let end = self.began.0.saturating_add(BURST_MS);
+        self.gathering.is_some() || (self.began.0..end).contains(&at.0)
+    }
+}
+
+/// A refusal that is counted with others.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    settled: watch::Receiver<Option<Settled>>,
+}
+
+impl Gathered {
+    /// Waits until the entry that counts it is durable.
+    pub(crate) async fn settled(mut self) -> Settled {
+        match self.settled.wait_for(Option::is_some).await {
+            Ok(settled) => settled.unwrap_or(Err(AuditError::Closed)),
+            // Whoever was to write it has ended, and the process with it.
+            Err(_) => Err(AuditError::Closed),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    bursts: HashMap<Kind, Burst>,
+    swept: Option<Moment>,
+}
+
+impl Known {
+    /// A burst begins, if there is room for it.
+    fn begin(&mut self, kind: Kind, at: Moment) {
+        let just_swept = |swept: Moment| (0..SWEEP_MS).contains(&at.0.saturating_sub(swept.0));
+        if self.bursts.len() >= BURSTS && !self.swept.is_some_and(just_swept) {
+            self.bursts.retain(|_, burst| burst.goes_on(at));
+            self.swept = Some(at);
+        }
+        if self.bursts.len() < BURSTS || self.bursts.contains_key(&kind) {
+            self.bursts.insert(kind, Burst { began: at, gathering: None });
+        }
+    }
+}
+
+/// The bursts of this moment.
+#[derive(Debug, Default)]
+pub(crate) struct Bursts(Mutex<Known>);
+
+impl Bursts {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a refusal into its burst. None: it is to be written by itself. Else it is counted, and with a kind the caller sees
+    /// to it that [`Bursts::close`] is called for that after [`GATHER`], and that what it gives is written and told.
+    pub(crate) fn take(&self, entry: &AuditEntry) -> Option<(Gathered, Option<Kind>)> {
+        let Decision::Refused(code) = entry.decision else { return None };
+        let person = entry.caller.as_ref().map(|caller| caller.user_id.clone());
+        let AuditEntry { organisation, role, method, .. } = *entry;
+        let kind = Kind { organisation, role, person, method, code };
+        let mut known = self.lock();
+        match known.bursts.get_mut(&kind).filter(|burst| burst.goes_on(entry.at)) {
+            Some(Burst { gathering: Some(gathering), began: _ }) => {
+                gathering.count += 1;
+                gathering.last = gathering.last.max(entry.at);
+                Some((Gathered { settled: gathering.tell.subscribe() }, None))
+            }
+            Some(burst) => {
+                let (tell, settled) = watch::channel(None);
+                burst.gathering = Some(Gathering { first: entry.clone(), count: 1, last: entry.at, tell });
+                Some((Gathered { settled }, Some(kind)))
+            }
+            None => {
+                known.begin(kind, entry.at);
+                None
+            }
+        }
+    }
+
+    /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been.
+    pub(crate) fn close(&self, kind: &Kind) -> Option<(AuditEntry, watch::Sender<Option<Settled>>)> {
+        let gathered = self.lock().bursts.get_mut(kind)?.gathering.take()?;
+        let Gathering { first, count, last, tell } = gathered;
+        if count == 1 {
+            return Some((first, tell));
+        }
+        let decision = Decision::RefusedMany { code: kind.code, count, first: first.at, last };
+        let AuditEntry { organisation, role, caller, method, .. } = first;
+        let counted = AuditEntry { organisation, role, caller, method, ..AuditEntry::of_service(last, decision) };
+        Some((counted, tell))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit_entry::Call;
+    use kith_domain::caller::{Caller, Peer, Purpose};
+    use kith_domain::text::{PersonText, RoleCode};
+
+    fn refused(at: i64, user: &str, reason: &str) -> AuditEntry {
+        let organisation = OdsCode::parse("R1H").unwrap();
+        let caller = Caller {
+            user_id: UserId::parse(user).unwrap(),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+            purpose: Purpose::DirectCare,
+            organisation,
+            role_code: RoleCode::parse("R8000").unwrap(),
+        };
+        let call = Call { peer: Peer { organisation, role: Role::Ed }, method: Method::Lookup, trace: None };
+        let request_id = Some(uuid::Uuid::from_u128(u128::try_from(at).unwrap()));
+        AuditEntry::of_call(Moment(at), call, Some(caller), request_id, Decision::Refused(RefusalCode::of(reason)))
+    }
+
+    /// Takes them all, and gives how many are written by themselves and the kinds to be closed.
+    fn take(bursts: &Bursts, entries: impl IntoIterator<Item = AuditEntry>) -> (usize, Vec<Kind>) {
+        let (mut alone, mut opened) = (0, Vec::new());
+        for entry in entries {
+            match bursts.take(&entry) {
+                None => alone += 1,
+                Some((_, kind)) => opened.extend(kind),
+            }
+        }
+        (alone, opened)
+    }
+
+    #[test]
+    fn the_first_of_a_burst_is_an_entry_of_its_own_and_the_others_are_one() {
+        let bursts = Bursts::default();
+        let (alone, opened) = take(&bursts, (0..1_000).map(|at| refused(at, "n1", "ROLE_NOT_ALLOWED")));
+        assert_eq!((alone, opened.len()), (1, 1));
+        let (entry, _) = bursts.close(&opened[0]).unwrap();
+        let code = RefusalCode::of("ROLE_NOT_ALLOWED");
+        let (first, last) = (Moment(1), Moment(999));
+        assert_eq!(entry.decision, Decision::RefusedMany { code, count: 999, first, last });
+        assert_eq!((entry.at, entry.method, entry.role), (last, Some(Method::Lookup), Some(Role::Ed)));
+        assert_eq!(entry.caller.map(|caller| caller.user_id), Some(UserId::parse("n1").unwrap()), "who is kept");
+        assert_eq!(bursts.close(&opened[0]).map(|(entry, _)| entry), None, "each is counted once");
+    }
+
+    #[test]
+    fn another_person_code_or_second_is_a_burst_of_its_own() {
+        let bursts = Bursts::default();
+        let (alone, opened) = take(
+            &bursts,
+            [
+                refused(0, "n1", "ROLE_NOT_ALLOWED"),
+                refused(1, "n2", "ROLE_NOT_ALLOWED"),
+                refused(2, "n1", "PURPOSE_NOT_ALLOWED"),
+                refused(1_000, "n1", "ROLE_NOT_ALLOWED"),
+            ],
+        );
+        assert_eq!((alone, opened.len()), (4, 0));
+        let (alone, opened) = take(&bursts, [refused(999, "n1", "ROLE_NOT_ALLOWED")]);
+        assert_eq!((alone, opened.len()), (1, 0), "a clock that is set back");
+        let answered = AuditEntry { decision: Decision::Started, ..refused(3, "n1", "ROLE_NOT_ALLOWED") };
+        assert!(bursts.take(&answered).is_none(), "what is no refusal is never counted");
+    }
+
+    #[test]
+    fn one_that_stays_alone_is_the_entry_that_it_would_have_been() {
+        let bursts = Bursts::default();
+        let second = refused(5, "n1", "ROLE_NOT_ALLOWED");
+        let (_, opened) = take(&bursts, [refused(0, "n1", "ROLE_NOT_ALLOWED"), second.clone()]);
+        assert_eq!(bursts.close(&opened[0]).unwrap().0, second);
+        let (alone, opened) = take(&bursts, [refused(6, "n1", "ROLE_NOT_ALLOWED")]);
+        assert_eq!((alone, opened.len()), (0, 1), "the burst goes on");
+    }
+
+    #[tokio::test]
+    async fn nobody_goes_on_before_the_entry_is_written_and_all_hear_of_its_failure() {
+        let bursts = Bursts::default();
+        assert!(bursts.take(&refused(0, "n1", "ROLE_NOT_ALLOWED")).is_none());
+        let (one, kind) = bursts.take(&refused(1, "n1", "ROLE_NOT_ALLOWED")).unwrap();
+        let (other, none) = bursts.take(&refused(2, "n1", "ROLE_NOT_ALLOWED")).unwrap();
+        assert_eq!(none, None);
+        let waiting = tokio::spawn(one.settled());
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let (_, tell) = bursts.close(&kind.unwrap()).unwrap();
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        tell.send_replace(Some(Err(AuditError::NoSink)));
+        assert_eq!(waiting.await.unwrap(), Err(AuditError::NoSink));
+        assert_eq!(other.settled().await, Err(AuditError::NoSink));
+    }
+
+    #[tokio::test]
+    async fn whoever_was_to_write_and_ended_lets_nothing_leave() {
+        let bursts = Bursts::default();
+        assert!(bursts.take(&refused(0, "n1", "ROLE_NOT_ALLOWED")).is_none());
+        let (one, kind) = bursts.take(&refused(1, "n1", "ROLE_NOT_ALLOWED")).unwrap();
+        drop(bursts.close(&kind.unwrap()));
+        assert_eq!(one.settled().await, Err(AuditError::Closed));
+    }
+
+    #[test]
+    fn bursts_are_bounded_and_those_that_ended_make_room() {
+        let bursts = Bursts::default();
+        let many = |from: usize, at| (from..from + BURSTS).map(move |n| refused(at, &format!("u{n}"), "MALFORMED"));
+        take(&bursts, many(0, 0));
+        take(&bursts, many(BURSTS, 1));
+        assert_eq!(bursts.lock().bursts.len(), BURSTS);
+        let (alone, opened) = take(&bursts, [refused(2, "u0", "MALFORMED"), refused(2, "late", "MALFORMED")]);
+        assert_eq!((alone, opened.len()), (1, 1), "a burst that is known goes on; others are written one by one");
+        take(&bursts, many(0, 5_000));
+        assert_eq!(bursts.lock().bursts.len(), BURSTS);
+    }
+}

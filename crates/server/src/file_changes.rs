@@ -1,0 +1,87 @@
+//! What became of certificate files, until it is in the audit. A revoked certificate must be out although the audit takes no
+//! entry just then, so what is usable comes into force first, and its entry follows; it is never forgotten meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::tls::Part;
+
+/// Kept at most while the audit takes no entry; nobody is answered then, and the oldest give way.
+const KEPT: usize = 256;
+
+/// One change of what is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileChange {
+    /// Of what.
+    pub part: Part,
+    /// The SHA-256 of what is in force since then: of the DER encodings, one after the other. None: what the files hold could
+    /// not be used, and what was in force stays.
+    pub in_force: Option<[u8; 32]>,
+}
+
+/// Changes that are not in the audit yet, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct FileChanges(Mutex<VecDeque<FileChange>>);
+
+impl FileChanges {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<FileChange>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a change.
+    pub(crate) fn note(&self, change: FileChange) {
+        let mut changes = self.lock();
+        if changes.len() >= KEPT {
+            changes.pop_front();
+        }
+        changes.push_back(change);
+    }
+
+    /// Hands the changes on, one after the other, until one is not taken: that one comes first the next time.
+    pub(crate) fn hand(&self, mut taken: impl FnMut(FileChange) -> bool) {
+        loop {
+            let Some(change) = self.lock().pop_front() else { return };
+            if !taken(change) {
+                self.lock().push_front(change);
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(number: u8) -> FileChange {
+        FileChange { part: Part::Certificate, in_force: Some([number; 32]) }
+    }
+
+    fn handed(changes: &FileChanges, most: usize) -> Vec<u8> {
+        let mut found = Vec::new();
+        changes.hand(|change| {
+            let room = found.len() < most;
+            found.extend(change.in_force.filter(|_| room).map(|sha256| sha256[0]));
+            room
+        });
+        found
+    }
+
+    #[test]
+    fn what_is_not_taken_comes_first_the_next_time() {
+        let changes = FileChanges::default();
+        (1..=4).for_each(|number| changes.note(change(number)));
+        assert_eq!(handed(&changes, 2), [1, 2]);
+        changes.note(change(5));
+        assert_eq!(handed(&changes, 9), [3, 4, 5]);
+        assert_eq!(handed(&changes, 9), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let changes = FileChanges::default();
+        (0..=u8::MAX).chain([7]).for_each(|number| changes.note(change(number)));
+        let found = handed(&changes, 1_000);
+        assert_eq!((found.len(), found[0], found[KEPT - 1]), (KEPT, 1, 7));
+    }
+}

@@ -1,0 +1,264 @@
+//! Entries of the audit on the wire. What may be shown has been decided by the engine: where an entry has no place, nothing here
+//! finds one.
+
+use kith_api::convert::{flag, time, words};
+use kith_api::v1;
+use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::directory::Directory;
+use kith_engine::{
+    AuditEnded, AuditPage, AuditRead, AuditRef, Code, Configured, Decision, Disclosed, MissingEntries, SeenEntry,
+    SeenPerson, SeenPlace, Whom,
+};
+use v1::audit_entry::Decision as Wire;
+
+use super::notifications::JOURNAL;
+
+fn reference(sequence: u64) -> String {
+    AuditRef { journal: JOURNAL, sequence }.to_string()
+}
+
+/// Name of an organisation or an authority.
+fn name(code: OdsCode, directory: &Directory) -> String {
+    match LaCode::parse(code.as_str()) {
+        Ok(authority) => directory.authority_name(authority),
+        Err(_) => directory.organisation_name(code),
+    }
+}
+
+fn subject(whom: Whom) -> v1::AuditSubject {
+    let subject = match whom {
+        Whom::Asked(number) => v1::audit_subject::Subject::NhsNumber(number.digits()),
+        Whom::SamePerson(pseudonym) => v1::audit_subject::Subject::SamePerson(hex::encode(pseudonym)),
+        Whom::Other(pseudonym) => v1::audit_subject::Subject::OtherPerson(hex::encode(pseudonym)),
+    };
+    v1::AuditSubject { subject: Some(subject) }
+}
+
+fn part(code: Code) -> v1::DisclosedPart {
+    let (outcome, held) = match code {
+        Code::Held(held) => (v1::Outcome::Held, held),
+        Code::NoneHeld => (v1::Outcome::NoneHeld, 0),
+        Code::CannotSay => (v1::Outcome::CannotSay, 0),
+        Code::Withheld => (v1::Outcome::IdentityNotConfirmed, 0),
+    };
+    v1::DisclosedPart { outcome: outcome.into(), held }
+}
+
+fn answered(disclosed: &Disclosed, counted: bool) -> v1::AuditAnswered {
+    let Disclosed { identity, plans, presentations, shielded: _, siblings, mother } = *disclosed;
+    v1::AuditAnswered {
+        identity: words::identity(identity).into(),
+        plans: Some(part(plans)),
+        presentations: Some(part(presentations)),
+        siblings,
+        mother: mother.map(part),
+        counted,
+    }
+}
+
+fn event(kind: v1::ServiceEventKind) -> v1::ServiceEvent {
+    v1::ServiceEvent { kind: kind.into(), ..v1::ServiceEvent::default() }
+}
+
+fn read(read: &AuditRead) -> v1::AuditRead {
+    let AuditRead { person, organisation, from, until, entry, given, looked_at } = read;
+    v1::AuditRead {
+        person_id: person.as_ref().map(|person| person.as_str().to_owned()).unwrap_or_default(),
+        organisation: organisation.map(|code| code.to_string()).unwrap_or_default(),
+        from: from.map(time::timestamp),
+        until: until.map(time::timestamp),
+        audit_reference: entry.map(reference).unwrap_or_default(),
+        given: *given,
+        looked_at: *looked_at,
+    }
+}
+
+fn decision(decision: &Decision) -> Wire {
+    match decision {
+        Decision::Answered { disclosed, counted } => Wire::Answered(answered(disclosed, *counted)),
+        Decision::Refused(code) => {
+            Wire::Refused(v1::AuditRefused { reason: code.word().to_owned(), count: 1, first: None, last: None })
+        }
+        Decision::RefusedMany { code, count, first, last } => Wire::Refused(v1::AuditRefused {
+            reason: code.word().to_owned(),
+            count: *count,
+            first: Some(time::timestamp(*first)),
+            last: Some(time::timestamp(*last)),
+        }),
+        Decision::Changed { acknowledged, refused } => {
+            Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused })
+        }
+        Decision::Listed(count) => Wire::Listed(*count),
+        Decision::AuditRead(what) => Wire::Read(read(what)),
+        Decision::Proven { journal, sequence } => {
+            Wire::Proven(AuditRef { journal: *journal, sequence: *sequence }.to_string())
+        }
+        Decision::Opened { disclosed, reason, words: _, queue: _ } => Wire::Opened(v1::AuditOpened {
+            answered: Some(answered(disclosed, true)),
+            reason: words::opening_reason(*reason).into(),
+        }),
+        Decision::OpeningReviewed(reference, outcome) => Wire::OpeningReviewed(v1::AuditOpeningReviewed {
+            reference: reference.to_string(),
+            outcome: words::review_outcome(*outcome).into(),
+        }),
+        Decision::Flagged(raised) => Wire::Flagged(flag::kind(raised.kind).into()),
+        Decision::FlagReviewed(_, outcome) => Wire::FlagReviewed(flag::outcome(*outcome).into()),
+        Decision::Started
+        | Decision::Stopped
+        | Decision::Gap(_)
+        | Decision::FilePositionReset(_, _)
+        | Decision::ConfigChanged(_, _)
+        | Decision::ConfigRefused(_) => Wire::Service(service(decision)),
+    }
+}
+
+/// What was configured anew, and what could not be.
+fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) {
+    use v1::ServiceEventKind as Kind;
+    match what {
+        Configured::Policy => (Kind::PolicyChanged, Kind::PolicyRefused),
+        Configured::Certificate => (Kind::CertificateChanged, Kind::CertificateRefused),
+        Configured::ClientAuthorities => (Kind::ClientAuthoritiesChanged, Kind::ClientAuthoritiesRefused),
+        Configured::RevocationLists => (Kind::RevocationListsChanged, Kind::RevocationListsRefused),
+    }
+}
+
+fn service(decision: &Decision) -> v1::ServiceEvent {
+    match decision {
+        Decision::Started => event(v1::ServiceEventKind::Started),
+        Decision::Stopped => event(v1::ServiceEventKind::Stopped),
+        Decision::Gap(after) => {
+            v1::ServiceEvent { after_audit_reference: reference(*after), ..event(v1::ServiceEventKind::Gap) }
+        }
+        Decision::FilePositionReset(authority, next) => v1::ServiceEvent {
+            authority: authority.to_string(),
+            next_file_number: *next,
+            ..event(v1::ServiceEventKind::FilePositionReset)
+        },
+        Decision::ConfigChanged(what, sha256) => {
+            v1::ServiceEvent { sha256: hex::encode(sha256), ..event(configured(*what).0) }
+        }
+        Decision::ConfigRefused(what) => event(configured(*what).1),
+        Decision::Answered { .. }
+        | Decision::Refused(_)
+        | Decision::RefusedMany { .. }
+        | Decision::Changed { .. }
+        | Decision::Listed(_)
+        | Decision::AuditRead(_)
+        | Decision::Opened { .. }
+        | Decision::OpeningReviewed(..)
+        | Decision::Flagged(_)
+        | Decision::FlagReviewed(..)
+        | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
+    }
+}
+
+/// An entry.
+pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
+    let SeenEntry {
+        reference,
+        at,
+        method,
+        role,
+        purpose,
+        context,
+        about,
+        mother,
+        as_mother: _,
+        decision: decided,
+        fields,
+        place,
+        shielded,
+    } = seen;
+    let mut entry = v1::AuditEntry {
+        audit_reference: reference.to_string(),
+        at: Some(time::timestamp(*at)),
+        call: method.map(|method| method.word().to_owned()).unwrap_or_default(),
+        role: role.map(|role| role.word().to_owned()).unwrap_or_default(),
+        purpose: purpose.map(|purpose| words::purpose(purpose).into()).unwrap_or_default(),
+        care_context: context.map(|context| words::care_context(context).into()).unwrap_or_default(),
+        about: about.map(subject),
+        mother: mother.map(subject),
+        fields: fields.iter().map(|field| words::field(field).into()).collect(),
+        shielded: *shielded,
+        decision: Some(decision(decided)),
+        ..v1::AuditEntry::default()
+    };
+    if let Some(SeenPlace { organisation, person, request_id, trace, responsible }) = place {
+        entry.organisation = organisation.to_string();
+        entry.organisation_name = name(*organisation, directory);
+        entry.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+        entry.trace_id = trace.map(|trace| hex::encode(trace.0)).unwrap_or_default();
+        entry.responsible_authorities = responsible.iter().map(LaCode::to_string).collect();
+        if let Some(SeenPerson { user_id, user_name, user_role, role_code }) = person {
+            entry.user_id = user_id.as_str().to_owned();
+            entry.user_name = user_name.as_str().to_owned();
+            entry.user_role = user_role.as_str().to_owned();
+            entry.role_code = role_code.as_str().to_owned();
+        }
+    }
+    entry
+}
+
+/// A lookup of the child that was asked for. What was disclosed of the child is no part of it.
+pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
+    let SeenEntry {
+        reference,
+        at,
+        method,
+        role: _,
+        purpose,
+        context,
+        about,
+        mother,
+        as_mother,
+        decision: _,
+        fields: _,
+        place,
+        shielded,
+    } = seen;
+    let asked_about = if *as_mother { mother } else { about };
+    let mut look = v1::Look {
+        audit_reference: reference.to_string(),
+        at: Some(time::timestamp(*at)),
+        purpose: purpose.map(|purpose| words::purpose(purpose).into()).unwrap_or_default(),
+        care_context: context.map(|context| words::care_context(context).into()).unwrap_or_default(),
+        call: method.map(|method| method.word().to_owned()).unwrap_or_default(),
+        other_number: matches!(asked_about, Some(Whom::SamePerson(_))),
+        as_mother: *as_mother,
+        shielded: *shielded,
+        ..v1::Look::default()
+    };
+    if let Some(SeenPlace { organisation, person, request_id: _, trace: _, responsible: _ }) = place {
+        look.organisation = organisation.to_string();
+        look.organisation_name = name(*organisation, directory);
+        if let Some(SeenPerson { user_id: _, user_name, user_role, role_code: _ }) = person {
+            look.user_name = user_name.as_str().to_owned();
+            look.user_role = user_role.as_str().to_owned();
+        }
+    }
+    look
+}
+
+/// What was looked at for a page.
+pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
+    let AuditPage { found: _, ended, next_before: _, range, looked_at, missing, shielded_left_out } = page;
+    let end = match ended {
+        AuditEnded::Whole => v1::AuditSearchEnd::Whole,
+        AuditEnded::PageFull => v1::AuditSearchEnd::PageFull,
+        AuditEnded::Stopped => v1::AuditSearchEnd::Stopped,
+    };
+    let missing = missing.iter().map(|MissingEntries { after, before, announced_at }| v1::MissingEntries {
+        after_audit_reference: reference(*after),
+        before_audit_reference: before.map(reference).unwrap_or_default(),
+        announced_at: announced_at.map(time::timestamp),
+    });
+    v1::AuditSearched {
+        end: end.into(),
+        newest_reference: range.map(|(_, newest)| reference(newest)).unwrap_or_default(),
+        oldest_reference: range.map(|(oldest, _)| reference(oldest)).unwrap_or_default(),
+        entries_looked_at: *looked_at,
+        missing: missing.collect(),
+        shielded_left_out: *shielded_left_out,
+    }
+}

@@ -1,0 +1,125 @@
+//! `BreakGlassService`: a shielded record opened for one answer, and what looks into that afterwards. An opening, its entry in
+//! the queue and its audit entry are one piece of work that goes on when the caller has gone.
+
+use std::sync::Arc;
+
+use kith_api::convert::break_glass::{self, ParsedOpening, ParsedReview};
+use kith_api::convert::fault::Faults;
+use kith_api::convert::lookup::ParsedLookup;
+use kith_api::convert::padding::Padded;
+use kith_api::convert::{caller, plan};
+use kith_api::v1;
+use kith_domain::caller::Caller;
+use kith_domain::method::Method;
+use kith_engine::{
+    Acknowledgement, Asked, AuditEntry, Call, Decision, Engine, SentReview, Verdict, Viewing, WaitingOpening, WhyOpened,
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use super::context::{self, Services, now};
+use super::errors;
+use super::lookup::wire;
+use super::notifications::page_size;
+use v1::break_glass_service_server::BreakGlassService;
+
+/// What was sent, or its faults once they are in the audit.
+async fn read<T>(engine: &Engine, call: Call, parsed: Result<T, Faults>) -> Result<T, Status> {
+    match parsed {
+        Ok(parsed) => Ok(parsed),
+        Err(faults) => Err(context::malformed(engine, call, faults).await),
+    }
+}
+
+#[tonic::async_trait]
+impl BreakGlassService for Services {
+    async fn open_shielded(
+        &self,
+        request: Request<v1::OpenShieldedRequest>,
+    ) -> Result<Response<v1::OpenShieldedResponse>, Status> {
+        let engine = self.engine()?;
+        let call = context::call(&request, Method::OpenShielded)?;
+        let parsed = break_glass::open(request.into_inner(), call.peer.organisation, now());
+        let ParsedOpening { lookup, reason, words } = read(&engine, call, parsed).await?;
+        let limits = self.config().break_glass.limits();
+        let why = WhyOpened { reference: Uuid::new_v4(), reason, words, limits };
+        let (opening, asked) = (Arc::clone(&engine), asked(call, lookup));
+        let viewing =
+            context::to_its_end(async move { opening.open_shielded(asked, why).await.map_err(errors::open) }).await?;
+        let Viewing { answered, queued } = viewing;
+        let response = v1::OpenShieldedResponse {
+            answer: Some(wire(&engine, &answered)),
+            opened: queued.map(break_glass::opened),
+            ..v1::OpenShieldedResponse::default()
+        };
+        Ok(Response::new(response.padded(self.padding())))
+    }
+
+    async fn list_openings(
+        &self,
+        request: Request<v1::ListOpeningsRequest>,
+    ) -> Result<Response<v1::ListOpeningsResponse>, Status> {
+        let engine = self.engine()?;
+        let call = context::call(&request, Method::ListOpenings)?;
+        let v1::ListOpeningsRequest { caller, page_size: size, page_token } = request.into_inner();
+        let mut faults = Faults::default();
+        let parsed = caller::parse(&mut faults, "caller", caller);
+        let caller = read(&engine, call, faults.finish(parsed)).await?;
+        let permit = context::permit(&engine, call, &caller).await?;
+        let limit = read(&engine, call, page_size(size)).await?;
+        let after = read(&engine, call, break_glass::position(&page_token)).await?;
+        let page = engine.unreviewed(&permit, after, limit);
+        let listed = Decision::Listed(page.openings.len() as u64);
+        engine.audit(&AuditEntry::of_call(now(), call, Some(caller), None, listed)).await.map_err(errors::audit)?;
+        let one = |opening: &WaitingOpening| {
+            let WaitingOpening { reference, at, organisation, role, reason } = *opening;
+            break_glass::wire((at, reference), (organisation, role), reason, engine.directory())
+        };
+        Ok(Response::new(v1::ListOpeningsResponse {
+            openings: page.openings.iter().map(one).collect(),
+            next_page_token: page.next_after.map(break_glass::token).unwrap_or_default(),
+        }))
+    }
+
+    async fn review_opening(
+        &self,
+        request: Request<v1::ReviewOpeningRequest>,
+    ) -> Result<Response<v1::ReviewOpeningResponse>, Status> {
+        let engine = self.engine()?;
+        let call = context::call(&request, Method::ReviewOpening)?;
+        let parsed = read(&engine, call, break_glass::review(request.into_inner())).await?;
+        let permit = context::permit(&engine, call, &parsed.caller).await?;
+        let ParsedReview { caller, event_id, reference, outcome } = parsed;
+        let sent = SentReview { event_id, reference, outcome };
+        let ack = context::to_its_end(async move {
+            let verdict = engine.review_opening(&permit, &caller, now(), sent).await;
+            reviewed(&engine, call, caller, sent, verdict).await
+        })
+        .await?;
+        let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
+        Ok(Response::new(v1::ReviewOpeningResponse { acknowledgement: Some(ack) }))
+    }
+}
+
+fn asked(Call { peer, method, trace }: Call, parsed: ParsedLookup) -> Asked {
+    let ParsedLookup { caller, context, question, request_id } = parsed;
+    Asked { trace, peer, caller, context, question, request_id, method }
+}
+
+/// Puts a review into the audit, with what it found, and gives what is to be said of it.
+async fn reviewed(
+    engine: &Engine,
+    call: Call,
+    caller: Caller,
+    SentReview { event_id, reference, outcome }: SentReview,
+    verdict: Verdict,
+) -> Result<Acknowledgement, Status> {
+    let acknowledgement = match verdict {
+        Ok(acknowledgement) => acknowledgement,
+        Err(refused) => return Err(context::refused(engine, call, Some(caller), refused).await),
+    };
+    let decision = Decision::OpeningReviewed(reference, outcome);
+    let entry = AuditEntry::of_call(now(), call, Some(caller), Some(event_id), decision);
+    engine.audit(&entry).await.map_err(errors::audit)?;
+    Ok(acknowledgement)
+}
