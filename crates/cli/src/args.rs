@@ -124,7 +124,8 @@ pub enum Verb {
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
     /// Show flags about how people use the service and how many there are, or tell what became of one: a safeguarding team
-    /// sees those of its own organisation's people, an auditor all. Nothing here is of a child.
+    /// sees those of its own organisation's people, an auditor those of all that tell no shielded child's place. Nothing here
+    /// is of a child.
     Flags(FlagsArgs),
     /// Read the audit, and check proofs about it.
     #[command(subcommand)]

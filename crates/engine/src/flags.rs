@@ -1,6 +1,10 @@
-//! Flags as they are read: a safeguarding team those of its own organisation's people, an auditor all, in order of id, in
-//! pages; and how many there were for how many questions. Nothing here is of a child.
+//! Flags as they are read: a safeguarding team those of its own organisation's people, an auditor all but those that would tell
+//! a shielded child's place, in order of id, in pages; and how many there were for how many questions. Nothing here is of a child.
 
+#[cfg(test)]
+mod tests;
+
+use crate::audit_entry::AuditEntry;
 use crate::engine::Engine;
 use crate::flag_rows::{FlagDayRow, FlagReview, FlagRow, KindDay};
 use crate::keys;
@@ -113,7 +117,8 @@ impl Engine {
             last = id;
             match decode::<FlagRow>(bytes) {
                 Ok(FlagRow { flag, review }) => {
-                    if may_see(scope, flag.organisation) && (include_reviewed || review.is_none()) {
+                    let asked_for = may_see(scope, flag.organisation) && (include_reviewed || review.is_none());
+                    if asked_for && self.may_be_told(scope, &flag) {
                         page.flags.push(StoredFlag { id, flag, review });
                     }
                 }
@@ -122,6 +127,22 @@ impl Engine {
             ControlFlow::Continue(())
         })?;
         Ok(page)
+    }
+
+    /// Whether a flag may be shown to whoever sees those of others. They read the audit too: where an entry that the flag
+    /// names is about a child who is shielded, or was then, the audit shows it without a place, and the flag would give it
+    /// one. What cannot be read is not told.
+    fn may_be_told(&self, scope: FlagScope, flag: &Flag) -> bool {
+        let tells = |sequence: u64| {
+            let read = self.journal.read_from(sequence, 1).unwrap_or_default();
+            let found = read.first().filter(|(reference, _)| reference.sequence == sequence);
+            let entry = found.and_then(|(_, bytes)| decode::<AuditEntry>(bytes).ok());
+            entry.is_none_or(|entry| self.tells_of_shielded(&entry))
+        };
+        match scope {
+            FlagScope::Own(_) => true,
+            FlagScope::All => !tells(flag.first_entry) && !tells(flag.last_entry),
+        }
     }
 
     /// How many flags there were on the London days from `first` to `last`, for how many questions. Reads the disk.

@@ -22,7 +22,8 @@ const PAGE_SIZE: u32 = 500;
 const USUAL_DAYS: i32 = 28;
 /// Above everything that is shown: what it means, and what it does not.
 const MEANING: &str = "A flag says what was counted about somebody who asked. It is no finding. That there is none says nothing: \
-                       neither of a child, nor that a use was right.";
+                       neither of a child, nor that a use was right. Auditors are not shown those that would tell where a \
+                       shielded child is.";
 
 /// Lists flags and shows rates.
 ///

@@ -262,3 +262,31 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         shielded_left_out: *shielded_left_out,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kith_domain::flag::{Flag, FlagKind, FlagOutcome};
+    use kith_domain::text::UserId;
+    use kith_domain::time::Moment;
+
+    /// Whom a flag is about is where they asked, and a shielded child may be there.
+    #[test]
+    fn a_flag_and_its_review_lead_to_nobody() {
+        let flag = Flag {
+            kind: FlagKind::SameChild,
+            at: Moment(1_000),
+            organisation: OdsCode::parse("R1H").unwrap(),
+            user_id: UserId::parse("jo.nurse").unwrap(),
+            counted: 10,
+            out_of: 0,
+            threshold: 10,
+            first_entry: 7,
+            last_entry: 300,
+        };
+        let kind = v1::FlagKind::SameChild.into();
+        assert!(decision(&Decision::Flagged(flag)) == Wire::Flagged(kind));
+        let found = v1::FlagOutcome::TakenFurther.into();
+        assert!(decision(&Decision::FlagReviewed(301, FlagOutcome::TakenFurther)) == Wire::FlagReviewed(found));
+    }
+}
