@@ -130,7 +130,7 @@ impl Watcher {
             return;
         }
         let fresh = sequence > self.raised_through;
-        if let (true, Some(organisation), true) = (fresh, entry.organisation, is_answered(&entry.decision)) {
+        if let (true, Some(organisation), Some(_)) = (fresh, entry.organisation, entry.decision.disclosed()) {
             *self.asked.entry((entry.at.london_day(), organisation)).or_default() += 1;
         }
         let Some(sighting) = self.sighting(sequence, entry) else { return };
@@ -144,13 +144,13 @@ impl Watcher {
     /// What an entry tells of somebody's use; none for what is no question and no presentation of one child.
     fn sighting(&self, sequence: u64, entry: &AuditEntry) -> Option<Sighting> {
         let (organisation, subject, method) = (entry.organisation?, entry.subject.as_ref()?, entry.method?);
-        let what = if let Decision::Answered { disclosed, counted } = &entry.decision {
+        let what = if let Some(disclosed) = entry.decision.disclosed() {
             let held = |code| matches!(code, Code::Held(_));
             Sight::Question(Asking {
                 user_id: entry.caller.as_ref()?.user_id.clone(),
                 role: entry.role?,
-                // Of a worklist nobody needs to be there.
-                unscheduled: *counted,
+                // Of a worklist nobody needs to be there. A record that was opened was asked about in the open.
+                unscheduled: !matches!(entry.decision, Decision::Answered { counted: false, .. }),
                 checks_in: method == Method::CheckIn,
                 number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
                 held: held(disclosed.plans) || held(disclosed.presentations),
@@ -201,10 +201,6 @@ impl Watcher {
     }
 }
 
-fn is_answered(decision: &Decision) -> bool {
-    matches!(decision, Decision::Answered { .. })
-}
-
 /// Whether an organisation told something of one presentation of one child.
 fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
     let taken = matches!(decision, Decision::Changed { acknowledged: 1.., refused: _ });
@@ -218,7 +214,8 @@ mod tests {
     use kith_domain::NhsNumber;
     use kith_domain::caller::{Caller, Peer, Purpose, Role};
     use kith_domain::identity::IdentityCheck;
-    use kith_domain::text::{PersonText, RoleCode, UserId};
+    use kith_domain::opening::OpeningReason;
+    use kith_domain::text::{OpeningWords, PersonText, RoleCode, UserId};
 
     fn rules() -> FlagRules {
         FlagRules { read_again_entries: 1_000, ..FlagRules::default() }
@@ -280,6 +277,23 @@ mod tests {
         assert_eq!((flag.organisation.as_str(), flag.user_id.as_str(), flag.first_entry), ("R1H", "u1", 1));
         let bytes = crate::rows::encode(&Decision::Flagged(flag.clone())).unwrap();
         assert!(bytes.len() < 40 && !format!("{flag:?}").contains("99900"), "nothing but counts and who asked");
+    }
+
+    /// Whoever opens one shielded record after another has a queue of their own, and is watched like everybody.
+    #[test]
+    fn records_that_are_opened_are_questions_too() {
+        let opened = |(sequence, entry): (u64, AuditEntry)| {
+            let disclosed = entry.decision.disclosed().unwrap();
+            let (reason, words) = (OpeningReason::MissingChild, OpeningWords::parse("seen at the station").unwrap());
+            let decision = Decision::Opened { disclosed, reason, words, queue: uuid::Uuid::nil() };
+            (sequence, AuditEntry { decision, ..entry })
+        };
+        let mut watcher = watcher(None, 0);
+        watcher.follow(0, 20, &asked(20).into_iter().map(opened).collect::<Vec<_>>());
+        assert_eq!(told(&mut watcher).len(), 1);
+        watcher.tell(1_000, |_| None);
+        let Some((_, Change::Watched(watched))) = watcher.due(LOG_EVERY, true) else { panic!("it is due") };
+        assert_eq!(watched.asked[0].lookups, 20);
     }
 
     #[test]
