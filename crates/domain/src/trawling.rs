@@ -2,7 +2,8 @@
 //! person to look into, and never refused.
 //!
 //! Everything is worked out from the entries of the audit, in their order and by their own times: the same entries give the
-//! same flags, however often the process starts. Memory is bounded; what is forgotten first is what was not asked of longest.
+//! same flags, however often the process starts. Memory is bounded; what is forgotten first is what was not asked of longest, and
+//! of the organisation that asks most: no organisation can make what others do be forgotten, or be taken for what it is not.
 //! A child is known here by a keyed pseudonym, for a day or so, and stands in no flag.
 //!
 //! Numbers that walk, and people who ask about one child, are counted at once. Everything else waits until it is known whether
@@ -234,16 +235,24 @@ impl Watch {
         who
     }
 
-    /// Forgets the quarter of the people who have not asked for longest, when there are as many as may be.
+    /// When there are as many people as may be, the organisation that has the most of them forgets the quarter of its own who
+    /// have not asked for longest. Whoever names people that are none makes their own organisation forget, and no other.
     fn make_room(&mut self) {
         let most = usize::try_from(self.rules.most_people).unwrap_or(usize::MAX).max(1);
         if self.people.len() < most {
             return;
         }
-        let mut last: Vec<u64> = self.people.values().map(|person| person.last_entry).collect();
-        let (_, quarter, _) = last.select_nth_unstable(most / 4);
+        let mut by_organisation: BTreeMap<OdsCode, Vec<u64>> = BTreeMap::new();
+        for (who, person) in &self.people {
+            by_organisation.entry(who.organisation).or_default().push(person.last_entry);
+        }
+        let Some((organisation, mut last)) = by_organisation.into_iter().max_by_key(|(_, last)| last.len()) else {
+            return;
+        };
+        let quarter_at = last.len() / 4;
+        let (_, quarter, _) = last.select_nth_unstable(quarter_at);
         let quarter = *quarter;
-        self.people.retain(|_, person| person.last_entry > quarter);
+        self.people.retain(|who, person| who.organisation != organisation || person.last_entry > quarter);
     }
 
     fn asked(&mut self, entry: u64, organisation: OdsCode, child: ChildMark, asking: Asking) {

@@ -284,3 +284,26 @@ fn no_more_people_are_remembered_than_may_be_and_who_asks_stays() {
     }
     assert_eq!(traffic.of(FlagKind::NumberWalk).len(), 1, "whoever asks all the time is not forgotten");
 }
+
+/// Somebody of another organisation, who names a new person with every question, makes nobody here be forgotten.
+#[test]
+fn people_who_are_none_make_their_own_organisation_forget_and_no_other() {
+    let few = FlagRules { most_people: 8, ..FlagRules::default() };
+    let mut traffic = Traffic::new(few);
+    let elsewhere = OdsCode::parse("RRK").unwrap();
+    for n in 0..12_u32 {
+        traffic.walk(at(0, i64::from(n) * 300), 1, 400_000_000 + n);
+        for named in 0..100_u32 {
+            let user_id = UserId::parse(&format!("none-{n}-{named}")).unwrap();
+            let asking =
+                Asking { user_id, role: Role::Ed, unscheduled: true, checks_in: false, number: None, held: false };
+            traffic.entry += 1;
+            let (entry, child) = (traffic.entry, mark(1_000 + n * 100 + named));
+            let at = at(0, i64::from(n) * 300 + 1);
+            let sighting = Sighting { entry, at, organisation: elsewhere, child, what: Sight::Question(asking) };
+            traffic.flags.extend(traffic.watch.observe(sighting));
+            assert!(traffic.watch.people.len() <= 8, "{}", traffic.watch.people.len());
+        }
+    }
+    assert_eq!(traffic.of(FlagKind::NumberWalk).len(), 1, "{:?}", traffic.flags);
+}

@@ -5,7 +5,7 @@ use super::{ChildMark, Who};
 use crate::caller::Role;
 use crate::codes::OdsCode;
 use crate::time::Moment;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A question that waits.
@@ -39,14 +39,37 @@ pub(super) struct Waiting {
     told: HashMap<(OdsCode, ChildMark), Moment>,
     /// Each of those once, with a moment of it that was the newest then.
     order: VecDeque<(Moment, OdsCode, ChildMark)>,
+    /// How many questions of an organisation wait, and how many of its presentations are remembered.
+    held: BTreeMap<OdsCode, Held>,
+}
+
+/// What is remembered of one organisation.
+#[derive(Debug, Default, Clone, Copy)]
+struct Held {
+    waiting: usize,
+    told: usize,
+}
+
+impl Bounds {
+    /// Half of everything for one organisation: its own flood makes others' questions be counted no sooner than they should.
+    fn share(self) -> usize {
+        self.most.div_ceil(2)
+    }
 }
 
 impl Waiting {
-    /// Takes a question. Where too many wait, the oldest waits no more.
+    /// Takes a question. Where too many of the organisation's wait, it does not; where too many of all, the oldest waits no more.
     pub(super) fn ask(&mut self, question: Waited, bounds: Bounds) -> Option<Waited> {
-        if !self.asked.insert((Arc::clone(&question.who), question.child)) {
+        let asked = (Arc::clone(&question.who), question.child);
+        if self.asked.contains(&asked) {
             return None;
         }
+        let held = self.held.entry(question.who.organisation).or_default();
+        if held.waiting >= bounds.share() {
+            return Some(question);
+        }
+        held.waiting += 1;
+        self.asked.insert(asked);
         self.queue.push_back(question);
         if self.queue.len() > bounds.most { self.pop() } else { None }
     }
@@ -60,15 +83,26 @@ impl Waiting {
     fn pop(&mut self) -> Option<Waited> {
         let question = self.queue.pop_front()?;
         self.asked.remove(&(Arc::clone(&question.who), question.child));
+        let held = self.held.entry(question.who.organisation).or_default();
+        held.waiting = held.waiting.saturating_sub(1);
         Some(question)
     }
 
     /// An organisation tells of a presentation of a child.
     pub(super) fn presented(&mut self, organisation: OdsCode, child: ChildMark, now: Moment, bounds: Bounds) {
-        self.forget(now, bounds);
-        if self.told.insert((organisation, child), now).is_none() {
-            self.order.push_back((now, organisation, child));
+        self.forget(now, bounds, false);
+        if let Some(told) = self.told.get_mut(&(organisation, child)) {
+            *told = now;
+            return;
         }
+        let held = self.held.entry(organisation).or_default();
+        if held.told >= bounds.share() {
+            return;
+        }
+        held.told += 1;
+        self.forget(now, bounds, true);
+        self.told.insert((organisation, child), now);
+        self.order.push_back((now, organisation, child));
     }
 
     /// Whether a presentation belongs to a question that has waited.
@@ -77,11 +111,11 @@ impl Waiting {
         told.is_some_and(|told| question.at.seconds_since(*told) <= bounds.before_s)
     }
 
-    /// Forgets presentations to which no question can belong any more, and the oldest where there are too many.
-    fn forget(&mut self, now: Moment, bounds: Bounds) {
+    /// Forgets presentations to which no question can belong any more, and to make room the oldest where there are too many.
+    fn forget(&mut self, now: Moment, bounds: Bounds, makes_room: bool) {
         let kept_s = bounds.before_s + bounds.after_s;
         while let Some((at, organisation, child)) = self.order.front().copied() {
-            let full = self.told.len() >= bounds.most.max(1);
+            let full = makes_room && self.told.len() >= bounds.most.max(1);
             if now.seconds_since(at) <= kept_s && !full {
                 return;
             }
@@ -92,6 +126,8 @@ impl Waiting {
                 Some(newest) => self.order.push_back((newest, organisation, child)),
                 None => {
                     self.told.remove(&(organisation, child));
+                    let held = self.held.entry(organisation).or_default();
+                    held.told = held.told.saturating_sub(1);
                 }
             }
         }
@@ -111,7 +147,11 @@ mod tests {
     const BOUNDS: Bounds = Bounds { before_s: 1_000, after_s: 100, most: 3 };
 
     fn question(child: u8, at_s: i64) -> Waited {
-        let (organisation, user_id) = (OdsCode::parse("R1H").unwrap(), UserId::parse("u").unwrap());
+        question_of("R1H", child, at_s)
+    }
+
+    fn question_of(organisation: &str, child: u8, at_s: i64) -> Waited {
+        let (organisation, user_id) = (OdsCode::parse(organisation).unwrap(), UserId::parse("u").unwrap());
         Waited {
             who: Arc::new(Who { organisation, user_id }),
             role: Role::Ed,
@@ -159,10 +199,31 @@ mod tests {
         let organisation = OdsCode::parse("R1H").unwrap();
         for n in 0..100_u8 {
             let out = waiting.ask(question(n, i64::from(n)), BOUNDS);
-            assert_eq!(out.map(|out| out.child), (n >= 3).then(|| ChildMark::new([n.saturating_sub(3); 16])));
+            assert_eq!(
+                out.map(|out| out.child),
+                (n >= 2).then(|| ChildMark::new([n; 16])),
+                "it is its own that do not wait"
+            );
             waiting.presented(organisation, ChildMark::new([n; 16]), at(i64::from(n)), BOUNDS);
             assert!(waiting.queue.len() <= 3 && waiting.asked.len() <= 3, "{n}");
             assert!(waiting.told.len() <= 3 && waiting.order.len() <= 3, "{n}");
         }
+    }
+
+    #[test]
+    fn what_waits_of_an_organisation_is_not_cut_short_by_the_flood_of_another() {
+        let mut waiting = Waiting::default();
+        let quiet = question_of("RRK", 200, 0);
+        assert!(waiting.ask(quiet.clone(), BOUNDS).is_none());
+        waiting.presented(quiet.who.organisation, quiet.child, at(0), BOUNDS);
+        for n in 0..100 {
+            waiting.ask(question(n, 1), BOUNDS);
+            waiting.presented(OdsCode::parse("R1H").unwrap(), ChildMark::new([n; 16]), at(1), BOUNDS);
+        }
+        let settled = waiting.due(at(101), BOUNDS).unwrap();
+        assert!(settled.child == quiet.child && waiting.is_attended(&settled, BOUNDS));
+        // Everything of it is due in its time, and there is room again.
+        while waiting.due(at(200), BOUNDS).is_some() {}
+        assert!(waiting.ask(question(7, 200), BOUNDS).is_none());
     }
 }
