@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 /// People remembered of one child.
 const MOST_LOOKS: usize = 64;
+/// People remembered of a child, taken over all children: many people who ask about many children must not take as much memory
+/// as all of them together would.
+const LOOKS_OF_A_CHILD: usize = 4;
 
 /// One person's question.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub(super) struct Bounds {
 #[derive(Debug, Default)]
 pub(super) struct Children {
     looks: HashMap<ChildMark, Vec<Look>>,
+    /// How many that is, taken over all children.
+    total: usize,
     /// Each child once, with a moment of it that was the newest then.
     order: VecDeque<(Moment, ChildMark)>,
 }
@@ -53,14 +58,18 @@ impl Children {
             self.order.push_back((now, child));
             Vec::new()
         });
+        let before = looks.len();
         looks.retain(|look| now.seconds_since(look.at) < bounds.within_s);
+        self.total = self.total.saturating_sub(before - looks.len());
         if let Some(known) = looks.iter_mut().find(|look| look.who == *who) {
             known.at = now;
             return None;
         }
         if looks.len() >= MOST_LOOKS {
             looks.remove(0);
+            self.total = self.total.saturating_sub(1);
         }
+        self.total += 1;
         looks.push(Look { who: Arc::clone(who), at: now, entry });
         let first_entry = looks.iter().map(|look| look.entry).min().unwrap_or(entry);
         Some(Crowd { people: u32::try_from(looks.len()).unwrap_or(u32::MAX), first_entry })
@@ -69,7 +78,8 @@ impl Children {
     /// Forgets children about whom nobody asked lately, and the oldest where there are too many.
     fn forget(&mut self, now: Moment, bounds: Bounds) {
         while let Some((at, child)) = self.order.front().copied() {
-            let full = self.looks.len() >= bounds.most.max(1);
+            let most_looks = bounds.most.max(1).saturating_mul(LOOKS_OF_A_CHILD);
+            let full = self.looks.len() >= bounds.most.max(1) || self.total >= most_looks;
             if now.seconds_since(at) < bounds.within_s && !full {
                 return;
             }
@@ -79,7 +89,8 @@ impl Children {
                 // Asked about since: it takes its place again.
                 Some(newest) => self.order.push_back((newest, child)),
                 None => {
-                    self.looks.remove(&child);
+                    let gone = self.looks.remove(&child).unwrap_or_default();
+                    self.total = self.total.saturating_sub(gone.len());
                 }
             }
         }
@@ -87,8 +98,7 @@ impl Children {
 
     /// Forgets everything: the clock was set back.
     pub(super) fn clear(&mut self) {
-        self.looks.clear();
-        self.order.clear();
+        *self = Self::default();
     }
 }
 
@@ -128,6 +138,17 @@ mod tests {
             // Asked about again and again, the first stays; the others make room.
             children.asked(child(0), &who(1), Moment(i64::from(n)), u64::from(n), BOUNDS);
             assert!(children.looks.len() <= 3 && children.order.len() <= 3, "{n}");
+        }
+    }
+
+    /// Whoever names a new person with every question about few children.
+    #[test]
+    fn no_more_people_are_remembered_of_all_children_than_may_be() {
+        let mut children = Children::default();
+        for n in 0..100_u8 {
+            children.asked(child(n % 2), &who(n.into()), Moment(i64::from(n)), n.into(), BOUNDS);
+            let held: usize = children.looks.values().map(Vec::len).sum();
+            assert!(held == children.total && held <= 3 * LOOKS_OF_A_CHILD, "{n}: {held}");
         }
     }
 }
