@@ -142,3 +142,48 @@ impl Flags {
         (!self.enabled).then(|| words.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    fn config(text: &str) -> Result<Config, String> {
+        let contact = "[answers]\nnational_contact_name = \"Duty\"\nnational_contact_phone = \"01632 960001\"\n";
+        Config::parse("kithd.toml", &format!("{contact}[flags]\n{text}"), []).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_the_engines() {
+        assert_eq!(config("").unwrap().flags.rules(), FlagRules::default());
+    }
+
+    #[test]
+    fn every_threshold_is_the_configurations_and_bounded() {
+        let found =
+            config("walk_numbers = 12\nsame_child_people = 60\npresentation_after_minutes = 30").unwrap().flags.rules();
+        let expected = FlagRules {
+            walk_numbers: 12,
+            same_child_people: 60,
+            presentation_after_minutes: 30,
+            ..FlagRules::default()
+        };
+        assert_eq!(found, expected);
+        for (text, expected) in [
+            ("walk_numbers = 3", "flags.walk_numbers: expected 4 to 24"),
+            ("volume_times = 1", "flags.volume_times: expected 2 to 1000"),
+            // No more people than this are remembered of a child.
+            ("same_child_people = 61", "flags.same_child_people: expected 2 to 60"),
+            ("most_people = 0", "flags.most_people: expected 100 to 1000000"),
+            ("refuse = true", "flags.refuse: unknown field"),
+        ] {
+            assert!(config(text).unwrap_err().contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn that_nobody_is_told_of_trawling_is_said() {
+        assert!(config("").unwrap().flags.warnings().is_none());
+        assert!(config("enabled = false").unwrap().flags.warnings().is_some());
+    }
+}
