@@ -18,6 +18,7 @@ use crate::writer::{Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Accessed, AuditHead, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
+use kith_domain::flag::FlagRules;
 use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
@@ -111,9 +112,7 @@ impl Engine {
         let given = meta.derived_through.max(tree.floor());
         let (journal, recovered) = Journal::open(options.journal, keys, given, &options.boot_id, clock)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let standing = standing(&store, &meta, recovered.last_sequence)?;
-        let progress = Arc::new(Progress::begin(&store, &meta, standing.unreviewed())?);
-        let watcher = Watcher::begin(options.flags, Arc::clone(&options.keys), standing);
+        let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
         let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
@@ -166,11 +165,18 @@ impl Engine {
     }
 }
 
-/// Where the watch of use stands.
-fn standing(store: &Store, meta: &MetaRow, audited_through: u64) -> Result<Standing, EngineError> {
+/// Where everything stands, for readers and for the watch of use.
+fn begun(
+    store: &Store,
+    meta: &MetaRow,
+    audited_through: u64,
+    (rules, secrets): (FlagRules, &Arc<Keys>),
+) -> Result<(Arc<Progress>, Watcher), EngineError> {
     let bytes = store.get(Table::Flag, keys::FLAG_MARK)?;
     let mark = bytes.map(|bytes| decode(&bytes)).transpose()?;
-    Ok(Standing { mark, derived_through: meta.derived_through, audited_through })
+    let standing = Standing { mark, derived_through: meta.derived_through, audited_through };
+    let progress = Arc::new(Progress::begin(store, meta, standing.unreviewed())?);
+    Ok((progress, Watcher::begin(rules, Arc::clone(secrets), standing)))
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
