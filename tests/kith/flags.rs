@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use kith_api::client::Client;
+use kith_api::client::{Client, to_json};
 use kith_api::v1;
 use kith_engine::{AuditEntry, Decision};
 use rand::RngExt;
 use tonic::{Code, Status};
+use v1::audit_entry::Decision as Decided;
 
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
@@ -102,7 +103,9 @@ async fn a_walk_is_flagged_to_those_who_look_into_it_and_refused_to_nobody() {
     assert_eq!((flag.counted, flag.out_of, flag.threshold), (8, 0, 8));
     let (first, last) = (flag.first_audit_reference.as_str(), flag.last_audit_reference.as_str());
     assert!(first.len() == 14 && last.len() == 14 && first < last, "{first} {last}");
-    assert!(!logs::has_number(&format!("{flag:?}")), "a flag names a child");
+    let text = serde_json::to_string(&to_json(flag).unwrap()).unwrap();
+    assert!(text.contains("walker-1") && !logs::has_number(&text), "a flag names a child: {text}");
+    in_the_audit(&server, flag).await;
 
     assert_eq!(flags(&server.client(OTHER_TEAM).await, OTHER, true).await.unwrap(), []);
     assert_eq!(flags(&server.client(AUDITOR).await, "NAO", false).await.unwrap(), found);
@@ -120,6 +123,20 @@ async fn a_walk_is_flagged_to_those_who_look_into_it_and_refused_to_nobody() {
     let closed = |entry: &AuditEntry| matches!(entry.decision, Decision::FlagReviewed(id, _) if id == flag.id);
     assert_eq!(audit.values().filter(|entry| closed(entry)).count(), 1);
     site.finish(&[]);
+}
+
+/// Whoever reads the audit sees that a flag was raised, of which kind, and nothing that leads to whom it is about.
+async fn in_the_audit(server: &Server, flag: &v1::Flag) {
+    let caller = reviewer("NAO", "s-lead-1").unwrap();
+    let auditor = server.client(AUDITOR).await.as_person(&caller);
+    let audit_reference = format!("1-{:012}", flag.id);
+    let request = v1::SearchRequest { audit_reference, ..v1::SearchRequest::default() };
+    let found = auditor.audit().search(auditor.request(request)).await.unwrap().into_inner();
+    let [entry] = &found.entries[..] else { panic!("{} entries", found.entries.len()) };
+    let kind: i32 = v1::FlagKind::NumberWalk.into();
+    assert!(matches!(entry.decision, Some(Decided::Flagged(raised)) if raised == kind));
+    let text = serde_json::to_string(&to_json(entry).unwrap()).unwrap();
+    assert!(!text.contains("walker") && !text.contains(ED), "{text}");
 }
 
 /// A flag is reviewed by another person who may see it, once, and then counts as explained.
