@@ -96,6 +96,7 @@ pub fn options(data_dir: &Path, audit: &Path, keys: Arc<Keys>) -> Result<EngineO
         expected_per_week: Box::new(|_| None),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(|| NOW),
+        flags: kith_domain::flag::FlagRules::default(),
         purge: kith_engine::PurgeOptions { enabled: false, pause: std::time::Duration::ZERO, ..Default::default() },
         give_up: Box::new(|| false),
     })

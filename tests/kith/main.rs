@@ -33,6 +33,8 @@ mod feeds;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identity;

@@ -14,6 +14,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use crate::v1;
 use crate::v1::audit_service_client::AuditServiceClient;
 use crate::v1::break_glass_service_client::BreakGlassServiceClient;
+use crate::v1::flag_service_client::FlagServiceClient;
 use crate::v1::identity_service_client::IdentityServiceClient;
 use crate::v1::lookup_service_client::LookupServiceClient;
 use crate::v1::notification_service_client::NotificationServiceClient;
@@ -223,6 +224,14 @@ impl Client {
     #[must_use]
     pub fn audit(&self) -> AuditServiceClient<Named> {
         AuditServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
+            .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
+    /// Flags about people's use.
+    #[must_use]
+    pub fn flags(&self) -> FlagServiceClient<Named> {
+        FlagServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }

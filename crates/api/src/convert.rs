@@ -9,6 +9,7 @@ mod family;
 pub mod fault;
 pub mod feed;
 pub mod file;
+pub mod flag;
 pub mod identity;
 pub mod lookup;
 pub mod notification;

@@ -9,6 +9,7 @@ use crate::audit_args::AuditVerb;
 use crate::break_glass_args::BreakGlassVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
+use crate::flag_args::FlagsArgs;
 use crate::identity_args::IdentityVerb;
 use crate::redacted::redacted;
 
@@ -125,6 +126,10 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
+    /// Show flags about how people use the service and how many there are, or tell what became of one: a safeguarding team
+    /// sees those of its own organisation's people, an auditor those of all that tell no shielded child's place. Nothing here
+    /// is of a child.
+    Flags(FlagsArgs),
     /// Read the audit, and check proofs about it.
     #[command(subcommand)]
     Audit(AuditVerb),

@@ -9,6 +9,7 @@ mod core_files;
 mod dates;
 mod exit;
 mod failure;
+mod flag_args;
 mod identity_args;
 mod mesh;
 mod person;

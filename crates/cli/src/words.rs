@@ -40,6 +40,19 @@ pub const PURPOSES: Words<v1::Purpose> = Words(&[
     ("record-keeping", v1::Purpose::RecordKeeping),
 ]);
 
+/// Kinds of flags about people's use.
+pub const FLAG_KINDS: Words<v1::FlagKind> = Words(&[
+    ("volume", v1::FlagKind::Volume),
+    ("number-walk", v1::FlagKind::NumberWalk),
+    ("few-held", v1::FlagKind::FewHeld),
+    ("same-child", v1::FlagKind::SameChild),
+    ("no-presentation", v1::FlagKind::NoPresentation),
+]);
+
+/// What a person found who looked into a flag.
+pub const FLAG_OUTCOMES: Words<v1::FlagOutcome> =
+    Words(&[("explained", v1::FlagOutcome::Explained), ("taken-further", v1::FlagOutcome::TakenFurther)]);
+
 /// Care settings.
 pub const CARE_SETTINGS: Words<v1::CareSetting> = Words(&[
     ("emergency-department", v1::CareSetting::EmergencyDepartment),

@@ -26,6 +26,8 @@ pub mod feed_health;
 mod feed_kept;
 pub mod feed_volume;
 pub mod fields;
+pub mod flag;
+pub mod flag_scope;
 pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;
@@ -53,6 +55,7 @@ mod shown;
 pub mod text;
 pub mod time;
 pub mod transfer;
+pub mod trawling;
 pub mod validate;
 pub mod words;
 

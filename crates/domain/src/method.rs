@@ -66,6 +66,12 @@ pub enum Method {
     ListOpenings,
     /// Tells what a review of an opening has found.
     ReviewOpening,
+    /// Lists flags about people's use: a safeguarding team its own organisation's, an auditor all.
+    ListFlags,
+    /// Tells what became of one.
+    ReviewFlag,
+    /// Asks how many flags there were for how many questions.
+    GetFlagRates,
 }
 
 /// The roles that ask about children.
@@ -73,7 +79,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 29] = [
+    pub const WORDS: [(Self, &'static str); 32] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -103,6 +109,9 @@ impl Method {
         (Self::OpenShielded, "BreakGlassService/OpenShielded"),
         (Self::ListOpenings, "BreakGlassService/ListOpenings"),
         (Self::ReviewOpening, "BreakGlassService/ReviewOpening"),
+        (Self::ListFlags, "FlagService/ListFlags"),
+        (Self::ReviewFlag, "FlagService/ReviewFlag"),
+        (Self::GetFlagRates, "FlagService/GetFlagRates"),
     ];
 
     /// Its word.
@@ -160,9 +169,12 @@ impl Method {
             | Self::GetInclusionProof
             | Self::SearchAudit
             | Self::WhoLooked
-            // What waits for a review names no child.
+            // What waits for a review names no child, and a flag is of who asked.
             | Self::ListOpenings
-            | Self::ReviewOpening => false,
+            | Self::ReviewOpening
+            | Self::ListFlags
+            | Self::ReviewFlag
+            | Self::GetFlagRates => false,
         }
     }
 
@@ -202,6 +214,7 @@ impl Method {
             Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
             Self::OpenShielded => &[Role::Safeguarding, Role::Ed],
             Self::ListOpenings | Self::ReviewOpening => &[Role::Safeguarding, Role::Auditor],
+            Self::ListFlags | Self::ReviewFlag | Self::GetFlagRates => &[Role::Safeguarding, Role::Auditor],
         }
     }
 

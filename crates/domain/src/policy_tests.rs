@@ -24,12 +24,16 @@ const NO_QUESTION: &[CareContext] = &[Unscheduled];
 /// What an authority reads, acknowledges and proposes.
 const OF_AN_AUTHORITY: &[Method] =
     &[M::ListNotifications, M::AcknowledgeNotifications, M::ProposeIdentity, M::ListProposals, M::ListOwnPlans];
+/// What is done with flags about people's use.
+const OF_FLAGS: &[Method] = &[M::ListFlags, M::ReviewFlag, M::GetFlagRates];
 /// What a safeguarding team does.
 const OF_SAFEGUARDING: &[Sentence] = &[
     (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
     // It alone opens a shielded record: to enquire, in the open. It looks into what its own colleagues have opened.
     (&[M::OpenShielded], &[ChildProtectionEnquiry], &[Unscheduled]),
     (&[M::ListOpenings, M::ReviewOpening], &[SafeguardingReview], NO_QUESTION),
+    // It looks into how its own organisation's people use the service.
+    (OF_FLAGS, &[SafeguardingReview], NO_QUESTION),
     (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
 ];
 
@@ -74,12 +78,13 @@ fn sentences(role: Role) -> &'static [Sentence] {
         ],
         // Nothing is granted to a broker yet.
         Role::Broker => &[(&[M::GetStatus], ANY, NO_QUESTION)],
-        // An auditor follows the audit, has entries of it proven, and looks into what was opened anywhere. It reads the audit to
-        // review or to keep it, and for nothing that has to do with one child's care.
+        // An auditor follows the audit, has entries of it proven, and looks into what was opened anywhere and how everybody
+        // uses the service. It reads the audit to review or to keep it, and for nothing that has to do with one child's care.
         Role::Auditor => &[
             (&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION),
             (&[M::SearchAudit, M::WhoLooked], &[SafeguardingReview, RecordKeeping], NO_QUESTION),
             (&[M::ListOpenings, M::ReviewOpening], &[SafeguardingReview], NO_QUESTION),
+            (OF_FLAGS, &[SafeguardingReview], NO_QUESTION),
         ],
         // Operations see feeds and the state, and set where files go on. They see no child.
         Role::Ops => &[
@@ -165,7 +170,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
             granted += u32::from(stated);
         }
     }
-    assert_eq!((walked, granted), (9 * 29 * 4 * 2 * 6, 147), "the walk or the policy has changed in size");
+    assert_eq!((walked, granted), (9 * 32 * 4 * 2 * 6, 153), "the walk or the policy has changed in size");
     println!("COUNTED policy {walked}");
 }
 

@@ -174,6 +174,9 @@ const WORDS: &[&str] = &[
     "PERSON_TOKEN_OTHER_PERSON",
     "PERSON_TOKEN_OTHER_ORGANISATION",
     "PERSON_TOKENS_UNUSABLE",
+    "FLAG_UNKNOWN",
+    "FLAG_REVIEWED",
+    "OWN_FLAG",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -4,6 +4,7 @@
 use crate::births;
 use crate::changes::{self, Checked};
 use crate::file_rows;
+use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
@@ -85,6 +86,9 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         }
         Change::Opened(opening) => openings::open(working, opening, at)?,
         Change::OpeningReviewed(review) => openings::review(working, review, at)?,
+        Change::Flagged(flagged) => flag_rows::flagged(working, flagged)?,
+        Change::Watched(watched) => flag_rows::watched(working, watched)?,
+        Change::FlagReviewed(reviewed) => flag_rows::reviewed(working, reviewed, at)?,
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };

@@ -7,6 +7,7 @@ use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fields::FieldSet;
+use kith_domain::flag::{Flag, FlagOutcome};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
@@ -141,6 +142,10 @@ pub enum Decision {
     },
     /// A privacy officer has reviewed the opening of this reference.
     OpeningReviewed(Uuid, ReviewOutcome),
+    /// Somebody's use was flagged, for a person to look into. It holds no child.
+    Flagged(Flag),
+    /// A flag was reviewed: which, and what was found.
+    FlagReviewed(u64, FlagOutcome),
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -181,7 +186,9 @@ impl Decision {
             | Self::RefusedMany { .. }
             | Self::Proven { .. }
             | Self::AuditRead(_)
-            | Self::OpeningReviewed(..) => None,
+            | Self::OpeningReviewed(..)
+            | Self::Flagged(_)
+            | Self::FlagReviewed(..) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! change of the working state, so a refused change leaves nothing behind.
 
 use crate::births;
+use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
@@ -58,7 +59,10 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
         Change::ProposalClosed(closed) => Some((closed.organisation.to_string(), closed.event_id)),
         Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
         Change::OpeningReviewed(review) => Some((review.organisation.to_string(), review.event_id)),
-        Change::Accessed(_)
+        Change::FlagReviewed(reviewed) => Some((reviewed.organisation.to_string(), reviewed.event_id)),
+        Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::Accessed(_)
         | Change::AuditGap(_)
         | Change::AuditHead(_)
         | Change::Purge(_)
@@ -92,7 +96,10 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
             refused => refused,
         },
         Change::Presentation(event) => check_presentation(working, event)?,
+        Change::FlagReviewed(reviewed) => flag_rows::check(working, reviewed)?,
         Change::Heartbeat(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
         | Change::Acknowledged(_)
         | Change::Accessed(_)
         | Change::AuditGap(_)

@@ -13,6 +13,7 @@ use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
 use kith_domain::directory::Directory;
 use kith_domain::feed_volume::ThinRule;
+use kith_domain::flag::FlagRules;
 use kith_domain::permit::ActionPermit;
 use kith_domain::policy::Policy;
 use kith_domain::refused::Refused;
@@ -58,6 +59,8 @@ pub struct EngineOptions {
     pub wall_clock: crate::WallClock,
     /// How what retention has passed is removed.
     pub purge: PurgeOptions,
+    /// From when on use is flagged.
+    pub flags: FlagRules,
     /// Whether to give up opening: the process is to end, and loading may take longer than it has.
     pub give_up: Box<dyn Fn() -> bool + Send + Sync>,
 }

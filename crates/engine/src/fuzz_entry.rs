@@ -2,6 +2,7 @@
 //! few words. Never used in production.
 
 use crate::audit_entry::AuditEntry;
+use crate::flag_rows::{FlagDayRow, FlagMarkRow, FlagRow};
 use crate::openings::{CountedRow, OpeningRow};
 use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
 use kith_domain::change::LogRecord;
@@ -34,6 +35,9 @@ pub fn row(bytes: &[u8]) -> String {
         ("file", read::<FileState>),
         ("opening", read::<OpeningRow>),
         ("counted openings", read::<CountedRow>),
+        ("flag", read::<FlagRow>),
+        ("flags of a day", read::<FlagDayRow>),
+        ("facts about flags", read::<FlagMarkRow>),
     ];
     let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
     let Some((name, read)) = KINDS.get(usize::from(*first) % KINDS.len()) else { return String::from("none") };

@@ -20,6 +20,8 @@ mod file_import;
 mod file_missing;
 mod file_rows;
 mod files;
+mod flag_rows;
+mod flags;
 #[doc(hidden)]
 pub mod fuzz_entry;
 mod gaps;
@@ -40,9 +42,11 @@ mod read;
 mod reseal;
 mod rows;
 mod state_hash;
+mod telling;
 mod times;
 mod tree;
 mod verify;
+mod watcher;
 mod working;
 mod writer;
 
@@ -53,6 +57,8 @@ pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
+pub use flag_rows::FlagReview;
+pub use flags::{FlagCounts, FlagPage, FlagRates, FlagTotals, FlagsError, StoredFlag};
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
     AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, KeyEncryptionKey, KeyError, KeyId,

@@ -13,11 +13,13 @@ use crate::purge::Purger;
 use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
+use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Accessed, AuditHead, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
+use kith_domain::flag::FlagRules;
 use kith_domain::time::Moment;
 use kith_index::Index;
 use kith_store::{
@@ -110,14 +112,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]: nothing may be answered.
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
-        let store = Arc::new(store(&options)?);
-        let index = Arc::new(Index::new(board(&options)));
-        let meta = load(&store, &index, now, options.give_up.as_ref())?;
+        let (store, index, meta) = loaded(&options, now)?;
         let tree = AuditTree::open(options.tree, &options.clock);
         let given = (&options.keys, &options.clock, options.boot_id.as_str());
         let (journal, recovered) = audit(options.journal, given, meta.derived_through.max(tree.floor()), &store)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let progress = Arc::new(Progress::begin(&store, &meta)?);
+        let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
         let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
@@ -138,6 +138,8 @@ impl Engine {
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
             gaps: RefCell::default(),
+            watcher: RefCell::new(watcher),
+            read_again_days: options.flags.read_again_days,
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
@@ -171,6 +173,14 @@ impl Engine {
     }
 }
 
+/// Opens the store and reads its state into the index.
+fn loaded(options: &EngineOptions, now: Moment) -> Result<(Arc<Store>, Arc<Index>, MetaRow), EngineError> {
+    let store = Arc::new(store(options)?);
+    let index = Arc::new(Index::new(board(options)));
+    let meta = load(&store, &index, now, options.give_up.as_ref())?;
+    Ok((store, index, meta))
+}
+
 /// Opens the store; nothing is written where all of it is gone. Beside an audit a new keyring would be taken for the one that
 /// is not there, and copied over the copies of that one.
 fn store(options: &EngineOptions) -> Result<Store, EngineError> {
@@ -195,6 +205,20 @@ fn audit(
         }
         error.into()
     })
+}
+
+/// Where everything stands, for readers and for the watch of use.
+fn begun(
+    store: &Store,
+    meta: &MetaRow,
+    audited_through: u64,
+    (rules, secrets): (FlagRules, &Arc<Keys>),
+) -> Result<(Arc<Progress>, Watcher), EngineError> {
+    let bytes = store.get(Table::Flag, keys::FLAG_MARK)?;
+    let mark = bytes.map(|bytes| decode(&bytes)).transpose()?;
+    let standing = Standing { mark, derived_through: meta.derived_through, audited_through };
+    let progress = Arc::new(Progress::begin(store, meta, standing.unreviewed())?);
+    Ok((progress, Watcher::begin(rules, Arc::clone(secrets), standing)))
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {

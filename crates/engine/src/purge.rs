@@ -314,7 +314,7 @@ impl Run<'_> {
             self.remove(slice.iter().map(|(subject, _)| subject.clone()).collect(), Vec::new())?;
             self.report.going = slice.iter().fold(self.report.going, |sum, (_, going)| sum.plus(*going));
         }
-        for note in [Note::Notification, Note::UsedId, Note::RemovedPlan, Note::Proposal, Note::Opening] {
+        for note in [Note::Notification, Note::UsedId, Note::RemovedPlan, Note::Proposal, Note::Opening, Note::Flag] {
             self.notes(note)?;
         }
         Ok(())

@@ -56,6 +56,7 @@ impl Place {
             interval_seconds: Box::new(|_| 86_400),
             clock: Arc::new(SystemMonotonic::default()),
             wall_clock: Arc::new(|| NOW),
+            flags: kith_domain::flag::FlagRules::default(),
             give_up: Box::new(|| false),
             thin: kith_domain::feed_volume::ThinRule::default(),
             expected_per_week: Box::new(|_| None),

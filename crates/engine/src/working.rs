@@ -1,6 +1,7 @@
 //! The state as one commit group sees it: what is held, under what the group has changed so far. A group that cannot be
 //! committed is dropped whole.
 
+use crate::flag_rows::FlagMarkRow;
 use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows};
@@ -49,6 +50,8 @@ pub(crate) struct Working<'a> {
     /// Changed rows; `None` for a removed one.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     feeds: BTreeMap<Feed, FeedRecord>,
+    /// What is kept of flags, where the group changes it.
+    flags: Option<FlagMarkRow>,
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
     openings: Vec<Noted>,
@@ -66,6 +69,7 @@ pub(crate) struct Changed {
     pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
     /// What readers see of openings.
     pub(crate) openings: Vec<Noted>,
+    pub(crate) flags: Option<FlagMarkRow>,
     pub(crate) meta: MetaRow,
 }
 
@@ -77,6 +81,7 @@ impl<'a> Working<'a> {
             children: BTreeMap::new(),
             rows: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            flags: None,
             first: BTreeSet::new(),
             openings: Vec::new(),
             meta,
@@ -181,6 +186,14 @@ impl<'a> Working<'a> {
         Ok(self.feeds.entry(feed).or_default())
     }
 
+    /// Counts and positions about flags, to change in place.
+    pub(crate) fn flags(&mut self) -> Result<&mut FlagMarkRow, StateError> {
+        if self.flags.is_none() {
+            self.flags = Some(self.row(Table::Flag, keys::FLAG_MARK)?.unwrap_or_default());
+        }
+        Ok(self.flags.get_or_insert_default())
+    }
+
     pub(crate) fn meta(&self) -> &MetaRow {
         &self.meta
     }
@@ -200,6 +213,9 @@ impl<'a> Working<'a> {
             self.put(Table::Feed, keys::feed(feed), &record)?;
             self.feeds.insert(feed, record);
         }
+        if let Some(flags) = self.flags {
+            self.put(Table::Flag, keys::FLAG_MARK.to_vec(), &flags)?;
+        }
         let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
         for ((table, key), value) in self.rows {
             rows.push(Row { table, key, value });
@@ -215,6 +231,7 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        Ok(Changed { rows, children, gone, feeds: self.feeds, openings: self.openings, meta: self.meta })
+        let Self { feeds, openings, flags, meta, .. } = self;
+        Ok(Changed { rows, children, gone, feeds, openings, flags, meta })
     }
 }

@@ -316,6 +316,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Poli
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
         purge: config.purge.options(),
+        flags: config.flags.rules(),
         give_up: Box::new(move || stop.is_draining()),
     })
 }

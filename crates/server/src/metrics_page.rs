@@ -15,8 +15,9 @@ use std::fmt::{Display, Write as _};
 use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
+use kith_domain::flag::FlagKind;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, Engine, Sink, TreeHealth};
+use kith_engine::{AnswerCounts, Engine, FlagTotals, Sink, TreeHealth};
 
 pub(crate) use files::files;
 pub(crate) use shed::shed;
@@ -64,6 +65,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         audit(&mut page, engine);
         openings::openings(&mut page, engine, now);
         keys(&mut page, engine);
+        flags(&mut page, engine);
     }
     page.0
 }
@@ -198,6 +200,15 @@ fn keys(page: &mut Page, engine: &Engine) {
     let what =
         "Rows of the state not yet sealed with that version, roughly; nought once all of it is, the snapshot too.";
     page.one("kith_key_reseal_remaining", "gauge", what, engine.reseal_left());
+}
+
+/// A flag that counts what is held is raised when so many questions have been counted, so that no single one makes it.
+fn flags(page: &mut Page, engine: &Engine) {
+    let FlagTotals { unreviewed, raised } = engine.flag_totals();
+    let raised = FlagKind::WORDS.into_iter().zip(raised);
+    let raised = raised.map(|((_, word), count)| (format!("kind=\"{word}\""), count));
+    page.family("kith_flags_raised_total", "counter", "Flags about people's use raised since the start.", raised);
+    page.one("kith_flags_unreviewed", "gauge", "Flags that nobody has looked into yet.", unreviewed);
 }
 
 fn tree(page: &mut Page, health: Option<TreeHealth>) {

@@ -176,6 +176,14 @@ fn openings() -> Vec<(u8, Vec<u8>)> {
     vec![(16, opening.encode_to_vec()), (17, review.encode_to_vec()), (18, listing.encode_to_vec())]
 }
 
+fn flags() -> Vec<(u8, Vec<u8>)> {
+    let outcome = v1::FlagOutcome::Explained.into();
+    let review = v1::ReviewFlagRequest { caller: caller(), id: 9, outcome, event_id: ID.into() };
+    let day = Some(v1::Date { year: 2026, month: 3, day: 1 });
+    let rates = v1::GetFlagRatesRequest { caller: caller(), first: day, last: day };
+    vec![(19, review.encode_to_vec()), (20, rates.encode_to_vec())]
+}
+
 /// One of each kind.
 pub(super) fn messages() -> Vec<Vec<u8>> {
     let check_in = v1::CheckInRequest { lookup: Some(lookup()), presentation: details(), event_id: ID.into() };
@@ -185,6 +193,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes(), readings(), openings()].concat();
+    let all = [questions, presentations(), changes(), readings(), openings(), flags()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

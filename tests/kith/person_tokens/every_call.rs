@@ -16,6 +16,7 @@ pub type Made = (Method, Result<(), Status>);
 pub async fn every_call((ed, trust): (&Client, &str), (la, authority): (&Client, &str)) -> Vec<Made> {
     let mut made = questions(ed, trust).await;
     made.extend(openings(ed, trust).await);
+    made.extend(flags(ed, trust).await);
     made.extend(presentations(ed, trust).await);
     made.extend(identities(ed, trust).await);
     made.extend(of_an_authority(la, authority).await);
@@ -56,6 +57,19 @@ async fn openings(ed: &Client, trust: &str) -> Vec<Made> {
         (Method::OpenShielded, ed.break_glass().open_shielded(opening).await.map(|_| ())),
         (Method::ListOpenings, ed.break_glass().list_openings(page).await.map(|_| ())),
         (Method::ReviewOpening, ed.break_glass().review_opening(review).await.map(|_| ())),
+    ]
+}
+
+async fn flags(ed: &Client, trust: &str) -> Vec<Made> {
+    let (caller, day) = (Some(build::caller(trust)), Some(build::day(0)));
+    let page = v1::ListFlagsRequest { caller: caller.clone(), ..v1::ListFlagsRequest::default() };
+    let outcome = v1::FlagOutcome::Explained.into();
+    let review = v1::ReviewFlagRequest { caller: caller.clone(), id: 1, outcome, event_id: build::id() };
+    let rates = v1::GetFlagRatesRequest { caller, first: day, last: day };
+    vec![
+        (Method::ListFlags, ed.flags().list_flags(page).await.map(|_| ())),
+        (Method::ReviewFlag, ed.flags().review_flag(review).await.map(|_| ())),
+        (Method::GetFlagRates, ed.flags().get_flag_rates(rates).await.map(|_| ())),
     ]
 }
 

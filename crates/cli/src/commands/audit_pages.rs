@@ -6,7 +6,7 @@ use v1::audit_entry::Decision;
 
 use crate::dates::{self, ProtoTimestamp};
 use crate::render::Page;
-use crate::words::{OPENING_REASONS, REVIEW_OUTCOMES, care_context, purpose};
+use crate::words::{FLAG_KINDS, FLAG_OUTCOMES, OPENING_REASONS, REVIEW_OUTCOMES, care_context, purpose};
 
 /// Entries of the audit.
 pub fn entries(response: &v1::SearchResponse) -> Page {
@@ -204,6 +204,16 @@ fn decision(decision: Option<&Decision>) -> String {
             let found = v1::ReviewOutcome::try_from(*outcome).ok().and_then(|outcome| REVIEW_OUTCOMES.word(outcome));
             let found = found.unwrap_or("with a finding that this program does not know");
             format!("reviewed opening {reference}: {found}")
+        }
+        Some(Decision::Flagged(kind)) => {
+            let kind = v1::FlagKind::try_from(*kind).ok().and_then(|kind| FLAG_KINDS.word(kind));
+            let kind = kind.unwrap_or("in a way that this program does not know");
+            format!("use was flagged for a person to look into, {kind}")
+        }
+        Some(Decision::FlagReviewed(outcome)) => {
+            let found = v1::FlagOutcome::try_from(*outcome).ok().and_then(|outcome| FLAG_OUTCOMES.word(outcome));
+            let found = found.unwrap_or("with a finding that this program does not know");
+            format!("reviewed a flag: {found}")
         }
         Some(Decision::Proven(reference)) => format!("had entry {reference} proven"),
         None => "a decision that this program does not know".to_owned(),

@@ -86,6 +86,12 @@ const ROWS: &[Row] = &[
         &["safeguarding-review"],
         None,
     ),
+    (
+        &["safeguarding", "auditor"],
+        &["FlagService/ListFlags", "FlagService/ReviewFlag", "FlagService/GetFlagRates"],
+        &["safeguarding-review"],
+        None,
+    ),
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {

@@ -3,6 +3,7 @@
 
 mod break_glass;
 mod check;
+mod flags;
 mod layers;
 mod limits;
 mod policy;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use break_glass::BreakGlass;
+pub use flags::Flags;
 pub use limits::Limits;
 pub use policy::{PersonTokens, Policy};
 pub use purge::Purge;
@@ -58,6 +60,8 @@ pub struct Config {
     pub break_glass: BreakGlass,
     /// Removing what retention has passed.
     pub purge: Purge,
+    /// From when on use is flagged.
+    pub flags: Flags,
     /// Expected intervals of feeds.
     pub feeds: Feeds,
     /// Organisations, sites and authorities.
@@ -150,7 +154,13 @@ impl Config {
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
             )
         });
-        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).chain(unsigned).collect()
+        unlisted
+            .map(words)
+            .chain(slow)
+            .chain(self.purge.warnings(self, today))
+            .chain(self.flags.warnings())
+            .chain(unsigned)
+            .collect()
     }
 
     /// The settings in force as a TOML file.

@@ -1,7 +1,7 @@
 //! Entries of the audit on the wire. What may be shown has been decided by the engine: where an entry has no place, nothing here
 //! finds one.
 
-use kith_api::convert::{time, words};
+use kith_api::convert::{flag, time, words};
 use kith_api::v1;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
@@ -101,6 +101,8 @@ fn decision(decision: &Decision) -> Wire {
             reference: reference.to_string(),
             outcome: words::review_outcome(*outcome).into(),
         }),
+        Decision::Flagged(raised) => Wire::Flagged(flag::kind(raised.kind).into()),
+        Decision::FlagReviewed(_, outcome) => Wire::FlagReviewed(flag::outcome(*outcome).into()),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -147,6 +149,8 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::AuditRead(_)
         | Decision::Opened { .. }
         | Decision::OpeningReviewed(..)
+        | Decision::Flagged(_)
+        | Decision::FlagReviewed(..)
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }
@@ -264,6 +268,9 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kith_domain::flag::{Flag, FlagKind, FlagOutcome};
+    use kith_domain::text::UserId;
+    use kith_domain::time::Moment;
     use std::collections::BTreeSet;
 
     #[test]
@@ -280,5 +287,25 @@ mod tests {
         for [changed, _] in &decisions {
             assert_eq!(service(changed).sha256, "07".repeat(32), "what is in force");
         }
+    }
+
+    /// Whom a flag is about is where they asked, and a shielded child may be there.
+    #[test]
+    fn a_flag_and_its_review_lead_to_nobody() {
+        let flag = Flag {
+            kind: FlagKind::SameChild,
+            at: Moment(1_000),
+            organisation: OdsCode::parse("R1H").unwrap(),
+            user_id: UserId::parse("jo.nurse").unwrap(),
+            counted: 10,
+            out_of: 0,
+            threshold: 10,
+            first_entry: 7,
+            last_entry: 300,
+        };
+        let kind = v1::FlagKind::SameChild.into();
+        assert!(decision(&Decision::Flagged(flag)) == Wire::Flagged(kind));
+        let found = v1::FlagOutcome::TakenFurther.into();
+        assert!(decision(&Decision::FlagReviewed(301, FlagOutcome::TakenFurther)) == Wire::FlagReviewed(found));
     }
 }

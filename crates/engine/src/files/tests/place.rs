@@ -78,6 +78,8 @@ fn open(dir: &Path) -> Engine {
         give_up: Box::new(|| false),
         thin: kith_domain::feed_volume::ThinRule::default(),
         expected_per_week: Box::new(|_| None),
+        // An entry more or less would change what these tests count.
+        flags: kith_domain::flag::FlagRules { enabled: false, ..Default::default() },
         purge: crate::PurgeOptions { enabled: false, ..crate::PurgeOptions::default() },
     };
     Engine::open(options, NOW, Arc::new(|what| panic!("the log failed: {what}"))).unwrap()
