@@ -22,6 +22,7 @@ use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::engine_slot::{EngineState, OpenFailure};
 use crate::metrics_page;
 use crate::policy_file::{Look, PolicyFile};
@@ -36,13 +37,16 @@ pub struct Kith {
     pulse: Mutex<Pulse>,
     times: Arc<AnswerTimes>,
     policy: OnceLock<PolicyFile>,
+    /// What was refused and is not in the audit yet, and where it is waited for.
+    edge: OnceLock<(Edge, Handle)>,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal, pulse: Mutex::default(), times: Arc::default(), policy: OnceLock::new() }
+        let (policy, edge) = (OnceLock::new(), OnceLock::new());
+        Self { on_fatal, pulse: Mutex::default(), times: Arc::default(), policy, edge }
     }
 }
 
@@ -60,6 +64,8 @@ impl Application for Kith {
     }
 
     fn add_services(&self, wiring: Wiring<Engine>, routes: &mut RoutesBuilder) {
+        // Called once.
+        let _ = self.edge.set((wiring.edge.clone(), wiring.control.clone()));
         services::add(&Services::new(wiring, Arc::clone(&self.times)), routes);
     }
 
@@ -150,6 +156,11 @@ impl Application for Kith {
     }
 
     fn close(&self, engine: Arc<Engine>) {
+        // Nobody refuses any more.
+        if let Some((edge, control)) = self.edge.get() {
+            edge.audit(&engine, control);
+            edge.tell_left();
+        }
         engine.close(services::now());
     }
 
