@@ -12,7 +12,7 @@ use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
     AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal,
-    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -178,19 +178,24 @@ impl Application for Kith {
         let tree = TreeCheck { dir: &audit.tree, key, kept: kept.to_vec() };
         let tree = (!audit.tree.as_os_str().is_empty()).then_some(&tree);
         let sinks = [audit.primary.as_path(), audit.spill.as_path()];
-        let sound = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
+        let verdict = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
             Ok(report) => {
                 write!(out, "{report}")?;
-                report.is_sound()
+                verdict(&report)
             }
             Err(error) if error.is_damage() => {
                 writeln!(out, "FAULT failed to {error}")?;
-                false
+                Verdict::Damaged
             }
             Err(error) => return Err(error.into()),
         };
-        writeln!(out, "{}", if sound { "sound" } else { "DAMAGED" })?;
-        Ok(if sound { Verdict::Sound } else { Verdict::Damaged })
+        let word = match verdict {
+            Verdict::Sound => "sound",
+            Verdict::Damaged => "DAMAGED",
+            Verdict::KeyChanged => "KEY CHANGED: if nobody configured another key, every head was replaced",
+        };
+        writeln!(out, "{word}")?;
+        Ok(verdict)
     }
 
     fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
@@ -200,6 +205,14 @@ impl Application for Kith {
         }
         Ok(())
     }
+}
+
+/// What a report comes to.
+fn verdict(report: &VerifyReport) -> Verdict {
+    if report.is_sound() {
+        return Verdict::Sound;
+    }
+    if report.only_the_key_changed() { Verdict::KeyChanged } else { Verdict::Damaged }
 }
 
 /// Why the service takes no questions when the audit takes no entry.
