@@ -70,7 +70,7 @@ fn promtool(page: &str) {
 }
 
 /// The value of a series of whole numbers.
-fn value(page: &str, series: &str) -> u64 {
+pub fn value(page: &str, series: &str) -> u64 {
     let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{series} is missing\n{page}")).parse().unwrap()
 }
