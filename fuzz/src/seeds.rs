@@ -42,6 +42,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
              9990000018,2020-02-29,cpp,2026-01-10,,P-1,F-1,shielded\n9990000026,2019-01-01,lac,2026-01-10,2026-03-01,P-2,,\n",
             "\u{feff}kith-plans,1,8,changes\r\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\r\n",
         ]),
+        "mailbox" => [mailbox(), vec![kith_cli::fuzz_entry::mailbox_seed()]].concat(),
         "directory" => directory(),
         "configuration" => {
             texts(&[CONTACT, &DEFAULT_FILE.replace("contact_name = \"\"", "contact_name = \"Duty desk\"")])
@@ -126,6 +127,16 @@ fn connection() -> Vec<u8> {
     .concat()
 }
 
+/// A message in parts, and a report with a page of the inbox.
+fn mailbox() -> Vec<Vec<u8>> {
+    texts(&[
+        "mex-messagetype: DATA\nmex-from: X26ABC2\nmex-workflowid: W\nmex-chunk-range: 1:3\nmex-messageid: A_1\n\n\
+         kith-plans,1,7,changes\n",
+        "mex-messagetype: REPORT\nmex-linkedmsgid: B2\nmex-statuscode: 14\n\n\
+         {\"messages\":[\"A\"],\"links\":{\"next\":\"/messageexchange/X26ABC1/inbox?continue_from=c\"}}",
+    ])
+}
+
 fn directory() -> Vec<Vec<u8>> {
     let files = [
         "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,RRK\nRRK,UHB,01632 960101,\n",
@@ -182,6 +193,9 @@ mod tests {
             ("revocation-list", "a list, scope false, expires true"),
             ("revocation-file", "lists"),
             ("frames", "Ok(())"),
+            ("mailbox", "data in parts, id true, a file as it came; a page of the inbox is no JSON"),
+            ("mailbox", "report in one part, id false, a file as it came; a page"),
+            ("mailbox", "data in one part, id false, a file unpacked; a page of the inbox is no JSON"),
             ("configuration", "taken"),
             ("tokens", "proven"),
             ("tokens", "header true"),

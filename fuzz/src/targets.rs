@@ -14,6 +14,7 @@ use kith_merkle::{Checkpoint, Hash, Note, VerifierKey, verify_consistency, verif
 use kith_server::identity::PeerIdentity;
 use prost::Message;
 
+use kith_cli::fuzz_entry as cli;
 use kith_engine::fuzz_entry as engine;
 use kith_server::fuzz_entry as server;
 use kith_store::fuzz_entry as store;
@@ -37,7 +38,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 25] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -46,6 +47,7 @@ pub const TARGETS: [Target; 24] = [
     target("frames", |bytes, _| Ok(server::frames(bytes)), 16_384),
     target("timeout", |bytes, _| Ok(server::timeout(bytes)), 16),
     target("plan-file", |bytes, _| Ok(server::plan_file(bytes)), 8_192),
+    target("mailbox", |bytes, _| Ok(cli::mailbox(bytes)), 4_096),
     target("directory", server::directory, 4_096),
     target("configuration", |bytes, _| Ok(server::configuration(bytes)), 4_096),
     target("policy", |bytes, _| Ok(server::policy(bytes)), 16_384),

@@ -1,6 +1,7 @@
 //! The metrics page: off unless configured, what it tells, and that it tells nothing of a child.
 
 mod alike;
+mod shielded;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

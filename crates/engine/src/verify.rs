@@ -10,7 +10,8 @@ use crate::working::{Base, StateError, Working};
 use kith_domain::change::{AuditHead, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_store::{
-    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeReport,
+    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeFault,
+    TreeReport,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,6 +66,17 @@ impl VerifyReport {
         let tree = self.tree.as_ref().is_none_or(TreeReport::is_sound);
         let audit = self.audit.is_sound() && self.rolled_back.is_none() && tree;
         self.store.is_sound() && audit && matches!(self.state, StateReport::Same(_))
+    }
+
+    /// Whether all that is wrong is that the heads of the tree are signed with another key than the one that is configured. That
+    /// may be a mistake in the configuration, or somebody who replaced every head: it is not sound.
+    #[must_use]
+    pub fn only_the_key_changed(&self) -> bool {
+        let Some(tree) = &self.tree else { return false };
+        let the_key = tree.faults.iter().all(|fault| matches!(fault, TreeFault::KeyChanged { .. }));
+        let audit = self.audit.is_sound() && self.rolled_back.is_none();
+        let beside = audit && self.store.is_sound() && matches!(self.state, StateReport::Same(_));
+        beside && the_key && !tree.faults.is_empty() && tree.more_faults == 0
     }
 }
 

@@ -27,6 +27,9 @@ const MISTAKEN: u8 = 78;
 /// Exit code when an examination found damage.
 const DAMAGED: u8 = 3;
 
+/// Exit code when an examination found nothing but another key than the one that signed.
+const KEY_CHANGED: u8 = 4;
+
 /// Exit code when a second SIGTERM ended everything at once: 128 and the signal's number, as a shell would say it.
 const ENDED_AT_ONCE: u8 = 143;
 
@@ -315,6 +318,7 @@ fn verify<A: Application>(
     match application.verify(&config, &directory, &kept, out)? {
         Verdict::Sound => Ok(ExitCode::SUCCESS),
         Verdict::Damaged => Ok(ExitCode::from(DAMAGED)),
+        Verdict::KeyChanged => Ok(ExitCode::from(KEY_CHANGED)),
     }
 }
 

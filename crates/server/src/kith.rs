@@ -12,7 +12,7 @@ use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
     AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
-    OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -22,6 +22,7 @@ use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::engine_slot::{EngineState, OpenFailure};
 use crate::keys_watch::KeysWatch;
 use crate::metrics_page;
@@ -43,6 +44,8 @@ pub struct Kith {
     tokens: Arc<PersonTokens>,
     tokens_file: OnceLock<PersonTokensFile>,
     keys: KeysWatch,
+    /// What was refused and is not in the audit yet, and where it is waited for.
+    edge: OnceLock<(Edge, Handle)>,
 }
 
 impl Kith {
@@ -57,6 +60,7 @@ impl Kith {
             tokens: Arc::default(),
             tokens_file: OnceLock::new(),
             keys: KeysWatch::default(),
+            edge: OnceLock::new(),
         }
     }
 }
@@ -75,6 +79,8 @@ impl Application for Kith {
     }
 
     fn add_services(&self, wiring: Wiring<Engine>, routes: &mut RoutesBuilder) {
+        // Called once.
+        let _ = self.edge.set((wiring.edge.clone(), wiring.control.clone()));
         services::add(&Services::new(wiring, Arc::clone(&self.times), Arc::clone(&self.tokens)), routes);
     }
 
@@ -167,6 +173,11 @@ impl Application for Kith {
     }
 
     fn close(&self, engine: Arc<Engine>) {
+        // Nobody refuses any more.
+        if let Some((edge, control)) = self.edge.get() {
+            edge.audit(&engine, control);
+            edge.tell_left();
+        }
         engine.close(services::now());
     }
 
@@ -184,19 +195,24 @@ impl Application for Kith {
         let tree = TreeCheck { dir: &audit.tree, key, kept: kept.to_vec() };
         let tree = (!audit.tree.as_os_str().is_empty()).then_some(&tree);
         let sinks = [audit.primary.as_path(), audit.spill.as_path()];
-        let sound = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
+        let verdict = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
             Ok(report) => {
                 write!(out, "{report}")?;
-                report.is_sound()
+                verdict(&report)
             }
             Err(error) if error.is_damage() => {
                 writeln!(out, "FAULT failed to {error}")?;
-                false
+                Verdict::Damaged
             }
             Err(error) => return Err(error.into()),
         };
-        writeln!(out, "{}", if sound { "sound" } else { "DAMAGED" })?;
-        Ok(if sound { Verdict::Sound } else { Verdict::Damaged })
+        let word = match verdict {
+            Verdict::Sound => "sound",
+            Verdict::Damaged => "DAMAGED",
+            Verdict::KeyChanged => "KEY CHANGED: if nobody configured another key, every head was replaced",
+        };
+        writeln!(out, "{word}")?;
+        Ok(verdict)
     }
 
     fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
@@ -206,6 +222,14 @@ impl Application for Kith {
         }
         Ok(())
     }
+}
+
+/// What a report comes to.
+fn verdict(report: &VerifyReport) -> Verdict {
+    if report.is_sound() {
+        return Verdict::Sound;
+    }
+    if report.only_the_key_changed() { Verdict::KeyChanged } else { Verdict::Damaged }
 }
 
 /// Why the service takes no questions when the audit takes no entry.

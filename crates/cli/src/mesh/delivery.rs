@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use kith_api::client::Client;
 use kith_api::v1;
+use kith_cli::message::{Content, Envelope};
 
 use super::config::Sender;
 use super::mailbox::{Answer, Mailbox, MeshError};
-use super::message::{Content, Envelope};
 use super::notes::{Note, Notes};
 use crate::dates;
 use crate::failure::Failure;
