@@ -136,7 +136,7 @@ fn directory() -> Vec<Vec<u8>> {
 
 /// The schema's byte behind each kind of row; what follows is for mutations to find.
 fn rows() -> Vec<Vec<u8>> {
-    (0..15_u8)
+    (0..16_u8)
         .flat_map(|kind| [vec![kind, 1], [&[kind, 1][..], &[0; 64]].concat(), [&[kind, 1][..], &[1; 64]].concat()])
         .collect()
 }
@@ -174,6 +174,8 @@ mod tests {
             ("messages", "opening: taken"),
             ("messages", "review: taken"),
             ("messages", "openings: taken"),
+            ("messages", "withholding: taken"),
+            ("messages", "lift: taken"),
             ("certificate", "ed"),
             ("revocation-list", "a list, scope false, expires true"),
             ("revocation-file", "lists"),

@@ -19,4 +19,5 @@ pub mod presentation;
 pub mod subject;
 mod template;
 pub mod time;
+pub mod withholding;
 pub mod words;

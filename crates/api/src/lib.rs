@@ -53,6 +53,7 @@ mod tests {
             "PlanService",
             "PresentationService",
             "StatusService",
+            "WithholdingService",
         ];
         assert_eq!(services, expected);
     }

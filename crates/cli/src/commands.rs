@@ -14,6 +14,7 @@ mod own_plans;
 mod plans;
 mod presentations;
 mod status;
+mod withhold;
 
 use std::io::{IsTerminal, Write};
 
@@ -29,6 +30,7 @@ use crate::identity_args::IdentityVerb;
 use crate::mesh;
 use crate::render::Page;
 use crate::settings::Settings;
+use crate::withhold_args::WithholdVerb;
 
 /// What a verb found or did.
 pub struct Done {
@@ -65,6 +67,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Status(_)
         | Verb::Audit(_)
         | Verb::BreakGlass(_)
+        | Verb::Withhold(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
     match result {
@@ -105,6 +108,9 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::BreakGlass(BreakGlassVerb::Open(args)) => break_glass::open(settings, args).await,
             Verb::BreakGlass(BreakGlassVerb::Queue) => break_glass::queue(settings).await,
             Verb::BreakGlass(BreakGlassVerb::Review(args)) => break_glass::review(settings, &args).await,
+            Verb::Withhold(WithholdVerb::Decide(args)) => withhold::decide(settings, &args).await,
+            Verb::Withhold(WithholdVerb::Lift(args)) => withhold::lift(settings, &args).await,
+            Verb::Withhold(WithholdVerb::List) => withhold::list(settings).await,
             Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
                 Err(Failure::usage("this verb needs no service"))
             }

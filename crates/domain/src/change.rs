@@ -11,6 +11,7 @@ use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference};
 use crate::time::{Day, Moment};
+use crate::withholding::{Withholding, WithholdingLifted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -63,6 +64,10 @@ pub enum Change {
     Opened(Opening),
     /// A privacy officer has looked into an opening.
     OpeningReviewed(OpeningReview),
+    /// An authority decides to withhold what it holds of a child.
+    Withheld(Withholding),
+    /// An authority withholds it no longer.
+    WithholdingLifted(WithholdingLifted),
 }
 
 /// What happened to a plan.

@@ -53,6 +53,7 @@ pub mod text;
 pub mod time;
 pub mod transfer;
 pub mod validate;
+pub mod withholding;
 pub mod words;
 
 pub use nhs_number::NhsNumber;

@@ -165,6 +165,10 @@ const WORDS: &[&str] = &[
     "UNKNOWN_OPENING_REASON",
     "UNKNOWN_REVIEW_OUTCOME",
     "REVIEW_NOT_ACCEPTED",
+    "LOOK_AGAIN_OUT_OF_RANGE",
+    "WITHHOLDING_UNKNOWN",
+    "UNKNOWN_WITHHOLDING_REASON",
+    "TOO_MANY_WITHHOLDINGS",
 ];
 
 /// Why something was refused, as the audit keeps it.

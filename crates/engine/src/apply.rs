@@ -11,6 +11,7 @@ use crate::names::Name;
 use crate::openings;
 use crate::purge_apply;
 use crate::rows::{Acknowledgement, EventRow, RequestRow};
+use crate::withholdings;
 use crate::working::{StateError, Working};
 use kith_domain::change::{
     Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanAction, PlanEvent, PresentationAction,
@@ -85,6 +86,8 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         }
         Change::Opened(opening) => openings::open(working, opening, at)?,
         Change::OpeningReviewed(review) => openings::review(working, review, at)?,
+        Change::Withheld(decided) => withholdings::decide(working, decided, at)?,
+        Change::WithholdingLifted(lifted) => withholdings::lift(working, lifted)?,
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };

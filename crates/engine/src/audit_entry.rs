@@ -11,8 +11,9 @@ use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::refusal_code::RefusalCode;
-use kith_domain::text::{OpeningWords, UserId};
-use kith_domain::time::Moment;
+use kith_domain::text::{OpeningWords, UserId, WithholdingWords};
+use kith_domain::time::{Day, Moment};
+use kith_domain::withholding::WithholdingReason;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -138,6 +139,17 @@ pub enum Decision {
     },
     /// A privacy officer has reviewed the opening of this reference.
     OpeningReviewed(Uuid, ReviewOutcome),
+    /// An authority decided to withhold what it holds of the entry's subject.
+    Withheld {
+        /// Why.
+        reason: WithholdingReason,
+        /// Why, in the words of who decided it.
+        words: WithholdingWords,
+        /// The day on which somebody has to look again.
+        look_again: Day,
+    },
+    /// An authority withholds what it holds of the entry's subject no longer.
+    WithholdingLifted,
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -178,7 +190,9 @@ impl Decision {
             | Self::RefusedMany { .. }
             | Self::Proven { .. }
             | Self::AuditRead(_)
-            | Self::OpeningReviewed(..) => None,
+            | Self::OpeningReviewed(..)
+            | Self::Withheld { .. }
+            | Self::WithholdingLifted => None,
         }
     }
 }

@@ -42,6 +42,7 @@ mod state_hash;
 mod times;
 mod tree;
 mod verify;
+mod withholdings;
 mod working;
 mod writer;
 
@@ -69,4 +70,5 @@ pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
 pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth};
 pub use verify::{RolledBack, VerifyError, VerifyReport, inspect, verify};
+pub use withholdings::{StandingWithholding, WithholdingCounts, WithholdingPage};
 pub use writer::Verdict;

@@ -134,7 +134,9 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
         | Change::Opened(_)
-        | Change::OpeningReviewed(_) => None,
+        | Change::OpeningReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_) => None,
     };
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }

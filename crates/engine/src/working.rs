@@ -3,7 +3,7 @@
 
 use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
-use crate::{keys, rows};
+use crate::{keys, rows, withholdings};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::feed_health::FeedRecord;
@@ -52,6 +52,7 @@ pub(crate) struct Working<'a> {
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
     openings: Vec<Noted>,
+    withheld: Vec<withholdings::Noted>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -66,6 +67,8 @@ pub(crate) struct Changed {
     pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
     /// What readers see of openings.
     pub(crate) openings: Vec<Noted>,
+    /// What readers see of what is withheld.
+    pub(crate) withheld: Vec<withholdings::Noted>,
     pub(crate) meta: MetaRow,
 }
 
@@ -79,6 +82,7 @@ impl<'a> Working<'a> {
             feeds: BTreeMap::new(),
             first: BTreeSet::new(),
             openings: Vec::new(),
+            withheld: Vec::new(),
             meta,
             meta_changed: false,
         }
@@ -130,6 +134,11 @@ impl<'a> Working<'a> {
     /// Readers of openings are to see this, in order.
     pub(crate) fn note_opening(&mut self, noted: Noted) {
         self.openings.push(noted);
+    }
+
+    /// Readers of what is withheld are to see this, in order.
+    pub(crate) fn note_withholding(&mut self, noted: withholdings::Noted) {
+        self.withheld.push(noted);
     }
 
     /// Whether a number, or what stands in its place, is not valid any more.
@@ -215,6 +224,14 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        Ok(Changed { rows, children, gone, feeds: self.feeds, openings: self.openings, meta: self.meta })
+        Ok(Changed {
+            rows,
+            children,
+            gone,
+            feeds: self.feeds,
+            openings: self.openings,
+            withheld: self.withheld,
+            meta: self.meta,
+        })
     }
 }

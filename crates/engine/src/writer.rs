@@ -5,6 +5,7 @@ use crate::apply::{Applied, apply};
 use crate::open::{EngineError, OnFatal};
 use crate::openings::Book;
 use crate::rows::{Acknowledgement, MetaRow, encode};
+use crate::withholdings::Withheld;
 use crate::working::{Base, Changed, StateError, Working};
 use kith_domain::change::{Change, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
@@ -60,6 +61,8 @@ pub(crate) struct Progress {
     pub(crate) history_lag: Histogram,
     /// Openings of shielded records, for readers.
     pub(crate) openings: Book,
+    /// What authorities withhold, for readers.
+    pub(crate) withheld: Withheld,
 }
 
 impl Progress {
@@ -72,6 +75,7 @@ impl Progress {
             closing: AtomicBool::new(false),
             history_lag: Histogram::default(),
             openings: Book::read(store)?,
+            withheld: Withheld::read(store)?,
         })
     }
 }
@@ -203,6 +207,7 @@ impl Writer {
             self.held.index.feed(feed, record, at);
         }
         self.progress.openings.publish(changed.openings);
+        self.progress.withheld.publish(changed.withheld);
         self.meta = changed.meta;
         self.held.index.feeds().told(self.meta.told_at);
         self.progress.log_sequence.store(head.sequence, Ordering::Release);

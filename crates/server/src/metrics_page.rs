@@ -9,6 +9,7 @@ mod files;
 mod openings;
 mod shed;
 mod times;
+mod withholdings;
 
 use std::fmt::{Display, Write as _};
 
@@ -63,6 +64,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         held(&mut page, engine);
         audit(&mut page, engine);
         openings::openings(&mut page, engine, now);
+        withholdings::withholdings(&mut page, engine, now);
     }
     page.0
 }

@@ -19,6 +19,7 @@ mod plans;
 mod presentations;
 mod status;
 mod trace;
+mod withholding;
 
 pub(crate) use context::Services;
 pub(crate) use context::now;
@@ -34,9 +35,10 @@ use v1::plan_file_service_server::PlanFileServiceServer;
 use v1::plan_service_server::PlanServiceServer;
 use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
+use v1::withholding_service_server::WithholdingServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "kith.v1.AuditService",
     "kith.v1.BreakGlassService",
     "kith.v1.IdentityService",
@@ -46,6 +48,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "kith.v1.PlanFileService",
     "kith.v1.NotificationService",
     "kith.v1.StatusService",
+    "kith.v1.WithholdingService",
 ];
 
 /// Adds every service with its bound on message sizes.
@@ -61,5 +64,6 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(AuditServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(BreakGlassServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
-        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max));
+        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(WithholdingServiceServer::new(of()).max_decoding_message_size(max));
 }

@@ -27,6 +27,8 @@ macro_rules! never_made {
             | Change::ProposalClosed(_)
             | Change::Opened(_)
             | Change::OpeningReviewed(_)
+            | Change::Withheld(_)
+            | Change::WithholdingLifted(_)
             | Change::FileStarted(_)
             | Change::FileEnding(_)
             | Change::FileEnded(_)

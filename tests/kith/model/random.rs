@@ -141,6 +141,8 @@ impl Dice {
             | Change::ProposalClosed(_)
             | Change::Opened(_)
             | Change::OpeningReviewed(_)
+            | Change::Withheld(_)
+            | Change::WithholdingLifted(_)
             | Change::FileStarted(_)
             | Change::FileEnding(_)
             | Change::FileEnded(_)

@@ -101,6 +101,11 @@ fn decision(decision: &Decision) -> Wire {
             reference: reference.to_string(),
             outcome: words::review_outcome(*outcome).into(),
         }),
+        Decision::Withheld { reason, words: _, look_again } => Wire::Withheld(v1::AuditWithheld {
+            reason: words::withholding_reason(*reason).into(),
+            look_again: Some(time::date(*look_again)),
+        }),
+        Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -145,6 +150,8 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::AuditRead(_)
         | Decision::Opened { .. }
         | Decision::OpeningReviewed(..)
+        | Decision::Withheld { .. }
+        | Decision::WithholdingLifted
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }

@@ -26,11 +26,13 @@ pub enum Table {
     Proposal,
     /// Openings of shielded records.
     Opening,
+    /// What authorities withhold.
+    Withholding,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Child,
         Self::Event,
         Self::Plan,
@@ -41,6 +43,7 @@ impl Table {
         Self::File,
         Self::Proposal,
         Self::Opening,
+        Self::Withholding,
     ];
 
     /// The name of the column family, also bound into every sealed value. Never changes.
@@ -57,6 +60,7 @@ impl Table {
             Self::File => "file",
             Self::Proposal => "prop",
             Self::Opening => "open",
+            Self::Withholding => "hold",
         }
     }
 
@@ -69,7 +73,13 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal | Self::Opening => false,
+            Self::Notification
+            | Self::Feed
+            | Self::Meta
+            | Self::File
+            | Self::Proposal
+            | Self::Opening
+            | Self::Withholding => false,
         }
     }
 }
