@@ -13,7 +13,7 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 11] = [
+const KITH: [&str; 12] = [
     "kith/v1/audit.proto",
     "kith/v1/break_glass.proto",
     "kith/v1/common.proto",
@@ -25,6 +25,7 @@ const KITH: [&str; 11] = [
     "kith/v1/plan.proto",
     "kith/v1/presentation.proto",
     "kith/v1/status.proto",
+    "kith/v1/withholding.proto",
 ];
 
 /// Types of error details: described for reflection, not generated (tonic-types has them).

@@ -149,7 +149,7 @@ fn directory() -> Vec<Vec<u8>> {
 
 /// The schema's byte behind each kind of row; what follows is for mutations to find.
 fn rows() -> Vec<Vec<u8>> {
-    (0..18_u8)
+    (0..19_u8)
         .flat_map(|kind| [vec![kind, 1], [&[kind, 1][..], &[0; 64]].concat(), [&[kind, 1][..], &[1; 64]].concat()])
         .collect()
 }
@@ -189,6 +189,8 @@ mod tests {
             ("messages", "openings: taken"),
             ("messages", "flag's review: taken"),
             ("messages", "rates: taken"),
+            ("messages", "withholding: taken"),
+            ("messages", "lift: taken"),
             ("certificate", "ed"),
             ("revocation-list", "a list, scope false, expires true"),
             ("revocation-file", "lists"),

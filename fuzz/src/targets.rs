@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use kith_api::convert::fault::Faults;
-use kith_api::convert::{audit, break_glass, file, flag, identity, lookup, plan, presentation};
+use kith_api::convert::{audit, break_glass, file, flag, identity, lookup, plan, presentation, withholding};
 use kith_api::v1;
 use kith_domain::NhsNumber;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
@@ -81,7 +81,7 @@ fn messages(bytes: &[u8]) -> String {
     else {
         return String::from("nothing");
     };
-    match first % 21 {
+    match first % 23 {
         0 => parsed("lookup", rest, |message| lookup::parse(message, asker, NOW)),
         1 => parsed("worklist", rest, |message| lookup::parse_worklist(message, asker, NOW, 200)),
         2 => parsed("check-in", rest, |message| presentation::check_in(message, asker, NOW)),
@@ -115,6 +115,8 @@ fn messages(bytes: &[u8]) -> String {
         18 => parsed("openings", rest, |message: v1::ListOpeningsRequest| break_glass::position(&message.page_token)),
         19 => parsed("flag's review", rest, |message| flag::review(message, asker)),
         20 => parsed("rates", rest, flag::rates),
+        21 => parsed("withholding", rest, withholding::decide),
+        22 => parsed("lift", rest, withholding::lift),
         _ => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
     }
 }

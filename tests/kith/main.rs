@@ -81,4 +81,6 @@ mod tamper;
 #[cfg(test)]
 mod testssl;
 #[cfg(test)]
+mod withholding;
+#[cfg(test)]
 mod witness;

@@ -22,6 +22,7 @@ use crate::v1::plan_file_service_client::PlanFileServiceClient;
 use crate::v1::plan_service_client::PlanServiceClient;
 use crate::v1::presentation_service_client::PresentationServiceClient;
 use crate::v1::status_service_client::StatusServiceClient;
+use crate::v1::withholding_service_client::WithholdingServiceClient;
 
 pub use certificate::{CertificateError, CertificateIdentity, certificate_identity};
 pub use json::{JsonError, to_json};
@@ -216,6 +217,14 @@ impl Client {
     #[must_use]
     pub fn break_glass(&self) -> BreakGlassServiceClient<Named> {
         BreakGlassServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
+            .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
+    /// What an authority withholds.
+    #[must_use]
+    pub fn withholding(&self) -> WithholdingServiceClient<Named> {
+        WithholdingServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }

@@ -20,4 +20,5 @@ pub mod presentation;
 pub mod subject;
 mod template;
 pub mod time;
+pub mod withholding;
 pub mod words;

@@ -54,6 +54,7 @@ mod tests {
             "PlanService",
             "PresentationService",
             "StatusService",
+            "WithholdingService",
         ];
         assert_eq!(services, expected);
     }

@@ -15,6 +15,7 @@ mod own_plans;
 mod plans;
 mod presentations;
 mod status;
+mod withhold;
 
 use std::io::{IsTerminal, Write};
 
@@ -31,6 +32,7 @@ use crate::identity_args::IdentityVerb;
 use crate::mesh;
 use crate::render::Page;
 use crate::settings::Settings;
+use crate::withhold_args::WithholdVerb;
 
 /// What a verb found or did.
 pub struct Done {
@@ -68,6 +70,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Audit(_)
         | Verb::BreakGlass(_)
         | Verb::Flags(_)
+        | Verb::Withhold(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
     match result {
@@ -112,6 +115,9 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
                 None => flags::show(settings, &args.shown).await,
                 Some(FlagsVerb::Review(args)) => flags::review(settings, &args).await,
             },
+            Verb::Withhold(WithholdVerb::Decide(args)) => withhold::decide(settings, &args).await,
+            Verb::Withhold(WithholdVerb::Lift(args)) => withhold::lift(settings, &args).await,
+            Verb::Withhold(WithholdVerb::List) => withhold::list(settings).await,
             Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
                 Err(Failure::usage("this verb needs no service"))
             }

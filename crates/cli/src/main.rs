@@ -23,6 +23,7 @@ mod render;
 #[cfg(test)]
 mod samples;
 mod settings;
+mod withhold_args;
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -138,6 +138,14 @@ pub const OPENING_REASONS: Words<v1::OpeningReason> = Words(&[
     ("court-order", v1::OpeningReason::CourtOrder),
 ]);
 
+/// Why an authority withholds.
+pub const WITHHOLDING_REASONS: Words<v1::WithholdingReason> = Words(&[
+    ("harm-to-child", v1::WithholdingReason::HarmToChild),
+    ("harm-to-other", v1::WithholdingReason::HarmToOther),
+    ("investigation", v1::WithholdingReason::Investigation),
+    ("court-order", v1::WithholdingReason::CourtOrder),
+]);
+
 /// What a review of an opening has found.
 pub const REVIEW_OUTCOMES: Words<v1::ReviewOutcome> = Words(&[
     ("justified", v1::ReviewOutcome::Justified),

@@ -12,6 +12,7 @@ use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference};
 use crate::time::{Day, Moment};
+use crate::withholding::{Withholding, WithholdingLifted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -70,6 +71,10 @@ pub enum Change {
     Watched(Watched),
     /// A person has looked into a flag.
     FlagReviewed(FlagReviewed),
+    /// An authority decides to withhold what it holds of a child.
+    Withheld(Withholding),
+    /// An authority withholds it no longer.
+    WithholdingLifted(WithholdingLifted),
 }
 
 /// What happened to a plan.

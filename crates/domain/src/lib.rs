@@ -57,6 +57,7 @@ pub mod time;
 pub mod transfer;
 pub mod trawling;
 pub mod validate;
+pub mod withholding;
 pub mod words;
 
 pub use nhs_number::NhsNumber;

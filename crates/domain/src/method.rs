@@ -72,6 +72,12 @@ pub enum Method {
     ReviewFlag,
     /// Asks how many flags there were for how many questions.
     GetFlagRates,
+    /// Decides to withhold what an authority holds of a child.
+    DecideWithholding,
+    /// Lifts such a decision of the authority's own.
+    LiftWithholding,
+    /// Lists an authority's own decisions.
+    ListWithholdings,
 }
 
 /// The roles that ask about children.
@@ -79,7 +85,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 32] = [
+    pub const WORDS: [(Self, &'static str); 35] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -112,6 +118,9 @@ impl Method {
         (Self::ListFlags, "FlagService/ListFlags"),
         (Self::ReviewFlag, "FlagService/ReviewFlag"),
         (Self::GetFlagRates, "FlagService/GetFlagRates"),
+        (Self::DecideWithholding, "WithholdingService/DecideWithholding"),
+        (Self::LiftWithholding, "WithholdingService/LiftWithholding"),
+        (Self::ListWithholdings, "WithholdingService/ListWithholdings"),
     ];
 
     /// Its word.
@@ -158,7 +167,10 @@ impl Method {
             | Self::ListProposals
             | Self::DeclineProposal
             | Self::ListOwnPlans
-            | Self::OpenShielded => true,
+            | Self::OpenShielded
+            | Self::DecideWithholding
+            | Self::LiftWithholding
+            | Self::ListWithholdings => true,
             Self::GetFilePosition
             | Self::ResetFilePosition
             | Self::GetStatus
@@ -190,7 +202,11 @@ impl Method {
             | Self::GetFilePosition
             | Self::ListNotifications
             | Self::AcknowledgeNotifications
-            | Self::ListOwnPlans => &[Role::LocalAuthority],
+            | Self::ListOwnPlans
+            // The law leaves the decision to whoever would share.
+            | Self::DecideWithholding
+            | Self::LiftWithholding
+            | Self::ListWithholdings => &[Role::LocalAuthority],
             Self::ResetFilePosition => &[Role::Ops],
             Self::TellIdentity | Self::DeclineProposal => &[Role::Demographics],
             Self::ProposeIdentity => &[Role::Ed, Role::LocalAuthority],

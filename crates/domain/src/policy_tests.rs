@@ -26,6 +26,9 @@ const OF_AN_AUTHORITY: &[Method] =
     &[M::ListNotifications, M::AcknowledgeNotifications, M::ProposeIdentity, M::ListProposals, M::ListOwnPlans];
 /// What is done with flags about people's use.
 const OF_FLAGS: &[Method] = &[M::ListFlags, M::ReviewFlag, M::GetFlagRates];
+/// What an authority asks about its own children, and decides of what it holds.
+const ENQUIRED_BY_AN_AUTHORITY: &[Method] =
+    &[M::WhoLooked, M::DecideWithholding, M::LiftWithholding, M::ListWithholdings];
 /// What a safeguarding team does.
 const OF_SAFEGUARDING: &[Sentence] = &[
     (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
@@ -66,8 +69,8 @@ fn sentences(role: Role) -> &'static [Sentence] {
         Role::LocalAuthority => &[
             (&[M::SubmitEvents, M::SubmitPlanFile, M::GetFilePosition], &[RecordKeeping], NO_QUESTION),
             (OF_AN_AUTHORITY, &[DirectCare, ChildProtectionEnquiry, RecordKeeping], NO_QUESTION),
-            // Who looked is for an enquiry, a review, or to tell a family; not for care.
-            (&[M::WhoLooked], &[ChildProtectionEnquiry, SafeguardingReview, RecordKeeping], NO_QUESTION),
+            // Who looked is for an enquiry, a review, or to tell a family; not for care. So is what it withholds of its own.
+            (ENQUIRED_BY_AN_AUTHORITY, &[ChildProtectionEnquiry, SafeguardingReview, RecordKeeping], NO_QUESTION),
             (&[M::ListFeeds, M::GetStatus], ANY, NO_QUESTION),
         ],
         // Demographics tells who numbers are. It lists proposals for whatever it works on.
@@ -170,7 +173,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
             granted += u32::from(stated);
         }
     }
-    assert_eq!((walked, granted), (9 * 32 * 4 * 2 * 6, 153), "the walk or the policy has changed in size");
+    assert_eq!((walked, granted), (9 * 35 * 4 * 2 * 6, 162), "the walk or the policy has changed in size");
     println!("COUNTED policy {walked}");
 }
 

@@ -177,6 +177,10 @@ const WORDS: &[&str] = &[
     "FLAG_UNKNOWN",
     "FLAG_REVIEWED",
     "OWN_FLAG",
+    "LOOK_AGAIN_OUT_OF_RANGE",
+    "WITHHOLDING_UNKNOWN",
+    "UNKNOWN_WITHHOLDING_REASON",
+    "TOO_MANY_WITHHOLDINGS",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -13,8 +13,9 @@ use kith_domain::method::Method;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::proof::PersonProof;
 use kith_domain::refusal_code::RefusalCode;
-use kith_domain::text::{OpeningWords, UserId};
-use kith_domain::time::Moment;
+use kith_domain::text::{OpeningWords, UserId, WithholdingWords};
+use kith_domain::time::{Day, Moment};
+use kith_domain::withholding::WithholdingReason;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -146,6 +147,17 @@ pub enum Decision {
     Flagged(Flag),
     /// A flag was reviewed: which, and what was found.
     FlagReviewed(u64, FlagOutcome),
+    /// An authority decided to withhold what it holds of the entry's subject.
+    Withheld {
+        /// Why.
+        reason: WithholdingReason,
+        /// Why, in the words of who decided it.
+        words: WithholdingWords,
+        /// The day on which somebody has to look again.
+        look_again: Day,
+    },
+    /// An authority withholds what it holds of the entry's subject no longer.
+    WithholdingLifted,
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -188,7 +200,9 @@ impl Decision {
             | Self::AuditRead(_)
             | Self::OpeningReviewed(..)
             | Self::Flagged(_)
-            | Self::FlagReviewed(..) => None,
+            | Self::FlagReviewed(..)
+            | Self::Withheld { .. }
+            | Self::WithholdingLifted => None,
         }
     }
 }

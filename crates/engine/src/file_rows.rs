@@ -46,6 +46,8 @@ pub(crate) fn check(working: &Working<'_>, record: &LogRecord) -> Result<Option<
         | Change::Flagged(_)
         | Change::Watched(_)
         | Change::FlagReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_)
         | Change::FilePositionReset(_) => return Ok(None),
     };
     Ok(Some(checked))
@@ -131,7 +133,9 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         | Change::OpeningReviewed(_)
         | Change::Flagged(_)
         | Change::Watched(_)
-        | Change::FlagReviewed(_) => return Ok(Effect::Overtaken),
+        | Change::FlagReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_) => return Ok(Effect::Overtaken),
     };
     working.put(Table::File, keys::files(authority), &state)?;
     Ok(Effect::Applied)

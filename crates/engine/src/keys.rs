@@ -138,6 +138,12 @@ pub(crate) fn parse_opening(key: &[u8]) -> Option<OpeningKey> {
     }
 }
 
+/// Key of what an authority withholds of a person.
+pub(crate) fn withholding(keys: &Keys, authority: LaCode, subject: &Subject) -> Vec<u8> {
+    let (kind, a, b) = subject_parts(subject);
+    keys.pseudonym("withholding", &[authority.as_str().as_bytes(), kind, &a, &b]).to_vec()
+}
+
 /// The keyed name of a person of an organisation.
 pub(crate) fn person(keys: &Keys, organisation: OdsCode, user_id: &UserId) -> Opener {
     keys.pseudonym("person", &[organisation.as_str().as_bytes(), user_id.as_str().as_bytes()])

@@ -47,6 +47,7 @@ mod times;
 mod tree;
 mod verify;
 mod watcher;
+mod withholdings;
 mod working;
 mod writer;
 
@@ -78,4 +79,5 @@ pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
 pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth};
 pub use verify::{RolledBack, VerifyError, VerifyReport, inspect, verify};
+pub use withholdings::{StandingWithholding, WithholdingCounts, WithholdingPage};
 pub use writer::Verdict;

@@ -137,7 +137,9 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::OpeningReviewed(_)
         | Change::Flagged(_)
         | Change::Watched(_)
-        | Change::FlagReviewed(_) => None,
+        | Change::FlagReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_) => None,
     };
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }

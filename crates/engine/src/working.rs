@@ -4,7 +4,7 @@
 use crate::flag_rows::FlagMarkRow;
 use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
-use crate::{keys, rows};
+use crate::{keys, rows, withholdings};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::feed_health::FeedRecord;
@@ -55,6 +55,7 @@ pub(crate) struct Working<'a> {
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
     openings: Vec<Noted>,
+    withheld: Vec<withholdings::Noted>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -70,6 +71,8 @@ pub(crate) struct Changed {
     /// What readers see of openings.
     pub(crate) openings: Vec<Noted>,
     pub(crate) flags: Option<FlagMarkRow>,
+    /// What readers see of what is withheld.
+    pub(crate) withheld: Vec<withholdings::Noted>,
     pub(crate) meta: MetaRow,
 }
 
@@ -84,6 +87,7 @@ impl<'a> Working<'a> {
             flags: None,
             first: BTreeSet::new(),
             openings: Vec::new(),
+            withheld: Vec::new(),
             meta,
             meta_changed: false,
         }
@@ -135,6 +139,11 @@ impl<'a> Working<'a> {
     /// Readers of openings are to see this, in order.
     pub(crate) fn note_opening(&mut self, noted: Noted) {
         self.openings.push(noted);
+    }
+
+    /// Readers of what is withheld are to see this, in order.
+    pub(crate) fn note_withholding(&mut self, noted: withholdings::Noted) {
+        self.withheld.push(noted);
     }
 
     /// Whether a number, or what stands in its place, is not valid any more.
@@ -231,7 +240,7 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        let Self { feeds, openings, flags, meta, .. } = self;
-        Ok(Changed { rows, children, gone, feeds, openings, flags, meta })
+        let Self { feeds, openings, flags, withheld, meta, .. } = self;
+        Ok(Changed { rows, children, gone, feeds, openings, flags, withheld, meta })
     }
 }

@@ -5,6 +5,7 @@ use crate::apply::{Applied, apply};
 use crate::open::{EngineError, OnFatal};
 use crate::openings::Book;
 use crate::rows::{Acknowledgement, MetaRow, encode};
+use crate::withholdings::Withheld;
 use crate::working::{Base, Changed, StateError, Working};
 use kith_domain::change::{Change, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
@@ -65,6 +66,8 @@ pub(crate) struct Progress {
     pub(crate) unreviewed_flags: AtomicU64,
     /// Flags raised since the start, by kind.
     pub(crate) raised_flags: [AtomicU64; FlagKind::WORDS.len()],
+    /// What authorities withhold, for readers.
+    pub(crate) withheld: Withheld,
 }
 
 impl Progress {
@@ -79,6 +82,7 @@ impl Progress {
             openings: Book::read(store)?,
             unreviewed_flags: AtomicU64::new(unreviewed_flags),
             raised_flags: Default::default(),
+            withheld: Withheld::read(store)?,
         })
     }
 }
@@ -213,6 +217,7 @@ impl Writer {
         if let Some(flags) = changed.flags {
             self.progress.unreviewed_flags.store(flags.unreviewed, Ordering::Release);
         }
+        self.progress.withheld.publish(changed.withheld);
         self.meta = changed.meta;
         self.held.index.feeds().told(self.meta.told_at);
         self.progress.log_sequence.store(head.sequence, Ordering::Release);

@@ -9,6 +9,7 @@ mod files;
 mod openings;
 mod shed;
 mod times;
+mod withholdings;
 
 use std::fmt::{Display, Write as _};
 
@@ -66,6 +67,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         openings::openings(&mut page, engine, now);
         keys(&mut page, engine);
         flags(&mut page, engine);
+        withholdings::withholdings(&mut page, engine, now);
     }
     page.0
 }

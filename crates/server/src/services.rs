@@ -20,6 +20,7 @@ mod plans;
 mod presentations;
 mod status;
 mod trace;
+mod withholding;
 
 pub(crate) use context::Services;
 pub(crate) use context::now;
@@ -36,9 +37,10 @@ use v1::plan_file_service_server::PlanFileServiceServer;
 use v1::plan_service_server::PlanServiceServer;
 use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
+use v1::withholding_service_server::WithholdingServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "kith.v1.AuditService",
     "kith.v1.BreakGlassService",
     "kith.v1.FlagService",
@@ -49,6 +51,7 @@ pub(crate) const NAMES: [&str; 10] = [
     "kith.v1.PlanFileService",
     "kith.v1.NotificationService",
     "kith.v1.StatusService",
+    "kith.v1.WithholdingService",
 ];
 
 /// Adds every service with its bound on message sizes.
@@ -65,5 +68,6 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(BreakGlassServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(FlagServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
-        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max));
+        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(WithholdingServiceServer::new(of()).max_decoding_message_size(max));
 }

@@ -184,6 +184,19 @@ fn flags() -> Vec<(u8, Vec<u8>)> {
     vec![(19, review.encode_to_vec()), (20, rates.encode_to_vec())]
 }
 
+fn withholdings() -> Vec<(u8, Vec<u8>)> {
+    let decision = v1::DecideWithholdingRequest {
+        caller: caller(),
+        nhs_number: NUMBER.into(),
+        reason: v1::WithholdingReason::HarmToChild.into(),
+        words: "the father looks for her".into(),
+        look_again: Some(v1::Date { year: 2026, month: 12, day: 24 }),
+        event_id: ID.into(),
+    };
+    let lift = v1::LiftWithholdingRequest { caller: caller(), nhs_number: NUMBER.into(), event_id: ID.into() };
+    vec![(21, decision.encode_to_vec()), (22, lift.encode_to_vec())]
+}
+
 /// One of each kind.
 pub(super) fn messages() -> Vec<Vec<u8>> {
     let check_in = v1::CheckInRequest { lookup: Some(lookup()), presentation: details(), event_id: ID.into() };
@@ -193,6 +206,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes(), readings(), openings(), flags()].concat();
+    let all = [questions, presentations(), changes(), readings(), openings(), flags(), withholdings()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

@@ -30,6 +30,8 @@ macro_rules! never_made {
             | Change::Flagged(_)
             | Change::Watched(_)
             | Change::FlagReviewed(_)
+            | Change::Withheld(_)
+            | Change::WithholdingLifted(_)
             | Change::FileStarted(_)
             | Change::FileEnding(_)
             | Change::FileEnded(_)

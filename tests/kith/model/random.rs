@@ -144,6 +144,8 @@ impl Dice {
             | Change::Flagged(_)
             | Change::Watched(_)
             | Change::FlagReviewed(_)
+            | Change::Withheld(_)
+            | Change::WithholdingLifted(_)
             | Change::FileStarted(_)
             | Change::FileEnding(_)
             | Change::FileEnded(_)

@@ -20,6 +20,7 @@ pub async fn every_call((ed, trust): (&Client, &str), (la, authority): (&Client,
     made.extend(presentations(ed, trust).await);
     made.extend(identities(ed, trust).await);
     made.extend(of_an_authority(la, authority).await);
+    made.extend(withholdings(la, authority).await);
     made.extend(of_the_service(ed).await);
     made
 }
@@ -124,6 +125,25 @@ async fn of_an_authority(la: &Client, authority: &str) -> Vec<Made> {
         (Method::ListOwnPlans, la.plans().list_own(own).await.map(|_| ())),
         (Method::ListNotifications, la.notifications().list(page).await.map(|_| ())),
         (Method::AcknowledgeNotifications, la.notifications().acknowledge(acknowledging).await.map(|_| ())),
+    ]
+}
+
+async fn withholdings(la: &Client, authority: &str) -> Vec<Made> {
+    let (caller, nhs_number) = (Some(build::caller(authority)), nhs(1).digits());
+    let decision = v1::DecideWithholdingRequest {
+        caller: caller.clone(),
+        nhs_number: nhs_number.clone(),
+        reason: v1::WithholdingReason::HarmToChild.into(),
+        words: "looked for since noon".into(),
+        look_again: Some(build::day(30)),
+        event_id: build::id(),
+    };
+    let lift = v1::LiftWithholdingRequest { caller: caller.clone(), nhs_number, event_id: build::id() };
+    let page = v1::ListWithholdingsRequest { caller, ..v1::ListWithholdingsRequest::default() };
+    vec![
+        (Method::DecideWithholding, la.withholding().decide_withholding(decision).await.map(|_| ())),
+        (Method::LiftWithholding, la.withholding().lift_withholding(lift).await.map(|_| ())),
+        (Method::ListWithholdings, la.withholding().list_withholdings(page).await.map(|_| ())),
     ]
 }
 

@@ -6,7 +6,9 @@ use v1::audit_entry::Decision;
 
 use crate::dates::{self, ProtoTimestamp};
 use crate::render::Page;
-use crate::words::{FLAG_KINDS, FLAG_OUTCOMES, OPENING_REASONS, REVIEW_OUTCOMES, care_context, purpose};
+use crate::words::{
+    FLAG_KINDS, FLAG_OUTCOMES, OPENING_REASONS, REVIEW_OUTCOMES, WITHHOLDING_REASONS, care_context, purpose,
+};
 
 /// Entries of the audit.
 pub fn entries(response: &v1::SearchResponse) -> Page {
@@ -215,6 +217,13 @@ fn decision(decision: Option<&Decision>) -> String {
             let found = found.unwrap_or("with a finding that this program does not know");
             format!("reviewed a flag: {found}")
         }
+        Some(Decision::Withheld(v1::AuditWithheld { reason, look_again })) => {
+            let why = v1::WithholdingReason::try_from(*reason).ok().and_then(|reason| WITHHOLDING_REASONS.word(reason));
+            let by = look_again.map_or_else(|| "a day not given".to_owned(), dates::show_date);
+            let why = why.unwrap_or("a reason that this program does not know");
+            format!("decided to WITHHOLD what the authority holds, {why}; to look again by {by}")
+        }
+        Some(Decision::WithholdingLifted(_)) => "withholds no longer what the authority holds".to_owned(),
         Some(Decision::Proven(reference)) => format!("had entry {reference} proven"),
         None => "a decision that this program does not know".to_owned(),
     }

@@ -79,6 +79,16 @@ const ROWS: &[Row] = &[
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
     (&["auditor"], &["AuditService/Search", "AuditService/WhoLooked"], AUDITING, None),
     (&["local-authority"], &["AuditService/WhoLooked"], ENQUIRING, None),
+    (
+        &["local-authority"],
+        &[
+            "WithholdingService/DecideWithholding",
+            "WithholdingService/LiftWithholding",
+            "WithholdingService/ListWithholdings",
+        ],
+        ENQUIRING,
+        None,
+    ),
     (&["safeguarding"], &["BreakGlassService/OpenShielded"], &["child-protection-enquiry"], UNSCHEDULED),
     (
         &["safeguarding", "auditor"],

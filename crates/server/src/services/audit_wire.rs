@@ -103,6 +103,11 @@ fn decision(decision: &Decision) -> Wire {
         }),
         Decision::Flagged(raised) => Wire::Flagged(flag::kind(raised.kind).into()),
         Decision::FlagReviewed(_, outcome) => Wire::FlagReviewed(flag::outcome(*outcome).into()),
+        Decision::Withheld { reason, words: _, look_again } => Wire::Withheld(v1::AuditWithheld {
+            reason: words::withholding_reason(*reason).into(),
+            look_again: Some(time::date(*look_again)),
+        }),
+        Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -151,6 +156,8 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::OpeningReviewed(..)
         | Decision::Flagged(_)
         | Decision::FlagReviewed(..)
+        | Decision::Withheld { .. }
+        | Decision::WithholdingLifted
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }

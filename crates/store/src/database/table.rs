@@ -28,11 +28,13 @@ pub enum Table {
     Opening,
     /// Flags about people's use, and counts about them.
     Flag,
+    /// What authorities withhold.
+    Withholding,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Child,
         Self::Event,
         Self::Plan,
@@ -44,6 +46,7 @@ impl Table {
         Self::Proposal,
         Self::Opening,
         Self::Flag,
+        Self::Withholding,
     ];
 
     /// The name of the column family, also bound into every sealed value. Never changes.
@@ -61,6 +64,7 @@ impl Table {
             Self::Proposal => "prop",
             Self::Opening => "open",
             Self::Flag => "flag",
+            Self::Withholding => "hold",
         }
     }
 
@@ -73,9 +77,14 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal | Self::Opening | Self::Flag => {
-                false
-            }
+            Self::Notification
+            | Self::Feed
+            | Self::Meta
+            | Self::File
+            | Self::Proposal
+            | Self::Opening
+            | Self::Flag
+            | Self::Withholding => false,
         }
     }
 }
