@@ -24,6 +24,16 @@ pub enum OpenError {
         /// The newest format this version reads.
         supported: u32,
     },
+    /// Written by an older version of the software, which did not know a table. Opening for writing makes it; a reader that took
+    /// it for empty could not tell it from one that is gone.
+    #[error(
+        "open data directory: an older kithd wrote it, without the table {table}: start this kithd on it once, or read it with \
+         the older one"
+    )]
+    OlderTables {
+        /// The table that is not there.
+        table: &'static str,
+    },
     /// A file that must be there is missing or unreadable.
     #[error("open data directory: {what}")]
     Damaged {
@@ -78,7 +88,7 @@ impl OpenError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::DataLossSuspected { .. } | Self::Watermark(_) | Self::Database(_) => true,
-            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } => false,
+            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } | Self::OlderTables { .. } => false,
             Self::KeyMismatch | Self::KeyringMissing | Self::KeyMissing { .. } | Self::KeyringOlder { .. } => false,
         }
     }
@@ -89,7 +99,7 @@ impl OpenError {
         match self {
             Self::KeyMismatch | Self::KeyringMissing | Self::KeyMissing { .. } | Self::KeyringOlder { .. } => true,
             Self::Damaged { .. } | Self::DataLossSuspected { .. } | Self::Watermark(_) | Self::Database(_) => false,
-            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } => false,
+            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } | Self::OlderTables { .. } => false,
         }
     }
 }

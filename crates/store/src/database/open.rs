@@ -117,7 +117,11 @@ pub(super) fn open_read_only(
     disk: Arc<dyn Disk>,
 ) -> Result<Store, OpenError> {
     check_format(dir, false)?;
-    let db = rocks::open_read_only(dir, &options).map_err(|error| OpenError::Database(error.into_string()))?;
+    let database = |error: rocksdb::Error| OpenError::Database(error.into_string());
+    if let Some(table) = rocks::lacking(dir).map_err(database)? {
+        return Err(OpenError::OlderTables { table });
+    }
+    let db = rocks::open_read_only(dir, &options).map_err(database)?;
     let head = read_head(&db, &keys)?.unwrap_or(Head::EMPTY);
     let trimmed = trim::read_point(&db, &keys)?;
     let noted = reseal::read_noted(&db, &keys)?;

@@ -186,6 +186,23 @@ fn a_store_opened_read_only_shows_all_and_writes_nothing() {
 }
 
 #[test]
+fn a_directory_of_an_older_version_is_not_read_as_damaged_and_is_whole_once_it_was_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).commit(batch(1)).unwrap();
+    let newest = *Table::ALL.last().unwrap();
+    let mut db = rocks::open(dir.path(), &options()).unwrap();
+    db.drop_cf(newest.name()).unwrap();
+    drop(db);
+    let Err(error) = Store::open_read_only(dir.path(), keys(), options()) else { panic!("read without a table") };
+    assert!(matches!(error, OpenError::OlderTables { table } if table == newest.name()), "{error:?}");
+    assert!(!error.is_damage() && !error.is_of_keys(), "{error}");
+    assert!(error.to_string().contains("an older kithd wrote it"), "{error}");
+    drop(open(dir.path()));
+    let store = Store::open_read_only(dir.path(), keys(), options()).unwrap();
+    assert!(store.verify().unwrap().is_sound());
+}
+
+#[test]
 fn no_plaintext_reaches_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let canary = b"CANARY-4f1d9c";
