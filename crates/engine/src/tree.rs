@@ -10,7 +10,9 @@ use std::time::Duration;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::change::AuditHead;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
-use kith_store::{AuditRef, Journal, JournalError, Monotonic, Proven, Tree, TreeError, TreeOptions, TreeReport};
+use kith_store::{
+    AuditRef, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
+};
 
 use crate::audit_entry::AuditEntry;
 use crate::engine::Engine;
@@ -233,9 +235,14 @@ pub struct TreeCheck<'a> {
 }
 
 impl TreeCheck<'_> {
-    /// `anchored` is the head that the log knows of.
-    pub(crate) fn verify(&self, sinks: [&Path; 2], anchored: Option<AuditHead>) -> Result<TreeReport, TreeError> {
+    /// `anchored` is the head that the log knows of, and `removals` what entries tell of segments that were removed.
+    pub(crate) fn verify(
+        &self,
+        sinks: [&Path; 2],
+        anchored: Option<AuditHead>,
+        removals: &[Removal],
+    ) -> Result<TreeReport, TreeError> {
         let anchored = anchored.map(|AuditHead { leaves, root }| (leaves, root));
-        Tree::verify(self.dir, sinks, self.key.as_ref(), &self.kept, anchored)
+        Tree::verify(self.dir, sinks, self.key.as_ref(), (self.kept.as_slice(), anchored), removals)
     }
 }

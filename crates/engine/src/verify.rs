@@ -140,7 +140,7 @@ pub fn verify(
     let audit = Journal::verify(primary, spill, keys)?;
     let fact = |key: &[u8]| store.get(Table::Meta, key).ok().flatten();
     let anchored = fact(keys::AUDIT_HEAD).and_then(|bytes| decode::<AuditHead>(&bytes).ok());
-    let tree = tree.map(|tree| tree.verify([primary, spill], anchored)).transpose()?;
+    let tree = tree.map(|tree| tree.verify([primary, spill], anchored, &[])).transpose()?;
     let meta = fact(keys::META).and_then(|bytes| decode::<MetaRow>(&bytes).ok());
     let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
     let rolled_back = (derived > last).then_some(RolledBack { last, derived });
