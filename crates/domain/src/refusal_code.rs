@@ -165,6 +165,7 @@ const WORDS: &[&str] = &[
     "UNKNOWN_OPENING_REASON",
     "UNKNOWN_REVIEW_OUTCOME",
     "REVIEW_NOT_ACCEPTED",
+    "AUDIT_REMOVED",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -138,6 +138,13 @@ pub enum Decision {
     },
     /// A privacy officer has reviewed the opening of this reference.
     OpeningReviewed(Uuid, ReviewOutcome),
+    /// Entries whose time had passed are removed; their leaves in the tree are kept.
+    AuditRemoved {
+        /// Every entry up to this number.
+        through: u64,
+        /// Leaves that the tree had when it was decided, all of which it keeps.
+        leaves: u64,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -178,7 +185,8 @@ impl Decision {
             | Self::RefusedMany { .. }
             | Self::Proven { .. }
             | Self::AuditRead(_)
-            | Self::OpeningReviewed(..) => None,
+            | Self::OpeningReviewed(..)
+            | Self::AuditRemoved { .. } => None,
         }
     }
 }

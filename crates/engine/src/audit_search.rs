@@ -3,6 +3,7 @@
 //! named as missing. It reads files, holds no lock that a writer needs, and audits nothing by itself.
 
 use crate::audit_entry::{AuditEntry, Decision, MotherRead};
+use crate::audit_retention::AuditRemoval;
 use crate::audit_seen::{Child, SeenEntry, StandsAs};
 use crate::engine::Engine;
 use crate::rows::decode;
@@ -40,6 +41,8 @@ pub enum AuditEnded {
     PageFull,
     /// As much was looked at as one call looks at; what is before it was not.
     Stopped,
+    /// What is still there has been looked at; what is before it was removed when its time had passed.
+    Removed,
 }
 
 /// Numbers that have no entry that could be read: never given, given up, lost, or damaged.
@@ -66,6 +69,8 @@ pub struct AuditPage {
     pub range: Option<(u64, u64)>,
     /// Entries looked at.
     pub looked_at: u64,
+    /// What was asked for and was removed when its time had passed. It is neither among what was looked at nor missing.
+    pub removed: Option<AuditRemoval>,
     /// Numbers in the range without an entry, newest first; then gaps that entries in it tell of beside those.
     pub missing: Vec<MissingEntries>,
     /// It goes by place, so that nothing about a shielded child is among what it finds, whether or not there is any.
@@ -145,6 +150,7 @@ impl Engine {
                 next_before: None,
                 range: None,
                 looked_at: 0,
+                removed: None,
                 missing: Vec::new(),
                 shielded_left_out: query.goes_by_place(),
             },
@@ -177,12 +183,15 @@ impl Engine {
 impl Search<'_> {
     fn run(mut self) -> AuditPage {
         let begun = self.lowest;
-        self.page.ended = self.go_down();
+        self.page.ended = match self.go_down() {
+            AuditEnded::Whole if self.page.removed.is_some() => AuditEnded::Removed,
+            ended @ (AuditEnded::Whole | AuditEnded::PageFull | AuditEnded::Stopped | AuditEnded::Removed) => ended,
+        };
         if self.lowest < begun {
             self.page.range = Some((self.lowest, begun - 1));
         }
         self.page.next_before = match self.page.ended {
-            AuditEnded::Whole => None,
+            AuditEnded::Whole | AuditEnded::Removed => None,
             AuditEnded::PageFull | AuditEnded::Stopped => Some(self.lowest),
         };
         self.tell_announced();
@@ -208,6 +217,9 @@ impl Search<'_> {
                 }
             }
             self.nothing_down_to(stretch.from.max(self.floor));
+            if self.page.removed.is_some() {
+                return AuditEnded::Removed;
+            }
             if self.page.looked_at >= self.bounds.looked_at || self.page.missing.len() >= MAX_MISSING {
                 return AuditEnded::Stopped;
             }
@@ -288,16 +300,24 @@ impl Search<'_> {
         }
     }
 
-    /// There is no entry between `after` and the lowest number looked at.
+    /// There is no entry between `after` and the lowest number looked at. What of them was removed is told as that.
     fn missing(&mut self, after: u64) {
-        self.page.missing.push(MissingEntries { after, before: Some(self.lowest), announced_at: None });
+        // Asked for now, and not before the reading: what has been removed meanwhile was not lost.
+        let removed = self.engine.audit_kept().removed.filter(|removed| removed.through > after);
+        let after = removed.map_or(after, |removed| removed.through);
+        self.page.removed = self.page.removed.or(removed);
+        if after.saturating_add(1) < self.lowest {
+            self.page.missing.push(MissingEntries { after, before: Some(self.lowest), announced_at: None });
+        }
     }
 
     /// There is no entry from `from` on up to the lowest number looked at.
     fn nothing_down_to(&mut self, from: u64) {
         if from < self.lowest {
             self.missing(from - 1);
-            self.lowest = from;
+            // What was removed was not looked at.
+            let looked_at = self.page.removed.map_or(from, |removed| from.max(removed.through.saturating_add(1)));
+            self.lowest = self.lowest.min(looked_at);
         }
     }
 
