@@ -12,7 +12,7 @@ use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
     AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal,
-    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    PurgeOptions, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -261,7 +261,10 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Poli
         expected_per_week: Box::new(expected_per_week),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
-        purge: config.purge.options(),
+        purge: PurgeOptions {
+            audit_days: Some(audit.retention_days).filter(|days| *days > 0),
+            ..config.purge.options()
+        },
         give_up: Box::new(move || stop.is_draining()),
     })
 }

@@ -36,6 +36,9 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 /// Two looks at the files must lie within a minute, with room for the verdict on open connections.
 const RELOAD_INTERVAL_LONG_MS: u64 = 25_000;
 
+/// How long a child's own health record is kept at most, in days: 26 years, by the rule that the default file names.
+const CHILD_RECORD_DAYS: u32 = 9_497;
+
 /// All settings of the process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -148,7 +151,12 @@ impl Config {
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
             )
         });
-        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).chain(unsigned).collect()
+        let short = (1..CHILD_RECORD_DAYS).contains(&self.audit.retention_days).then(|| {
+            String::from(
+                "audit.retention_days: less than 9497: who looked up a child is forgotten before the child's own health record is",
+            )
+        });
+        unlisted.map(words).chain(slow).chain(short).chain(self.purge.warnings(self, today)).chain(unsigned).collect()
     }
 
     /// The settings in force as a TOML file.
