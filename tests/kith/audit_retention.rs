@@ -144,7 +144,7 @@ fn segments(site: &Site) -> Vec<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_removed_is_told_as_removed_by_every_reader() {
-    let mut site = Site::with(&[("audit", "retention_days", "2922")]);
+    let mut site = Site::with(&[("audit", "retention_days", "9497")]);
     issue(&site.path("certs"), "auditor", AUDITOR, "auditor");
     let removed = aged(&site).await;
     let through = format!("1-{:012}", removed.through);
@@ -170,7 +170,7 @@ async fn what_was_removed_is_told_as_removed_by_every_reader() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn verify_takes_exactly_what_a_signed_entry_tells_of_for_rightly_missing() {
-    let mut site = Site::with(&[("audit", "retention_days", "2922")]);
+    let mut site = Site::with(&[("audit", "retention_days", "9497")]);
     let removed = aged(&site).await;
     offline::verify(site.dir());
     let (sound, said) = verified(&site);
