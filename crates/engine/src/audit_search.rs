@@ -8,7 +8,6 @@ use crate::audit_seen::{Child, SeenEntry, StandsAs};
 use crate::engine::Engine;
 use crate::rows::decode;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
-use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::links::{Person, Standing};
 use kith_domain::time::Moment;
@@ -124,7 +123,10 @@ impl Engine {
         bounds: AuditBounds,
         now: Moment,
     ) -> Result<AuditPage, AuditSearchError> {
-        let person = query.child.map(|number| (number, self.index().person(&Subject::Nhs(number))));
+        let person = query.subject().map(|subject| {
+            let person = self.index().person(&subject);
+            (subject, person)
+        });
         let seeing = match scope {
             AuditScope::All => Seeing::Every,
             AuditScope::Own(authority) => {
@@ -137,7 +139,7 @@ impl Engine {
         let search = Search {
             engine: self,
             query,
-            child: person.map(|(number, person)| Child::new(number, &person)),
+            child: person.map(|(subject, person)| Child::new(subject, &person)),
             seeing,
             bounds,
             floor: query.entry.unwrap_or(1).max(1),

@@ -66,8 +66,8 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
         }
     }
     if *shielded_left_out {
-        let words = "Nothing about shielded children is found by a person or an organisation: search by NHS number or by \
-                     reference.";
+        let words = "Nothing about shielded children is found by a person, an organisation or a local key: search by NHS \
+                     number or by reference.";
         page.text(0, 2, words);
     }
     if oldest_reference.is_empty() && removed.is_some() {
@@ -196,6 +196,7 @@ fn entry(page: &mut Page, entry: &v1::AuditEntry) {
 fn subject(whom: &v1::AuditSubject) -> String {
     match &whom.subject {
         Some(v1::audit_subject::Subject::NhsNumber(number)) => format!("NHS number {number}"),
+        Some(v1::audit_subject::Subject::AskedKey(_)) => "the local key asked for".to_owned(),
         Some(v1::audit_subject::Subject::SamePerson(pseudonym)) => {
             format!("the same person under another number or key ({pseudonym})")
         }

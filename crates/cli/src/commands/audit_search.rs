@@ -24,7 +24,8 @@ fn time(field: &str, given: Option<&str>) -> Result<Option<ProtoTimestamp>, Fail
 /// # Errors
 /// No connection, or a refusal.
 pub async fn search(settings: &Settings, args: &SearchArgs) -> Result<Done, Failure> {
-    let SearchArgs { nhs_number, person, by_organisation, reference, pages } = args;
+    let SearchArgs { nhs_number, local_key, key_of, person, by_organisation, reference, pages } = args;
+    let own_key = local_key.clone().zip(key_of.clone());
     let PageArgs { from, to, page_size, page_token, all } = pages;
     let mut request = v1::SearchRequest {
         nhs_number: nhs_number.as_deref().map(number).transpose()?.unwrap_or_default(),
@@ -35,6 +36,7 @@ pub async fn search(settings: &Settings, args: &SearchArgs) -> Result<Done, Fail
         audit_reference: reference.clone().unwrap_or_default(),
         page_size: *page_size,
         page_token: page_token.clone().unwrap_or_default(),
+        local_key: own_key.map(|(key, organisation)| v1::LocalKey { organisation, key }),
     };
     let client = settings.connect_as_person().await?;
     let mut whole = v1::SearchResponse::default();

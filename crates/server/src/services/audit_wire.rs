@@ -28,6 +28,7 @@ fn name(code: OdsCode, directory: &Directory) -> String {
 fn subject(whom: Whom) -> v1::AuditSubject {
     let subject = match whom {
         Whom::Asked(number) => v1::audit_subject::Subject::NhsNumber(number.digits()),
+        Whom::AskedKey => v1::audit_subject::Subject::AskedKey(true),
         Whom::SamePerson(pseudonym) => v1::audit_subject::Subject::SamePerson(hex::encode(pseudonym)),
         Whom::Other(pseudonym) => v1::audit_subject::Subject::OtherPerson(hex::encode(pseudonym)),
     };
