@@ -193,12 +193,9 @@ impl Journal {
         let mut taken = Taken { entries: Vec::new(), bytes: 0 };
         for mut part in segments {
             let whole = read_segment(&mut part, &request, take, &mut taken);
-            let is_removed = {
-                let mut state = self.shared.lock();
-                state.remember(&part);
-                !state.reads(&part.path)
-            };
-            if is_removed && whole.is_err() {
+            self.shared.lock().remember(&part);
+            // Removed while it was to be read.
+            if whole.is_err() && !self.shared.lock().reads(&part.path) {
                 continue;
             }
             if !whole? {

@@ -2,7 +2,8 @@
 //! may go is decided elsewhere; nothing goes here but segments that take no more entries and of which nothing is waited for.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::Journal;
 use super::recover::file_name;
@@ -44,13 +45,13 @@ impl Journal {
         let closed: Vec<_> = {
             let state = self.shared.lock();
             let followed = state.catalogue.iter().zip(state.catalogue.iter().skip(1)).take(state.closed());
-            followed.map(|(segment, next)| (segment.path.to_path_buf(), segment.first, next.first)).collect()
+            followed.map(|(segment, next)| (Arc::clone(&segment.path), segment.first, next.first)).collect()
         };
-        let length = |path: PathBuf| std::fs::metadata(path).map_or(0, |found| found.len());
-        let told = |(path, first, next): (PathBuf, u64, u64)| ClosedSegment {
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+        let told = |(path, first, next): (Arc<Path>, u64, u64)| ClosedSegment {
             first,
             last: next.saturating_sub(1),
-            bytes: length(path),
+            bytes: length(&path),
         };
         closed.into_iter().map(told).collect()
     }
@@ -70,7 +71,10 @@ impl Journal {
                 Ok(()) => removed += 1,
                 Err(error) => {
                     tracing::error!(segment = %file_name(&segment.path), %error, "an audit segment cannot be removed");
-                    self.shared.lock().catalogue.insert(0, segment);
+                    // Gone, and its directory not synced: a power cut may bring it back, and then it is removed anew.
+                    if segment.path.exists() {
+                        self.shared.lock().catalogue.insert(0, segment);
+                    }
                     return Err(error.into());
                 }
             }
@@ -147,6 +151,7 @@ mod tests {
     use super::super::state::{GivenUp, Range};
     use super::super::types::{GapCause, JournalOptions};
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn a_segment_of_which_anything_is_waited_for_or_was_given_up_is_not_closed() {
