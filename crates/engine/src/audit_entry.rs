@@ -144,6 +144,8 @@ pub enum Decision {
         through: u64,
         /// Leaves that the tree had when it was decided, all of which it keeps.
         leaves: u64,
+        /// Every one of them, and of those removed earlier, was made before this moment.
+        before: Moment,
     },
 }
 

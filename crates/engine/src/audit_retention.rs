@@ -30,6 +30,8 @@ pub struct AuditRemoval {
     pub through: u64,
     /// When it was decided.
     pub at: Moment,
+    /// Every one of them was made before this moment.
+    pub before: Moment,
 }
 
 /// What of the audit is kept, for operations. By whole segments: a question must not show in it.
@@ -140,20 +142,21 @@ impl AuditKeeper {
     fn remove(&self, now: Moment) -> Result<Option<AuditRemoval>, PurgeError> {
         let Some(days) = self.days else { return Ok(None) };
         self.finish()?;
-        let passed = self.passed(now, days)?;
+        let before = now.plus_seconds(-DAY_SECONDS * i64::from(days));
+        let passed = self.passed(before)?;
         if passed.segments == 0 {
             return Ok(None);
         }
         self.guarded(now, passed)?;
-        let entry = self.tell(passed.through, now)?;
+        let removal = AuditRemoval { through: passed.through, at: now, before: self.made_before(now, before) };
+        let entry = self.tell(removal)?;
         self.journal.mark_removed(entry)?;
-        let removal = AuditRemoval { through: passed.through, at: now };
         let today = now.london_day();
         let mut memory = self.memory();
         // From here on whoever asks for it hears that it was removed.
         (memory.kept.removed, memory.told_by) = (Some(removal), Some(entry));
-        let before = memory.of_day.filter(|(day, _)| *day == today).map(|(_, passed)| passed).unwrap_or_default();
-        memory.of_day = Some((today, passed.after(before)));
+        let earlier = memory.of_day.filter(|(day, _)| *day == today).map(|(_, passed)| passed).unwrap_or_default();
+        memory.of_day = Some((today, passed.after(earlier)));
         drop(memory);
         let segments = self.journal.remove_through(passed.through)?;
         tracing::info!(through = passed.through, segments, "removed what has passed of the audit");
@@ -176,10 +179,9 @@ impl AuditKeeper {
     }
 
     /// The segments that have passed: an unbroken row from the oldest on, of which every entry, and every one before it, is older
-    /// than `days`, and so is the first after it. So a clock that was behind for a while makes nothing old: what stands before or
+    /// than `before`, and so is the first after it. So a clock that was behind for a while makes nothing old: what stands before or
     /// after tells of it.
-    fn passed(&self, now: Moment, days: u32) -> Result<Passed, PurgeError> {
-        let before = now.plus_seconds(-DAY_SECONDS * i64::from(days));
+    fn passed(&self, before: Moment) -> Result<Passed, PurgeError> {
         let needed_from = self.needed_from();
         let (mut newest, mut passed) = (Moment(i64::MIN), Passed::default());
         for segment in self.journal.closed_segments() {
@@ -246,10 +248,21 @@ impl AuditKeeper {
         self.guard.check_audit(before.unwrap_or_default(), passed, closed)
     }
 
-    /// Writes the entry that tells that everything up to `through` is removed, and waits until it is under a signed head.
-    fn tell(&self, through: u64, now: Moment) -> Result<u64, PurgeError> {
-        let decision = Decision::AuditRemoved { through, leaves: self.tree.leaves() };
-        let bytes = encode(&AuditEntry::of_service(now, decision))?;
+    /// Before which moment all that is removed was made, with what was removed earlier: fewer days may have been configured then. Where
+    /// it is not known what that was, no better is known than that it was made before now.
+    fn made_before(&self, now: Moment, before: Moment) -> Moment {
+        let from_the_first = self.journal.closed_segments().first().is_some_and(|oldest| oldest.first == 1);
+        match self.memory().kept.removed {
+            Some(earlier) => before.max(earlier.before),
+            None if from_the_first => before,
+            None => now,
+        }
+    }
+
+    /// Writes the entry that tells of a removal, and waits until it is under a signed head.
+    fn tell(&self, AuditRemoval { through, at, before }: AuditRemoval) -> Result<u64, PurgeError> {
+        let decision = Decision::AuditRemoved { through, leaves: self.tree.leaves(), before };
+        let bytes = encode(&AuditEntry::of_service(at, decision))?;
         let entry = self.journal.append(&bytes)?.sequence;
         let mut waited = Duration::ZERO;
         while !self.tree.has_signed(entry) {
@@ -298,8 +311,8 @@ fn made_at(plain: &[u8]) -> Result<Moment, PurgeError> {
 /// What an entry tells of a removal.
 fn removal_in(plain: &[u8]) -> Option<AuditRemoval> {
     let entry = decode::<AuditEntry>(plain).ok()?;
-    if let Decision::AuditRemoved { through, leaves: _ } = entry.decision {
-        Some(AuditRemoval { through, at: entry.at })
+    if let Decision::AuditRemoved { through, leaves: _, before } = entry.decision {
+        Some(AuditRemoval { through, at: entry.at, before })
     } else {
         None
     }

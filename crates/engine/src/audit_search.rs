@@ -105,6 +105,8 @@ struct Search<'a> {
     lowest: u64,
     /// Entries in a row that are older than the range.
     older: u64,
+    /// Up to this number what was passed was removed; 0 while none was.
+    removed_through: u64,
     /// Gaps that entries tell of: after which number, and when.
     announced: Vec<(u64, Moment)>,
     page: AuditPage,
@@ -145,6 +147,7 @@ impl Engine {
             floor: query.entry.unwrap_or(1).max(1),
             lowest: begin.min(end),
             older: 0,
+            removed_through: 0,
             announced: Vec::new(),
             page: AuditPage {
                 found: Vec::new(),
@@ -219,8 +222,8 @@ impl Search<'_> {
                 }
             }
             self.nothing_down_to(stretch.from.max(self.floor));
-            if self.page.removed.is_some() {
-                return AuditEnded::Removed;
+            if self.lowest <= self.removed_through.saturating_add(1) {
+                return AuditEnded::Whole;
             }
             if self.page.looked_at >= self.bounds.looked_at || self.page.missing.len() >= MAX_MISSING {
                 return AuditEnded::Stopped;
@@ -307,7 +310,10 @@ impl Search<'_> {
         // Asked for now, and not before the reading: what has been removed meanwhile was not lost.
         let removed = self.engine.audit_kept().removed.filter(|removed| removed.through > after);
         let after = removed.map_or(after, |removed| removed.through);
-        self.page.removed = self.page.removed.or(removed);
+        self.removed_through = self.removed_through.max(removed.map_or(0, |removed| removed.through));
+        // Of a range that begins after all of them were made, none was asked for.
+        let asked_for = removed.filter(|removed| self.query.from.is_none_or(|from| from < removed.before));
+        self.page.removed = self.page.removed.or(asked_for);
         if after.saturating_add(1) < self.lowest {
             self.page.missing.push(MissingEntries { after, before: Some(self.lowest), announced_at: None });
         }
@@ -318,8 +324,7 @@ impl Search<'_> {
         if from < self.lowest {
             self.missing(from - 1);
             // What was removed was not looked at.
-            let looked_at = self.page.removed.map_or(from, |removed| from.max(removed.through.saturating_add(1)));
-            self.lowest = self.lowest.min(looked_at);
+            self.lowest = self.lowest.min(from.max(self.removed_through.saturating_add(1)));
         }
     }
 

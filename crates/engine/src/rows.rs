@@ -328,8 +328,11 @@ mod tests {
     #[test]
     fn what_was_removed_of_the_audit_has_the_bytes_that_are_kept() {
         use crate::{AuditEntry, Decision};
-        let entry = AuditEntry::of_service(Moment(1_000), Decision::AuditRemoved { through: 300, leaves: 7 });
-        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000fac02070000000000");
+        let entry = AuditEntry::of_service(
+            Moment(1_000),
+            Decision::AuditRemoved { through: 300, leaves: 7, before: Moment(1_000) },
+        );
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000fac0207d00f0000000000");
     }
 
     #[test]

@@ -87,9 +87,12 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
 }
 
 fn removed_words(removal: &v1::AuditRemoval) -> String {
-    let v1::AuditRemoval { through_audit_reference: through, removed_at } = removal;
-    let at = shown(removed_at.as_ref());
-    format!("REMOVED UNDER RETENTION up to {through}, decided {at}. Somebody may have looked who is not listed here.")
+    let v1::AuditRemoval { through_audit_reference: through, removed_at, made_before } = removal;
+    let (at, before) = (shown(removed_at.as_ref()), shown(made_before.as_ref()));
+    format!(
+        "REMOVED UNDER RETENTION up to {through}, decided {at}; all of them were made before {before}. Somebody may have looked \
+         who is not listed here."
+    )
 }
 
 fn missing_words(range: &v1::MissingEntries) -> String {
@@ -266,6 +269,7 @@ fn service(event: &v1::ServiceEvent) -> String {
         sha256,
         through_audit_reference,
         leaves_kept,
+        made_before: _,
     } = event;
     match Kind::try_from(*kind) {
         Ok(Kind::Started) => "started".to_owned(),
@@ -370,6 +374,7 @@ mod tests {
         let removed = v1::AuditRemoval {
             through_audit_reference: "1-000000000001".into(),
             removed_at: Some(ProtoTimestamp { seconds: 1_789_999_000, nanos: 0 }),
+            made_before: Some(ProtoTimestamp { seconds: 1_289_999_000, nanos: 0 }),
         };
         let mut response =
             v1::SearchResponse { searched: searched(v1::AuditSearchEnd::Removed), ..v1::SearchResponse::default() };

@@ -164,7 +164,8 @@ async fn what_has_passed_goes_in_whole_segments_and_is_told_as_removed() {
     assert_eq!(lived.engine().audit_kept().oldest_at, Some(days_on(-4_000)));
     let files = lived.segments();
     let removed = lived.engine().retain_audit(NOW).unwrap().unwrap();
-    assert_eq!(removed, AuditRemoval { through: lived.lasts[1], at: NOW });
+    let before = days_on(-i64::from(DAYS));
+    assert_eq!(removed, AuditRemoval { through: lived.lasts[1], at: NOW, before });
     let there: Vec<bool> = files[..4].iter().map(|path| path.exists()).collect();
     assert_eq!(there, [false, false, true, true]);
     assert_eq!(lived.engine().retain_audit(NOW).unwrap(), None, "once");
@@ -187,6 +188,12 @@ async fn what_was_removed_is_never_told_as_nothing_found_or_as_missing() {
     assert_eq!((page.found.len(), page.ended, page.removed), (6, AuditEnded::Removed, Some(removed)));
     assert_eq!((page.missing.len(), page.next_before), (0, None));
     assert_eq!(page.range.map(|(oldest, _)| oldest), Some(removed.through + 1));
+    // A range that begins after all of them were made asks for none of them; one that begins a second earlier may.
+    let since = |from| lived.search(&AuditQuery { from: Some(from), ..of_child() });
+    let young = since(removed.before);
+    assert_eq!((young.found.len(), young.ended, young.removed), (3, AuditEnded::Whole, None));
+    assert_eq!((young.missing.len(), young.range.map(|(oldest, _)| oldest)), (0, Some(removed.through + 1)));
+    assert_eq!(since(removed.before.plus_seconds(-1)).ended, AuditEnded::Removed);
     for entry in [1, removed.through] {
         let page = lived.search(&AuditQuery { entry: Some(entry), ..AuditQuery::default() });
         assert_eq!((page.found.len(), page.ended, page.removed), (0, AuditEnded::Removed, Some(removed)));
@@ -256,6 +263,24 @@ async fn more_than_a_share_stops_it_and_a_person_lifts_it() {
     lived.guard = Guard::default();
     lived.reopened();
     assert!(lived.engine().retain_audit(NOW).unwrap().is_some());
+}
+
+/// With more days than before, what was removed earlier was younger than those.
+#[tokio::test]
+async fn a_later_removal_tells_of_earlier_ones_as_well() {
+    let mut lived = Lived::on(&[-9_500, -9_000, -8_500, -1]).await;
+    let first = lived.engine().retain_audit(NOW).unwrap().unwrap();
+    assert_eq!((first.through, first.before), (lived.lasts[1], days_on(-i64::from(DAYS))));
+    lived.days = Some(9_497);
+    lived.reopened();
+    let later = days_on(1_100);
+    lived.told(later).await;
+    // Nothing that is left is so old, by then.
+    assert_eq!(lived.engine().retain_audit(later).unwrap(), None);
+    let keeper = &lived.engine().purger.audit;
+    assert_eq!(keeper.made_before(later, days_on(-8_397)), first.before);
+    keeper.memory().kept.removed = None;
+    assert_eq!(keeper.made_before(later, days_on(-8_397)), later, "what was removed is not known");
 }
 
 #[tokio::test]
@@ -330,10 +355,11 @@ async fn what_is_removed_without_an_entry_or_beyond_it_is_named() {
 async fn nothing_goes_whose_consequences_are_not_in_the_log() {
     let lived = Lived::on(&[-4_000, -3_900, -1]).await;
     let keeper = &lived.engine().purger.audit;
-    assert_eq!(keeper.passed(NOW, DAYS).unwrap().segments, 1);
+    let before = days_on(-i64::from(DAYS));
+    assert_eq!(keeper.passed(before).unwrap().segments, 1);
     let derived = &keeper.progress.derived_through;
     let reached = derived.swap(1, Ordering::AcqRel);
-    assert_eq!(keeper.passed(NOW, DAYS).unwrap(), Passed::default());
+    assert_eq!(keeper.passed(before).unwrap(), Passed::default());
     derived.store(reached, Ordering::Release);
 }
 

@@ -22,7 +22,7 @@ fn refusal(error: ProveError) -> Status {
         ProveError::NotThere => {
             status(Code::NotFound, "NO_SUCH_ENTRY", "there is no such entry of this organisation", None)
         }
-        ProveError::Removed(AuditRemoval { through, at }) => {
+        ProveError::Removed(AuditRemoval { through, at, before: _ }) => {
             let through = AuditRef { journal: JOURNAL, sequence: through };
             let at = at.london_text();
             let words = format!("removed under retention: entries up to {through} are not kept any more, decided {at}");

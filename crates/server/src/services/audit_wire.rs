@@ -139,9 +139,10 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
             v1::ServiceEvent { sha256: hex::encode(sha256), ..event(configured(*what).0) }
         }
         Decision::ConfigRefused(what) => event(configured(*what).1),
-        Decision::AuditRemoved { through, leaves } => v1::ServiceEvent {
+        Decision::AuditRemoved { through, leaves, before } => v1::ServiceEvent {
             through_audit_reference: reference(*through),
             leaves_kept: *leaves,
+            made_before: Some(time::timestamp(*before)),
             ..event(v1::ServiceEventKind::AuditRemoved)
         },
         Decision::Answered { .. }
@@ -264,9 +265,10 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         entries_looked_at: *looked_at,
         missing: missing.collect(),
         shielded_left_out: *shielded_left_out,
-        removed: removed.map(|AuditRemoval { through, at }| v1::AuditRemoval {
+        removed: removed.map(|AuditRemoval { through, at, before }| v1::AuditRemoval {
             through_audit_reference: reference(through),
             removed_at: Some(time::timestamp(at)),
+            made_before: Some(time::timestamp(before)),
         }),
     }
 }
