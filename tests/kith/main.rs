@@ -13,6 +13,8 @@ mod api_errors;
 #[cfg(test)]
 mod audit_reading;
 #[cfg(test)]
+mod audit_retention;
+#[cfg(test)]
 mod audited;
 #[cfg(test)]
 mod births;

@@ -181,6 +181,7 @@ const WORDS: &[&str] = &[
     "WITHHOLDING_UNKNOWN",
     "UNKNOWN_WITHHOLDING_REASON",
     "TOO_MANY_WITHHOLDINGS",
+    "AUDIT_REMOVED",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -158,6 +158,15 @@ pub enum Decision {
     },
     /// An authority withholds what it holds of the entry's subject no longer.
     WithholdingLifted,
+    /// Entries whose time had passed are removed; their leaves in the tree are kept.
+    AuditRemoved {
+        /// Every entry up to this number.
+        through: u64,
+        /// Leaves that the tree had when it was decided, all of which it keeps.
+        leaves: u64,
+        /// Every one of them, and of those removed earlier, was made before this moment.
+        before: Moment,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -202,7 +211,8 @@ impl Decision {
             | Self::Flagged(_)
             | Self::FlagReviewed(..)
             | Self::Withheld { .. }
-            | Self::WithholdingLifted => None,
+            | Self::WithholdingLifted
+            | Self::AuditRemoved { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod answer_counts;
 mod apply;
 mod audit_entry;
 mod audit_page;
+mod audit_retention;
 mod audit_search;
 mod audit_seen;
 mod births;
@@ -53,6 +54,7 @@ mod writer;
 
 pub use answer_counts::AnswerCounts;
 pub use audit_entry::{AuditEntry, AuditRead, Call, Code, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use audit_retention::{AuditKept, AuditRemoval};
 pub use audit_search::{AuditBounds, AuditEnded, AuditPage, AuditSearchError, MissingEntries};
 pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};

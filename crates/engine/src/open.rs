@@ -127,7 +127,7 @@ impl Engine {
         let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::<Tally>::default());
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
-        let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
+        let purger = Purger::new(shared, (options.settings.retention(), options.purge), (&journal, &tree), &on_fatal);
         let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
         let (resealer, reseal_thread) = resealing(&purger, &options.clock)?;
         let deriver = Deriver {

@@ -327,6 +327,16 @@ mod tests {
     }
 
     #[test]
+    fn what_was_removed_of_the_audit_has_the_bytes_that_are_kept() {
+        use crate::{AuditEntry, Decision};
+        let entry = AuditEntry::of_service(
+            Moment(1_000),
+            Decision::AuditRemoved { through: 300, leaves: 7, before: Moment(1_000) },
+        );
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f00000000000013ac0207d00f0000000000");
+    }
+
+    #[test]
     fn a_head_of_the_audits_tree_has_the_bytes_that_are_kept() {
         use kith_domain::change::AuditHead;
         let head = AuditHead { leaves: 300, root: [7; 32] };

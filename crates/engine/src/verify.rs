@@ -2,6 +2,7 @@
 //! that it was trimmed behind, to the very state that is stored, and every audit entry opens. Runs offline; answers nothing.
 
 use crate::apply::{Applied, apply};
+use crate::audit_retention::tells_of_removal;
 use crate::keys;
 use crate::rows::{MetaRow, decode};
 use crate::state_hash;
@@ -149,10 +150,12 @@ pub fn verify(
 ) -> Result<VerifyReport, VerifyError> {
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
     let report = store.verify()?;
-    let audit = Journal::verify(primary, spill, keys)?;
+    let survey = Journal::survey(primary, spill, keys, &tells_of_removal)?;
     let fact = |key: &[u8]| store.get(Table::Meta, key).ok().flatten();
     let anchored = fact(keys::AUDIT_HEAD).and_then(|bytes| decode::<AuditHead>(&bytes).ok());
-    let tree = tree.map(|tree| tree.verify([primary, spill], anchored)).transpose()?;
+    let tree = tree.map(|tree| tree.verify([primary, spill], anchored, survey.removals())).transpose()?;
+    // Without a signed tree nothing says that what is missing was rightly removed.
+    let audit = survey.judged(tree.as_ref().map_or(0, |tree| tree.removed_through));
     let meta = fact(keys::META).and_then(|bytes| decode::<MetaRow>(&bytes).ok());
     let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
     let rolled_back = (derived > last).then_some(RolledBack { last, derived });

@@ -12,7 +12,7 @@ use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
     AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
-    OnFatal, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
+    OnFatal, PurgeOptions, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -339,7 +339,10 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Poli
         expected_per_week: Box::new(expected_per_week),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
-        purge: config.purge.options(),
+        purge: PurgeOptions {
+            audit_days: Some(audit.retention_days).filter(|days| *days > 0),
+            ..config.purge.options()
+        },
         flags: config.flags.rules(),
         give_up: Box::new(move || stop.is_draining()),
     })

@@ -11,6 +11,7 @@ mod locked;
 mod read;
 pub(crate) mod reader;
 mod recover;
+mod remove;
 mod settle;
 mod state;
 mod turn;
@@ -35,10 +36,10 @@ pub use late::Follower;
 pub use read::Stretch;
 pub(crate) use types::JOURNAL_ID;
 pub use types::{
-    AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, JournalError, JournalOptions, MAX_ENTRY_BYTES,
-    Recovered, Sink, Times, Window,
+    AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Gap, GapCause, JournalError, JournalOptions,
+    MAX_ENTRY_BYTES, Recovered, Removal, Sink, Times, Window,
 };
-pub use verify::{JournalFault, JournalReport};
+pub use verify::{JournalFault, JournalReport, JournalSurvey, TellsOfRemoval};
 pub(crate) use verify::{entries_in, segments_of};
 
 use crate::disk::{Disk, RealDisk, create_dir_durably};

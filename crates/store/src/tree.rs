@@ -8,6 +8,7 @@ mod grow;
 mod prove;
 pub(crate) mod record;
 mod recover;
+mod report;
 mod signers;
 mod types;
 mod verify;
@@ -20,8 +21,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use prove::Proven;
+pub use report::TreeReport;
 pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
-pub use verify::TreeReport;
 
 use crate::disk::{Disk, RealDisk, create_dir_durably, replace_durably};
 use crate::journal::{Journal, Monotonic};

@@ -153,9 +153,12 @@ fn readings() -> Vec<(u8, Vec<u8>)> {
         audit_reference: "1-000000000007".into(),
         page_size: 7,
         page_token: String::new(),
+        local_key: None,
     };
+    let local_key = Some(v1::LocalKey { organisation: "R1H".into(), key: "A-1".into() });
+    let by_key = v1::SearchRequest { local_key, ..v1::SearchRequest::default() };
     let who = v1::WhoLookedRequest { nhs_number: NUMBER.into(), ..v1::WhoLookedRequest::default() };
-    vec![(14, search.encode_to_vec()), (15, who.encode_to_vec())]
+    vec![(14, search.encode_to_vec()), (14, by_key.encode_to_vec()), (15, who.encode_to_vec())]
 }
 
 fn openings() -> Vec<(u8, Vec<u8>)> {

@@ -18,6 +18,13 @@ pub(super) const DAY_S: u64 = 86_400;
 /// Longest expected silence of a feed accepted: a year.
 const YEAR_S: u64 = 366 * DAY_S;
 
+/// Shortest retention of the audit, in days: eight years, the shortest of a health record in the Records Management Code of Practice
+/// for health and social care (England, 2021, appendix II).
+const AUDIT_MIN_DAYS: u32 = 2_922;
+
+/// Longest retention of the audit accepted, in days: a century.
+const AUDIT_MAX_DAYS: u32 = 36_525;
+
 /// Smallest journal file: two entries of the greatest length. The journal refuses less.
 const SEGMENT_MIN_BYTES: u64 = 128 << 10;
 
@@ -82,6 +89,14 @@ impl Check<'_> {
         self.range("audit.fail_after_ms", audit.fail_after_ms, 1..=60_000);
         self.range("audit.segment_bytes", audit.segment_bytes, SEGMENT_MIN_BYTES..=4 << 30);
         let (tree, key) = (audit.tree.as_os_str(), audit.signing_key_file.as_os_str());
+        if audit.retention_days > 0 {
+            self.range("audit.retention_days", audit.retention_days, AUDIT_MIN_DAYS..=AUDIT_MAX_DAYS);
+            self.rule(
+                !tree.is_empty() && !key.is_empty(),
+                "audit.retention_days",
+                "expected audit.tree and audit.signing_key_file as well: without a signed tree removing reads as tampering",
+            );
+        }
         self.rule(
             !tree.is_empty() || key.is_empty(),
             "audit.signing_key_file",

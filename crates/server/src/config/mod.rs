@@ -38,6 +38,9 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 /// Two looks at the files must lie within a minute, with room for the verdict on open connections.
 const RELOAD_INTERVAL_LONG_MS: u64 = 25_000;
 
+/// How long a child's own health record is kept at most, in days: 26 years, by the rule that the default file names.
+const CHILD_RECORD_DAYS: u32 = 9_497;
+
 /// All settings of the process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -154,9 +157,15 @@ impl Config {
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
             )
         });
+        let short = (1..CHILD_RECORD_DAYS).contains(&self.audit.retention_days).then(|| {
+            String::from(
+                "audit.retention_days: less than 9497: who looked up a child is forgotten before the child's own health record is",
+            )
+        });
         unlisted
             .map(words)
             .chain(slow)
+            .chain(short)
             .chain(self.purge.warnings(self, today))
             .chain(self.flags.warnings())
             .chain(unsigned)

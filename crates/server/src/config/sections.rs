@@ -148,6 +148,8 @@ pub struct Audit {
     pub fail_after_ms: u64,
     /// Size at which the next journal file begins.
     pub segment_bytes: u64,
+    /// Entries are kept this long; 0 keeps them for good.
+    pub retention_days: u32,
 }
 
 impl Default for Audit {
@@ -162,6 +164,7 @@ impl Default for Audit {
             wait_after_ms: 50,
             fail_after_ms: 300,
             segment_bytes: 64 << 20,
+            retention_days: 0,
         }
     }
 }

@@ -8,7 +8,6 @@ use kith_api::convert::fault::Faults;
 use kith_api::v1;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
 use kith_domain::caller::Caller;
-use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::permit;
 use kith_domain::refusal_code::RefusalCode;
@@ -64,7 +63,7 @@ impl Reading {
         }
         let bounds = AuditBounds { given, looked_at: LOOKED_AT };
         let found = searched(services, Arc::clone(&engine), (scope, query.clone(), before, bounds)).await?;
-        let subject = query.child.map(Subject::Nhs);
+        let subject = query.subject();
         let (decision, read) = match found {
             Ok(page) => (Decision::AuditRead(Box::new(told(&query, &page))), Ok(page)),
             Err(AuditSearchError::NoPlanHeld) => (Decision::Refused(RefusalCode::of("NO_PLAN_HELD")), Err(no_plan())),
@@ -98,7 +97,7 @@ fn no_plan() -> Status {
 
 /// What the audit keeps of a reading.
 fn told(query: &AuditQuery, page: &AuditPage) -> AuditRead {
-    let AuditQuery { child: _, person, organisation, from, until, entry, lookups: _ } = query.clone();
+    let AuditQuery { child: _, local_key: _, person, organisation, from, until, entry, lookups: _ } = query.clone();
     AuditRead { person, organisation, from, until, entry, given: page.found.len() as u64, looked_at: page.looked_at }
 }
 

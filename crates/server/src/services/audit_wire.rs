@@ -6,8 +6,8 @@ use kith_api::v1;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
 use kith_engine::{
-    AuditEnded, AuditPage, AuditRead, AuditRef, Code, Configured, Decision, Disclosed, MissingEntries, SeenEntry,
-    SeenPerson, SeenPlace, Whom,
+    AuditEnded, AuditPage, AuditRead, AuditRef, AuditRemoval, Code, Configured, Decision, Disclosed, MissingEntries,
+    SeenEntry, SeenPerson, SeenPlace, Whom,
 };
 use v1::audit_entry::Decision as Wire;
 
@@ -28,6 +28,7 @@ fn name(code: OdsCode, directory: &Directory) -> String {
 fn subject(whom: Whom) -> v1::AuditSubject {
     let subject = match whom {
         Whom::Asked(number) => v1::audit_subject::Subject::NhsNumber(number.digits()),
+        Whom::AskedKey => v1::audit_subject::Subject::AskedKey(true),
         Whom::SamePerson(pseudonym) => v1::audit_subject::Subject::SamePerson(hex::encode(pseudonym)),
         Whom::Other(pseudonym) => v1::audit_subject::Subject::OtherPerson(hex::encode(pseudonym)),
     };
@@ -113,7 +114,8 @@ fn decision(decision: &Decision) -> Wire {
         | Decision::Gap(_)
         | Decision::FilePositionReset(_, _)
         | Decision::ConfigChanged(_, _)
-        | Decision::ConfigRefused(_) => Wire::Service(service(decision)),
+        | Decision::ConfigRefused(_)
+        | Decision::AuditRemoved { .. } => Wire::Service(service(decision)),
     }
 }
 
@@ -146,6 +148,12 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
             v1::ServiceEvent { sha256: hex::encode(sha256), ..event(configured(*what).0) }
         }
         Decision::ConfigRefused(what) => event(configured(*what).1),
+        Decision::AuditRemoved { through, leaves, before } => v1::ServiceEvent {
+            through_audit_reference: reference(*through),
+            leaves_kept: *leaves,
+            made_before: Some(time::timestamp(*before)),
+            ..event(v1::ServiceEventKind::AuditRemoved)
+        },
         Decision::Answered { .. }
         | Decision::Refused(_)
         | Decision::RefusedMany { .. }
@@ -251,11 +259,12 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
 
 /// What was looked at for a page.
 pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
-    let AuditPage { found: _, ended, next_before: _, range, looked_at, missing, shielded_left_out } = page;
+    let AuditPage { found: _, ended, next_before: _, range, looked_at, removed, missing, shielded_left_out } = page;
     let end = match ended {
         AuditEnded::Whole => v1::AuditSearchEnd::Whole,
         AuditEnded::PageFull => v1::AuditSearchEnd::PageFull,
         AuditEnded::Stopped => v1::AuditSearchEnd::Stopped,
+        AuditEnded::Removed => v1::AuditSearchEnd::Removed,
     };
     let missing = missing.iter().map(|MissingEntries { after, before, announced_at }| v1::MissingEntries {
         after_audit_reference: reference(*after),
@@ -269,6 +278,11 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         entries_looked_at: *looked_at,
         missing: missing.collect(),
         shielded_left_out: *shielded_left_out,
+        removed: removed.map(|AuditRemoval { through, at, before }| v1::AuditRemoval {
+            through_audit_reference: reference(through),
+            removed_at: Some(time::timestamp(at)),
+            made_before: Some(time::timestamp(before)),
+        }),
     }
 }
 

@@ -7,7 +7,7 @@ use kith_domain::caller::{Caller, Role};
 use kith_domain::feed::FeedCounts;
 use kith_domain::method::Method;
 use kith_domain::permit::Refusal;
-use kith_engine::{Call, Engine, PurgeStatus};
+use kith_engine::{Call, Engine, Held, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
@@ -95,7 +95,7 @@ impl Services {
             window_last_ms: window.last_ms as f64,
             failed_segments: u32::try_from(window.closed_segments).unwrap_or(u32::MAX),
         });
-        status.purge = Some(purge(&engine.purge_status()));
+        status.purge = Some(purge(&engine.purge_status(), engine.audit_kept().held));
         let at = now();
         status.plan_feeds = Some(summary(&engine.feeds().plan_counts(at)));
         status.presentation_feeds = Some(summary(&engine.feeds().presentation_counts(at)));
@@ -125,8 +125,10 @@ async fn may_see(
     Err(context::not_allowed(engine, call, caller, Refusal::RoleNotAllowed).await)
 }
 
-fn purge(found: &PurgeStatus) -> v1::PurgeStatus {
+/// Where the purge stands; what keeps the audit's own retention from removing anything is told where nothing else is.
+fn purge(found: &PurgeStatus, audit_held: Option<Held>) -> v1::PurgeStatus {
     let PurgeStatus { completed_at, held, removed, trimmed_through } = *found;
+    let held = held.or(audit_held);
     v1::PurgeStatus {
         completed_at: completed_at.map(time::timestamp),
         held: held.map_or_else(String::new, |held| held.reason().to_owned()),

@@ -171,6 +171,26 @@ pub struct Gap {
     pub cause: GapCause,
 }
 
+/// A segment that takes no more entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedSegment {
+    /// Number of its first entry.
+    pub first: u64,
+    /// The number before the first of the segment after it: no entry of this one has a higher.
+    pub last: u64,
+    /// Its length, in bytes.
+    pub bytes: u64,
+}
+
+/// What an entry tells of segments that were removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Removal {
+    /// The last number that was removed.
+    pub through: u64,
+    /// The number of the entry that tells it.
+    pub entry: u64,
+}
+
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {
