@@ -35,6 +35,25 @@ const GROUP: usize = 500;
 /// One child in so many has a plan.
 const PLAN_EVERY: usize = 60;
 
+/// Where what is held comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    authority: &'static str,
+    trust: &'static str,
+    site: &'static str,
+    /// Every child is on a plan of the authority, which shields it; else one in sixty is on one.
+    shielded: bool,
+}
+
+impl Source {
+    /// What most measurements hold.
+    pub const USUAL: Self = Self { authority: "E06000001", trust: "RRK", site: "RRK01", shielded: false };
+    /// Shielded children in one place.
+    pub const SHIELDED_HERE: Self = Self { shielded: true, ..Self::USUAL };
+    /// Shielded children of the same shape in another, whose names are longer.
+    pub const SHIELDED_THERE: Self = Self { authority: "E06000002", trust: "RTG", site: "RTG01", shielded: true };
+}
+
 /// Why an engine could not be filled.
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -76,6 +95,26 @@ fn directory() -> Result<Directory, CodeError> {
     })
 }
 
+/// The directory with both places of shielded children.
+fn both_places() -> Result<Directory, CodeError> {
+    let mut directory = directory()?;
+    let authority = AuthorityEntry {
+        name: "The Royal Metropolitan Borough of Another Place".into(),
+        office_phone: "01632 960004".into(),
+        out_of_hours_phone: "01632 960005".into(),
+        opens_minute: 480,
+        closes_minute: 1050,
+    };
+    let organisation = OrganisationEntry {
+        name: "Another Place and District Hospitals Foundation Trust".into(),
+        contact_phone: "01632 960006".into(),
+        successor: None,
+    };
+    directory.authorities.insert(LaCode::parse(Source::SHIELDED_THERE.authority)?, authority);
+    directory.organisations.insert(OdsCode::parse(Source::SHIELDED_THERE.trust)?, organisation);
+    Ok(directory)
+}
+
 /// What an engine opens with: the directory of the benchmarks, and no purge.
 ///
 /// # Errors
@@ -96,27 +135,31 @@ pub fn options(data_dir: &Path, audit: &Path, keys: Arc<Keys>) -> Result<EngineO
         expected_per_week: Box::new(|_| None),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(|| NOW),
+        flags: kith_domain::flag::FlagRules::default(),
         purge: kith_engine::PurgeOptions { enabled: false, pause: std::time::Duration::ZERO, ..Default::default() },
         give_up: Box::new(|| false),
     })
 }
 
-fn open(dir: &Path, mode: AuditMode) -> Result<Engine, Failure> {
+fn open(dir: &Path, mode: AuditMode, source: Source) -> Result<Engine, Failure> {
     let mut options = options(&dir.join("store"), &dir.join("audit"), Arc::new(Keys::from_master([7; 32])))?;
     options.journal.mode = mode;
+    if source.shielded {
+        options.directory = Arc::new(both_places()?);
+    }
     Ok(Engine::open(options, NOW, Arc::new(|what| eprintln!("the log failed: {what}")))?)
 }
 
-fn presentation(n: usize, number: NhsNumber) -> Result<Change, Failure> {
+fn presentation(n: usize, number: NhsNumber, source: Source) -> Result<Change, Failure> {
     let details = Details {
-        site: SiteCode::parse("RRK01")?,
+        site: SiteCode::parse(source.site)?,
         arrived_at: NOW.plus_seconds(-86_400 * (1 + i64::try_from(n % 80)?)),
         setting: CareSetting::EmergencyDepartment,
         complaint: Complaint::Illness,
         birth_date: Some(Day::new(2018, 3, 4)?),
     };
     Ok(Change::Presentation(PresentationEvent {
-        organisation: OdsCode::parse("RRK")?,
+        organisation: OdsCode::parse(source.trust)?,
         event_id: Uuid::from_u128(n as u128 + 1),
         subject: Subject::Nhs(number),
         encounter: EncounterId::parse(&format!("E{n}"))?,
@@ -125,9 +168,9 @@ fn presentation(n: usize, number: NhsNumber) -> Result<Change, Failure> {
     }))
 }
 
-fn plan(n: usize, number: NhsNumber) -> Result<Change, Failure> {
+fn plan(n: usize, number: NhsNumber, source: Source) -> Result<Change, Failure> {
     Ok(Change::Plan(PlanEvent {
-        authority: LaCode::parse("E06000001")?,
+        authority: LaCode::parse(source.authority)?,
         event_id: Uuid::from_u128(n as u128 + (1 << 64)),
         subject: Subject::Nhs(number),
         action: PlanAction::Start,
@@ -137,7 +180,7 @@ fn plan(n: usize, number: NhsNumber) -> Result<Change, Failure> {
         start: Some(Day::new(2026, 1, 10)?),
         end: None,
         birth_date: Some(Day::new(2018, 3, 4)?),
-        shielded: false,
+        shielded: source.shielded,
         unshield: false,
         family: None,
         babies: Vec::new(),
@@ -157,20 +200,28 @@ pub async fn filled(children: usize, mode: AuditMode) -> Result<Filled, Failure>
 /// # Errors
 /// When it cannot be opened or does not take a change.
 pub async fn filled_with(children: usize, visits: usize, mode: AuditMode) -> Result<Filled, Failure> {
+    filled_from(Source::USUAL, children, visits, mode).await
+}
+
+/// As [`filled_with`], from such a source.
+///
+/// # Errors
+/// When it cannot be opened or does not take a change.
+pub async fn filled_from(source: Source, children: usize, visits: usize, mode: AuditMode) -> Result<Filled, Failure> {
     let dir = tempfile::tempdir()?;
-    let engine = open(dir.path(), mode)?;
+    let engine = open(dir.path(), mode, source)?;
     let held = numbers(900_000_000, children);
-    let trust = Peer { organisation: OdsCode::parse("RRK")?, role: Role::Ed };
+    let trust = Peer { organisation: OdsCode::parse(source.trust)?, role: Role::Ed };
     let permit = authorise_action(&Policy::builtin(), trust, None, Method::Record)?;
     for (start, group) in held.chunks(GROUP).enumerate() {
         let mut changes = Vec::with_capacity(visits * GROUP + GROUP / PLAN_EVERY + 1);
         for (offset, number) in group.iter().enumerate() {
             let n = start * GROUP + offset;
             for visit in 0..visits {
-                changes.push(presentation(n + visit * children, *number)?);
+                changes.push(presentation(n + visit * children, *number, source)?);
             }
-            if n.is_multiple_of(PLAN_EVERY) {
-                changes.push(plan(n, *number)?);
+            if source.shielded || n.is_multiple_of(PLAN_EVERY) {
+                changes.push(plan(n, *number, source)?);
             }
         }
         for verdict in engine.change(&permit, NOW, changes).await {

@@ -13,17 +13,19 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 10] = [
+const KITH: [&str; 12] = [
     "kith/v1/audit.proto",
     "kith/v1/break_glass.proto",
     "kith/v1/common.proto",
     "kith/v1/file.proto",
+    "kith/v1/flag.proto",
     "kith/v1/identity.proto",
     "kith/v1/lookup.proto",
     "kith/v1/notification.proto",
     "kith/v1/plan.proto",
     "kith/v1/presentation.proto",
     "kith/v1/status.proto",
+    "kith/v1/withholding.proto",
 ];
 
 /// Types of error details: described for reflection, not generated (tonic-types has them).

@@ -42,14 +42,17 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
              9990000018,2020-02-29,cpp,2026-01-10,,P-1,F-1,shielded\n9990000026,2019-01-01,lac,2026-01-10,2026-03-01,P-2,,\n",
             "\u{feff}kith-plans,1,8,changes\r\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\r\n",
         ]),
+        "mailbox" => [mailbox(), vec![kith_cli::fuzz_entry::mailbox_seed()]].concat(),
         "directory" => directory(),
         "configuration" => {
             texts(&[CONTACT, &DEFAULT_FILE.replace("contact_name = \"\"", "contact_name = \"Duty desk\"")])
         }
         "policy" => texts(&[POLICY, &POLICY.replace("ops", "auditor")]),
+        "tokens" => kith_server::fuzz_entry::tokens_seeds(crate::targets::NOW),
         "rows" => rows(),
         "sealed" => vec![kith_store::fuzz_entry::sealed_seed()],
         "key-file" => texts(&[&format!("{}\n", "07".repeat(32))]),
+        "keyring" => kith_store::fuzz_entry::keyring_seed().into_iter().collect(),
         "watermark" => vec![kith_store::fuzz_entry::watermark_seed()],
         "snapshot" => vec![kith_store::fuzz_entry::snapshot_seed()],
         "audit-segment" => vec![kith_store::fuzz_entry::audit_segment_seed()],
@@ -124,6 +127,16 @@ fn connection() -> Vec<u8> {
     .concat()
 }
 
+/// A message in parts, and a report with a page of the inbox.
+fn mailbox() -> Vec<Vec<u8>> {
+    texts(&[
+        "mex-messagetype: DATA\nmex-from: X26ABC2\nmex-workflowid: W\nmex-chunk-range: 1:3\nmex-messageid: A_1\n\n\
+         kith-plans,1,7,changes\n",
+        "mex-messagetype: REPORT\nmex-linkedmsgid: B2\nmex-statuscode: 14\n\n\
+         {\"messages\":[\"A\"],\"links\":{\"next\":\"/messageexchange/X26ABC1/inbox?continue_from=c\"}}",
+    ])
+}
+
 fn directory() -> Vec<Vec<u8>> {
     let files = [
         "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,RRK\nRRK,UHB,01632 960101,\n",
@@ -136,7 +149,7 @@ fn directory() -> Vec<Vec<u8>> {
 
 /// The schema's byte behind each kind of row; what follows is for mutations to find.
 fn rows() -> Vec<Vec<u8>> {
-    (0..15_u8)
+    (0..19_u8)
         .flat_map(|kind| [vec![kind, 1], [&[kind, 1][..], &[0; 64]].concat(), [&[kind, 1][..], &[1; 64]].concat()])
         .collect()
 }
@@ -174,11 +187,22 @@ mod tests {
             ("messages", "opening: taken"),
             ("messages", "review: taken"),
             ("messages", "openings: taken"),
+            ("messages", "flag's review: taken"),
+            ("messages", "rates: taken"),
+            ("messages", "withholding: taken"),
+            ("messages", "lift: taken"),
             ("certificate", "ed"),
             ("revocation-list", "a list, scope false, expires true"),
             ("revocation-file", "lists"),
             ("frames", "Ok(())"),
+            ("mailbox", "data in parts, id true, a file as it came; a page of the inbox is no JSON"),
+            ("mailbox", "report in one part, id false, a file as it came; a page"),
+            ("mailbox", "data in one part, id false, a file unpacked; a page of the inbox is no JSON"),
             ("configuration", "taken"),
+            ("tokens", "proven"),
+            ("tokens", "header true"),
+            ("tokens", "1 keys"),
+            ("tokens", "2 listed"),
             ("sealed", "5 bytes"),
             ("key-file", "a key"),
             ("watermark", "slot 1, both true"),

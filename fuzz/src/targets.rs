@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use kith_api::convert::fault::Faults;
-use kith_api::convert::{audit, break_glass, file, identity, lookup, plan, presentation};
+use kith_api::convert::{audit, break_glass, file, flag, identity, lookup, plan, presentation, withholding};
 use kith_api::v1;
 use kith_domain::NhsNumber;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
@@ -14,6 +14,7 @@ use kith_merkle::{Checkpoint, Hash, Note, VerifierKey, verify_consistency, verif
 use kith_server::identity::PeerIdentity;
 use prost::Message;
 
+use kith_cli::fuzz_entry as cli;
 use kith_engine::fuzz_entry as engine;
 use kith_server::fuzz_entry as server;
 use kith_store::fuzz_entry as store;
@@ -37,7 +38,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 25] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -46,12 +47,15 @@ pub const TARGETS: [Target; 22] = [
     target("frames", |bytes, _| Ok(server::frames(bytes)), 16_384),
     target("timeout", |bytes, _| Ok(server::timeout(bytes)), 16),
     target("plan-file", |bytes, _| Ok(server::plan_file(bytes)), 8_192),
+    target("mailbox", |bytes, _| Ok(cli::mailbox(bytes)), 4_096),
     target("directory", server::directory, 4_096),
     target("configuration", |bytes, _| Ok(server::configuration(bytes)), 4_096),
     target("policy", |bytes, _| Ok(server::policy(bytes)), 16_384),
+    target("tokens", |bytes, _| Ok(server::tokens(bytes, NOW)), 4_096),
     target("rows", |bytes, _| Ok(engine::row(bytes)), 4_096),
     target("sealed", |bytes, _| Ok(store::sealed(bytes)), 256),
     target("key-file", store::key_file, 128),
+    target("keyring", |bytes, _| store::keyring(bytes), 1_024),
     target("watermark", store::watermark, 8_192),
     target("snapshot", store::snapshot, 4_096),
     target("audit-segment", segment, 4_096),
@@ -69,7 +73,7 @@ pub fn named(name: &str) -> Option<&'static Target> {
 }
 
 /// The moment at which everything is read.
-const NOW: Moment = Moment(1_790_000_000_000);
+pub const NOW: Moment = Moment(1_790_000_000_000);
 
 fn messages(bytes: &[u8]) -> String {
     let (Some((first, rest)), Ok(asker), Ok(authority)) =
@@ -77,7 +81,7 @@ fn messages(bytes: &[u8]) -> String {
     else {
         return String::from("nothing");
     };
-    match first % 19 {
+    match first % 23 {
         0 => parsed("lookup", rest, |message| lookup::parse(message, asker, NOW)),
         1 => parsed("worklist", rest, |message| lookup::parse_worklist(message, asker, NOW, 200)),
         2 => parsed("check-in", rest, |message| presentation::check_in(message, asker, NOW)),
@@ -109,6 +113,10 @@ fn messages(bytes: &[u8]) -> String {
         16 => parsed("opening", rest, |message| break_glass::open(message, asker, NOW)),
         17 => parsed("review", rest, break_glass::review),
         18 => parsed("openings", rest, |message: v1::ListOpeningsRequest| break_glass::position(&message.page_token)),
+        19 => parsed("flag's review", rest, |message| flag::review(message, asker)),
+        20 => parsed("rates", rest, flag::rates),
+        21 => parsed("withholding", rest, withholding::decide),
+        22 => parsed("lift", rest, withholding::lift),
         _ => v1::SubmitPlanFileRequest::decode(rest).map_or_else(|_| "file: none".into(), |_| "file: one".into()),
     }
 }

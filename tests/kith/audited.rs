@@ -171,7 +171,12 @@ async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
         | Decision::Proven { .. }
         | Decision::AuditRead(_)
         | Decision::Opened { .. }
-        | Decision::OpeningReviewed(..) => 0,
+        | Decision::OpeningReviewed(..)
+        | Decision::Flagged(_)
+        | Decision::FlagReviewed(..)
+        | Decision::Withheld { .. }
+        | Decision::WithholdingLifted
+        | Decision::AuditRemoved { .. } => 0,
     };
     let refused: Vec<&AuditEntry> = entries.iter().filter(|entry| counted(entry) > 0).collect();
     assert_eq!(refused.iter().map(|entry| counted(entry)).sum::<u64>(), CALLS);

@@ -10,6 +10,7 @@ use crate::harness::build::{self, NURSE, USER, nhs};
 use crate::harness::calls;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::wait::until_async;
 
 const LA: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
@@ -189,8 +190,11 @@ async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
     tokio::task::block_in_place(|| server.kill());
     let canaries = canaries();
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
+    // From here on under another data key, and sealed anew while it serves.
+    site.run(&["keys", "rotate", "--config", "kithd.toml"]);
     let server = site.ready().await;
     session_again(&server).await;
+    until_async("all is sealed anew", async || server.has_logged("all of the state is sealed").then_some(())).await;
     tokio::task::block_in_place(|| server.stop());
     let (found, searched) = search(site.dir(), &canaries);
     assert_eq!(found, Vec::<String>::new());

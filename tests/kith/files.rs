@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::process::{Command, Output};
-use std::sync::Arc;
 use std::time::Duration;
 
 use kith_api::client::Client;
@@ -13,7 +12,7 @@ use kith_domain::child::ChildRecord;
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use kith_engine::Decision;
-use kith_store::{Keys, Store, StoreOptions, Table};
+use kith_store::{Store, StoreOptions, Table};
 use rand::RngExt;
 use tonic::{Code, Status};
 
@@ -235,8 +234,8 @@ fn without_moments(row: &[u8]) -> Vec<u8> {
 
 /// Everything held about people and plans, without moments and positions.
 pub fn held(site: &Site) -> BTreeMap<(Table, Vec<u8>), Vec<u8>> {
-    let keys = Arc::new(Keys::load(&site.path("storage.key")).unwrap());
-    let store = Store::open_read_only(&site.path("disk/data"), keys, StoreOptions::default()).unwrap();
+    let store =
+        Store::open_read_only(&site.path("disk/data"), offline::keys(site.dir()), StoreOptions::default()).unwrap();
     let mut rows = BTreeMap::new();
     for table in [Table::Child, Table::Plan] {
         let mut note = |key: &[u8], value: &[u8]| {
@@ -265,7 +264,7 @@ async fn a_killed_import_resumes_and_holds_what_an_unbroken_one_holds() {
     let mut random = seeded("killed import");
     let kills = count("KITH_TEST_KILLS", 30).min(30);
     let (mut unbroken, mut killed) = (Site::new(), Site::new());
-    std::fs::copy(unbroken.path("storage.key"), killed.path("storage.key")).unwrap();
+    offline::share_keys(unbroken.dir(), killed.dir());
     let (today, files) = (build::now().london_day(), two_files());
     let server = unbroken.ready().await;
     let mut expected = Vec::new();

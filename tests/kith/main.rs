@@ -13,6 +13,8 @@ mod api_errors;
 #[cfg(test)]
 mod audit_reading;
 #[cfg(test)]
+mod audit_retention;
+#[cfg(test)]
 mod audited;
 #[cfg(test)]
 mod births;
@@ -33,9 +35,13 @@ mod feeds;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]
@@ -63,6 +69,8 @@ mod own_plans;
 #[cfg(test)]
 mod person;
 #[cfg(test)]
+mod person_tokens;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power_cut;
@@ -74,5 +82,7 @@ mod storage;
 mod tamper;
 #[cfg(test)]
 mod testssl;
+#[cfg(test)]
+mod withholding;
 #[cfg(test)]
 mod witness;

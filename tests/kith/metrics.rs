@@ -1,6 +1,7 @@
 //! The metrics page: off unless configured, what it tells, and that it tells nothing of a child.
 
 mod alike;
+mod shielded;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -70,7 +71,7 @@ fn promtool(page: &str) {
 }
 
 /// The value of a series of whole numbers.
-fn value(page: &str, series: &str) -> u64 {
+pub fn value(page: &str, series: &str) -> u64 {
     let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{series} is missing\n{page}")).parse().unwrap()
 }
@@ -119,7 +120,13 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_history_lag_seconds_count 2",
         "kith_audit_sink{sink=\"primary\"} 1",
         "kith_audit_failed_segments_total 0",
+        "kith_flags_raised_total{kind=\"number-walk\"} 0",
+        "kith_flags_unreviewed 0",
         "kith_reload_failed{what=\"client_authorities\"} 0",
+        "kith_reload_failed{what=\"keys\"} 0",
+        "kith_reload_failed{what=\"person_tokens\"} 0",
+        "kith_data_key_version 1",
+        "kith_key_reseal_remaining 0",
         "kith_connections_shed_total{why=\"organisation\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");

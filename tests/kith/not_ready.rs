@@ -1,11 +1,13 @@
 //! While loading, when the store cannot be opened, or below what was acknowledged: NOT_SERVING and no answer at all, from a
 //! process that stays. And with any feed stale or never heard of: never a bare "none held".
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kith_api::v1::{self, Outcome};
+use kith_engine::{AuditEntry, Decision};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -16,6 +18,7 @@ use crate::harness::calls::{self, expect_trouble};
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::until_async;
+use crate::harness::{logs, offline};
 
 const SERVICES: [&str; 6] = [
     "",
@@ -27,6 +30,8 @@ const SERVICES: [&str; 6] = [
 ];
 const ED: &str = TRUSTS[0];
 const LA: &str = AUTHORITIES[0];
+/// Calls that are tried at once, each of which is refused.
+const DOORS: u64 = 7;
 /// What the log says of a start that came to nothing.
 const EXPECTED: [&str; 3] = ["giving no answers", "audit", "did not end in order"];
 
@@ -99,6 +104,36 @@ async fn refuses(mut site: Site, reasons: &[&str]) {
     site.finish(&EXPECTED);
 }
 
+/// The policy that is built in, written out.
+const POLICY: &str = include_str!("../../config/policy.toml");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_while_loading_is_in_the_audit_once_there_is_one() {
+    let mut site = Site::with(&[("policy", "file", "\"policy.toml\"")]);
+    let (policy, whole) = (site.path("policy.toml"), site.path("whole.toml"));
+    std::fs::write(&whole, POLICY).unwrap();
+    assert!(Command::new("mkfifo").arg(&policy).status().unwrap().success());
+    // Read with the configuration, and once more behind the listener: there it waits for as long as the test likes.
+    let with_the_configuration = policy.clone();
+    let writing = std::thread::spawn(move || std::fs::write(with_the_configuration, POLICY).unwrap());
+    let mut server = site.start();
+    writing.join().unwrap();
+    gives_no_answers(&mut server, "LOADING").await;
+    let pipe = tokio::task::block_in_place(|| std::fs::OpenOptions::new().write(true).open(&policy));
+    // Whoever looks later finds a file.
+    std::fs::rename(&whole, &policy).unwrap();
+    pipe.unwrap().write_all(POLICY.as_bytes()).unwrap();
+    server.ready().await;
+    tokio::task::block_in_place(|| server.stop());
+    let loading = |entry: &AuditEntry| {
+        let Decision::RefusedMany { code, count, .. } = entry.decision else { return 0 };
+        if code.word() == "LOADING" && entry.organisation.is_some() { count } else { 0 }
+    };
+    let told: u64 = offline::audit(site.dir()).values().map(loading).sum();
+    assert_eq!(told, DOORS, "each door once");
+    site.finish(&[]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_loading_there_are_no_answers() {
     let mut site = Site::new();
@@ -115,6 +150,10 @@ async fn while_loading_there_are_no_answers() {
     assert_eq!(server.settled().await, (v1::Readiness::Failed, "KEY_UNUSABLE".to_owned()));
     gives_no_answers(&mut server, "KEY_UNUSABLE").await;
     tokio::task::block_in_place(|| server.stop());
+    // There never was an audit: that they are in none is said.
+    let lines = logs::lines(&site.logs()[0]);
+    let told = lines.iter().find(|line| line.message.contains("is in no audit")).expect("a line with the count");
+    assert_eq!(told.fields["refused"].as_u64(), Some(2 * DOORS), "of either reason each door once");
     site.finish(&EXPECTED);
 }
 
@@ -134,7 +173,15 @@ async fn another_key_opens_nothing() {
     let (site, _) = stopped().await;
     std::fs::remove_file(site.path("storage.key")).unwrap();
     site.run(&["new-key", "--out", "storage.key"]);
-    refuses(site, &["STORE_UNAVAILABLE"]).await;
+    refuses(site, &["KEY_UNUSABLE"]).await;
+}
+
+/// The key alone is not enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_keyring_opens_nothing() {
+    let (site, _) = stopped().await;
+    std::fs::remove_file(site.path("disk/data/keyring")).unwrap();
+    refuses(site, &["KEY_UNUSABLE"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

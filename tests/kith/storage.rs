@@ -5,6 +5,7 @@
 mod asking;
 mod disks;
 mod row;
+mod tree;
 
 use row::{Fault, Mode, Place, Row, Shot};
 

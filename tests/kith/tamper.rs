@@ -158,6 +158,36 @@ async fn what_was_rolled_back_is_named_at_the_start_and_still_after_it() {
     site.finish(&["is not as it was signed", "did not end in order"]);
 }
 
+/// What `kithd verify` says of a site, and its exit code.
+fn verified(site: &Site) -> (Option<i32>, String) {
+    let verify = ["verify", "--config", "kithd.toml"];
+    let output = Command::new(program("kithd")).current_dir(site.dir()).args(verify).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_key_is_told_apart_from_damage_and_hides_none() {
+    let (site, _) = lived().await;
+    let last = |said: &str| said.lines().last().unwrap_or_default().to_owned();
+    let (code, said) = verified(&site);
+    assert_eq!((code, last(&said).as_str()), (Some(0), "sound"), "{said}");
+    site.run(&["new-audit-key", "--out", "other.key"]);
+    site.configure(&[("audit", "signing_key_file", "\"other.key\"")]);
+    let (code, said) = verified(&site);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("FAULT the signing key was changed") && last(&said).starts_with("KEY CHANGED"), "{said}");
+    assert!(!said.contains("DAMAGED"), "{said}");
+    // Damage beside another key is damage.
+    let segment = newest_segment(site.dir());
+    let length = std::fs::metadata(&segment).unwrap().len();
+    std::fs::File::options().write(true).open(&segment).unwrap().set_len(length / 2).unwrap();
+    let (code, said) = verified(&site);
+    assert_eq!((code, last(&said).as_str()), (Some(3), "DAMAGED"), "{said}");
+    assert!(said.contains("FAULT the signing key was changed"), "{said}");
+    println!("COUNTED tamper 2");
+    site.finish(&["the last run did not end in order"]);
+}
+
 /// The newest segment of the first sink that holds entries.
 fn newest_segment(site: &Path) -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir(site.join(AUDIT[0]))

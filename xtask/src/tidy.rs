@@ -13,6 +13,7 @@ mod papers;
 mod revealing;
 mod source;
 mod stored;
+mod types;
 mod words;
 
 use std::fmt;

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use kith_api::convert::padding::{Fill, Padded};
 use kith_api::convert::{answer, lookup};
 use kith_api::v1;
-use kith_benches::{Failure, Filled, NOW, filled_with};
+use kith_benches::{Failure, Filled, NOW, Source, filled_from};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::codes::OdsCode;
@@ -30,6 +30,10 @@ enum Which {
     Held,
     /// Nothing
     None,
+    /// As held, each on a plan, and shielded
+    ShieldedHere,
+    /// The same in another place
+    ShieldedThere,
 }
 
 /// Answers lookups in process.
@@ -103,14 +107,19 @@ async fn look_up(filled: &Filled, peer: Peer, requests: &[Vec<u8>]) -> Result<()
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().build()?;
-    let filled = runtime.block_on(filled_with(arguments.children, VISITS, AuditMode::Bounded))?;
+    let source = match arguments.which {
+        Which::Held | Which::None => Source::USUAL,
+        Which::ShieldedHere => Source::SHIELDED_HERE,
+        Which::ShieldedThere => Source::SHIELDED_THERE,
+    };
+    let filled = runtime.block_on(filled_from(source, arguments.children, VISITS, AuditMode::Bounded))?;
     let peer = Peer { organisation: OdsCode::parse("R1H")?, role: Role::Ed };
     let numbers = match arguments.which {
-        Which::Held => &filled.held,
+        Which::Held | Which::ShieldedHere | Which::ShieldedThere => &filled.held,
         Which::None => &filled.unknown,
     };
     let requests: Vec<Vec<u8>> = numbers.iter().enumerate().map(|(n, number)| request(*number, n)).collect();
-    if matches!(arguments.which, Which::Held) {
+    if !matches!(arguments.which, Which::None) {
         let most = requests.len().min(arguments.lookups.max(1_000));
         runtime.block_on(look_up(&filled, peer, &requests[..most]))?;
     }

@@ -14,7 +14,7 @@ use kith_domain::method::Method;
 use kith_domain::permit::{ActionPermit, authorise_action};
 use kith_domain::policy::Policy;
 use kith_domain::time::Moment;
-use kith_engine::{Engine, Keys};
+use kith_engine::{Engine, KeySource, Keys};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ fn files(folder: &Path) -> Result<Vec<(OdsCode, PathBuf)>, Failure> {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let keys = Arc::new(Keys::load(&arguments.key_file)?);
+    let keys = Arc::new(Keys::open(&arguments.data_dir, &KeySource::File(arguments.key_file.clone()))?);
     let options = options(&arguments.data_dir, &arguments.audit, keys)?;
     let engine = Engine::open(options, now(), Arc::new(|what| eprintln!("the log failed: {what}")))?;
     let peer = Peer { organisation: OdsCode::parse("RRK")?, role: Role::Ed };

@@ -14,6 +14,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use crate::v1;
 use crate::v1::audit_service_client::AuditServiceClient;
 use crate::v1::break_glass_service_client::BreakGlassServiceClient;
+use crate::v1::flag_service_client::FlagServiceClient;
 use crate::v1::identity_service_client::IdentityServiceClient;
 use crate::v1::lookup_service_client::LookupServiceClient;
 use crate::v1::notification_service_client::NotificationServiceClient;
@@ -21,10 +22,11 @@ use crate::v1::plan_file_service_client::PlanFileServiceClient;
 use crate::v1::plan_service_client::PlanServiceClient;
 use crate::v1::presentation_service_client::PresentationServiceClient;
 use crate::v1::status_service_client::StatusServiceClient;
+use crate::v1::withholding_service_client::WithholdingServiceClient;
 
 pub use certificate::{CertificateError, CertificateIdentity, certificate_identity};
 pub use json::{JsonError, to_json};
-pub use person::{CALLER_METADATA, Named, Person};
+pub use person::{CALLER_METADATA, Named, Person, TOKEN_METADATA, TokenError};
 pub use trouble::{FieldTrouble, Trouble};
 
 /// Largest message accepted, in bytes. The largest real one is a page of 500 notifications, well below a megabyte.
@@ -137,8 +139,17 @@ impl Client {
     /// The same connection with a person behind every call: what names nobody by itself needs one.
     #[must_use]
     pub fn as_person(mut self, caller: &v1::Caller) -> Self {
-        self.person = Person::of(caller);
+        self.person = self.person.named(caller);
         self
+    }
+
+    /// The same connection with a token that proves the person behind every call.
+    ///
+    /// # Errors
+    /// [`TokenError`], which does not carry what was given.
+    pub fn with_person_token(mut self, token: &str) -> Result<Self, TokenError> {
+        self.person = self.person.with_token(token)?;
+        Ok(self)
     }
 
     /// A unary request with this connection's deadline, told to the service as well.
@@ -210,10 +221,26 @@ impl Client {
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }
 
+    /// What an authority withholds.
+    #[must_use]
+    pub fn withholding(&self) -> WithholdingServiceClient<Named> {
+        WithholdingServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
+            .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
     /// Proofs about the audit.
     #[must_use]
     pub fn audit(&self) -> AuditServiceClient<Named> {
         AuditServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
+            .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
+    /// Flags about people's use.
+    #[must_use]
+    pub fn flags(&self) -> FlagServiceClient<Named> {
+        FlagServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }

@@ -46,6 +46,7 @@ mod tests {
         let expected = [
             "AuditService",
             "BreakGlassService",
+            "FlagService",
             "IdentityService",
             "LookupService",
             "NotificationService",
@@ -53,6 +54,7 @@ mod tests {
             "PlanService",
             "PresentationService",
             "StatusService",
+            "WithholdingService",
         ];
         assert_eq!(services, expected);
     }

@@ -27,7 +27,7 @@ fn pair(seed: u64, shielded: bool) -> (Shape, [v1::Answer; 2]) {
 
 #[test]
 fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
-    let (mut held, mut siblings, mut cannot_say) = (0, 0, 0);
+    let (mut held, mut siblings, mut cannot_say, mut withheld) = (0, 0, 0, 0);
     for seed in 1..=PAIRS {
         let (shape, [one, other]) = pair(seed, true);
         assert_eq!(
@@ -41,11 +41,12 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
         assert!(one.shielded);
         let plans = one.plans.as_ref().unwrap().outcome();
         held += usize::from(plans == v1::Outcome::Held);
+        withheld += usize::from(one.plans.as_ref().is_some_and(|plans| plans.withheld));
         cannot_say += usize::from(plans == v1::Outcome::CannotSay);
         siblings += usize::from(one.siblings.as_ref().is_some_and(|siblings| !siblings.notices.is_empty()));
     }
     // The generator reaches what the comparison is about.
-    for (count, what) in [(held, "held"), (siblings, "siblings"), (cannot_say, "cannot say")] {
+    for (count, what) in [(held, "held"), (siblings, "siblings"), (cannot_say, "cannot say"), (withheld, "withheld")] {
         assert!(count > 100, "{what}: {count} of {PAIRS}");
     }
     println!("COUNTED shielding {PAIRS}");

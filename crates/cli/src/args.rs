@@ -9,8 +9,10 @@ use crate::audit_args::AuditVerb;
 use crate::break_glass_args::BreakGlassVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::masked;
+use crate::flag_args::FlagsArgs;
 use crate::identity_args::IdentityVerb;
 use crate::redacted::redacted;
+use crate::withhold_args::WithholdVerb;
 
 redacted!(PersonArgs, SubjectArgs, LookupArgs, CheckInArgs, CloseArgs);
 
@@ -96,6 +98,9 @@ pub struct PersonArgs {
     /// Your organisation's code; without it, what your certificate says.
     #[arg(long, global = true, env = "KITH_ORGANISATION", value_name = "CODE")]
     pub organisation: Option<String>,
+    /// File with the signed token that proves you, where the service asks your organisation's people for one.
+    #[arg(long, global = true, env = "KITH_PERSON_TOKEN_FILE", value_name = "FILE")]
+    pub person_token_file: Option<PathBuf>,
 }
 
 /// What to do.
@@ -122,12 +127,19 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the health of feeds, those in trouble first: all of them for operations, its own for a sender.
     Feeds,
+    /// Show flags about how people use the service and how many there are, or tell what became of one: a safeguarding team
+    /// sees those of its own organisation's people, an auditor those of all that tell no shielded child's place. Nothing here
+    /// is of a child.
+    Flags(FlagsArgs),
     /// Read the audit, and check proofs about it.
     #[command(subcommand)]
     Audit(AuditVerb),
     /// Open a shielded record for one answer, or look into what was opened.
     #[command(subcommand)]
     BreakGlass(BreakGlassVerb),
+    /// Withhold what your local authority holds of a child, by a person's decision, and look again.
+    #[command(subcommand)]
+    Withhold(WithholdVerb),
     /// Serve a MESH mailbox: import the plan files in it and answer each with its verdict, until told to end.
     ///
     /// Everything it needs stands in the configuration file; the options about connection and person are not used. Each
@@ -409,6 +421,18 @@ mod tests {
         }
         assert!(parse("kith break-glass queue").is_ok());
         assert!(parse("kith break-glass review 1").is_err(), "without an outcome");
+    }
+
+    #[test]
+    fn a_decision_to_withhold_needs_a_number_a_reason_words_and_a_date_and_shows_none_of_them() {
+        let decide = "kith withhold decide --nhs-number 1 --reason court-order --words typed --look-again 2026-12-24";
+        let shown = format!("{:?}", parse(decide).unwrap_or_else(|error| panic!("{error}")));
+        assert!(shown.contains("DecideArgs(redacted)") && !shown.contains("typed"), "{shown}");
+        for left_out in ["--nhs-number 1 ", "--reason court-order ", "--words typed ", " --look-again 2026-12-24"] {
+            assert!(parse(&decide.replace(left_out, "")).is_err(), "{left_out}");
+        }
+        assert!(parse("kith withhold list").is_ok());
+        assert!(parse("kith withhold lift").is_err(), "without a number");
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub enum AuditVerb {
     /// Search the audit, newest first; for a certificate of the role auditor.
     ///
     /// Entries of which all that is given holds. A number that you did not ask for is shown as a pseudonym; of a shielded child no
-    /// place and no person is shown, and nothing is found by a person or an organisation. The search is itself an entry. Exit
-    /// code 0: everything asked for was looked at; 26: it was not, or entries are missing.
+    /// place and no person is shown, and nothing is found by a person, an organisation or a local key. The search is itself an
+    /// entry. Exit code 0: everything asked for was looked at; 26: it was not, or entries are missing.
     Search(SearchArgs),
     /// Show who looked up a child, newest first: for an auditor, or a local authority that holds a plan of the child.
     ///
@@ -31,8 +31,14 @@ pub enum AuditVerb {
 #[derive(Args)]
 pub struct SearchArgs {
     /// About the child with this NHS number, under any of their numbers; - reads it from standard input.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "local_key")]
     pub nhs_number: Option<String>,
+    /// About the child with this local key of an organisation, under any of their numbers and keys.
+    #[arg(long, value_name = "KEY", requires = "key_of")]
+    pub local_key: Option<String>,
+    /// Code of the organisation whose local key it is.
+    #[arg(long, value_name = "CODE", requires = "local_key")]
+    pub key_of: Option<String>,
     /// By the person with this identifier, in any organisation.
     #[arg(long, value_name = "ID")]
     pub person: Option<String>,

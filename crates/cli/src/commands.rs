@@ -7,6 +7,7 @@ mod audit_search;
 mod break_glass;
 mod check_in;
 mod feeds;
+mod flags;
 mod identity;
 mod lookup;
 mod notifications;
@@ -14,6 +15,7 @@ mod own_plans;
 mod plans;
 mod presentations;
 mod status;
+mod withhold;
 
 use std::io::{IsTerminal, Write};
 
@@ -25,10 +27,12 @@ use crate::audit_args::AuditVerb;
 use crate::break_glass_args::BreakGlassVerb;
 use crate::exit::{Exit, TABLE};
 use crate::failure::{Failure, masked};
+use crate::flag_args::FlagsVerb;
 use crate::identity_args::IdentityVerb;
 use crate::mesh;
 use crate::render::Page;
 use crate::settings::Settings;
+use crate::withhold_args::WithholdVerb;
 
 /// What a verb found or did.
 pub struct Done {
@@ -65,6 +69,8 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Status(_)
         | Verb::Audit(_)
         | Verb::BreakGlass(_)
+        | Verb::Flags(_)
+        | Verb::Withhold(_)
         | Verb::Feeds => Settings::new(connection, person).and_then(|settings| online(&settings, verb)),
     };
     match result {
@@ -105,6 +111,13 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::BreakGlass(BreakGlassVerb::Open(args)) => break_glass::open(settings, args).await,
             Verb::BreakGlass(BreakGlassVerb::Queue) => break_glass::queue(settings).await,
             Verb::BreakGlass(BreakGlassVerb::Review(args)) => break_glass::review(settings, &args).await,
+            Verb::Flags(args) => match args.verb {
+                None => flags::show(settings, &args.shown).await,
+                Some(FlagsVerb::Review(args)) => flags::review(settings, &args).await,
+            },
+            Verb::Withhold(WithholdVerb::Decide(args)) => withhold::decide(settings, &args).await,
+            Verb::Withhold(WithholdVerb::Lift(args)) => withhold::lift(settings, &args).await,
+            Verb::Withhold(WithholdVerb::List) => withhold::list(settings).await,
             Verb::Mesh(_) | Verb::Completions { .. } | Verb::ExitCodes => {
                 Err(Failure::usage("this verb needs no service"))
             }

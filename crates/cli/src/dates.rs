@@ -23,7 +23,7 @@ pub fn date(text: &str) -> Result<v1::Date, &'static str> {
     let year: i16 = year.parse().map_err(|_| FORM)?;
     let (month, day): (i8, i8) = (month.parse().map_err(|_| FORM)?, day.parse().map_err(|_| FORM)?);
     let date = Date::new(year, month, day).map_err(|_| "no such date in the calendar")?;
-    Ok(v1::Date { year: date.year().into(), month: date.month().into(), day: date.day().into() })
+    Ok(from_date(date))
 }
 
 /// Reads RFC 3339 with an offset, for example `2026-11-22T21:40:00+00:00`.
@@ -45,6 +45,23 @@ fn from_jiff(moment: Timestamp) -> ProtoTimestamp {
     let whole = moment.as_second() - i64::from(moment.subsec_nanosecond() < 0);
     let nanos = moment.subsec_nanosecond();
     ProtoTimestamp { seconds: whole, nanos: if nanos < 0 { nanos + 1_000_000_000 } else { nanos } }
+}
+
+/// Today in the UK, by this machine's clock.
+pub fn today() -> v1::Date {
+    let zone = TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC);
+    from_date(Timestamp::now().to_zoned(zone).date())
+}
+
+/// So many days before a date; the date itself where it is none.
+pub fn days_before(date: v1::Date, days: i32) -> v1::Date {
+    let v1::Date { year, month, day } = date;
+    let checked = || Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok();
+    checked().map_or(date, |date| from_date(date.saturating_sub(jiff::Span::new().days(days))))
+}
+
+fn from_date(date: Date) -> v1::Date {
+    v1::Date { year: date.year().into(), month: date.month().into(), day: date.day().into() }
 }
 
 /// `4 Mar 2026`.
@@ -84,6 +101,14 @@ mod tests {
         assert_eq!(show_moment(&summer), "Wed 1 Jul 2026 09:30");
         assert!(moment("2026-07-01T09:30:00").is_err());
         assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn days_are_counted_back_over_months() {
+        let date = |year, month, day| v1::Date { year, month, day };
+        assert_eq!(days_before(date(2026, 3, 1), 27), date(2026, 2, 2));
+        assert_eq!(days_before(date(2026, 13, 1), 27), date(2026, 13, 1));
+        assert!(today().year >= 2026);
     }
 
     #[test]

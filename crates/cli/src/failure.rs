@@ -10,6 +10,10 @@ use crate::exit::Exit;
 /// Runs of this many digits are masked: shorter ones are years, ports and line numbers.
 const MASKED_DIGITS: usize = 9;
 
+/// How the reasons begin by which a person is not proven. They may do what they ask for: somebody else may not do it in their
+/// name, and a new token is all that it takes.
+const UNPROVEN: &str = "PERSON_TOKEN_";
+
 /// Why a verb has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -69,7 +73,7 @@ impl Failure {
     pub fn status(status: &Status, sent: Sent) -> Self {
         let Trouble { code, reason, fields, retry_after, message } = Trouble::from(status);
         let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let (exit, code) = (exit_of(code, sent), Some(code));
+        let (exit, code) = (exit_for(code, reason.as_deref(), sent), Some(code));
         Self { exit, message, code, reason, fields, retry_after_ms, again: None }
     }
 
@@ -136,6 +140,13 @@ impl From<ConnectError> for Failure {
             ConnectError::File { .. } | ConnectError::Address | ConnectError::Tls { .. } => Self::bad_input(message),
             ConnectError::Unreachable { .. } | ConnectError::TimedOut { .. } => Self::could_not_ask(message),
         }
+    }
+}
+
+fn exit_for(code: Code, reason: Option<&str>, sent: Sent) -> Exit {
+    match reason {
+        Some(reason) if reason.starts_with(UNPROVEN) => Exit::CouldNotAsk,
+        Some(_) | None => exit_of(code, sent),
     }
 }
 
@@ -229,6 +240,17 @@ mod tests {
             let status = Status::new(code, "words");
             assert_eq!(Failure::status(&status, Sent::Question).exit, question, "{code:?}");
             assert_eq!(Failure::status(&status, Sent::Change).exit, change, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_not_proven_could_not_ask() {
+        for sent in [Sent::Question, Sent::Change] {
+            for reason in ["PERSON_TOKEN_MISSING", "PERSON_TOKEN_EXPIRED", "PERSON_TOKEN_OTHER_PERSON"] {
+                assert_eq!(exit_for(Code::Unauthenticated, Some(reason), sent), Exit::CouldNotAsk, "{reason}");
+            }
+            assert_eq!(exit_for(Code::Unauthenticated, Some("CERTIFICATE_NOT_TRUSTED"), sent), Exit::Refused);
+            assert_eq!(exit_for(Code::Unauthenticated, None, sent), Exit::Refused);
         }
     }
 

@@ -9,9 +9,11 @@ mod core_files;
 mod dates;
 mod exit;
 mod failure;
+mod flag_args;
 mod identity_args;
 mod mesh;
 mod person;
+mod person_token;
 mod plan_file;
 mod profile;
 mod push;
@@ -21,6 +23,7 @@ mod render;
 #[cfg(test)]
 mod samples;
 mod settings;
+mod withhold_args;
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

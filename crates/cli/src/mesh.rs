@@ -7,7 +7,6 @@ mod config;
 mod delivery;
 mod http;
 mod mailbox;
-mod message;
 mod notes;
 mod pass;
 mod report;

@@ -40,6 +40,8 @@ pub struct Profile {
     pub role_code: Option<String>,
     /// Why they ask.
     pub purpose: Option<String>,
+    /// The token that proves them.
+    pub person_token_file: Option<PathBuf>,
 }
 
 /// Reads the section `name`, or `[default]` when none is named and there is one.
@@ -83,7 +85,8 @@ fn usual_file() -> Option<PathBuf> {
 
 impl Profile {
     fn in_folder(mut self, folder: &Path) -> Self {
-        for path in [&mut self.ca, &mut self.cert, &mut self.key].into_iter().flatten() {
+        let paths = [&mut self.ca, &mut self.cert, &mut self.key, &mut self.person_token_file];
+        for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
         self
@@ -101,7 +104,8 @@ mod tests {
         (folder, path)
     }
 
-    const TEXT: &str = "[default]\nserver = 'a:1'\nca = 'ca.pem'\n[night]\nserver = 'b:2'\nkey = '/etc/k.pem'\n";
+    const TEXT: &str = "[default]\nserver = 'a:1'\nca = 'ca.pem'\n[night]\nserver = 'b:2'\nkey = '/etc/k.pem'\n\
+                        person_token_file = 'me.jwt'\n";
 
     #[test]
     fn sections_and_paths() {
@@ -111,6 +115,7 @@ mod tests {
         assert_eq!(default.ca, Some(folder.path().join("ca.pem")));
         let night = load(Some(&path), Some("night")).unwrap();
         assert_eq!(night.key, Some(PathBuf::from("/etc/k.pem")));
+        assert_eq!(night.person_token_file, Some(folder.path().join("me.jwt")));
     }
 
     #[test]

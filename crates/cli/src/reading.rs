@@ -66,7 +66,7 @@ pub fn identity(answer: &v1::Answer) -> Identity {
 pub fn plans(answer: &v1::Answer) -> Reading {
     let Some(plans) = &answer.plans else { return Reading::CouldNotAsk };
     let of_mother = answer.mother.as_ref().is_some_and(|mother| !mother.plans.is_empty() || mother.more > 0);
-    let listed = !plans.plans.is_empty() || plans.more > 0 || of_mother;
+    let listed = !plans.plans.is_empty() || plans.more > 0 || plans.withheld || of_mother;
     question(identity(answer), plans.outcome, listed, plans.completeness.is_some())
 }
 

@@ -10,6 +10,7 @@ use kith_api::v1;
 use crate::args::{ConnectionArgs, PersonArgs};
 use crate::failure::Failure;
 use crate::person::Person;
+use crate::person_token;
 use crate::profile;
 
 /// What a run needs.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub organisation: String,
     /// Who asks, as far as given.
     pub person: Person,
+    /// The file with the token that proves them.
+    token_file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -62,6 +65,7 @@ impl Settings {
                 role_code: person.role_code.or(known.role_code),
                 purpose: person.purpose.or(known.purpose),
             },
+            token_file: person.person_token_file.or(known.person_token_file),
         })
     }
 
@@ -79,7 +83,12 @@ impl Settings {
     /// # Errors
     /// Could not ask, or a file or address that cannot be used.
     pub async fn connect(&self) -> Result<Client, Failure> {
-        Ok(Client::connect(self.connect.clone()).await?)
+        let token = self.token_file.as_deref().map(person_token::read).transpose()?;
+        let client = Client::connect(self.connect.clone()).await?;
+        match token {
+            Some(token) => person_token::given(client, &token),
+            None => Ok(client),
+        }
     }
 }
 
@@ -110,7 +119,15 @@ mod tests {
 
     fn person(organisation: Option<&str>) -> PersonArgs {
         let organisation = organisation.map(str::to_owned);
-        PersonArgs { user_id: None, user_name: None, user_role: None, role_code: None, purpose: None, organisation }
+        PersonArgs {
+            user_id: None,
+            user_name: None,
+            user_role: None,
+            role_code: None,
+            purpose: None,
+            organisation,
+            person_token_file: None,
+        }
     }
 
     #[test]

@@ -40,6 +40,19 @@ pub const PURPOSES: Words<v1::Purpose> = Words(&[
     ("record-keeping", v1::Purpose::RecordKeeping),
 ]);
 
+/// Kinds of flags about people's use.
+pub const FLAG_KINDS: Words<v1::FlagKind> = Words(&[
+    ("volume", v1::FlagKind::Volume),
+    ("number-walk", v1::FlagKind::NumberWalk),
+    ("few-held", v1::FlagKind::FewHeld),
+    ("same-child", v1::FlagKind::SameChild),
+    ("no-presentation", v1::FlagKind::NoPresentation),
+]);
+
+/// What a person found who looked into a flag.
+pub const FLAG_OUTCOMES: Words<v1::FlagOutcome> =
+    Words(&[("explained", v1::FlagOutcome::Explained), ("taken-further", v1::FlagOutcome::TakenFurther)]);
+
 /// Care settings.
 pub const CARE_SETTINGS: Words<v1::CareSetting> = Words(&[
     ("emergency-department", v1::CareSetting::EmergencyDepartment),
@@ -123,6 +136,14 @@ pub const OPENING_REASONS: Words<v1::OpeningReason> = Words(&[
     ("protection-enquiry", v1::OpeningReason::ProtectionEnquiry),
     ("missing-child", v1::OpeningReason::MissingChild),
     ("court-order", v1::OpeningReason::CourtOrder),
+]);
+
+/// Why an authority withholds.
+pub const WITHHOLDING_REASONS: Words<v1::WithholdingReason> = Words(&[
+    ("harm-to-child", v1::WithholdingReason::HarmToChild),
+    ("harm-to-other", v1::WithholdingReason::HarmToOther),
+    ("investigation", v1::WithholdingReason::Investigation),
+    ("court-order", v1::WithholdingReason::CourtOrder),
 ]);
 
 /// What a review of an opening has found.

@@ -50,6 +50,9 @@ pub struct Answer {
     pub body: Body,
     /// What the policy leaves out, whatever is held of it.
     pub not_shown: FieldSet,
+    /// An authority withholds what it holds of the child, or of the mother where she was asked about, by somebody's decision:
+    /// the plans are held, and what of them is withheld is not listed.
+    pub withheld: bool,
 }
 
 /// Numbers of a person beside the one asked about.

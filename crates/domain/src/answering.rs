@@ -73,7 +73,15 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let told = !identity.withholds();
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
     let placeless = record.is_some_and(ChildRecord::is_shielded) && !(permit.opens() && told);
-    let ring = contact(placeless, (&plans, mother.as_ref()), question, identity, asker, means);
+    let withheld = told && (is_withheld(record) || mother.as_ref().is_some_and(OfMother::is_withheld));
+    let ring = contact(
+        placeless,
+        withholding(record, mother.as_ref()),
+        (&plans, mother.as_ref()),
+        (question, asker),
+        identity,
+        means,
+    );
     let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
     let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
@@ -88,8 +96,20 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
     let number_traced = question.number_traced;
     let not_shown = FieldSet::NONE;
-    let whole = Answer { as_of: question.now, identity, number_traced, numbers, died_on, ring, body, not_shown };
+    let whole =
+        Answer { as_of: question.now, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld };
     left_out::leave_out(whole, permit.fields())
+}
+
+/// Whether an authority withholds something of a record.
+fn is_withheld(record: Option<&ChildRecord>) -> bool {
+    record.is_some_and(|record| !record.withheld_by.is_empty())
+}
+
+/// The first authority that withholds something of the child, before one that does of the mother, where a place may be told.
+fn withholding(record: Option<&ChildRecord>, mother: Option<&OfMother>) -> Option<LaCode> {
+    let own = record.and_then(|record| record.withheld_by.first());
+    own.or_else(|| mother.and_then(|mother| mother.open_withheld_by().first())).copied()
 }
 
 /// What is found beside the person's own record.
@@ -108,12 +128,12 @@ fn numbers(person: &Person) -> Numbers {
     Numbers { current, others: person.other_numbers(), local_keys: count(local.count()) }
 }
 
-/// Plans shown today, active first, then future, then ended; newest start first.
+/// Plans shown today, active first, then future, then ended; newest start first. Not those of an authority that withholds.
 fn shown_plans((person, record): (&Person, &ChildRecord), today: Day, settings: &AnswerSettings) -> Vec<PlanView> {
     let mut shown: Vec<PlanView> = record
         .plans
         .iter()
-        .filter(|plan| !plan.is_withdrawn())
+        .filter(|plan| !plan.is_withdrawn() && !record.withheld_by.contains(&plan.authority))
         .filter_map(|plan| {
             let last = last_day_of(person, record, plan);
             let state = plan.state(today, last, settings.plan_retention_months)?;
@@ -146,14 +166,14 @@ fn newest(plan: &PlanView) -> Option<Day> {
     }
 }
 
-/// The number to ring: the authority of the first plan shown, the child's own before one on the mother's record, else the
-/// asker's own; where no place may be told the national.
+/// The number to ring: an authority that withholds, for it alone can tell more; the authority of the first plan shown, the
+/// child's own before one on the mother's record; else the asker's own; where no place may be told the national.
 fn contact(
     placeless: bool,
+    withheld: Option<LaCode>,
     (plans, mother): (&[PlanView], Option<&OfMother>),
-    question: &Question,
+    (question, asker): (&Question, OdsCode),
     identity: IdentityCheck,
-    asker: OdsCode,
     means: Means<'_>,
 ) -> Contact {
     let directory = means.directory;
@@ -168,6 +188,13 @@ fn contact(
     if identity == IdentityCheck::NumberInvalid {
         // Whom it was held by is not told either: it may be an adopted child's former authority.
         return directory.own_contact(asker, "the number is not valid any more: your own safeguarding contact");
+    }
+    if let Some(authority) = withheld {
+        let because = match unconfirmed {
+            true => "identity not confirmed: this authority can confirm it",
+            false => "withheld by a person's decision: this authority decides whether to tell you",
+        };
+        return directory.authority_contact(authority, question.now, because);
     }
     let all = || plans.iter().chain(mother.map(OfMother::open_plans).unwrap_or_default());
     if let Some(plan) = all().find(|plan| plan.state != PlanState::Ended).or_else(|| all().next()) {
@@ -345,7 +372,8 @@ fn open(
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
     let most = means.settings.max_plans;
     plans.truncate(most);
-    let any = !plans.is_empty() || mother.as_ref().is_some_and(OfMother::is_held);
+    // What is withheld is held: whatever is listed or not, the outcome never says that nothing is.
+    let any = is_withheld(record) || !plans.is_empty() || mother.as_ref().is_some_and(OfMother::is_held);
     let mother = mother.map(|mother| match mother.shielded {
         true => MotherView::Shielded(mother::shielded(mother, &known.plan_doubts, most)),
         false => MotherView::Open(mother::open(mother, &known.plan_doubts, most)),
@@ -407,7 +435,7 @@ fn shielded(
     let most = means.settings.max_plans;
     plans.truncate(most);
     let plans: Vec<ShieldedPlanView> = plans.into_iter().map(shielded_plan).collect();
-    let any = !plans.is_empty() || mother.as_ref().is_some_and(OfMother::is_held);
+    let any = is_withheld(Some(record)) || !plans.is_empty() || mother.as_ref().is_some_and(OfMother::is_held);
     let plan_doubts = without_place(known.plan_doubts, &known.plans.counts);
     let one = |p: &&Presentation| {
         let details = p.details.get();

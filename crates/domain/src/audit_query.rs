@@ -1,9 +1,10 @@
 //! What is searched for in the audit. It says nothing of how the audit is kept.
 
 use crate::caller::Caller;
+use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
 use crate::nhs_number::NhsNumber;
-use crate::text::UserId;
+use crate::text::{LocalKey, UserId};
 use crate::time::Moment;
 
 /// Whose entries of the audit somebody may see.
@@ -20,6 +21,8 @@ pub enum AuditScope {
 pub struct AuditQuery {
     /// About this child, under any of their numbers.
     pub child: Option<NhsNumber>,
+    /// About the person with this local key, and whose key it is; never beside a number.
+    pub local_key: Option<(OdsCode, LocalKey)>,
     /// By a person with this identifier, in any organisation.
     pub person: Option<UserId>,
     /// By somebody of this organisation.
@@ -35,10 +38,18 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
-    /// Whether what it finds tells where somebody was by being found: then nothing about a shielded child may be among it.
+    /// Whom it asks about, by number or by key.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        let by_key = self.local_key.clone().map(|(organisation, key)| Subject::Local(organisation, key));
+        self.child.map(Subject::Nhs).or(by_key)
+    }
+
+    /// Whether what it finds tells where somebody was by being found: then nothing about a shielded child may be among it. A local
+    /// key is an organisation's own: whom it finds was there.
     #[must_use]
     pub fn goes_by_place(&self) -> bool {
-        self.person.is_some() || self.organisation.is_some()
+        self.person.is_some() || self.organisation.is_some() || self.local_key.is_some()
     }
 
     /// Whether a moment lies within what is asked for.
@@ -68,6 +79,19 @@ mod tests {
         assert_eq!(covered, [5, 6, 7, 8]);
         assert!(AuditQuery::default().covers(Moment(i64::MIN)));
         assert!(!range.goes_by_place());
+    }
+
+    #[test]
+    fn who_is_asked_about_has_a_number_or_a_key_and_a_key_tells_a_place() {
+        let trust = OdsCode::parse("R1H").unwrap();
+        let key = LocalKey::parse("A-1").unwrap();
+        let number = NhsNumber::from_first_nine(999_000_001).unwrap();
+        let by_number = AuditQuery { child: Some(number), ..AuditQuery::default() };
+        let by_key = AuditQuery { local_key: Some((trust, key.clone())), ..AuditQuery::default() };
+        assert_eq!(by_number.subject(), Some(Subject::Nhs(number)));
+        assert_eq!(by_key.subject(), Some(Subject::Local(trust, key)));
+        assert_eq!(AuditQuery::default().subject(), None);
+        assert!(by_key.goes_by_place() && !by_number.goes_by_place());
     }
 
     #[test]

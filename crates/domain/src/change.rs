@@ -2,6 +2,7 @@
 
 use crate::child::Subject;
 use crate::codes::{LaCode, OdsCode};
+use crate::flag::{FlagReviewed, Flagged, Watched};
 use crate::nhs_number::NhsNumber;
 use crate::opening::{Opening, OpeningReview};
 use crate::plan::{PlanKind, PlanName};
@@ -11,6 +12,7 @@ use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::text::{EncounterId, FamilyReference, PersonText, PlanReference};
 use crate::time::{Day, Moment};
+use crate::withholding::{Withholding, WithholdingLifted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -63,6 +65,16 @@ pub enum Change {
     Opened(Opening),
     /// A privacy officer has looked into an opening.
     OpeningReviewed(OpeningReview),
+    /// Somebody's use was flagged; derived from the audit.
+    Flagged(Flagged),
+    /// The audit was watched up to an entry.
+    Watched(Watched),
+    /// A person has looked into a flag.
+    FlagReviewed(FlagReviewed),
+    /// An authority decides to withhold what it holds of a child.
+    Withheld(Withholding),
+    /// An authority withholds it no longer.
+    WithholdingLifted(WithholdingLifted),
 }
 
 /// What happened to a plan.
@@ -263,7 +275,8 @@ pub struct NoteRetention {
     pub event_id_days: i32,
     /// Request ids counted in the access history.
     pub request_id_days: i32,
-    /// Notifications that have been acknowledged, and proposals and openings that have been looked at.
+    /// Notifications that have been acknowledged, proposals that have been looked at, and openings and flags that have been
+    /// reviewed.
     pub acknowledged_days: i32,
     /// That a plan was removed, so that a late repeat of an old event does not bring it back.
     pub removed_plan_months: i32,
@@ -282,6 +295,8 @@ pub enum Note {
     Proposal,
     /// An opening of a shielded record that has been reviewed, or that is not counted any more.
     Opening,
+    /// A flag that has been reviewed, or the counts of a day.
+    Flag,
 }
 
 /// Rows and events of a feed that never reach the log, counted so that its health is durable. Counts alone.

@@ -67,6 +67,8 @@ pub struct ChildRecord {
     pub shielded_by: Vec<LaCode>,
     /// What the demographics service has told; most records have none.
     pub identity: Option<Box<IdentityFacts>>,
+    /// Authorities that withhold what they hold of this person by somebody's decision, in order.
+    pub withheld_by: Vec<LaCode>,
 }
 
 /// Rows of access history kept: CP-IS shows the last 25.
@@ -91,21 +93,33 @@ impl ChildRecord {
             notified: Vec::new(),
             shielded_by: Vec::new(),
             identity: None,
+            withheld_by: Vec::new(),
         }
     }
 
     /// True when nothing is held about the person any more. A shield is something: only its setter lifts it. So is what the
-    /// demographics service has told: a number that is not valid any more must not look like one that is.
+    /// demographics service has told: a number that is not valid any more must not look like one that is. And so is a decision to
+    /// withhold: only who made it lifts it.
     #[must_use]
     pub fn holds_nothing(&self) -> bool {
-        let Self { subject: _, plans, presentations, accesses, accesses_beyond: _, notified, shielded_by, identity } =
-            self;
+        let Self {
+            subject: _,
+            plans,
+            presentations,
+            accesses,
+            accesses_beyond: _,
+            notified,
+            shielded_by,
+            identity,
+            withheld_by,
+        } = self;
         plans.is_empty()
             && presentations.is_empty()
             && accesses.is_empty()
             && notified.is_empty()
             && shielded_by.is_empty()
             && identity.is_none()
+            && withheld_by.is_empty()
     }
 
     /// The birth date that the demographics service has told of this number.

@@ -26,6 +26,8 @@ pub mod feed_health;
 mod feed_kept;
 pub mod feed_volume;
 pub mod fields;
+pub mod flag;
+pub mod flag_scope;
 pub mod fold;
 #[cfg(test)]
 mod fold_orders_tests;
@@ -42,6 +44,7 @@ pub mod policy;
 #[cfg(test)]
 mod policy_tests;
 pub mod presentation;
+pub mod proof;
 mod redacted;
 pub mod refusal_code;
 pub mod refused;
@@ -52,7 +55,9 @@ mod shown;
 pub mod text;
 pub mod time;
 pub mod transfer;
+pub mod trawling;
 pub mod validate;
+pub mod withholding;
 pub mod words;
 
 pub use nhs_number::NhsNumber;

@@ -10,6 +10,7 @@ use crate::plan::{Plan, Register};
 use crate::redacted::debug_without;
 use crate::retention::Retention;
 use crate::time::Day;
+use crate::withholding;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -272,14 +273,25 @@ impl Person {
 
 /// Adds another record of the same person.
 fn add(whole: &mut ChildRecord, other: &ChildRecord, is_nearer: bool) {
-    let ChildRecord { subject: _, plans, presentations, accesses, accesses_beyond, notified, shielded_by, identity } =
-        other;
+    let ChildRecord {
+        subject: _,
+        plans,
+        presentations,
+        accesses,
+        accesses_beyond,
+        notified,
+        shielded_by,
+        identity,
+        withheld_by,
+    } = other;
     whole.plans.extend(plans.iter().cloned());
     whole.presentations.extend(presentations.iter().cloned());
     whole.accesses.extend(accesses.iter().cloned());
     whole.accesses_beyond = whole.accesses_beyond.iter().chain(accesses_beyond).copied().collect();
     whole.notified.extend(notified.iter().copied());
     whole.shielded_by.extend(shielded_by.iter().copied());
+    // What is withheld under one number of a person is withheld under all of them.
+    withheld_by.iter().for_each(|authority| withholding::withhold(whole, *authority));
     let Some(theirs) = identity.as_deref() else { return };
     let ours = whole.identity.get_or_insert_default();
     if is_nearer || ours.birth_date.get().is_none() {

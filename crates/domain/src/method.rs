@@ -66,6 +66,18 @@ pub enum Method {
     ListOpenings,
     /// Tells what a review of an opening has found.
     ReviewOpening,
+    /// Lists flags about people's use: a safeguarding team its own organisation's, an auditor all.
+    ListFlags,
+    /// Tells what became of one.
+    ReviewFlag,
+    /// Asks how many flags there were for how many questions.
+    GetFlagRates,
+    /// Decides to withhold what an authority holds of a child.
+    DecideWithholding,
+    /// Lifts such a decision of the authority's own.
+    LiftWithholding,
+    /// Lists an authority's own decisions.
+    ListWithholdings,
 }
 
 /// The roles that ask about children.
@@ -73,7 +85,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 29] = [
+    pub const WORDS: [(Self, &'static str); 35] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -103,6 +115,12 @@ impl Method {
         (Self::OpenShielded, "BreakGlassService/OpenShielded"),
         (Self::ListOpenings, "BreakGlassService/ListOpenings"),
         (Self::ReviewOpening, "BreakGlassService/ReviewOpening"),
+        (Self::ListFlags, "FlagService/ListFlags"),
+        (Self::ReviewFlag, "FlagService/ReviewFlag"),
+        (Self::GetFlagRates, "FlagService/GetFlagRates"),
+        (Self::DecideWithholding, "WithholdingService/DecideWithholding"),
+        (Self::LiftWithholding, "WithholdingService/LiftWithholding"),
+        (Self::ListWithholdings, "WithholdingService/ListWithholdings"),
     ];
 
     /// Its word.
@@ -149,7 +167,10 @@ impl Method {
             | Self::ListProposals
             | Self::DeclineProposal
             | Self::ListOwnPlans
-            | Self::OpenShielded => true,
+            | Self::OpenShielded
+            | Self::DecideWithholding
+            | Self::LiftWithholding
+            | Self::ListWithholdings => true,
             Self::GetFilePosition
             | Self::ResetFilePosition
             | Self::GetStatus
@@ -160,9 +181,12 @@ impl Method {
             | Self::GetInclusionProof
             | Self::SearchAudit
             | Self::WhoLooked
-            // What waits for a review names no child.
+            // What waits for a review names no child, and a flag is of who asked.
             | Self::ListOpenings
-            | Self::ReviewOpening => false,
+            | Self::ReviewOpening
+            | Self::ListFlags
+            | Self::ReviewFlag
+            | Self::GetFlagRates => false,
         }
     }
 
@@ -178,7 +202,11 @@ impl Method {
             | Self::GetFilePosition
             | Self::ListNotifications
             | Self::AcknowledgeNotifications
-            | Self::ListOwnPlans => &[Role::LocalAuthority],
+            | Self::ListOwnPlans
+            // The law leaves the decision to whoever would share.
+            | Self::DecideWithholding
+            | Self::LiftWithholding
+            | Self::ListWithholdings => &[Role::LocalAuthority],
             Self::ResetFilePosition => &[Role::Ops],
             Self::TellIdentity | Self::DeclineProposal => &[Role::Demographics],
             Self::ProposeIdentity => &[Role::Ed, Role::LocalAuthority],
@@ -202,6 +230,7 @@ impl Method {
             Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
             Self::OpenShielded => &[Role::Safeguarding, Role::Ed],
             Self::ListOpenings | Self::ReviewOpening => &[Role::Safeguarding, Role::Auditor],
+            Self::ListFlags | Self::ReviewFlag | Self::GetFlagRates => &[Role::Safeguarding, Role::Auditor],
         }
     }
 

@@ -15,6 +15,7 @@ use crate::directory::Directory;
 use crate::fields::FieldSet;
 use crate::method::Method;
 use crate::policy::Policy;
+use crate::proof::Unproven;
 
 /// Proof that a peer may ask about a child.
 #[derive(Debug)]
@@ -166,6 +167,9 @@ pub enum Refusal {
     /// The role may do this, and not for the purpose that is given.
     #[error("the certificate's role may not do this for the purpose given")]
     PurposeNotAllowed,
+    /// The person behind the request is not proven.
+    #[error("{0}")]
+    PersonNotProven(Unproven),
 }
 
 impl Refusal {
@@ -179,6 +183,7 @@ impl Refusal {
             Self::ScheduledNotAllowed => "SCHEDULED_NOT_ALLOWED",
             Self::UnscheduledNotAllowed => "UNSCHEDULED_NOT_ALLOWED",
             Self::PurposeNotAllowed => "PURPOSE_NOT_ALLOWED",
+            Self::PersonNotProven(why) => why.reason(),
         }
     }
 }

@@ -24,12 +24,19 @@ const NO_QUESTION: &[CareContext] = &[Unscheduled];
 /// What an authority reads, acknowledges and proposes.
 const OF_AN_AUTHORITY: &[Method] =
     &[M::ListNotifications, M::AcknowledgeNotifications, M::ProposeIdentity, M::ListProposals, M::ListOwnPlans];
+/// What is done with flags about people's use.
+const OF_FLAGS: &[Method] = &[M::ListFlags, M::ReviewFlag, M::GetFlagRates];
+/// What an authority asks about its own children, and decides of what it holds.
+const ENQUIRED_BY_AN_AUTHORITY: &[Method] =
+    &[M::WhoLooked, M::DecideWithholding, M::LiftWithholding, M::ListWithholdings];
 /// What a safeguarding team does.
 const OF_SAFEGUARDING: &[Sentence] = &[
     (&[M::Lookup, M::LookupMany], &[ChildProtectionEnquiry, SafeguardingReview], &[Unscheduled, Scheduled]),
     // It alone opens a shielded record: to enquire, in the open. It looks into what its own colleagues have opened.
     (&[M::OpenShielded], &[ChildProtectionEnquiry], &[Unscheduled]),
     (&[M::ListOpenings, M::ReviewOpening], &[SafeguardingReview], NO_QUESTION),
+    // It looks into how its own organisation's people use the service.
+    (OF_FLAGS, &[SafeguardingReview], NO_QUESTION),
     (&[M::GetStatus, M::GetInclusionProof], ANY, NO_QUESTION),
 ];
 
@@ -62,8 +69,8 @@ fn sentences(role: Role) -> &'static [Sentence] {
         Role::LocalAuthority => &[
             (&[M::SubmitEvents, M::SubmitPlanFile, M::GetFilePosition], &[RecordKeeping], NO_QUESTION),
             (OF_AN_AUTHORITY, &[DirectCare, ChildProtectionEnquiry, RecordKeeping], NO_QUESTION),
-            // Who looked is for an enquiry, a review, or to tell a family; not for care.
-            (&[M::WhoLooked], &[ChildProtectionEnquiry, SafeguardingReview, RecordKeeping], NO_QUESTION),
+            // Who looked is for an enquiry, a review, or to tell a family; not for care. So is what it withholds of its own.
+            (ENQUIRED_BY_AN_AUTHORITY, &[ChildProtectionEnquiry, SafeguardingReview, RecordKeeping], NO_QUESTION),
             (&[M::ListFeeds, M::GetStatus], ANY, NO_QUESTION),
         ],
         // Demographics tells who numbers are. It lists proposals for whatever it works on.
@@ -74,12 +81,13 @@ fn sentences(role: Role) -> &'static [Sentence] {
         ],
         // Nothing is granted to a broker yet.
         Role::Broker => &[(&[M::GetStatus], ANY, NO_QUESTION)],
-        // An auditor follows the audit, has entries of it proven, and looks into what was opened anywhere. It reads the audit to
-        // review or to keep it, and for nothing that has to do with one child's care.
+        // An auditor follows the audit, has entries of it proven, and looks into what was opened anywhere and how everybody
+        // uses the service. It reads the audit to review or to keep it, and for nothing that has to do with one child's care.
         Role::Auditor => &[
             (&[M::GetStatus, M::GetCheckpoint, M::GetConsistencyProof, M::GetInclusionProof], ANY, NO_QUESTION),
             (&[M::SearchAudit, M::WhoLooked], &[SafeguardingReview, RecordKeeping], NO_QUESTION),
             (&[M::ListOpenings, M::ReviewOpening], &[SafeguardingReview], NO_QUESTION),
+            (OF_FLAGS, &[SafeguardingReview], NO_QUESTION),
         ],
         // Operations see feeds and the state, and set where files go on. They see no child.
         Role::Ops => &[
@@ -165,7 +173,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
             granted += u32::from(stated);
         }
     }
-    assert_eq!((walked, granted), (9 * 29 * 4 * 2 * 6, 147), "the walk or the policy has changed in size");
+    assert_eq!((walked, granted), (9 * 35 * 4 * 2 * 6, 162), "the walk or the policy has changed in size");
     println!("COUNTED policy {walked}");
 }
 

@@ -119,6 +119,11 @@ text!(
     /// alone.
     OpeningWords, 500, Box<str>
 );
+text!(
+    /// Why an authority withholds what it holds of a child, in the words of the person who decides it. They may name anybody:
+    /// the authority itself reads them when it looks again, and nobody else.
+    WithholdingWords, 500, Box<str>
+);
 
 /// The code of a person's job role, as their organisation's staff directory has it: `R8000`, or `S8000:G8000:R8000`.
 #[derive(Clone, PartialEq, Eq)]

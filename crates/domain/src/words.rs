@@ -22,6 +22,8 @@ pub const NOT_RECORDED: &str = "presentation NOT recorded, send again";
 /// Said above everything else that a shielded record shows while it is open.
 pub const OPENED: &str = "SHIELDED RECORD, OPENED FOR THIS ONE VIEWING: never reveal where this child is. A privacy officer \
                           reviews that you opened it.";
+/// Said of what an authority withholds, whatever it is: it is held.
+pub const WITHHELD: &str = "something that an authority WITHHOLDS by a person's decision: ring the number shown";
 /// Said when no answer can be given.
 pub const TELEPHONE: &str = "Kith could not be asked: use the telephone procedure.";
 
@@ -64,21 +66,26 @@ pub fn plans(answer: &Answer, directory: &Directory) -> String {
     match &answer.body {
         Body::IdentityNotConfirmed => "Plans: withheld, identity not confirmed.".to_owned(),
         Body::Open(body) | Body::Opened(body) => {
-            let states = on_records(held_states(&body.plans, |plan| plan.state), &answer.body);
+            let states = on_records(held_states(&body.plans, |plan| plan.state), answer);
             let known = Known::of(answer, &body.plan_completeness, directory);
             question("Plans", "on record", states, &body.plans, &known)
         }
         Body::Shielded(body) => {
-            let states = on_records(held_states(&body.plans, |plan| plan.state), &answer.body);
+            let states = on_records(held_states(&body.plans, |plan| plan.state), answer);
             let known = Known::of(answer, &body.plan_completeness, directory);
             question("Plans", "on record", states, &body.plans, &known)
         }
     }
 }
 
-/// States on the child's own record, and on the mother's.
-fn on_records(own: String, body: &Body) -> String {
-    let of_mother = family::held_of_mother(body);
+/// States on the child's own record, and on the mother's, and that more is withheld.
+fn on_records(own: String, answer: &Answer) -> String {
+    let of_mother = family::held_of_mother(&answer.body);
+    if answer.withheld {
+        let mut listed = vec![own.as_str(), of_mother.as_str(), WITHHELD];
+        listed.retain(|part| !part.is_empty());
+        return listed.join("; and ");
+    }
     match (own.is_empty(), of_mother.is_empty()) {
         // Held on the mother's record, and that is left out.
         (true, true) => "on a record that is not shown to you".to_owned(),

@@ -4,6 +4,7 @@
 use crate::births;
 use crate::changes::{self, Checked};
 use crate::file_rows;
+use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
@@ -11,6 +12,7 @@ use crate::names::Name;
 use crate::openings;
 use crate::purge_apply;
 use crate::rows::{Acknowledgement, EventRow, RequestRow};
+use crate::withholdings;
 use crate::working::{StateError, Working};
 use kith_domain::change::{
     Accessed, Acknowledged, AuditGap, Change, Feed, LogRecord, PlanAction, PlanEvent, PresentationAction,
@@ -85,6 +87,11 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         }
         Change::Opened(opening) => openings::open(working, opening, at)?,
         Change::OpeningReviewed(review) => openings::review(working, review, at)?,
+        Change::Flagged(flagged) => flag_rows::flagged(working, flagged)?,
+        Change::Watched(watched) => flag_rows::watched(working, watched)?,
+        Change::FlagReviewed(reviewed) => flag_rows::reviewed(working, reviewed, at)?,
+        Change::Withheld(decided) => withholdings::decide(working, decided, at)?,
+        Change::WithholdingLifted(lifted) => withholdings::lift(working, lifted)?,
     };
     let event_id = fresh.as_ref().map_or(Uuid::nil(), |fresh| fresh.event_id);
     let acknowledgement = Acknowledgement { event_id, sequence, at, effect, repeated: false };

@@ -7,12 +7,15 @@ use kith_domain::change::AccessFacts;
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fields::FieldSet;
+use kith_domain::flag::{Flag, FlagOutcome};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
+use kith_domain::proof::PersonProof;
 use kith_domain::refusal_code::RefusalCode;
-use kith_domain::text::{OpeningWords, UserId};
-use kith_domain::time::Moment;
+use kith_domain::text::{OpeningWords, UserId, WithholdingWords};
+use kith_domain::time::{Day, Moment};
+use kith_domain::withholding::WithholdingReason;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -56,6 +59,8 @@ pub struct Call {
     pub method: Method,
     /// The trace that the caller says it belongs to.
     pub trace: Option<TraceId>,
+    /// What it proves of the person behind it.
+    pub person: PersonProof,
 }
 
 /// The id of a trace, as other systems keep it too.
@@ -138,6 +143,30 @@ pub enum Decision {
     },
     /// A privacy officer has reviewed the opening of this reference.
     OpeningReviewed(Uuid, ReviewOutcome),
+    /// Somebody's use was flagged, for a person to look into. It holds no child.
+    Flagged(Flag),
+    /// A flag was reviewed: which, and what was found.
+    FlagReviewed(u64, FlagOutcome),
+    /// An authority decided to withhold what it holds of the entry's subject.
+    Withheld {
+        /// Why.
+        reason: WithholdingReason,
+        /// Why, in the words of who decided it.
+        words: WithholdingWords,
+        /// The day on which somebody has to look again.
+        look_again: Day,
+    },
+    /// An authority withholds what it holds of the entry's subject no longer.
+    WithholdingLifted,
+    /// Entries whose time had passed are removed; their leaves in the tree are kept.
+    AuditRemoved {
+        /// Every entry up to this number.
+        through: u64,
+        /// Leaves that the tree had when it was decided, all of which it keeps.
+        leaves: u64,
+        /// Every one of them, and of those removed earlier, was made before this moment.
+        before: Moment,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -178,7 +207,12 @@ impl Decision {
             | Self::RefusedMany { .. }
             | Self::Proven { .. }
             | Self::AuditRead(_)
-            | Self::OpeningReviewed(..) => None,
+            | Self::OpeningReviewed(..)
+            | Self::Flagged(_)
+            | Self::FlagReviewed(..)
+            | Self::Withheld { .. }
+            | Self::WithholdingLifted
+            | Self::AuditRemoved { .. } => None,
         }
     }
 }
@@ -194,6 +228,10 @@ pub enum Configured {
     ClientAuthorities,
     /// The revocation lists.
     RevocationLists,
+    /// Whose people are proven by tokens, and by which keys.
+    PersonTokens,
+    /// The keys: rotated, wrapped anew, or one forgotten. The hash is that of the keyring, in which every key is wrapped.
+    Keys,
 }
 
 /// What was disclosed, in codes.
@@ -314,7 +352,7 @@ impl AuditEntry {
     #[must_use]
     pub fn of_call(
         at: Moment,
-        Call { peer, method, trace }: Call,
+        Call { peer, method, trace, person: _ }: Call,
         caller: Option<Caller>,
         request_id: Option<Uuid>,
         decision: Decision,

@@ -24,10 +24,10 @@ impl Engine {
     }
 
     fn bound(&self, peer: Peer, query: &AuditQuery, before: u64) -> [u8; PSEUDONYM_BYTES] {
-        let AuditQuery { child, person, organisation, from, until, entry, lookups } = query;
+        let AuditQuery { child, local_key, person, organisation, from, until, entry, lookups } = query;
         let moment = |at: &Option<Moment>| at.map(|at| at.0.to_be_bytes().to_vec()).unwrap_or_default();
         let number = |number: Option<u64>| number.map(|number| number.to_be_bytes().to_vec()).unwrap_or_default();
-        let parts: [&[u8]; 10] = [
+        let parts: [&[u8]; 12] = [
             &before.to_be_bytes(),
             peer.organisation.as_str().as_bytes(),
             peer.role.word().as_bytes(),
@@ -38,6 +38,8 @@ impl Engine {
             &moment(until),
             &number(*entry),
             &[u8::from(*lookups)],
+            local_key.as_ref().map_or("", |(organisation, _)| organisation.as_str()).as_bytes(),
+            local_key.as_ref().map_or("", |(_, key)| key.as_str()).as_bytes(),
         ];
         self.keys.pseudonym("audit-page", &parts)
     }

@@ -3,11 +3,11 @@
 //! named as missing. It reads files, holds no lock that a writer needs, and audits nothing by itself.
 
 use crate::audit_entry::{AuditEntry, Decision, MotherRead};
+use crate::audit_retention::AuditRemoval;
 use crate::audit_seen::{Child, SeenEntry, StandsAs};
 use crate::engine::Engine;
 use crate::rows::decode;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
-use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::links::{Person, Standing};
 use kith_domain::time::Moment;
@@ -40,6 +40,8 @@ pub enum AuditEnded {
     PageFull,
     /// As much was looked at as one call looks at; what is before it was not.
     Stopped,
+    /// What is still there has been looked at; what is before it was removed when its time had passed.
+    Removed,
 }
 
 /// Numbers that have no entry that could be read: never given, given up, lost, or damaged.
@@ -66,6 +68,8 @@ pub struct AuditPage {
     pub range: Option<(u64, u64)>,
     /// Entries looked at.
     pub looked_at: u64,
+    /// What was asked for and was removed when its time had passed. It is neither among what was looked at nor missing.
+    pub removed: Option<AuditRemoval>,
     /// Numbers in the range without an entry, newest first; then gaps that entries in it tell of beside those.
     pub missing: Vec<MissingEntries>,
     /// It goes by place, so that nothing about a shielded child is among what it finds, whether or not there is any.
@@ -101,6 +105,8 @@ struct Search<'a> {
     lowest: u64,
     /// Entries in a row that are older than the range.
     older: u64,
+    /// Up to this number what was passed was removed; 0 while none was.
+    removed_through: u64,
     /// Gaps that entries tell of: after which number, and when.
     announced: Vec<(u64, Moment)>,
     page: AuditPage,
@@ -119,7 +125,10 @@ impl Engine {
         bounds: AuditBounds,
         now: Moment,
     ) -> Result<AuditPage, AuditSearchError> {
-        let person = query.child.map(|number| (number, self.index().person(&Subject::Nhs(number))));
+        let person = query.subject().map(|subject| {
+            let person = self.index().person(&subject);
+            (subject, person)
+        });
         let seeing = match scope {
             AuditScope::All => Seeing::Every,
             AuditScope::Own(authority) => {
@@ -132,12 +141,13 @@ impl Engine {
         let search = Search {
             engine: self,
             query,
-            child: person.map(|(number, person)| Child::new(number, &person)),
+            child: person.map(|(subject, person)| Child::new(subject, &person)),
             seeing,
             bounds,
             floor: query.entry.unwrap_or(1).max(1),
             lowest: begin.min(end),
             older: 0,
+            removed_through: 0,
             announced: Vec::new(),
             page: AuditPage {
                 found: Vec::new(),
@@ -145,6 +155,7 @@ impl Engine {
                 next_before: None,
                 range: None,
                 looked_at: 0,
+                removed: None,
                 missing: Vec::new(),
                 shielded_left_out: query.goes_by_place(),
             },
@@ -177,12 +188,15 @@ impl Engine {
 impl Search<'_> {
     fn run(mut self) -> AuditPage {
         let begun = self.lowest;
-        self.page.ended = self.go_down();
+        self.page.ended = match self.go_down() {
+            AuditEnded::Whole if self.page.removed.is_some() => AuditEnded::Removed,
+            ended @ (AuditEnded::Whole | AuditEnded::PageFull | AuditEnded::Stopped | AuditEnded::Removed) => ended,
+        };
         if self.lowest < begun {
             self.page.range = Some((self.lowest, begun - 1));
         }
         self.page.next_before = match self.page.ended {
-            AuditEnded::Whole => None,
+            AuditEnded::Whole | AuditEnded::Removed => None,
             AuditEnded::PageFull | AuditEnded::Stopped => Some(self.lowest),
         };
         self.tell_announced();
@@ -208,6 +222,9 @@ impl Search<'_> {
                 }
             }
             self.nothing_down_to(stretch.from.max(self.floor));
+            if self.lowest <= self.removed_through.saturating_add(1) {
+                return AuditEnded::Whole;
+            }
             if self.page.looked_at >= self.bounds.looked_at || self.page.missing.len() >= MAX_MISSING {
                 return AuditEnded::Stopped;
             }
@@ -288,16 +305,26 @@ impl Search<'_> {
         }
     }
 
-    /// There is no entry between `after` and the lowest number looked at.
+    /// There is no entry between `after` and the lowest number looked at. What of them was removed is told as that.
     fn missing(&mut self, after: u64) {
-        self.page.missing.push(MissingEntries { after, before: Some(self.lowest), announced_at: None });
+        // Asked for now, and not before the reading: what has been removed meanwhile was not lost.
+        let removed = self.engine.audit_kept().removed.filter(|removed| removed.through > after);
+        let after = removed.map_or(after, |removed| removed.through);
+        self.removed_through = self.removed_through.max(removed.map_or(0, |removed| removed.through));
+        // Of a range that begins after all of them were made, none was asked for.
+        let asked_for = removed.filter(|removed| self.query.from.is_none_or(|from| from < removed.before));
+        self.page.removed = self.page.removed.or(asked_for);
+        if after.saturating_add(1) < self.lowest {
+            self.page.missing.push(MissingEntries { after, before: Some(self.lowest), announced_at: None });
+        }
     }
 
     /// There is no entry from `from` on up to the lowest number looked at.
     fn nothing_down_to(&mut self, from: u64) {
         if from < self.lowest {
             self.missing(from - 1);
-            self.lowest = from;
+            // What was removed was not looked at.
+            self.lowest = self.lowest.min(from.max(self.removed_through.saturating_add(1)));
         }
     }
 

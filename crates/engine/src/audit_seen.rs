@@ -21,6 +21,8 @@ use uuid::Uuid;
 pub enum Whom {
     /// The number that was asked for.
     Asked(NhsNumber),
+    /// The local key that was asked for.
+    AskedKey,
     /// The same person, under another number or a key.
     SamePerson([u8; PSEUDONYM_BYTES]),
     /// Somebody else.
@@ -89,7 +91,7 @@ pub struct SeenEntry {
 /// The child that is asked for, under every number of theirs.
 #[derive(Debug)]
 pub(crate) struct Child {
-    number: NhsNumber,
+    own: Subject,
     others: Vec<Subject>,
 }
 
@@ -103,15 +105,14 @@ pub(crate) enum StandsAs {
 }
 
 impl Child {
-    pub(crate) fn new(number: NhsNumber, person: &Person) -> Self {
-        let own = Subject::Nhs(number);
+    pub(crate) fn new(own: Subject, person: &Person) -> Self {
         let records = person.records().map(|record| record.subject.clone());
         let numbers = person.other_numbers().into_iter().map(Subject::Nhs);
-        Self { number, others: records.chain(numbers).filter(|subject| *subject != own).collect() }
+        Self { others: records.chain(numbers).filter(|subject| *subject != own).collect(), own }
     }
 
     fn is(&self, subject: &Subject) -> bool {
-        *subject == Subject::Nhs(self.number) || self.others.contains(subject)
+        *subject == self.own || self.others.contains(subject)
     }
 
     /// As what the child stands in an entry; `None` when the entry is not about them.
@@ -192,7 +193,10 @@ impl Engine {
     fn whom(&self, subject: &Subject, child: Option<&Child>) -> Whom {
         let pseudonym = keys::shown_pseudonym(&self.keys, subject);
         match child {
-            Some(child) if *subject == Subject::Nhs(child.number) => Whom::Asked(child.number),
+            Some(child) if *subject == child.own => match child.own {
+                Subject::Nhs(number) => Whom::Asked(number),
+                Subject::Local(..) => Whom::AskedKey,
+            },
             Some(child) if child.is(subject) => Whom::SamePerson(pseudonym),
             Some(_) | None => Whom::Other(pseudonym),
         }

@@ -156,6 +156,7 @@ mod tests {
     use super::*;
     use crate::audit_entry::Call;
     use kith_domain::caller::{Caller, Peer, Purpose};
+    use kith_domain::proof::PersonProof;
     use kith_domain::text::{PersonText, RoleCode};
 
     fn refused(at: i64, user: &str, reason: &str) -> AuditEntry {
@@ -168,7 +169,8 @@ mod tests {
             organisation,
             role_code: RoleCode::parse("R8000").unwrap(),
         };
-        let call = Call { peer: Peer { organisation, role: Role::Ed }, method: Method::Lookup, trace: None };
+        let peer = Peer { organisation, role: Role::Ed };
+        let call = Call { peer, method: Method::Lookup, trace: None, person: PersonProof::NotAsked };
         let request_id = Some(uuid::Uuid::from_u128(u128::try_from(at).unwrap()));
         AuditEntry::of_call(Moment(at), call, Some(caller), request_id, Decision::Refused(RefusalCode::of(reason)))
     }

@@ -2,12 +2,14 @@
 //! change of the working state, so a refused change leaves nothing behind.
 
 use crate::births;
+use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::linked;
 use crate::names::Name;
 use crate::openings;
 use crate::rows::{Acknowledgement, EventRow, RemovedPlanRow, encode};
+use crate::withholdings;
 use crate::working::{StateError, Working};
 use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::identity;
@@ -58,7 +60,12 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
         Change::ProposalClosed(closed) => Some((closed.organisation.to_string(), closed.event_id)),
         Change::FilePositionReset(reset) => Some((reset.authority.to_string(), reset.event_id)),
         Change::OpeningReviewed(review) => Some((review.organisation.to_string(), review.event_id)),
-        Change::Accessed(_)
+        Change::FlagReviewed(reviewed) => Some((reviewed.organisation.to_string(), reviewed.event_id)),
+        Change::Withheld(decided) => Some((decided.authority.to_string(), decided.event_id)),
+        Change::WithholdingLifted(lifted) => Some((lifted.authority.to_string(), lifted.event_id)),
+        Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::Accessed(_)
         | Change::AuditGap(_)
         | Change::AuditHead(_)
         | Change::Purge(_)
@@ -87,12 +94,16 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         Change::Proposed(proposal) => identity_apply::check_proposal(working, proposal),
         Change::ProposalClosed(closed) => identity_apply::check_closing(working, closed)?,
         Change::OpeningReviewed(review) => openings::check_review(working, review)?,
+        Change::WithholdingLifted(lifted) => withholdings::check_lift(working, lifted)?,
         Change::Plan(event) => match check_plan(working, event)? {
             None => births::check(working, event)?,
             refused => refused,
         },
         Change::Presentation(event) => check_presentation(working, event)?,
+        Change::FlagReviewed(reviewed) => flag_rows::check(working, reviewed)?,
         Change::Heartbeat(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
         | Change::Acknowledged(_)
         | Change::Accessed(_)
         | Change::AuditGap(_)
@@ -103,7 +114,8 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         | Change::FileEnding(_)
         | Change::FileEnded(_)
         | Change::FilePositionReset(_)
-        | Change::Opened(_) => None,
+        | Change::Opened(_)
+        | Change::Withheld(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),

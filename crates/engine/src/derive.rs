@@ -7,8 +7,10 @@ use crate::gaps::Gaps;
 use crate::open::WallClock;
 use crate::rows::{decode, encode};
 use crate::times;
+use crate::watcher::Watcher;
 use crate::writer::{Command, Progress};
 use kith_domain::change::{Accessed, AuditGap, Change};
+use kith_domain::flag::{Flag, Flagged};
 use kith_domain::refused::RefusedKind;
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, Follower, Journal, JournalError, Monotonic};
@@ -21,6 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Audit entries read at once.
 const BATCH: usize = 256;
+/// Entries read at once for the watch of use alone: history waits for one such reading.
+const WATCH_BATCH: usize = 1_024;
 /// Late entries read at once: few enough for one group of changes.
 const LATE_BATCH: usize = 64;
 /// Entries without consequences passed over before the position is written down.
@@ -54,6 +58,10 @@ pub(crate) struct Deriver {
     pub(crate) wall_clock: WallClock,
     /// Gaps that are not told yet.
     pub(crate) gaps: RefCell<Gaps>,
+    /// What use looks like.
+    pub(crate) watcher: RefCell<Watcher>,
+    /// Days of the audit from which that is worked out anew.
+    pub(crate) read_again_days: u32,
 }
 
 impl Deriver {
@@ -63,15 +71,19 @@ impl Deriver {
         let mut limit = BATCH;
         let mut late = VecDeque::new();
         let (mut seen, mut asked_at) = (0, self.clock.now());
+        self.find_beginning();
         while !self.stop.load(Ordering::Acquire) {
             self.note_gaps();
+            self.log_watched(false);
             late.extend(self.journal.take_late(Follower::History));
             if let Err(what) = self.late_step(position, &mut late) {
                 tracing::warn!(%what, "access history of entries that were synced late waits");
                 std::thread::sleep(PAUSE_AFTER_FAILURE);
             }
             let (began, before) = (self.clock.now(), self.journal.synced_through());
+            let caught_up = self.catch_up(position);
             match self.step(position, limit) {
+                Ok(next) if next == position && !caught_up => {}
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
                 Ok(next) => {
                     let came = self.journal.synced_through().saturating_sub(before);
@@ -92,6 +104,7 @@ impl Deriver {
                 }
             }
         }
+        self.log_watched(true);
     }
 
     /// Derives one batch after `position` and gives the new position.
@@ -102,6 +115,8 @@ impl Deriver {
         };
         let Some((last, _)) = entries.last() else { return Ok(position) };
         let last = last.sequence;
+        let entries = decoded(entries);
+        self.watcher.borrow_mut().follow(position, last, &entries);
         let logged = self.progress.derived_through.load(Ordering::Acquire);
         let (at, mut changes) = changes_of(entries);
         if changes.is_empty() && last < logged + POSITION_EVERY {
@@ -133,7 +148,8 @@ impl Deriver {
         };
         // Nothing yet: an entry before them is still waited for.
         let Some(next) = read.last().map(|(reference, _)| reference.sequence + 1) else { return Ok(()) };
-        let (at, changes) = changes_of(read.into_iter().filter(|(reference, _)| reference.sequence <= last).collect());
+        let read = read.into_iter().filter(|(reference, _)| reference.sequence <= last).collect();
+        let (at, changes) = changes_of(decoded(read));
         if !changes.is_empty() {
             tracing::info!(first, last, "history is derived from entries that were synced late");
             self.submit(at, changes)?;
@@ -150,8 +166,69 @@ impl Deriver {
             let after = gap.after_sequence;
             tracing::error!(after, "a sync of the audit failed: entries after this may be missing");
             self.gaps.borrow_mut().found(&gap);
+            self.watcher.borrow_mut().lost(&gap);
         }
         self.tell_gaps(synced);
+        self.tell_flags(synced);
+    }
+
+    /// Looks for the entry with which the watch of use begins: the first of the last so many days. Numbers have holes, times have
+    /// none to speak of. Where one cannot be read, more is read again than need be.
+    fn find_beginning(&self) {
+        let Some((mut low, mut high)) = self.watcher.borrow().span() else { return };
+        let since = (self.wall_clock)().plus_seconds(-i64::from(self.read_again_days) * 24 * 60 * 60);
+        while low < high && !self.stop.load(Ordering::Acquire) {
+            let middle = low + (high - low) / 2;
+            let read = self.journal.read_from(middle, 1).unwrap_or_default();
+            match decoded(read).first() {
+                Some((sequence, entry)) if entry.at < since => low = sequence + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        self.watcher.borrow_mut().begin_with(low);
+    }
+
+    /// One batch for the watch of use alone: at a start what it counts is worked out anew, behind the history. True when there
+    /// is no more of it.
+    fn catch_up(&self, position: u64) -> bool {
+        let Some(next) = self.watcher.borrow().next_before(position) else { return true };
+        let read = self.journal.read_from(next, WATCH_BATCH);
+        let mut watcher = self.watcher.borrow_mut();
+        match read {
+            Ok(read) => {
+                let last = read.last().map_or(position, |(reference, _)| reference.sequence.min(position));
+                watcher.take(last, &decoded(read));
+            }
+            // What cannot be read is not counted; `damaged` tells of it where history is concerned.
+            Err(error) => {
+                watcher.take(beyond(&error).map_or(position, |next| next.saturating_sub(1)).min(position), &[])
+            }
+        }
+        false
+    }
+
+    /// Flags are told by entries of the audit, as gaps are.
+    fn tell_flags(&self, synced: u64) {
+        let append = |flag: &Flag| {
+            let entry = AuditEntry::of_service((self.wall_clock)(), Decision::Flagged(flag.clone()));
+            let reference = self.journal.append(&encode(&entry).ok()?).ok()?;
+            tracing::info!(kind = flag.kind.word(), %reference, "use was flagged, for a person to look into");
+            self.progress.raised_flags[flag.kind as usize].fetch_add(1, Ordering::Relaxed);
+            Some(reference.sequence)
+        };
+        if self.watcher.borrow_mut().tell(synced, append) {
+            tracing::error!("a flag could not be written into the audit, and waits until it takes entries");
+        }
+    }
+
+    /// Tells the log how far use was watched. What it does not take now is told again.
+    fn log_watched(&self, at_end: bool) {
+        let due = self.watcher.borrow_mut().due(self.clock.now(), at_end);
+        if let Some((at, change)) = due
+            && self.submit(at, vec![change]).is_ok()
+        {
+            self.watcher.borrow_mut().is_logged();
+        }
     }
 
     fn tell_gaps(&self, synced: u64) {
@@ -250,23 +327,29 @@ enum Trouble {
     TooMany,
 }
 
-/// Changes of entries that count, and the moment of the last entry. An entry that cannot be decoded is passed over, so that
-/// one of them does not stop the history of everyone; `verify` names it.
-fn changes_of(entries: Vec<(AuditRef, Vec<u8>)>) -> (Moment, Vec<Change>) {
+/// Entries by number. One that cannot be decoded is passed over, so that one of them does not stop the history of everyone;
+/// `verify` names it.
+fn decoded(entries: Vec<(AuditRef, Vec<u8>)>) -> Vec<(u64, AuditEntry)> {
+    let one = |(reference, bytes): (AuditRef, Vec<u8>)| {
+        let sequence = reference.sequence;
+        let entry = decode(&bytes).inspect_err(|error| {
+            tracing::error!(sequence, %error, "an audit entry cannot be decoded: its consequences are left out");
+        });
+        Some((sequence, entry.ok()?))
+    };
+    entries.into_iter().filter_map(one).collect()
+}
+
+/// Changes of entries that count, and the moment of the last entry.
+fn changes_of(entries: Vec<(u64, AuditEntry)>) -> (Moment, Vec<Change>) {
     let mut changes = Vec::new();
     let mut at = Moment::default();
-    for (reference, bytes) in entries {
-        let sequence = reference.sequence;
-        let entry = match decode::<AuditEntry>(&bytes) {
-            Ok(entry) => entry,
-            Err(error) => {
-                tracing::error!(sequence, %error, "an audit entry cannot be decoded: its consequences are left out");
-                continue;
-            }
-        };
+    for (sequence, entry) in entries {
         at = entry.at;
         if let Decision::Gap(after) = entry.decision {
             changes.push(Change::AuditGap(AuditGap { after_audit_sequence: after }));
+        } else if let Decision::Flagged(flag) = entry.decision {
+            changes.push(Change::Flagged(Flagged { audit_sequence: sequence, flag }));
         } else {
             let accessed = |access| Change::Accessed(Accessed { audit_sequence: sequence, access: Some(access) });
             changes.extend(entry.accesses().into_iter().map(accessed));

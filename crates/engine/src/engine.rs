@@ -4,6 +4,7 @@ use crate::answer_counts::{AnswerCounts, Counters};
 use crate::bursts::Bursts;
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
+use crate::reseal::Resealer;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
 use crate::writer::{Command, Progress, Verdict};
@@ -12,6 +13,7 @@ use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
 use kith_domain::directory::Directory;
 use kith_domain::feed_volume::ThinRule;
+use kith_domain::flag::FlagRules;
 use kith_domain::permit::ActionPermit;
 use kith_domain::policy::Policy;
 use kith_domain::refused::Refused;
@@ -57,6 +59,8 @@ pub struct EngineOptions {
     pub wall_clock: crate::WallClock,
     /// How what retention has passed is removed.
     pub purge: PurgeOptions,
+    /// From when on use is flagged.
+    pub flags: FlagRules,
     /// Whether to give up opening: the process is to end, and loading may take longer than it has.
     pub give_up: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -87,6 +91,8 @@ pub struct Engine {
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) purger: Arc<Purger>,
     pub(crate) purge_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+    pub(crate) resealer: Arc<Resealer>,
+    pub(crate) reseal_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
     pub(crate) bursts: Arc<Bursts>,
@@ -231,6 +237,7 @@ impl Engine {
         self.stop.store(true, Ordering::Release);
         self.purger.give_up();
         join(&self.purge_thread, "purging");
+        join(&self.reseal_thread, "sealing anew");
         join(&self.deriver, "deriving");
         join(&self.feeds, "counting");
         join(&self.anchor, "anchoring");

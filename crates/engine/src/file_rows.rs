@@ -43,6 +43,11 @@ pub(crate) fn check(working: &Working<'_>, record: &LogRecord) -> Result<Option<
         | Change::ProposalClosed(_)
         | Change::Opened(_)
         | Change::OpeningReviewed(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::FlagReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_)
         | Change::FilePositionReset(_) => return Ok(None),
     };
     Ok(Some(checked))
@@ -125,7 +130,12 @@ pub(crate) fn apply(working: &mut Working<'_>, record: &LogRecord) -> Result<Eff
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
         | Change::Opened(_)
-        | Change::OpeningReviewed(_) => return Ok(Effect::Overtaken),
+        | Change::OpeningReviewed(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::FlagReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_) => return Ok(Effect::Overtaken),
     };
     working.put(Table::File, keys::files(authority), &state)?;
     Ok(Effect::Applied)

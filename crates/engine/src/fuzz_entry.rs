@@ -2,8 +2,10 @@
 //! few words. Never used in production.
 
 use crate::audit_entry::AuditEntry;
+use crate::flag_rows::{FlagDayRow, FlagMarkRow, FlagRow};
 use crate::openings::{CountedRow, OpeningRow};
 use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
+use crate::withholdings::WithholdingRow;
 use kith_domain::change::LogRecord;
 use kith_domain::child::ChildRecord;
 use kith_domain::feed_health::FeedRecord;
@@ -34,6 +36,10 @@ pub fn row(bytes: &[u8]) -> String {
         ("file", read::<FileState>),
         ("opening", read::<OpeningRow>),
         ("counted openings", read::<CountedRow>),
+        ("flag", read::<FlagRow>),
+        ("flags of a day", read::<FlagDayRow>),
+        ("facts about flags", read::<FlagMarkRow>),
+        ("withholding", read::<WithholdingRow>),
     ];
     let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
     let Some((name, read)) = KINDS.get(usize::from(*first) % KINDS.len()) else { return String::from("none") };

@@ -1,49 +1,31 @@
-//! Gaps of the audit that were found while running, until each is told by an entry of the audit that is on disk: while no sink
-//! takes an entry they wait, and one whose telling was itself given up is told again. Writes nothing by itself.
+//! Gaps of the audit that were found while running, until each is told by an entry of the audit that is on disk. Writes nothing
+//! by itself.
 
+use crate::telling::Telling;
 use kith_store::Gap;
 
-/// Gaps not told yet, and those whose telling is not known to be on disk.
+/// Gaps not told yet, and those whose telling is not known to be on disk; each by the entry after which some may be missing.
 #[derive(Debug, Default)]
-pub(crate) struct Gaps {
-    /// After which entry some may be missing.
-    untold: Vec<u64>,
-    /// The number of the entry that tells it, and after which entry some may be missing.
-    told: Vec<(u64, u64)>,
-    /// That telling failed has been said.
-    complained: bool,
-}
+pub(crate) struct Gaps(Telling<u64>);
 
 impl Gaps {
     /// Takes a gap; it may hold the entries that told of others.
     pub(crate) fn found(&mut self, gap: &Gap) {
-        let within = |entry: u64| gap.after_sequence < entry && entry < gap.before_sequence;
-        let lost = self.told.extract_if(.., |(entry, _)| within(*entry));
-        self.untold.extend(lost.map(|(_, after)| after));
+        self.0.lost(gap);
         self.found_after(gap.after_sequence);
     }
 
     /// Takes the beginning of a gap.
     pub(crate) fn found_after(&mut self, after: u64) {
-        if !self.untold.contains(&after) {
-            self.untold.push(after);
+        if !self.0.untold().contains(&after) {
+            self.0.add(after);
         }
     }
 
     /// Tells what is not told; `append` gives the number of the entry that tells of a gap. Of what is on disk up to `synced`,
     /// as it was before gaps were last looked for, nothing will be given up any more. True when telling begins to fail.
     pub(crate) fn tell(&mut self, synced: u64, mut append: impl FnMut(u64) -> Option<u64>) -> bool {
-        self.told.retain(|(entry, _)| *entry > synced);
-        let told = &mut self.told;
-        self.untold.retain(|after| match append(*after) {
-            Some(entry) => {
-                told.push((entry, *after));
-                false
-            }
-            None => true,
-        });
-        let fails = !self.untold.is_empty();
-        fails && !std::mem::replace(&mut self.complained, fails)
+        self.0.tell(synced, |after| append(*after))
     }
 }
 

@@ -7,6 +7,7 @@ use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::opening::Opener;
 use kith_domain::plan::{PlanKind, PlanName};
 use kith_domain::text::{EncounterId, UserId};
+use kith_domain::time::Day;
 use kith_store::{Keys, PSEUDONYM_BYTES};
 use uuid::Uuid;
 
@@ -137,9 +138,38 @@ pub(crate) fn parse_opening(key: &[u8]) -> Option<OpeningKey> {
     }
 }
 
+/// Key of what an authority withholds of a person.
+pub(crate) fn withholding(keys: &Keys, authority: LaCode, subject: &Subject) -> Vec<u8> {
+    let (kind, a, b) = subject_parts(subject);
+    keys.pseudonym("withholding", &[authority.as_str().as_bytes(), kind, &a, &b]).to_vec()
+}
+
 /// The keyed name of a person of an organisation.
 pub(crate) fn person(keys: &Keys, organisation: OdsCode, user_id: &UserId) -> Opener {
     keys.pseudonym("person", &[organisation.as_str().as_bytes(), user_id.as_str().as_bytes()])
+}
+
+/// First byte of the keys of flags, and of the counts of a day.
+const FLAG: u8 = b'f';
+pub(crate) const FLAG_DAY: u8 = b'd';
+/// Key of the row of counts and positions about flags.
+pub(crate) const FLAG_MARK: &[u8] = b"mark";
+
+/// Key of a flag, in order of id: no secret.
+pub(crate) fn flag(id: u64) -> Vec<u8> {
+    [&[FLAG][..], &id.to_be_bytes()].concat()
+}
+
+/// The id of the flag of a key; `None` for another row of the table.
+pub(crate) fn parse_flag(key: &[u8]) -> Option<u64> {
+    let (kind, id) = key.split_first()?;
+    (*kind == FLAG).then(|| id.try_into().ok().map(u64::from_be_bytes)).flatten()
+}
+
+/// Key of the counts of a day, in order of days since 1970: no secret.
+pub(crate) fn flag_day(day: Day) -> Vec<u8> {
+    let since = u64::try_from(day.utc_start().0).unwrap_or_default();
+    [&[FLAG_DAY][..], &since.to_be_bytes()].concat()
 }
 
 /// Key of where an authority's files stand: no secret.

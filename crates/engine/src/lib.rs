@@ -7,6 +7,7 @@ mod answer_counts;
 mod apply;
 mod audit_entry;
 mod audit_page;
+mod audit_retention;
 mod audit_search;
 mod audit_seen;
 mod births;
@@ -20,6 +21,8 @@ mod file_import;
 mod file_missing;
 mod file_rows;
 mod files;
+mod flag_rows;
+mod flags;
 #[doc(hidden)]
 pub mod fuzz_entry;
 mod gaps;
@@ -37,25 +40,33 @@ mod purge;
 mod purge_apply;
 mod purge_guard;
 mod read;
+mod reseal;
 mod rows;
 mod state_hash;
+mod telling;
 mod times;
 mod tree;
 mod verify;
+mod watcher;
+mod withholdings;
 mod working;
 mod writer;
 
 pub use answer_counts::AnswerCounts;
 pub use audit_entry::{AuditEntry, AuditRead, Call, Code, Configured, Decision, Disclosed, MotherRead, TraceId};
+pub use audit_retention::{AuditKept, AuditRemoval};
 pub use audit_search::{AuditBounds, AuditEnded, AuditPage, AuditSearchError, MissingEntries};
 pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
+pub use flag_rows::FlagReview;
+pub use flags::{FlagCounts, FlagPage, FlagRates, FlagTotals, FlagsError, StoredFlag};
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
-    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, Keys, Monotonic, Sink,
-    StoreOptions, SystemMonotonic, TreeOptions, TrimError, give_way,
+    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, KeyEncryptionKey, KeyError, KeyId,
+    KeySource, KeyUses, KeyringEdit, KeyringStamp, KeyringStatus, Keys, Monotonic, NewKeys, Sink, StoreOptions,
+    SystemMonotonic, TreeOptions, TrimError, give_way,
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
@@ -65,8 +76,10 @@ pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, Asking, ReadError, Waiting};
+pub use reseal::{key_uses, resealed_to};
 pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
 pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth};
 pub use verify::{RolledBack, VerifyError, VerifyReport, inspect, verify};
+pub use withholdings::{StandingWithholding, WithholdingCounts, WithholdingPage};
 pub use writer::Verdict;

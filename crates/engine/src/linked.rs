@@ -134,7 +134,12 @@ pub(crate) fn homed<'a>(working: &Working<'_>, change: &'a Change) -> Result<Cow
         | Change::Proposed(_)
         | Change::ProposalClosed(_)
         | Change::Opened(_)
-        | Change::OpeningReviewed(_) => None,
+        | Change::OpeningReviewed(_)
+        | Change::Flagged(_)
+        | Change::Watched(_)
+        | Change::FlagReviewed(_)
+        | Change::Withheld(_)
+        | Change::WithholdingLifted(_) => None,
     };
     Ok(home.map_or(Cow::Borrowed(change), Cow::Owned))
 }

@@ -10,16 +10,21 @@ use crate::feed_tally::{FeedWatch, Tally};
 use crate::keys;
 use crate::loading::load;
 use crate::purge::Purger;
+use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
+use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Accessed, AuditHead, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
+use kith_domain::flag::FlagRules;
 use kith_domain::time::Moment;
 use kith_index::Index;
-use kith_store::{AuditError, Batch, Journal, JournalError, Keys, Store, StoreError, Table};
+use kith_store::{
+    AuditError, Batch, Journal, JournalError, JournalOptions, Keys, Monotonic, Recovered, Store, StoreError, Table,
+};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -60,6 +65,9 @@ pub enum EngineError {
         /// The last audit entry.
         audited: u64,
     },
+    /// The store is empty, or not there, beside an audit that its new keys do not open: likewise.
+    #[error("open store: it is empty, and the audit beside it was sealed with other keys")]
+    AuditOfAnother,
     /// The first record could not be written.
     #[error(transparent)]
     Commit(#[from] kith_store::CommitError),
@@ -81,7 +89,9 @@ impl EngineError {
         match self {
             Self::Open(kith_store::OpenError::DataLossSuspected { .. })
             | Self::Counts { .. }
-            | Self::StoreGone { .. } => "DATA_LOSS_SUSPECTED",
+            | Self::StoreGone { .. }
+            | Self::AuditOfAnother => "DATA_LOSS_SUSPECTED",
+            Self::Open(error) if error.is_of_keys() => "KEY_UNUSABLE",
             Self::Open(_) | Self::Store(_) | Self::Codec(_) | Self::Commit(_) | Self::Thread(_) => "STORE_UNAVAILABLE",
             Self::GivenUp => "LOADING",
             Self::Journal(_) | Self::Audit(_) => "AUDIT_UNAVAILABLE",
@@ -102,19 +112,12 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]: nothing may be answered.
     pub fn open(options: EngineOptions, now: Moment, on_fatal: OnFatal) -> Result<Self, EngineError> {
-        let store = Arc::new(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?);
-        let index = Arc::new(Index::new(board(&options)));
-        let meta = load(&store, &index, now, options.give_up.as_ref())?;
+        let (store, index, meta) = loaded(&options, now)?;
         let tree = AuditTree::open(options.tree, &options.clock, anchored(&store)?);
-        let (journal, recovered) = Journal::open(
-            options.journal,
-            Arc::clone(&options.keys),
-            meta.derived_through.max(tree.floor()),
-            &options.boot_id,
-            Arc::clone(&options.clock),
-        )?;
+        let given = (&options.keys, &options.clock, options.boot_id.as_str());
+        let (journal, recovered) = audit(options.journal, given, meta.derived_through.max(tree.floor()), &store)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
-        let progress = Arc::new(Progress::begin(&store, &meta)?);
+        let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
         let (commands, received) = channel();
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
         let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
@@ -124,8 +127,9 @@ impl Engine {
         let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::<Tally>::default());
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
-        let purger = Purger::new(shared, (options.settings.retention(), options.purge), Arc::clone(&on_fatal));
+        let purger = Purger::new(shared, (options.settings.retention(), options.purge), (&journal, &tree), &on_fatal);
         let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
+        let (resealer, reseal_thread) = resealing(&purger, &options.clock)?;
         let deriver = Deriver {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
@@ -134,6 +138,8 @@ impl Engine {
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
             gaps: RefCell::default(),
+            watcher: RefCell::new(watcher),
+            read_again_days: options.flags.read_again_days,
         };
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
@@ -154,6 +160,8 @@ impl Engine {
             stop,
             purger,
             purge_thread: std::sync::Mutex::new(purge_thread),
+            resealer,
+            reseal_thread: std::sync::Mutex::new(Some(reseal_thread)),
             tally,
             answers: Counters::default(),
             bursts: Arc::default(),
@@ -163,6 +171,54 @@ impl Engine {
             writer: std::sync::Mutex::new(Some(writer)),
         })
     }
+}
+
+/// Opens the store and reads its state into the index.
+fn loaded(options: &EngineOptions, now: Moment) -> Result<(Arc<Store>, Arc<Index>, MetaRow), EngineError> {
+    let store = Arc::new(store(options)?);
+    let index = Arc::new(Index::new(board(options)));
+    let meta = load(&store, &index, now, options.give_up.as_ref())?;
+    Ok((store, index, meta))
+}
+
+/// Opens the store; nothing is written where all of it is gone. Beside an audit a new keyring would be taken for the one that
+/// is not there, and copied over the copies of that one.
+fn store(options: &EngineOptions) -> Result<Store, EngineError> {
+    let sinks = [options.journal.primary.as_path(), options.journal.spill.as_path()];
+    if options.keys.are_new() && Journal::has_entries(sinks)? {
+        return Err(EngineError::AuditOfAnother);
+    }
+    Ok(Store::open(&options.data_dir, Arc::clone(&options.keys), options.store)?)
+}
+
+/// Opens the audit journal. A store without a record has made its keys just now: an audit that they do not open was written
+/// beside another one.
+fn audit(
+    journal: JournalOptions,
+    (keys, clock, boot_id): (&Arc<Keys>, &Arc<dyn Monotonic>, &str),
+    floor: u64,
+    store: &Store,
+) -> Result<(Arc<Journal>, Recovered), EngineError> {
+    Journal::open(journal, Arc::clone(keys), floor, boot_id, Arc::clone(clock)).map_err(|error| {
+        if matches!(error, JournalError::KeyMismatch) && store.head().sequence == 0 {
+            return EngineError::AuditOfAnother;
+        }
+        error.into()
+    })
+}
+
+/// Where everything stands, for readers and for the watch of use.
+fn begun(
+    store: &Store,
+    meta: &MetaRow,
+    audited_through: u64,
+    (rules, secrets): (FlagRules, &Arc<Keys>),
+) -> Result<(Arc<Progress>, Watcher), EngineError> {
+    let bytes = store.get(Table::Flag, keys::FLAG_MARK)?;
+    let mark = bytes.map(|bytes| decode(&bytes)).transpose()?;
+    let standing = Standing { mark, derived_through: meta.derived_through, audited_through };
+    let progress = Arc::new(Progress::begin(store, meta, standing.unreviewed())?);
+    Ok((progress, Watcher::begin(rules, Arc::clone(secrets), standing)))
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {
@@ -187,6 +243,14 @@ fn purging(purger: Purger, wall_clock: &WallClock) -> std::io::Result<(Arc<Purge
     let (running, wall_clock, on_fatal) = (Arc::clone(&purger), Arc::clone(wall_clock), Arc::clone(&purger.on_fatal));
     let thread = spawn("kith-purge", &on_fatal, move || behind(|| running.run(&*wall_clock)))?;
     Ok((purger, Some(thread)))
+}
+
+/// Starts the work that follows a rotation of the data key.
+fn resealing(purger: &Arc<Purger>, clock: &Arc<dyn Monotonic>) -> std::io::Result<(Arc<Resealer>, JoinHandle<()>)> {
+    let resealer = Arc::new(Resealer::new(Arc::clone(purger), Arc::clone(clock)));
+    let running = Arc::clone(&resealer);
+    let thread = spawn("kith-reseal", &purger.on_fatal, move || behind(|| running.run()))?;
+    Ok((resealer, thread))
 }
 
 /// The first record of a new log, so that an empty store beside an audit with entries can only be one that is gone: it is
@@ -246,12 +310,7 @@ fn board(options: &EngineOptions) -> FeedBoard {
 
 /// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
 /// log, so that every authority hears of it. From here on the tree grows.
-fn announce(
-    journal: &Arc<Journal>,
-    tree: &AuditTree,
-    recovered: &kith_store::Recovered,
-    now: Moment,
-) -> Result<(), EngineError> {
+fn announce(journal: &Arc<Journal>, tree: &AuditTree, recovered: &Recovered, now: Moment) -> Result<(), EngineError> {
     tree.follow(journal, recovered.last_sequence);
     journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
     let Some(gap) = recovered.gap else { return Ok(()) };

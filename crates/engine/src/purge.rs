@@ -2,10 +2,12 @@
 //! through the log like any other change; then it trims the log, so that what was removed is really gone. It stops by
 //! itself rather than believe a wrong clock, and never stands in front of a lookup.
 
+use crate::audit_retention::AuditKeeper;
 use crate::open::OnFatal;
 use crate::purge_apply;
 use crate::purge_guard::{Going, Guard, Held};
 use crate::rows::decode;
+use crate::tree::AuditTree;
 use crate::working::StateError;
 use crate::writer::{Command, Progress};
 use kith_domain::change::{Change, Note, NoteRetention, Purge};
@@ -14,7 +16,7 @@ use kith_domain::refused::RefusedKind;
 use kith_domain::retention::Retention;
 use kith_domain::time::{Day, Moment};
 use kith_index::Index;
-use kith_store::{CommitError, Keys, Store, StoreError, Table, TrimError, TrimStep};
+use kith_store::{CommitError, Journal, Keys, Store, StoreError, Table, TrimError, TrimStep};
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +50,8 @@ pub struct PurgeOptions {
     pub guard: Guard,
     /// Least time between two trims of the log.
     pub trim_interval: Duration,
+    /// So many days the audit keeps its entries; `None` for good.
+    pub audit_days: Option<u32>,
 }
 
 impl Default for PurgeOptions {
@@ -65,6 +69,7 @@ impl Default for PurgeOptions {
             },
             guard: Guard::default(),
             trim_interval: Duration::from_secs(24 * 60 * 60),
+            audit_days: None,
         }
     }
 }
@@ -141,6 +146,8 @@ pub(crate) struct Purger {
     pub(crate) retention: Retention,
     pub(crate) options: PurgeOptions,
     pub(crate) on_fatal: OnFatal,
+    /// The audit's own retention.
+    pub(crate) audit: AuditKeeper,
     memory: Mutex<Memory>,
     /// One run or trim at a time.
     running: Mutex<()>,
@@ -163,12 +170,33 @@ struct Run<'a> {
 }
 
 impl Purger {
-    pub(crate) fn new(shared: Shared, (retention, options): (Retention, PurgeOptions), on_fatal: OnFatal) -> Self {
+    pub(crate) fn new(
+        shared: Shared,
+        (retention, options): (Retention, PurgeOptions),
+        (journal, tree): (&Arc<Journal>, &AuditTree),
+        on_fatal: &OnFatal,
+    ) -> Self {
         let ((keys, store, index), commands, progress, stop) = shared;
+        let audited = (Arc::clone(journal), tree.clone(), Arc::clone(&progress), Arc::clone(&stop));
+        let audit = AuditKeeper::new(audited, options.audit_days, options.guard);
         let status = PurgeStatus { trimmed_through: store.trimmed().head.sequence, ..PurgeStatus::default() };
         let memory = Mutex::new(Memory { status, ..Memory::default() });
         let (running, trimming) = (Mutex::new(()), AtomicBool::new(false));
-        Self { keys, store, index, commands, progress, stop, retention, options, on_fatal, memory, running, trimming }
+        Self {
+            keys,
+            store,
+            index,
+            commands,
+            progress,
+            stop,
+            retention,
+            options,
+            on_fatal: Arc::clone(on_fatal),
+            audit,
+            memory,
+            running,
+            trimming,
+        }
     }
 
     /// Runs until told to stop.
@@ -184,11 +212,12 @@ impl Purger {
                 Err(_) if self.stop.load(Ordering::Acquire) => {}
                 Err(error) => tracing::warn!(%error, "what retention has passed stays until the next run"),
             }
+            self.audit.run(now);
         }
     }
 
     /// Waits; says whether to go on.
-    fn wait(&self, time: Duration) -> bool {
+    pub(crate) fn wait(&self, time: Duration) -> bool {
         let mut left = time;
         while !left.is_zero() && !self.stop.load(Ordering::Acquire) {
             let step = left.min(LOOK_EVERY);
@@ -314,7 +343,7 @@ impl Run<'_> {
             self.remove(slice.iter().map(|(subject, _)| subject.clone()).collect(), Vec::new())?;
             self.report.going = slice.iter().fold(self.report.going, |sum, (_, going)| sum.plus(*going));
         }
-        for note in [Note::Notification, Note::UsedId, Note::RemovedPlan, Note::Proposal, Note::Opening] {
+        for note in [Note::Notification, Note::UsedId, Note::RemovedPlan, Note::Proposal, Note::Opening, Note::Flag] {
             self.notes(note)?;
         }
         Ok(())

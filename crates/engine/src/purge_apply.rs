@@ -1,6 +1,7 @@
 //! Applying a purge: the part of the fold that removes. It works out anew, from the record as it is now and the rules that
 //! the purge carries, what goes: an event taken since the purge was decided is kept.
 
+use crate::flag_rows;
 use crate::identity_apply;
 use crate::keys;
 use crate::openings;
@@ -63,6 +64,7 @@ pub(crate) fn table_of(note: Note) -> Table {
         Note::RemovedPlan => Table::Plan,
         Note::Proposal => Table::Proposal,
         Note::Opening => Table::Opening,
+        Note::Flag => Table::Flag,
     }
 }
 
@@ -159,6 +161,11 @@ pub(crate) fn has_passed(
             Ok(is_void(&row.proposal, &person)? || row.closed_at.is_some_and(|at| older(at, notes.acknowledged_days)))
         }
         Note::Opening => openings::has_passed((key, bytes), notes.acknowledged_days, today),
+        Note::Flag => {
+            let since_reviewed = |at| older(at, notes.acknowledged_days);
+            // The counts of a day name nobody, and are kept as long as the events of that day can be repeated.
+            Ok(flag_rows::has_passed((key, bytes), since_reviewed, today.plus_days(-notes.event_id_days))?)
+        }
         Note::RemovedPlan => {
             let row = decode::<RemovedPlanRow>(bytes)?;
             Ok(today > row.removed.plus_months(notes.removed_plan_months))

@@ -1,6 +1,7 @@
 //! When the purge stops by itself: a wrong clock must not erase England. It decides from what senders tell, what is held
 //! and what would go; it removes nothing.
 
+use crate::audit_retention::Passed as PassedOfAudit;
 use kith_domain::retention::{CLOCK_AHEAD_SECONDS, Passed, clock_ahead};
 use kith_domain::time::{Day, Moment};
 use kith_index::Sizes;
@@ -121,6 +122,22 @@ impl Guard {
             if going > self.stop_floor && going * 100 > held * u64::from(self.stop_percent) {
                 return Err(Held::TooMuch { what, going, held });
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses when more than one segment of the audit, and too large a share of what was closed this morning, would go today.
+    /// One may always go: in a small audit it is a large share.
+    pub(crate) fn check_audit(
+        &self,
+        before: PassedOfAudit,
+        going: PassedOfAudit,
+        closed_bytes: u64,
+    ) -> Result<(), Held> {
+        let (going, held) = (going.after(before), closed_bytes.saturating_add(before.bytes));
+        let share = going.bytes.saturating_mul(100) > held.saturating_mul(u64::from(self.stop_percent));
+        if going.segments > 1 && share {
+            return Err(Held::TooMuch { what: "bytes of the audit", going: going.bytes, held });
         }
         Ok(())
     }

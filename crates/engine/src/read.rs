@@ -160,6 +160,17 @@ impl Engine {
         }
     }
 
+    /// Refuses a question for a reason that lies outside of the policy, once that is in the audit.
+    ///
+    /// # Errors
+    /// [`ReadError`], always: the refusal, or that it could not be audited.
+    pub async fn refuse(&self, asked: Asked, refusal: Refusal) -> Result<Answered, ReadError> {
+        match self.ask_decided(asked, Err(refusal)) {
+            Asking::Now(result) => result,
+            Asking::Waiting(waiting) => waiting.settled(self).await,
+        }
+    }
+
     fn ask_decided(&self, asked: Asked, permit: Result<ReadPermit, Refusal>) -> Asking {
         let (entry, outcome) = self.decide(asked, permit);
         let recorded = match &outcome {

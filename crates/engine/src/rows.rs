@@ -204,7 +204,8 @@ mod tests {
             role_code: RoleCode::parse("R8000").unwrap(),
         };
         let (peer, trace) = (Peer { organisation, role: Role::Safeguarding }, Some(crate::TraceId([9; 16])));
-        let call = crate::Call { peer, method: kith_domain::method::Method::ListFeeds, trace };
+        let person = kith_domain::proof::PersonProof::NotAsked;
+        let call = crate::Call { peer, method: kith_domain::method::Method::ListFeeds, trace, person };
         let refused = crate::Decision::Refused(kith_domain::refusal_code::RefusalCode::of("ADULT"));
         let entry = crate::AuditEntry::of_call(at, call, Some(caller), Some(uuid::Uuid::from_u128(1)), refused);
         crate::AuditEntry { fields: kith_domain::fields::FieldSet::ALL, ..entry }
@@ -295,7 +296,7 @@ mod tests {
         concat!(
             "0100929bcd9b2501094530363030303030310001500301010000000000000000000000000000000000000001",
             "035231480145000000000103523148014e014ed00fd00f0200010352314809453036303030303031d00f0109",
-            "45303630303030303100",
+            "4530363030303030310000",
         ),
         "0100929bcd9b25d00f0003523148014e014e0001",
         "0100929bcd9b250201ac02",
@@ -326,12 +327,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_removed_of_the_audit_has_the_bytes_that_are_kept() {
+        use crate::{AuditEntry, Decision};
+        let entry = AuditEntry::of_service(
+            Moment(1_000),
+            Decision::AuditRemoved { through: 300, leaves: 7, before: Moment(1_000) },
+        );
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f00000000000013ac0207d00f0000000000");
+    }
+
+    #[test]
     fn a_head_of_the_audits_tree_has_the_bytes_that_are_kept() {
         use kith_domain::change::AuditHead;
         let head = AuditHead { leaves: 300, root: [7; 32] };
         let record = LogRecord { at: Moment(1_000), change: Change::AuditHead(head) };
         assert_eq!(hex(&encode(&record).unwrap()), format!("01d00f0fac02{}", "07".repeat(32)));
         assert_eq!(hex(&encode(&head).unwrap()), format!("01ac02{}", "07".repeat(32)));
+    }
+
+    #[test]
+    fn what_is_configured_keeps_its_number() {
+        use crate::Configured::{Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists};
+        let refused = |what| hex(&encode(&crate::Decision::ConfigRefused(what)).unwrap());
+        let found = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys].map(refused);
+        assert_eq!(found, ["010900", "010901", "010902", "010903", "010904", "010905"]);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use std::time::Duration;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::change::AuditHead;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
-use kith_store::{AuditRef, Journal, JournalError, Monotonic, Proven, Tree, TreeError, TreeOptions, TreeReport};
+use kith_store::{
+    AuditRef, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
+};
 
 use crate::audit_entry::AuditEntry;
+use crate::audit_retention::AuditRemoval;
 use crate::engine::Engine;
 use crate::rows::decode;
 
@@ -106,6 +109,26 @@ impl AuditTree {
         Some(AuditHead { leaves: size, root })
     }
 
+    /// Up to which number the entries are under a signed head; 0 while the tree is suspected, does not grow or is not signed.
+    pub(crate) fn signed_through(&self) -> u64 {
+        let Some(status) = self.tree.as_ref().map(|tree| tree.status()) else { return 0 };
+        let is_signed = status.signs && status.signed_leaves == Some(status.leaves);
+        let believed = is_signed && !status.failing && status.suspected.is_empty();
+        if believed { status.covered_through } else { 0 }
+    }
+
+    /// How many leaves there are.
+    pub(crate) fn leaves(&self) -> u64 {
+        self.tree.as_ref().map_or(0, |tree| tree.status().leaves)
+    }
+
+    /// Whether an entry is under a signed head.
+    pub(crate) fn has_signed(&self, entry: u64) -> bool {
+        let Some(tree) = self.tree.as_ref().filter(|tree| tree.status().suspected.is_empty()) else { return false };
+        let Some((size, _)) = tree.signed() else { return false };
+        tree.inclusion(entry, size).is_ok_and(|proven| proven.is_some())
+    }
+
     /// Takes in what the closed journal still has, and ends.
     pub(crate) fn close(&self) {
         if let Some(tree) = &self.tree {
@@ -153,6 +176,9 @@ pub enum ProveError {
     /// There is no such entry, or it is of another organisation.
     #[error("prove audit entry: there is no such entry of this organisation")]
     NotThere,
+    /// It was removed when its time had passed, whosever it was; its leaf is kept.
+    #[error("prove audit entry: entries up to {} were removed under retention", .0.through)]
+    Removed(AuditRemoval),
     /// It is not under a signed head yet.
     #[error("prove audit entry: it is not signed yet")]
     NotYetSigned,
@@ -201,6 +227,14 @@ impl Engine {
         Ok(self.kept_tree()?.add_cosignature(note)?)
     }
 
+    /// Refuses a number whose entry was removed.
+    fn not_removed(&self, sequence: u64) -> Result<(), ProveError> {
+        match self.audit_kept().removed.filter(|removed| sequence <= removed.through) {
+            Some(removed) => Err(ProveError::Removed(removed)),
+            None => Ok(()),
+        }
+    }
+
     /// Proves that an entry is under a signed head: a cosigned one where there is one. An auditor may have every entry
     /// proven, everyone else those of its own organisation. Blocks.
     ///
@@ -210,7 +244,11 @@ impl Engine {
         let tree = self.kept_tree()?;
         let sequence = reference.sequence;
         let read = self.journal().read_from(sequence, 1)?;
+        let own_journal = read.first().is_some_and(|(found, _)| found.journal == reference.journal);
         let plain = read.into_iter().find_map(|(found, plain)| (found == reference).then_some(plain));
+        if plain.is_none() && own_journal {
+            self.not_removed(sequence)?;
+        }
         let entry = plain.and_then(|plain| decode::<AuditEntry>(&plain).ok()).ok_or(ProveError::NotThere)?;
         if peer.role != Role::Auditor && entry.organisation != Some(peer.organisation) {
             return Err(ProveError::NotThere);
@@ -239,9 +277,14 @@ pub struct TreeCheck<'a> {
 }
 
 impl TreeCheck<'_> {
-    /// `anchored` is the head that the log knows of.
-    pub(crate) fn verify(&self, sinks: [&Path; 2], anchored: Option<AuditHead>) -> Result<TreeReport, TreeError> {
+    /// `anchored` is the head that the log knows of, and `removals` what entries tell of segments that were removed.
+    pub(crate) fn verify(
+        &self,
+        sinks: [&Path; 2],
+        anchored: Option<AuditHead>,
+        removals: &[Removal],
+    ) -> Result<TreeReport, TreeError> {
         let anchored = anchored.map(|AuditHead { leaves, root }| (leaves, root));
-        Tree::verify(self.dir, sinks, self.key.as_ref(), &self.kept, anchored)
+        Tree::verify(self.dir, sinks, self.key.as_ref(), (self.kept.as_slice(), anchored), removals)
     }
 }

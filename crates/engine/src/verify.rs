@@ -2,6 +2,7 @@
 //! that it was trimmed behind, to the very state that is stored, and every audit entry opens. Runs offline; answers nothing.
 
 use crate::apply::{Applied, apply};
+use crate::audit_retention::tells_of_removal;
 use crate::keys;
 use crate::rows::{MetaRow, decode};
 use crate::state_hash;
@@ -10,7 +11,8 @@ use crate::working::{Base, StateError, Working};
 use kith_domain::change::{AuditHead, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_store::{
-    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeReport,
+    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeFault,
+    TreeReport,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,6 +67,17 @@ impl VerifyReport {
         let tree = self.tree.as_ref().is_none_or(TreeReport::is_sound);
         let audit = self.audit.is_sound() && self.rolled_back.is_none() && tree;
         self.store.is_sound() && audit && matches!(self.state, StateReport::Same(_))
+    }
+
+    /// Whether all that is wrong is that the heads of the tree are signed with another key than the one that is configured. That
+    /// may be a mistake in the configuration, or somebody who replaced every head: it is not sound.
+    #[must_use]
+    pub fn only_the_key_changed(&self) -> bool {
+        let Some(tree) = &self.tree else { return false };
+        let the_key = tree.faults.iter().all(|fault| matches!(fault, TreeFault::KeyChanged { .. }));
+        let audit = self.audit.is_sound() && self.rolled_back.is_none();
+        let beside = audit && self.store.is_sound() && matches!(self.state, StateReport::Same(_));
+        beside && the_key && !tree.faults.is_empty() && tree.more_faults == 0
     }
 }
 
@@ -137,10 +150,12 @@ pub fn verify(
 ) -> Result<VerifyReport, VerifyError> {
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
     let report = store.verify()?;
-    let audit = Journal::verify(primary, spill, keys)?;
+    let survey = Journal::survey(primary, spill, keys, &tells_of_removal)?;
     let fact = |key: &[u8]| store.get(Table::Meta, key).ok().flatten();
     let anchored = fact(keys::AUDIT_HEAD).and_then(|bytes| decode::<AuditHead>(&bytes).ok());
-    let tree = tree.map(|tree| tree.verify([primary, spill], anchored)).transpose()?;
+    let tree = tree.map(|tree| tree.verify([primary, spill], anchored, survey.removals())).transpose()?;
+    // Without a signed tree nothing says that what is missing was rightly removed.
+    let audit = survey.judged(tree.as_ref().map_or(0, |tree| tree.removed_through));
     let meta = fact(keys::META).and_then(|bytes| decode::<MetaRow>(&bytes).ok());
     let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
     let rolled_back = (derived > last).then_some(RolledBack { last, derived });

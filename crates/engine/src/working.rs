@@ -1,9 +1,10 @@
 //! The state as one commit group sees it: what is held, under what the group has changed so far. A group that cannot be
 //! committed is dropped whole.
 
+use crate::flag_rows::FlagMarkRow;
 use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
-use crate::{keys, rows};
+use crate::{keys, rows, withholdings};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::feed_health::FeedRecord;
@@ -49,9 +50,12 @@ pub(crate) struct Working<'a> {
     /// Changed rows; `None` for a removed one.
     rows: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
     feeds: BTreeMap<Feed, FeedRecord>,
+    /// What is kept of flags, where the group changes it.
+    flags: Option<FlagMarkRow>,
     /// Whose records readers must see before those of the others.
     first: BTreeSet<Subject>,
     openings: Vec<Noted>,
+    withheld: Vec<withholdings::Noted>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -66,6 +70,9 @@ pub(crate) struct Changed {
     pub(crate) feeds: BTreeMap<Feed, FeedRecord>,
     /// What readers see of openings.
     pub(crate) openings: Vec<Noted>,
+    pub(crate) flags: Option<FlagMarkRow>,
+    /// What readers see of what is withheld.
+    pub(crate) withheld: Vec<withholdings::Noted>,
     pub(crate) meta: MetaRow,
 }
 
@@ -77,8 +84,10 @@ impl<'a> Working<'a> {
             children: BTreeMap::new(),
             rows: BTreeMap::new(),
             feeds: BTreeMap::new(),
+            flags: None,
             first: BTreeSet::new(),
             openings: Vec::new(),
+            withheld: Vec::new(),
             meta,
             meta_changed: false,
         }
@@ -132,6 +141,11 @@ impl<'a> Working<'a> {
         self.openings.push(noted);
     }
 
+    /// Readers of what is withheld are to see this, in order.
+    pub(crate) fn note_withholding(&mut self, noted: withholdings::Noted) {
+        self.withheld.push(noted);
+    }
+
     /// Whether a number, or what stands in its place, is not valid any more.
     pub(crate) fn is_invalid(&self, subject: &Subject) -> Result<bool, StateError> {
         Ok(self.person(subject)?.standing == Standing::Invalid)
@@ -181,6 +195,14 @@ impl<'a> Working<'a> {
         Ok(self.feeds.entry(feed).or_default())
     }
 
+    /// Counts and positions about flags, to change in place.
+    pub(crate) fn flags(&mut self) -> Result<&mut FlagMarkRow, StateError> {
+        if self.flags.is_none() {
+            self.flags = Some(self.row(Table::Flag, keys::FLAG_MARK)?.unwrap_or_default());
+        }
+        Ok(self.flags.get_or_insert_default())
+    }
+
     pub(crate) fn meta(&self) -> &MetaRow {
         &self.meta
     }
@@ -200,6 +222,9 @@ impl<'a> Working<'a> {
             self.put(Table::Feed, keys::feed(feed), &record)?;
             self.feeds.insert(feed, record);
         }
+        if let Some(flags) = self.flags {
+            self.put(Table::Flag, keys::FLAG_MARK.to_vec(), &flags)?;
+        }
         let mut rows = Vec::with_capacity(self.rows.len() + self.children.len());
         for ((table, key), value) in self.rows {
             rows.push(Row { table, key, value });
@@ -215,6 +240,7 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        Ok(Changed { rows, children, gone, feeds: self.feeds, openings: self.openings, meta: self.meta })
+        let Self { feeds, openings, flags, withheld, meta, .. } = self;
+        Ok(Changed { rows, children, gone, feeds, openings, flags, withheld, meta })
     }
 }

@@ -5,9 +5,11 @@ use crate::apply::{Applied, apply};
 use crate::open::{EngineError, OnFatal};
 use crate::openings::Book;
 use crate::rows::{Acknowledgement, MetaRow, encode};
+use crate::withholdings::Withheld;
 use crate::working::{Base, Changed, StateError, Working};
 use kith_domain::change::{Change, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::flag::FlagKind;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_index::Index;
@@ -60,11 +62,17 @@ pub(crate) struct Progress {
     pub(crate) history_lag: Histogram,
     /// Openings of shielded records, for readers.
     pub(crate) openings: Book,
+    /// Flags that nobody has looked into yet.
+    pub(crate) unreviewed_flags: AtomicU64,
+    /// Flags raised since the start, by kind.
+    pub(crate) raised_flags: [AtomicU64; FlagKind::WORDS.len()],
+    /// What authorities withhold, for readers.
+    pub(crate) withheld: Withheld,
 }
 
 impl Progress {
     /// Where everything stands at a start.
-    pub(crate) fn begin(store: &Store, meta: &MetaRow) -> Result<Self, EngineError> {
+    pub(crate) fn begin(store: &Store, meta: &MetaRow, unreviewed_flags: u64) -> Result<Self, EngineError> {
         Ok(Self {
             log_sequence: AtomicU64::new(store.head().sequence),
             derived_through: AtomicU64::new(meta.derived_through),
@@ -72,6 +80,9 @@ impl Progress {
             closing: AtomicBool::new(false),
             history_lag: Histogram::default(),
             openings: Book::read(store)?,
+            unreviewed_flags: AtomicU64::new(unreviewed_flags),
+            raised_flags: Default::default(),
+            withheld: Withheld::read(store)?,
         })
     }
 }
@@ -203,6 +214,10 @@ impl Writer {
             self.held.index.feed(feed, record, at);
         }
         self.progress.openings.publish(changed.openings);
+        if let Some(flags) = changed.flags {
+            self.progress.unreviewed_flags.store(flags.unreviewed, Ordering::Release);
+        }
+        self.progress.withheld.publish(changed.withheld);
         self.meta = changed.meta;
         self.held.index.feeds().told(self.meta.told_at);
         self.progress.log_sequence.store(head.sequence, Ordering::Release);

@@ -26,10 +26,20 @@ fn bit(bit: u64, is_set: bool) -> u64 {
 
 /// Packs a record, without its subject.
 pub(crate) fn pack(record: &ChildRecord, tables: &Tables) -> Vec<u8> {
-    let ChildRecord { subject: _, plans, presentations, accesses, accesses_beyond, notified, shielded_by, identity } =
-        record;
+    let ChildRecord {
+        subject: _,
+        plans,
+        presentations,
+        accesses,
+        accesses_beyond,
+        notified,
+        shielded_by,
+        identity,
+        withheld_by,
+    } = record;
     let mut out = Writer::new(tables);
-    let any_rest = !(accesses_beyond.is_empty() && notified.is_empty() && shielded_by.is_empty());
+    let no_codes = shielded_by.is_empty() && withheld_by.is_empty();
+    let any_rest = !(accesses_beyond.is_empty() && notified.is_empty() && no_codes);
     let head = bit(PLANS, !plans.is_empty())
         | bit(ACCESSES, !accesses.is_empty())
         | bit(REST, any_rest)
@@ -51,6 +61,8 @@ pub(crate) fn pack(record: &ChildRecord, tables: &Tables) -> Vec<u8> {
         notified.iter().for_each(|mark| rest::notified(&mut out, mark));
         out.length(shielded_by.len());
         shielded_by.iter().for_each(|authority| out.code(*authority));
+        out.length(withheld_by.len());
+        withheld_by.iter().for_each(|authority| out.code(*authority));
     }
     if let Some(facts) = identity {
         rest::identity(&mut out, facts);
@@ -81,6 +93,8 @@ pub(crate) fn unpack(subject: &Subject, bytes: &[u8], tables: &Tables) -> Option
         record.notified = bytes.list(notified, rest::notified_of)?;
         let shielded_by = bytes.length()?;
         record.shielded_by = bytes.list(shielded_by, Reader::code)?;
+        let withheld_by = bytes.length()?;
+        record.withheld_by = bytes.list(withheld_by, Reader::code)?;
     }
     if has(IDENTITY) {
         record.identity = Some(Box::new(rest::identity_of(&mut bytes)?));

@@ -55,6 +55,8 @@ pub enum Verdict {
     Sound,
     /// Something is wrong, and was named in the output.
     Damaged,
+    /// Nothing else is wrong than that the audit's heads are signed with another key than the one that is configured.
+    KeyChanged,
 }
 
 /// The engine and its services, as the process runs them.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::application::{Application, Verdict};
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::{Config, DEFAULT_FILE, Storage};
 use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
+use crate::keys_verb::{self, KeysVerb};
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
-use crate::{audit_key, new_key, policy_file, telemetry, tls};
+use crate::{audit_key, new_key, person_tokens, policy_file, telemetry, tls};
 
 /// Exit code when the work could not be done.
 const FAILED: u8 = 1;
@@ -25,6 +26,9 @@ const MISTAKEN: u8 = 78;
 
 /// Exit code when an examination found damage.
 const DAMAGED: u8 = 3;
+
+/// Exit code when an examination found nothing but another key than the one that signed.
+const KEY_CHANGED: u8 = 4;
 
 /// Exit code when a second SIGTERM ended everything at once: 128 and the signal's number, as a shell would say it.
 const ENDED_AT_ONCE: u8 = 143;
@@ -78,19 +82,30 @@ enum Verb {
         #[arg(long, default_value = "kith.test")]
         trust_domain: String,
     },
-    /// Make a storage key.
+    /// Make a key-encryption key for the storage.
     NewKey {
         /// The file to write; must not exist.
         #[arg(long)]
         out: PathBuf,
     },
+    /// Look at, rotate, wrap anew or forget the keys of the storage, whether or not the server runs.
+    #[command(subcommand)]
+    Keys(KeysVerb),
 }
 
-#[derive(Debug, Args)]
-struct ConfigArgument {
+/// Which configuration file is to be read.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConfigArgument {
     /// Configuration file; without it, defaults and environment.
     #[arg(long, env = "KITHD_CONFIG")]
     config: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    /// The file; `None` for defaults and environment alone.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +153,7 @@ pub fn run<A: Application>(arguments: Arguments, application: A) -> ExitCode {
         Verb::Inspect(argument) => inspect(argument.config.as_deref(), &application, &mut out),
         Verb::DevCerts(arguments) => dev_certs(arguments, &mut out),
         Verb::NewKey { out: path } => make_key(&path, &mut out),
+        Verb::Keys(verb) => keys(&verb, &mut out),
         Verb::NewAuditKey { out: path, trust_domain } => make_audit_key(&path, &trust_domain, &mut out),
     };
     match outcome {
@@ -165,6 +181,7 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
+        person_tokens::note_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });
     let (config, directory) = match loaded {
@@ -213,11 +230,17 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         let _ = Directory::collect(config, mistakes);
         tls_mistakes(config, mistakes);
         place_mistakes(config, mistakes);
-        if let Err(what) = new_key::examine(&config.storage.key_file) {
-            mistakes.note(format!("storage.key_file: {}", config.storage.key_file.display()), what);
+        if let Err(what) = new_key::examine(&new_key::source(&config.storage)) {
+            let Storage { key_file, key_credential, .. } = &config.storage;
+            let place = match key_credential.is_empty() {
+                true => format!("storage.key_file: {}", key_file.display()),
+                false => format!("storage.key_credential: {key_credential}"),
+            };
+            mistakes.note(place, what);
         }
         audit_key::note_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
+        person_tokens::note_mistakes(config, mistakes);
     })?;
     for warning in config.warnings(today()) {
         say(out, &format!("warning: {warning}\n"))?;
@@ -295,6 +318,7 @@ fn verify<A: Application>(
     match application.verify(&config, &directory, &kept, out)? {
         Verdict::Sound => Ok(ExitCode::SUCCESS),
         Verdict::Damaged => Ok(ExitCode::from(DAMAGED)),
+        Verdict::KeyChanged => Ok(ExitCode::from(KEY_CHANGED)),
     }
 }
 
@@ -313,7 +337,13 @@ fn dev_certs(arguments: DevCertsArguments, out: &mut dyn Write) -> Result<ExitCo
 
 fn make_key(path: &Path, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
     new_key::write(path).map_err(|error| format!("write {}: {error}", path.display()))?;
-    say(out, &format!("a new storage key is in {}; keep a copy elsewhere\n", path.display()))
+    say(out, &format!("a new key-encryption key is in {}; keep a copy elsewhere, apart from backups\n", path.display()))
+}
+
+fn keys(verb: &KeysVerb, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
+    let config = Config::load(verb.config())?;
+    let told = keys_verb::run(verb, &config, jiff::Timestamp::now().as_millisecond())?;
+    say(out, &told)
 }
 
 fn make_audit_key(path: &Path, trust_domain: &str, out: &mut dyn Write) -> Result<ExitCode, VerbError> {
@@ -352,9 +382,16 @@ mod tests {
             "kithd inspect",
             "kithd dev-certs --out a --directory b --host one --host ::1 --days 7",
             "kithd new-key --out k",
+            "kithd keys status --config /etc/kith/kithd.toml --uses",
+            "kithd keys rotate --config /etc/kith/kithd.toml",
+            "kithd keys rewrap --new-key-file k",
+            "kithd keys forget 3",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
         assert!(Arguments::try_parse_from(["kithd", "serve", "--unknown"]).is_err());
+        for line in ["kithd keys", "kithd keys forget", "kithd keys forget 256", "kithd keys rewrap"] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
     }
 }

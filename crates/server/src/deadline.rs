@@ -1,8 +1,8 @@
 //! A bound on every call: its deadline, and how many may be in progress at once. A call is in progress until the peer has taken
 //! its reply.
 //! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
-//! an answer, nor a call begin or a stream go on under a certificate that no longer stands, nor a refusal of its own or of the
-//! transport's leave uncounted for the audit.
+//! an answer, nor a call begin or a stream go on under a certificate that no longer stands, nor a refusal of its own, of the
+//! transport's or of a handler without an audit leave uncounted for the audit.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -196,16 +196,22 @@ fn noted(asking: Option<&Asking>, status: &tonic::Status) {
     }
 }
 
-/// The response, or with a stable reason where the transport refused without one: such a call no handler saw.
+/// The response, or with a stable reason where the transport refused without one: such a call no handler saw. What a handler
+/// refused and could not put into the audit is noted too.
 fn explained(response: Response<Body>, asking: Option<&Asking>) -> Response<Body> {
     // A refusal before any message has its status among the headers; whatever a handler says has details.
-    let refused = tonic::Status::from_header_map(response.headers());
-    match refused.as_ref().and_then(refusal::explained) {
+    let Some(refused) = tonic::Status::from_header_map(response.headers()) else { return response };
+    match refusal::explained(&refused) {
         Some(status) => {
             noted(asking, &status);
             status.into_http()
         }
-        None => response,
+        None => {
+            if refusal::is_unaudited(&refused) {
+                noted(asking, &refused);
+            }
+            response
+        }
     }
 }
 
@@ -319,6 +325,10 @@ impl BoundedBody {
         frame: Option<Result<Frame<Bytes>, tonic::Status>>,
     ) -> Option<Result<Frame<Bytes>, tonic::Status>> {
         if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+            let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::trailers_ref);
+            if let Some(status) = trailers.and_then(refusal::unaudited_end) {
+                noted(self.asking.as_ref(), &status);
+            }
             self.end();
             return frame;
         }

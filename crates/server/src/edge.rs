@@ -1,8 +1,10 @@
 //! Refusals of which no handler writes an entry: messages that are none, too large or compressed, calls that there are none
-//! of, odd or too many headers, overload, deadlines, certificates that no longer stand, and connections that are closed for
-//! what their peer does on them. Who sent them is known from the certificate, so they are in the audit too: counted, with one
-//! entry a second for each organisation, call and reason, so that a flood of them is no flood of entries. They disclose nothing,
-//! so they do not wait for it; an end without order loses the last second of them.
+//! of, odd or too many headers, overload, deadlines, certificates that no longer stand, connections that are closed for
+//! what their peer does on them, and calls that no handler could put into the audit: there was none yet, or it took no entry.
+//! Who sent them is known from the certificate, so they are in the audit too: counted, with one entry a second for each
+//! organisation, call and reason, so that a flood of them is no flood of entries. They disclose nothing, so they do not wait for
+//! it: while the audit takes no entry they are counted on, and told once it does. An end without order loses what is not told; an
+//! entry of these that is given up later is in a gap that is told, as any.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,6 +18,7 @@ use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use kith_engine::{AuditEntry, Decision, Engine};
+use tokio::runtime::Handle;
 use tonic_types::StatusExt;
 
 use crate::engine_slot::{EngineSlot, EngineState};
@@ -93,20 +96,46 @@ impl Edge {
                     () = tokio::time::sleep(INTERVAL) => {}
                 }
             }
-            if let EngineState::Ready(engine) = slot.state() {
-                self.flush(&engine).await;
+            let EngineState::Ready(engine) = slot.state() else { continue };
+            if self.counted().is_empty() {
+                continue;
+            }
+            let edge = self.clone();
+            // A disk that hangs takes the thread along that writes to it, and those of the runtime watch over the service.
+            let handing = tokio::task::spawn_blocking(move || edge.audit(&engine, &Handle::current()));
+            if let Err(error) = handing.await {
+                tracing::error!(%error, "failed to audit what was refused");
             }
         }
     }
 
-    async fn flush(&self, engine: &Engine) {
-        let counted = std::mem::take(&mut *self.counted());
-        for (kind, burst) in counted {
-            if let Err(error) = engine.audit(&entry(kind, burst)).await {
-                // That the audit takes no entry is told by the audit itself.
-                tracing::debug!(%error, "refusals could not be audited; they are counted on");
+    /// Puts what was counted into the audit; what it does not take is counted on. Blocks.
+    pub(crate) fn audit(&self, engine: &Engine, control: &Handle) {
+        self.hand(|entry| {
+            let audited = control.block_on(engine.audit(entry));
+            // That the audit takes no entry is told by the audit itself.
+            audited.inspect_err(|error| tracing::debug!(%error, "what was refused is not audited yet")).is_ok()
+        });
+    }
+
+    /// Hands on what was counted, until an entry is not taken.
+    fn hand(&self, mut taken: impl FnMut(&AuditEntry) -> bool) {
+        let mut counted = std::mem::take(&mut *self.counted()).into_iter();
+        for (kind, burst) in counted.by_ref() {
+            if !taken(&entry(kind, burst)) {
                 self.count(kind, burst);
+                break;
             }
+        }
+        // Of these each would have to wait as long as the one that was not taken.
+        counted.for_each(|(kind, burst)| self.count(kind, burst));
+    }
+
+    /// Says how many are in no audit, and will never be: the process ends.
+    pub(crate) fn tell_left(&self) {
+        let refused: u64 = self.counted().values().map(|burst| burst.count).sum();
+        if refused > 0 {
+            tracing::warn!(refused, "what was refused while giving no answers is in no audit: it never took the count");
         }
     }
 }
@@ -188,6 +217,32 @@ mod tests {
             let kind = (OdsCode::parse("R1H").unwrap(), Role::Ed, method, RefusalCode::of("OVERLOADED"));
             assert!(counts(&edge).iter().any(|(found, _)| *found == Some(kind)), "{path}");
         }
+    }
+
+    #[test]
+    fn what_the_audit_does_not_take_is_counted_on_until_it_does() {
+        let edge = Edge::default();
+        let refuse = |organisation: &str, at| {
+            edge.refused(&peer(organisation), Some(Method::Lookup), "AUDIT_UNAVAILABLE", Moment(at));
+        };
+        ["R1H", "RRK", "RX1"].iter().for_each(|organisation| refuse(organisation, 1));
+        let mut asked = 0;
+        edge.hand(|_| {
+            asked += 1;
+            asked == 1
+        });
+        assert_eq!(asked, 2, "the third is not tried once the second was not taken");
+        refuse("RRK", 5);
+        let mut told = Vec::new();
+        edge.hand(|entry| {
+            let Decision::RefusedMany { code, count, first, last } = entry.decision else { return false };
+            assert_eq!(code, RefusalCode::of("AUDIT_UNAVAILABLE"));
+            told.push((entry.organisation.map(|code| code.to_string()), count, first, last));
+            true
+        });
+        let expected = [("RRK", 2, Moment(1), Moment(5)), ("RX1", 1, Moment(1), Moment(1))];
+        assert_eq!(told, expected.map(|(code, count, first, last)| (Some(code.to_owned()), count, first, last)));
+        assert!(counts(&edge).is_empty(), "each is told once");
     }
 
     #[test]

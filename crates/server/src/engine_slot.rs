@@ -23,6 +23,8 @@ impl OpenFailure {
     pub const KEY_UNUSABLE: &str = "KEY_UNUSABLE";
     /// The policy that the configuration names cannot be used.
     pub const POLICY_UNUSABLE: &str = "POLICY_UNUSABLE";
+    /// The list of organisations whose people are proven by tokens cannot be used.
+    pub const PERSON_TOKENS_UNUSABLE: &str = "PERSON_TOKENS_UNUSABLE";
     /// Anything else that kept the store from opening.
     pub const STORE_NOT_OPENED: &str = "STORE_NOT_OPENED";
 

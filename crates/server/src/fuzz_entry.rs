@@ -5,6 +5,7 @@ use std::path::Path;
 
 use kith_domain::caller::{CareContext, Purpose, Role};
 use kith_domain::method::Method;
+use kith_domain::time::Moment;
 use rustls_pki_types::CertificateRevocationListDer;
 use tokio::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::config::{Config, Limits};
 use crate::directory::Directory;
 use crate::flood::FrameCounter;
 use crate::mistakes::Mistakes;
-use crate::{deadline, plan_file, policy_file, revocation};
+use crate::{deadline, person_tokens, plan_file, policy_file, revocation};
 
 /// A plan file.
 #[must_use]
@@ -155,4 +156,16 @@ pub fn frames(bytes: &[u8]) -> String {
         assert_eq!(in_pieces, found, "frames in pieces of {piece} are counted otherwise");
     }
     format!("{found:?}")
+}
+
+/// A token that proves a person, its claims, a header, a set of keys or the list that names them: the first byte says which.
+#[must_use]
+pub fn tokens(bytes: &[u8], at: Moment) -> String {
+    person_tokens::fuzz::take(bytes, at)
+}
+
+/// Good inputs of [`tokens`].
+#[must_use]
+pub fn tokens_seeds(at: Moment) -> Vec<Vec<u8>> {
+    person_tokens::fuzz::seeds(at)
 }

@@ -11,8 +11,8 @@ use kith_domain::change::Feed;
 use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
-    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, Keys, OnFatal,
-    StoreOptions, SystemMonotonic, TreeCheck, TreeOptions,
+    AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
+    OnFatal, PurgeOptions, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
 };
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
@@ -22,10 +22,15 @@ use crate::application::{Application, Opening, Verdict, Wiring};
 use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::engine_slot::{EngineState, OpenFailure};
+use crate::keys_watch::KeysWatch;
 use crate::metrics_page;
-use crate::policy_file::{Look, PolicyFile};
+use crate::new_key;
+use crate::person_tokens::{self, PersonTokens, PersonTokensFile};
+use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
+use crate::reloaded::{Look, ReloadedFile};
 use crate::services::{self, Services};
 use crate::tls::{FileChange, Part};
 use crate::translate;
@@ -36,13 +41,27 @@ pub struct Kith {
     pulse: Mutex<Pulse>,
     times: Arc<AnswerTimes>,
     policy: OnceLock<PolicyFile>,
+    tokens: Arc<PersonTokens>,
+    tokens_file: OnceLock<PersonTokensFile>,
+    keys: KeysWatch,
+    /// What was refused and is not in the audit yet, and where it is waited for.
+    edge: OnceLock<(Edge, Handle)>,
 }
 
 impl Kith {
     /// The application; `on_fatal` must end the process when the change log has failed beyond repair.
     #[must_use]
     pub fn new(on_fatal: OnFatal) -> Self {
-        Self { on_fatal, pulse: Mutex::default(), times: Arc::default(), policy: OnceLock::new() }
+        Self {
+            on_fatal,
+            pulse: Mutex::default(),
+            times: Arc::default(),
+            policy: OnceLock::new(),
+            tokens: Arc::default(),
+            tokens_file: OnceLock::new(),
+            keys: KeysWatch::default(),
+            edge: OnceLock::new(),
+        }
     }
 }
 
@@ -60,54 +79,54 @@ impl Application for Kith {
     }
 
     fn add_services(&self, wiring: Wiring<Engine>, routes: &mut RoutesBuilder) {
-        services::add(&Services::new(wiring, Arc::clone(&self.times)), routes);
+        // Called once.
+        let _ = self.edge.set((wiring.edge.clone(), wiring.control.clone()));
+        services::add(&Services::new(wiring, Arc::clone(&self.times), Arc::clone(&self.tokens)), routes);
     }
 
     fn open(&self, opening: Opening) -> Result<Engine, OpenFailure> {
         let config = &opening.config;
-        let keys =
-            Keys::load(&config.storage.key_file).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
-        let (file, first) = PolicyFile::begin(&config.policy.file)
+        let keys = keys(config).map_err(|error| OpenFailure::new(OpenFailure::KEY_UNUSABLE, error))?;
+        let (file, first) = policy_file::begin(&config.policy.file)
             .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
-        let options = options(config, &opening, Arc::new(keys), Arc::clone(&first.policy))
+        let (tokens_file, tokens) = person_tokens::begin(&config.person_tokens.file)
+            .map_err(|error| OpenFailure::new(OpenFailure::PERSON_TOKENS_UNUSABLE, error))?;
+        let options = options(config, &opening, keys, Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
+        let begun = |what, sha256| {
+            let changed = Decision::ConfigChanged(what, sha256);
+            audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))
+        };
         if first.sha256 != [0; 32] {
             // Under which policy the answers from here on are given.
-            let changed = Decision::ConfigChanged(Configured::Policy, first.sha256);
-            audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
+            begun(Configured::Policy, first.sha256)?;
+        }
+        if let Some(first) = tokens {
+            begun(Configured::PersonTokens, first.sha256)?;
+            // Before there is an engine to ask, so that nobody is answered without the token that they need.
+            self.tokens.put_in_force(first.made);
+        }
+        if let Some(stamp) = engine.changed_keyring() {
+            // Changed while nothing ran.
+            begun(Configured::Keys, stamp.sha256)?;
+            engine.note_keyring(stamp);
         }
         // Opened once.
-        let _ = self.policy.set(file);
+        let _ = (self.policy.set(file), self.tokens_file.set(tokens_file));
         Ok(engine)
     }
 
     fn look_again(&self, engine: &Engine, asked: bool) {
-        let Some(file) = self.policy.get() else { return };
-        match file.look(asked) {
-            Look::Same => {}
-            Look::Changed(read) => {
-                let decision = Decision::ConfigChanged(Configured::Policy, read.sha256);
-                match audited(engine, &Handle::current(), decision) {
-                    Ok(()) => {
-                        engine.set_policy(Arc::clone(&read.policy));
-                        file.is_in_force(&read);
-                        tracing::info!(sha256 = hex::encode(read.sha256), "another policy is in force");
-                    }
-                    Err(error) => {
-                        file.try_again();
-                        tracing::error!(%error, "the policy stays as it was: its change could not be audited");
-                    }
-                }
-            }
-            Look::Refused(error) => {
-                tracing::error!("failed to {error}; the policy stays in force as it was");
-                if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(Configured::Policy)) {
-                    tracing::error!(%error, "that a policy was refused could not be audited");
-                }
-            }
+        if let Some(file) = self.policy.get() {
+            look_at(engine, file, (Configured::Policy, "policy"), asked, |policy| engine.set_policy(policy));
         }
+        if let Some(file) = self.tokens_file.get() {
+            let what = (Configured::PersonTokens, person_tokens::WHAT);
+            look_at(engine, file, what, asked, |table| self.tokens.put_in_force(table));
+        }
+        self.keys.look(engine, &|decision| audited(engine, &Handle::current(), decision));
     }
 
     fn file_changed(&self, engine: &Engine, FileChange { part, in_force }: FileChange) -> bool {
@@ -125,7 +144,11 @@ impl Application for Kith {
     }
 
     fn reload_failed(&self) -> Vec<(&'static str, bool)> {
-        vec![("policy", self.policy.get().is_some_and(PolicyFile::has_failed))]
+        vec![
+            ("policy", self.policy.get().is_some_and(PolicyFile::has_failed)),
+            ("person_tokens", self.tokens_file.get().is_some_and(PersonTokensFile::has_failed)),
+            ("keys", self.keys.has_failed()),
+        ]
     }
 
     fn can_answer(&self, engine: &Engine) -> bool {
@@ -150,6 +173,11 @@ impl Application for Kith {
     }
 
     fn close(&self, engine: Arc<Engine>) {
+        // Nobody refuses any more.
+        if let Some((edge, control)) = self.edge.get() {
+            edge.audit(&engine, control);
+            edge.tell_left();
+        }
         engine.close(services::now());
     }
 
@@ -160,30 +188,35 @@ impl Application for Kith {
         kept: &[Vec<u8>],
         out: &mut dyn Write,
     ) -> Result<Verdict, Failure> {
-        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let keys = keys(config)?;
         let audit = &config.audit;
         let key = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
         let key = key.map(|signer| signer.key().clone());
         let tree = TreeCheck { dir: &audit.tree, key, kept: kept.to_vec() };
         let tree = (!audit.tree.as_os_str().is_empty()).then_some(&tree);
         let sinks = [audit.primary.as_path(), audit.spill.as_path()];
-        let sound = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
+        let verdict = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
             Ok(report) => {
                 write!(out, "{report}")?;
-                report.is_sound()
+                verdict(&report)
             }
             Err(error) if error.is_damage() => {
                 writeln!(out, "FAULT failed to {error}")?;
-                false
+                Verdict::Damaged
             }
             Err(error) => return Err(error.into()),
         };
-        writeln!(out, "{}", if sound { "sound" } else { "DAMAGED" })?;
-        Ok(if sound { Verdict::Sound } else { Verdict::Damaged })
+        let word = match verdict {
+            Verdict::Sound => "sound",
+            Verdict::Damaged => "DAMAGED",
+            Verdict::KeyChanged => "KEY CHANGED: if nobody configured another key, every head was replaced",
+        };
+        writeln!(out, "{word}")?;
+        Ok(verdict)
     }
 
     fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
-        let keys = Arc::new(Keys::load(&config.storage.key_file)?);
+        let keys = keys(config)?;
         for (name, rows) in kith_engine::inspect(&config.storage.data_dir, &keys)? {
             writeln!(out, "{name}: {rows}")?;
         }
@@ -191,13 +224,58 @@ impl Application for Kith {
     }
 }
 
+/// What a report comes to.
+fn verdict(report: &VerifyReport) -> Verdict {
+    if report.is_sound() {
+        return Verdict::Sound;
+    }
+    if report.only_the_key_changed() { Verdict::KeyChanged } else { Verdict::Damaged }
+}
+
 /// Why the service takes no questions when the audit takes no entry.
 const AUDIT_UNAVAILABLE: &str = "AUDIT_UNAVAILABLE";
+
+/// The keys of the data directory.
+fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
+    Keys::open(&config.storage.data_dir, &new_key::source(&config.storage)).map(Arc::new)
+}
 
 /// Puts a decision of the service itself into the audit, and waits for it.
 fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), AuditError> {
     let entry = AuditEntry::of_service(services::now(), decision);
     control.block_on(engine.audit(&entry)).map(|_| ())
+}
+
+/// Looks at a file, and puts what is new in it in force once that is in the audit.
+fn look_at<T: Clone>(
+    engine: &Engine,
+    file: &ReloadedFile<T>,
+    (configured, name): (Configured, &str),
+    asked: bool,
+    put_in_force: impl FnOnce(T),
+) {
+    match file.look(asked) {
+        Look::Same => {}
+        Look::Changed(read) => {
+            match audited(engine, &Handle::current(), Decision::ConfigChanged(configured, read.sha256)) {
+                Ok(()) => {
+                    put_in_force(read.made.clone());
+                    file.is_in_force(&read);
+                    tracing::info!(sha256 = hex::encode(read.sha256), "another {name} is in force");
+                }
+                Err(error) => {
+                    file.try_again();
+                    tracing::error!(%error, "the {name} stays as it was: its change could not be audited");
+                }
+            }
+        }
+        Look::Refused(error) => {
+            tracing::error!("failed to {error}; the {name} stays in force as it was");
+            if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(configured)) {
+                tracing::error!(%error, "that the {name} was refused could not be audited");
+            }
+        }
+    }
 }
 
 /// The tree over the audit that is kept. A key that cannot be used keeps nobody from asking.
@@ -261,7 +339,11 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Poli
         expected_per_week: Box::new(expected_per_week),
         clock: Arc::new(SystemMonotonic::default()),
         wall_clock: Arc::new(services::now),
-        purge: config.purge.options(),
+        purge: PurgeOptions {
+            audit_days: Some(audit.retention_days).filter(|days| *days > 0),
+            ..config.purge.options()
+        },
+        flags: config.flags.rules(),
         give_up: Box::new(move || stop.is_draining()),
     })
 }

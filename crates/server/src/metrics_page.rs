@@ -9,14 +9,16 @@ mod files;
 mod openings;
 mod shed;
 mod times;
+mod withholdings;
 
 use std::fmt::{Display, Write as _};
 
 use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
+use kith_domain::flag::FlagKind;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, Engine, Sink, TreeHealth};
+use kith_engine::{AnswerCounts, AuditKept, Engine, FlagTotals, Sink, TreeHealth};
 
 pub(crate) use files::files;
 pub(crate) use shed::shed;
@@ -63,6 +65,9 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         held(&mut page, engine);
         audit(&mut page, engine);
         openings::openings(&mut page, engine, now);
+        keys(&mut page, engine);
+        flags(&mut page, engine);
+        withholdings::withholdings(&mut page, engine, now);
     }
     page.0
 }
@@ -187,7 +192,45 @@ fn audit(page: &mut Page, engine: &Engine) {
     );
     let sinks = Sink::ALL.map(|sink| (format!("sink=\"{}\"", sink.name()), u8::from(window.sink == Some(sink))));
     page.family("kith_audit_sink", "gauge", "1 for the sink that takes audit entries.", sinks.into_iter());
+    kept(page, engine.audit_kept());
     tree(page, engine.tree_health());
+}
+
+/// Of the data key. The walk over the state goes its own way: what a question changes does not show here.
+fn keys(page: &mut Page, engine: &Engine) {
+    let what = "Version of the data key that seals what is written now.";
+    page.one("kith_data_key_version", "gauge", what, engine.data_key_version());
+    let what =
+        "Rows of the state not yet sealed with that version, roughly; nought once all of it is, the snapshot too.";
+    page.one("kith_key_reseal_remaining", "gauge", what, engine.reseal_left());
+}
+
+/// A flag that counts what is held is raised when so many questions have been counted, so that no single one makes it.
+fn flags(page: &mut Page, engine: &Engine) {
+    let FlagTotals { unreviewed, raised } = engine.flag_totals();
+    let raised = FlagKind::WORDS.into_iter().zip(raised);
+    let raised = raised.map(|((_, word), count)| (format!("kind=\"{word}\""), count));
+    page.family("kith_flags_raised_total", "counter", "Flags about people's use raised since the start.", raised);
+    page.one("kith_flags_unreviewed", "gauge", "Flags that nobody has looked into yet.", unreviewed);
+}
+
+/// By whole files, looked at once an hour: one entry more or less, and how long it is, must not show.
+fn kept(page: &mut Page, kept: AuditKept) {
+    let AuditKept { closed_bytes, oldest_at, removed, held: _ } = kept;
+    page.one("kith_audit_closed_bytes", "gauge", "Bytes of the audit's files that take no more entries.", closed_bytes);
+    let seconds = |at: Moment| (String::new(), at.0.div_euclid(1_000));
+    page.family(
+        "kith_audit_oldest_entry_timestamp_seconds",
+        "gauge",
+        "When the oldest audit entry that is kept was made.",
+        oldest_at.into_iter().map(seconds),
+    );
+    page.family(
+        "kith_audit_removed_timestamp_seconds",
+        "gauge",
+        "When audit entries were last removed under retention; none when never.",
+        removed.into_iter().map(|removed| seconds(removed.at)),
+    );
 }
 
 fn tree(page: &mut Page, health: Option<TreeHealth>) {

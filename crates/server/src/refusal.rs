@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::HeaderMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -24,6 +25,18 @@ const ACCEPTED_ENCODINGS: &str = "grpc-accept-encoding";
 
 /// How the transport begins to say that a request is no message: it calls that INTERNAL, and it is the sender's fault.
 const UNREADABLE: [&str; 3] = ["failed to decode Protobuf message", "protocol error", "Unexpected EOF decoding stream"];
+
+/// Reasons of refusals that no handler could put into the audit: there is none yet or none at all, or it takes no entry.
+const UNAUDITED: [&str; 8] = [
+    "LOADING",
+    "AUDIT_UNAVAILABLE",
+    "DATA_LOSS_SUSPECTED",
+    "KEY_UNUSABLE",
+    "PERSON_TOKENS_UNUSABLE",
+    "POLICY_UNUSABLE",
+    "STORE_NOT_OPENED",
+    "STORE_UNAVAILABLE",
+];
 
 /// A status with an `ErrorInfo` of this reason, and a `RetryInfo` where trying again helps.
 pub fn status(code: Code, reason: &str, message: &str, retry: Option<Duration>) -> Status {
@@ -59,6 +72,18 @@ pub(crate) fn bad_timeout() -> Status {
     let mut details = ErrorDetails::with_error_info("BAD_GRPC_TIMEOUT", DOMAIN, HashMap::new());
     details.add_bad_request_violation("grpc-timeout", "expected one to eight digits and one of H, M, S, m, u, n");
     Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// Whether a handler refused with this although the refusal is in no audit.
+pub(crate) fn is_unaudited(found: &Status) -> bool {
+    let told = || found.get_details_error_info().is_some_and(|info| UNAUDITED.contains(&info.reason.as_str()));
+    found.code() == Code::Unavailable && told()
+}
+
+/// The same, of what the last frame of a reply says; none of any other. An answer's end is not read any further.
+pub(crate) fn unaudited_end(trailers: &HeaderMap) -> Option<Status> {
+    trailers.get(Status::GRPC_STATUS).filter(|code| Code::from_bytes(code.as_bytes()) == Code::Unavailable)?;
+    Status::from_header_map(trailers).filter(is_unaudited)
 }
 
 /// The same status with a stable reason, when the transport made it without one; nothing when it has one already or is

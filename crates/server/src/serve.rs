@@ -132,6 +132,7 @@ pub struct Running<A: Application> {
     address: SocketAddr,
     stop: StopHandle,
     signal: StopSignal,
+    edge: Edge,
     drain_limit: Duration,
 }
 
@@ -182,7 +183,7 @@ pub fn start<A: Application>(
     let metrics = metrics::bind(&config.metrics.listen)?;
     let (routes, readiness) = control.block_on(routes(application.as_ref(), wiring))?;
     let address = listener.local_addr()?;
-    let plane = DataPlane::start(&config, listener, Arc::clone(&tls), routes, &signal, edge)?;
+    let plane = DataPlane::start(&config, listener, Arc::clone(&tls), routes, &signal, edge.clone())?;
     tracing::info!(%address, "listening, not yet serving");
 
     // Store and replay, on a thread of its own; ready when it is done.
@@ -212,7 +213,7 @@ pub fn start<A: Application>(
     control.spawn(watch::connections(Arc::clone(&tls), signal.clone()));
     control.spawn(watch::certificates(Arc::clone(&tls), interval, signal.clone()));
     let drain_limit = config.server.drain_limit();
-    Ok(Running { control, closer, opening, engine, readiness, plane, tls, address, stop, signal, drain_limit })
+    Ok(Running { control, closer, opening, engine, readiness, plane, tls, address, stop, signal, edge, drain_limit })
 }
 
 /// The application's services, health and reflection.
@@ -363,7 +364,7 @@ impl<A: Application> Running<A> {
                     tracing::error!("the opening thread ended in a panic");
                 }
             }
-            EngineState::Loading | EngineState::Failed(_) => {}
+            EngineState::Loading | EngineState::Failed(_) => self.edge.tell_left(),
         }
         // Background work holds nothing that closing the engine has not made durable.
         self.control.shutdown_timeout(deadline.saturating_duration_since(Instant::now()).min(BACKGROUND_LIMIT));

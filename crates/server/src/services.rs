@@ -10,6 +10,7 @@ mod cosigned;
 mod errors;
 mod feeds;
 mod files;
+mod flags;
 mod group;
 mod identity;
 mod lookup;
@@ -20,6 +21,7 @@ mod presentations;
 mod status;
 mod trace;
 mod turns;
+mod withholding;
 
 pub(crate) use context::Services;
 pub(crate) use context::now;
@@ -28,6 +30,7 @@ use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
 use v1::break_glass_service_server::BreakGlassServiceServer;
+use v1::flag_service_server::FlagServiceServer;
 use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
 use v1::notification_service_server::NotificationServiceServer;
@@ -35,11 +38,13 @@ use v1::plan_file_service_server::PlanFileServiceServer;
 use v1::plan_service_server::PlanServiceServer;
 use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
+use v1::withholding_service_server::WithholdingServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 11] = [
     "kith.v1.AuditService",
     "kith.v1.BreakGlassService",
+    "kith.v1.FlagService",
     "kith.v1.IdentityService",
     "kith.v1.LookupService",
     "kith.v1.PresentationService",
@@ -47,6 +52,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "kith.v1.PlanFileService",
     "kith.v1.NotificationService",
     "kith.v1.StatusService",
+    "kith.v1.WithholdingService",
 ];
 
 /// Adds every service with its bound on message sizes.
@@ -61,6 +67,8 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(NotificationServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(AuditServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(BreakGlassServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(FlagServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
-        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max));
+        .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(WithholdingServiceServer::new(of()).max_decoding_message_size(max));
 }

@@ -4,28 +4,34 @@
 mod commit;
 mod errors;
 mod open;
+mod reseal;
 mod rocks;
 pub(crate) mod snapshot;
 mod table;
 mod trim;
+mod uses;
 mod verify;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use ring::digest;
 use rocksdb::DB;
 
 pub use errors::{CommitError, OpenError, RefusedCause, StoreError};
+pub(crate) use open::is_begun;
+pub use reseal::{ResealError, ResealPosition};
 pub use snapshot::{StateHash, VisitSnapshot};
 pub use table::{Batch, BatchFault, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Row, Table};
 pub use trim::{TrimError, TrimPoint, TrimStep};
+pub use uses::KeyUses;
+pub(crate) use uses::count;
 pub use verify::{StoreFault, StoreReport};
 
 use crate::disk::{Disk, RealDisk};
-use crate::keys::Keys;
+use crate::keys::{KeyringStamp, Keys};
 use crate::seal;
 use crate::watermark::Head;
 
@@ -68,6 +74,10 @@ pub struct Store {
     head: RwLock<Head>,
     /// Up to where the log has been trimmed, and the state there.
     trimmed: RwLock<TrimPoint>,
+    /// The version of the data key under which, or a newer one, everything of the state stands.
+    resealed: AtomicU8,
+    /// The keyring that was last noted to be in force.
+    noted: Mutex<Option<KeyringStamp>>,
     /// A trim under way gives up: the database is to be closed or opened anew.
     interrupt: AtomicBool,
     writer: Mutex<commit::Writer>,
@@ -86,7 +96,8 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError::DataLossSuspected`] when the log recovered is not the one acknowledged,
-    /// [`OpenError::KeyMismatch`], [`OpenError::NewerFormat`], [`OpenError::Locked`], and what the disk says.
+    /// [`OpenError::KeyMismatch`] and what else does not fit of the keys, [`OpenError::NewerFormat`],
+    /// [`OpenError::Locked`], and what the disk says.
     pub fn open(dir: &Path, keys: Arc<Keys>, options: StoreOptions) -> Result<Self, OpenError> {
         open::open(dir, keys, options, Arc::new(RealDisk))
     }

@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,6 +92,12 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a file that somebody else put in its place durable, bytes and name.
+pub(crate) fn settle(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    sync_parent(path)
+}
+
 /// Makes a directory and its missing parents, readable by the owner alone, and makes each new name durable.
 pub(crate) fn create_dir_durably(path: &Path) -> io::Result<()> {
     if path.is_dir() {
@@ -112,7 +118,8 @@ pub(crate) fn create_dir_durably(path: &Path) -> io::Result<()> {
     sync_parent(path)
 }
 
-/// Writes a small whole file so that after a crash either the old or the new one is there.
+/// Writes a small whole file so that after a crash either the old or the new one is there. It belongs to whom the old one
+/// belonged to: what root writes by hand must not lock the service out.
 pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let staged = path.with_extension("new");
     match std::fs::remove_file(&staged) {
@@ -121,6 +128,12 @@ pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) => return Err(error),
     }
     let file = RealDisk.create(&staged)?;
+    if let Ok(old) = std::fs::metadata(path) {
+        let new = std::fs::metadata(&staged)?;
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            chown(&staged, Some(old.uid()), Some(old.gid()))?;
+        }
+    }
     file.write_at(bytes, 0)?;
     file.sync_data()?;
     std::fs::rename(&staged, path)?;

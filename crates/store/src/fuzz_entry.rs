@@ -10,6 +10,8 @@ use crate::database::snapshot;
 use crate::journal::JOURNAL_ID;
 use crate::journal::format::{ENTRY_HEAD_BYTES, HEADER_BYTES, encode_entry};
 use crate::journal::reader::{SegmentReader, Step, read_header};
+use crate::key_encryption::{KeyEncryptionKey, KeySource};
+use crate::keyring::{COPY_STRIDE, Keyring, mended};
 use crate::keys::Keys;
 use crate::seal;
 use crate::tree::files::{FrameStep, Framed, Frames, checkpoints_path, checkpoints_tail};
@@ -246,5 +248,29 @@ pub fn key_file(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
     let path = scratch.join("key");
     std::fs::write(&path, bytes)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(Keys::load(&path).map_or_else(|error| error.to_string(), |_| String::from("a key")))
+    let read = KeyEncryptionKey::read(&KeySource::File(path));
+    Ok(read.map_or_else(|error| error.to_string(), |_| String::from("a key")))
+}
+
+/// A keyring's file; its id and its sums are made right first, as far as there is room for them.
+///
+/// # Errors
+/// The key that everybody knows could not be used.
+pub fn keyring(bytes: &[u8]) -> std::io::Result<String> {
+    let wrapping = KeyEncryptionKey::from_bytes([7; 32]).wrapping().map_err(std::io::Error::other)?;
+    let file = mended(bytes, &wrapping);
+    Ok(match Keyring::decode(&file, &wrapping) {
+        Ok(keyring) => format!("{} versions, the newest {}", keyring.versions().count(), keyring.newest),
+        Err(error) => error.to_string(),
+    })
+}
+
+/// A keyring to begin with.
+///
+/// # Errors
+/// The key that everybody knows could not be used.
+pub fn keyring_seed() -> std::io::Result<Vec<u8>> {
+    let key = KeyEncryptionKey::from_bytes([7; 32]);
+    let made = Keyring::adopted(&key).and_then(|keyring| keyring.encode(&key.wrapping()?));
+    made.map(|mut file| file.split_off(COPY_STRIDE)).map_err(std::io::Error::other)
 }

@@ -11,6 +11,7 @@ mod locked;
 mod read;
 pub(crate) mod reader;
 mod recover;
+mod remove;
 mod settle;
 mod state;
 mod turn;
@@ -19,7 +20,7 @@ mod verify;
 mod work;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -35,10 +36,10 @@ pub use late::Follower;
 pub use read::Stretch;
 pub(crate) use types::JOURNAL_ID;
 pub use types::{
-    AuditError, AuditMode, AuditRef, AuditRefError, Gap, GapCause, JournalError, JournalOptions, MAX_ENTRY_BYTES,
-    Recovered, Sink, Times, Window,
+    AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Gap, GapCause, JournalError, JournalOptions,
+    MAX_ENTRY_BYTES, Recovered, Removal, Sink, Times, Window,
 };
-pub use verify::{JournalFault, JournalReport};
+pub use verify::{JournalFault, JournalReport, JournalSurvey, TellsOfRemoval};
 pub(crate) use verify::{entries_in, segments_of};
 
 use crate::disk::{Disk, RealDisk, create_dir_durably};
@@ -306,9 +307,14 @@ fn check_options(options: &JournalOptions) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// The file by whose lock a sink is one journal's alone. It stays, and so marks a directory that was ever a sink.
+fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
 /// One journal per directory, over all processes.
 fn lock(dir: &Path, sink: Sink) -> Result<File, JournalError> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(lock_path(dir))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked(sink)),

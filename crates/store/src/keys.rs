@@ -1,137 +1,255 @@
-//! The secrets of a data directory: read once from a key file, derived once, wiped when dropped.
-//! It never prints, logs or puts into an error any part of a key.
+//! The secrets of a data directory: data keys, of which one seals and every one opens, and the keys of names, which stay.
+//! They stand wrapped in the keyring and are wiped when dropped. Nothing of a key is ever printed, logged or put into an error.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
-use std::{fmt, io};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ring::{hkdf, hmac};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use arc_swap::{ArcSwap, Guard};
+use ring::digest::{SHA256, digest};
+use ring::hmac;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::disk::sync_parent;
-
-/// The version written into every sealed value, so that a later rotation can tell old from new.
-pub const KEY_VERSION: u8 = 1;
+use crate::disk;
+use crate::key_encryption::{KEY_BYTES, KeyEncryptionKey, KeyError, KeySource};
+use crate::keyring::{self, Keyring};
 
 /// Length of a pseudonym and of a body hash, in bytes: 128 bits leave no chance of two subjects meeting.
 pub const PSEUDONYM_BYTES: usize = 16;
 
-/// Length of every key, in bytes.
-const KEY_BYTES: usize = 32;
-/// A key file is 64 hexadecimal digits and a newline; anything longer is some other file.
-const KEY_FILE_BYTES: u64 = 65;
-/// Separates these keys from any other use of the same master.
-const HKDF_SALT: &[u8] = b"kith keys v1";
-
-/// Why a key file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The file could not be opened, read, created or synced.
-    #[error("use key file: {0}")]
-    Io(#[from] io::Error),
-    /// Others than the owner may read or write the file.
-    #[error("accept key file mode {mode:o}: expected 600 or 400, so that its owner alone can read it")]
-    TooOpen {
-        /// The permission bits found.
-        mode: u32,
-    },
-    /// The path is a directory, a device or a pipe.
-    #[error("accept key file: expected a regular file")]
-    NotAFile,
-    /// The content is not 64 hexadecimal digits.
-    #[error("read key file: expected 64 hexadecimal digits and a newline")]
-    Malformed,
-    /// The system gave no random bytes, or a derivation failed.
-    #[error("derive keys: cryptographic library refused")]
-    Crypto,
+/// The keys of names: pseudonyms, and hashes of bodies. They never change: nothing that is held would be found again.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct NameKeys {
+    pub(crate) pseudonym: [u8; KEY_BYTES],
+    pub(crate) body: [u8; KEY_BYTES],
 }
 
-/// The derived keys of one data directory. `Debug` shows the version only.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// Which keyring is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyringStamp {
+    /// It grows with each change of the keyring.
+    pub generation: u64,
+    /// SHA-256 of the file, in which every key is wrapped.
+    pub sha256: [u8; 32],
+}
+
+/// The data keys in force.
+pub(crate) struct Ring {
+    keyring: Keyring,
+    stamp: KeyringStamp,
+}
+
+impl Ring {
+    fn new(keyring: Keyring, file: &[u8]) -> Self {
+        let mut sha256 = [0; 32];
+        sha256.iter_mut().zip(digest(&SHA256, file).as_ref()).for_each(|(to, from)| *to = *from);
+        let stamp = KeyringStamp { generation: keyring.generation, sha256 };
+        Self { keyring, stamp }
+    }
+
+    /// The version and the key that seal what is written now.
+    pub(crate) fn sealing(&self) -> (u8, &[u8; KEY_BYTES]) {
+        (self.keyring.newest, &self.keyring.sealing)
+    }
+
+    /// The key of a version; `None` when it is not held.
+    pub(crate) fn key(&self, version: u8) -> Option<&[u8; KEY_BYTES]> {
+        self.keyring.key(version)
+    }
+}
+
+/// A keyring that nobody has written yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// Made for an empty data directory, before anything is sealed.
+    Fresh,
+    /// For a data directory from before there were keyrings, once its key is known to open it.
+    Adopted,
+}
+
+/// Where the keyring stands.
+struct Place {
+    path: PathBuf,
+    source: KeySource,
+    unwritten: Mutex<Option<(Unwritten, Vec<u8>)>>,
+    /// Makes the file durable, bytes and name.
+    settle: fn(&Path) -> std::io::Result<()>,
+}
+
+/// The keys of one data directory. `Debug` shows the version only.
 pub struct Keys {
-    seal: [u8; KEY_BYTES],
-    pseudonym: [u8; KEY_BYTES],
-    body: [u8; KEY_BYTES],
+    ring: ArcSwap<Ring>,
+    names: NameKeys,
+    /// `None` for keys without a file.
+    place: Option<Place>,
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys(version {KEY_VERSION}, redacted)")
+        write!(f, "Keys(version {}, redacted)", self.newest())
+    }
+}
+
+/// Another keyring than the one in force, found whole and a continuation of it.
+pub struct NewKeys(Ring);
+
+impl fmt::Debug for NewKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewKeys({:?}, redacted)", self.0.stamp.generation)
+    }
+}
+
+impl NewKeys {
+    /// Which keyring it is.
+    #[must_use]
+    pub fn stamp(&self) -> KeyringStamp {
+        self.0.stamp
+    }
+
+    /// The version that will seal.
+    #[must_use]
+    pub fn newest(&self) -> u8 {
+        self.0.keyring.newest
+    }
+
+    /// The versions that can be opened.
+    #[must_use]
+    pub fn held(&self) -> Vec<u8> {
+        self.0.keyring.versions().collect()
     }
 }
 
 impl Keys {
-    /// Reads the key file at `path`: 64 hexadecimal digits and a newline, readable by its owner alone.
+    /// Opens the keyring of the data directory `dir` with the key from `source`. A data directory in which nothing is yet
+    /// gets a keyring of random keys, and one from before there were keyrings keeps the keys that it has: either is written
+    /// by [`crate::Store::open`] and by nothing else.
     ///
     /// # Errors
-    /// Every [`KeyError`]; a file that its group or the world may read is refused.
-    pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(KeyError::NotAFile);
-        }
-        let mode = metadata.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::TooOpen { mode });
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(KEY_BYTES * 4));
-        (&mut file).take(KEY_FILE_BYTES + 1).read_to_end(&mut text)?;
-        let digits = text.strip_suffix(b"\n").unwrap_or(&text);
-        let mut master = Zeroizing::new([0_u8; KEY_BYTES]);
-        hex::decode_to_slice(digits, master.as_mut_slice()).map_err(|_| KeyError::Malformed)?;
-        Self::derive(&master)
+    /// Every [`KeyError`] of reading; a keyring that does not open is never replaced by an empty one.
+    pub fn open(dir: &Path, source: &KeySource) -> Result<Self, KeyError> {
+        let key = KeyEncryptionKey::read(source)?;
+        let (path, wrapping) = (keyring::path(dir), key.wrapping()?);
+        let (keyring, file, unwritten) = match keyring::read(&path)? {
+            Some(file) => (Keyring::decode(&file, &wrapping)?, file, None),
+            None => {
+                let begun = crate::database::is_begun(dir);
+                let keyring = if begun { Keyring::adopted(&key)? } else { Keyring::fresh()? };
+                let file = keyring.encode(&wrapping)?;
+                (keyring, file, Some(if begun { Unwritten::Adopted } else { Unwritten::Fresh }))
+            }
+        };
+        let unwritten = Mutex::new(unwritten.map(|what| (what, file.clone())));
+        let names = keyring.names.clone();
+        let place = Some(Place { path, source: source.clone(), unwritten, settle: disk::settle });
+        Ok(Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &file)), names, place })
     }
 
-    /// Makes a new random key file at `path` with mode 600, synced, and loads it. Never replaces a file.
-    ///
-    /// # Errors
-    /// [`KeyError::Io`] when the file exists or cannot be written.
-    pub fn create(path: &Path) -> Result<Self, KeyError> {
-        let mut master = Zeroizing::new([0_u8; KEY_BYTES]);
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), master.as_mut_slice())
-            .map_err(|_| KeyError::Crypto)?;
-        let mut text = Zeroizing::new(hex::encode(master.as_slice()));
-        text.push('\n');
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        sync_parent(path)?;
-        Self::derive(&master)
-    }
-
-    /// Derives the keys from a master that the caller holds.
+    /// Keys derived from one that the caller holds, of version 1, without a keyring.
     #[must_use]
     pub fn from_master(master: [u8; KEY_BYTES]) -> Self {
-        let master = Zeroizing::new(master);
+        let key = KeyEncryptionKey::from_bytes(master);
         // HKDF-SHA256 fails only for outputs over 255 blocks; one block is asked for here.
-        Self::derive(&master).unwrap_or_else(|_| unreachable!("one HKDF block is always given"))
+        let keyring = Keyring::adopted(&key).unwrap_or_else(|_| unreachable!("one HKDF block is always given"));
+        let names = keyring.names.clone();
+        Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &[])), names, place: None }
     }
 
-    fn derive(master: &[u8; KEY_BYTES]) -> Result<Self, KeyError> {
-        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, HKDF_SALT).extract(master);
-        let expand = |label: &[u8]| -> Result<[u8; KEY_BYTES], KeyError> {
-            let mut key = [0_u8; KEY_BYTES];
-            root.expand(&[label], hkdf::HKDF_SHA256)
-                .and_then(|okm| okm.fill(&mut key))
-                .map_err(|_| KeyError::Crypto)?;
-            Ok(key)
-        };
-        Ok(Self { seal: expand(b"seal")?, pseudonym: expand(b"pseudonym")?, body: expand(b"body hash")? })
+    /// Writes the keyring when it is one that nobody has written yet, and of that kind. The caller holds the lock of the
+    /// data directory.
+    pub(crate) fn keep(&self, kind: Unwritten) -> std::io::Result<()> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let mut unwritten = place.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((found, file)) = &*unwritten
+            && *found == kind
+        {
+            keyring::write_first(&place.path, file)?;
+            *unwritten = None;
+        }
+        Ok(())
     }
 
-    /// The key under which values are sealed.
-    pub(crate) fn seal_key(&self) -> &[u8; KEY_BYTES] {
-        &self.seal
+    /// Whether they were made just now, for a data directory in which nothing is yet, and stand nowhere.
+    #[must_use]
+    pub fn are_new(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| {
+            let unwritten = place.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+            matches!(*unwritten, Some((Unwritten::Fresh, _)))
+        })
+    }
+
+    /// Makes the keyring that stands on the disk durable. Whoever put it there may have died before its name was, and what is
+    /// sealed with a key that a power cut takes away again is lost: this comes before anything is sealed with it.
+    pub(crate) fn settle(&self) -> std::io::Result<()> {
+        match &self.place {
+            Some(place) if !self.is_unwritten() => (place.settle)(&place.path),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a keyring is in use that does not stand on the disk.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.place
+            .as_ref()
+            .is_some_and(|place| place.unwritten.lock().unwrap_or_else(PoisonError::into_inner).is_some())
+    }
+
+    /// The keys in force, for as long as the guard is held.
+    pub(crate) fn ring(&self) -> Guard<Arc<Ring>> {
+        self.ring.load()
+    }
+
+    /// The version that seals what is written now.
+    #[must_use]
+    pub fn newest(&self) -> u8 {
+        self.ring.load().keyring.newest
+    }
+
+    /// The versions that can be opened.
+    #[must_use]
+    pub fn held(&self) -> Vec<u8> {
+        self.ring.load().keyring.versions().collect()
+    }
+
+    /// Which keyring is in force; `None` for keys without one.
+    #[must_use]
+    pub fn stamp(&self) -> Option<KeyringStamp> {
+        self.place.as_ref().map(|_| self.ring.load().stamp)
+    }
+
+    /// Looks at the keyring on the disk; gives it when it is another than the one in force.
+    ///
+    /// # Errors
+    /// Every [`KeyError`] of reading, [`KeyError::KeyringOlder`] and [`KeyError::KeyringForeign`]: what is in force stays.
+    pub fn look(&self) -> Result<Option<NewKeys>, KeyError> {
+        let Some(place) = &self.place else { return Ok(None) };
+        let file = keyring::read(&place.path)?.ok_or(KeyError::NoKeyring)?;
+        let ring = self.ring.load();
+        if digest(&SHA256, &file).as_ref() == ring.stamp.sha256.as_slice() {
+            return Ok(None);
+        }
+        let wrapping = KeyEncryptionKey::read(&place.source)?.wrapping()?;
+        let found = Keyring::decode(&file, &wrapping)?;
+        if found.generation <= ring.stamp.generation {
+            return Err(KeyError::KeyringOlder { found: found.generation, known: ring.stamp.generation });
+        }
+        if !found.continues(&ring.keyring) {
+            return Err(KeyError::KeyringForeign);
+        }
+        // As `settle` says, before anything is sealed with it.
+        (place.settle)(&place.path).map_err(KeyError::Keyring)?;
+        Ok(Some(NewKeys(Ring::new(found, &file))))
+    }
+
+    /// Puts what [`Keys::look`] gave in force, for whatever is sealed or opened from now on.
+    pub fn adopt(&self, new: NewKeys) {
+        self.ring.store(Arc::new(new.0));
     }
 
     /// A keyed name for `parts` within `domain`: HMAC-SHA256 over length-prefixed parts, cut to 16 bytes.
     /// Equal inputs give equal names; parts never run into each other, and domains never meet.
     #[must_use]
     pub fn pseudonym(&self, domain: &str, parts: &[&[u8]]) -> [u8; PSEUDONYM_BYTES] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.pseudonym);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.names.pseudonym);
         let mut context = hmac::Context::with_key(&key);
         update_prefixed(&mut context, domain.as_bytes());
         for part in parts {
@@ -143,7 +261,7 @@ impl Keys {
     /// A keyed hash of a change's body, to tell a repeat from another body under the same id.
     #[must_use]
     pub fn body_hash(&self, body: &[u8]) -> [u8; PSEUDONYM_BYTES] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.body);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.names.body);
         truncate(&hmac::sign(&key, body))
     }
 }

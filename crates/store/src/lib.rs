@@ -8,6 +8,8 @@ mod disk;
 pub mod fuzz_entry;
 mod histogram;
 mod journal;
+mod key_encryption;
+mod keyring;
 mod keys;
 mod priority;
 mod seal;
@@ -17,17 +19,19 @@ mod tree;
 mod watermark;
 
 pub use database::{
-    Batch, BatchFault, CommitError, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, OpenError,
-    RefusedCause, Row, StateHash, Store, StoreError, StoreFault, StoreOptions, StoreReport, Table, TrimError,
-    TrimPoint, TrimStep, VisitRecord, VisitRow, VisitSnapshot,
+    Batch, BatchFault, CommitError, KeyUses, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES,
+    OpenError, RefusedCause, ResealError, ResealPosition, Row, StateHash, Store, StoreError, StoreFault, StoreOptions,
+    StoreReport, Table, TrimError, TrimPoint, TrimStep, VisitRecord, VisitRow, VisitSnapshot,
 };
 pub use histogram::{BOUNDS_NS, Counted, Histogram};
 pub use journal::{
-    Appended, AuditError, AuditMode, AuditRef, AuditRefError, Follower, Gap, GapCause, Journal, JournalError,
-    JournalFault, JournalOptions, JournalReport, Later, MAX_ENTRY_BYTES, Monotonic, Recovered, Sink, Stretch,
-    SystemMonotonic, Times, Window,
+    Appended, AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Follower, Gap, GapCause, Journal,
+    JournalError, JournalFault, JournalOptions, JournalReport, JournalSurvey, Later, MAX_ENTRY_BYTES, Monotonic,
+    Recovered, Removal, Sink, Stretch, SystemMonotonic, TellsOfRemoval, Times, Window,
 };
-pub use keys::{KEY_VERSION, KeyError, Keys, PSEUDONYM_BYTES};
+pub use key_encryption::{KeyEncryptionKey, KeyError, KeyId, KeySource};
+pub use keyring::{KeyringEdit, KeyringStatus};
+pub use keys::{KeyringStamp, Keys, NewKeys, PSEUDONYM_BYTES};
 pub use priority::give_way;
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};
 pub use tree::{Proven, Tree, TreeError, TreeFault, TreeOptions, TreeReport, TreeStatus};

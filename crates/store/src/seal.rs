@@ -5,15 +5,15 @@ use chacha20::{R20, hchacha};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use crate::keys::{KEY_VERSION, Keys};
+use crate::keys::Keys;
 
 /// The layout of sealed values written by this version.
 pub const SEAL_SCHEMA: u8 = 1;
 
 /// Nonce length, in bytes: 192 random bits, so that nonces never need counting.
-const NONCE_BYTES: usize = 24;
+pub(crate) const NONCE_BYTES: usize = 24;
 /// Authentication tag length, in bytes.
-const TAG_BYTES: usize = 16;
+pub(crate) const TAG_BYTES: usize = 16;
 /// Associated data up to this length, in bytes, needs no memory of its own: that of every row but a few.
 const SHORT_DATA_BYTES: usize = 64;
 /// `[schema u8][key version u8][nonce 24]`, before the ciphertext.
@@ -38,7 +38,7 @@ pub enum SealError {
         found: u8,
     },
     /// Sealed under a key that is not held.
-    #[error("open sealed value: key version {found} is not held, expected {KEY_VERSION}")]
+    #[error("open sealed value: key version {found} is not held")]
     UnknownKeyVersion {
         /// The key version found.
         found: u8,
@@ -56,7 +56,7 @@ pub enum SealError {
 
 /// The cipher for one message: XChaCha20-Poly1305 is ChaCha20-Poly1305 under a key that HChaCha20 derives from the first
 /// 16 bytes of the nonce, with the last 8 as its own. Computed so because the assembly of ring takes a sixth of the time.
-fn cipher(seal_key: &[u8; 32], nonce: &[u8; NONCE_BYTES]) -> Option<(LessSafeKey, Nonce)> {
+pub(crate) fn cipher(seal_key: &[u8; 32], nonce: &[u8; NONCE_BYTES]) -> Option<(LessSafeKey, Nonce)> {
     let (derive, own) = nonce.split_first_chunk::<16>()?;
     let derived: Zeroizing<[u8; 32]> = Zeroizing::new(hchacha::<R20>(seal_key.into(), derive.into()).into());
     let mut short = [0; 12];
@@ -86,7 +86,7 @@ fn with_associated_data<R>(
     }
 }
 
-/// Seals `plaintext` for the row `row_key` of the table `table_tag`, under a fresh random nonce.
+/// Seals `plaintext` for the row `row_key` of the table `table_tag`, with the newest data key and a fresh random nonce.
 ///
 /// # Errors
 /// [`SealError::TooLong`] for a plaintext of more than 256 GiB.
@@ -104,31 +104,55 @@ pub(crate) fn seal_onto(
     row_key: &[u8],
     plaintext: &[u8],
 ) -> Result<(), SealError> {
+    seal_with_nonce(buffer, keys.ring().sealing(), (table_tag, row_key), plaintext, nonce())
+}
+
+/// As [`seal`], with the data key of one version.
+pub(crate) fn seal_under(
+    keys: &Keys,
+    version: u8,
+    table_tag: &str,
+    row_key: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    let ring = keys.ring();
+    let key = ring.key(version).ok_or(SealError::UnknownKeyVersion { found: version })?;
+    let mut sealed = Vec::with_capacity(plaintext.len() + SEAL_OVERHEAD_BYTES);
+    seal_with_nonce(&mut sealed, (version, key), (table_tag, row_key), plaintext, nonce())?;
+    Ok(sealed)
+}
+
+fn nonce() -> [u8; NONCE_BYTES] {
     let mut nonce = [0_u8; NONCE_BYTES];
     rand::fill(&mut nonce);
-    seal_with_nonce(buffer, keys, (table_tag, row_key), plaintext, nonce)
+    nonce
 }
 
 fn seal_with_nonce(
     buffer: &mut Vec<u8>,
-    keys: &Keys,
+    (version, seal_key): (u8, &[u8; 32]),
     (table_tag, row_key): (&str, &[u8]),
     plaintext: &[u8],
     nonce: [u8; NONCE_BYTES],
 ) -> Result<(), SealError> {
     let too_long = SealError::TooLong { found: plaintext.len() };
     buffer.push(SEAL_SCHEMA);
-    buffer.push(KEY_VERSION);
+    buffer.push(version);
     buffer.extend_from_slice(&nonce);
     let body = buffer.len();
     buffer.extend_from_slice(plaintext);
-    let (key, nonce) = cipher(keys.seal_key(), &nonce).ok_or(too_long)?;
+    let (key, nonce) = cipher(seal_key, &nonce).ok_or(too_long)?;
     let in_place = buffer.get_mut(body..).unwrap_or_default();
-    let tag = with_associated_data((SEAL_SCHEMA, KEY_VERSION), table_tag, row_key, |data| {
+    let tag = with_associated_data((SEAL_SCHEMA, version), table_tag, row_key, |data| {
         key.seal_in_place_separate_tag(nonce, Aad::from(data), in_place)
     });
     buffer.extend_from_slice(tag.map_err(|_| too_long)?.as_ref());
     Ok(())
+}
+
+/// The version of the data key that a value was sealed with; `None` for what is shorter than any.
+pub(crate) fn version_of(sealed: &[u8]) -> Option<u8> {
+    sealed.get(1).copied()
 }
 
 /// Opens what [`seal`] made for the same table and row.
@@ -142,12 +166,11 @@ pub fn open(keys: &Keys, table_tag: &str, row_key: &[u8], sealed: &[u8]) -> Resu
     if schema > SEAL_SCHEMA {
         return Err(SealError::NewerSchema { found: schema });
     }
-    if key_version != KEY_VERSION {
-        return Err(SealError::UnknownKeyVersion { found: key_version });
-    }
+    let ring = keys.ring();
+    let seal_key = ring.key(key_version).ok_or(SealError::UnknownKeyVersion { found: key_version })?;
     let (nonce, rest) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(short)?;
     let plain_bytes = rest.len().checked_sub(TAG_BYTES).ok_or(short)?;
-    let (key, nonce) = cipher(keys.seal_key(), nonce).ok_or(SealError::Forged)?;
+    let (key, nonce) = cipher(seal_key, nonce).ok_or(SealError::Forged)?;
     let mut plaintext = rest.to_vec();
     with_associated_data((schema, key_version), table_tag, row_key, |data| {
         key.open_in_place(nonce, Aad::from(data), &mut plaintext).map(|_| ())

@@ -6,7 +6,8 @@ use crate::testing::keys;
 #[test]
 fn the_layout_never_changes() {
     let mut sealed = Vec::new();
-    seal_with_nonce(&mut sealed, &keys(), ("child", b"key"), b"plaintext", [0x42; 24]).unwrap();
+    let keys = keys();
+    seal_with_nonce(&mut sealed, keys.ring().sealing(), ("child", b"key"), b"plaintext", [0x42; 24]).unwrap();
     assert_eq!(sealed.len(), b"plaintext".len() + SEAL_OVERHEAD_BYTES);
     assert_eq!(sealed[..2], [1, 1]);
     assert_eq!(sealed[2..26], [0x42; 24]);

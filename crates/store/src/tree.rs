@@ -8,6 +8,7 @@ mod grow;
 mod prove;
 pub(crate) mod record;
 mod recover;
+mod report;
 mod signers;
 mod types;
 mod verify;
@@ -21,8 +22,8 @@ use std::time::Duration;
 
 use kith_merkle::{Hash, root_of};
 pub use prove::Proven;
+pub use report::TreeReport;
 pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
-pub use verify::TreeReport;
 
 use crate::disk::{Disk, RealDisk, create_dir_durably, replace_durably};
 use crate::journal::{Journal, Monotonic};
@@ -38,6 +39,8 @@ const LAST_BATCHES: usize = 2;
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// How often that is looked at.
 const CLOSE_LOOK: Duration = Duration::from_millis(5);
+/// How long a step may take before it counts as hanging: one takes in 8,192 entries at most, in well under a second.
+const HUNG_AFTER: Duration = Duration::from_secs(10);
 
 /// What others may see.
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ struct Seen {
     signed_leaves: Option<u64>,
     signed_at: Duration,
     failing: bool,
+    /// Since when the thread is at a step; none between two of them.
+    busy_since: Option<Duration>,
     suspected: Vec<String>,
 }
 
@@ -128,7 +133,7 @@ impl Tree {
             note: found.note.map(Arc::from),
         };
         let signed_leaves = (found.grown.signed > 0).then_some(found.grown.signed);
-        let seen = Seen { published, signed_leaves, signed_at: now, failing: false, suspected: told };
+        let seen = Seen { published, signed_leaves, signed_at: now, failing: false, busy_since: None, suspected: told };
         let shared =
             Arc::new(Shared { seen: Mutex::new(seen), stop: AtomicBool::new(false), finish: AtomicBool::new(false) });
         let grower = Grower::new(options.clone(), disk, Arc::clone(&shared), found.grown, now);
@@ -167,14 +172,15 @@ impl Tree {
     /// Where the tree stands.
     #[must_use]
     pub fn status(&self) -> TreeStatus {
-        let seen = self.shared.lock();
+        let (seen, now) = (self.shared.lock(), self.clock.now());
+        let hangs = seen.busy_since.is_some_and(|since| now.saturating_sub(since) >= HUNG_AFTER);
         TreeStatus {
             leaves: seen.published.leaves,
             covered_through: seen.published.covered,
             signed_leaves: seen.signed_leaves,
-            signed_for: self.clock.now().saturating_sub(seen.signed_at),
+            signed_for: now.saturating_sub(seen.signed_at),
             signs: self.options.signer.is_some(),
-            failing: seen.failing || self.has_lost_its_thread(),
+            failing: seen.failing || hangs || self.has_lost_its_thread(),
             suspected: seen.suspected.clone(),
         }
     }
@@ -290,8 +296,11 @@ impl Tree {
 /// The life of the thread.
 fn run(shared: &Shared, mut grower: Grower, journal: &Journal, clock: &dyn Monotonic) {
     let mut step = |all: bool| {
+        // A disk that hangs gives no error: that the step does not end is all that there is to see.
+        shared.lock().busy_since = Some(clock.now());
         let step = grower.step(journal, clock.now(), all);
         let mut seen = shared.lock();
+        seen.busy_since = None;
         match step {
             Ok(step) => {
                 if step == Step::Grew {

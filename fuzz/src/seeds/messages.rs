@@ -153,9 +153,12 @@ fn readings() -> Vec<(u8, Vec<u8>)> {
         audit_reference: "1-000000000007".into(),
         page_size: 7,
         page_token: String::new(),
+        local_key: None,
     };
+    let local_key = Some(v1::LocalKey { organisation: "R1H".into(), key: "A-1".into() });
+    let by_key = v1::SearchRequest { local_key, ..v1::SearchRequest::default() };
     let who = v1::WhoLookedRequest { nhs_number: NUMBER.into(), ..v1::WhoLookedRequest::default() };
-    vec![(14, search.encode_to_vec()), (15, who.encode_to_vec())]
+    vec![(14, search.encode_to_vec()), (14, by_key.encode_to_vec()), (15, who.encode_to_vec())]
 }
 
 fn openings() -> Vec<(u8, Vec<u8>)> {
@@ -176,6 +179,27 @@ fn openings() -> Vec<(u8, Vec<u8>)> {
     vec![(16, opening.encode_to_vec()), (17, review.encode_to_vec()), (18, listing.encode_to_vec())]
 }
 
+fn flags() -> Vec<(u8, Vec<u8>)> {
+    let outcome = v1::FlagOutcome::Explained.into();
+    let review = v1::ReviewFlagRequest { caller: caller(), id: 9, outcome, event_id: ID.into() };
+    let day = Some(v1::Date { year: 2026, month: 3, day: 1 });
+    let rates = v1::GetFlagRatesRequest { caller: caller(), first: day, last: day };
+    vec![(19, review.encode_to_vec()), (20, rates.encode_to_vec())]
+}
+
+fn withholdings() -> Vec<(u8, Vec<u8>)> {
+    let decision = v1::DecideWithholdingRequest {
+        caller: caller(),
+        nhs_number: NUMBER.into(),
+        reason: v1::WithholdingReason::HarmToChild.into(),
+        words: "the father looks for her".into(),
+        look_again: Some(v1::Date { year: 2026, month: 12, day: 24 }),
+        event_id: ID.into(),
+    };
+    let lift = v1::LiftWithholdingRequest { caller: caller(), nhs_number: NUMBER.into(), event_id: ID.into() };
+    vec![(21, decision.encode_to_vec()), (22, lift.encode_to_vec())]
+}
+
 /// One of each kind.
 pub(super) fn messages() -> Vec<Vec<u8>> {
     let check_in = v1::CheckInRequest { lookup: Some(lookup()), presentation: details(), event_id: ID.into() };
@@ -185,6 +209,6 @@ pub(super) fn messages() -> Vec<Vec<u8>> {
         (2, check_in.encode_to_vec()),
         (7, plan().encode_to_vec()),
     ];
-    let all = [questions, presentations(), changes(), readings(), openings()].concat();
+    let all = [questions, presentations(), changes(), readings(), openings(), flags(), withholdings()].concat();
     all.into_iter().map(|(kind, bytes)| [&[kind][..], &bytes].concat()).collect()
 }

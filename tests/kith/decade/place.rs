@@ -167,6 +167,7 @@ impl Place {
             expected_per_week: Box::new(|_| None),
             clock: Arc::new(SystemMonotonic::default()),
             wall_clock: Arc::new(move || Moment(clock.load(Ordering::Acquire))),
+            flags: kith_domain::flag::FlagRules::default(),
             purge,
             give_up: Box::new(|| false),
         }

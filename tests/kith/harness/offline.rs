@@ -6,14 +6,23 @@ use std::sync::Arc;
 
 use kith_engine::{AuditEntry, TreeCheck, VerifyReport};
 use kith_merkle::{LogSigner, VerifierKey};
-use kith_store::{Journal, JournalOptions, Keys, SystemMonotonic};
+use kith_store::{Journal, JournalOptions, KeySource, Keys, Store, StoreOptions, SystemMonotonic};
 
 /// Schema version in front of every encoded entry.
 const SCHEMA: u8 = 1;
 const BATCH: usize = 10_000;
 
-fn keys(dir: &Path) -> Arc<Keys> {
-    Arc::new(Keys::load(&dir.join("storage.key")).unwrap())
+/// The keys of a site.
+pub fn keys(dir: &Path) -> Arc<Keys> {
+    Arc::new(Keys::open(&dir.join("disk/data"), &KeySource::File(dir.join("storage.key"))).unwrap())
+}
+
+/// Gives another site the keys of this one, before either is started: then their rows can be compared.
+pub fn share_keys(from: &Path, to: &Path) {
+    std::fs::copy(from.join("storage.key"), to.join("storage.key")).unwrap();
+    Store::open(&from.join("disk/data"), keys(from), StoreOptions::default()).unwrap().close();
+    std::fs::create_dir_all(to.join("disk/data")).unwrap();
+    std::fs::copy(from.join("disk/data/keyring"), to.join("disk/data/keyring")).unwrap();
 }
 
 /// Every entry of the audit, by its number.

@@ -55,7 +55,7 @@ async fn killed_before_and_after_every_request_it_imports_answers_and_acknowledg
         unbroken.finish(&[]);
         return broken.finish(&[]);
     };
-    std::fs::copy(unbroken.path("storage.key"), broken.path("storage.key")).unwrap();
+    offline::share_keys(unbroken.dir(), broken.dir());
     let today = build::now().london_day();
     let (server, plain) = (broken.ready().await, unbroken.ready().await);
     mesh.configure(&server, &[]);
@@ -104,7 +104,7 @@ async fn killed_in_the_middle_of_an_import_or_with_the_server_killed_under_it_no
         unbroken.finish(&[]);
         return broken.finish(&[]);
     };
-    std::fs::copy(unbroken.path("storage.key"), broken.path("storage.key")).unwrap();
+    offline::share_keys(unbroken.dir(), broken.dir());
     let today = build::now().london_day();
     let (mut server, plain) = (broken.ready().await, unbroken.ready().await);
     let (mut early, mut servers) = (0, 0);

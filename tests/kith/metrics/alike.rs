@@ -10,7 +10,7 @@ use v1::{IdentityOutcome, Outcome};
 
 use super::{ED, LA, Server, Site, TRUSTS, address, build, calls, nhs, page, until};
 
-type Page = BTreeMap<String, f64>;
+pub(super) type Page = BTreeMap<String, f64>;
 
 /// What the clock changes by itself: ages, and what lies within the trailing hours.
 const CLOCK: [&str; 3] = ["_age_seconds", "_oldest_fresh_seconds", "kith_feed_volume_"];
@@ -32,7 +32,7 @@ fn read(page: &str) -> Page {
 }
 
 /// The page once everything that follows from `questions` is in the log.
-fn settled(at: SocketAddr, questions: f64) -> Page {
+pub(super) fn settled(at: SocketAddr, questions: f64) -> Page {
     until("what follows from the questions is in the log", || {
         let page = read(&page(at));
         let is = |series: &str, value: f64| (page[series] - value).abs() < f64::EPSILON;
@@ -44,7 +44,7 @@ fn settled(at: SocketAddr, questions: f64) -> Page {
 }
 
 /// By how much each series changed; those that did not are left out.
-fn change(before: &Page, after: &Page) -> Page {
+pub(super) fn change(before: &Page, after: &Page) -> Page {
     assert!(before.keys().eq(after.keys()), "series came or went");
     let differences = before.iter().map(|(series, value)| (series.clone(), after[series] - value));
     differences.filter(|(_, difference)| difference.abs() > f64::EPSILON).collect()

@@ -203,6 +203,7 @@ impl Place {
             expected_per_week: Box::new(|_| None),
             clock: Arc::new(SystemMonotonic::default()),
             wall_clock: Arc::new(move || now),
+            flags: kith_domain::flag::FlagRules::default(),
             purge: self.purge,
             give_up: Box::new(|| false),
         }

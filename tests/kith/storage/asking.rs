@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kith_api::client::{Client, ConnectOptions, Trouble};
 use kith_api::v1;
-use kith_engine::Decision;
+use kith_engine::{AuditEntry, Decision};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ const WAIT_AFTER_MS: f64 = 50.0;
 pub struct Asked {
     row: String,
     answered: Vec<(u64, String)>,
+    /// Questions that were refused because the audit took no entry.
+    unaudited: u64,
 }
 
 pub struct Asking<'a> {
@@ -35,7 +37,7 @@ pub struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     pub fn new(row: String, server: &'a Server) -> Self {
-        Self { server, asked: Asked { row, answered: Vec::new() } }
+        Self { server, asked: Asked { row, answered: Vec::new(), unaudited: 0 } }
     }
 
     /// A question over a connection of its own, since a thread that hangs keeps its connections.
@@ -58,13 +60,14 @@ impl<'a> Asking<'a> {
     }
 
     /// A refusal says why, and nothing that could be read as an answer.
-    fn hold(&self, status: &Status) {
+    fn hold(&mut self, status: &Status) {
         let row = &self.asked.row;
         let Trouble { code, reason, .. } = Trouble::from(status);
         let by_the_audit = code == Code::Unavailable && reason.as_deref() == Some("AUDIT_UNAVAILABLE");
         let by_the_asker = matches!(code, Code::DeadlineExceeded | Code::Cancelled);
         assert!(by_the_audit || by_the_asker, "{row}: {status:?}");
         assert!(!status.message().to_lowercase().contains("none held"), "{row}: {status:?}");
+        self.asked.unaudited += u64::from(by_the_audit);
     }
 
     pub async fn until_answered(&mut self, when: &str) {
@@ -160,5 +163,16 @@ impl Asked {
             assert!(answered && own, "{}: entry {number} is another's: {:?}", self.row, entry.decision);
         }
         assert!(!self.answered.is_empty());
+    }
+
+    /// Of what was refused because the audit took no entry, it tells how much. Where entries are given up that one may be too.
+    pub fn every_refusal_is_told(&self, dir: &Path) {
+        let counted = |entry: &AuditEntry| {
+            let Decision::RefusedMany { code, count, .. } = entry.decision else { return 0 };
+            if code.word() == "AUDIT_UNAVAILABLE" { count } else { 0 }
+        };
+        // One whose asker gave up first may be counted too; an entry that was said to have failed may be there all the same.
+        let (told, heard) = (offline::audit(dir).values().map(counted).sum::<u64>(), self.unaudited);
+        assert!(told >= heard, "{}: {told} of {heard} refusals without an audit are told", self.row);
     }
 }

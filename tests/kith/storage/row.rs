@@ -108,6 +108,9 @@ impl Row {
         let asked = asking.asked();
         tokio::task::block_in_place(|| server.stop());
         asked.every_answer_has_its_entry(site.dir());
+        if !self.makes_a_gap() {
+            asked.every_refusal_is_told(site.dir());
+        }
         drop(disks);
         site.finish(expected);
         true

@@ -23,6 +23,10 @@ pub struct Heard {
     pub counted: u64,
     /// How often something was counted.
     said: usize,
+    /// Runs that ended well and in which there was no test: what was to be looked for is called otherwise now.
+    without_tests: usize,
+    /// Figures of a table of which the machine's noise lets nobody tell.
+    undecided: u64,
     /// Tests that were not run for want of a right or a program.
     skipped: Vec<String>,
     /// A run that ended badly, in its own words.
@@ -53,8 +57,17 @@ impl Heard {
                 self.failed.push(test.to_owned());
             }
         }
+        self.without_tests += usize::from(ended_well && passed(text) == 0);
         self.ended(text, ended_well);
         shown
+    }
+
+    /// What was counted, in words.
+    pub fn told(&self, what: &str) -> String {
+        match self.undecided {
+            0 => format!("{} {what}", self.counted),
+            undecided => format!("{} {what}, {undecided} undecided", self.counted),
+        }
     }
 
     fn ended(&mut self, text: &str, ended_well: bool) {
@@ -76,7 +89,10 @@ impl Heard {
                 self.said += 1;
                 match *verdict {
                     "missed" => self.failed.push((*figure).to_owned()),
-                    "undecided" => shown.push(format!("undecided, within the noise: {line}")),
+                    "undecided" => {
+                        self.undecided += 1;
+                        shown.push(format!("undecided, within the noise: {line}"));
+                    }
                     _ => {}
                 }
             }
@@ -92,6 +108,15 @@ impl Heard {
     }
 }
 
+/// How many tests passed, as cargo says after everything that they print.
+fn passed(text: &str) -> u64 {
+    let count = |line: &str| {
+        let (_, result) = line.split_once("test result: ")?;
+        result.split_once(". ")?.1.split_once(" passed")?.0.parse::<u64>().ok()
+    };
+    text.lines().filter_map(count).sum()
+}
+
 impl Step {
     /// Whether what was heard is enough.
     pub fn judge(&self, heard: &Heard) -> Result<(), String> {
@@ -104,8 +129,14 @@ impl Step {
         if heard.said == 0 {
             return Err(format!("MISSING: nothing says how much of {} was tried", self.name));
         }
+        if heard.without_tests > 0 {
+            return Err(format!("in {} of its {} runs there is no test", heard.without_tests, self.runs.len()));
+        }
         if heard.counted < self.floor {
             return Err(format!("too few: at least {}", self.floor));
+        }
+        if heard.undecided * 2 > heard.counted {
+            return Err(format!("{} undecided: too much noise on this machine to say", heard.undecided));
         }
         Ok(())
     }
@@ -115,11 +146,13 @@ impl Step {
 mod tests {
     use super::*;
 
-    const STEP: Step = Step { name: "canary", what: "forms", floor: 5, runs: &[] };
+    const STEP: Step = Step { name: "canary", what: "forms", floor: 5, runs: &[Way::Tests(&[], "")] };
+    const PASSED: &str =
+        "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.10s\n";
 
     fn judged(text: &str, ended_well: bool) -> Result<(), String> {
         let mut heard = Heard::default();
-        heard.take(STEP.name, text, ended_well);
+        heard.take(STEP.name, &format!("{text}{PASSED}"), ended_well);
         STEP.judge(&heard)
     }
 
@@ -135,10 +168,33 @@ mod tests {
     }
 
     #[test]
+    fn a_run_without_a_test_is_not_assured_whatever_the_others_count() {
+        let mut heard = Heard::default();
+        heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true);
+        assert_eq!(STEP.judge(&heard), Ok(()));
+        heard.take(STEP.name, &PASSED.replace("3 passed", "0 passed"), true);
+        assert_eq!(STEP.judge(&heard), Err("in 1 of its 1 runs there is no test".into()));
+    }
+
+    #[test]
+    fn more_that_is_undecided_than_decided_is_not_assured() {
+        let line = |verdict: &str| format!("| floods: p50 | 1 | {verdict} |\n");
+        let judged = |undecided: usize| {
+            let mut heard = Heard::default();
+            heard.take_table(&[line("undecided").repeat(undecided), line("reached").repeat(3)].concat(), true);
+            (heard.told("figures"), STEP.judge(&heard))
+        };
+        assert_eq!(judged(3), ("6 figures, 3 undecided".into(), Ok(())));
+        assert_eq!(judged(4).1, Err("4 undecided: too much noise on this machine to say".into()));
+    }
+
+    #[test]
     fn what_failed_or_could_not_run_is_not_assured() {
         let failed = judged("COUNTED canary 9\ntest canary::a ... FAILED\n", false);
         assert_eq!(failed, Err("failed: canary::a".into()));
-        assert_eq!(judged("error: no such target\n\n", false), Err("failed: error: no such target".into()));
+        let mut heard = Heard::default();
+        heard.take(STEP.name, "error: no such target\n\n", false);
+        assert_eq!(STEP.judge(&heard), Err("failed: error: no such target".into()));
         let skipped = judged("COUNTED canary 9\nSKIPPED, NOT PASSED: a: no mount\n", true);
         assert_eq!(skipped, Err("1 could not run here: a: no mount".into()));
     }

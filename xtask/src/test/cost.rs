@@ -23,6 +23,13 @@ const BOUNDS: [(&str, u64, u64); 2] = [("held", 109_000, 102), ("none", 123_000,
 /// them out it is two fifths. Each count of one program differs by a tenth, so that ten percent were once too few.
 const APART_PERCENT: u64 = 25;
 
+/// Shielded children of one shape in two places.
+const PLACES: [&str; 2] = ["shielded-here", "shielded-there"];
+
+/// How many percent a lookup of the one may differ by from a lookup of the other: whoever measures times must not tell where a
+/// shielded child is. Twice what counts of one program differ by.
+const PLACES_APART_PERCENT: u64 = 20;
+
 /// Counts, and holds the counts against the bounds and against each other. Allocations need nothing but the program, and are
 /// counted wherever it runs; instructions need valgrind.
 pub fn check(workspace: &Workspace) -> Result<Ended> {
@@ -30,10 +37,13 @@ pub fn check(workspace: &Workspace) -> Result<Ended> {
     let mut over = Over::default();
     let most = BOUNDS.map(|(which, _, most_allocations)| (which, most_allocations));
     over.count("allocations", most, |which| allocations(&program, which))?;
+    over.compare("allocations", |which| allocations(&program, which))?;
     let valgrind = process::find("valgrind");
     if let Some(valgrind) = &valgrind {
         let most = BOUNDS.map(|(which, most_instructions, _)| (which, most_instructions));
-        over.count("instructions", most, |which| of_a_lookup(valgrind, &program, &workspace.target(), which))?;
+        let target = workspace.target();
+        over.count("instructions", most, |which| of_a_lookup(valgrind, &program, &target, which))?;
+        over.compare("instructions", |which| of_a_lookup(valgrind, &program, &target, which))?;
     }
     ensure!(over.0.is_empty(), "a lookup costs more than it may: {}", over.0.join("; "));
     Ok(match valgrind {
@@ -68,6 +78,15 @@ impl Over {
         self.0.extend(apart(what, held, none));
         Ok(())
     }
+
+    /// Counts lookups of shielded children in two places, and holds the counts against each other.
+    fn compare(&mut self, what: &str, mut count: impl FnMut(&str) -> Result<u64>) -> Result<()> {
+        let [here, there] = PLACES;
+        let (here, there) = (count(here)?, count(there)?);
+        println!("a lookup of a shielded child: {here} {what} in one place, {there} in another");
+        self.0.extend(placed(what, here, there));
+        Ok(())
+    }
 }
 
 /// Instructions of one lookup: of a longer run less a shorter one.
@@ -84,6 +103,16 @@ fn apart(what: &str, held: u64, none: u64) -> Option<String> {
     let told = held.abs_diff(none) * 100 > held * APART_PERCENT;
     told.then(|| {
         format!("{what} tell what is held: {held} held, {none} none, expected {APART_PERCENT} percent apart at most")
+    })
+}
+
+/// What is wrong where one count tells where a shielded child is.
+fn placed(what: &str, here: u64, there: u64) -> Option<String> {
+    let told = here.abs_diff(there) * 100 > here * PLACES_APART_PERCENT;
+    told.then(|| {
+        format!(
+            "{what} tell where a shielded child is: {here} and {there}, expected {PLACES_APART_PERCENT} percent apart at most"
+        )
     })
 }
 
@@ -123,6 +152,19 @@ mod tests {
             .unwrap();
         assert_eq!(over.0, ["held: 101 allocations, expected at most 100"]);
         assert!(over.count("allocations", [("held", 1), ("none", 1)], |_| anyhow::bail!("no count")).is_err());
+    }
+
+    #[test]
+    fn counts_that_tell_where_a_shielded_child_is_are_found_either_way() {
+        let told = |here: u64, there: u64| {
+            let mut over = Over::default();
+            over.compare("allocations", |which| Ok(if which == PLACES[0] { here } else { there })).unwrap();
+            !over.0.is_empty()
+        };
+        let (bound, over) = (PLACES_APART_PERCENT, PLACES_APART_PERCENT + 1);
+        assert!(!told(100, 100 - bound) && !told(100, 100 + bound));
+        assert!(told(100, 100 - over) && told(100, 100 + over));
+        assert!(Over::default().compare("allocations", |_| anyhow::bail!("no count")).is_err());
     }
 
     #[test]

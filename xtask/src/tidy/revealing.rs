@@ -3,8 +3,8 @@
 //! `PersonText`). What messages of the protocol show is listed where they are generated. It judges names, not values.
 
 use super::Finding;
-use super::source::{Masked, closing_brace};
-use super::stored::{Kind, head, parts};
+use super::source::Masked;
+use super::types::{Kind, Type, deriving, parts};
 
 /// Programs and libraries that meet real people; generators and measurements meet invented ones.
 const WITHIN: [&str; 9] = [
@@ -60,39 +60,20 @@ pub fn check(path: &str, masked: &Masked, findings: &mut Vec<Finding>) {
     if !WITHIN.iter().any(|place| path.starts_with(place)) || super::calls::is_test_file(path) {
         return;
     }
-    let code: String = masked.code.iter().collect();
-    let mut derives = false;
-    let mut at = 0;
-    for line in code.split_inclusive('\n') {
-        let trimmed = line.trim();
-        if trimmed.starts_with("#[derive(") {
-            derives = trimmed.contains("Debug");
-        } else if let Some((kind, name)) = head(trimmed) {
-            let past = code[..at].chars().count() + line.find(name).unwrap_or_default() + name.len();
-            let number = masked.line_at(past);
-            if derives && !masked.is_test(number) {
-                for field in revealed(kind, &masked.code[past..]) {
-                    if !EXCEPT.contains(&(name, field.as_str())) {
-                        let what = format!("{name} derives Debug and would show its {field}");
-                        findings.push(Finding::new(path, number, what));
-                    }
-                }
+    for Type { kind, name, line, parts } in deriving(masked, "Debug") {
+        for field in revealed(kind, &parts) {
+            if !EXCEPT.contains(&(name.as_str(), field.as_str())) {
+                findings.push(Finding::new(path, line, format!("{name} derives Debug and would show its {field}")));
             }
-            derives = false;
         }
-        at += line.len();
     }
 }
 
-/// From the name on: fields, and variants with something in them, that would be shown and must not be.
-fn revealed(kind: Kind, code: &[char]) -> Vec<String> {
-    let Some(open) = code.iter().position(|c| "{;(".contains(*c)).filter(|open| code[*open] == '{') else {
-        return Vec::new();
-    };
-    let close = closing_brace(code, open).unwrap_or(code.len());
-    let found = parts(&code[open + 1..close]).into_iter().filter_map(|part| match kind {
-        Kind::Struct => field(&part),
-        Kind::Enum => variant(&part),
+/// Fields, and variants with something in them, that would be shown and must not be.
+fn revealed(kind: Kind, parts: &[String]) -> Vec<String> {
+    let found = parts.iter().filter_map(|part| match kind {
+        Kind::Struct => field(part),
+        Kind::Enum => variant(part),
     });
     found.collect()
 }

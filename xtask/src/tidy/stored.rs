@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
-use super::source::{Masked, closing_brace};
+use super::source::Masked;
+use super::types::{Kind, Type, deriving, parts};
 
 /// The note.
 pub const NOTE: &str = "deploy/data-protection.md";
@@ -20,58 +21,21 @@ pub fn collect(path: &str, masked: &Masked, stored: &mut Stored) {
     if !STORED_IN.iter().any(|place| path.starts_with(place)) || super::calls::is_test_file(path) {
         return;
     }
-    let code: String = masked.code.iter().collect();
-    let mut derives = false;
-    let mut at = 0;
-    for line in code.split_inclusive('\n') {
-        let trimmed = line.trim();
-        if trimmed.starts_with("#[derive(") {
-            derives = trimmed.contains("Serialize");
-        } else if let Some((kind, name)) = head(trimmed) {
-            // Past the name: `pub(crate)` has a bracket too.
-            let past = code[..at].chars().count() + line.find(name).unwrap_or_default() + name.len();
-            if derives && !masked.is_test(masked.line_at(past)) {
-                let fields = fields(kind, &masked.code[past..]);
-                if !fields.is_empty() {
-                    stored.insert(name.to_owned(), fields);
-                }
-            }
-            derives = false;
+    for Type { kind, name, line: _, parts } in deriving(masked, "Serialize") {
+        let fields = fields(kind, &parts);
+        if !fields.is_empty() {
+            stored.insert(name, fields);
         }
-        at += line.len();
     }
 }
 
-/// What is defined.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Struct,
-    Enum,
-}
-
-/// What a line begins to define, and its name.
-pub fn head(line: &str) -> Option<(Kind, &str)> {
-    let words = ["pub(crate) ", "pub(super) ", "pub "].iter().find_map(|word| line.strip_prefix(word)).unwrap_or(line);
-    let (kind, rest) = match (words.strip_prefix("struct "), words.strip_prefix("enum ")) {
-        (Some(rest), _) => (Kind::Struct, rest),
-        (None, Some(rest)) => (Kind::Enum, rest),
-        (None, None) => return None,
-    };
-    let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
-    Some((kind, &rest[..end]))
-}
-
-/// From the name on: names of fields; of variants with something in them, as they are written.
-fn fields(kind: Kind, code: &[char]) -> BTreeSet<String> {
-    let Some(open) = code.iter().position(|c| "{;(".contains(*c)).filter(|open| code[*open] == '{') else {
-        return BTreeSet::new();
-    };
-    let close = closing_brace(code, open).unwrap_or(code.len());
+/// Names of fields; of variants with something in them, as they are written.
+fn fields(kind: Kind, parts: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for part in parts(&code[open + 1..close]) {
+    for part in parts {
         match kind {
-            Kind::Struct => found.extend(field(&part)),
-            Kind::Enum => variant(&part, &mut found),
+            Kind::Struct => found.extend(field(part)),
+            Kind::Enum => variant(part, &mut found),
         }
     }
     found
@@ -89,31 +53,6 @@ fn variant(part: &str, found: &mut BTreeSet<String>) {
     } else if part.contains('(') {
         found.insert(part.to_owned());
     }
-}
-
-/// What commas part that stand in no bracket; attributes gone, spaces single.
-pub fn parts(body: &[char]) -> Vec<String> {
-    let mut found = vec![String::new()];
-    let mut depth = 0usize;
-    for c in body {
-        match c {
-            '(' | '[' | '{' | '<' => depth += 1,
-            ')' | ']' | '}' | '>' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        match found.last_mut() {
-            Some(last) if depth > 0 || *c != ',' => last.push(*c),
-            _ => found.push(String::new()),
-        }
-    }
-    let plain = found.iter().map(|part| {
-        let mut rest = part.trim();
-        while let Some((_, after)) = rest.strip_prefix("#[").and_then(|attribute| attribute.split_once(']')) {
-            rest = after.trim();
-        }
-        rest.split_whitespace().collect::<Vec<_>>().join(" ")
-    });
-    plain.filter(|part| !part.is_empty()).collect()
 }
 
 /// The note against what is stored, both ways.

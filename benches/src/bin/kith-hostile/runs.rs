@@ -56,6 +56,13 @@ pub struct Measured {
 /// A child that is killed when it is dropped.
 struct Attacker(Child);
 
+impl Attacker {
+    /// Whether it is still at it.
+    fn goes_on(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait().context("failed to look at the attack")?.is_none())
+    }
+}
+
 impl Drop for Attacker {
     fn drop(&mut self) {
         // It may have ended by itself.
@@ -96,7 +103,7 @@ fn punctual(place: &Place) -> Command {
 /// A program could not run, or an answer was wrong.
 pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f64) -> Result<Measured> {
     let long = BUILD_UP.as_secs_f64() + WARM_UP + seconds + 60.0;
-    let attacker = attacker(place, server, attacks, long)?;
+    let mut attacker = attacker(place, server, attacks, long)?;
     thread::sleep(BUILD_UP);
     let json = place.file("steady.json");
     let mix = if server.side == Side::Kith { "lookup-miss=1" } else { "empty=1" };
@@ -109,6 +116,10 @@ pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f6
     let said = String::from_utf8_lossy(&output.stderr);
     let may = output.status.success() || output.status.code() == Some(VOID);
     ensure!(may, "the steady client: {}: {}", output.status, said.trim());
+    // Beside an attack that never began anybody does well.
+    if let Some(attacker) = &mut attacker {
+        ensure!(attacker.goes_on()?, "the attack {attacks} ended before the measurement did");
+    }
     let resident_bytes = server.resident_bytes()?;
     drop(attacker);
     thread::sleep(REST);

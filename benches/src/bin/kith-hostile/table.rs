@@ -82,12 +82,13 @@ impl Row {
     }
 }
 
-/// A gap between the median and what is to be reached that lies inside the A/A spread is undecided.
+/// A gap between the median and what is to be reached that lies inside the A/A spread is undecided. Where nothing was answered there
+/// is no ratio, and nothing is reached.
 fn verdict(ratio: Spread, same: Spread) -> &'static str {
     let (least, most) = (REACH * same.least.min(1.0 / same.most), REACH * same.most.max(1.0 / same.least));
     if ratio.median <= least {
         "reached"
-    } else if ratio.median > most {
+    } else if ratio.median > most || ratio.median.is_nan() {
         "missed"
     } else {
         "undecided"
@@ -128,6 +129,8 @@ mod tests {
         assert_eq!(verdict(spread(1.0), same), "reached");
         assert_eq!(verdict(spread(1.2), same), "undecided");
         assert_eq!(verdict(spread(1.5), same), "missed");
+        assert_eq!(verdict(spread(f64::NAN), same), "missed");
+        assert_eq!(verdict(spread(f64::INFINITY), same), "missed");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use kith_domain::method::Method;
 use kith_domain::permit::authorise_read;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
-use kith_engine::{Asked, Asking, Engine, Keys, StoreOptions};
+use kith_engine::{Asked, Asking, Engine, KeySource, Keys, StoreOptions};
 use kith_index::Index;
 use kith_load::england::{England, Known, PEOPLE, Part};
 use kith_store::{Store, Table};
@@ -106,7 +106,8 @@ fn index(arguments: &Arguments, keys: &Arc<Keys>, directory: &Directory, now: Mo
 
 impl Both {
     fn open(arguments: &Arguments) -> Result<Self, Failure> {
-        let (keys, now) = (Arc::new(Keys::load(&arguments.key_file)?), now());
+        let (keys, now) =
+            (Arc::new(Keys::open(&arguments.data_dir, &KeySource::File(arguments.key_file.clone()))?), now());
         let directory = directory(&arguments.england)?;
         let known = England::load(&arguments.england, now.london_day(), PEOPLE)?.known;
         let index = index(arguments, &keys, &directory, now)?;

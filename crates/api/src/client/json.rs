@@ -180,6 +180,7 @@ mod tests {
                 more: 0,
                 completeness: None,
                 words: String::new(),
+                withheld: false,
             }),
             as_of: Some(prost_types::Timestamp { seconds: 1_795_383_360, nanos: 0 }),
             ..v1::Answer::default()

@@ -34,6 +34,7 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
         template::work(directory, answer.as_of);
     }
     plans.words = lines::plans(answer, directory);
+    plans.withheld = answer.withheld;
     presentations.words = lines::presentations(answer, directory, window_days);
     let access_history = access_history.filter(|_| !answer.not_shown.has(Field::History));
     let spoken = lines::lines_with(answer, directory, &plans.words, &presentations.words);
@@ -121,6 +122,7 @@ fn plans(body: &OpenBody, directory: &Directory) -> v1::PlanAnswer {
         more: body.more_plans,
         completeness: Some(completeness(&body.plan_completeness, named, doubts(&body.plans))),
         words: String::new(),
+        withheld: false,
     }
 }
 
@@ -148,6 +150,7 @@ fn shielded_plans(body: &ShieldedBody) -> v1::PlanAnswer {
         more: body.more_plans,
         completeness: Some(completeness(&body.plan_completeness, Vec::new(), doubts(&body.plans))),
         words: String::new(),
+        withheld: false,
     }
 }
 

@@ -5,7 +5,7 @@ use super::{subject, time};
 use crate::v1;
 use kith_domain::audit_query::AuditQuery;
 use kith_domain::codes::OdsCode;
-use kith_domain::text::UserId;
+use kith_domain::text::{LocalKey, UserId};
 use kith_domain::time::Moment;
 use prost_types::Timestamp;
 
@@ -25,13 +25,26 @@ pub fn search(faults: &mut Faults, request: &v1::SearchRequest) -> AuditQuery {
         audit_reference: _,
         page_size: _,
         page_token: _,
+        local_key,
     } = request;
     let given = |text: &str| !text.is_empty();
     let child = given(nhs_number).then(|| subject::number(faults, "nhs_number", nhs_number)).flatten();
+    if given(nhs_number) && local_key.is_some() {
+        faults.add("local_key", "SUBJECT_MISMATCH", "a child is asked for by number or by local key, not by both");
+    }
+    let local_key = local_key.as_ref().and_then(|key| own_key(faults, key));
     let person = given(person_id).then(|| faults.take("person_id", "BAD_TEXT", UserId::parse(person_id))).flatten();
     let code = given(organisation).then(|| faults.take("organisation", "BAD_CODE", OdsCode::parse(organisation)));
     let (from, until) = range(faults, *from, *until);
-    AuditQuery { child, person, organisation: code.flatten(), from, until, entry: None, lookups: false }
+    AuditQuery { child, local_key, person, organisation: code.flatten(), from, until, entry: None, lookups: false }
+}
+
+/// A local key, and whose it is.
+fn own_key(faults: &mut Faults, key: &v1::LocalKey) -> Option<(OdsCode, LocalKey)> {
+    let v1::LocalKey { organisation, key } = key;
+    let organisation = faults.take("local_key.organisation", "BAD_CODE", OdsCode::parse(organisation));
+    let key = faults.take("local_key.key", "BAD_LOCAL_KEY", LocalKey::parse(key));
+    organisation.zip(key)
 }
 
 /// Who looked up a child.
@@ -89,6 +102,21 @@ mod tests {
         assert!(query.child.is_some() && query.person.is_some() && query.organisation.is_some() && !query.lookups);
         assert_eq!((query.from, query.until), (Some(Moment(1_000)), Some(Moment(2_000))));
         assert_eq!(faults, Faults::default());
+    }
+
+    #[test]
+    fn a_child_is_asked_for_by_number_or_by_a_key_with_its_organisation() {
+        let key = |organisation: &str, key: &str| v1::SearchRequest {
+            local_key: Some(v1::LocalKey { organisation: organisation.into(), key: key.into() }),
+            ..v1::SearchRequest::default()
+        };
+        let mut faults = Faults::default();
+        let query = search(&mut faults, &key("R1H", "A-1"));
+        let expected = (OdsCode::parse("R1H").unwrap(), LocalKey::parse("A-1").unwrap());
+        assert_eq!((query.local_key, query.child, faults), (Some(expected), None, Faults::default()));
+        assert_eq!(reasons(&key("", "")), ["BAD_CODE", "BAD_LOCAL_KEY"]);
+        let both = v1::SearchRequest { nhs_number: "9990000018".into(), ..key("R1H", "A-1") };
+        assert_eq!(reasons(&both), ["SUBJECT_MISMATCH"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kith_domain::identity::IdentityCheck;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::plan::{PlanKind, PlanState};
 use kith_domain::presentation::{CareSetting, Complaint, Outcome};
+use kith_domain::withholding::WithholdingReason;
 
 macro_rules! both_ways {
     ($parse:ident, $wire:ident, $domain:ident, $proto:ident, $unset:ident, $reason:literal, $words:literal, [$($name:ident => $pname:ident),+ $(,)?]) => {
@@ -59,6 +60,9 @@ both_ways!(parse_opening_reason, opening_reason, OpeningReason, OpeningReason, U
 ]);
 both_ways!(parse_review_outcome, review_outcome, ReviewOutcome, ReviewOutcome, Unspecified, "UNKNOWN_REVIEW_OUTCOME", "an outcome of the list is needed", [
     Justified => Justified, NotJustified => NotJustified, TakenFurther => TakenFurther,
+]);
+both_ways!(parse_withholding_reason, withholding_reason, WithholdingReason, WithholdingReason, Unspecified, "UNKNOWN_WITHHOLDING_REASON", "a reason of the list is needed", [
+    HarmToChild => HarmToChild, HarmToOther => HarmToOther, Investigation => Investigation, CourtOrder => CourtOrder,
 ]);
 
 /// Why a person asks.

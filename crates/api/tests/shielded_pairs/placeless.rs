@@ -146,7 +146,7 @@ fn of_feeds(completeness: Option<v1::Completeness>, field: &'static str, found: 
 }
 
 fn of_plans(answer: v1::PlanAnswer, found: &mut Found) {
-    let v1::PlanAnswer { outcome: _, plans, more: _, completeness, words } = answer;
+    let v1::PlanAnswer { outcome: _, plans, more: _, completeness, words, withheld: _ } = answer;
     plans.into_iter().for_each(|plan| of_plan(plan, ["plan authority", "plan moving to"], found));
     of_feeds(completeness, "plan feeds named", found);
     found.read(&words);

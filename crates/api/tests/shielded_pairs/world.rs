@@ -112,6 +112,8 @@ pub struct Shape {
     late: [usize; 5],
     birth_date: bool,
     max_plans: usize,
+    /// An authority that withholds, with a plan or without.
+    withheld: Option<usize>,
 }
 
 fn plan_shape(random: &mut Random, kinds: &[PlanKind]) -> PlanShape {
@@ -153,6 +155,8 @@ impl Shape {
             late: [0; 5].map(|_| random.pick(&[0, 0, 1, 3])),
             birth_date: random.one_in(2),
             max_plans: random.pick(&[2, 20]),
+            // The third knows the families.
+            withheld: random.one_in(4).then(|| if random.one_in(2) { 3 } else { random.below(FEEDS) }),
         }
     }
 }
@@ -325,6 +329,7 @@ impl<'a> World<'a> {
         if self.shape.shielded {
             record.shielded_by = vec![self.places.authority(5)];
         }
+        record.withheld_by = self.shape.withheld.map(|at| self.places.authority(at)).into_iter().collect();
         record.presentations = self.shape.seen.iter().enumerate().map(|(n, one)| self.seen(n, one)).collect();
         record.presentations.sort_by_key(|one| (one.organisation, one.encounter.as_str().to_owned()));
         let looked = |(n, by): (usize, &usize)| {

@@ -6,7 +6,9 @@ use v1::audit_entry::Decision;
 
 use crate::dates::{self, ProtoTimestamp};
 use crate::render::Page;
-use crate::words::{OPENING_REASONS, REVIEW_OUTCOMES, care_context, purpose};
+use crate::words::{
+    FLAG_KINDS, FLAG_OUTCOMES, OPENING_REASONS, REVIEW_OUTCOMES, WITHHOLDING_REASONS, care_context, purpose,
+};
 
 /// Entries of the audit.
 pub fn entries(response: &v1::SearchResponse) -> Page {
@@ -33,14 +35,28 @@ pub fn looks(response: &v1::WhoLookedResponse) -> Page {
 /// What was looked at.
 fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (usize, &str), token: &str) {
     let unknown = v1::AuditSearched::default();
-    let v1::AuditSearched { end, newest_reference, oldest_reference, entries_looked_at, missing, shielded_left_out } =
-        searched.unwrap_or(&unknown);
+    let v1::AuditSearched {
+        end,
+        newest_reference,
+        oldest_reference,
+        entries_looked_at,
+        missing,
+        shielded_left_out,
+        removed,
+    } = searched.unwrap_or(&unknown);
+    if let Some(removed) = removed {
+        page.attention(0, 2, &removed_words(removed));
+    }
     for range in missing {
         page.attention(0, 2, &missing_words(range));
     }
     let on = format!("Go on with --page-token {token}, or ask with --all.");
     match v1::AuditSearchEnd::try_from(*end) {
         Ok(v1::AuditSearchEnd::Whole) => {}
+        Ok(v1::AuditSearchEnd::Removed) if removed.is_some() => {}
+        Ok(v1::AuditSearchEnd::Removed) => {
+            page.attention(0, 2, "REMOVED UNDER RETENTION: what is older is not kept any more.");
+        }
         Ok(v1::AuditSearchEnd::PageFull) => {
             page.attention(0, 2, &format!("THIS PAGE IS FULL: what is older was NOT looked at. {on}"));
         }
@@ -52,11 +68,13 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
         }
     }
     if *shielded_left_out {
-        let words = "Nothing about shielded children is found by a person or an organisation: search by NHS number or by \
-                     reference.";
+        let words = "Nothing about shielded children is found by a person, an organisation or a local key: search by NHS \
+                     number or by reference.";
         page.text(0, 2, words);
     }
-    if oldest_reference.is_empty() {
+    if oldest_reference.is_empty() && removed.is_some() {
+        page.attention(0, 2, "NOTHING WAS LOOKED AT: nothing of what was asked for is kept any more.");
+    } else if oldest_reference.is_empty() {
         page.attention(0, 2, "NOTHING WAS LOOKED AT: there is no such entry yet.");
     } else {
         let words = format!(
@@ -68,6 +86,15 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
     if found == 0 {
         page.text(0, 2, "This is not a statement that nobody looked.");
     }
+}
+
+fn removed_words(removal: &v1::AuditRemoval) -> String {
+    let v1::AuditRemoval { through_audit_reference: through, removed_at, made_before } = removal;
+    let (at, before) = (shown(removed_at.as_ref()), shown(made_before.as_ref()));
+    format!(
+        "REMOVED UNDER RETENTION up to {through}, decided {at}; all of them were made before {before}. Somebody may have looked \
+         who is not listed here."
+    )
 }
 
 fn missing_words(range: &v1::MissingEntries) -> String {
@@ -174,6 +201,7 @@ fn entry(page: &mut Page, entry: &v1::AuditEntry) {
 fn subject(whom: &v1::AuditSubject) -> String {
     match &whom.subject {
         Some(v1::audit_subject::Subject::NhsNumber(number)) => format!("NHS number {number}"),
+        Some(v1::audit_subject::Subject::AskedKey(_)) => "the local key asked for".to_owned(),
         Some(v1::audit_subject::Subject::SamePerson(pseudonym)) => {
             format!("the same person under another number or key ({pseudonym})")
         }
@@ -205,6 +233,23 @@ fn decision(decision: Option<&Decision>) -> String {
             let found = found.unwrap_or("with a finding that this program does not know");
             format!("reviewed opening {reference}: {found}")
         }
+        Some(Decision::Flagged(kind)) => {
+            let kind = v1::FlagKind::try_from(*kind).ok().and_then(|kind| FLAG_KINDS.word(kind));
+            let kind = kind.unwrap_or("in a way that this program does not know");
+            format!("use was flagged for a person to look into, {kind}")
+        }
+        Some(Decision::FlagReviewed(outcome)) => {
+            let found = v1::FlagOutcome::try_from(*outcome).ok().and_then(|outcome| FLAG_OUTCOMES.word(outcome));
+            let found = found.unwrap_or("with a finding that this program does not know");
+            format!("reviewed a flag: {found}")
+        }
+        Some(Decision::Withheld(v1::AuditWithheld { reason, look_again })) => {
+            let why = v1::WithholdingReason::try_from(*reason).ok().and_then(|reason| WITHHOLDING_REASONS.word(reason));
+            let by = look_again.map_or_else(|| "a day not given".to_owned(), dates::show_date);
+            let why = why.unwrap_or("a reason that this program does not know");
+            format!("decided to WITHHOLD what the authority holds, {why}; to look again by {by}")
+        }
+        Some(Decision::WithholdingLifted(_)) => "withholds no longer what the authority holds".to_owned(),
         Some(Decision::Proven(reference)) if reference.is_empty() => {
             "had an entry of its own organisation proven".to_owned()
         }
@@ -238,7 +283,16 @@ fn part(part: Option<&v1::DisclosedPart>) -> String {
 
 fn service(event: &v1::ServiceEvent) -> String {
     use v1::ServiceEventKind as Kind;
-    let v1::ServiceEvent { kind, after_audit_reference, authority, next_file_number, sha256 } = event;
+    let v1::ServiceEvent {
+        kind,
+        after_audit_reference,
+        authority,
+        next_file_number,
+        sha256,
+        through_audit_reference,
+        leaves_kept,
+        made_before: _,
+    } = event;
     match Kind::try_from(*kind) {
         Ok(Kind::Started) => "started".to_owned(),
         Ok(Kind::Stopped) => "stopped in order".to_owned(),
@@ -252,6 +306,13 @@ fn service(event: &v1::ServiceEvent) -> String {
         Ok(Kind::ClientAuthoritiesRefused) => "the file of trusted authorities could not be used".to_owned(),
         Ok(Kind::RevocationListsChanged) => format!("other revocation lists are in force, {sha256}"),
         Ok(Kind::RevocationListsRefused) => "the revocation lists could not be used".to_owned(),
+        Ok(Kind::PersonTokensChanged) => format!("another list of whose people need a token is in force, {sha256}"),
+        Ok(Kind::PersonTokensRefused) => "a list of whose people need a token could not be used".to_owned(),
+        Ok(Kind::KeysChanged) => format!("the keys of the storage were changed, {sha256}"),
+        Ok(Kind::KeysRefused) => "the keyring of the storage could not be used".to_owned(),
+        Ok(Kind::AuditRemoved) => {
+            format!("removed entries up to {through_audit_reference} under retention, {leaves_kept} leaves kept")
+        }
         Ok(Kind::Unspecified) | Err(_) => "an event that this program does not know".to_owned(),
     }
 }
@@ -284,6 +345,7 @@ mod tests {
             entries_looked_at: 88,
             missing: Vec::new(),
             shielded_left_out: false,
+            removed: None,
         })
     }
 
@@ -331,6 +393,33 @@ mod tests {
         let text = text(&response);
         assert!(text.starts_with("MISSING: between 1-000000000004 and 1-000000000009 no entry can be read."), "{text}");
         assert!(text.contains("after 1-000000000004 entries may be missing, noticed"), "{text}");
+    }
+
+    #[test]
+    fn what_was_removed_is_neither_nothing_found_nor_missing() {
+        let removed = v1::AuditRemoval {
+            through_audit_reference: "1-000000000001".into(),
+            removed_at: Some(ProtoTimestamp { seconds: 1_789_999_000, nanos: 0 }),
+            made_before: Some(ProtoTimestamp { seconds: 1_289_999_000, nanos: 0 }),
+        };
+        let mut response =
+            v1::SearchResponse { searched: searched(v1::AuditSearchEnd::Removed), ..v1::SearchResponse::default() };
+        assert!(
+            text(&response).starts_with("REMOVED UNDER RETENTION: what is older"),
+            "whoever does not say up to where"
+        );
+        response.searched.as_mut().unwrap().removed = Some(removed.clone());
+        let part = text(&response);
+        assert!(part.starts_with("REMOVED UNDER RETENTION up to 1-000000000001, decided"), "{part}");
+        assert!(part.contains("Somebody may have looked") && !part.contains("MISSING"), "{part}");
+        let gone = v1::AuditSearched {
+            end: v1::AuditSearchEnd::Removed.into(),
+            removed: Some(removed),
+            ..v1::AuditSearched::default()
+        };
+        let whole = text(&v1::SearchResponse { searched: Some(gone), ..v1::SearchResponse::default() });
+        assert!(whole.contains("nothing of what was asked for is kept any more"), "{whole}");
+        assert!(!whole.contains("no such entry yet"), "{whole}");
     }
 
     #[test]

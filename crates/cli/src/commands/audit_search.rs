@@ -24,7 +24,8 @@ fn time(field: &str, given: Option<&str>) -> Result<Option<ProtoTimestamp>, Fail
 /// # Errors
 /// No connection, or a refusal.
 pub async fn search(settings: &Settings, args: &SearchArgs) -> Result<Done, Failure> {
-    let SearchArgs { nhs_number, person, by_organisation, reference, pages } = args;
+    let SearchArgs { nhs_number, local_key, key_of, person, by_organisation, reference, pages } = args;
+    let own_key = local_key.clone().zip(key_of.clone());
     let PageArgs { from, to, page_size, page_token, all } = pages;
     let mut request = v1::SearchRequest {
         nhs_number: nhs_number.as_deref().map(number).transpose()?.unwrap_or_default(),
@@ -35,6 +36,7 @@ pub async fn search(settings: &Settings, args: &SearchArgs) -> Result<Done, Fail
         audit_reference: reference.clone().unwrap_or_default(),
         page_size: *page_size,
         page_token: page_token.clone().unwrap_or_default(),
+        local_key: own_key.map(|(key, organisation)| v1::LocalKey { organisation, key }),
     };
     let client = settings.connect_as_person().await?;
     let mut whole = v1::SearchResponse::default();
@@ -104,8 +106,15 @@ fn join(whole: &mut Option<v1::AuditSearched>, page: Option<v1::AuditSearched>) 
         *whole = Some(page);
         return Ok(());
     };
-    let v1::AuditSearched { end, newest_reference, oldest_reference, entries_looked_at, missing, shielded_left_out } =
-        page;
+    let v1::AuditSearched {
+        end,
+        newest_reference,
+        oldest_reference,
+        entries_looked_at,
+        missing,
+        shielded_left_out,
+        removed,
+    } = page;
     whole.end = end;
     if whole.newest_reference.is_empty() {
         whole.newest_reference = newest_reference;
@@ -116,6 +125,8 @@ fn join(whole: &mut Option<v1::AuditSearched>, page: Option<v1::AuditSearched>) 
     whole.entries_looked_at += entries_looked_at;
     whole.missing.extend(missing);
     whole.shielded_left_out |= shielded_left_out;
+    // More may have been removed while the pages were read.
+    whole.removed = removed.or(whole.removed.take());
     Ok(())
 }
 
@@ -145,6 +156,7 @@ mod tests {
             entries_looked_at: 5,
             missing: vec![v1::MissingEntries::default(); missing],
             shielded_left_out: false,
+            removed: None,
         }
     }
 
@@ -159,7 +171,12 @@ mod tests {
         let exit = |searched: Option<&v1::AuditSearched>| done(Page::default(), Ok(Map::new()), searched).unwrap().exit;
         assert_eq!(exit(Some(&joined)), Exit::NotWhole);
         assert_eq!(exit(Some(&v1::AuditSearched { missing: Vec::new(), ..joined })), Exit::Done);
-        for end in [v1::AuditSearchEnd::Stopped, v1::AuditSearchEnd::PageFull, v1::AuditSearchEnd::Unspecified] {
+        for end in [
+            v1::AuditSearchEnd::Stopped,
+            v1::AuditSearchEnd::PageFull,
+            v1::AuditSearchEnd::Removed,
+            v1::AuditSearchEnd::Unspecified,
+        ] {
             assert_eq!(exit(Some(&page(end, ["1-9", "1-5"], 0))), Exit::NotWhole, "{end:?}");
         }
         assert_eq!(exit(Some(&v1::AuditSearched { end: 99, ..Default::default() })), Exit::NotWhole);

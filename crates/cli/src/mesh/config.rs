@@ -90,6 +90,8 @@ pub struct Sender {
     pub authority: LaCode,
     /// How its files reach the service: with its own certificate.
     pub connect: ConnectOptions,
+    /// The file with the token that proves this program to be who it says, where the authority's people need one.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Sender {
@@ -136,6 +138,7 @@ struct SenderEntry {
     authority: String,
     cert: PathBuf,
     key: PathBuf,
+    person_token_file: Option<PathBuf>,
 }
 
 /// Reads and checks a configuration file.
@@ -190,7 +193,10 @@ fn in_folder(file: &mut File, folder: &Path) {
     for path in [password_file, shared_key_file, ca, cert, key, state_dir, &mut file.kith.ca] {
         *path = folder.join(&*path);
     }
-    for SenderEntry { cert, key, mailbox, authority: _ } in &mut file.sender {
+    for SenderEntry { cert, key, mailbox, authority: _, person_token_file } in &mut file.sender {
+        if let Some(path) = person_token_file {
+            *path = folder.join(&*path);
+        }
         *cert = folder.join(&*cert);
         *key = folder.join(&*key);
         mailbox.make_ascii_uppercase();
@@ -235,7 +241,7 @@ fn senders(file: &File, mistakes: &mut Vec<String>) -> Vec<Sender> {
     let timeout = Duration::from_millis(*timeout_ms);
     let mut seen = BTreeSet::new();
     let mut senders = Vec::new();
-    for SenderEntry { mailbox, authority, cert, key } in &file.sender {
+    for SenderEntry { mailbox, authority, cert, key, person_token_file } in &file.sender {
         if !is_mailbox(mailbox) || *mailbox == file.mesh.mailbox {
             mistakes.push(format!("sender {mailbox}: expected another mailbox's id"));
         }
@@ -257,7 +263,8 @@ fn senders(file: &File, mistakes: &mut Vec<String>) -> Vec<Sender> {
             connect_timeout: timeout,
             request_timeout: timeout,
         };
-        senders.push(Sender { mailbox: mailbox.clone(), authority: code, connect });
+        let token_file = person_token_file.clone();
+        senders.push(Sender { mailbox: mailbox.clone(), authority: code, connect, token_file });
     }
     senders
 }

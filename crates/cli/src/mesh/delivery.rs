@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use kith_api::client::Client;
 use kith_api::v1;
+use kith_cli::message::{Content, Envelope};
 
 use super::config::Sender;
 use super::mailbox::{Answer, Mailbox, MeshError};
-use super::message::{Content, Envelope};
 use super::notes::{Note, Notes};
 use crate::dates;
 use crate::failure::Failure;
-use crate::plan_file;
+use crate::{person_token, plan_file};
 
 /// Why a message stays in the inbox. Messages follow "failed to ".
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +90,7 @@ impl Delivery {
         let said = |failure: &Failure| Kept::Service(failure.line());
         let client = match self.client.take() {
             Some(client) => client,
-            None => {
-                let client = Client::connect(sender.connect.clone()).await;
-                client.map_err(|error| said(&Failure::from(error)))?.as_person(&sender.caller())
-            }
+            None => connect(sender).await.map_err(|failure| said(&failure))?,
         };
         let verdict = match self.desk.mailbox.fetch(message).await? {
             Content::File(bytes) => plan_file::send(&client, &bytes).await.map_err(|failure| said(&failure))?,
@@ -101,6 +98,16 @@ impl Delivery {
         };
         self.client = Some(client);
         Ok(verdict)
+    }
+}
+
+/// A connection on which this program acts for a sender. Its token is read anew each time.
+async fn connect(sender: &Sender) -> Result<Client, Failure> {
+    let token = sender.token_file.as_deref().map(person_token::read).transpose()?;
+    let client = Client::connect(sender.connect.clone()).await?.as_person(&sender.caller());
+    match token {
+        Some(token) => person_token::given(client, &token),
+        None => Ok(client),
     }
 }
 

@@ -77,14 +77,6 @@ pub struct Response {
     pub body: Bytes,
 }
 
-impl Response {
-    /// A header as text.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
-    }
-}
-
 /// Sends requests.
 #[derive(Clone)]
 pub struct Http {

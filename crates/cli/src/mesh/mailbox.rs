@@ -7,13 +7,13 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_A
 use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
+use kith_cli::message::{Content, Envelope, InboxPage, chunk_range, inbox_page, is_id, unpacked};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::auth::Credentials;
 use super::config::{Config, Mesh, is_mailbox, secret};
 use super::http::{Http, HttpError, Response};
-use super::message::{Content, Envelope, chunk_range, is_id, unpacked};
 use crate::failure::{Failure, masked};
 use crate::render::plain;
 
@@ -74,18 +74,6 @@ pub struct Mailbox {
     max_file_bytes: usize,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    messages: Vec<String>,
-    #[serde(default)]
-    links: Links,
-}
-
-#[derive(Default, Deserialize)]
-struct Links {
-    next: Option<String>,
-}
-
 /// MESH's words about an error.
 #[derive(Deserialize)]
 struct Words {
@@ -140,12 +128,10 @@ impl Mailbox {
         for _ in 0..MAX_PAGES {
             let response = self.send(self.request(Method::GET, &path), Bytes::new(), MAX_BODY_BYTES).await?;
             expect("list the inbox", &response, &[StatusCode::OK])?;
-            let page: Page =
-                serde_json::from_slice(&response.body).map_err(|_| MeshError::Odd("a page of the inbox is no JSON"))?;
-            inbox.ids.extend(page.messages);
-            let Some(next) = page.links.next else { return Ok(inbox) };
-            let own = next.strip_prefix(&self.path("")).filter(|rest| rest.starts_with("/inbox?"));
-            path = own.ok_or(MeshError::Odd("the next page is not of this inbox"))?.to_owned();
+            let InboxPage { ids, next } = inbox_page(&response.body, &self.path("")).map_err(MeshError::Odd)?;
+            inbox.ids.extend(ids);
+            let Some(next) = next else { return Ok(inbox) };
+            path = next;
         }
         inbox.more = true;
         Ok(inbox)
@@ -159,7 +145,7 @@ impl Mailbox {
         let request = self.request(Method::HEAD, &inbox_path(id)?);
         let response = self.send(request, Bytes::new(), MAX_BODY_BYTES).await?;
         expect("look at a message", &response, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT])?;
-        Ok(Envelope::read(id, &response))
+        Ok(Envelope::read(id, &response.headers))
     }
 
     /// The file of a message.
@@ -181,7 +167,7 @@ impl Mailbox {
                 other => other?,
             };
             expect("fetch a message", &response, &[StatusCode::OK, StatusCode::PARTIAL_CONTENT])?;
-            if chunk_range(&response).unwrap_or((1, 1)) != (part, message.chunks) {
+            if chunk_range(&response.headers).unwrap_or((1, 1)) != (part, message.chunks) {
                 return Err(MeshError::Odd("a part of a message is another one than was asked for"));
             }
             bytes.extend_from_slice(&response.body);

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use kith_cli::message::{Envelope, Kind, is_id};
 use kith_domain::codes::LaCode;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -14,7 +15,6 @@ use super::backoff::Backoff;
 use super::config::{Config, Sender};
 use super::delivery::{Delivery, Desk};
 use super::mailbox::{Inbox, Mailbox, MeshError};
-use super::message::{Envelope, Kind, is_id};
 use super::notes::Notes;
 use super::report::Counts;
 use crate::failure::{Failure, masked};

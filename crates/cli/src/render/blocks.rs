@@ -11,10 +11,14 @@ pub fn plan_headline(answer: &v1::Answer, reading: Reading) -> String {
     if reading != Reading::Held {
         return String::new();
     }
-    let Some(v1::PlanAnswer { plans, more, .. }) = &answer.plans else { return String::new() };
+    let Some(v1::PlanAnswer { plans, more, withheld, .. }) = &answer.plans else { return String::new() };
     let Some(first) = plans.first() else {
         let of_mother = answer.mother.as_ref().is_some_and(|mother| !mother.plans.is_empty());
-        return if of_mother { ": an UNBORN child's plan, on the mother's record".to_owned() } else { String::new() };
+        return match (of_mother, withheld) {
+            (true, _) => ": an UNBORN child's plan, on the mother's record".to_owned(),
+            (false, true) => ": WITHHELD by a person's decision, ring the number below".to_owned(),
+            (false, false) => String::new(),
+        };
     };
     let others = u64::from(*more) + u64::try_from(plans.len() - 1).unwrap_or(u64::MAX);
     let others = if others > 0 { format!(", and {others} more") } else { String::new() };
@@ -25,7 +29,7 @@ pub fn plan_headline(answer: &v1::Answer, reading: Reading) -> String {
 pub fn plans(page: &mut Page, answer: &v1::Answer) {
     let reading = reading::plans(answer);
     heading(page, "1. ON A PLAN?", reading);
-    let Some(v1::PlanAnswer { outcome: _, plans, more, completeness, words }) = &answer.plans else {
+    let Some(v1::PlanAnswer { outcome: _, plans, more, completeness, words, withheld }) = &answer.plans else {
         page.text(3, 3, "This part of the answer is missing.");
         return;
     };
@@ -35,6 +39,9 @@ pub fn plans(page: &mut Page, answer: &v1::Answer) {
     }
     if *more > 0 {
         page.text(3, 5, &format!("Held and not listed here: {more} more"));
+    }
+    if *withheld {
+        page.text(3, 5, "Held and WITHHELD by a person's decision: ring the number below");
     }
     shown_completeness(page, completeness.as_ref(), "local authorities", reading);
 }

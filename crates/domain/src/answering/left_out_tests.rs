@@ -56,6 +56,7 @@ fn answer(body: Body) -> Answer {
         ring: ring(),
         body,
         not_shown: FieldSet::NONE,
+        withheld: true,
     }
 }
 

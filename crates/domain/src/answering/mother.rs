@@ -18,13 +18,16 @@ pub(super) struct OfMother {
     pub(super) plans: Vec<PlanView>,
     /// Authorities that hold or held an unborn plan about her.
     pub(super) authorities: Vec<LaCode>,
+    /// Authorities that withhold something of her: it may be an unborn plan.
+    pub(super) withheld_by: Vec<LaCode>,
 }
 
 /// Takes her unborn plans, and leaves everything else.
 pub(super) fn of(mother: Option<&Person>, question: &Question, means: Means<'_>) -> Option<OfMother> {
     let person = mother?;
     if person.standing == Standing::Invalid {
-        return Some(OfMother { invalid: true, shielded: false, plans: Vec::new(), authorities: Vec::new() });
+        let (plans, authorities, withheld_by) = (Vec::new(), Vec::new(), Vec::new());
+        return Some(OfMother { invalid: true, shielded: false, plans, authorities, withheld_by });
     }
     let today = question.now.london_day();
     let mut held = person.held(means.settings.retention(), today).map(std::borrow::Cow::into_owned);
@@ -34,13 +37,24 @@ pub(super) fn of(mother: Option<&Person>, question: &Question, means: Means<'_>)
     }
     let plans = held.as_ref().map(|record| shown_plans((person, record), today, means.settings)).unwrap_or_default();
     let authorities = held.iter().flat_map(|record| &record.plans).map(|plan| plan.authority).collect();
-    Some(OfMother { invalid: false, shielded, plans, authorities })
+    let withheld_by = held.map(|record| record.withheld_by).unwrap_or_default();
+    Some(OfMother { invalid: false, shielded, plans, authorities, withheld_by })
 }
 
 impl OfMother {
-    /// Whether an unborn plan is held.
+    /// Whether an unborn plan is held, or withheld.
     pub(super) fn is_held(&self) -> bool {
-        !self.plans.is_empty()
+        !self.plans.is_empty() || self.is_withheld()
+    }
+
+    /// Whether an authority withholds something of her.
+    pub(super) fn is_withheld(&self) -> bool {
+        !self.withheld_by.is_empty()
+    }
+
+    /// Authorities that withhold, where a place may be told.
+    pub(super) fn open_withheld_by(&self) -> &[LaCode] {
+        if self.shielded { &[] } else { &self.withheld_by }
     }
 
     /// Her plans, where a place may be told.
@@ -64,9 +78,9 @@ fn part<P>(mother: OfMother, known: &[Doubt], max: usize, view: impl Fn(PlanView
     if mother.invalid {
         return Mother::NumberInvalid;
     }
-    let more = count(mother.plans.len().saturating_sub(max));
+    let (any, more) = (mother.is_held(), count(mother.plans.len().saturating_sub(max)));
     let plans: Vec<P> = mother.plans.into_iter().take(max).map(view).collect();
-    let held: Outcome<Vec<P>> = outcome((!plans.is_empty()).then_some(plans), doubts(known));
+    let held: Outcome<Vec<P>> = outcome(any.then_some(plans), doubts(known));
     Mother::Plans { held, more }
 }
 

@@ -4,6 +4,7 @@
 use super::{Found, Means, count, shown_plans};
 use crate::answer::{KnownSiblings, PlanView, Question, SiblingNotice, Siblings};
 use crate::child::ChildRecord;
+use crate::codes::LaCode;
 use crate::directory::Contact;
 use crate::family::{self, Family, MAX_SIBLINGS};
 use crate::links::{Person, Standing};
@@ -89,19 +90,20 @@ impl Told<'_> {
             |plan: &&crate::plan::Plan| family::of_plan(plan).is_some_and(|family| self.families.contains(&family));
         let is_child = held.plans.iter().filter(links).any(|plan| family::role(plan) == RecordRole::Child);
         let mut of_mother = ChildRecord::new(held.subject.clone());
+        of_mother.withheld_by.clone_from(&held.withheld_by);
         of_mother.plans = held.plans.iter().filter(links).filter(|plan| family::is_unborn(plan)).cloned().collect();
         let shown = shown_plans((person, &held), today, self.means.settings);
         let shielded = held.is_shielded();
         if is_child {
             let own: Vec<PlanView> = shown.into_iter().filter(|plan| plan.kind != Some(PlanKind::Unborn)).collect();
             let injured = !shielded && self.is_injured(&held, today);
-            self.child(own, injured, shielded);
+            self.child(own, injured, shielded, held.withheld_by.first().copied());
         }
         let mut unborn = current(shown_plans((person, &of_mother), today, self.means.settings));
         // On the day of birth the plan is in force for the last time, and the child has a plan of its own.
         unborn.retain(|plan| plan.end.is_none_or(|end| end > today));
         if !unborn.is_empty() {
-            self.child(unborn, false, shielded);
+            self.child(unborn, false, shielded, None);
         }
     }
 
@@ -114,9 +116,9 @@ impl Told<'_> {
         held.presentations.iter().any(injury)
     }
 
-    /// Tells of one child; the first of its plans says whom to ring.
-    fn child(&mut self, plans: Vec<PlanView>, injured: bool, shielded: bool) {
-        let authority = plans.first().map(|plan| plan.authority);
+    /// Tells of one child; the first of its plans says whom to ring, or the authority that withholds them.
+    fn child(&mut self, plans: Vec<PlanView>, injured: bool, shielded: bool, withheld: Option<LaCode>) {
+        let authority = plans.first().map(|plan| plan.authority).or(withheld);
         let plans: Vec<_> = current(plans).into_iter().map(|plan| (plan.kind, plan.state)).collect();
         let Some(authority) = authority.filter(|_| !shielded && (injured || !plans.is_empty())) else {
             self.unshown += 1;

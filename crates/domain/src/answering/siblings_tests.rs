@@ -27,6 +27,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
+#[path = "withheld_tests.rs"]
+mod withheld;
+
 const A: &str = "E06000001";
 const B: &str = "E06000002";
 const TODAY: &str = "2026-01-10";

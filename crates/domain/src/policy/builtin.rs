@@ -79,10 +79,26 @@ const ROWS: &[Row] = &[
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
     (&["auditor"], &["AuditService/Search", "AuditService/WhoLooked"], AUDITING, None),
     (&["local-authority"], &["AuditService/WhoLooked"], ENQUIRING, None),
+    (
+        &["local-authority"],
+        &[
+            "WithholdingService/DecideWithholding",
+            "WithholdingService/LiftWithholding",
+            "WithholdingService/ListWithholdings",
+        ],
+        ENQUIRING,
+        None,
+    ),
     (&["safeguarding"], &["BreakGlassService/OpenShielded"], &["child-protection-enquiry"], UNSCHEDULED),
     (
         &["safeguarding", "auditor"],
         &["BreakGlassService/ListOpenings", "BreakGlassService/ReviewOpening"],
+        &["safeguarding-review"],
+        None,
+    ),
+    (
+        &["safeguarding", "auditor"],
+        &["FlagService/ListFlags", "FlagService/ReviewFlag", "FlagService/GetFlagRates"],
         &["safeguarding-review"],
         None,
     ),

@@ -1,7 +1,7 @@
 //! Siblings and the mother's unborn plans in words. Neither part ever says that there is nothing to look for: it tells what
 //! authorities have linked, and that it is no more than that.
 
-use super::{NOT_REASSURANCE, details, doubt_words, held_states};
+use super::{NOT_REASSURANCE, WITHHELD, details, doubt_words, held_states};
 use crate::answer::{Answer, Body, KnownSiblings, Mother, MotherView, Outcome, SiblingNotice, Siblings};
 use crate::directory::{Contact, Directory};
 use crate::plan::{PlanKind, PlanState};
@@ -124,6 +124,9 @@ fn of_mother<P>(part: &Mother<P>, first: &str, answer: &Answer) -> String {
         Mother::NumberInvalid => "Mother: CANNOT SAY: her NHS number is not valid any more and could not be used. \
                                   Trace her anew, and ask by telephone."
             .to_owned(),
+        Mother::Plans { held: Outcome::Held(listed), more: 0 } if listed.is_empty() => {
+            format!("Mother: {first}HELD: {WITHHELD}. {compared}")
+        }
         Mother::Plans { held: Outcome::Held(_), more } => {
             let more = if *more > 0 { format!(" {more} more are held than listed.") } else { String::new() };
             format!(

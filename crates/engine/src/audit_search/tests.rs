@@ -7,11 +7,13 @@ use crate::files::tests::place::{NOW, Place, authority, event, nhs};
 use crate::rows::encode;
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
 use kith_domain::change::PlanEvent;
+use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::opening::OpeningReason;
-use kith_domain::text::{OpeningWords, PersonText, RoleCode, UserId};
+use kith_domain::proof::PersonProof;
+use kith_domain::text::{LocalKey, OpeningWords, PersonText, RoleCode, UserId};
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -43,7 +45,8 @@ fn lookup(child: u32, trust: u32, person: u32, at: Moment) -> AuditEntry {
         siblings: 0,
         mother: None,
     };
-    let call = Call { peer: Peer { organisation: code(trust), role: Role::Ed }, method: Method::Lookup, trace: None };
+    let peer = Peer { organisation: code(trust), role: Role::Ed };
+    let call = Call { peer, method: Method::Lookup, trace: None, person: PersonProof::NotAsked };
     let decision = Decision::Answered { disclosed, counted: false };
     AuditEntry {
         context: Some(CareContext::Unscheduled),
@@ -133,6 +136,42 @@ fn a_number_that_was_not_asked_for_is_a_pseudonym() {
     assert!(matches!(found[..], [SeenEntry { as_mother: true, mother: Some(Whom::Asked(_)), .. }]));
     assert!(matches!(found[0].about, Some(Whom::Other(other)) if other != of_mother));
     assert!(!format!("{found:?}{all:?}").contains(&nhs(1).digits()));
+}
+
+/// A child without a number yet is looked up under the hospital's own key.
+#[tokio::test]
+async fn a_local_key_finds_its_own_entries_and_nothing_about_a_shielded_child() {
+    let place = Place::new();
+    let engine = &place.engine;
+    let key = |key: &str| LocalKey::parse(key).unwrap();
+    let local = |organisation: OdsCode, of: &str| Subject::Local(organisation, key(of));
+    let about = |subject| AuditEntry { subject: Some(subject), ..lookup(1, 1, 1, NOW) };
+    let numbers_of = write(
+        engine,
+        [
+            about(local(code(1), "A-1")),
+            about(local(code(2), "A-1")),
+            about(local(code(1), "A-2")),
+            lookup(1, 1, 1, NOW),
+        ],
+    );
+    let by_key =
+        |organisation: OdsCode, of: &str| AuditQuery { local_key: Some((organisation, key(of))), ..Default::default() };
+    let found = search(engine, &by_key(code(1), "A-1"));
+    assert_eq!((numbers(&found), found.shielded_left_out), (vec![numbers_of[0]], true));
+    assert_eq!(found.found[0].about, Some(Whom::AskedKey));
+    assert_eq!(numbers(&search(engine, &by_key(code(2), "A-1"))), [numbers_of[1]]);
+    assert!(numbers(&search(engine, &by_key(code(2), "A-2"))).is_empty());
+    // Whoever did not ask for it sees a pseudonym.
+    let all = search(engine, &AuditQuery { lookups: true, ..AuditQuery::default() }).found;
+    assert!(all.iter().all(|entry| matches!(entry.about, Some(Whom::Other(_)))));
+    // Shielded under the key: that it is found by a key would tell where the child was.
+    let authority_code = OdsCode::parse(authority(1).as_str()).unwrap();
+    let shielded = local(authority_code, "B-1");
+    place.event(1, PlanEvent { subject: shielded.clone(), ..shielding(1, 5) }).await;
+    write(engine, [about(shielded)]);
+    let none = search(engine, &by_key(authority_code, "B-1"));
+    assert!(none.found.is_empty() && none.shielded_left_out);
 }
 
 #[test]
@@ -310,7 +349,12 @@ fn which_entry_of_its_own_an_organisation_had_proven_is_not_told() {
     let place = Place::new();
     let engine = &place.engine;
     let proven = |role| {
-        let call = Call { peer: Peer { organisation: code(1), role }, method: Method::GetInclusionProof, trace: None };
+        let call = Call {
+            peer: Peer { organisation: code(1), role },
+            method: Method::GetInclusionProof,
+            trace: None,
+            person: PersonProof::NotAsked,
+        };
         AuditEntry::of_call(NOW, call, None, None, Decision::Proven { journal: 1, sequence: 77 })
     };
     write(engine, [proven(Role::Ed), proven(Role::Auditor)]);
@@ -378,6 +422,7 @@ fn a_token_is_of_one_search_by_one_organisation() {
         AuditQuery { organisation: Some(code(1)), ..query.clone() },
         AuditQuery { from: None, until: Some(NOW), ..query.clone() },
         AuditQuery { entry: Some(1), ..query.clone() },
+        AuditQuery { local_key: Some((code(1), LocalKey::parse("A-1").unwrap())), ..query.clone() },
         AuditQuery { lookups: true, ..query.clone() },
     ] {
         assert_eq!(engine.audit_page_before(peer, &other, &token), None, "{other:?}");

@@ -229,6 +229,7 @@ impl Dice {
             }),
             shielded_by: self.list(3, Self::la),
             identity: (self.below(3) == 0).then(|| Box::new(self.identity())),
+            withheld_by: self.list(2, Self::la),
         }
     }
 }

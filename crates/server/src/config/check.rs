@@ -18,6 +18,13 @@ pub(super) const DAY_S: u64 = 86_400;
 /// Longest expected silence of a feed accepted: a year.
 const YEAR_S: u64 = 366 * DAY_S;
 
+/// Shortest retention of the audit, in days: eight years, the shortest of a health record in the Records Management Code of Practice
+/// for health and social care (England, 2021, appendix II).
+const AUDIT_MIN_DAYS: u32 = 2_922;
+
+/// Longest retention of the audit accepted, in days: a century.
+const AUDIT_MAX_DAYS: u32 = 36_525;
+
 /// Smallest journal file: two entries of the greatest length. The journal refuses less.
 const SEGMENT_MIN_BYTES: u64 = 128 << 10;
 
@@ -29,6 +36,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.answers(config);
     config.break_glass.check(&mut check);
     config.purge.check(&mut check);
+    config.flags.check(&mut check);
     check.feeds(config);
     config.limits.check(config, &mut check);
     check.log(&config.log);
@@ -67,6 +75,11 @@ impl Check<'_> {
     fn storage(&mut self, config: &Config) {
         let storage = &config.storage;
         self.range("storage.reserve_bytes", storage.reserve_bytes, 1 << 20..=1 << 40);
+        self.rule(
+            storage.key_credential.is_empty() || is_credential_name(&storage.key_credential),
+            "storage.key_credential",
+            "expected the name of a credential: a file name without a slash",
+        );
     }
 
     fn audit(&mut self, config: &Config) {
@@ -76,6 +89,14 @@ impl Check<'_> {
         self.range("audit.fail_after_ms", audit.fail_after_ms, 1..=60_000);
         self.range("audit.segment_bytes", audit.segment_bytes, SEGMENT_MIN_BYTES..=4 << 30);
         let (tree, key) = (audit.tree.as_os_str(), audit.signing_key_file.as_os_str());
+        if audit.retention_days > 0 {
+            self.range("audit.retention_days", audit.retention_days, AUDIT_MIN_DAYS..=AUDIT_MAX_DAYS);
+            self.rule(
+                !tree.is_empty() && !key.is_empty(),
+                "audit.retention_days",
+                "expected audit.tree and audit.signing_key_file as well: without a signed tree removing reads as tampering",
+            );
+        }
         self.rule(
             !tree.is_empty() || key.is_empty(),
             "audit.signing_key_file",
@@ -169,6 +190,12 @@ impl Check<'_> {
         let usable = tracing_subscriber::EnvFilter::try_new(&log.level).is_ok() && names_levels(&log.level);
         self.rule(usable, "log.level", "expected error, warn, info, debug, trace or a filter of them");
     }
+}
+
+/// Names as systemd takes them: a file name of printable ASCII, and neither of the two that mean a directory.
+fn is_credential_name(name: &str) -> bool {
+    let printable = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+    printable && name.len() <= 255 && name != "." && name != ".."
 }
 
 /// Whether each part of a filter names a level. A word that is none would be taken for the name of a part of the program,

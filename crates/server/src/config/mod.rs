@@ -3,6 +3,7 @@
 
 mod break_glass;
 mod check;
+mod flags;
 mod layers;
 mod limits;
 mod policy;
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use break_glass::BreakGlass;
+pub use flags::Flags;
 pub use limits::Limits;
-pub use policy::Policy;
+pub use policy::{PersonTokens, Policy};
 pub use purge::Purge;
 pub use sections::{
     Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Log, LogFormat, Metrics, Server,
@@ -36,6 +38,9 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 /// Two looks at the files must lie within a minute, with room for the verdict on open connections.
 const RELOAD_INTERVAL_LONG_MS: u64 = 25_000;
 
+/// How long a child's own health record is kept at most, in days: 26 years, by the rule that the default file names.
+const CHILD_RECORD_DAYS: u32 = 9_497;
+
 /// All settings of the process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +51,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who may do what.
     pub policy: Policy,
+    /// Whose people are proven by tokens.
+    pub person_tokens: PersonTokens,
     /// Change log and state.
     pub storage: Storage,
     /// Audit journal.
@@ -56,6 +63,8 @@ pub struct Config {
     pub break_glass: BreakGlass,
     /// Removing what retention has passed.
     pub purge: Purge,
+    /// From when on use is flagged.
+    pub flags: Flags,
     /// Expected intervals of feeds.
     pub feeds: Feeds,
     /// Organisations, sites and authorities.
@@ -148,7 +157,19 @@ impl Config {
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
             )
         });
-        unlisted.map(words).chain(slow).chain(self.purge.warnings(self, today)).chain(unsigned).collect()
+        let short = (1..CHILD_RECORD_DAYS).contains(&self.audit.retention_days).then(|| {
+            String::from(
+                "audit.retention_days: less than 9497: who looked up a child is forgotten before the child's own health record is",
+            )
+        });
+        unlisted
+            .map(words)
+            .chain(slow)
+            .chain(short)
+            .chain(self.purge.warnings(self, today))
+            .chain(self.flags.warnings())
+            .chain(unsigned)
+            .collect()
     }
 
     /// The settings in force as a TOML file.

@@ -1,4 +1,5 @@
-//! The section of the configuration that names the policy.
+//! The sections of the configuration that name files which count as soon as they change: the policy, and the list of
+//! organisations whose people are proven by tokens.
 
 use std::path::PathBuf;
 
@@ -9,5 +10,13 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// The file; the built-in policy is in force without one.
+    pub file: PathBuf,
+}
+
+/// Whose people are proven by tokens.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PersonTokens {
+    /// The file; without one nobody is asked for a token.
     pub file: PathBuf,
 }

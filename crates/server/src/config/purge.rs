@@ -67,6 +67,8 @@ impl Purge {
     /// What the engine runs with.
     pub fn options(&self) -> PurgeOptions {
         PurgeOptions {
+            // Another section says it.
+            audit_days: None,
             enabled: self.enabled,
             interval: Duration::from_secs(self.interval_minutes.saturating_mul(60)),
             slice: self.slice,

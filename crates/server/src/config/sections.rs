@@ -97,8 +97,10 @@ impl Default for Tls {
 pub struct Storage {
     /// Directory of the change log and the state.
     pub data_dir: PathBuf,
-    /// The storage key: 64 hexadecimal digits.
+    /// The key-encryption key: 64 hexadecimal digits.
     pub key_file: PathBuf,
+    /// Name of the systemd credential that holds it instead; empty: the file does.
+    pub key_credential: String,
     /// Free space below which changes are refused.
     pub reserve_bytes: u64,
 }
@@ -108,6 +110,7 @@ impl Default for Storage {
         Self {
             data_dir: PathBuf::from("/var/lib/kith/data"),
             key_file: PathBuf::from("/etc/kith/storage.key"),
+            key_credential: String::new(),
             reserve_bytes: 64 << 20,
         }
     }
@@ -145,6 +148,8 @@ pub struct Audit {
     pub fail_after_ms: u64,
     /// Size at which the next journal file begins.
     pub segment_bytes: u64,
+    /// Entries are kept this long; 0 keeps them for good.
+    pub retention_days: u32,
 }
 
 impl Default for Audit {
@@ -159,6 +164,7 @@ impl Default for Audit {
             wait_after_ms: 50,
             fail_after_ms: 300,
             segment_bytes: 64 << 20,
+            retention_days: 0,
         }
     }
 }

@@ -123,6 +123,22 @@ fn a_journal_file_that_the_journal_would_refuse_is_a_mistake() {
 }
 
 #[test]
+fn the_audit_is_kept_for_good_or_eight_years_at_least_and_never_removed_without_a_signed_tree() {
+    let of = |days: u32| format!("[audit]\nsigning_key_file = \"audit.key\"\nretention_days = {days}\n");
+    assert_eq!(parse("", &[]).unwrap().audit.retention_days, 0);
+    let found = mistakes(&of(2_921), &[]);
+    assert!(found[0].contains("audit.retention_days: expected 2922 to"), "{found:?}");
+    assert!(mistakes(&of(36_526), &[])[0].contains("audit.retention_days: expected 2922 to 36525"));
+    let unsigned = mistakes("[audit]\nretention_days = 2922\n", &[]);
+    assert!(unsigned[0].contains("audit.retention_days: expected audit.tree and"), "{unsigned:?}");
+    let warnings = |days| parse(&of(days), &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1));
+    assert!(warnings(2_922).iter().any(|told| told.starts_with("audit.retention_days")));
+    assert!(warnings(9_496).iter().any(|told| told.starts_with("audit.retention_days")));
+    assert_eq!(warnings(9_497), Vec::<String>::new());
+    assert_eq!(warnings(0), Vec::<String>::new());
+}
+
+#[test]
 fn keys_that_would_do_nothing_are_unknown() {
     for key in ["log_group_max_changes", "log_group_max_bytes", "log_queue_max_changes"] {
         let found = mistakes(&format!("[storage]\n{key} = 1000\n"), &[]).join("\n");

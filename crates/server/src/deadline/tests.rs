@@ -351,7 +351,8 @@ async fn overload_and_streams_that_are_ended_are_counted_for_the_audit() {
 #[tokio::test(start_paused = true)]
 async fn what_the_transport_refuses_is_counted_and_what_a_handler_says_is_not() {
     let (layer, standing) = (roomy(), Arc::<Standing>::default());
-    for status in [tonic::Status::out_of_range("more than 4 bytes"), refusal::loading()] {
+    let by_a_handler = refusal::status(Code::PermissionDenied, "ROLE_NOT_ALLOWED", "not allowed", None);
+    for status in [tonic::Status::out_of_range("more than 4 bytes"), by_a_handler] {
         let mut service = layer.layer(tower::service_fn(move |_: Request<Body>| {
             let status = status.clone();
             async move { Ok::<_, Infallible>(status.into_http()) }
@@ -359,4 +360,50 @@ async fn what_the_transport_refuses_is_counted_and_what_a_handler_says_is_not() 
         drop(service.call(over(&standing, "/grpc.health.v1.Health/Check")).await);
     }
     assert_eq!(counted(&layer), [(None, "MESSAGE_TOO_LARGE", 1)]);
+}
+
+/// A body that says nothing but how it ended.
+struct Ends(Option<tonic::Status>);
+
+impl HttpBody for Ends {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        Poll::Ready(self.0.take().map(|status| {
+            let mut trailers = HeaderMap::new();
+            status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_could_not_audit_is_counted_at_the_beginning_and_at_the_end_of_a_reply() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let unaudited = || refusal::status(Code::Unavailable, "AUDIT_UNAVAILABLE", "it could not be audited", None);
+    let audited = || refusal::status(Code::Unavailable, "STORAGE_UNAVAILABLE", "ask again", None);
+    for status in [refusal::loading(), refusal::not_opened("KEY_UNUSABLE"), unaudited(), audited()] {
+        let mut at_once = layer.layer(tower::service_fn(move |_: Request<Body>| {
+            let status = status.clone();
+            async move { Ok::<_, Infallible>(status.into_http()) }
+        }));
+        drop(at_once.call(over(&standing, UNARY)).await);
+    }
+    let lookup = Some(Method::Lookup);
+    let mut expected = vec![(lookup, "AUDIT_UNAVAILABLE", 1), (lookup, "KEY_UNUSABLE", 1), (lookup, "LOADING", 1)];
+    assert_eq!(counted(&layer), expected);
+    for status in [unaudited(), audited(), tonic::Status::new(Code::Ok, "")] {
+        let mut at_the_end = layer.layer(tower::service_fn(move |_: Request<Body>| {
+            let status = status.clone();
+            async move { Ok::<_, Infallible>(Response::new(Body::new(Ends(Some(status))))) }
+        }));
+        let body = at_the_end.call(over(&standing, STREAMING[0])).await.unwrap().into_body();
+        let mut body = std::pin::pin!(body);
+        while std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_some() {}
+    }
+    expected.push((Some(Method::SubmitEvents), "AUDIT_UNAVAILABLE", 1));
+    let mut found = counted(&layer);
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
 use kith_domain::method::Method;
-use kith_engine::{AuditEntry, AuditRef, Decision, Engine, ProveError};
+use kith_engine::{AuditEntry, AuditRef, AuditRemoval, Decision, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
+use super::notifications::JOURNAL;
 use super::{audit_reading, errors, person};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
@@ -20,6 +21,12 @@ fn refusal(error: ProveError) -> Status {
     match error {
         ProveError::NotThere => {
             status(Code::NotFound, "NO_SUCH_ENTRY", "there is no such entry of this organisation", None)
+        }
+        ProveError::Removed(AuditRemoval { through, at, before: _ }) => {
+            let through = AuditRef { journal: JOURNAL, sequence: through };
+            let at = at.london_text();
+            let words = format!("removed under retention: entries up to {through} are not kept any more, decided {at}");
+            status(Code::FailedPrecondition, "AUDIT_REMOVED", &words, None)
         }
         ProveError::NotYetSigned => {
             status(Code::Unavailable, "NOT_YET_SIGNED", "the entry is not under a signed head yet: ask again", None)
@@ -50,7 +57,7 @@ impl AuditService for Services {
         request: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetCheckpoint)?;
+        let call = self.call(&request, Method::GetCheckpoint)?;
         let named = person::read(request.metadata());
         let v1::GetCheckpointRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -65,7 +72,7 @@ impl AuditService for Services {
         request: Request<v1::GetConsistencyProofRequest>,
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetConsistencyProof)?;
+        let call = self.call(&request, Method::GetConsistencyProof)?;
         let named = person::read(request.metadata());
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -81,7 +88,7 @@ impl AuditService for Services {
         request: Request<v1::AddCosignatureRequest>,
     ) -> Result<Response<v1::AddCosignatureResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::AddCosignature)?;
+        let call = self.call(&request, Method::AddCosignature)?;
         let named = person::read(request.metadata());
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -105,7 +112,7 @@ impl AuditService for Services {
         request: Request<v1::GetInclusionProofRequest>,
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetInclusionProof)?;
+        let call = self.call(&request, Method::GetInclusionProof)?;
         let named = person::read(request.metadata());
         let v1::GetInclusionProofRequest { audit_reference } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;

@@ -8,7 +8,6 @@ use kith_api::convert::fault::Faults;
 use kith_api::v1;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
 use kith_domain::caller::Caller;
-use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::permit;
 use kith_domain::refusal_code::RefusalCode;
@@ -35,7 +34,7 @@ impl Reading {
     /// Who reads, and whether they may.
     async fn begin<T>(services: &Services, request: &Request<T>, method: Method) -> Result<Self, Status> {
         let engine = services.engine()?;
-        let call = context::call(request, method)?;
+        let call = services.call(request, method)?;
         let caller = context::person(&engine, call, person::read(request.metadata())).await?;
         let permit = context::permit(&engine, call, &caller).await?;
         match permit::audit_scope(&permit) {
@@ -63,7 +62,7 @@ impl Reading {
         let (reader, wanted) = (Arc::clone(&engine), query.clone());
         let search = move || reader.search_audit(scope, &wanted, before, bounds, now());
         let found = services.audit_turns().run(call.peer.organisation, search).await?;
-        let subject = query.child.map(Subject::Nhs);
+        let subject = query.subject();
         let (decision, read) = match found {
             Ok(page) => (Decision::AuditRead(Box::new(told(&query, &page))), Ok(page)),
             Err(AuditSearchError::NoPlanHeld) => (Decision::Refused(RefusalCode::of("NO_PLAN_HELD")), Err(no_plan())),
@@ -97,7 +96,7 @@ fn no_plan() -> Status {
 
 /// What the audit keeps of a reading.
 fn told(query: &AuditQuery, page: &AuditPage) -> AuditRead {
-    let AuditQuery { child: _, person, organisation, from, until, entry, lookups: _ } = query.clone();
+    let AuditQuery { child: _, local_key: _, person, organisation, from, until, entry, lookups: _ } = query.clone();
     AuditRead { person, organisation, from, until, entry, given: page.found.len() as u64, looked_at: page.looked_at }
 }
 

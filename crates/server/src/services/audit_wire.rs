@@ -1,13 +1,13 @@
 //! Entries of the audit on the wire. What may be shown has been decided by the engine: where an entry has no place, nothing here
 //! finds one.
 
-use kith_api::convert::{time, words};
+use kith_api::convert::{flag, time, words};
 use kith_api::v1;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
 use kith_engine::{
-    AuditEnded, AuditPage, AuditRead, AuditRef, Code, Configured, Decision, Disclosed, MissingEntries, SeenEntry,
-    SeenPerson, SeenPlace, Whom,
+    AuditEnded, AuditPage, AuditRead, AuditRef, AuditRemoval, Code, Configured, Decision, Disclosed, MissingEntries,
+    SeenEntry, SeenPerson, SeenPlace, Whom,
 };
 use v1::audit_entry::Decision as Wire;
 
@@ -28,6 +28,7 @@ fn name(code: OdsCode, directory: &Directory) -> String {
 fn subject(whom: Whom) -> v1::AuditSubject {
     let subject = match whom {
         Whom::Asked(number) => v1::audit_subject::Subject::NhsNumber(number.digits()),
+        Whom::AskedKey => v1::audit_subject::Subject::AskedKey(true),
         Whom::SamePerson(pseudonym) => v1::audit_subject::Subject::SamePerson(hex::encode(pseudonym)),
         Whom::Other(pseudonym) => v1::audit_subject::Subject::OtherPerson(hex::encode(pseudonym)),
     };
@@ -102,12 +103,20 @@ fn decision(decision: &Decision) -> Wire {
             reference: reference.to_string(),
             outcome: words::review_outcome(*outcome).into(),
         }),
+        Decision::Flagged(raised) => Wire::Flagged(flag::kind(raised.kind).into()),
+        Decision::FlagReviewed(_, outcome) => Wire::FlagReviewed(flag::outcome(*outcome).into()),
+        Decision::Withheld { reason, words: _, look_again } => Wire::Withheld(v1::AuditWithheld {
+            reason: words::withholding_reason(*reason).into(),
+            look_again: Some(time::date(*look_again)),
+        }),
+        Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
         | Decision::FilePositionReset(_, _)
         | Decision::ConfigChanged(_, _)
-        | Decision::ConfigRefused(_) => Wire::Service(service(decision)),
+        | Decision::ConfigRefused(_)
+        | Decision::AuditRemoved { .. } => Wire::Service(service(decision)),
     }
 }
 
@@ -119,6 +128,8 @@ fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) 
         Configured::Certificate => (Kind::CertificateChanged, Kind::CertificateRefused),
         Configured::ClientAuthorities => (Kind::ClientAuthoritiesChanged, Kind::ClientAuthoritiesRefused),
         Configured::RevocationLists => (Kind::RevocationListsChanged, Kind::RevocationListsRefused),
+        Configured::PersonTokens => (Kind::PersonTokensChanged, Kind::PersonTokensRefused),
+        Configured::Keys => (Kind::KeysChanged, Kind::KeysRefused),
     }
 }
 
@@ -138,6 +149,12 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
             v1::ServiceEvent { sha256: hex::encode(sha256), ..event(configured(*what).0) }
         }
         Decision::ConfigRefused(what) => event(configured(*what).1),
+        Decision::AuditRemoved { through, leaves, before } => v1::ServiceEvent {
+            through_audit_reference: reference(*through),
+            leaves_kept: *leaves,
+            made_before: Some(time::timestamp(*before)),
+            ..event(v1::ServiceEventKind::AuditRemoved)
+        },
         Decision::Answered { .. }
         | Decision::Refused(_)
         | Decision::RefusedMany { .. }
@@ -146,6 +163,10 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::AuditRead(_)
         | Decision::Opened { .. }
         | Decision::OpeningReviewed(..)
+        | Decision::Flagged(_)
+        | Decision::FlagReviewed(..)
+        | Decision::Withheld { .. }
+        | Decision::WithholdingLifted
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }
@@ -239,11 +260,12 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
 
 /// What was looked at for a page.
 pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
-    let AuditPage { found: _, ended, next_before: _, range, looked_at, missing, shielded_left_out } = page;
+    let AuditPage { found: _, ended, next_before: _, range, looked_at, removed, missing, shielded_left_out } = page;
     let end = match ended {
         AuditEnded::Whole => v1::AuditSearchEnd::Whole,
         AuditEnded::PageFull => v1::AuditSearchEnd::PageFull,
         AuditEnded::Stopped => v1::AuditSearchEnd::Stopped,
+        AuditEnded::Removed => v1::AuditSearchEnd::Removed,
     };
     let missing = missing.iter().map(|MissingEntries { after, before, announced_at }| v1::MissingEntries {
         after_audit_reference: reference(*after),
@@ -257,5 +279,55 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         entries_looked_at: *looked_at,
         missing: missing.collect(),
         shielded_left_out: *shielded_left_out,
+        removed: removed.map(|AuditRemoval { through, at, before }| v1::AuditRemoval {
+            through_audit_reference: reference(through),
+            removed_at: Some(time::timestamp(at)),
+            made_before: Some(time::timestamp(before)),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kith_domain::flag::{Flag, FlagKind, FlagOutcome};
+    use kith_domain::text::UserId;
+    use kith_domain::time::Moment;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn whatever_is_configured_is_told_by_its_own_name() {
+        use Configured::{Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists};
+        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys];
+        let decisions = all.map(|what| [Decision::ConfigChanged(what, [7; 32]), Decision::ConfigRefused(what)]);
+        let told = decisions.iter().flatten().map(|decision| service(decision).kind().as_str_name());
+        assert_eq!(told.collect::<BTreeSet<_>>().len(), 2 * all.len());
+        let tokens = service(&Decision::ConfigRefused(PersonTokens));
+        assert_eq!(tokens.kind(), v1::ServiceEventKind::PersonTokensRefused);
+        let keys = service(&Decision::ConfigRefused(Keys));
+        assert_eq!(keys.kind(), v1::ServiceEventKind::KeysRefused);
+        for [changed, _] in &decisions {
+            assert_eq!(service(changed).sha256, "07".repeat(32), "what is in force");
+        }
+    }
+
+    /// Whom a flag is about is where they asked, and a shielded child may be there.
+    #[test]
+    fn a_flag_and_its_review_lead_to_nobody() {
+        let flag = Flag {
+            kind: FlagKind::SameChild,
+            at: Moment(1_000),
+            organisation: OdsCode::parse("R1H").unwrap(),
+            user_id: UserId::parse("jo.nurse").unwrap(),
+            counted: 10,
+            out_of: 0,
+            threshold: 10,
+            first_entry: 7,
+            last_entry: 300,
+        };
+        let kind = v1::FlagKind::SameChild.into();
+        assert!(decision(&Decision::Flagged(flag)) == Wire::Flagged(kind));
+        let found = v1::FlagOutcome::TakenFurther.into();
+        assert!(decision(&Decision::FlagReviewed(301, FlagOutcome::TakenFurther)) == Wire::FlagReviewed(found));
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use kith_api::convert::break_glass::{self, ParsedOpening, ParsedReview};
 use kith_api::convert::fault::Faults;
-use kith_api::convert::lookup::ParsedLookup;
 use kith_api::convert::padding::Padded;
 use kith_api::convert::{caller, plan};
 use kith_api::v1;
@@ -18,9 +17,9 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, Services, now};
-use super::errors;
-use super::lookup::wire;
+use super::lookup::{asked, wire};
 use super::notifications::page_size;
+use super::{errors, person};
 use v1::break_glass_service_server::BreakGlassService;
 
 /// What was sent, or its faults once they are in the audit.
@@ -38,14 +37,13 @@ impl BreakGlassService for Services {
         request: Request<v1::OpenShieldedRequest>,
     ) -> Result<Response<v1::OpenShieldedResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::OpenShielded)?;
+        let call = self.call(&request, Method::OpenShielded)?;
         let parsed = break_glass::open(request.into_inner(), call.peer.organisation, now());
         let ParsedOpening { lookup, reason, words } = read(&engine, call, parsed).await?;
         let limits = self.config().break_glass.limits();
         let why = WhyOpened { reference: Uuid::new_v4(), reason, words, limits };
         let (opening, asked) = (Arc::clone(&engine), asked(call, lookup));
-        let viewing =
-            context::to_its_end(async move { opening.open_shielded(asked, why).await.map_err(errors::open) }).await?;
+        let viewing = context::to_its_end(async move { open(&opening, call, asked, why).await }).await?;
         let Viewing { answered, queued } = viewing;
         let response = v1::OpenShieldedResponse {
             answer: Some(wire(&engine, &answered)),
@@ -60,7 +58,7 @@ impl BreakGlassService for Services {
         request: Request<v1::ListOpeningsRequest>,
     ) -> Result<Response<v1::ListOpeningsResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ListOpenings)?;
+        let call = self.call(&request, Method::ListOpenings)?;
         let v1::ListOpeningsRequest { caller, page_size: size, page_token } = request.into_inner();
         let mut faults = Faults::default();
         let parsed = caller::parse(&mut faults, "caller", caller);
@@ -68,7 +66,9 @@ impl BreakGlassService for Services {
         let permit = context::permit(&engine, call, &caller).await?;
         let limit = read(&engine, call, page_size(size)).await?;
         let after = read(&engine, call, break_glass::position(&page_token)).await?;
-        let page = engine.unreviewed(&permit, after, limit);
+        let listing = Arc::clone(&engine);
+        let sort = move || listing.unreviewed(&permit, after, limit);
+        let page = self.list_turns().run(call.peer.organisation, sort).await?;
         let listed = Decision::Listed(page.openings.len() as u64);
         engine.audit(&AuditEntry::of_call(now(), call, Some(caller), None, listed)).await.map_err(errors::audit)?;
         let one = |opening: &WaitingOpening| {
@@ -86,7 +86,7 @@ impl BreakGlassService for Services {
         request: Request<v1::ReviewOpeningRequest>,
     ) -> Result<Response<v1::ReviewOpeningResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ReviewOpening)?;
+        let call = self.call(&request, Method::ReviewOpening)?;
         let parsed = read(&engine, call, break_glass::review(request.into_inner())).await?;
         let permit = context::permit(&engine, call, &parsed.caller).await?;
         let ParsedReview { caller, event_id, reference, outcome } = parsed;
@@ -101,9 +101,16 @@ impl BreakGlassService for Services {
     }
 }
 
-fn asked(Call { peer, method, trace }: Call, parsed: ParsedLookup) -> Asked {
-    let ParsedLookup { caller, context, question, request_id } = parsed;
-    Asked { trace, peer, caller, context, question, request_id, method }
+/// Opens for somebody who is proven now, or need not be. Whoever is not is refused with the child whom it was about in the audit,
+/// before the queue or the limit hears of it.
+async fn open(engine: &Engine, call: Call, asked: Asked, why: WhyOpened) -> Result<Viewing, Status> {
+    match person::proven(call, &asked.caller) {
+        Ok(()) => engine.open_shielded(asked, why).await.map_err(errors::open),
+        Err(refused) => {
+            let refused = engine.refuse(asked, refused).await.map_err(errors::read);
+            refused.map(|answered| Viewing { answered, queued: None })
+        }
+    }
 }
 
 /// Puts a review into the audit, with what it found, and gives what is to be said of it.

@@ -12,6 +12,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::method::Method;
 use kith_domain::permit::{self, ActionPermit};
+use kith_domain::proof::{PersonProof, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
@@ -24,11 +25,12 @@ use uuid::Uuid;
 use super::cosigned::Cosigned;
 use super::files::Busy;
 use super::turns::Turns;
-use super::{errors, trace};
+use super::{errors, person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
 use crate::engine_slot::EngineSlot;
+use crate::person_tokens::PersonTokens;
 use crate::stop::StopSignal;
 use crate::{connection, refusal};
 
@@ -49,6 +51,7 @@ pub(crate) struct Services {
     cosigned: Arc<Cosigned>,
     audit_turns: Turns,
     list_turns: Turns,
+    tokens: Arc<PersonTokens>,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -58,7 +61,7 @@ pub(crate) fn now() -> Moment {
 }
 
 impl Services {
-    pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>) -> Self {
+    pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>, tokens: Arc<PersonTokens>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
         control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
         Self {
@@ -71,6 +74,7 @@ impl Services {
             cosigned: Arc::default(),
             audit_turns: Turns::new(SEARCHES),
             list_turns: Turns::new(LISTS),
+            tokens,
         }
     }
 
@@ -125,19 +129,37 @@ impl Services {
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
         &self.times
     }
-}
 
-/// Which call it is, and what the connection's certificate proves.
-pub(super) fn call<T>(request: &Request<T>, method: Method) -> Result<Call, Status> {
-    let identity = connection::peer(request)?;
-    let organisation = OdsCode::parse(&identity.organisation).map_err(|_| refusal::no_identity())?;
-    let peer = Peer { organisation, role: identity.role };
-    Ok(Call { peer, method, trace: trace::read(request.metadata()) })
+    /// Which call it is, and what the connection's certificate and the person's token prove.
+    pub(super) fn call<T>(&self, request: &Request<T>, method: Method) -> Result<Call, Status> {
+        let identity = connection::peer(request)?;
+        let organisation = OdsCode::parse(&identity.organisation).map_err(|_| refusal::no_identity())?;
+        let peer = Peer { organisation, role: identity.role };
+        let person = self.tokens.proof(organisation, request.metadata(), now);
+        Ok(Call { peer, method, trace: trace::read(request.metadata()), person })
+    }
+
+    /// Whether whoever began a call may go on with it now: as [`person::proven`], and whose organisation has come to need a token
+    /// since then has to begin anew.
+    ///
+    /// # Errors
+    /// [`permit::Refusal::PersonNotProven`].
+    pub(super) fn may_go_on(&self, call: Call, caller: &Caller) -> Result<(), permit::Refusal> {
+        person::proven(call, caller)?;
+        match call.person {
+            PersonProof::NotAsked if self.tokens.is_needed(call.peer.organisation) => {
+                Err(permit::Refusal::PersonNotProven(Unproven::Missing))
+            }
+            PersonProof::NotAsked | PersonProof::Proven(_) | PersonProof::Unproven(_) => Ok(()),
+        }
+    }
 }
 
 /// A permit for a call that asks nothing, or its refusal once that is in the audit.
 pub(super) async fn permit(engine: &Engine, call: Call, caller: &Caller) -> Result<ActionPermit, Status> {
-    match permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()) {
+    let decided = person::proven(call, caller)
+        .and_then(|()| permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()));
+    match decided {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);
@@ -249,4 +271,9 @@ pub(super) fn reason(faults: &Faults) -> &'static str {
 /// The status of what a person may not do, once it is in the audit.
 pub(super) async fn not_allowed(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
     audited(engine, call, Some(caller), refused.reason(), errors::refusal(refused)).await
+}
+
+/// The status of a stream whose sender is not proven any more, once that is in the audit.
+pub(super) async fn no_longer_proven(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
+    audited(engine, call, Some(caller), refused.reason(), errors::no_longer_proven(refused)).await
 }

@@ -32,9 +32,27 @@ pub(super) fn invalid(faults: &Faults) -> Status {
     Status::with_error_details(Code::InvalidArgument, message.trim_end_matches(';'), details)
 }
 
-/// A request that is not allowed.
+/// A request that is not allowed, or by somebody who is not proven.
 pub(super) fn refusal(refused: Refusal) -> Status {
-    status(Code::PermissionDenied, refused.reason(), &format!("not allowed: {refused}"), None)
+    let (code, message) = match refused {
+        Refusal::PersonNotProven(why) => {
+            let message = format!("nothing was asked or changed: {why}; sign in anew, or use the telephone procedure");
+            (Code::Unauthenticated, message)
+        }
+        Refusal::OrganisationMismatch
+        | Refusal::RoleNotAllowed
+        | Refusal::OrganisationUnknown
+        | Refusal::ScheduledNotAllowed
+        | Refusal::UnscheduledNotAllowed
+        | Refusal::PurposeNotAllowed => (Code::PermissionDenied, format!("not allowed: {refused}")),
+    };
+    status(code, refused.reason(), &message, None)
+}
+
+/// A stream whose sender is not proven any more: what came before stands.
+pub(super) fn no_longer_proven(refused: Refusal) -> Status {
+    let message = format!("{refused}: what was acknowledged stands; sign in anew and send the rest again");
+    status(Code::Unauthenticated, refused.reason(), &message, None)
 }
 
 /// A refused change: its reason, its field where it has one, and when to try again where that helps.
@@ -143,6 +161,21 @@ mod tests {
             assert_eq!(status.get_details_error_info().unwrap().reason, refused.reason);
             let violations = status.get_details_bad_request().unwrap().field_violations;
             assert_eq!(violations[0].field, refused.field, "{}", refused.reason);
+        }
+    }
+
+    #[test]
+    fn who_is_not_proven_is_not_authenticated_and_reads_as_nothing_asked() {
+        for why in kith_domain::proof::Unproven::ALL {
+            let status = super::refusal(Refusal::PersonNotProven(why));
+            assert_eq!(status.code(), Code::Unauthenticated);
+            assert_eq!(status.get_details_error_info().unwrap().reason, why.reason());
+            assert!(status.message().starts_with("nothing was asked or changed"), "{}", status.message());
+            let ended = super::no_longer_proven(Refusal::PersonNotProven(why));
+            assert_eq!(ended.code(), status.code());
+            assert_eq!(ended.get_details_error_info().unwrap().reason, why.reason());
+            assert!(ended.message().contains("what was acknowledged stands"), "{}", ended.message());
+            assert!(!ended.message().contains("nothing was"), "{}", ended.message());
         }
     }
 

@@ -55,7 +55,7 @@ impl PlanFileService for Services {
         request: Request<Streaming<v1::SubmitPlanFileRequest>>,
     ) -> Result<Response<v1::SubmitPlanFileResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::SubmitPlanFile)?;
+        let call = self.call(&request, Method::SubmitPlanFile)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
@@ -68,7 +68,10 @@ impl PlanFileService for Services {
             Ok(bytes) => bytes,
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
-        // It may have been long on its way: what counts is the policy of the moment at which it is taken.
+        // It may have been long on its way: what counts is the policy, and what is asked of a person, when it is taken.
+        if let Err(refused) = self.may_go_on(call, &caller) {
+            return Err(context::not_allowed(&engine, call, caller, refused).await);
+        }
         let permit = context::permit(&engine, call, &caller).await?;
         let import = Import { engine, call, caller, permit, authority };
         let done = self.control().spawn(async move {
@@ -85,7 +88,7 @@ impl PlanFileService for Services {
         request: Request<v1::GetFilePositionRequest>,
     ) -> Result<Response<v1::GetFilePositionResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::GetFilePosition)?;
+        let call = self.call(&request, Method::GetFilePosition)?;
         let named = person::read(request.metadata());
         let v1::GetFilePositionRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
@@ -102,7 +105,7 @@ impl PlanFileService for Services {
         request: Request<v1::ResetFilePositionRequest>,
     ) -> Result<Response<v1::ResetFilePositionResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ResetFilePosition)?;
+        let call = self.call(&request, Method::ResetFilePosition)?;
         let (caller, reset) = match file::reset(request.into_inner()) {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),

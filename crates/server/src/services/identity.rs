@@ -61,7 +61,7 @@ impl IdentityService for Services {
         request: Request<v1::TellIdentityRequest>,
     ) -> Result<Response<v1::TellIdentityResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::TellIdentity)?;
+        let call = self.call(&request, Method::TellIdentity)?;
         let parsed = identity::tell(request.into_inner(), call.peer.organisation);
         let (caller, event) = read(&engine, call, parsed).await?;
         let permit = context::permit(&engine, call, &caller).await?;
@@ -80,7 +80,7 @@ impl IdentityService for Services {
         request: Request<v1::ProposeIdentityRequest>,
     ) -> Result<Response<v1::ProposeIdentityResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ProposeIdentity)?;
+        let call = self.call(&request, Method::ProposeIdentity)?;
         let parsed = identity::propose(request.into_inner(), call.peer.organisation);
         let (caller, proposal) = read(&engine, call, parsed).await?;
         let permit = context::permit(&engine, call, &caller).await?;
@@ -98,7 +98,7 @@ impl IdentityService for Services {
         request: Request<v1::ListProposalsRequest>,
     ) -> Result<Response<v1::ListProposalsResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ListProposals)?;
+        let call = self.call(&request, Method::ListProposals)?;
         let v1::ListProposalsRequest { caller, page_size, page_token, include_closed } = request.into_inner();
         let mut faults = Faults::default();
         let parsed = caller::parse(&mut faults, "caller", caller);
@@ -128,7 +128,7 @@ impl IdentityService for Services {
         request: Request<v1::DeclineProposalRequest>,
     ) -> Result<Response<v1::DeclineProposalResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::DeclineProposal)?;
+        let call = self.call(&request, Method::DeclineProposal)?;
         let parsed = identity::decline(request.into_inner(), call.peer.organisation);
         let (caller, closed) = read(&engine, call, parsed).await?;
         let permit = context::permit(&engine, call, &caller).await?;

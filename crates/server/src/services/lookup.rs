@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kith_api::convert::fault::{Fault, Faults};
 use kith_api::convert::lookup::{ParsedLookup, ParsedWorklist};
-use kith_api::convert::padding::{Fill, Padded};
+use kith_api::convert::padding::Padded;
 use kith_api::convert::presentation::ParsedCheckIn;
 use kith_api::convert::{answer, lookup, plan, presentation};
 use kith_api::v1;
@@ -17,15 +17,15 @@ use kith_domain::permit::{ActionPermit, ReadPermit, Refusal, authorise_read};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_domain::{validate, words};
-use kith_engine::{Answered, Asked, Call, Engine};
+use kith_engine::{Answered, Asked, Call, Engine, ReadError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
-use super::{errors, feeds};
-use crate::answer_times::{AnswerTimes, Decoded};
+use super::{errors, feeds, person};
+use crate::answer_times::Decoded;
 use v1::lookup_service_server::LookupService;
 
 /// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
@@ -41,13 +41,24 @@ pub(super) fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
     answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window)
 }
 
-fn asked(Call { peer, method, trace }: Call, parsed: ParsedLookup) -> Asked {
+/// What the engine is asked.
+pub(super) fn asked(Call { peer, method, trace, person: _ }: Call, parsed: ParsedLookup) -> Asked {
     let ParsedLookup { caller, context, question, request_id } = parsed;
     Asked { trace, peer, caller, context, question, request_id, method }
 }
 
-/// Whether somebody may ask, by the policy of this moment.
+/// Asks for somebody who is proven now, or need not be.
+async fn ask(engine: &Engine, call: Call, parsed: ParsedLookup) -> Result<Answered, ReadError> {
+    let asked = asked(call, parsed);
+    match person::proven(call, &asked.caller) {
+        Ok(()) => engine.ask(asked).await,
+        Err(refused) => engine.refuse(asked, refused).await,
+    }
+}
+
+/// Whether somebody may ask, by what proves them and the policy of this moment.
 fn may_ask(engine: &Engine, call: Call, caller: &Caller, context: CareContext) -> Result<ReadPermit, Refusal> {
+    person::proven(call, caller)?;
     let asked = (call.method, context);
     authorise_read(&engine.policy(), call.peer, caller, asked, engine.directory())
 }
@@ -57,12 +68,12 @@ impl LookupService for Services {
     async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
         let decoded = Decoded::now();
         let engine = self.engine()?;
-        let call = context::call(&request, Method::Lookup)?;
+        let call = self.call(&request, Method::Lookup)?;
         let parsed = match lookup::parse(request.into_inner(), call.peer.organisation, now()) {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let answered = engine.ask(asked(call, parsed)).await.map_err(errors::read)?;
+        let answered = ask(&engine, call, parsed).await.map_err(errors::read)?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
         let response = response.padded(self.padding());
         decoded.until_encoded(self.times(), |times| &times.lookup);
@@ -72,7 +83,7 @@ impl LookupService for Services {
     async fn check_in(&self, request: Request<v1::CheckInRequest>) -> Result<Response<v1::CheckInResponse>, Status> {
         let decoded = Decoded::now();
         let engine = self.engine()?;
-        let call = context::call(&request, Method::CheckIn)?;
+        let call = self.call(&request, Method::CheckIn)?;
         let at = now();
         let parsed = match presentation::check_in(request.into_inner(), call.peer.organisation, at) {
             Ok(parsed) => parsed,
@@ -103,7 +114,7 @@ impl LookupService for Services {
         request: Request<v1::LookupManyRequest>,
     ) -> Result<Response<Self::LookupManyStream>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::LookupMany)?;
+        let call = self.call(&request, Method::LookupMany)?;
         let max = self.limits().max_worklist;
         let worklist = match lookup::parse_worklist(request.into_inner(), call.peer.organisation, now(), max) {
             Ok(worklist) => worklist,
@@ -113,8 +124,7 @@ impl LookupService for Services {
             return Err(context::not_allowed(&engine, call, worklist.caller, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        let answers = (self.padding(), Arc::clone(self.times()));
-        tokio::spawn(answer_worklist(engine, call, worklist, answers, items));
+        tokio::spawn(answer_worklist(self.clone(), engine, call, worklist, items));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -175,10 +185,10 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
 
 /// Answers a worklist item by item, in order; ends when the reader has gone.
 async fn answer_worklist(
+    services: Services,
     engine: Arc<Engine>,
     call: Call,
     worklist: ParsedWorklist,
-    (fill, times): (Fill, Arc<AnswerTimes>),
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
@@ -191,16 +201,20 @@ async fn answer_worklist(
                 let question = Question { now: now(), ..question };
                 let parsed = ParsedLookup { caller: caller.clone(), context, question, request_id };
                 let asked = asked(call, parsed);
-                match engine.ask(asked).await {
+                let answered = match services.may_go_on(call, &asked.caller) {
+                    Ok(()) => engine.ask(asked).await,
+                    Err(refused) => engine.refuse(asked, refused).await,
+                };
+                match answered {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
                     Err(error) => could_not_ask(errors::read(error)),
                 }
             }
         };
         let response = v1::LookupManyResponse { position, item: Some(item), ..v1::LookupManyResponse::default() };
-        let response = response.padded(fill);
+        let response = response.padded(services.padding());
         if matches!(response.item, Some(v1::lookup_many_response::Item::Answer(_))) {
-            began.answered(&times.worklist_entry);
+            began.answered(&services.times().worklist_entry);
         }
         if items.send(Ok(response)).await.is_err() {
             return;

@@ -73,7 +73,7 @@ pub(super) async fn reader(
 impl NotificationService for Services {
     async fn list(&self, request: Request<v1::ListRequest>) -> Result<Response<v1::ListResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ListNotifications)?;
+        let call = self.call(&request, Method::ListNotifications)?;
         let v1::ListRequest { page_size, page_token, include_acknowledged, caller } = request.into_inner();
         let (permit, caller) = reader(&engine, call, caller).await?;
         let (limit, after) = match page_of(page_size, &page_token) {
@@ -114,7 +114,7 @@ impl NotificationService for Services {
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::AcknowledgeNotifications)?;
+        let call = self.call(&request, Method::AcknowledgeNotifications)?;
         let v1::AcknowledgeRequest { ids, event_id, caller } = request.into_inner();
         let (permit, caller) = reader(&engine, call, caller).await?;
         let event_id = match plan::acknowledging(&ids, &event_id, MAX_PAGE as usize) {

@@ -1,15 +1,49 @@
-//! The person behind a call whose message names nobody: an encoded `Caller` in the metadata, read like any other.
+//! The person behind a call: whether what proves them stands, and for messages that name nobody an encoded `Caller` in the
+//! metadata, read like any other.
 
 use kith_api::client::CALLER_METADATA;
 use kith_api::convert::caller;
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
 use kith_domain::caller::Caller;
+use kith_domain::permit::Refusal;
+use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
+use kith_domain::time::Moment;
+use kith_engine::Call;
 use prost::Message;
 use tonic::metadata::MetadataMap;
 
+use super::context::now;
+use crate::person_tokens::digest_of;
+
 /// Longest encoded person read, in bytes: several times what the bounds of its fields allow.
 const MAX_BYTES: usize = 4_096;
+
+/// Whether the person whom a request names may be taken for the one who is behind it, now. What goes on behind its call's
+/// beginning asks this again.
+///
+/// # Errors
+/// [`Refusal::PersonNotProven`].
+pub(super) fn proven(call: Call, caller: &Caller) -> Result<(), Refusal> {
+    proven_at(call.person, caller, now).map_err(Refusal::PersonNotProven)
+}
+
+fn proven_at(proof: PersonProof, caller: &Caller, now: impl FnOnce() -> Moment) -> Result<(), Unproven> {
+    match proof {
+        PersonProof::NotAsked => Ok(()),
+        PersonProof::Proven(ProvenPerson { person, until: _ }) if person != digest_of(caller) => {
+            Err(Unproven::OtherPerson)
+        }
+        PersonProof::Proven(ProvenPerson { person: _, until }) => {
+            if now() < until {
+                Ok(())
+            } else {
+                Err(Unproven::Expired)
+            }
+        }
+        PersonProof::Unproven(why) => Err(why),
+    }
+}
 
 /// The person of a call.
 ///
@@ -40,6 +74,7 @@ pub(super) fn read(metadata: &MetadataMap) -> Result<Caller, Faults> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kith_domain::proof::PersonDigest;
     use tonic::metadata::MetadataValue;
 
     fn good() -> v1::Caller {
@@ -75,5 +110,19 @@ mod tests {
         let nameless = v1::Caller { user_name: String::new(), ..good() };
         assert_eq!(of(&[&nameless.encode_to_vec()]), Err((format!("{field}.user_name"), "BAD_TEXT")));
         assert_eq!(of(&[&[]]), Err((format!("{field}.user_id"), "BAD_TEXT")));
+    }
+
+    #[test]
+    fn a_person_is_taken_for_the_one_who_is_proven_and_nobody_else() {
+        let named = caller::parse(&mut Faults::default(), "caller", Some(good())).unwrap();
+        let of = |proof, ms| proven_at(proof, &named, || Moment(ms));
+        assert_eq!(of(PersonProof::NotAsked, 0), Ok(()));
+        let mine = PersonProof::Proven(ProvenPerson { person: digest_of(&named), until: Moment(100) });
+        assert_eq!((of(mine, 99), of(mine, 100)), (Ok(()), Err(Unproven::Expired)));
+        let other = PersonProof::Proven(ProvenPerson { person: PersonDigest([0; 32]), until: Moment(100) });
+        assert_eq!((of(other, 99), of(other, 100)), (Err(Unproven::OtherPerson), Err(Unproven::OtherPerson)));
+        for why in Unproven::ALL {
+            assert_eq!(of(PersonProof::Unproven(why), 0), Err(why));
+        }
     }
 }

@@ -36,7 +36,7 @@ impl PlanService for Services {
         request: Request<Streaming<v1::SubmitEventsRequest>>,
     ) -> Result<Response<Self::SubmitEventsStream>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::SubmitEvents)?;
+        let call = self.call(&request, Method::SubmitEvents)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
         let permit = context::permit(&engine, call, &caller).await?;
@@ -58,7 +58,7 @@ impl PlanService for Services {
 
     async fn list_own(&self, request: Request<v1::ListOwnRequest>) -> Result<Response<v1::ListOwnResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ListOwnPlans)?;
+        let call = self.call(&request, Method::ListOwnPlans)?;
         let v1::ListOwnRequest { page_size, page_token, caller } = request.into_inner();
         let (permit, caller) = notifications::reader(&engine, call, caller).await?;
         let (limit, after) = match notifications::page_after(page_size, &page_token, place_of) {
@@ -107,6 +107,10 @@ impl PlanFeed {
                 () = services.stop().draining() => break Some(errors::draining()),
                 () = tokio::time::sleep(group::IDLE_LIMIT) => break Some(errors::idle_stream()),
             };
+            if let Err(refused) = services.may_go_on(self.call, &self.caller) {
+                let caller = self.caller.clone();
+                break Some(context::no_longer_proven(&self.engine, self.call, caller, refused).await);
+            }
             match self.take(group.items, &verdicts).await {
                 Ok(true) => {}
                 Ok(false) => break None,

@@ -34,7 +34,7 @@ impl Services {
         parse: fn(T, kith_domain::codes::OdsCode) -> Result<CalledEvent, Faults>,
     ) -> Result<v1::Acknowledgement, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, method)?;
+        let call = self.call(&request, method)?;
         let peer = call.peer;
         let (caller, event) = match parse(request.into_inner(), peer.organisation) {
             Ok(parsed) => parsed,
@@ -114,7 +114,7 @@ impl PresentationService for Services {
         request: Request<Streaming<v1::ImportRequest>>,
     ) -> Result<Response<v1::ImportResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::Import)?;
+        let call = self.call(&request, Method::Import)?;
         let named = person::read(request.metadata());
         // On a task of its own: what it took is audited even when the caller has gone. It ends when this call does.
         let (open, gone) = oneshot::channel();
@@ -188,6 +188,11 @@ impl Import {
                 && self.sender.is_none()
             {
                 self.sender = Some(begin(&self.engine, self.call, first).await?);
+            }
+            if let Some((caller, _)) = &self.sender
+                && let Err(refused) = services.may_go_on(self.call, caller)
+            {
+                return Err(context::no_longer_proven(&self.engine, self.call, caller.clone(), refused).await);
             }
             self.take_audited(group.items).await?;
             if self.verdict.processed > services.limits().max_stream_events {

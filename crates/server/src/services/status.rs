@@ -7,7 +7,7 @@ use kith_domain::caller::{Caller, Role};
 use kith_domain::feed::FeedCounts;
 use kith_domain::method::Method;
 use kith_domain::permit::Refusal;
-use kith_engine::{Call, Engine, PurgeStatus};
+use kith_engine::{Call, Engine, Held, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
@@ -22,13 +22,14 @@ impl StatusService for Services {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let call = context::call(&request, Method::GetStatus)?;
+        // Before the token is looked at: once the engine is there, so is the list of those who need one.
+        let state = self.slot().state();
+        let call = self.call(&request, Method::GetStatus)?;
         let named = person::read(request.metadata());
         let v1::GetStatusRequest { include_feeds } = request.into_inner();
         // Which feed is late can tell where a shielded child is, and how many children are held, asked for before and after a
         // change, whether one was: both are for operations alone.
         let of_operations = call.peer.role == Role::Ops;
-        let state = self.slot().state();
         may_see(&state, call, named, of_operations || !include_feeds).await?;
         let mut status = v1::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -59,7 +60,7 @@ impl StatusService for Services {
         request: Request<v1::ListFeedsRequest>,
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
         let engine = self.engine()?;
-        let call = context::call(&request, Method::ListFeeds)?;
+        let call = self.call(&request, Method::ListFeeds)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
         feeds::list(&engine, call, caller, request.into_inner()).await.map(Response::new)
@@ -94,7 +95,7 @@ impl Services {
             window_last_ms: window.last_ms as f64,
             failed_segments: u32::try_from(window.closed_segments).unwrap_or(u32::MAX),
         });
-        status.purge = of_operations.then(|| purge(&engine.purge_status()));
+        status.purge = of_operations.then(|| purge(&engine.purge_status(), engine.audit_kept().held));
         let at = now();
         status.plan_feeds = Some(summary(&engine.feeds().plan_counts(at)));
         status.presentation_feeds = Some(summary(&engine.feeds().presentation_counts(at)));
@@ -124,8 +125,10 @@ async fn may_see(
     Err(context::not_allowed(engine, call, caller, Refusal::RoleNotAllowed).await)
 }
 
-fn purge(found: &PurgeStatus) -> v1::PurgeStatus {
+/// Where the purge stands; what keeps the audit's own retention from removing anything is told where nothing else is.
+fn purge(found: &PurgeStatus, audit_held: Option<Held>) -> v1::PurgeStatus {
     let PurgeStatus { completed_at, held, removed, trimmed_through } = *found;
+    let held = held.or(audit_held);
     v1::PurgeStatus {
         completed_at: completed_at.map(time::timestamp),
         held: held.map_or_else(String::new, |held| held.reason().to_owned()),

@@ -182,11 +182,22 @@ fn whoever_leaves_before_the_reply_is_taken_is_not_told_of_as_closed_by_us() {
             assert!(leaves.until(HEADERS, 0).await.is_some(), "the reply did not begin");
             drop(leaves);
         }
+        // Such as have ended as well, and are still there: the network holds all that it can, and the server has more for them.
+        let mut ended = Vec::new();
+        for _ in 0..3 {
+            let mut leaves = Raw::with_windows(&server, ED, WINDOW_MAX).await;
+            let calls = (0..64).map(|number| raw::call(2 * number + 1, "Much", true));
+            leaves.send(&calls.collect::<Vec<_>>().concat()).await;
+            assert!(leaves.until(HEADERS, 0).await.is_some(), "the reply did not begin");
+            leaves.says_no_more().await;
+            ended.push(leaves);
+        }
         // One that stays and stalls after them: by its end theirs would have been told of too.
         let mut hostile = Raw::with_windows(&server, ED, 1_000).await;
         hostile.send(&raw::call(1, "Much", true)).await;
         hostile.ended().await;
         assert_eq!(server.shed("write_stall"), 1);
+        drop(ended);
     });
 }
 

@@ -96,6 +96,11 @@ impl Raw {
         }
     }
 
+    /// Says that nothing more comes from here. What is still to come from there is neither taken nor cut off.
+    pub async fn says_no_more(&mut self) {
+        let _ = self.0.shutdown().await;
+    }
+
     /// The next frame, or nothing when the connection has ended.
     pub async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];

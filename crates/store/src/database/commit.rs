@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Refuses while the disk is read-only or has less room than the reserve.
-    fn check_room(&self) -> Result<(), CommitError> {
+    pub(super) fn check_room(&self) -> Result<(), CommitError> {
         let space = self
             .disk
             .space(&self.dir)

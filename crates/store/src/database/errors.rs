@@ -24,15 +24,48 @@ pub enum OpenError {
         /// The newest format this version reads.
         supported: u32,
     },
+    /// Written by an older version of the software, which did not know a table. Opening for writing makes it; a reader that took
+    /// it for empty could not tell it from one that is gone.
+    #[error(
+        "open data directory: an older kithd wrote it, without the table {table}: start this kithd on it once, or read it with \
+         the older one"
+    )]
+    OlderTables {
+        /// The table that is not there.
+        table: &'static str,
+    },
     /// A file that must be there is missing or unreadable.
     #[error("open data directory: {what}")]
     Damaged {
         /// What is wrong, by name.
         what: String,
     },
-    /// The key file belongs to another data directory.
-    #[error("open data directory: the key file is not the one it was sealed with")]
+    /// The keys belong to another data directory.
+    #[error("open data directory: the keys are not those it was sealed with")]
     KeyMismatch,
+    /// There is no keyring where there was one, and the key alone does not open the data.
+    #[error(
+        "open data directory: its keyring is missing, and the key file alone does not open it: put the keyring back"
+    )]
+    KeyringMissing,
+    /// The keyring does not hold a data key that is in use.
+    #[error(
+        "open data directory: it is sealed with version {version} of the data key, which the keyring does not hold"
+    )]
+    KeyMissing {
+        /// The version.
+        version: u8,
+    },
+    /// The keyring is an older one than was in force here: put back from a copy.
+    #[error(
+        "open data directory: the keyring is of generation {found}, and {known} was in force: put the newer one back"
+    )]
+    KeyringOlder {
+        /// The generation found.
+        found: u64,
+        /// The generation that was in force.
+        known: u64,
+    },
     /// The log ends before, or differs from, what was acknowledged. Nothing may be served from it.
     #[error("open data directory: DATA_LOSS_SUSPECTED, recovered {recovered}, acknowledged {watermark}")]
     DataLossSuspected {
@@ -55,7 +88,18 @@ impl OpenError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } | Self::DataLossSuspected { .. } | Self::Watermark(_) | Self::Database(_) => true,
-            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } | Self::KeyMismatch => false,
+            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } | Self::OlderTables { .. } => false,
+            Self::KeyMismatch | Self::KeyringMissing | Self::KeyMissing { .. } | Self::KeyringOlder { .. } => false,
+        }
+    }
+
+    /// Whether it is the key or the keyring that does not fit.
+    #[must_use]
+    pub fn is_of_keys(&self) -> bool {
+        match self {
+            Self::KeyMismatch | Self::KeyringMissing | Self::KeyMissing { .. } | Self::KeyringOlder { .. } => true,
+            Self::Damaged { .. } | Self::DataLossSuspected { .. } | Self::Watermark(_) | Self::Database(_) => false,
+            Self::Io(_) | Self::Locked | Self::NewerFormat { .. } | Self::OlderTables { .. } => false,
         }
     }
 }

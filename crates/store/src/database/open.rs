@@ -4,16 +4,16 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::sync::{Arc, Mutex, RwLock};
 
 use rocksdb::{DB, WriteBatch};
 
 use super::commit::Writer;
-use super::{LogWalk, OpenError, Store, StoreError, StoreOptions, rocks, scan_sealed, snapshot, trim};
+use super::{LogWalk, OpenError, Store, StoreError, StoreOptions, reseal, rocks, scan_sealed, snapshot, trim};
 use crate::disk::{Disk, create_dir_durably, replace_durably};
-use crate::keys::Keys;
-use crate::seal;
+use crate::keys::{KeyringStamp, Keys, Unwritten};
+use crate::seal::{self, SealError};
 use crate::watermark::{Fields, Head, Reading, Watermark};
 
 /// The format of the data directory as a whole.
@@ -25,10 +25,15 @@ const FORMAT_FILE_BYTES: u64 = 64;
 
 /// Sealed rows of the store itself stand in the default column family under this tag.
 pub(super) const SYSTEM_TAG: &str = "sys";
-const HEAD_KEY: &[u8] = b"head";
-const KEY_CHECK_KEY: &[u8] = b"key check";
+pub(super) const HEAD_KEY: &[u8] = b"head";
+pub(super) const KEY_CHECK_KEY: &[u8] = b"key check";
 /// The known plaintext by which a wrong key file is told from damage.
 const KEY_CHECK: &[u8] = b"these keys open this data directory";
+
+/// Whether anything was ever written to a data directory, sealed or not.
+pub(crate) fn is_begun(dir: &Path) -> bool {
+    rocks::exists(dir) || Watermark::path(dir).exists() || dir.join("format").exists()
+}
 
 /// Opens for reading and writing.
 pub(super) fn open(
@@ -39,6 +44,9 @@ pub(super) fn open(
 ) -> Result<Store, OpenError> {
     create_dir_durably(dir)?;
     let lock = lock(dir)?;
+    // Before anything is sealed.
+    keys.keep(Unwritten::Fresh)?;
+    keys.settle()?;
     check_format(dir, true)?;
     let path = Watermark::path(dir);
     let reading = Watermark::read(&path)?;
@@ -47,13 +55,8 @@ pub(super) fn open(
         return Err(OpenError::DataLossSuspected { recovered: 0, watermark: acknowledged });
     }
     let db = rocks::open(dir, &options).map_err(|error| OpenError::Database(error.into_string()))?;
-    let head = match read_head(&db, &keys)? {
-        Some(head) => head,
-        None if acknowledged > 0 => {
-            return Err(OpenError::DataLossSuspected { recovered: 0, watermark: acknowledged });
-        }
-        None => initialise(&db, &keys)?,
-    };
+    let (head, noted) = begin(&db, &keys, acknowledged)?;
+    let resealed = AtomicU8::new(reseal::checked_version(&db, &keys)?);
     let trimmed = trim::read_point(&db, &keys)?;
     let watermark = match reading {
         None if head.sequence > 0 => {
@@ -79,10 +82,31 @@ pub(super) fn open(
         db: RwLock::new(Some(db)),
         head: RwLock::new(head),
         trimmed: RwLock::new(trimmed),
+        resealed,
+        noted: Mutex::new(noted),
         interrupt: AtomicBool::new(false),
         writer: Mutex::new(Writer::new(Some(watermark))),
         _lock: Some(lock),
     })
+}
+
+/// The head, and the keyring that was noted last. Writes the rows of an empty store, and the keyring of one from before there
+/// were any once the keys are known to open it.
+fn begin(db: &DB, keys: &Keys, acknowledged: u64) -> Result<(Head, Option<KeyringStamp>), OpenError> {
+    let head = match read_head(db, keys)? {
+        Some(head) => head,
+        None if acknowledged > 0 => {
+            return Err(OpenError::DataLossSuspected { recovered: 0, watermark: acknowledged });
+        }
+        None => {
+            keys.keep(Unwritten::Adopted)?;
+            initialise(db, keys)?
+        }
+    };
+    let noted = reseal::read_noted(db, keys)?;
+    // Only now that the keys are known to open it.
+    keys.keep(Unwritten::Adopted)?;
+    Ok((head, noted))
 }
 
 /// Opens without ever writing.
@@ -93,9 +117,15 @@ pub(super) fn open_read_only(
     disk: Arc<dyn Disk>,
 ) -> Result<Store, OpenError> {
     check_format(dir, false)?;
-    let db = rocks::open_read_only(dir, &options).map_err(|error| OpenError::Database(error.into_string()))?;
+    let database = |error: rocksdb::Error| OpenError::Database(error.into_string());
+    if let Some(table) = rocks::lacking(dir).map_err(database)? {
+        return Err(OpenError::OlderTables { table });
+    }
+    let db = rocks::open_read_only(dir, &options).map_err(database)?;
     let head = read_head(&db, &keys)?.unwrap_or(Head::EMPTY);
     let trimmed = trim::read_point(&db, &keys)?;
+    let noted = reseal::read_noted(&db, &keys)?;
+    let resealed = AtomicU8::new(reseal::checked_version(&db, &keys)?);
     Ok(Store {
         dir: dir.to_owned(),
         keys,
@@ -104,6 +134,8 @@ pub(super) fn open_read_only(
         db: RwLock::new(Some(db)),
         head: RwLock::new(head),
         trimmed: RwLock::new(trimmed),
+        resealed,
+        noted: Mutex::new(noted),
         interrupt: AtomicBool::new(false),
         writer: Mutex::new(Writer::new(None)),
         _lock: None,
@@ -156,9 +188,12 @@ pub(super) fn read_head(db: &DB, keys: &Keys) -> Result<Option<Head>, OpenError>
     };
     match seal::open(keys, SYSTEM_TAG, KEY_CHECK_KEY, &check) {
         Ok(known) if known == KEY_CHECK => {}
-        Ok(_) | Err(_) => return Err(OpenError::KeyMismatch),
+        Ok(_) | Err(_) if keys.is_unwritten() => return Err(OpenError::KeyringMissing),
+        Ok(_) => return Err(OpenError::KeyMismatch),
+        Err(error) => return Err(unopened(error, OpenError::KeyMismatch)),
     }
-    let plain = seal::open(keys, SYSTEM_TAG, HEAD_KEY, &head).map_err(|_| damaged("the head row does not open"))?;
+    let plain = seal::open(keys, SYSTEM_TAG, HEAD_KEY, &head)
+        .map_err(|error| unopened(error, damaged("the head row does not open")))?;
     let mut fields = Fields(&plain);
     match (fields.take(), fields.take(), fields.0) {
         (Some(sequence), Some(chain), []) => Ok(Some(Head { sequence: u64::from_be_bytes(sequence), chain })),
@@ -166,8 +201,18 @@ pub(super) fn read_head(db: &DB, keys: &Keys) -> Result<Option<Head>, OpenError>
     }
 }
 
+/// What it means that a row of the store itself does not open; `otherwise` unless its key is not held.
+pub(super) fn unopened(error: SealError, otherwise: OpenError) -> OpenError {
+    match error {
+        SealError::UnknownKeyVersion { found } => OpenError::KeyMissing { version: found },
+        SealError::TooShort { .. } | SealError::NewerSchema { .. } | SealError::Forged | SealError::TooLong { .. } => {
+            otherwise
+        }
+    }
+}
+
 /// The head row's key and sealed value.
-pub(super) fn head_row(keys: &Keys, head: Head) -> Result<(&'static [u8], Vec<u8>), seal::SealError> {
+pub(super) fn head_row(keys: &Keys, head: Head) -> Result<(&'static [u8], Vec<u8>), SealError> {
     let mut plain = Vec::with_capacity(40);
     plain.extend_from_slice(&head.sequence.to_be_bytes());
     plain.extend_from_slice(&head.chain);
@@ -176,7 +221,7 @@ pub(super) fn head_row(keys: &Keys, head: Head) -> Result<(&'static [u8], Vec<u8
 
 /// Writes the rows of an empty store.
 fn initialise(db: &DB, keys: &Keys) -> Result<Head, OpenError> {
-    let sealed = |error: seal::SealError| OpenError::Database(error.to_string());
+    let sealed = |error: SealError| OpenError::Database(error.to_string());
     let (key, value) = head_row(keys, Head::EMPTY).map_err(sealed)?;
     let mut batch = WriteBatch::default();
     batch.put(key, value);

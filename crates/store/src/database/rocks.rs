@@ -110,6 +110,12 @@ pub(crate) fn open(dir: &Path, options: &StoreOptions) -> Result<DB, rocksdb::Er
     DB::open_cf_descriptors(&database_options(options), path(dir), all)
 }
 
+/// A column family that the database has not: a version that did not know it wrote it.
+pub(crate) fn lacking(dir: &Path) -> Result<Option<&'static str>, rocksdb::Error> {
+    let there = DB::list_cf(&Options::default(), path(dir))?;
+    Ok(names().find(|name| !there.iter().any(|one| one == name)))
+}
+
 /// Opens the database without ever writing to it.
 pub(crate) fn open_read_only(dir: &Path, options: &StoreOptions) -> Result<DB, rocksdb::Error> {
     let mut settings = database_options(options);

@@ -215,12 +215,26 @@ pub(crate) fn read(
     head: Head,
     visit: &mut VisitSnapshot<'_>,
 ) -> Result<Option<[u8; 32]>, String> {
+    let mut state = StateHash::default();
+    let whole = each_sealed(dir, head, &mut |table, key, sealed| {
+        let value = seal::open(keys, table.name(), key, sealed).map_err(|error| error.to_string())?;
+        state.row(table, key, &value);
+        Ok(visit(table, key, &value))
+    })?;
+    Ok(whole.then(|| state.finish()))
+}
+
+/// What a reading of a snapshot calls for each row as it stands: table, key, sealed value.
+type VisitSealed<'a> = dyn FnMut(Table, &[u8], &[u8]) -> Result<ControlFlow<()>, String> + 'a;
+
+/// Reads the snapshot at `head` and visits every row as it stands; says whether it was read to its end and is whole.
+pub(super) fn each_sealed(dir: &Path, head: Head, visit: &mut VisitSealed<'_>) -> Result<bool, String> {
     let file = File::open(path(dir, head.sequence)).map_err(|error| error.to_string())?;
     let mut from = Hashed { file: BufReader::with_capacity(CHUNK_BYTES, file), hash: Context::new(&SHA256) };
     if from.take::<56>()?[..] != header(head)[..] {
         return Err("it is of another version or of another record".to_owned());
     }
-    let (mut state, mut rows) = (StateHash::default(), 0_u64);
+    let mut rows = 0_u64;
     loop {
         let [length] = from.take()?;
         if length == END {
@@ -232,11 +246,9 @@ pub(crate) fn read(
         let value_length = u32::from_be_bytes(from.take()?) as usize;
         let key = from.some(usize::from(key_length), MAX_KEY_BYTES)?;
         let sealed = from.some(value_length, MAX_VALUE_BYTES + SEAL_OVERHEAD_BYTES)?;
-        let value = seal::open(keys, table.name(), &key, &sealed).map_err(|error| error.to_string())?;
-        state.row(table, &key, &value);
         rows += 1;
-        if visit(table, &key, &value).is_break() {
-            return Ok(None);
+        if visit(table, &key, &sealed)?.is_break() {
+            return Ok(false);
         }
     }
     if u64::from_be_bytes(from.take()?) != rows {
@@ -246,5 +258,5 @@ pub(crate) fn read(
     if from.take::<32>()? != hash || from.file.read(&mut [0]).map_err(|error| error.to_string())? != 0 {
         return Err("its hash differs".to_owned());
     }
-    Ok(Some(state.finish()))
+    Ok(true)
 }

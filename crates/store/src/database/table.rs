@@ -26,11 +26,15 @@ pub enum Table {
     Proposal,
     /// Openings of shielded records.
     Opening,
+    /// Flags about people's use, and counts about them.
+    Flag,
+    /// What authorities withhold.
+    Withholding,
 }
 
 impl Table {
     /// Every table, in the order of their column families.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Child,
         Self::Event,
         Self::Plan,
@@ -41,6 +45,8 @@ impl Table {
         Self::File,
         Self::Proposal,
         Self::Opening,
+        Self::Flag,
+        Self::Withholding,
     ];
 
     /// The name of the column family, also bound into every sealed value. Never changes.
@@ -57,6 +63,8 @@ impl Table {
             Self::File => "file",
             Self::Proposal => "prop",
             Self::Opening => "open",
+            Self::Flag => "flag",
+            Self::Withholding => "hold",
         }
     }
 
@@ -69,7 +77,14 @@ impl Table {
     pub(crate) const fn has_bloom(self) -> bool {
         match self {
             Self::Child | Self::Event | Self::Plan | Self::Encounter => true,
-            Self::Notification | Self::Feed | Self::Meta | Self::File | Self::Proposal | Self::Opening => false,
+            Self::Notification
+            | Self::Feed
+            | Self::Meta
+            | Self::File
+            | Self::Proposal
+            | Self::Opening
+            | Self::Flag
+            | Self::Withholding => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the store through its public calls, with real files.
 
 mod failing;
+mod keyed;
 mod recovery;
 mod trim;
 
@@ -17,16 +18,20 @@ fn options() -> StoreOptions {
 }
 
 /// Where another test starts a program, its process holds every open file, locks with them, until the program has begun.
-fn open(dir: &Path) -> Store {
-    let mut opened = Store::open(dir, keys(), options());
+fn open_with(dir: &Path, keys: Arc<Keys>) -> Result<Store, OpenError> {
+    let mut opened = Store::open(dir, Arc::clone(&keys), options());
     for _ in 0..200 {
         if !matches!(opened, Err(OpenError::Locked)) {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
-        opened = Store::open(dir, keys(), options());
+        opened = Store::open(dir, Arc::clone(&keys), options());
     }
-    opened.unwrap()
+    opened
+}
+
+fn open(dir: &Path) -> Store {
+    open_with(dir, keys()).unwrap()
 }
 
 fn open_on(dir: &Path, disk: &FaultyDisk) -> Result<Store, OpenError> {
@@ -177,6 +182,23 @@ fn a_store_opened_read_only_shows_all_and_writes_nothing() {
     assert_eq!(log(&store, 1).len(), 1);
     let refused = store.commit(batch(2));
     assert!(matches!(refused, Err(CommitError::Refused { cause: RefusedCause::OpenedReadOnly })));
+    assert!(store.verify().unwrap().is_sound());
+}
+
+#[test]
+fn a_directory_of_an_older_version_is_not_read_as_damaged_and_is_whole_once_it_was_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).commit(batch(1)).unwrap();
+    let newest = *Table::ALL.last().unwrap();
+    let mut db = rocks::open(dir.path(), &options()).unwrap();
+    db.drop_cf(newest.name()).unwrap();
+    drop(db);
+    let Err(error) = Store::open_read_only(dir.path(), keys(), options()) else { panic!("read without a table") };
+    assert!(matches!(error, OpenError::OlderTables { table } if table == newest.name()), "{error:?}");
+    assert!(!error.is_damage() && !error.is_of_keys(), "{error}");
+    assert!(error.to_string().contains("an older kithd wrote it"), "{error}");
+    drop(open(dir.path()));
+    let store = Store::open_read_only(dir.path(), keys(), options()).unwrap();
     assert!(store.verify().unwrap().is_sound());
 }
 

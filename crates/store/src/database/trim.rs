@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use rocksdb::{BottommostLevelCompaction, CompactOptions, DB, FlushOptions, WriteBatch};
 
-use super::open::SYSTEM_TAG;
+use super::open::{SYSTEM_TAG, unopened};
 use super::snapshot::{self, StateHash, VisitSnapshot, Writing};
 use super::{CommitError, OpenError, Store, StoreError, Table, rocks};
 use crate::keys::Keys;
@@ -16,7 +16,7 @@ use crate::seal;
 use crate::watermark::{Fields, Head};
 
 /// The row of the trim point in the default column family.
-const TRIM_KEY: &[u8] = b"trim";
+pub(super) const TRIM_KEY: &[u8] = b"trim";
 
 /// Up to where the log has been trimmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub(super) fn read_point(db: &DB, keys: &Keys) -> Result<TrimPoint, OpenError> {
     let damaged = || OpenError::Damaged { what: "the row of the trim point does not open".to_owned() };
     let row = db.get(TRIM_KEY).map_err(|error| OpenError::Database(error.into_string()))?;
     let Some(row) = row else { return Ok(TrimPoint::NONE) };
-    let plain = seal::open(keys, SYSTEM_TAG, TRIM_KEY, &row).map_err(|_| damaged())?;
+    let plain = seal::open(keys, SYSTEM_TAG, TRIM_KEY, &row).map_err(|error| unopened(error, damaged()))?;
     let mut fields = Fields(&plain);
     match (fields.take(), fields.take(), fields.take(), fields.0) {
         (Some(sequence), Some(chain), Some(state_hash), []) => {

@@ -88,6 +88,11 @@ pub struct Stretch {
 }
 
 impl State {
+    /// Whether a segment is there to be read: it has not been removed.
+    fn reads(&self, path: &Path) -> bool {
+        self.catalogue.iter().any(|segment| *segment.path == *path)
+    }
+
     /// Keeps the places that a reading met, so that the next one need not go over the segment again.
     fn remember(&mut self, part: &Part) {
         if part.marks.is_empty() {
@@ -153,7 +158,10 @@ impl Journal {
         let mut from = part.begins_at(first);
         let read = read_to_the_end(&mut part, &request, &mut from, &mut sealed);
         self.shared.lock().remember(&part);
-        if let Err(error) = read {
+        // What was removed meanwhile, the caller knows of.
+        if let Err(error) = read
+            && self.shared.lock().reads(&part.path)
+        {
             tracing::error!(segment = %file_name(&part.path), %error, "an audit segment cannot be read to its end");
         }
         let opened = |(sequence, sealed): (u64, Vec<u8>)| {
@@ -186,6 +194,10 @@ impl Journal {
         for mut part in segments {
             let whole = read_segment(&mut part, &request, take, &mut taken);
             self.shared.lock().remember(&part);
+            // Removed while it was to be read.
+            if whole.is_err() && !self.shared.lock().reads(&part.path) {
+                continue;
+            }
             if !whole? {
                 break;
             }

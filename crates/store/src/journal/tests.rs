@@ -3,6 +3,7 @@
 mod backwards;
 mod bytes;
 mod careful;
+mod removing;
 mod reopening;
 mod sinks;
 mod stress;

@@ -171,6 +171,26 @@ pub struct Gap {
     pub cause: GapCause,
 }
 
+/// A segment that takes no more entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedSegment {
+    /// Number of its first entry.
+    pub first: u64,
+    /// The number before the first of the segment after it: no entry of this one has a higher.
+    pub last: u64,
+    /// Its length, in bytes.
+    pub bytes: u64,
+}
+
+/// What an entry tells of segments that were removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Removal {
+    /// The last number that was removed.
+    pub through: u64,
+    /// The number of the entry that tells it.
+    pub entry: u64,
+}
+
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {
@@ -250,9 +270,12 @@ pub enum JournalError {
         /// The version found.
         found: u16,
     },
-    /// The key file belongs to another journal.
-    #[error("open audit journal: the key file is not the one it was sealed with")]
+    /// The keys belong to another journal.
+    #[error("open audit journal: the keys are not those it was sealed with")]
     KeyMismatch,
+    /// A directory is not one that a journal was ever opened on: its disk may not be mounted.
+    #[error("read audit journal: the {} sink was never opened there; is its disk mounted?", .0.name())]
+    NotASink(Sink),
     /// Primary and spill are the same directory, or a limit is out of order.
     #[error("open audit journal: {0}")]
     Options(&'static str),

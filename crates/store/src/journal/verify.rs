@@ -1,15 +1,17 @@
 //! Verifying a journal that no process has open: every entry of both sinks is read, opened and put in order,
 //! and what is wrong is named. It never changes a file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::Journal;
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header};
 use super::recover::{file_name, list, read_markers};
-use super::types::{Gap, GapCause, JournalError, Sink};
+use super::types::{Gap, GapCause, JournalError, Removal, Sink};
+use super::{Journal, lock_path};
+use crate::database::count;
 use crate::keys::Keys;
 
 /// Most faults listed one by one; beyond them only their number grows.
@@ -84,7 +86,21 @@ pub enum JournalFault {
         /// The last missing.
         last: u64,
     },
+    /// An entry tells of a removal, entries that it would explain are missing, and it is not under a signed head: whoever has the
+    /// storage key could have written it.
+    #[error(
+        "entry {entry} tells that entries up to {through} were removed, and is under no signed head: it excuses nothing"
+    )]
+    RemovalNotSigned {
+        /// The entry that tells it.
+        entry: u64,
+        /// The last number that it tells of.
+        through: u64,
+    },
 }
+
+/// Whether an entry, as it was before it was sealed, tells that segments were removed: up to which number.
+pub type TellsOfRemoval<'a> = &'a dyn Fn(&[u8]) -> Option<u64>;
 
 /// What [`Journal::verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +111,8 @@ pub struct JournalReport {
     pub entries: u64,
     /// The highest number; 0 when there is none.
     pub last_sequence: u64,
+    /// Up to this number entries are rightly missing: they were removed when their time had passed. 0 when none were.
+    pub removed_through: u64,
     /// Ranges that an opening left out after an unclean end: what may have been lost there was announced.
     pub declared_gaps: Vec<Gap>,
     /// Segments that end in part of an entry: a write that never returned, or never reached the disk.
@@ -130,7 +148,13 @@ impl JournalReport {
         }
     }
 
-    fn read_segment(&mut self, name: String, path: &Path, keys: &Keys) -> std::io::Result<Option<Run>> {
+    fn read_segment(
+        &mut self,
+        name: String,
+        path: &Path,
+        (keys, tells): (&Keys, TellsOfRemoval<'_>),
+        removals: &mut Vec<Removal>,
+    ) -> std::io::Result<Option<Run>> {
         self.segments += 1;
         let header = match read_header(path)? {
             Ok(header) => Some(header),
@@ -149,8 +173,9 @@ impl JournalReport {
             match reader.step()? {
                 Step::Entry { sequence, sealed, .. } => {
                     self.entries += 1;
-                    if open_entry(keys, sequence, &sealed).is_err() {
-                        self.add(JournalFault::Sealed { segment: name.clone(), sequence });
+                    match open_entry(keys, sequence, &sealed) {
+                        Ok(plain) => removals.extend(tells(&plain).map(|through| Removal { through, entry: sequence })),
+                        Err(_) => self.add(JournalFault::Sealed { segment: name.clone(), sequence }),
                     }
                     self.extend(&mut run, &name, header, sequence);
                 }
@@ -184,8 +209,8 @@ impl JournalReport {
         run.last = previous.max(sequence);
     }
 
-    /// Puts the runs in order and names what lies between them.
-    fn join(&mut self, mut runs: Vec<Run>) {
+    /// Puts the runs in order and gives the numbers between them that no opening left out.
+    fn join(&mut self, mut runs: Vec<Run>) -> Vec<(u64, u64)> {
         runs.sort_by_key(|run| (run.first, run.last));
         let mut missing = Vec::new();
         for run in &runs {
@@ -203,9 +228,43 @@ impl JournalReport {
             missing.extend(run.holes.iter().copied());
             self.last_sequence = previous.max(run.last);
         }
-        for (first, last) in missing {
-            self.add(JournalFault::Missing { first, last });
+        missing
+    }
+}
+
+/// What reading a journal found, before it is known which of the missing entries were rightly removed.
+#[derive(Debug)]
+pub struct JournalSurvey {
+    report: JournalReport,
+    missing: Vec<(u64, u64)>,
+    removals: Vec<Removal>,
+}
+
+impl JournalSurvey {
+    /// What entries tell of segments that were removed. Whether it is to be believed, the tree over them says.
+    #[must_use]
+    pub fn removals(&self) -> &[Removal] {
+        &self.removals
+    }
+
+    /// The report; entries up to `removed_through` are rightly missing, and no others.
+    #[must_use]
+    pub fn judged(self, removed_through: u64) -> JournalReport {
+        let Self { mut report, missing, removals } = self;
+        let first_excused = removed_through.saturating_add(1);
+        let wrongly = missing.into_iter().map(|(first, last)| (first.max(first_excused), last));
+        let wrongly: Vec<(u64, u64)> = wrongly.filter(|(first, last)| first <= last).collect();
+        let unsigned = removals.into_iter().filter(|told| told.through > removed_through).max();
+        if let Some(Removal { through, entry }) = unsigned
+            && wrongly.iter().any(|(first, _)| *first <= through)
+        {
+            report.add(JournalFault::RemovalNotSigned { entry, through });
         }
+        for (first, last) in wrongly {
+            report.add(JournalFault::Missing { first, last });
+        }
+        report.removed_through = removed_through;
+        report
     }
 }
 
@@ -257,18 +316,76 @@ fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> st
 }
 
 impl Journal {
+    /// Whether either directory holds an entry, whatever it was sealed with. Never writes; a directory that is not there holds
+    /// none.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] when one cannot be read.
+    pub fn has_entries(sinks: [&Path; 2]) -> Result<bool, JournalError> {
+        for dir in sinks {
+            if !dir.try_exists()? {
+                continue;
+            }
+            for file in list(dir)? {
+                let mut found = false;
+                visit(&file.path, &mut |_, _| {
+                    found = true;
+                    ControlFlow::Break(())
+                })?;
+                if found {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many entries of both sinks stand under each version of the data key. Both must be directories that a journal was
+    /// opened on: what is not mounted needs its key too.
+    ///
+    /// # Errors
+    /// [`JournalError::NotASink`], and [`JournalError::Io`] when anything cannot be read.
+    pub fn key_uses(primary: &Path, spill: &Path) -> Result<BTreeMap<u8, u64>, JournalError> {
+        let mut counts = BTreeMap::new();
+        for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
+            if !lock_path(dir).try_exists()? {
+                return Err(JournalError::NotASink(sink));
+            }
+            for file in list(dir)? {
+                visit(&file.path, &mut |_, sealed| {
+                    count(&mut counts, sealed);
+                    ControlFlow::Continue(())
+                })?;
+            }
+        }
+        Ok(counts)
+    }
+
     /// Reads every segment of both sinks: headers, sums, every entry opened under its number, and the order
     /// over both sinks. For a journal that no process has open.
     ///
     /// # Errors
     /// [`JournalError::Io`] when a directory cannot be listed; everything else is in the report.
     pub fn verify(primary: &Path, spill: &Path, keys: &Keys) -> Result<JournalReport, JournalError> {
+        Ok(Self::survey(primary, spill, keys, &|_| None)?.judged(0))
+    }
+
+    /// As [`Journal::verify`], before it is judged what is rightly missing: `tells` finds the entries that speak of it.
+    ///
+    /// # Errors
+    /// Those of [`Journal::verify`].
+    pub fn survey(
+        primary: &Path,
+        spill: &Path,
+        keys: &Keys,
+        tells: TellsOfRemoval<'_>,
+    ) -> Result<JournalSurvey, JournalError> {
         let mut report = JournalReport::default();
-        let mut runs = Vec::new();
+        let (mut runs, mut removals) = (Vec::new(), Vec::new());
         for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
             for file in list(dir)? {
                 let name = format!("{}/{}", sink.name(), file_name(&file.path));
-                match report.read_segment(name.clone(), &file.path, keys) {
+                match report.read_segment(name.clone(), &file.path, (keys, tells), &mut removals) {
                     Ok(run) => runs.extend(run),
                     Err(error) => {
                         report.add(JournalFault::Unreadable { segment: name, what: error.to_string() });
@@ -276,20 +393,23 @@ impl Journal {
                 }
             }
         }
-        report.join(runs);
+        let mut missing = report.join(runs);
         let last = report.last_sequence;
         if let Some(marked) = read_markers([primary, spill])?
             && marked.last > last
         {
-            report.add(JournalFault::Missing { first: last + 1, last: marked.last });
+            missing.push((last + 1, marked.last));
         }
-        Ok(report)
+        Ok(JournalSurvey { report, missing, removals })
     }
 }
 
 impl fmt::Display for JournalReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "audit: {} segments, {} entries, last {}", self.segments, self.entries, self.last_sequence)?;
+        if self.removed_through > 0 {
+            writeln!(f, "audit: entries up to {} were removed under retention", self.removed_through)?;
+        }
         for gap in &self.declared_gaps {
             writeln!(f, "gap declared between entries {} and {}", gap.after_sequence, gap.before_sequence)?;
         }

@@ -6,6 +6,7 @@ mod cosigning;
 mod failing;
 mod growing;
 mod opening;
+mod removed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use kith_merkle::{Checkpoint, Hash, LogSigner, VerifierKey, verify_consistency};
 
 use super::files::{checkpoint_path, checkpoints_path, leaves_path, level_path};
 use super::*;
-use crate::journal::{AuditMode, JournalOptions, segments_of};
+use crate::journal::{AuditMode, JournalOptions, Removal, segments_of};
 use crate::testing::{Call, FaultyDisk, ManualClock, eventually, keys};
 
 const BOOT: &str = "6f7f4b7e-1111-4222-8333-944444444444";
@@ -91,13 +92,24 @@ impl Bench {
     fn verify_beside(&self, outside: &[Vec<u8>], anchored: Option<(u64, Hash)>) -> TreeReport {
         let sinks = [self.path("primary"), self.path("spill")];
         let key = self.signer.as_ref().map(|signer| signer.key());
-        Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], key, outside, anchored).unwrap()
+        let removals = self.told_removals();
+        Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], key, (outside, anchored), &removals).unwrap()
+    }
+
+    /// What entries like `removed 7` tell of, as the engine finds it in its own.
+    fn told_removals(&self) -> Vec<Removal> {
+        Journal::survey(&self.path("primary"), &self.path("spill"), &keys(), &told).unwrap().removals().to_vec()
     }
 
     /// Segments of the primary sink, oldest first.
     fn segments(&self) -> Vec<PathBuf> {
         segments_of([&self.path("primary"), &self.path("spill")]).unwrap().into_iter().map(|(_, path)| path).collect()
     }
+}
+
+/// Up to which number an entry of these tests tells that entries were removed.
+fn told(plain: &[u8]) -> Option<u64> {
+    std::str::from_utf8(plain).ok()?.strip_prefix("removed ")?.parse().ok()
 }
 
 impl Open {

@@ -167,7 +167,7 @@ pub struct TreeStatus {
     pub signed_for: Duration,
     /// Checkpoints are to be signed.
     pub signs: bool,
-    /// The last attempt to grow failed; it is tried again.
+    /// The last attempt to grow failed, and is made again; or one hangs, or nothing is left to make one.
     pub failing: bool,
     /// Why the tree is neither grown nor signed until a person has looked; empty when it is.
     pub suspected: Vec<String>,

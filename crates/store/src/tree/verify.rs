@@ -1,8 +1,7 @@
 //! Holding a tree that no process has open against its checkpoints, against the audit's segments, and against checkpoints
 //! that others kept. What is wrong is named; nothing is changed.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -16,104 +15,16 @@ use super::files::{
 };
 use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, read_head};
 use super::recover::suspicion;
+use super::report::TreeReport;
 use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
-use crate::journal::segments_of;
-
-/// Most faults listed one by one; beyond them only their number grows.
-const MAX_FAULTS_LISTED: usize = 1_000;
-
-/// What [`Tree::verify`] found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TreeReport {
-    /// Whole leaves.
-    pub leaves: u64,
-    /// Signed checkpoints.
-    pub checkpoints: u64,
-    /// Leaves of the newest one.
-    pub signed_leaves: u64,
-    /// Every number up to here is an entry in the tree, or was passed over.
-    pub covered_through: u64,
-    /// Entries after that: they were written after the last growth.
-    pub after: u64,
-    /// Entries that were passed over, and are on disk.
-    pub passed_over: u64,
-    /// Checkpoints that others kept, and that were held against the tree.
-    pub outside: u64,
-    /// What was suspected at a start.
-    pub suspected: Vec<String>,
-    /// What is wrong, at most 1,000 of it.
-    pub faults: Vec<TreeFault>,
-    /// Faults found beyond those listed.
-    pub more_faults: u64,
-}
-
-impl TreeReport {
-    /// Whether nothing is wrong now.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.faults.is_empty() && self.more_faults == 0
-    }
-
-    fn add(&mut self, fault: TreeFault) {
-        if self.faults.last_mut().is_some_and(|before| joined(before, &fault)) {
-            return;
-        }
-        if self.faults.len() < MAX_FAULTS_LISTED {
-            self.faults.push(fault);
-        } else {
-            self.more_faults += 1;
-        }
-    }
-}
-
-/// Makes one range of two that touch.
-fn joined(before: &mut TreeFault, next: &TreeFault) -> bool {
-    match (before, next) {
-        (TreeFault::EntryMissing { last: end, .. }, TreeFault::EntryMissing { first, last })
-        | (TreeFault::NotInTree { last: end, .. }, TreeFault::NotInTree { first, last })
-            if *first == *end + 1 =>
-        {
-            *end = *last;
-            true
-        }
-        _ => false,
-    }
-}
-
-impl fmt::Display for TreeReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "audit tree: {} leaves over entries up to {}, {} checkpoints, signed {}",
-            self.leaves, self.covered_through, self.checkpoints, self.signed_leaves
-        )?;
-        for (count, what) in [
-            (self.after, "entries after the last growth"),
-            (self.passed_over, "entries passed over and on disk"),
-            (self.outside, "checkpoints kept by others"),
-        ] {
-            if count > 0 {
-                writeln!(f, "audit tree: {count} {what}")?;
-            }
-        }
-        for told in &self.suspected {
-            writeln!(f, "audit tree: suspected at a start: {told}")?;
-        }
-        for fault in &self.faults {
-            writeln!(f, "FAULT {fault}")?;
-        }
-        if self.more_faults > 0 {
-            writeln!(f, "FAULT and {} more", self.more_faults)?;
-        }
-        Ok(())
-    }
-}
+use crate::journal::{Removal, segments_of};
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
     /// signature (when `key` is given), every entry against its leaf; `outside`, notes that others kept; and `anchored`, leaves and
-    /// root of a head that the log knows of.
+    /// root of a head that the log knows of. What `removals` tell of is rightly missing where the entry that tells it is itself
+    /// under a head signed with `key`.
     ///
     /// # Errors
     /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
@@ -121,8 +32,8 @@ impl Tree {
         dir: &Path,
         [primary, spill]: [&Path; 2],
         key: Option<&VerifierKey>,
-        outside: &[Vec<u8>],
-        anchored: Option<(u64, Hash)>,
+        (outside, anchored): (&[Vec<u8>], Option<(u64, Hash)>),
+        removals: &[Removal],
     ) -> Result<TreeReport, TreeError> {
         let mut report = TreeReport { suspected: suspicion(&suspected_path(dir))?, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
@@ -135,7 +46,12 @@ impl Tree {
             }
             return Ok(report);
         }
-        let (growth, mut signers) = Growth::read(dir, key, &mut report)?;
+        let told = removals.iter().map(|removal| removal.entry).collect();
+        let (growth, mut signers) = Growth::read(dir, key, &told, &mut report)?;
+        // Of a tree that is not as it was signed nothing is believed.
+        if key.is_some() && report.is_sound() && signers.conclude().is_none() {
+            report.removed_through = growth.removed_through(removals, &segments, report.signed_leaves)?;
+        }
         growth.hold_against_entries(dir, &segments, &mut report)?;
         let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
         published.extend(outside.iter().cloned());
@@ -159,6 +75,8 @@ struct Growth {
     /// Late entries: their leaves.
     late: BTreeMap<u64, Hash>,
     passed: Vec<(u64, u64)>,
+    /// Index and leaf of the entries that tell of removals.
+    told: BTreeMap<u64, (u64, Hash)>,
     covered: u64,
     /// The file cannot be read as one.
     unreadable: bool,
@@ -168,6 +86,7 @@ impl Growth {
     fn read<'a>(
         dir: &Path,
         key: Option<&'a VerifierKey>,
+        told: &BTreeSet<u64>,
         report: &mut TreeReport,
     ) -> Result<(Self, Signers<'a>), TreeError> {
         let mut growth = Self::default();
@@ -193,6 +112,11 @@ impl Growth {
             let covered = order.covered;
             if !order.takes(&record) || !growth.note(&record) {
                 report.add(TreeFault::OrderDiffers { index, covered });
+            }
+            if let Record::Entry { sequence, leaf, late: _ } = record
+                && told.contains(&sequence)
+            {
+                growth.told.insert(sequence, (index, leaf));
             }
             edge.push(record.leaf(), |level, index, hash| levels.compare(level, index, &hash, report));
             signed.compare(&edge, report)?;
@@ -234,6 +158,28 @@ impl Growth {
         }
     }
 
+    /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed.
+    fn removed_through(
+        &self,
+        removals: &[Removal],
+        segments: &[(u64, PathBuf)],
+        signed_leaves: u64,
+    ) -> Result<u64, TreeError> {
+        let mut highest_first = removals.to_vec();
+        highest_first.sort_unstable_by(|a, b| b.cmp(a));
+        for Removal { through, entry } in highest_first {
+            // Nothing tells of what comes after it.
+            let Some((index, signed)) = self.told.get(&entry).filter(|_| through < entry) else { continue };
+            let at = segments.partition_point(|(first, _)| *first <= entry).checked_sub(1);
+            let Some((_, path)) = at.and_then(|at| segments.get(at)) else { continue };
+            let is_it = |(sequence, leaf): &(u64, Hash)| *sequence == entry && leaf == signed;
+            if *index < signed_leaves && entries_of(path)?.iter().any(is_it) {
+                return Ok(through);
+            }
+        }
+        Ok(0)
+    }
+
     fn was_passed(&self, sequence: u64) -> bool {
         let after = self.passed.partition_point(|(first, _)| *first <= sequence);
         after.checked_sub(1).and_then(|at| self.passed.get(at)).is_some_and(|(_, last)| sequence <= *last)
@@ -256,10 +202,10 @@ impl Growth {
             }
         }
         while let Some((sequence, _)) = leaves.take()? {
-            report.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+            report.not_there(sequence);
         }
         for sequence in self.late.into_keys() {
-            report.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+            report.not_there(sequence);
         }
         Ok(())
     }
@@ -275,7 +221,7 @@ impl Growth {
             && expected < sequence
         {
             leaves.take()?;
-            report.add(TreeFault::EntryMissing { first: expected, last: expected });
+            report.not_there(expected);
         }
         let taken_in = match leaves.peek()? {
             Some((expected, in_order)) if expected == sequence => {

@@ -45,7 +45,8 @@ pub fn day(text: &str) -> Day {
     Day::parse(text).unwrap()
 }
 
-fn open(dir: &Path) -> Engine {
+/// What an engine in this directory opens with: without a tree, and purging only when it is told to.
+pub fn options(dir: &Path) -> EngineOptions {
     let entry = AuthorityEntry {
         name: "Authority".into(),
         office_phone: "01632 960001".into(),
@@ -62,7 +63,7 @@ fn open(dir: &Path) -> Engine {
         organisations: ["R1H", "RRK"].map(trust).into(),
         ..Directory::default()
     };
-    let options = EngineOptions {
+    EngineOptions {
         data_dir: dir.join("store"),
         keys: keys(),
         store: StoreOptions::default(),
@@ -78,9 +79,14 @@ fn open(dir: &Path) -> Engine {
         give_up: Box::new(|| false),
         thin: kith_domain::feed_volume::ThinRule::default(),
         expected_per_week: Box::new(|_| None),
+        // An entry more or less would change what these tests count.
+        flags: kith_domain::flag::FlagRules { enabled: false, ..Default::default() },
         purge: crate::PurgeOptions { enabled: false, ..crate::PurgeOptions::default() },
-    };
-    Engine::open(options, NOW, Arc::new(|what| panic!("the log failed: {what}"))).unwrap()
+    }
+}
+
+fn open(dir: &Path) -> Engine {
+    Engine::open(options(dir), NOW, Arc::new(|what| panic!("the log failed: {what}"))).unwrap()
 }
 
 /// An engine that can be opened anew.

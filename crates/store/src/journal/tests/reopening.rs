@@ -94,3 +94,31 @@ fn reading_after_a_restart_remembers_its_places() {
     let marks = &state.catalogue[0].marks;
     assert!(marks.len() >= 4 && marks.is_sorted(), "{marks:?}");
 }
+
+/// A disk that is not mounted is no sink without entries: what it holds may need any key.
+#[test]
+fn keys_in_use_are_counted_in_both_sinks_or_not_at_all() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    append_all(&journal, 1..=3);
+    journal.close().unwrap();
+    drop(journal);
+    let [primary, spill] = [bench.primary(), bench.spill()];
+    assert!(Journal::has_entries([&primary, &spill]).unwrap() && Journal::has_entries([&spill, &primary]).unwrap());
+    assert!(!Journal::has_entries([&spill, &bench.dir.path().join("nowhere")]).unwrap(), "segments without an entry");
+    let counted = || Journal::key_uses(&bench.primary(), &bench.spill());
+    assert_eq!(counted().unwrap().into_iter().collect::<Vec<_>>(), [(1, 3)]);
+    let away = bench.dir.path().join("away");
+    for dir in [bench.primary(), bench.spill()] {
+        fs::rename(&dir, &away).unwrap();
+        assert!(matches!(counted(), Err(JournalError::NotASink(_))), "{}", dir.display());
+        fs::create_dir(&dir).unwrap();
+        assert!(
+            matches!(counted(), Err(JournalError::NotASink(_))),
+            "{}: a mount point without its disk",
+            dir.display()
+        );
+        fs::remove_dir(&dir).unwrap();
+        fs::rename(&away, &dir).unwrap();
+    }
+}

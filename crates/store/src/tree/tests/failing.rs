@@ -109,3 +109,37 @@ fn a_thread_that_ended_by_itself_is_a_failure() {
     open.tree.close();
     assert!(!open.tree.status().failing, "it was closed");
 }
+
+#[test]
+fn a_thread_that_hangs_on_its_disk_is_a_failure_until_it_comes_back() {
+    for in_sync in [false, true] {
+        let bench = Bench::new();
+        let mut open = bench.open();
+        *open.tree.grower.lock().unwrap() = open.grower.take();
+        open.tree.follow(&open.journal, 0).unwrap();
+        open.append(10);
+        let dir = bench.tree();
+        match in_sync {
+            true => bench.disk.hang(&dir),
+            false => bench.disk.hang_writes(&dir),
+        }
+        let begun = || if in_sync { bench.disk.syncs(&dir) } else { bench.disk.writes(&dir) };
+        let before = begun();
+        bench.clock.advance_ms(1_000);
+        eventually("the thread is at its disk", || begun() > before);
+        assert!(!open.tree.status().failing, "any step takes a moment");
+        let hung_ms = u64::try_from(HUNG_AFTER.as_millis()).unwrap();
+        bench.clock.advance_ms(hung_ms);
+        assert!(open.tree.status().failing, "nothing grows any more");
+        assert_eq!(open.append(5), 15, "no entry waits for it");
+        match in_sync {
+            true => bench.disk.release(),
+            false => bench.disk.release_writes(),
+        }
+        eventually("it grows again", || !open.tree.status().failing);
+        bench.clock.advance_ms(1_000);
+        eventually("all of it is signed", || open.tree.status().signed_leaves == Some(15));
+        open.tree.close();
+        assert!(bench.verify().is_sound());
+    }
+}

@@ -1,11 +1,11 @@
-//! A message of the inbox: what its headers say, and its file unpacked. What cannot be unpacked is handed on as it came, so
-//! that the service judges it; what is larger than its bound is never held whole.
+//! What a mailbox sends: a page of the inbox, what the headers of a message say, and its file unpacked. What cannot be unpacked is
+//! handed on as it came, so that the service judges it; what is larger than its bound is never held whole.
 
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
-
-use super::http::Response;
+use hyper::HeaderMap;
+use serde::Deserialize;
 
 /// First bytes of what is packed with gzip. No plan file begins with them: they are not UTF-8.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -48,8 +48,8 @@ pub enum Kind {
 impl Envelope {
     /// Reads the headers of a response.
     #[must_use]
-    pub fn read(id: &str, response: &Response) -> Self {
-        let text = |name: &str| response.header(name).unwrap_or_default().to_owned();
+    pub fn read(id: &str, headers: &HeaderMap) -> Self {
+        let text = |name: &str| header(headers, name).unwrap_or_default().to_owned();
         let kind = match text("mex-messagetype").to_ascii_uppercase().as_str() {
             "DATA" => Kind::Data,
             "REPORT" => {
@@ -58,7 +58,7 @@ impl Envelope {
             }
             _ => Kind::Unknown,
         };
-        let chunks = chunk_range(response).map_or(1, |(_, of)| of);
+        let chunks = chunk_range(headers).map_or(1, |(_, of)| of);
         let (sender, workflow) = (text("mex-from").to_ascii_uppercase(), text("mex-workflowid"));
         Self { id: id.to_owned(), sender, workflow, chunks, kind }
     }
@@ -66,9 +66,51 @@ impl Envelope {
 
 /// Part and number of parts, as a response says them.
 #[must_use]
-pub fn chunk_range(response: &Response) -> Option<(u32, u32)> {
-    let (part, of) = response.header("mex-chunk-range")?.split_once(':')?;
+pub fn chunk_range(headers: &HeaderMap) -> Option<(u32, u32)> {
+    let (part, of) = header(headers, "mex-chunk-range")?.split_once(':')?;
     Some((part.trim().parse().ok()?, of.trim().parse().ok()?))
+}
+
+/// A header as text.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+/// A page of the inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxPage {
+    /// Ids of messages, oldest first; they may be anything.
+    pub ids: Vec<String>,
+    /// Path of the next page, without that of the mailbox; none behind the last.
+    pub next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    messages: Vec<String>,
+    #[serde(default)]
+    links: Links,
+}
+
+#[derive(Default, Deserialize)]
+struct Links {
+    next: Option<String>,
+}
+
+/// Reads a page of the inbox of the mailbox with this path.
+///
+/// # Errors
+/// What makes no sense in it; a next page that is another mailbox's.
+pub fn inbox_page(body: &[u8], mailbox: &str) -> Result<InboxPage, &'static str> {
+    let page: Page = serde_json::from_slice(body).map_err(|_| "a page of the inbox is no JSON")?;
+    let next = match page.links.next {
+        None => None,
+        Some(next) => {
+            let own = next.strip_prefix(mailbox).filter(|rest| rest.starts_with("/inbox?"));
+            Some(own.ok_or("the next page is not of this inbox")?.to_owned())
+        }
+    };
+    Ok(InboxPage { ids: page.messages, next })
 }
 
 /// Whether MESH could have given this id: it becomes part of a path and a file name.
@@ -114,7 +156,6 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
-    use hyper::HeaderMap;
     use hyper::header::{HeaderName, HeaderValue};
 
     use super::*;
@@ -155,12 +196,25 @@ mod tests {
         assert_eq!(unpacked(damaged.clone(), 100), file(&damaged), "a cut file is never taken as far as it goes");
     }
 
-    fn response(headers: &[(&'static str, &'static str)]) -> Response {
+    fn headers(of: &[(&'static str, &'static str)]) -> HeaderMap {
         let named = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
-        let headers: HeaderMap = headers.iter().map(named).collect();
-        Response { status: hyper::StatusCode::OK, headers, body: bytes::Bytes::new() }
+        of.iter().map(named).collect()
+    }
+
+    #[test]
+    fn a_page_of_the_inbox_leads_to_the_next_of_the_same_mailbox_alone() {
+        let page = |next: &str| format!(r#"{{"messages":["A","B"],"links":{{"next":"{next}"}}}}"#);
+        let read = |body: &str| inbox_page(body.as_bytes(), "/messageexchange/X26ABC1");
+        let ids = vec!["A".to_owned(), "B".to_owned()];
+        let more = read(&page("/messageexchange/X26ABC1/inbox?continue_from=c"));
+        assert_eq!(more, Ok(InboxPage { ids: ids.clone(), next: Some("/inbox?continue_from=c".into()) }));
+        assert_eq!(read(r#"{"messages":["A","B"]}"#), Ok(InboxPage { ids, next: None }));
+        for other in ["/messageexchange/X26ABC2/inbox?c", "/messageexchange/X26ABC1/outbox?c", "https://a/inbox?c"] {
+            assert_eq!(read(&page(other)), Err("the next page is not of this inbox"), "{other}");
+        }
+        assert!(read("<html>").is_err() && read(r#"{"messages":[1]}"#).is_err());
     }
 
     #[test]
@@ -171,7 +225,7 @@ mod tests {
             ("mex-workflowid", "W"),
             ("mex-chunk-range", "1:3"),
         ];
-        let read = Envelope::read("A1", &response(&data));
+        let read = Envelope::read("A1", &headers(&data));
         assert_eq!((read.sender.as_str(), read.workflow.as_str(), read.chunks), ("X26ABC2", "W", 3));
         assert_eq!(read.kind, Kind::Data);
         let report = [
@@ -180,10 +234,10 @@ mod tests {
             ("mex-statuscode", "14"),
             ("mex-from", "X26ABC2"),
         ];
-        let read = Envelope::read("A1", &response(&report));
+        let read = Envelope::read("A1", &headers(&report));
         assert_eq!(read.kind, Kind::Report { about: "B2".into(), why: "14".into() });
-        assert_eq!(Envelope::read("A1", &response(&[])).kind, Kind::Unknown);
-        assert_eq!(Envelope::read("A1", &response(&[("mex-messagetype", "DATA2")])).kind, Kind::Unknown);
+        assert_eq!(Envelope::read("A1", &headers(&[])).kind, Kind::Unknown);
+        assert_eq!(Envelope::read("A1", &headers(&[("mex-messagetype", "DATA2")])).kind, Kind::Unknown);
     }
 
     #[test]

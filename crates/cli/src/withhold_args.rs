@@ -1,0 +1,55 @@
+//! The command line of `kith withhold`.
+
+use clap::{Args, Subcommand};
+
+use crate::redacted::redacted;
+
+redacted!(DecideArgs, LiftArgs);
+
+/// Verbs about what your local authority withholds.
+#[derive(Debug, Subcommand)]
+pub enum WithholdVerb {
+    /// Decide to withhold what your authority holds of a child, or decide it anew after looking again.
+    ///
+    /// Whoever asks about the child is told that something is HELD, that an authority withholds it by a person's decision, and to
+    /// ring you. Your plans are not shown, whether you have sent them or send them later; those of other authorities are. It
+    /// does not hide where a child is: shield the record for that. It stands until you lift it: when the date to look again has
+    /// passed, it is shown as overdue, and nothing else changes.
+    Decide(DecideArgs),
+    /// Withhold no longer: answers show again what your authority has sent.
+    Lift(LiftArgs),
+    /// List what your authority withholds, those to look at first before the others.
+    List,
+}
+
+/// A decision.
+#[derive(Args)]
+pub struct DecideArgs {
+    /// The child's NHS number, with or without spaces; - reads it from standard input.
+    #[arg(long, value_name = "NUMBER")]
+    pub nhs_number: String,
+    /// Why: harm-to-child, harm-to-other, investigation or court-order.
+    #[arg(long, value_name = "REASON")]
+    pub reason: String,
+    /// Why, in your own words, at most 500 characters; - reads a line from standard input, after the number's where that is
+    /// read too.
+    #[arg(long, value_name = "WORDS")]
+    pub words: String,
+    /// The day on which somebody has to look again, YYYY-MM-DD: from tomorrow to 184 days ahead.
+    #[arg(long, value_name = "DATE")]
+    pub look_again: String,
+    /// UUID of the change; give the same again to repeat it.
+    #[arg(long, value_name = "UUID")]
+    pub event_id: Option<String>,
+}
+
+/// A lift.
+#[derive(Args)]
+pub struct LiftArgs {
+    /// The NHS number that the decision was made under; - reads it from standard input.
+    #[arg(long, value_name = "NUMBER")]
+    pub nhs_number: String,
+    /// UUID of the change; give the same again to repeat it.
+    #[arg(long, value_name = "UUID")]
+    pub event_id: Option<String>,
+}

@@ -1,0 +1,125 @@
+//! Shares: of how many of the children that somebody asked about something is so, beside the same of everybody else.
+
+/// Questions in one half of a person's window.
+const HALF: u32 = 32;
+
+/// A person's latest questions in two halves. It is looked at when a half is full and at no other time, so that no single
+/// question makes or unmakes a flag by what is held of one child.
+#[derive(Debug, Default)]
+pub(super) struct Halves {
+    before: Half,
+    current: Half,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Half {
+    asked: u32,
+    hits: u32,
+    first_entry: u64,
+}
+
+/// What a window holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) asked: u32,
+    pub(super) hits: u32,
+    pub(super) first_entry: u64,
+}
+
+impl Halves {
+    /// Counts a question; what the window holds when a half is full.
+    pub(super) fn add(&mut self, hit: bool, entry: u64) -> Option<Counted> {
+        if self.current.asked == 0 {
+            self.current.first_entry = entry;
+        }
+        self.current.asked += 1;
+        self.current.hits += u32::from(hit);
+        if self.current.asked < HALF {
+            return None;
+        }
+        let counted = self.counted();
+        self.before = std::mem::take(&mut self.current);
+        Some(counted)
+    }
+
+    /// What the window holds.
+    pub(super) fn counted(&self) -> Counted {
+        let Self { before, current } = self;
+        let first = if before.asked > 0 { before } else { current };
+        Counted {
+            asked: before.asked + current.asked,
+            hits: before.hits + current.hits,
+            first_entry: first.first_entry,
+        }
+    }
+}
+
+/// The same of everybody, forgetting by halves.
+#[derive(Debug, Default)]
+pub(super) struct Norm {
+    asked: u64,
+    hits: u64,
+}
+
+impl Norm {
+    /// Counts a question; from `most` on, what came before counts half.
+    pub(super) fn add(&mut self, hit: bool, most: u64) {
+        self.asked += 1;
+        self.hits += u64::from(hit);
+        if self.asked >= most {
+            self.asked /= 2;
+            self.hits /= 2;
+        }
+    }
+
+    /// Hits in a thousand questions of others; none while fewer than `least` are known.
+    pub(super) fn of_others(&self, own: Counted, least: u64) -> Option<u64> {
+        let asked = self.asked.saturating_sub(u64::from(own.asked));
+        let hits = self.hits.saturating_sub(u64::from(own.hits)).min(asked);
+        (asked >= least.max(1)).then(|| hits * 1_000 / asked)
+    }
+}
+
+/// Up to how many hits are far below what is to be expected, when there were no more; none where too few were to be expected
+/// to say.
+pub(super) fn far_below(counted: Counted, per_mille: u64, (least_expected, percent): (u32, u32)) -> Option<u32> {
+    let expected = u64::from(counted.asked) * per_mille / 1_000;
+    let limit = u32::try_from(expected * u64::from(percent) / 100).unwrap_or(u32::MAX);
+    (expected >= u64::from(least_expected) && counted.hits <= limit).then_some(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_looked_at_when_a_half_is_full() {
+        let mut halves = Halves::default();
+        for entry in 1..32 {
+            assert_eq!(halves.add(entry % 2 == 0, entry), None);
+        }
+        assert_eq!(halves.add(true, 32), Some(Counted { asked: 32, hits: 16, first_entry: 1 }));
+        let last = (33..=64).filter_map(|entry| halves.add(false, entry)).collect::<Vec<_>>();
+        assert_eq!(last, [Counted { asked: 64, hits: 16, first_entry: 1 }]);
+        let last = (65..=96).filter_map(|entry| halves.add(false, entry)).collect::<Vec<_>>();
+        assert_eq!(last, [Counted { asked: 64, hits: 0, first_entry: 33 }]);
+    }
+
+    #[test]
+    fn few_of_few_to_be_expected_say_nothing() {
+        let counted = |hits| Counted { asked: 64, hits, first_entry: 1 };
+        assert_eq!(far_below(counted(0), 249, (16, 25)), None, "15 to be expected");
+        assert_eq!(far_below(counted(4), 250, (16, 25)), Some(4));
+        assert_eq!(far_below(counted(5), 250, (16, 25)), None);
+    }
+
+    #[test]
+    fn the_norm_is_that_of_others_and_forgets() {
+        let mut norm = Norm::default();
+        (0..100).for_each(|n| norm.add(n < 60, 1_000));
+        let own = Counted { asked: 50, hits: 10, first_entry: 1 };
+        assert_eq!((norm.of_others(own, 50), norm.of_others(own, 51)), (Some(1_000), None));
+        (0..900).for_each(|_| norm.add(false, 1_000));
+        assert_eq!(norm.asked, 500);
+    }
+}

@@ -1,0 +1,189 @@
+//! Withholding against a real store, with the moment as an argument: decided, decided anew, overdue, lifted, restarted, replayed
+//! and left alone by the purge.
+
+use super::{StandingWithholding, WithholdingCounts, WithholdingRow};
+use crate::audit_entry::{AuditEntry, Decision};
+use crate::files::tests::place::*;
+use crate::rows::encode;
+use crate::{Acknowledgement, Verdict};
+use kith_domain::change::{Change, LogRecord};
+use kith_domain::child::Subject;
+use kith_domain::text::WithholdingWords;
+use kith_domain::time::{Day, Moment};
+use kith_domain::withholding::{Withholding, WithholdingLifted, WithholdingReason};
+use uuid::Uuid;
+
+const SAID: &str = "the father looks for her through hospitals";
+
+fn today() -> Day {
+    NOW.london_day()
+}
+
+fn decision(by: u32, n: u32, days: i32) -> Withholding {
+    Withholding {
+        authority: authority(by),
+        event_id: Uuid::new_v4(),
+        subject: Subject::Nhs(nhs(n)),
+        reason: WithholdingReason::HarmToChild,
+        words: WithholdingWords::parse(SAID).unwrap(),
+        look_again: today().plus_days(days),
+    }
+}
+
+async fn withhold(place: &Place, by: u32, n: u32, days: i32) -> Verdict {
+    place.engine.withhold(&permit(by), NOW, decision(by, n, days)).await
+}
+
+async fn lift(place: &Place, by: u32, n: u32) -> Verdict {
+    let (authority, event_id) = (authority(by), Uuid::new_v4());
+    let lifted = WithholdingLifted { authority, event_id, subject: Subject::Nhs(nhs(n)) };
+    place.engine.lift_withholding(&permit(by), NOW, lifted).await
+}
+
+fn reason(verdict: &Verdict) -> &'static str {
+    verdict.as_ref().expect_err("a refused change").reason
+}
+
+fn listed(place: &Place, by: u32) -> Vec<StandingWithholding> {
+    let page = place.engine.withholdings(&permit(by), authority(by), 0, 100);
+    assert_eq!(page.next_after, None);
+    page.withholdings
+}
+
+#[tokio::test]
+async fn a_decision_stands_with_its_reason_and_its_date_until_its_authority_lifts_it() {
+    let place = Place::new();
+    place.event(1, event(1, 1, 1)).await;
+    withhold(&place, 1, 1, 30).await.unwrap();
+    let one = listed(&place, 1).remove(0);
+    assert_eq!((one.reason, one.words.as_str(), one.decided_at), (WithholdingReason::HarmToChild, SAID, NOW));
+    assert_eq!((one.subject, one.look_again), (Subject::Nhs(nhs(1)), today().plus_days(30)));
+    assert!(listed(&place, 2).is_empty(), "another authority's are not shown");
+    assert_eq!(place.record(1).unwrap().withheld_by, [authority(1)]);
+    assert_eq!(reason(&lift(&place, 2, 1).await), "WITHHOLDING_UNKNOWN", "nobody lifts another's");
+    let place = place.reopened();
+    assert_eq!(listed(&place, 1).len(), 1, "a restart lifts nothing");
+    lift(&place, 1, 1).await.unwrap();
+    assert!(listed(&place, 1).is_empty() && place.record(1).unwrap().withheld_by.is_empty());
+    assert_eq!(reason(&lift(&place, 1, 1).await), "WITHHOLDING_UNKNOWN");
+    place.hash();
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_withheld_too_and_its_record_goes_with_the_lift() {
+    let place = Place::new();
+    withhold(&place, 1, 7, 1).await.unwrap();
+    assert_eq!(place.record(7).unwrap().withheld_by, [authority(1)]);
+    lift(&place, 1, 7).await.unwrap();
+    assert!(place.record(7).is_none());
+    place.hash();
+}
+
+#[tokio::test]
+async fn a_date_to_look_again_that_is_not_ahead_or_too_far_ahead_is_refused_and_changes_nothing() {
+    let place = Place::new();
+    for days in [-1, 0, 185] {
+        assert_eq!(reason(&withhold(&place, 1, 1, days).await), "LOOK_AGAIN_OUT_OF_RANGE", "{days}");
+    }
+    assert!(listed(&place, 1).is_empty() && place.record(1).is_none());
+    withhold(&place, 1, 1, 184).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_decision_made_anew_stands_in_the_place_of_the_one_before() {
+    let place = Place::new();
+    withhold(&place, 1, 1, 10).await.unwrap();
+    withhold(&place, 1, 2, 20).await.unwrap();
+    withhold(&place, 1, 1, 90).await.unwrap();
+    let days: Vec<Day> = listed(&place, 1).iter().map(|one| one.look_again).collect();
+    assert_eq!(days, [today().plus_days(20), today().plus_days(90)], "the one to look at first comes first");
+    let page = place.engine.withholdings(&permit(1), authority(1), 0, 1);
+    assert_eq!((page.withholdings.len(), page.next_after), (1, Some(1)));
+    let page = place.engine.withholdings(&permit(1), authority(1), 1, 1);
+    assert_eq!((page.withholdings[0].look_again, page.next_after), (days[1], None));
+    assert!(place.engine.withholdings(&permit(1), authority(1), u64::MAX, 1).withholdings.is_empty());
+    place.hash();
+}
+
+#[tokio::test]
+async fn the_same_event_is_taken_once_and_its_id_for_no_other() {
+    let place = Place::new();
+    let decided = decision(1, 1, 10);
+    let first: Acknowledgement = place.engine.withhold(&permit(1), NOW, decided.clone()).await.unwrap();
+    let again = place.engine.withhold(&permit(1), NOW, decided.clone()).await.unwrap();
+    assert_eq!(again, Acknowledgement { repeated: true, ..first });
+    let other = Withholding { reason: WithholdingReason::CourtOrder, ..decided };
+    assert_eq!(reason(&place.engine.withhold(&permit(1), NOW, other).await), "EVENT_ID_REUSED");
+}
+
+#[tokio::test]
+async fn a_date_that_has_passed_lifts_nothing_and_is_counted_as_overdue() {
+    let place = Place::new();
+    withhold(&place, 1, 1, 10).await.unwrap();
+    withhold(&place, 2, 1, 20).await.unwrap();
+    let counts = |days: i32| place.engine.withholding_counts(today().plus_days(days));
+    for (days, overdue) in [(0, 0), (10, 0), (11, 1), (20, 1), (21, 2), (4_000, 2)] {
+        assert_eq!(counts(days), WithholdingCounts { standing: 2, overdue }, "{days}");
+    }
+    let later = days_on(300);
+    // Something is told of that day, else the clock would not be believed.
+    let told = kith_domain::change::PlanEvent { start: Some(later.london_day()), ..event(1, 9, 1) };
+    place.engine.change(&permit(1), later, vec![Change::Plan(told)]).await.remove(0).unwrap();
+    std::thread::scope(|scope| scope.spawn(|| place.engine.purge(later)).join().unwrap()).unwrap();
+    assert_eq!(place.record(1).unwrap().withheld_by, [authority(1), authority(2)], "no purge lifts it");
+    assert_eq!((listed(&place, 1).len(), listed(&place, 2).len()), (1, 1));
+    let place = place.reopened();
+    assert_eq!(place.engine.withholding_counts(later.london_day()), WithholdingCounts { standing: 2, overdue: 2 });
+    place.hash();
+}
+
+#[tokio::test]
+async fn an_authority_withholds_so_much_at_once_and_may_decide_anew_what_it_withholds() {
+    let place = Place::new();
+    withhold(&place, 1, 1, 10).await.unwrap();
+    withhold(&place, 1, 2, 10).await.unwrap();
+    let room =
+        |by: u32, n: u32, most| place.engine.progress.withheld.has_room(authority(by), &Subject::Nhs(nhs(n)), most);
+    assert!(room(1, 3, 3) && !room(1, 3, 2));
+    assert!(room(1, 2, 2), "what is withheld already is decided anew");
+    assert!(room(2, 3, 2), "another authority's do not count");
+}
+
+#[test]
+fn words_are_shown_by_no_debug() {
+    let decided = decision(1, 1, 10);
+    let record = LogRecord { at: NOW, change: Change::Withheld(decided.clone()) };
+    let (reason, words) = (decided.reason, decided.words.clone());
+    let audited = AuditEntry::of_service(NOW, Decision::Withheld { reason, words, look_again: decided.look_again });
+    let told = format!("{decided:?} {record:?} {audited:?}");
+    assert!(!told.contains("father") && !told.contains(&nhs(1).digits()), "{told}");
+}
+
+#[test]
+fn what_is_stored_has_these_bytes() {
+    let (at, authority, event_id) = (Moment(1_000), authority(1), Uuid::from_u128(1));
+    let (reason, words) = (WithholdingReason::CourtOrder, WithholdingWords::parse("W").unwrap());
+    let (subject, look_again) = (Subject::Nhs(nhs(1)), Day::new(2026, 11, 22).unwrap());
+    let decided =
+        Withholding { authority, event_id, subject: subject.clone(), reason, words: words.clone(), look_again };
+    let lifted = WithholdingLifted { authority, event_id, subject: subject.clone() };
+    let row = WithholdingRow { authority, subject, decided_at: at, reason, words: words.clone(), look_again };
+    let (la, id) = ("09453036303030303031", format!("10{:032x}", event_id.as_u128()));
+    let (who, why) = (hex::encode(&encode(&row.subject).unwrap()[1..]), "030157");
+    let day = hex::encode(&encode(&look_again).unwrap()[1..]);
+    let found = [
+        hex::encode(encode(&LogRecord { at, change: Change::Withheld(decided) }).unwrap()),
+        hex::encode(encode(&LogRecord { at, change: Change::WithholdingLifted(lifted) }).unwrap()),
+        hex::encode(encode(&row).unwrap()),
+        hex::encode(encode(&AuditEntry::of_service(at, Decision::Withheld { reason, words, look_again })).unwrap()),
+        hex::encode(encode(&AuditEntry::of_service(at, Decision::WithholdingLifted)).unwrap()),
+    ];
+    let expected = [
+        format!("01d00f15{la}{id}{who}{why}{day}"),
+        format!("01d00f16{la}{id}{who}"),
+        format!("01{la}{who}d00f{why}{day}"),
+        format!("01d00f00000000000011{why}{day}0000000000"),
+        "01d00f000000000000120000000000".to_owned(),
+    ];
+    assert_eq!(found, expected);
+}

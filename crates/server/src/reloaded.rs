@@ -1,0 +1,125 @@
+//! A file that may change while the service runs: read at the start, and looked at again now and then. What cannot be used
+//! never replaces what is in force.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// SHA-256 of what was looked at, or that nothing could be read.
+pub(crate) type Content = Option<[u8; 32]>;
+
+/// What one look at a file finds: its content, and what is made of it or everything that is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Found<T> {
+    pub(crate) content: Content,
+    pub(crate) made: Result<T, Vec<String>>,
+}
+
+/// How a file is looked at.
+pub(crate) type Find<T> = fn(&Path) -> Found<T>;
+
+/// What was made of a file, with the SHA-256 of what it is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Read<T> {
+    pub(crate) made: T,
+    pub(crate) sha256: [u8; 32],
+}
+
+/// Why a file cannot be used: everything that is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("use the {what} {path}: {}", reasons.join("; "))]
+pub(crate) struct FileError {
+    what: &'static str,
+    path: PathBuf,
+    reasons: Vec<String>,
+}
+
+/// What a look at the file found.
+#[derive(Debug)]
+pub(crate) enum Look<T> {
+    /// Nothing that is not known.
+    Same,
+    /// Something else, to be put in force.
+    Changed(Read<T>),
+    /// A file that cannot be used, found for the first time.
+    Refused(FileError),
+}
+
+/// The file and what is known of it.
+#[derive(Debug)]
+pub(crate) struct ReloadedFile<T> {
+    what: &'static str,
+    path: Option<PathBuf>,
+    find: Find<T>,
+    known: Mutex<Known>,
+    failed: AtomicBool,
+}
+
+/// What earlier looks found: content as it was one look ago, and that which was judged last.
+#[derive(Debug, Default)]
+struct Known {
+    seen: Option<Content>,
+    judged: Option<Content>,
+    in_force: Content,
+}
+
+fn read<T>(what: &'static str, path: &Path, found: Found<T>) -> Result<Read<T>, FileError> {
+    let wrong = |reasons| FileError { what, path: path.to_owned(), reasons };
+    let Found { content, made } = found;
+    let made = made.map_err(wrong)?;
+    let sha256 = content.ok_or_else(|| wrong(vec![String::from("nothing could be read")]))?;
+    Ok(Read { made, sha256 })
+}
+
+impl<T> ReloadedFile<T> {
+    /// What the file holds to begin with, and the file to look at from then on. An empty path is no file, and none is looked
+    /// at.
+    pub(crate) fn begin(what: &'static str, file: &Path, find: Find<T>) -> Result<(Self, Option<Read<T>>), FileError> {
+        let path = (!file.as_os_str().is_empty()).then(|| file.to_owned());
+        let first = path.as_deref().map(|path| read(what, path, find(path))).transpose()?;
+        let in_force = first.as_ref().map(|first| first.sha256);
+        let judged = path.is_some().then_some(in_force);
+        let known = Mutex::new(Known { seen: judged, judged, in_force });
+        Ok((Self { what, path, find, known, failed: AtomicBool::new(false) }, first))
+    }
+
+    /// Whether the file, as it is, cannot be used.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the file. A change counts once two looks in a row saw the same, or at once when somebody asks for it.
+    pub(crate) fn look(&self, asked: bool) -> Look<T> {
+        let Some(path) = &self.path else { return Look::Same };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = (self.find)(path);
+        let now = found.content;
+        let settled = asked || known.seen == Some(now);
+        known.seen = Some(now);
+        if !settled || (known.judged == Some(now) && !asked) {
+            return Look::Same;
+        }
+        let told = known.judged == Some(now);
+        known.judged = Some(now);
+        match read(self.what, path, found) {
+            Ok(read) => {
+                self.failed.store(false, Ordering::Relaxed);
+                if Some(read.sha256) == known.in_force { Look::Same } else { Look::Changed(read) }
+            }
+            Err(error) => {
+                self.failed.store(true, Ordering::Relaxed);
+                if told { Look::Same } else { Look::Refused(error) }
+            }
+        }
+    }
+
+    /// Notes that what was found is in force now; what is not is found again.
+    pub(crate) fn is_in_force(&self, read: &Read<T>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).in_force = Some(read.sha256);
+    }
+
+    /// Notes that what was found could not be put in force: the next look finds it again.
+    pub(crate) fn try_again(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).judged = None;
+    }
+}

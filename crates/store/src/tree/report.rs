@@ -1,0 +1,109 @@
+//! What verifying a tree found, and how it is told. Nothing here reads a file.
+
+use std::fmt;
+
+use super::types::TreeFault;
+
+/// Most faults listed one by one; beyond them only their number grows.
+const MAX_FAULTS_LISTED: usize = 1_000;
+
+/// What [`super::Tree::verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TreeReport {
+    /// Whole leaves.
+    pub leaves: u64,
+    /// Signed checkpoints.
+    pub checkpoints: u64,
+    /// Leaves of the newest one.
+    pub signed_leaves: u64,
+    /// Every number up to here is an entry in the tree, or was passed over.
+    pub covered_through: u64,
+    /// Entries after that: they were written after the last growth.
+    pub after: u64,
+    /// Entries that were passed over, and are on disk.
+    pub passed_over: u64,
+    /// Leaves whose entries were removed when their time had passed.
+    pub removed: u64,
+    /// Up to this number entries are rightly missing, by an entry that is under a signed head. 0 when there is none.
+    pub removed_through: u64,
+    /// Checkpoints that others kept, and that were held against the tree.
+    pub outside: u64,
+    /// What was suspected at a start.
+    pub suspected: Vec<String>,
+    /// What is wrong, at most 1,000 of it.
+    pub faults: Vec<TreeFault>,
+    /// Faults found beyond those listed.
+    pub more_faults: u64,
+}
+
+impl TreeReport {
+    /// Whether nothing is wrong now.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty() && self.more_faults == 0
+    }
+
+    /// An entry that was taken in is not there.
+    pub(crate) fn not_there(&mut self, sequence: u64) {
+        if sequence <= self.removed_through {
+            self.removed += 1;
+        } else {
+            self.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+        }
+    }
+
+    pub(crate) fn add(&mut self, fault: TreeFault) {
+        if self.faults.last_mut().is_some_and(|before| joined(before, &fault)) {
+            return;
+        }
+        if self.faults.len() < MAX_FAULTS_LISTED {
+            self.faults.push(fault);
+        } else {
+            self.more_faults += 1;
+        }
+    }
+}
+
+/// Makes one range of two that touch.
+fn joined(before: &mut TreeFault, next: &TreeFault) -> bool {
+    match (before, next) {
+        (TreeFault::EntryMissing { last: end, .. }, TreeFault::EntryMissing { first, last })
+        | (TreeFault::NotInTree { last: end, .. }, TreeFault::NotInTree { first, last })
+            if *first == *end + 1 =>
+        {
+            *end = *last;
+            true
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Display for TreeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "audit tree: {} leaves over entries up to {}, {} checkpoints, signed {}",
+            self.leaves, self.covered_through, self.checkpoints, self.signed_leaves
+        )?;
+        for (count, what) in [
+            (self.after, "entries after the last growth"),
+            (self.passed_over, "entries passed over and on disk"),
+            (self.removed, "entries removed under retention, their leaves kept"),
+            (self.outside, "checkpoints kept by others"),
+        ] {
+            if count > 0 {
+                writeln!(f, "audit tree: {count} {what}")?;
+            }
+        }
+        for told in &self.suspected {
+            writeln!(f, "audit tree: suspected at a start: {told}")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "FAULT {fault}")?;
+        }
+        if self.more_faults > 0 {
+            writeln!(f, "FAULT and {} more", self.more_faults)?;
+        }
+        Ok(())
+    }
+}

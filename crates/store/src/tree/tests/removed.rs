@@ -1,0 +1,171 @@
+//! Segments removed under retention: their leaves stay and prove as before, a signed entry excuses exactly what it tells of, and
+//! nothing else excuses anything.
+
+use kith_merkle::verify_inclusion;
+
+use super::*;
+use crate::journal::{JournalFault, JournalReport};
+
+/// Three runs of ten entries, each in a segment of its own and signed.
+fn lived() -> Bench {
+    let bench = Bench::new();
+    for _ in 0..3 {
+        let mut open = bench.open();
+        open.append(10);
+        open.grow(&bench);
+        open.journal.close().unwrap();
+    }
+    bench
+}
+
+/// Opens it anew and writes the entry that tells of a removal, on disk and not yet signed.
+fn tell(bench: &Bench, through: u64) -> Open {
+    let open = bench.open();
+    let entry = open.journal.append(format!("removed {through}").as_bytes()).unwrap().sequence;
+    eventually("sync", || open.journal.synced_through() >= entry);
+    open
+}
+
+/// What is found when nothing has it open: the tree's report, and the journal's by what the tree excuses.
+fn found(bench: &Bench) -> (TreeReport, JournalReport) {
+    let tree = bench.verify();
+    let survey = Journal::survey(&bench.path("primary"), &bench.path("spill"), &keys(), &told).unwrap();
+    let audit = survey.judged(tree.removed_through);
+    (tree, audit)
+}
+
+#[test]
+fn what_a_signed_entry_tells_of_is_rightly_missing_and_proves_as_before() {
+    let bench = lived();
+    let mut open = tell(&bench, 20);
+    let before = open.checkpoint();
+    open.grow(&bench);
+    let closed = open.journal.closed_segments();
+    assert_eq!(
+        closed.iter().map(|segment| (segment.first, segment.last)).collect::<Vec<_>>(),
+        [(1, 10), (11, 20), (21, 30)]
+    );
+    assert!(closed.iter().all(|segment| segment.bytes > 96));
+    assert_eq!(open.journal.remove_through(20).unwrap(), 2);
+    assert_eq!(open.journal.remove_through(20).unwrap(), 0, "once");
+    let head = open.checkpoint();
+    for sequence in 1..=31 {
+        let proven = open.tree.inclusion(sequence, head.size).unwrap().unwrap();
+        verify_inclusion(proven.index, head.size, &proven.leaf, &proven.proof, &head.root).unwrap();
+    }
+    open.follows(&before);
+    open.journal.close().unwrap();
+    drop(open);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert_eq!((tree.removed, tree.removed_through, audit.removed_through), (20, 20, 20));
+    assert!(audit.to_string().contains("entries up to 20 were removed under retention"), "{audit}");
+    // It opens and grows as before.
+    let mut open = bench.open();
+    assert_eq!(open.tree.status().suspected, Vec::<String>::new());
+    open.append(5);
+    open.grow(&bench);
+    open.follows(&head);
+}
+
+#[test]
+fn whatever_no_signed_entry_tells_of_is_named() {
+    let missing = |first, last| vec![TreeFault::EntryMissing { first, last }];
+    // Nothing tells of it.
+    let bench = lived();
+    fs::remove_file(&bench.segments()[0]).unwrap();
+    let (tree, audit) = found(&bench);
+    assert_eq!((tree.faults, tree.removed_through), (missing(1, 10), 0));
+    assert_eq!(audit.faults, [JournalFault::Missing { first: 1, last: 10 }]);
+    // The entry tells of less than is missing.
+    let bench = lived();
+    let mut open = tell(&bench, 10);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    fs::remove_file(&bench.segments()[0]).unwrap();
+    fs::remove_file(&bench.segments()[0]).unwrap();
+    let (tree, audit) = found(&bench);
+    assert_eq!((tree.faults, tree.removed), (missing(11, 20), 10));
+    assert_eq!(audit.faults, [JournalFault::Missing { first: 11, last: 20 }]);
+    // In the middle, beyond what it tells of.
+    let bench = lived();
+    let mut open = tell(&bench, 10);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    fs::remove_file(&bench.segments()[2]).unwrap();
+    let (tree, audit) = found(&bench);
+    assert_eq!(tree.faults, missing(21, 30));
+    assert_eq!(audit.faults, [JournalFault::Missing { first: 21, last: 30 }]);
+}
+
+#[test]
+fn an_entry_that_is_not_signed_excuses_nothing() {
+    let bench = lived();
+    let open = tell(&bench, 20);
+    open.journal.remove_through(20).unwrap();
+    open.journal.close().unwrap();
+    drop(open);
+    let (tree, audit) = found(&bench);
+    assert_eq!(tree.faults, [TreeFault::EntryMissing { first: 1, last: 20 }]);
+    let forged = JournalFault::RemovalNotSigned { entry: 31, through: 20 };
+    assert_eq!(audit.faults, [forged, JournalFault::Missing { first: 1, last: 20 }]);
+}
+
+#[test]
+fn without_the_key_that_signed_nothing_is_excused() {
+    let mut bench = lived();
+    let mut open = tell(&bench, 20);
+    open.grow(&bench);
+    open.journal.remove_through(20).unwrap();
+    open.journal.close().unwrap();
+    drop(open);
+    for other in [None, Some(Arc::new(LogSigner::from_seed(ORIGIN, &[6; 32]).unwrap()))] {
+        bench.signer = other;
+        let (tree, audit) = found(&bench);
+        assert_eq!(tree.removed_through, 0);
+        assert!(
+            tree.faults.contains(&TreeFault::EntryMissing { first: 1, last: 20 }) && !audit.is_sound(),
+            "{tree}{audit}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_excuses_nothing_that_comes_after_it() {
+    let bench = lived();
+    let mut open = tell(&bench, 1_000);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    fs::remove_file(&bench.segments()[0]).unwrap();
+    assert_eq!(bench.verify().faults, [TreeFault::EntryMissing { first: 1, last: 10 }]);
+}
+
+#[test]
+fn killed_between_two_files_it_is_sound_and_the_rest_goes_later() {
+    let bench = lived();
+    let mut open = tell(&bench, 20);
+    open.grow(&bench);
+    open.journal.mark_removed(31).unwrap();
+    open.journal.close().unwrap();
+    drop(open);
+    // Either of the two may be gone after a power cut.
+    let second = bench.segments().remove(1);
+    let bytes = fs::read(&second).unwrap();
+    fs::remove_file(&second).unwrap();
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    fs::write(&second, bytes).unwrap();
+    fs::remove_file(bench.segments().remove(0)).unwrap();
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    let open = bench.open();
+    assert_eq!(open.journal.removal_mark(), Some(31));
+    assert_eq!(open.journal.remove_through(20).unwrap(), 1);
+    open.journal.close().unwrap();
+    drop(open);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+}
