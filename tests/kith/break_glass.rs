@@ -132,7 +132,12 @@ async fn nothing_else_tells(server: &Server, reference: &str) {
     assert!(told.contains(reference), "{told}");
     assert!(tells_a_place(&told).is_none() && !logs::has_number(&told) && !told.contains(SAID), "{told}");
     assert_eq!(queue(&server.client(OTHER_TEAM).await, OTHER).await, [], "another organisation's is not shown");
-    assert_eq!(queue(&server.client(AUDITOR).await, "X99").await.len(), 1, "an auditor sees all");
+    let audited = queue(&server.client(AUDITOR).await, "X99").await;
+    let [waits] = &audited[..] else { panic!("an auditor sees all: {audited:?}") };
+    assert!(waits.organisation.is_empty() && waits.organisation_name.is_empty(), "{waits:?}");
+    assert_eq!(waits.at.as_ref().unwrap().seconds % 86_400, 0, "the day alone");
+    let refused = review(&server.client(AUDITOR).await, "X99", "auditor", reference).await;
+    expect_trouble(refused, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
 
     let heard = until_async("the authority hears", async || {
         let heard = calls::notifications(server, A, 100).await;

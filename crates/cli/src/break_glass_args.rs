@@ -13,7 +13,8 @@ pub enum BreakGlassVerb {
     /// record shut. A record that is not shielded is answered as by kith lookup, and with the same exit codes. Without
     /// --purpose the question is a child-protection-enquiry.
     Open(OpenArgs),
-    /// List openings that nobody has reviewed, oldest first: of your organisation, or as an auditor all of them.
+    /// List openings that nobody has reviewed, oldest first: of your organisation, or as an auditor all of them by their days
+    /// alone.
     Queue,
     /// Tell what your review of an opening has found. Nobody reviews an opening of their own.
     Review(ReviewArgs),

@@ -81,6 +81,15 @@ pub fn show_moment(moment: &ProtoTimestamp) -> String {
     }
 }
 
+/// `Sat 14 Nov 2026`, of a moment that stands for a whole day: its midnight in UTC.
+pub fn show_day(moment: &ProtoTimestamp) -> String {
+    let ProtoTimestamp { seconds, nanos } = *moment;
+    match Timestamp::new(seconds, nanos) {
+        Ok(stamp) => stamp.to_zoned(TimeZone::UTC).strftime("%a %-d %b %Y").to_string(),
+        Err(_) => "time not understood".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -229,7 +229,8 @@ impl Method {
             Self::SearchAudit => &[Role::Auditor],
             Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
             Self::OpenShielded => &[Role::Safeguarding, Role::Ed],
-            Self::ListOpenings | Self::ReviewOpening => &[Role::Safeguarding, Role::Auditor],
+            Self::ListOpenings => &[Role::Safeguarding, Role::Auditor],
+            Self::ReviewOpening => &[Role::Safeguarding],
             Self::ListFlags | Self::ReviewFlag | Self::GetFlagRates => &[Role::Safeguarding, Role::Auditor],
         }
     }

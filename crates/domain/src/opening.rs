@@ -148,10 +148,12 @@ pub struct OpeningReview {
     pub reviewer: Opener,
 }
 
-/// Whether somebody may see and review the openings of an organisation: an auditor those of all, others their own.
+/// Whether somebody may see where an opening was made and when, and review it: those of their own organisation. An auditor sees
+/// that one waits, of all organisations, and empties the queue of none: whoever reads the audit would else learn by it where a
+/// shielded child was asked about.
 #[must_use]
 pub fn may_review(role: Role, own: OdsCode, of: OdsCode) -> bool {
-    role == Role::Auditor || own == of
+    role != Role::Auditor && own == of
 }
 
 /// As many records have been opened as may be: nothing was asked.
@@ -235,11 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn an_auditor_reviews_for_all_and_others_for_their_own() {
+    fn everybody_reviews_for_their_own_organisation_and_an_auditor_for_none() {
         let [own, other] = ["R1H", "RRK"].map(|code| OdsCode::parse(code).unwrap());
         for (role, _) in Role::WORDS {
-            assert!(may_review(role, own, own), "{role}");
-            assert_eq!(may_review(role, own, other), role == Role::Auditor, "{role}");
+            assert_eq!(may_review(role, own, own), role != Role::Auditor, "{role}");
+            assert!(!may_review(role, own, other), "{role}");
         }
     }
 }

@@ -124,9 +124,18 @@ impl Child {
     }
 }
 
+/// Whether somebody looked at their organisation's queue of openings, or reviewed one. That there is one to see tells that a
+/// shielded record was opened there; an auditor's look tells of no place.
+fn is_of_the_queue(entry: &AuditEntry) -> bool {
+    matches!(entry.method, Some(Method::ListOpenings | Method::ReviewOpening)) && entry.role != Some(Role::Auditor)
+}
+
 impl Engine {
     /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
     pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
+        if is_of_the_queue(entry) {
+            return true;
+        }
         // Of an opening's answer nothing was left out, and the child is shielded all the same.
         let opened = matches!(entry.decision, Decision::Opened { .. });
         let then = opened || entry.decision.disclosed().is_some_and(|disclosed| disclosed.shielded);

@@ -5,11 +5,11 @@
 use crate::audit_entry::{Decision, Disclosed};
 use crate::engine::Engine;
 use crate::keys;
-use crate::openings::{OpeningCounts, WaitingOpening};
+use crate::openings::{ListedOpening, OpeningCounts, WaitingOpening};
 use crate::read::{Answered, Asked, ReadError, entry};
 use crate::writer::Verdict;
 use kith_domain::answer::Body;
-use kith_domain::caller::{Caller, Peer};
+use kith_domain::caller::{Caller, Peer, Role};
 use kith_domain::change::Change;
 use kith_domain::fields::FieldSet;
 use kith_domain::method::Method;
@@ -72,8 +72,8 @@ pub struct SentReview {
 /// A page of openings that nobody has reviewed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpeningPage {
-    /// Oldest first.
-    pub openings: Vec<WaitingOpening>,
+    /// Oldest first; for an auditor by days.
+    pub openings: Vec<ListedOpening>,
     /// After which one the next page begins; none at the end.
     pub next_after: Option<(Moment, Uuid)>,
 }
@@ -156,12 +156,16 @@ impl Engine {
         keys::person(&self.keys, peer.organisation, &caller.user_id)
     }
 
-    /// Lists openings that nobody has reviewed, oldest first: an auditor's of all organisations, others' of their own.
+    /// Lists openings that nobody has reviewed, oldest first: for an auditor of all organisations and without a place, for
+    /// others of their own.
     #[must_use]
     pub fn unreviewed(&self, permit: &ActionPermit, after: Option<(Moment, Uuid)>, limit: usize) -> OpeningPage {
         let Peer { organisation, role } = permit.peer();
         let sees = |one: &WaitingOpening| may_review(role, organisation, one.organisation);
-        let (openings, more) = self.progress.openings.waiting(after, limit, sees);
+        let (openings, more) = match role == Role::Auditor {
+            true => self.progress.openings.without_places(after, limit),
+            false => self.progress.openings.waiting(after, limit, sees),
+        };
         let next_after = openings.last().filter(|_| more).map(|last| (last.at, last.reference));
         OpeningPage { openings, next_after }
     }

@@ -70,7 +70,7 @@ pub use kith_store::{
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
-pub use openings::{OpeningCounts, WaitingOpening};
+pub use openings::{ListedOpening, OpeningCounts};
 pub use own_plans::{OwnChild, OwnPage, Place, place_of};
 pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};

@@ -54,17 +54,42 @@ pub(crate) struct CountedRow {
 
 /// An opening that nobody has reviewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WaitingOpening {
+pub(crate) struct WaitingOpening {
+    pub(crate) reference: Uuid,
+    pub(crate) at: Moment,
+    pub(crate) organisation: OdsCode,
+    pub(crate) role: Role,
+    pub(crate) reason: OpeningReason,
+}
+
+/// An opening that nobody has reviewed, as it is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedOpening {
     /// Random; the audit entry of the viewing carries it too.
     pub reference: Uuid,
-    /// When.
+    /// When; for an auditor the London day alone, as its midnight in UTC.
     pub at: Moment,
-    /// The organisation.
-    pub organisation: OdsCode,
+    /// The organisation; none for an auditor.
+    pub organisation: Option<OdsCode>,
     /// Its role.
     pub role: Role,
     /// Why.
     pub reason: OpeningReason,
+}
+
+impl WaitingOpening {
+    /// As its own organisation sees it.
+    fn whole(self) -> ListedOpening {
+        let Self { reference, at, organisation, role, reason } = self;
+        ListedOpening { reference, at, organisation: Some(organisation), role, reason }
+    }
+
+    /// As an auditor sees it: beside the audit, in which a shielded child has no place, a moment would tell which entry it
+    /// belongs to, and an organisation then where the child was asked about.
+    fn without_a_place(self) -> ListedOpening {
+        let at = self.at.london_day().utc_start();
+        ListedOpening { at, organisation: None, ..self.whole() }
+    }
 }
 
 /// What operations see of openings: how many, and no more.
@@ -250,12 +275,26 @@ impl Book {
         after: Option<(Moment, Uuid)>,
         limit: usize,
         sees: impl Fn(&WaitingOpening) -> bool,
-    ) -> (Vec<WaitingOpening>, bool) {
+    ) -> (Vec<ListedOpening>, bool) {
         let pages = self.pages();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut found = pages.waiting.range((from, Bound::Unbounded)).map(|(_, one)| *one).filter(|one| sees(one));
-        let page: Vec<WaitingOpening> = found.by_ref().take(limit).collect();
+        let page: Vec<ListedOpening> = found.by_ref().take(limit).map(WaitingOpening::whole).collect();
         (page, found.next().is_some())
+    }
+
+    /// At most so many of those that wait anywhere, without a place, after one of them; and whether more follow. Those of a day
+    /// stand in the order of their random references, which is not that of the audit.
+    pub(crate) fn without_places(&self, after: Option<(Moment, Uuid)>, limit: usize) -> (Vec<ListedOpening>, bool) {
+        let mut all: Vec<ListedOpening> = {
+            let pages = self.pages();
+            pages.waiting.values().map(|one| one.without_a_place()).collect()
+        };
+        all.retain(|one| after.is_none_or(|after| (one.at, one.reference) > after));
+        all.sort_unstable_by_key(|one| (one.at, one.reference));
+        let more = all.len() > limit;
+        all.truncate(limit);
+        (all, more)
     }
 }
 

@@ -101,19 +101,19 @@ pub fn token((Moment(at), reference): Position) -> String {
     format!("{at}.{reference}")
 }
 
-/// An opening that nobody has reviewed, on the wire.
+/// An opening that nobody has reviewed, on the wire; one without an organisation names none.
 #[must_use]
 pub fn wire(
     (at, reference): Position,
-    (organisation, role): (OdsCode, Role),
+    (organisation, role): (Option<OdsCode>, Role),
     reason: OpeningReason,
     directory: &Directory,
 ) -> v1::Opening {
     v1::Opening {
         reference: reference.to_string(),
         at: Some(time::timestamp(at)),
-        organisation: organisation.to_string(),
-        organisation_name: directory.organisation_name(organisation),
+        organisation: organisation.map(|code| code.to_string()).unwrap_or_default(),
+        organisation_name: organisation.map(|code| directory.organisation_name(code)).unwrap_or_default(),
         role: role.word().to_owned(),
         reason: words::opening_reason(reason).into(),
     }

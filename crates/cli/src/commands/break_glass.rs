@@ -99,11 +99,21 @@ fn waiting(openings: &[v1::Opening]) -> Page {
     let count = openings.len();
     page.text(0, 2, &format!("{count} openings that nobody has reviewed, oldest first (UK time)"));
     for v1::Opening { reference, at, organisation, organisation_name, role, reason } in openings {
-        let at = at.as_ref().map_or_else(|| "time not given".to_owned(), dates::show_moment);
+        // An auditor is told the day alone, and not where.
+        let day_alone = organisation.is_empty();
+        let place = match day_alone {
+            true => "an organisation that is not told".to_owned(),
+            false => format!("{organisation_name} ({organisation})"),
+        };
+        let at = match at {
+            Some(at) if day_alone => dates::show_day(at),
+            Some(at) => dates::show_moment(at),
+            None => "time not given".to_owned(),
+        };
         let reason = v1::OpeningReason::try_from(*reason).ok().and_then(|reason| OPENING_REASONS.word(reason));
         let reason = reason.unwrap_or("a reason that this program does not know");
         page.text(0, 4, &format!("{reference}  {at}"));
-        page.text(4, 4, &format!("{organisation_name} ({organisation}), {role}: {reason}"));
+        page.text(4, 4, &format!("{place}, {role}: {reason}"));
     }
     page
 }
@@ -159,6 +169,21 @@ mod tests {
         assert!(!shown.contains("not shown"), "{shown}");
         let ordinary = samples::on_a_plan_and_seen();
         assert_eq!(page(ordinary.clone(), None).render(false), render::answer::page(&ordinary, None).render(false));
+    }
+
+    #[test]
+    fn an_opening_without_a_place_has_a_day_and_no_time() {
+        let at = Some(dates::moment("2026-07-14T00:00:00Z").unwrap());
+        let opening = v1::Opening { reference: "r".into(), at, reason: 1, ..v1::Opening::default() };
+        let words = |opening| {
+            let shown = waiting(&[opening]).render(false);
+            shown.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let shown = words(opening.clone());
+        assert!(shown.contains("r Tue 14 Jul 2026 an organisation that is not told"), "{shown}");
+        let whole = v1::Opening { organisation: "R1H".into(), organisation_name: "A Trust".into(), ..opening };
+        let shown = words(whole);
+        assert!(shown.contains("14 Jul 2026 01:00") && shown.contains("A Trust (R1H)"), "{shown}");
     }
 
     #[test]

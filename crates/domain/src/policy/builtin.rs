@@ -90,12 +90,8 @@ const ROWS: &[Row] = &[
         None,
     ),
     (&["safeguarding"], &["BreakGlassService/OpenShielded"], &["child-protection-enquiry"], UNSCHEDULED),
-    (
-        &["safeguarding", "auditor"],
-        &["BreakGlassService/ListOpenings", "BreakGlassService/ReviewOpening"],
-        &["safeguarding-review"],
-        None,
-    ),
+    (&["safeguarding", "auditor"], &["BreakGlassService/ListOpenings"], &["safeguarding-review"], None),
+    (&["safeguarding"], &["BreakGlassService/ReviewOpening"], &["safeguarding-review"], None),
     (
         &["safeguarding", "auditor"],
         &["FlagService/ListFlags", "FlagService/ReviewFlag", "FlagService/GetFlagRates"],

@@ -11,7 +11,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
-use kith_domain::opening::OpeningReason;
+use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::proof::PersonProof;
 use kith_domain::text::{LocalKey, OpeningWords, PersonText, RoleCode, UserId};
 use std::path::PathBuf;
@@ -342,6 +342,32 @@ async fn of_a_shielded_child_no_place_is_told_and_none_is_found_by_a_place() {
     write(engine, [AuditEntry { decision: opened, ..lookup(4, 1, 1, NOW) }]);
     let found = search(engine, &AuditQuery { lookups: true, ..of_child(4) }).found;
     assert!(found.len() == 1 && found[0].shielded && found[0].place.is_none());
+}
+
+#[test]
+fn where_a_queue_of_openings_is_looked_into_is_not_told() {
+    let place = Place::new();
+    let engine = &place.engine;
+    let done = |role, method, decision| {
+        let call =
+            Call { peer: Peer { organisation: code(1), role }, method, trace: None, person: PersonProof::NotAsked };
+        AuditEntry::of_call(NOW, call, None, None, decision)
+    };
+    let reviewed = || Decision::OpeningReviewed(Uuid::from_u128(1), ReviewOutcome::Justified);
+    write(
+        engine,
+        [
+            done(Role::Safeguarding, Method::ListOpenings, Decision::Listed(1)),
+            done(Role::Safeguarding, Method::ReviewOpening, reviewed()),
+            done(Role::Auditor, Method::ListOpenings, Decision::Listed(1)),
+        ],
+    );
+    let found = search(engine, &AuditQuery::default()).found;
+    let told: Vec<bool> = found.iter().filter(|entry| entry.method.is_some()).map(|one| one.place.is_some()).collect();
+    assert_eq!(told, [true, false, false], "newest first");
+    let by_place = AuditQuery { organisation: Some(code(1)), ..AuditQuery::default() };
+    let found = search(engine, &by_place).found;
+    assert!(found.len() == 1 && found[0].role == Some(Role::Auditor), "{found:?}");
 }
 
 #[test]

@@ -244,7 +244,7 @@ async fn who_is_not_granted_it_opens_nothing_and_is_audited() {
 }
 
 #[tokio::test]
-async fn somebody_else_of_the_organisation_or_an_auditor_reviews_it_once() {
+async fn somebody_else_of_the_organisation_reviews_it_once_and_no_auditor() {
     let place = place().await;
     let mut queued = Vec::new();
     for (second, user) in (0..).zip(["s1", "s2"]) {
@@ -259,7 +259,11 @@ async fn somebody_else_of_the_organisation_or_an_auditor_reviews_it_once() {
     assert_eq!(of(review(&place, ("R1H", "s2", safeguarding), queued[0], NOW).await), Ok(()));
     assert_eq!(of(review(&place, ("R1H", "s3", safeguarding), queued[0], NOW).await), Err("OPENING_REVIEWED"));
     assert_eq!(waiting(&place, "R1H", safeguarding), queued[1..]);
-    assert_eq!(of(review(&place, ("X26", "a1", Role::Auditor), queued[1], NOW).await), Ok(()));
+    let (auditor, by) = (Role::Auditor, caller("R1H", "a1", Purpose::SafeguardingReview));
+    let peer = Peer { organisation: trust("R1H"), role: auditor };
+    assert!(authorise_action(&Policy::builtin(), peer, Some(&by), Method::ReviewOpening).is_err());
+    assert_eq!(waiting(&place, "X26", auditor), queued[1..], "an auditor sees that it waits");
+    assert_eq!(of(review(&place, ("R1H", "s1", safeguarding), queued[1], NOW).await), Ok(()));
     let place = place.reopened();
     assert!(waiting(&place, "R1H", safeguarding).is_empty(), "a restart brings none back");
     place.hash();
@@ -282,6 +286,26 @@ async fn the_queue_is_read_in_pages_oldest_first() {
     assert_eq!(second.next_after, None);
     let read = first.openings.iter().chain(&second.openings).map(|one| (one.at, one.reference));
     assert_eq!(read.collect::<Vec<_>>(), queued);
+}
+
+#[tokio::test]
+async fn an_auditor_is_told_no_organisation_no_time_and_no_order() {
+    let place = place().await;
+    for (second, by) in (0..).zip([("R1H", "s1"), ("RRK", "s1"), ("R1H", "s2")]) {
+        open(&place, SHIELDED, by, NOW.plus_seconds(second)).await.unwrap();
+    }
+    let peer = Peer { organisation: trust("X26"), role: Role::Auditor };
+    let permit = authorise_action(&Policy::builtin(), peer, None, Method::ListOpenings).unwrap();
+    let (mut listed, mut after) = (Vec::new(), None);
+    for more in [true, false] {
+        let page = place.engine.unreviewed(&permit, after, 2);
+        assert_eq!(page.next_after.is_some(), more);
+        (after, listed) = (page.next_after, [listed, page.openings].concat());
+    }
+    let day = NOW.london_day().utc_start();
+    assert!(listed.iter().all(|one| (one.at, one.organisation) == (day, None)), "{listed:?}");
+    let references: Vec<Uuid> = listed.iter().map(|one| one.reference).collect();
+    assert!(references.len() == 3 && references.is_sorted(), "by what is random: {references:?}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::method::Method;
 use kith_engine::{
-    Acknowledgement, Asked, AuditEntry, Call, Decision, Engine, SentReview, Verdict, Viewing, WaitingOpening, WhyOpened,
+    Acknowledgement, Asked, AuditEntry, Call, Decision, Engine, ListedOpening, SentReview, Verdict, Viewing, WhyOpened,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -71,8 +71,8 @@ impl BreakGlassService for Services {
         let page = self.list_turns().run(call.peer.organisation, sort).await?;
         let listed = Decision::Listed(page.openings.len() as u64);
         engine.audit(&AuditEntry::of_call(now(), call, Some(caller), None, listed)).await.map_err(errors::audit)?;
-        let one = |opening: &WaitingOpening| {
-            let WaitingOpening { reference, at, organisation, role, reason } = *opening;
+        let one = |opening: &ListedOpening| {
+            let ListedOpening { reference, at, organisation, role, reason } = *opening;
             break_glass::wire((at, reference), (organisation, role), reason, engine.directory())
         };
         Ok(Response::new(v1::ListOpeningsResponse {
