@@ -178,6 +178,34 @@ async fn an_open_stream_goes_by_the_policy_of_the_moment() {
     site.finish(&[]);
 }
 
+/// Settings, key and policy are told at every start, so that nobody goes back to another one unseen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_force_from_a_start_on_is_told_at_each() {
+    let mut site = Site::with(&[("policy", "file", "\"policy.toml\"")]);
+    std::fs::write(site.path("policy.toml"), WRITTEN_OUT).unwrap();
+    let server = site.ready().await;
+    tokio::task::block_in_place(|| server.stop());
+    site.run(&["new-audit-key", "--out", "other.key"]);
+    site.configure(&[("audit", "signing_key_file", "\"other.key\"")]);
+    let server = site.ready().await;
+    tokio::task::block_in_place(|| server.stop());
+    let audit = offline::audit(site.dir());
+    let told = |of: Configured| -> Vec<[u8; 32]> {
+        let told = audit.values().filter_map(|entry| {
+            let Decision::ConfigChanged(what, sha256) = entry.decision else { return None };
+            (what == of).then_some(sha256)
+        });
+        told.collect()
+    };
+    for what in [Configured::Settings, Configured::AuditKey, Configured::Policy] {
+        let told = told(what);
+        assert!(told.len() == 2 && told[0] != told[1], "{what:?}: {told:?}");
+    }
+    assert_eq!(told(Configured::Policy)[1], [0; 32], "the one built in");
+    assert_eq!(told(Configured::PersonTokens), [[0; 32]; 2], "nobody needs a token");
+    site.finish(&["nothing of the audit is signed"]);
+}
+
 /// Asked for before and after, each of them would tell others what was sent or removed meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sizes_positions_and_removals_are_told_to_operations_alone() {

@@ -106,7 +106,8 @@ pub enum Decision {
     /// The next file number of this authority was set to this one.
     FilePositionReset(LaCode, u64),
     /// What is configured changed while the service runs, or is in force from its start: what, and its SHA-256, of a policy's
-    /// file or of the DER encodings of certificates and lists one after the other; all zeros where none is named.
+    /// file or of the DER encodings of certificates and lists one after the other; all zeros where none is named, and the policy
+    /// is the one built in.
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
@@ -232,6 +233,10 @@ pub enum Configured {
     PersonTokens,
     /// The keys: rotated, wrapped anew, or one forgotten. The hash is that of the keyring, in which every key is wrapped.
     Keys,
+    /// The settings of the process, as they are printed: they name files of keys and hold none.
+    Settings,
+    /// The key that signs the audit's tree. The hash is that of its public half, as witnesses pin it.
+    AuditKey,
 }
 
 /// What was disclosed, in codes.

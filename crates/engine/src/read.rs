@@ -5,7 +5,7 @@
 use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead, TraceId};
 use crate::bursts::{Bursts, GATHER, Gathered, Kind};
 use crate::engine::Engine;
-use crate::rows::encode_into;
+use crate::rows::{encode, encode_into};
 use kith_domain::answer::{Answer, Question};
 use kith_domain::caller::{Caller, CareContext, Peer};
 use kith_domain::child::Subject;
@@ -13,6 +13,7 @@ use kith_domain::fields::FieldSet;
 use kith_domain::method::Method;
 use kith_domain::permit::{self, ReadPermit, Refusal};
 use kith_domain::refusal_code::RefusalCode;
+use kith_domain::time::Moment;
 use kith_index::Responsible;
 use kith_store::{Appended, AuditError, AuditRef, Journal, Later};
 use std::cell::RefCell;
@@ -226,6 +227,19 @@ impl Engine {
     /// [`AuditError`] when no sink takes it in time.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
         settled(record(&self.journal, entry)?).await
+    }
+
+    /// Puts decisions of the service itself into the audit, one behind the other, and leaves the disk to whoever is answered
+    /// behind them. Blocks.
+    ///
+    /// # Errors
+    /// [`AuditError`] when no sink takes one in time.
+    pub fn tell(&self, at: Moment, told: impl IntoIterator<Item = Decision>) -> Result<(), AuditError> {
+        for decision in told {
+            let bytes = encode(&AuditEntry::of_service(at, decision)).map_err(|_| AuditError::NoSink)?;
+            self.journal.append(&bytes)?;
+        }
+        Ok(())
     }
 
     /// As [`Engine::audit`], for a refusal: where the same person is refused the same call for the same reason again and

@@ -347,10 +347,13 @@ mod tests {
 
     #[test]
     fn what_is_configured_keeps_its_number() {
-        use crate::Configured::{Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists};
+        use crate::Configured::{
+            AuditKey, Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists, Settings,
+        };
         let refused = |what| hex(&encode(&crate::Decision::ConfigRefused(what)).unwrap());
-        let found = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys].map(refused);
-        assert_eq!(found, ["010900", "010901", "010902", "010903", "010904", "010905"]);
+        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys, Settings, AuditKey];
+        let expected = ["010900", "010901", "010902", "010903", "010904", "010905", "010906", "010907"];
+        assert_eq!(all.map(refused), expected);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use kith_engine::{
     AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
     OnFatal, PurgeOptions, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
 };
+use kith_merkle::LogSigner;
+use ring::digest::{SHA256, digest};
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
 
@@ -93,8 +95,11 @@ impl Application for Kith {
             .map_err(|error| OpenFailure::new(OpenFailure::PERSON_TOKENS_UNUSABLE, error))?;
         let options = options(config, &opening, keys, Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
+        let told = in_force(config, &options.tree, (first.sha256, tokens.is_some()))
+            .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
+        engine.tell(services::now(), told).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
         let begun = |what, sha256| {
             let changed = Decision::ConfigChanged(what, sha256);
             audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))
@@ -238,6 +243,42 @@ const AUDIT_UNAVAILABLE: &str = "AUDIT_UNAVAILABLE";
 /// The keys of the data directory.
 fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
     Keys::open(&config.storage.data_dir, &new_key::source(&config.storage)).map(Arc::new)
+}
+
+/// What is in force from the start on and stands in no file that is looked at again: the settings, the key that signs the audit,
+/// and, where no file says otherwise, that the policy is the one built in and that nobody needs a token. Told at every start, so
+/// that whoever goes back to any of them cannot do so unseen.
+fn in_force(
+    config: &Config,
+    tree: &KeepTree,
+    (policy, has_tokens): ([u8; 32], bool),
+) -> Result<Vec<Decision>, Failure> {
+    let settings = sha256_of(config.to_toml()?.as_bytes());
+    let mut told = vec![Decision::ConfigChanged(Configured::Settings, settings), signing(tree)];
+    if policy == [0; 32] {
+        told.push(Decision::ConfigChanged(Configured::Policy, policy));
+    }
+    if !has_tokens {
+        told.push(Decision::ConfigChanged(Configured::PersonTokens, [0; 32]));
+    }
+    Ok(told)
+}
+
+/// With which key the audit's tree is signed.
+fn signing(tree: &KeepTree) -> Decision {
+    let of_key = |signer: &Arc<LogSigner>| sha256_of(signer.key().to_string().as_bytes());
+    let signed = match tree {
+        KeepTree::Unusable => return Decision::ConfigRefused(Configured::AuditKey),
+        KeepTree::No => None,
+        KeepTree::Kept(options) => options.signer.as_ref().map(of_key),
+    };
+    Decision::ConfigChanged(Configured::AuditKey, signed.unwrap_or_default())
+}
+
+fn sha256_of(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
 }
 
 /// Puts a decision of the service itself into the audit, and waits for it.

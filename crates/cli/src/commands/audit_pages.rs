@@ -310,6 +310,9 @@ fn service(event: &v1::ServiceEvent) -> String {
         Ok(Kind::PersonTokensRefused) => "a list of whose people need a token could not be used".to_owned(),
         Ok(Kind::KeysChanged) => format!("the keys of the storage were changed, {sha256}"),
         Ok(Kind::KeysRefused) => "the keyring of the storage could not be used".to_owned(),
+        Ok(Kind::SettingsChanged) => format!("these settings are in force, {sha256}"),
+        Ok(Kind::AuditKeyChanged) => format!("the audit is signed with this key, {sha256}"),
+        Ok(Kind::AuditKeyRefused) => "the key that signs the audit could not be used".to_owned(),
         Ok(Kind::AuditRemoved) => {
             format!("removed entries up to {through_audit_reference} under retention, {leaves_kept} leaves kept")
         }

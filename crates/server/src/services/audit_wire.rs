@@ -130,6 +130,9 @@ fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) 
         Configured::RevocationLists => (Kind::RevocationListsChanged, Kind::RevocationListsRefused),
         Configured::PersonTokens => (Kind::PersonTokensChanged, Kind::PersonTokensRefused),
         Configured::Keys => (Kind::KeysChanged, Kind::KeysRefused),
+        // With settings that cannot be used nothing starts, and there is nobody to tell.
+        Configured::Settings => (Kind::SettingsChanged, Kind::Unspecified),
+        Configured::AuditKey => (Kind::AuditKeyChanged, Kind::AuditKeyRefused),
     }
 }
 
@@ -297,8 +300,10 @@ mod tests {
 
     #[test]
     fn whatever_is_configured_is_told_by_its_own_name() {
-        use Configured::{Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists};
-        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys];
+        use Configured::{
+            AuditKey, Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists, Settings,
+        };
+        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys, Settings, AuditKey];
         let decisions = all.map(|what| [Decision::ConfigChanged(what, [7; 32]), Decision::ConfigRefused(what)]);
         let told = decisions.iter().flatten().map(|decision| service(decision).kind().as_str_name());
         assert_eq!(told.collect::<BTreeSet<_>>().len(), 2 * all.len());
@@ -306,6 +311,8 @@ mod tests {
         assert_eq!(tokens.kind(), v1::ServiceEventKind::PersonTokensRefused);
         let keys = service(&Decision::ConfigRefused(Keys));
         assert_eq!(keys.kind(), v1::ServiceEventKind::KeysRefused);
+        let key = service(&Decision::ConfigRefused(AuditKey));
+        assert_eq!(key.kind(), v1::ServiceEventKind::AuditKeyRefused);
         for [changed, _] in &decisions {
             assert_eq!(service(changed).sha256, "07".repeat(32), "what is in force");
         }
