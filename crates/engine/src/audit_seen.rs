@@ -80,6 +80,8 @@ pub struct SeenEntry {
     pub as_mother: bool,
     /// What was decided. Which entry others than auditors had proven is not told: its number is nought.
     pub decision: Decision,
+    /// How much was listed or changed is not told: the numbers of the decision are none.
+    pub uncounted: bool,
     /// Fields of an answer that the policy showed.
     pub fields: FieldSet,
     /// Whence the call came. None for the service itself, and for what is about a shielded child.
@@ -130,6 +132,14 @@ fn is_of_the_queue(entry: &AuditEntry) -> bool {
     matches!(entry.method, Some(Method::ListOpenings | Method::ReviewOpening)) && entry.role != Some(Role::Auditor)
 }
 
+/// Whether an entry tells how much an authority hears, or withholds. One more of them, just after something was done about a
+/// shielded child without a place, would tell which authority is the child's.
+fn is_uncounted(entry: &AuditEntry) -> bool {
+    use Method::{AcknowledgeNotifications, ListNotifications, ListWithholdings};
+    matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings))
+        && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
+}
+
 impl Engine {
     /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
     pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
@@ -145,7 +155,7 @@ impl Engine {
 
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
     pub(crate) fn seen(&self, reference: AuditRef, entry: AuditEntry, child: Option<&Child>) -> SeenEntry {
-        let shielded = self.tells_of_shielded(&entry);
+        let (shielded, uncounted) = (self.tells_of_shielded(&entry), is_uncounted(&entry));
         let as_mother = child.and_then(|child| child.stands_in(&entry)) == Some(StandsAs::Mother);
         let AuditEntry {
             at,
@@ -165,6 +175,9 @@ impl Engine {
         if shielded && let Decision::AuditRead(read) = &mut decision {
             // What an earlier reader asked for beside the child may be where they believed it to be.
             (read.person, read.organisation) = (None, None);
+        }
+        if uncounted {
+            decision = Decision::Listed(0);
         }
         if let Decision::Proven { journal: _, sequence } = &mut decision
             && role != Some(Role::Auditor)
@@ -193,6 +206,7 @@ impl Engine {
             mother: mother.map(|MotherRead { subject, responsible: _ }| whom(&subject)),
             as_mother,
             decision,
+            uncounted,
             fields,
             place,
             shielded,

@@ -221,6 +221,7 @@ fn decision(decision: Option<&Decision>) -> String {
             format!("{acknowledged} changes acknowledged, {refused} refused")
         }
         Some(Decision::Listed(count)) => format!("{count} listed"),
+        Some(Decision::Uncounted(_)) => "listed or acknowledged; how many is not told".to_owned(),
         Some(Decision::Service(event)) => service(event),
         Some(Decision::Read(read)) => reading(read),
         Some(Decision::Opened(v1::AuditOpened { answered, reason })) => {
@@ -470,6 +471,7 @@ mod tests {
             (Some(Decision::Answered(answered)), "plans held (2), presentations cannot say"),
             (Some(Decision::Refused(refused)), "REFUSED 3 times, ROLE_NOT_ALLOWED"),
             (Some(Decision::Listed(4)), "4 listed"),
+            (Some(Decision::Uncounted(true)), "how many is not told"),
             (Some(Decision::Proven("1-000000000007".into())), "had entry 1-000000000007 proven"),
             (Some(Decision::Proven(String::new())), "had an entry of its own organisation proven"),
             (Some(Decision::Service(gap)), "ENTRIES MAY BE MISSING after 1-000000000007"),

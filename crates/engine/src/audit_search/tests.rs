@@ -13,6 +13,7 @@ use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
 use kith_domain::proof::PersonProof;
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::text::{LocalKey, OpeningWords, PersonText, RoleCode, UserId};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -368,6 +369,36 @@ fn where_a_queue_of_openings_is_looked_into_is_not_told() {
     let by_place = AuditQuery { organisation: Some(code(1)), ..AuditQuery::default() };
     let found = search(engine, &by_place).found;
     assert!(found.len() == 1 && found[0].role == Some(Role::Auditor), "{found:?}");
+}
+
+#[test]
+fn how_much_an_authority_heard_is_not_told() {
+    let place = Place::new();
+    let engine = &place.engine;
+    let done = |method, decision| {
+        let peer = Peer { organisation: code(1), role: Role::LocalAuthority };
+        let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+        AuditEntry::of_call(NOW, call, None, None, decision)
+    };
+    let changed = || Decision::Changed { acknowledged: 1, refused: 0 };
+    let not_told = RefusalCode::of("ROLE_NOT_ALLOWED");
+    write(
+        engine,
+        [
+            done(Method::ListNotifications, Decision::Listed(3)),
+            done(Method::AcknowledgeNotifications, changed()),
+            done(Method::ListWithholdings, Decision::Listed(2)),
+            done(Method::ListNotifications, Decision::Refused(not_told)),
+            done(Method::ListOwnPlans, Decision::Listed(4)),
+            done(Method::SubmitEvents, changed()),
+        ],
+    );
+    let found = search(engine, &AuditQuery { organisation: Some(code(1)), ..AuditQuery::default() }).found;
+    let told: Vec<_> = found.into_iter().rev().map(|entry| (entry.uncounted, entry.decision)).collect();
+    let none = || (true, Decision::Listed(0));
+    let as_it_is = |decision| (false, decision);
+    let rest = [Decision::Refused(not_told), Decision::Listed(4), changed()].map(as_it_is);
+    assert_eq!(told, [vec![none(), none(), none()], rest.to_vec()].concat());
 }
 
 #[test]

@@ -187,6 +187,7 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         mother,
         as_mother: _,
         decision: decided,
+        uncounted,
         fields,
         place,
         shielded,
@@ -202,7 +203,7 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         mother: mother.map(subject),
         fields: fields.iter().map(|field| words::field(field).into()).collect(),
         shielded: *shielded,
-        decision: Some(decision(decided)),
+        decision: Some(if *uncounted { Wire::Uncounted(true) } else { decision(decided) }),
         ..v1::AuditEntry::default()
     };
     if let Some(SeenPlace { organisation, person, request_id, trace, responsible }) = place {
@@ -234,6 +235,7 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
         mother,
         as_mother,
         decision: _,
+        uncounted: _,
         fields: _,
         place,
         shielded,
