@@ -111,7 +111,8 @@ pub enum Decision {
     ConfigChanged(Configured, [u8; 32]),
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
-    /// Calls were refused of which no handler wrote an entry: why, how many, and when the first and the last.
+    /// Calls were refused of which no handler wrote an entry, or a burst of them: why, how many, and when the first and the last.
+    /// The entry has a subject only where one of the burst was about a shielded child: that one.
     RefusedMany {
         /// Why.
         code: RefusalCode,

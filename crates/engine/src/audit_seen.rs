@@ -149,8 +149,13 @@ impl Engine {
         // Of an opening's answer nothing was left out, and the child is shielded all the same.
         let opened = matches!(entry.decision, Decision::Opened { .. });
         let then = opened || entry.decision.disclosed().is_some_and(|disclosed| disclosed.shielded);
+        then || self.shielded_in(entry).is_some()
+    }
+
+    /// Whom of those that an entry is about is shielded now.
+    pub(crate) fn shielded_in<'a>(&self, entry: &'a AuditEntry) -> Option<&'a Subject> {
         let mut people = entry.subject.iter().chain(entry.mother.as_ref().map(|mother| &mother.subject));
-        then || people.any(|subject| self.index().person(subject).is_shielded())
+        people.find(|subject| self.index().person(subject).is_shielded())
     }
 
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.

@@ -5,6 +5,7 @@
 
 use crate::audit_entry::{AuditEntry, Decision};
 use kith_domain::caller::Role;
+use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
 use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
@@ -54,6 +55,8 @@ struct Gathering {
 #[derive(Debug)]
 struct Burst {
     began: Moment,
+    /// A shielded child whom one of them was about, the first one too.
+    about: Option<Subject>,
     gathering: Option<Gathering>,
 }
 
@@ -90,14 +93,14 @@ struct Known {
 
 impl Known {
     /// A burst begins, if there is room for it.
-    fn begin(&mut self, kind: Kind, at: Moment) {
+    fn begin(&mut self, kind: Kind, at: Moment, about: Option<Subject>) {
         let just_swept = |swept: Moment| (0..SWEEP_MS).contains(&at.0.saturating_sub(swept.0));
         if self.bursts.len() >= BURSTS && !self.swept.is_some_and(just_swept) {
             self.bursts.retain(|_, burst| burst.goes_on(at));
             self.swept = Some(at);
         }
         if self.bursts.len() < BURSTS || self.bursts.contains_key(&kind) {
-            self.bursts.insert(kind, Burst { began: at, gathering: None });
+            self.bursts.insert(kind, Burst { began: at, about, gathering: None });
         }
     }
 }
@@ -111,42 +114,51 @@ impl Bursts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a refusal into its burst. None: it is to be written by itself. Else it is counted, and with a kind the caller sees
-    /// to it that [`Bursts::close`] is called for that after [`GATHER`], and that what it gives is written and told.
-    pub(crate) fn take(&self, entry: &AuditEntry) -> Option<(Gathered, Option<Kind>)> {
+    /// Takes a refusal into its burst; `shielded` is the shielded child whom it is about. None: it is to be written by itself.
+    /// Else it is counted, and with a kind the caller sees to it that [`Bursts::close`] is called for that after [`GATHER`], and
+    /// that what it gives is written and told.
+    pub(crate) fn take(&self, entry: &AuditEntry, shielded: Option<&Subject>) -> Option<(Gathered, Option<Kind>)> {
         let Decision::Refused(code) = entry.decision else { return None };
         let person = entry.caller.as_ref().map(|caller| caller.user_id.clone());
         let AuditEntry { organisation, role, method, .. } = *entry;
         let kind = Kind { organisation, role, person, method, code };
         let mut known = self.lock();
         match known.bursts.get_mut(&kind).filter(|burst| burst.goes_on(entry.at)) {
-            Some(Burst { gathering: Some(gathering), began: _ }) => {
-                gathering.count += 1;
-                gathering.last = gathering.last.max(entry.at);
-                Some((Gathered { settled: gathering.tell.subscribe() }, None))
-            }
             Some(burst) => {
+                burst.about = burst.about.take().or_else(|| shielded.cloned());
+                if let Some(gathering) = &mut burst.gathering {
+                    gathering.count += 1;
+                    gathering.last = gathering.last.max(entry.at);
+                    return Some((Gathered { settled: gathering.tell.subscribe() }, None));
+                }
                 let (tell, settled) = watch::channel(None);
                 burst.gathering = Some(Gathering { first: entry.clone(), count: 1, last: entry.at, tell });
                 Some((Gathered { settled }, Some(kind)))
             }
             None => {
-                known.begin(kind, entry.at);
+                known.begin(kind, entry.at, shielded.cloned());
                 None
             }
         }
     }
 
-    /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been.
+    /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been. Where
+    /// one of the burst was about a shielded child, so is the entry that counts: beside the first one, which tells no place, it
+    /// would else tell it.
     pub(crate) fn close(&self, kind: &Kind) -> Option<(AuditEntry, watch::Sender<Option<Settled>>)> {
-        let gathered = self.lock().bursts.get_mut(kind)?.gathering.take()?;
+        let (gathered, subject) = {
+            let mut known = self.lock();
+            let burst = known.bursts.get_mut(kind)?;
+            (burst.gathering.take()?, burst.about.clone())
+        };
         let Gathering { first, count, last, tell } = gathered;
         if count == 1 {
             return Some((first, tell));
         }
         let decision = Decision::RefusedMany { code: kind.code, count, first: first.at, last };
         let AuditEntry { organisation, role, caller, method, .. } = first;
-        let counted = AuditEntry { organisation, role, caller, method, ..AuditEntry::of_service(last, decision) };
+        let none = AuditEntry::of_service(last, decision);
+        let counted = AuditEntry { organisation, role, caller, method, subject, ..none };
         Some((counted, tell))
     }
 }
@@ -179,7 +191,7 @@ mod tests {
     fn take(bursts: &Bursts, entries: impl IntoIterator<Item = AuditEntry>) -> (usize, Vec<Kind>) {
         let (mut alone, mut opened) = (0, Vec::new());
         for entry in entries {
-            match bursts.take(&entry) {
+            match bursts.take(&entry, None) {
                 None => alone += 1,
                 Some((_, kind)) => opened.extend(kind),
             }
@@ -217,7 +229,23 @@ mod tests {
         let (alone, opened) = take(&bursts, [refused(999, "n1", "ROLE_NOT_ALLOWED")]);
         assert_eq!((alone, opened.len()), (1, 0), "a clock that is set back");
         let answered = AuditEntry { decision: Decision::Started, ..refused(3, "n1", "ROLE_NOT_ALLOWED") };
-        assert!(bursts.take(&answered).is_none(), "what is no refusal is never counted");
+        assert!(bursts.take(&answered, None).is_none(), "what is no refusal is never counted");
+    }
+
+    #[test]
+    fn a_burst_about_a_shielded_child_is_counted_about_that_child() {
+        let child = Subject::Nhs(kith_domain::NhsNumber::from_first_nine(999_000_001).unwrap());
+        for about in [0, 1, 2] {
+            let bursts = Bursts::default();
+            let of = |at| bursts.take(&refused(at, "n1", "ROLE_NOT_ALLOWED"), (at == about).then_some(&child));
+            let opened: Vec<Kind> = (0..4).filter_map(of).filter_map(|(_, kind)| kind).collect();
+            let (entry, _) = bursts.close(&opened[0]).unwrap();
+            assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }));
+            assert_eq!(entry.subject.as_ref(), Some(&child), "the first, or one that is counted: {about}");
+        }
+        let bursts = Bursts::default();
+        let (_, opened) = take(&bursts, (0..4).map(|at| refused(at, "n1", "ROLE_NOT_ALLOWED")));
+        assert_eq!(bursts.close(&opened[0]).unwrap().0.subject, None, "else about nobody: they may be many");
     }
 
     #[test]
@@ -233,9 +261,9 @@ mod tests {
     #[tokio::test]
     async fn nobody_goes_on_before_the_entry_is_written_and_all_hear_of_its_failure() {
         let bursts = Bursts::default();
-        assert!(bursts.take(&refused(0, "n1", "ROLE_NOT_ALLOWED")).is_none());
-        let (one, kind) = bursts.take(&refused(1, "n1", "ROLE_NOT_ALLOWED")).unwrap();
-        let (other, none) = bursts.take(&refused(2, "n1", "ROLE_NOT_ALLOWED")).unwrap();
+        assert!(bursts.take(&refused(0, "n1", "ROLE_NOT_ALLOWED"), None).is_none());
+        let (one, kind) = bursts.take(&refused(1, "n1", "ROLE_NOT_ALLOWED"), None).unwrap();
+        let (other, none) = bursts.take(&refused(2, "n1", "ROLE_NOT_ALLOWED"), None).unwrap();
         assert_eq!(none, None);
         let waiting = tokio::spawn(one.settled());
         tokio::task::yield_now().await;
@@ -251,8 +279,8 @@ mod tests {
     #[tokio::test]
     async fn whoever_was_to_write_and_ended_lets_nothing_leave() {
         let bursts = Bursts::default();
-        assert!(bursts.take(&refused(0, "n1", "ROLE_NOT_ALLOWED")).is_none());
-        let (one, kind) = bursts.take(&refused(1, "n1", "ROLE_NOT_ALLOWED")).unwrap();
+        assert!(bursts.take(&refused(0, "n1", "ROLE_NOT_ALLOWED"), None).is_none());
+        let (one, kind) = bursts.take(&refused(1, "n1", "ROLE_NOT_ALLOWED"), None).unwrap();
         drop(bursts.close(&kind.unwrap()));
         assert_eq!(one.settled().await, Err(AuditError::Closed));
     }

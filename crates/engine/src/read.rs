@@ -257,7 +257,7 @@ impl Engine {
     fn record_refusal(&self, entry: &AuditEntry) -> Result<Recorded, AuditError> {
         // Without a runtime nobody could write what is gathered.
         let Ok(runtime) = Handle::try_current() else { return record(&self.journal, entry).map(Recorded::from) };
-        let Some((gathered, opened)) = self.bursts.take(entry) else {
+        let Some((gathered, opened)) = self.bursts.take(entry, self.shielded_in(entry)) else {
             return record(&self.journal, entry).map(Recorded::from);
         };
         if let Some(kind) = opened {

@@ -225,6 +225,10 @@ async fn many_at_once_are_no_more_than_the_limit() {
     }
     assert_eq!(refused, 18, "each is counted");
     assert!(entries < 10, "a burst of them is few entries: {entries}");
+    let all = place.engine.journal().read_from(1, 1_000).unwrap();
+    let all = all.iter().map(|(_, bytes)| decode::<AuditEntry>(bytes).unwrap());
+    let mut counted = all.filter(|entry| matches!(entry.decision, Decision::RefusedMany { .. }));
+    assert!(counted.all(|entry| place.engine.tells_of_shielded(&entry)), "none tells where, as the first does not");
 }
 
 #[tokio::test]
