@@ -1,6 +1,6 @@
 //! Bursts of refusals. The first of a burst is an entry of its own, with the person and whom it was about. Those that follow it
 //! within a second, of the same organisation, person, call and code, are gathered for some milliseconds and counted in one
-//! entry, so that whoever is refused in a loop fills no disk. None is answered before the entry that counts it is durable: what
+//! entry, so that whoever is refused in a loop fills no disk, nor whoever invents people for it. None is answered before the entry that counts it is durable: what
 //! a refusal waits for is never given up for being one of many.
 
 use crate::audit_entry::{AuditEntry, Decision};
@@ -26,6 +26,9 @@ pub(crate) const GATHER: Duration = Duration::from_millis(25);
 /// Bursts known at once: more than people who are refused within one second of a busy day. Beyond it each refusal is an entry of
 /// its own.
 const BURSTS: usize = 4_096;
+/// People of one organisation who are refused the same call for the same reason within a second, each counted apart: more than
+/// stand at one hospital's desks. Whoever sends a name of its own with each refusal has its refusals counted without a person.
+const PEOPLE: u32 = 16;
 /// How often ended ones are looked for at most, once so many are known: nobody is to pay for another's flood.
 const SWEEP_MS: i64 = 100;
 
@@ -34,7 +37,7 @@ const SWEEP_MS: i64 = 100;
 pub(crate) struct Kind {
     organisation: Option<OdsCode>,
     role: Option<Role>,
-    /// None where the request could not be read so far.
+    /// None where the request could not be read so far, and of more people than are counted apart.
     person: Option<UserId>,
     method: Option<Method>,
     code: RefusalCode,
@@ -85,13 +88,49 @@ impl Gathered {
     }
 }
 
+/// Bursts of different people that are alike but for the person.
+#[derive(Debug, Clone, Copy)]
+struct Alike {
+    began: Moment,
+    people: u32,
+}
+
+impl Alike {
+    /// Whether it still counts at this moment. A clock that is set back begins another.
+    fn goes_on(&self, at: Moment) -> bool {
+        (self.began.0..self.began.0.saturating_add(BURST_MS)).contains(&at.0)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Known {
     bursts: HashMap<Kind, Burst>,
+    /// By the kind without a person.
+    alike: HashMap<Kind, Alike>,
     swept: Option<Moment>,
 }
 
 impl Known {
+    /// As what a refusal is counted: its own kind, or that of nobody where too many people of this second were refused alike.
+    fn counted_as(&mut self, kind: Kind, at: Moment) -> Kind {
+        if kind.person.is_none() || self.bursts.get(&kind).is_some_and(|burst| burst.goes_on(at)) {
+            return kind;
+        }
+        let of_nobody = Kind { person: None, ..kind };
+        if self.alike.len() >= BURSTS && !self.alike.contains_key(&of_nobody) {
+            self.alike.retain(|_, alike| alike.goes_on(at));
+            if self.alike.len() >= BURSTS {
+                return Kind { person: kind.person, ..of_nobody };
+            }
+        }
+        let alike = self.alike.entry(of_nobody.clone()).or_insert(Alike { began: at, people: 0 });
+        if !alike.goes_on(at) {
+            *alike = Alike { began: at, people: 0 };
+        }
+        alike.people = alike.people.saturating_add(1);
+        if alike.people > PEOPLE { of_nobody } else { Kind { person: kind.person, ..of_nobody } }
+    }
+
     /// A burst begins, if there is room for it.
     fn begin(&mut self, kind: Kind, at: Moment, about: Option<Subject>) {
         let just_swept = |swept: Moment| (0..SWEEP_MS).contains(&at.0.saturating_sub(swept.0));
@@ -123,6 +162,7 @@ impl Bursts {
         let AuditEntry { organisation, role, method, .. } = *entry;
         let kind = Kind { organisation, role, person, method, code };
         let mut known = self.lock();
+        let kind = known.counted_as(kind, entry.at);
         match known.bursts.get_mut(&kind).filter(|burst| burst.goes_on(entry.at)) {
             Some(burst) => {
                 burst.about = burst.about.take().or_else(|| shielded.cloned());
@@ -157,6 +197,8 @@ impl Bursts {
         }
         let decision = Decision::RefusedMany { code: kind.code, count, first: first.at, last };
         let AuditEntry { organisation, role, caller, method, .. } = first;
+        // Of those counted together one person would be named for all.
+        let caller = caller.filter(|_| kind.person.is_some());
         let none = AuditEntry::of_service(last, decision);
         let counted = AuditEntry { organisation, role, caller, method, subject, ..none };
         Some((counted, tell))
@@ -288,13 +330,38 @@ mod tests {
     #[test]
     fn bursts_are_bounded_and_those_that_ended_make_room() {
         let bursts = Bursts::default();
-        let many = |from: usize, at| (from..from + BURSTS).map(move |n| refused(at, &format!("u{n}"), "MALFORMED"));
+        let of = |n: usize, at| {
+            let organisation = OdsCode::parse(&format!("A{n:05}")).unwrap();
+            AuditEntry { organisation: Some(organisation), ..refused(at, "n1", "MALFORMED") }
+        };
+        let many = |from: usize, at| (from..from + BURSTS).map(move |n| of(n, at));
         take(&bursts, many(0, 0));
         take(&bursts, many(BURSTS, 1));
         assert_eq!(bursts.lock().bursts.len(), BURSTS);
-        let (alone, opened) = take(&bursts, [refused(2, "u0", "MALFORMED"), refused(2, "late", "MALFORMED")]);
+        let (alone, opened) = take(&bursts, [of(0, 2), of(2 * BURSTS, 2)]);
         assert_eq!((alone, opened.len()), (1, 1), "a burst that is known goes on; others are written one by one");
         take(&bursts, many(0, 5_000));
         assert_eq!(bursts.lock().bursts.len(), BURSTS);
+        assert!(bursts.lock().alike.len() <= BURSTS);
+    }
+
+    #[test]
+    fn whoever_invents_people_fills_no_disk() {
+        let bursts = Bursts::default();
+        let invented =
+            |from: u32, at: i64| (from..from + 1_000).map(move |n| refused(at, &format!("u{n}"), "MALFORMED"));
+        let (alone, opened) = take(&bursts, invented(0, 0));
+        assert_eq!((alone, opened.len()), (17, 1), "16 people, and the first of those beyond them");
+        let (entry, _) = bursts.close(&opened[0]).unwrap();
+        assert!(matches!(entry.decision, Decision::RefusedMany { count: 983, .. }), "{:?}", entry.decision);
+        assert_eq!((entry.caller, entry.role), (None, Some(Role::Ed)), "none is named for all");
+        let (alone, opened) = take(&bursts, [refused(1, "u3", "MALFORMED"), refused(2, "u1", "ROLE_NOT_ALLOWED")]);
+        assert_eq!(
+            (alone, opened.len()),
+            (1, 1),
+            "a burst that is known goes on by its person, and another code by its own"
+        );
+        let (alone, _) = take(&bursts, invented(2_000, 1_000));
+        assert_eq!(alone, 17, "a second later they are named again");
     }
 }

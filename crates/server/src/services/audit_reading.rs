@@ -68,7 +68,12 @@ impl Reading {
             Err(AuditSearchError::NoPlanHeld) => (Decision::Refused(RefusalCode::of("NO_PLAN_HELD")), Err(no_plan())),
         };
         let entry = AuditEntry { subject, ..AuditEntry::of_call(now(), call, Some(caller), None, decision) };
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        if read.is_err() {
+            // Whoever asks for what is not theirs in a loop is counted like any who is refused.
+            engine.audit_refusal(&entry).await.map_err(errors::audit)?;
+        } else {
+            engine.audit(&entry).await.map_err(errors::audit)?;
+        }
         let page = read?;
         let token = page.next_before.map(|before| engine.audit_page_token(call.peer, &query, before));
         Ok(Read { engine, page, token: token.unwrap_or_default() })
