@@ -344,6 +344,11 @@ async fn who_may_open_list_and_review() {
         (value(&page, "kith_break_glass_unreviewed") == 1).then_some(())
     });
     tokio::task::block_in_place(|| server.stop());
+    let audit = offline::audit(site.dir());
+    let malformed =
+        |entry: &&AuditEntry| matches!(entry.decision, Decision::Refused(code) if code.word() == "BAD_TEXT");
+    let named: Vec<bool> = audit.values().filter(malformed).map(|entry| entry.caller.is_some()).collect();
+    assert_eq!(named, [true; 3], "who sent what could not be read otherwise");
     site.finish(&[]);
 }
 

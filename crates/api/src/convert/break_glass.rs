@@ -41,6 +41,7 @@ pub fn open(request: v1::OpenShieldedRequest, organisation: OdsCode, now: Moment
             "the person has to be told beforehand that every opening is reviewed, and to go on all the same",
         );
     }
+    faults.keep(lookup.as_ref().map(|lookup| &lookup.caller));
     let parsed = lookup.zip(reason).zip(said);
     faults.finish(parsed.map(|((lookup, reason), words)| ParsedOpening { lookup, reason, words }))
 }
@@ -69,6 +70,7 @@ pub fn review(request: v1::ReviewOpeningRequest) -> Result<ParsedReview, Faults>
     let reference = time::uuid(&mut faults, "reference", &reference);
     let outcome = words::parse_review_outcome(&mut faults, "outcome", outcome);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    faults.keep(caller.as_ref());
     faults.finish(
         caller
             .zip(reference)
@@ -186,6 +188,26 @@ mod tests {
         let nobody = of(&|request| request.lookup.as_mut().unwrap().caller = None);
         assert_eq!(nobody, one("lookup.caller", "MISSING"));
         assert_eq!(faults(v1::OpenShieldedRequest::default()).len(), 4, "every fault is told");
+    }
+
+    #[test]
+    fn a_request_at_fault_keeps_who_sent_it_where_that_can_be_read() {
+        let sent_by = |change: &dyn Fn(&mut v1::OpenShieldedRequest)| {
+            let mut request = good();
+            change(&mut request);
+            let faults = open(request, organisation(), NOW).expect_err("a request at fault");
+            faults.caller().map(|caller| caller.user_id.as_str().to_owned())
+        };
+        let lookup = |request: &mut v1::OpenShieldedRequest| request.lookup.take().unwrap();
+        assert_eq!(sent_by(&|request| request.words.clear()).as_deref(), Some("s1"));
+        let no_subject = |request: &mut v1::OpenShieldedRequest| {
+            request.lookup = Some(v1::LookupRequest { subject: None, ..lookup(request) });
+        };
+        assert_eq!(sent_by(&no_subject).as_deref(), Some("s1"), "whatever is at fault");
+        let nobody = |request: &mut v1::OpenShieldedRequest| {
+            request.lookup = Some(v1::LookupRequest { caller: None, ..lookup(request) });
+        };
+        assert_eq!(sent_by(&nobody), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Faults of a request, collected field by field. No fault carries what the caller sent.
 
+use kith_domain::caller::Caller;
 use kith_domain::refused::Refused;
 use std::fmt::{self, Display};
 
@@ -40,9 +41,15 @@ impl From<Refused> for Fault {
     }
 }
 
-/// Every fault of a request.
+/// Every fault of a request, and the person who sent it where that could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Faults(pub Vec<Fault>);
+pub struct Faults(pub Vec<Fault>, Option<Box<Caller>>);
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault], None)
+    }
+}
 
 impl Faults {
     /// Adds a fault.
@@ -72,6 +79,29 @@ impl Faults {
             self.add(field, "MISSING", "this field is required");
         }
         value
+    }
+
+    /// Keeps who sent the request, for the audit. Called when all of it has been read: of a request without a fault nothing is
+    /// kept.
+    pub fn keep(&mut self, caller: Option<&Caller>) {
+        if let Some(caller) = caller
+            && !self.0.is_empty()
+        {
+            self.1 = Some(Box::new(caller.clone()));
+        }
+    }
+
+    /// The faults of a request of this person.
+    #[must_use]
+    pub fn by(mut self, caller: &Caller) -> Self {
+        self.keep(Some(caller));
+        self
+    }
+
+    /// Who sent the request, where that could be read.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Caller> {
+        self.1.as_deref()
     }
 
     /// The value when no fault was found.

@@ -138,6 +138,7 @@ pub fn reset(request: v1::ResetFilePositionRequest) -> Result<(Caller, FilePosit
     if !(1..=MAX_NUMBER).contains(&next_number) {
         faults.add("next_number", "FILE_NUMBER", format!("a number from 1 to {MAX_NUMBER} is needed"));
     }
+    faults.keep(caller.as_ref());
     let parsed = caller.zip(authority).zip(event_id);
     faults.finish(
         parsed.map(|((caller, authority), event_id)| {

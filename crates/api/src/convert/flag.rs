@@ -31,6 +31,7 @@ pub fn review(request: v1::ReviewFlagRequest, organisation: OdsCode) -> Result<(
             None
         }
     };
+    faults.keep(caller.as_ref());
     let told = caller.zip(event_id).zip(outcome);
     faults.finish(told.map(|((caller, event_id), outcome)| {
         let user_id = caller.user_id.clone();
@@ -53,6 +54,7 @@ pub fn rates(request: v1::GetFlagRatesRequest) -> Result<(Caller, (Day, Day)), F
     {
         faults.add("last", "BAD_DATE", format!("a day from the first on, at most {MOST_DAYS} days later, is needed"));
     }
+    faults.keep(caller.as_ref());
     faults.finish(caller.zip(first.zip(last)))
 }
 

@@ -22,6 +22,7 @@ pub fn tell(request: v1::TellIdentityRequest, organisation: OdsCode) -> Result<(
     let parsed = parse_change(&mut faults, change);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
     let proposal = (proposal_id > 0).then_some(proposal_id);
+    faults.keep(caller.as_ref());
     faults.finish(caller.zip(parsed).zip(event_id).map(|((caller, (subject, action)), event_id)| {
         (caller, IdentityEvent { organisation, event_id, subject, version, action, proposal })
     }))
@@ -37,6 +38,7 @@ pub fn propose(request: v1::ProposeIdentityRequest, organisation: OdsCode) -> Re
     let caller = caller::parse(&mut faults, "caller", caller);
     let parsed = parse_change(&mut faults, change);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    faults.keep(caller.as_ref());
     faults.finish(
         caller.zip(parsed).zip(event_id).map(|((caller, (subject, action)), event_id)| {
             (caller, Proposal { organisation, event_id, subject, action })
@@ -56,6 +58,7 @@ pub fn decline(request: v1::DeclineProposalRequest, organisation: OdsCode) -> Re
     if proposal_id == 0 {
         faults.add("proposal_id", "PROPOSAL_UNKNOWN", "the id of a proposal is needed");
     }
+    faults.keep(caller.as_ref());
     let closed = event_id.map(|event_id| ProposalClosed { organisation, event_id, id: proposal_id });
     faults.finish(caller.zip(closed))
 }

@@ -87,6 +87,7 @@ pub(super) fn parse_into(
     let request_id = time::uuid(faults, path("request_id"), &request_id);
     let before = faults.0.len();
     let mother = mother(faults, path("mother_nhs_number"), mother_nhs_number, subject.as_ref());
+    faults.keep(caller.as_ref());
     if faults.0.len() > before {
         return None;
     }
@@ -129,6 +130,7 @@ pub fn parse_worklist(
     let caller = caller::parse(&mut faults, "caller", caller);
     let context = caller::care_context(&mut faults, "care_context", care_context);
     let request_id = time::uuid(&mut faults, "request_id", &request_id);
+    faults.keep(caller.as_ref());
     let (Some(caller), Some(context), Some(request_id), true) = (caller, context, request_id, faults.0.is_empty())
     else {
         return Err(faults);

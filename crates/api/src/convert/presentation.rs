@@ -76,6 +76,7 @@ fn detailed(
     let subject = subject::parse(&mut faults, "subject", subject, organisation);
     let birth_date = time::day(&mut faults, "date_of_birth", date_of_birth);
     let encounter = details(&mut faults, "presentation", presentation, birth_date);
+    faults.keep(caller.as_ref());
     let parsed = match (caller, event_id, subject, encounter) {
         (Some(caller), Some(event_id), Some(subject), Some(Encounter { id, version, details })) => {
             let action = action(details);
@@ -99,6 +100,7 @@ pub fn close(request: v1::CloseRequest, organisation: OdsCode) -> Result<CalledE
     let encounter = faults.take("encounter_id", "BAD_TEXT", EncounterId::parse(&encounter_id));
     let outcome = words::parse_outcome(&mut faults, "outcome", outcome);
     let at = time::moment(&mut faults, "outcome_at", outcome_at);
+    faults.keep(caller.as_ref());
     let parsed = match (caller, event_id, subject, encounter, outcome, at) {
         (Some(caller), Some(event_id), Some(subject), Some(encounter), Some(outcome), Some(at)) => {
             let action = PresentationAction::Close(Closing { outcome, at });

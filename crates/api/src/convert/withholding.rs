@@ -46,6 +46,7 @@ pub fn decide(request: v1::DecideWithholdingRequest) -> Result<ParsedDecision, F
     let look_again = faults.need("look_again", look_again);
     let look_again = time::day(&mut faults, "look_again", look_again);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    faults.keep(caller.as_ref());
     let parsed = caller.zip(number).zip(reason).zip(said).zip(look_again).zip(event_id);
     faults.finish(parsed.map(|(((((caller, number), reason), words), look_again), event_id)| ParsedDecision {
         caller,
@@ -85,6 +86,7 @@ pub fn lift(request: v1::LiftWithholdingRequest) -> Result<ParsedLift, Faults> {
     let caller = caller::parse(&mut faults, "caller", caller);
     let number = subject::number(&mut faults, "nhs_number", &nhs_number);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    faults.keep(caller.as_ref());
     let parsed = caller.zip(number).zip(event_id);
     faults.finish(parsed.map(|((caller, number), event_id)| ParsedLift {
         caller,

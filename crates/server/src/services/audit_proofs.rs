@@ -122,7 +122,7 @@ impl AuditService for Services {
         let reference = faults.take("audit_reference", "BAD_AUDIT_REFERENCE", read);
         let reference = match faults.finish(reference) {
             Ok(reference) => reference,
-            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
         let prover = Arc::clone(&engine);
         let found = self.list_turns().run(call.peer.organisation, move || prover.prove(call.peer, reference)).await;

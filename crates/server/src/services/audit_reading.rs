@@ -56,7 +56,7 @@ impl Reading {
             }
         };
         if let Err(faults) = faults.finish(Some(())) {
-            return Err(context::malformed(&engine, call, faults).await);
+            return Err(context::malformed(&engine, call, faults.by(&caller)).await);
         }
         let bounds = AuditBounds { given, looked_at: LOOKED_AT };
         let (reader, wanted) = (Arc::clone(&engine), query.clone());

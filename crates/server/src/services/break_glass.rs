@@ -64,8 +64,9 @@ impl BreakGlassService for Services {
         let parsed = caller::parse(&mut faults, "caller", caller);
         let caller = read(&engine, call, faults.finish(parsed)).await?;
         let permit = context::permit(&engine, call, &caller).await?;
-        let limit = read(&engine, call, page_size(size)).await?;
-        let after = read(&engine, call, break_glass::position(&page_token)).await?;
+        let limit = read(&engine, call, page_size(size).map_err(|faults| faults.by(&caller))).await?;
+        let after =
+            read(&engine, call, break_glass::position(&page_token).map_err(|faults| faults.by(&caller))).await?;
         let listing = Arc::clone(&engine);
         let sort = move || listing.unreviewed(&permit, after, limit);
         let page = self.list_turns().run(call.peer.organisation, sort).await?;

@@ -176,9 +176,11 @@ pub(super) async fn person(engine: &Engine, call: Call, read: Result<Caller, Fau
     }
 }
 
-/// The status of a malformed request once it is in the audit.
+/// The status of a malformed request once it is in the audit, with whoever sent it where that could be read: nobody whom a token
+/// had to prove and did not.
 pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> Status {
-    audited(engine, call, None, reason(&faults), errors::invalid(&faults)).await
+    let caller = faults.caller().filter(|caller| person::proven(call, caller).is_ok());
+    audited(engine, call, caller.cloned(), reason(&faults), errors::invalid(&faults)).await
 }
 
 /// The refusal's status, or that of the audit when that takes no entry.

@@ -58,7 +58,7 @@ pub(super) fn no_longer_proven(refused: Refusal) -> Status {
 /// A refused change: its reason, its field where it has one, and when to try again where that helps.
 pub(super) fn refused(refused: Refused) -> Status {
     let (code, retry) = match refused.kind {
-        RefusedKind::Invalid => return invalid(&Faults(vec![refused.into()])),
+        RefusedKind::Invalid => return invalid(&Faults::from(Fault::from(refused))),
         RefusedKind::EventIdReused => (Code::AlreadyExists, None),
         RefusedKind::Conflict => (Code::FailedPrecondition, None),
         RefusedKind::TooMany => (Code::ResourceExhausted, None),

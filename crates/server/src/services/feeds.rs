@@ -50,7 +50,7 @@ pub(super) async fn list(
     };
     let (limit, before) = match page_of(page_size, &page_token) {
         Ok(page) => page,
-        Err(faults) => return Err(context::malformed(engine, call, faults).await),
+        Err(faults) => return Err(context::malformed(engine, call, faults.by(&caller)).await),
     };
     let at = now();
     let mut lines = engine.feeds().lines(at);

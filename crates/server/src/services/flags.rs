@@ -58,7 +58,8 @@ impl FlagService for Services {
         let parsed = caller::parse(&mut faults, "caller", caller);
         let caller = read(&engine, call, faults.finish(parsed)).await?;
         let permit = context::permit(&engine, call, &caller).await?;
-        let (limit, after) = read(&engine, call, page_of(page_size, &page_token)).await?;
+        let (limit, after) =
+            read(&engine, call, page_of(page_size, &page_token).map_err(|faults| faults.by(&caller))).await?;
         let reader = Arc::clone(&engine);
         let page = self.flags(call, move || reader.flags(&permit, after, limit, include_reviewed)).await?;
         listed(&engine, call, caller, page.flags.len() as u64).await?;

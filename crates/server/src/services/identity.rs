@@ -104,7 +104,8 @@ impl IdentityService for Services {
         let parsed = caller::parse(&mut faults, "caller", caller);
         let caller = read(&engine, call, faults.finish(parsed)).await?;
         let permit = context::permit(&engine, call, &caller).await?;
-        let (limit, after) = read(&engine, call, page_of(page_size, &page_token)).await?;
+        let (limit, after) =
+            read(&engine, call, page_of(page_size, &page_token).map_err(|faults| faults.by(&caller))).await?;
         let reader = Arc::clone(&engine);
         let read = move || reader.proposals(&permit, after, limit, include_closed);
         let page = match self.list_turns().run(call.peer.organisation, read).await? {

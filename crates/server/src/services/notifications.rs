@@ -78,7 +78,7 @@ impl NotificationService for Services {
         let (permit, caller) = reader(&engine, call, caller).await?;
         let (limit, after) = match page_of(page_size, &page_token) {
             Ok(page) => page,
-            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
         let reader = Arc::clone(&engine);
         let read = move || reader.notifications(&permit, after, limit, include_acknowledged);
@@ -119,7 +119,7 @@ impl NotificationService for Services {
         let (permit, caller) = reader(&engine, call, caller).await?;
         let event_id = match plan::acknowledging(&ids, &event_id, MAX_PAGE as usize) {
             Ok(event_id) => event_id,
-            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
         let permit = Arc::new(permit);
         let (known, reader, asked) = (Arc::clone(&engine), Arc::clone(&permit), ids.clone());

@@ -63,7 +63,7 @@ impl PlanService for Services {
         let (permit, caller) = notifications::reader(&engine, call, caller).await?;
         let (limit, after) = match notifications::page_after(page_size, &page_token, place_of) {
             Ok(page) => page,
-            Err(faults) => return Err(context::malformed(&engine, call, faults).await),
+            Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
         let (reader, at) = (Arc::clone(&engine), now());
         let read = move || reader.own_plans(&permit, after.as_ref(), limit, at);

@@ -295,7 +295,7 @@ async fn begin(engine: &Engine, call: Call, first: &v1::ImportRequest) -> Result
 fn read_row(row: v1::ImportRequest, peer: Peer, engine: &Engine, at: Moment) -> Result<PresentationEvent, Faults> {
     let event = presentation::import(row, peer.organisation)?;
     validate::presentation_event(&event, engine.directory(), engine.settings().presentation_retention_days, at)
-        .map_err(|refused| Faults(vec![placed(refused, true).into()]))?;
+        .map_err(|refused| Faults::from(Fault::from(placed(refused, true))))?;
     Ok(event)
 }
 

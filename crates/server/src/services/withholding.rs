@@ -106,7 +106,8 @@ impl WithholdingService for Services {
         let v1::ListWithholdingsRequest { caller, page_size, page_token } = request.into_inner();
         let (permit, caller) = reader(&engine, call, caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
-        let (limit, after) = read(&engine, call, page_of(page_size, &page_token)).await?;
+        let (limit, after) =
+            read(&engine, call, page_of(page_size, &page_token).map_err(|faults| faults.by(&caller))).await?;
         // Sorting an authority's decisions is no work for a thread that answers questions.
         let (listing, at) = (Arc::clone(&engine), now());
         let sort = move || listing.withholdings(&permit, authority, after, limit);
