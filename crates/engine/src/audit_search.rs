@@ -42,6 +42,9 @@ pub enum AuditEnded {
     Stopped,
     /// What is still there has been looked at; what is before it was removed when its time had passed.
     Removed,
+    /// So many entries in a row are older than the range that it is taken to end there. What is before them was not looked at, and
+    /// a clock that was set wrong for as long may have made entries of the range there.
+    Older,
 }
 
 /// Numbers that have no entry that could be read: never given, given up, lost, or damaged.
@@ -190,13 +193,17 @@ impl Search<'_> {
         let begun = self.lowest;
         self.page.ended = match self.go_down() {
             AuditEnded::Whole if self.page.removed.is_some() => AuditEnded::Removed,
-            ended @ (AuditEnded::Whole | AuditEnded::PageFull | AuditEnded::Stopped | AuditEnded::Removed) => ended,
+            ended @ (AuditEnded::Whole
+            | AuditEnded::PageFull
+            | AuditEnded::Stopped
+            | AuditEnded::Removed
+            | AuditEnded::Older) => ended,
         };
         if self.lowest < begun {
             self.page.range = Some((self.lowest, begun - 1));
         }
         self.page.next_before = match self.page.ended {
-            AuditEnded::Whole | AuditEnded::Removed => None,
+            AuditEnded::Whole | AuditEnded::Removed | AuditEnded::Older => None,
             AuditEnded::PageFull | AuditEnded::Stopped => Some(self.lowest),
         };
         self.tell_announced();
@@ -254,7 +261,7 @@ impl Search<'_> {
         self.page.looked_at += 1;
         self.older = if self.is_before_range(entry.at) { self.older + 1 } else { 0 };
         if self.older >= self.bounds.looked_at {
-            return Some(AuditEnded::Whole);
+            return Some(AuditEnded::Older);
         }
         if let Decision::Gap(after) = entry.decision
             && self.query.covers(entry.at)

@@ -63,6 +63,11 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
         Ok(v1::AuditSearchEnd::Stopped) => {
             page.attention(0, 2, &format!("THE SEARCH STOPPED: what is older was NOT looked at. {on}"));
         }
+        Ok(v1::AuditSearchEnd::Older) => {
+            let words = "THE RANGE WAS TAKEN TO END HERE: all of many entries in a row are older, and what is before \
+                         them was NOT looked at. A search without --from goes further.";
+            page.attention(0, 2, words);
+        }
         Ok(v1::AuditSearchEnd::Unspecified) | Err(_) => {
             page.attention(0, 2, "NOT EVERYTHING WAS LOOKED AT, for a reason that this program does not know.");
         }
@@ -366,6 +371,7 @@ mod tests {
                 "THE SEARCH STOPPED: what is older was NOT looked at. Go on with --page-token t,",
             ),
             (v1::AuditSearchEnd::PageFull, "THIS PAGE IS FULL"),
+            (v1::AuditSearchEnd::Older, "THE RANGE WAS TAKEN TO END HERE"),
             (v1::AuditSearchEnd::Unspecified, "NOT EVERYTHING WAS LOOKED AT"),
         ] {
             let response =

@@ -175,6 +175,7 @@ mod tests {
             v1::AuditSearchEnd::Stopped,
             v1::AuditSearchEnd::PageFull,
             v1::AuditSearchEnd::Removed,
+            v1::AuditSearchEnd::Older,
             v1::AuditSearchEnd::Unspecified,
         ] {
             assert_eq!(exit(Some(&page(end, ["1-9", "1-5"], 0))), Exit::NotWhole, "{end:?}");

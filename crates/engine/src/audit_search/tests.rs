@@ -286,8 +286,12 @@ fn a_range_of_time_ends_where_a_long_row_is_older_and_says_how_far_it_looked() {
         let query = AuditQuery { from: Some(NOW), ..of_child(1) };
         let bounds = AuditBounds { given: 10, looked_at: 2_000 };
         let page = place.engine.search_audit(AuditScope::All, &query, None, bounds, NOW).unwrap();
-        let expected = if reached { vec![last[0], first[0]] } else { last.clone() };
-        assert_eq!((numbers(&page), page.ended), (expected, AuditEnded::Whole));
+        let expected = match reached {
+            true => (vec![last[0], first[0]], AuditEnded::Whole),
+            false => (last.clone(), AuditEnded::Older),
+        };
+        assert_eq!((numbers(&page), page.ended), expected);
+        assert_eq!(page.next_before, None);
         let lowest = if reached { 1 } else { last[0] - 2_000 };
         assert_eq!(page.range, Some((lowest, last[0])));
     }

@@ -271,6 +271,7 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         AuditEnded::PageFull => v1::AuditSearchEnd::PageFull,
         AuditEnded::Stopped => v1::AuditSearchEnd::Stopped,
         AuditEnded::Removed => v1::AuditSearchEnd::Removed,
+        AuditEnded::Older => v1::AuditSearchEnd::Older,
     };
     let missing = missing.iter().map(|MissingEntries { after, before, announced_at }| v1::MissingEntries {
         after_audit_reference: reference(*after),
