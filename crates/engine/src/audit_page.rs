@@ -4,31 +4,36 @@
 use crate::engine::Engine;
 use kith_domain::audit_query::AuditQuery;
 use kith_domain::caller::Peer;
+use kith_domain::text::UserId;
 use kith_domain::time::Moment;
 use kith_store::PSEUDONYM_BYTES;
+
+/// Who searches: what the certificate proves, and the person.
+type Reader<'a> = (Peer, &'a UserId);
 
 impl Engine {
     /// The token of the page that begins before an entry.
     #[must_use]
-    pub fn audit_page_token(&self, peer: Peer, query: &AuditQuery, before: u64) -> String {
-        hex::encode([before.to_be_bytes().as_slice(), &self.bound(peer, query, before)].concat())
+    pub fn audit_page_token(&self, reader: Reader<'_>, query: &AuditQuery, before: u64) -> String {
+        hex::encode([before.to_be_bytes().as_slice(), &self.bound(reader, query, before)].concat())
     }
 
     /// The entry before which a page begins; `None` for what is no token, or that of another search.
     #[must_use]
-    pub fn audit_page_before(&self, peer: Peer, query: &AuditQuery, token: &str) -> Option<u64> {
+    pub fn audit_page_before(&self, reader: Reader<'_>, query: &AuditQuery, token: &str) -> Option<u64> {
         let bytes = hex::decode(token).ok()?;
         let (number, bound) = bytes.split_first_chunk::<8>()?;
         let before = u64::from_be_bytes(*number);
-        (bound == self.bound(peer, query, before)).then_some(before)
+        (bound == self.bound(reader, query, before)).then_some(before)
     }
 
-    fn bound(&self, peer: Peer, query: &AuditQuery, before: u64) -> [u8; PSEUDONYM_BYTES] {
+    fn bound(&self, (peer, user): Reader<'_>, query: &AuditQuery, before: u64) -> [u8; PSEUDONYM_BYTES] {
         let AuditQuery { child, local_key, person, organisation, from, until, entry, lookups } = query;
         let moment = |at: &Option<Moment>| at.map(|at| at.0.to_be_bytes().to_vec()).unwrap_or_default();
         let number = |number: Option<u64>| number.map(|number| number.to_be_bytes().to_vec()).unwrap_or_default();
-        let parts: [&[u8]; 12] = [
+        let parts: [&[u8]; 13] = [
             &before.to_be_bytes(),
+            user.as_str().as_bytes(),
             peer.organisation.as_str().as_bytes(),
             peer.role.word().as_bytes(),
             &number(child.map(|child| child.value())),

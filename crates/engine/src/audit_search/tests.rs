@@ -469,13 +469,14 @@ async fn who_looked_up_a_shielded_child_is_for_those_who_shield() {
 }
 
 #[test]
-fn a_token_is_of_one_search_by_one_organisation() {
+fn a_token_is_of_one_search_by_one_person() {
     let place = Place::new();
     let engine = &place.engine;
-    let peer = Peer { organisation: code(1), role: Role::Auditor };
+    let (peer, own) = (Peer { organisation: code(1), role: Role::Auditor }, user(9));
+    let reader = (peer, &own);
     let query = AuditQuery { person: Some(user(1)), from: Some(NOW), ..of_child(1) };
-    let token = engine.audit_page_token(peer, &query, 77);
-    assert_eq!(engine.audit_page_before(peer, &query, &token), Some(77));
+    let token = engine.audit_page_token(reader, &query, 77);
+    assert_eq!(engine.audit_page_before(reader, &query, &token), Some(77));
     for other in [
         AuditQuery { person: Some(user(2)), ..query.clone() },
         AuditQuery { child: Some(nhs(2)), ..query.clone() },
@@ -486,11 +487,12 @@ fn a_token_is_of_one_search_by_one_organisation() {
         AuditQuery { local_key: Some((code(1), LocalKey::parse("A-1").unwrap())), ..query.clone() },
         AuditQuery { lookups: true, ..query.clone() },
     ] {
-        assert_eq!(engine.audit_page_before(peer, &other, &token), None, "{other:?}");
+        assert_eq!(engine.audit_page_before(reader, &other, &token), None, "{other:?}");
     }
     let stranger = Peer { organisation: code(2), ..peer };
-    assert_eq!(engine.audit_page_before(stranger, &query, &token), None);
+    assert_eq!(engine.audit_page_before((stranger, &own), &query, &token), None);
+    assert_eq!(engine.audit_page_before((peer, &user(8)), &query, &token), None, "a colleague's");
     for bad in ["", "00", "zz", &token[2..], &format!("{token}00"), &token.replacen('4', "5", 1)] {
-        assert_eq!(engine.audit_page_before(peer, &query, bad), None, "{bad}");
+        assert_eq!(engine.audit_page_before(reader, &query, bad), None, "{bad}");
     }
 }

@@ -51,7 +51,7 @@ impl Reading {
         let before = match token {
             "" => None,
             token => {
-                let before = engine.audit_page_before(call.peer, &query, token);
+                let before = engine.audit_page_before((call.peer, &caller.user_id), &query, token);
                 faults.take("page_token", "BAD_PAGE_TOKEN", before.ok_or("not a page token of this search"))
             }
         };
@@ -67,6 +67,7 @@ impl Reading {
             Ok(page) => (Decision::AuditRead(Box::new(told(&query, &page))), Ok(page)),
             Err(AuditSearchError::NoPlanHeld) => (Decision::Refused(RefusalCode::of("NO_PLAN_HELD")), Err(no_plan())),
         };
+        let reader = caller.user_id.clone();
         let entry = AuditEntry { subject, ..AuditEntry::of_call(now(), call, Some(caller), None, decision) };
         if read.is_err() {
             // Whoever asks for what is not theirs in a loop is counted like any who is refused.
@@ -75,7 +76,7 @@ impl Reading {
             engine.audit(&entry).await.map_err(errors::audit)?;
         }
         let page = read?;
-        let token = page.next_before.map(|before| engine.audit_page_token(call.peer, &query, before));
+        let token = page.next_before.map(|before| engine.audit_page_token((call.peer, &reader), &query, before));
         Ok(Read { engine, page, token: token.unwrap_or_default() })
     }
 }
