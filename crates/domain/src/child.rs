@@ -136,6 +136,14 @@ impl ChildRecord {
             || self.identity.as_ref().is_some_and(|facts| facts.is_shielded())
     }
 
+    /// True when the child's whereabouts must not be revealed, or a shield of something that is still held was lifted.
+    #[must_use]
+    pub fn was_shielded(&self) -> bool {
+        self.is_shielded()
+            || self.plans.iter().any(|plan| plan.shield.get().is_some())
+            || self.identity.as_ref().is_some_and(|facts| facts.shielded.get().is_some())
+    }
+
     /// Authorities that shield this child, in order. A missing flag never removes one.
     #[must_use]
     pub fn setters(&self) -> Vec<LaCode> {

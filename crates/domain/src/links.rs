@@ -244,6 +244,12 @@ impl Person {
         self.records().any(ChildRecord::is_shielded)
     }
 
+    /// As [`ChildRecord::was_shielded`], under any of the numbers.
+    #[must_use]
+    pub fn was_shielded(&self) -> bool {
+        self.records().any(ChildRecord::was_shielded)
+    }
+
     /// Authorities that shield the person, under any of the numbers.
     #[must_use]
     pub fn setters(&self) -> Vec<LaCode> {

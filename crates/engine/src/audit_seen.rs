@@ -1,7 +1,7 @@
 //! What of an entry of the audit is shown to whoever reads the audit. A person who was not asked for is a keyed pseudonym, and
 //! what was made about a shielded child has no place: neither who asked, nor what else leads there.
 
-use crate::audit_entry::{AuditEntry, Decision, MotherRead, TraceId};
+use crate::audit_entry::{AuditEntry, Code, Decision, MotherRead, TraceId};
 use crate::engine::Engine;
 use crate::keys;
 use kith_domain::NhsNumber;
@@ -140,6 +140,11 @@ fn is_uncounted(entry: &AuditEntry) -> bool {
         && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
 }
 
+/// Whom an entry is about: the subject, and a mother whose record was read.
+fn people(entry: &AuditEntry) -> impl Iterator<Item = &Subject> {
+    entry.subject.iter().chain(entry.mother.as_ref().map(|mother| &mother.subject))
+}
+
 impl Engine {
     /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
     pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
@@ -148,14 +153,22 @@ impl Engine {
         }
         // Of an opening's answer nothing was left out, and the child is shielded all the same.
         let opened = matches!(entry.decision, Decision::Opened { .. });
-        let then = opened || entry.decision.disclosed().is_some_and(|disclosed| disclosed.shielded);
-        then || self.shielded_in(entry).is_some()
+        let disclosed = entry.decision.disclosed();
+        if opened || disclosed.is_some_and(|disclosed| disclosed.shielded) {
+            return true;
+        }
+        // Whoever was answered about a child was told whether it was shielded then. Nothing else knows, and since then a shield may
+        // have been lifted.
+        let knows = disclosed.is_some_and(|disclosed| disclosed.plans != Code::Withheld);
+        people(entry).any(|subject| {
+            let person = self.index().person(subject);
+            person.is_shielded() || (!knows && person.was_shielded())
+        })
     }
 
     /// Whom of those that an entry is about is shielded now.
     pub(crate) fn shielded_in<'a>(&self, entry: &'a AuditEntry) -> Option<&'a Subject> {
-        let mut people = entry.subject.iter().chain(entry.mother.as_ref().map(|mother| &mother.subject));
-        people.find(|subject| self.index().person(subject).is_shielded())
+        people(entry).find(|subject| self.index().person(subject).is_shielded())
     }
 
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
@@ -230,3 +243,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Whether an entry tells a place, as shields are set and lifted.
+
+use super::*;
+use crate::audit_entry::{Call, Disclosed};
+use crate::files::tests::place::{NOW, Place, event, nhs};
+use kith_domain::caller::Peer;
+use kith_domain::change::PlanEvent;
+use kith_domain::identity::IdentityCheck;
+use kith_domain::proof::PersonProof;
+use kith_domain::refusal_code::RefusalCode;
+
+/// An entry about a child, by somebody at a hospital.
+fn about(n: u32, decision: Decision) -> AuditEntry {
+    let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role: Role::Ed };
+    let call = Call { peer, method: Method::Lookup, trace: None, person: PersonProof::NotAsked };
+    AuditEntry { subject: Some(Subject::Nhs(nhs(n))), ..AuditEntry::of_call(NOW, call, None, None, decision) }
+}
+
+fn answered(plans: Code, shielded: bool) -> Decision {
+    let identity = IdentityCheck::NotGiven;
+    let disclosed = Disclosed { identity, plans, presentations: plans, shielded, siblings: 0, mother: None };
+    Decision::Answered { disclosed, counted: true }
+}
+
+#[tokio::test]
+async fn what_does_not_know_of_a_shield_has_no_place_after_it_was_lifted_either() {
+    let place = Place::new();
+    place.event(1, PlanEvent { shielded: true, ..event(1, 1, 1) }).await;
+    place.event(1, event(1, 2, 1)).await;
+    let hidden = |n| {
+        let all = [
+            Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED")),
+            Decision::Changed { acknowledged: 1, refused: 0 },
+            answered(Code::Withheld, false),
+            answered(Code::NoneHeld, false),
+            answered(Code::NoneHeld, true),
+        ];
+        all.map(|decision| place.engine.tells_of_shielded(&about(n, decision)))
+    };
+    assert_eq!(hidden(1), [true; 5]);
+    place.event(1, PlanEvent { unshield: true, ..event(1, 1, 2) }).await;
+    assert_eq!(hidden(1), [true, true, true, false, true], "an answer knows whether the child was shielded then");
+    assert_eq!(hidden(2), [false, false, false, false, true], "nobody has shielded this one");
+}
