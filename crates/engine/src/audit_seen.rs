@@ -11,6 +11,8 @@ use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fields::FieldSet;
 use kith_domain::links::Person;
 use kith_domain::method::Method;
+use kith_domain::opening::LIMIT_REACHED;
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, PSEUDONYM_BYTES};
@@ -126,10 +128,14 @@ impl Child {
     }
 }
 
-/// Whether somebody looked at their organisation's queue of openings, or reviewed one. That there is one to see tells that a
-/// shielded record was opened there; an auditor's look tells of no place.
+/// Whether somebody looked at their organisation's queue of openings, reviewed one, or was told that there are too many. That
+/// there are any tells that shielded records were opened there; an auditor's look tells of no place.
 fn is_of_the_queue(entry: &AuditEntry) -> bool {
-    matches!(entry.method, Some(Method::ListOpenings | Method::ReviewOpening)) && entry.role != Some(Role::Auditor)
+    let looked = matches!(entry.method, Some(Method::ListOpenings | Method::ReviewOpening));
+    let refused = |code: &RefusalCode| code.word() == LIMIT_REACHED.reason;
+    let too_many =
+        matches!(&entry.decision, Decision::Refused(code) | Decision::RefusedMany { code, .. } if refused(code));
+    too_many || (looked && entry.role != Some(Role::Auditor))
 }
 
 /// Whether an entry tells how much an authority hears, or withholds. One more of them, just after something was done about a

@@ -7,7 +7,6 @@ use kith_domain::caller::Peer;
 use kith_domain::change::PlanEvent;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::proof::PersonProof;
-use kith_domain::refusal_code::RefusalCode;
 
 /// An entry about a child, by somebody at a hospital.
 fn about(n: u32, decision: Decision) -> AuditEntry {
@@ -20,6 +19,17 @@ fn answered(plans: Code, shielded: bool) -> Decision {
     let identity = IdentityCheck::NotGiven;
     let disclosed = Disclosed { identity, plans, presentations: plans, shielded, siblings: 0, mother: None };
     Decision::Answered { disclosed, counted: true }
+}
+
+/// Whoever it was that they asked about then.
+#[test]
+fn that_openings_have_reached_their_limit_has_no_place() {
+    let place = Place::new();
+    let told = |decision| place.engine.tells_of_shielded(&about(1, decision));
+    let limit = RefusalCode::of(LIMIT_REACHED.reason);
+    assert!(told(Decision::Refused(limit)));
+    assert!(told(Decision::RefusedMany { code: limit, count: 2, first: NOW, last: NOW }));
+    assert!(!told(Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"))));
 }
 
 #[tokio::test]
