@@ -127,9 +127,9 @@ impl Child {
 impl Engine {
     /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
     pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
-        // Of an opening's answer nothing was left out, and the child is shielded all the same.
-        let opened = matches!(entry.decision, Decision::Opened { .. });
-        let then = opened || entry.decision.disclosed().is_some_and(|disclosed| disclosed.shielded);
+        // Of an opening's answer nothing was left out, and only what is about a shielded child is opened or resolved.
+        let by_decision = matches!(entry.decision, Decision::Opened { .. } | Decision::Resolved(_));
+        let then = by_decision || entry.decision.disclosed().is_some_and(|disclosed| disclosed.shielded);
         let mut people = entry.subject.iter().chain(entry.mother.as_ref().map(|mother| &mother.subject));
         then || people.any(|subject| self.index().person(subject).is_shielded())
     }

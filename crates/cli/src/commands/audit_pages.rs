@@ -250,6 +250,7 @@ fn decision(decision: Option<&Decision>) -> String {
             format!("decided to WITHHOLD what the authority holds, {why}; to look again by {by}")
         }
         Some(Decision::WithholdingLifted(_)) => "withholds no longer what the authority holds".to_owned(),
+        Some(Decision::Resolved(entry)) => format!("resolved the reference of the answer of entry {entry}"),
         Some(Decision::Proven(reference)) => format!("had entry {reference} proven"),
         None => "a decision that this program does not know".to_owned(),
     }
