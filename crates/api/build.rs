@@ -13,9 +13,10 @@ use protox::Compiler;
 const PROTO_ROOT: &str = "../../proto";
 
 /// Files of the package `kith.v1`; a new file must be added here to be served.
-const KITH: [&str; 12] = [
+const KITH: [&str; 13] = [
     "kith/v1/audit.proto",
     "kith/v1/break_glass.proto",
+    "kith/v1/broker.proto",
     "kith/v1/common.proto",
     "kith/v1/file.proto",
     "kith/v1/flag.proto",

@@ -21,6 +21,8 @@ mod births;
 #[cfg(test)]
 mod break_glass;
 #[cfg(test)]
+mod broker;
+#[cfg(test)]
 mod canary;
 #[cfg(test)]
 mod core_files;

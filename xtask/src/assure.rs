@@ -36,20 +36,22 @@ const STEPS: [Step; 8] = [
     Step {
         name: "policy",
         what: "combinations of role, method, purpose, context and field",
-        floor: 15_192,
+        floor: 15_624,
         runs: &[Way::Tests(DOMAIN, "policy"), Way::Tests(KITH, "policy::")],
     },
     Step {
         name: "shielding",
         what: "pairs of shielded children",
         floor: 2_000,
-        // The pairs, whatever of the service's own tests is about a shield or opens one, and what is told elsewhere: in the
-        // audit, in the queue and on the metrics page.
+        // The pairs, whatever of the service's own tests is about a shield, opens one or resolves a reference, and what is told
+        // elsewhere: in the audit, in the queue and on the metrics page.
         runs: &[
             Way::Tests(PAIRS, ""),
             Way::Tests(ENGINE, "openings::"),
+            Way::Tests(ENGINE, "references::"),
             Way::Tests(KITH, "shield"),
             Way::Tests(KITH, "break_glass::"),
+            Way::Tests(KITH, "broker::"),
             Way::Tests(KITH, "audit_reading::"),
             Way::Tests(KITH, "metrics::alike::"),
         ],

@@ -81,7 +81,7 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
     let asked = Asked { peer, caller, context, question, request_id, trace: None, method: Method::LookupMany };
     let answered = runtime.block_on(engine.ask(asked))?;
     let window = engine.settings().presentation_window_days;
-    let wire = answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window);
+    let wire = answer::wire(&answered.answer, engine.reference_of(&answered), engine.directory(), window);
     let response = v1::LookupResponse { answer: Some(wire), ..v1::LookupResponse::default() }.padded(FILL);
     reply.clear();
     Ok(response.encode(reply)?)

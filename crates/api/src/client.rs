@@ -14,6 +14,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use crate::v1;
 use crate::v1::audit_service_client::AuditServiceClient;
 use crate::v1::break_glass_service_client::BreakGlassServiceClient;
+use crate::v1::broker_service_client::BrokerServiceClient;
 use crate::v1::flag_service_client::FlagServiceClient;
 use crate::v1::identity_service_client::IdentityServiceClient;
 use crate::v1::lookup_service_client::LookupServiceClient;
@@ -217,6 +218,14 @@ impl Client {
     #[must_use]
     pub fn break_glass(&self) -> BreakGlassServiceClient<Named> {
         BreakGlassServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
+            .max_decoding_message_size(MAX_DECODE_BYTES)
+            .max_encoding_message_size(MAX_ENCODE_BYTES)
+    }
+
+    /// References of answers about shielded children.
+    #[must_use]
+    pub fn broker(&self) -> BrokerServiceClient<Named> {
+        BrokerServiceClient::with_interceptor(self.channel.clone(), self.person.clone())
             .max_decoding_message_size(MAX_DECODE_BYTES)
             .max_encoding_message_size(MAX_ENCODE_BYTES)
     }

@@ -46,6 +46,7 @@ mod tests {
         let expected = [
             "AuditService",
             "BreakGlassService",
+            "BrokerService",
             "FlagService",
             "IdentityService",
             "LookupService",

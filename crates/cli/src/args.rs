@@ -134,6 +134,11 @@ pub enum Verb {
     /// Read the audit, and check proofs about it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Find the child of an answer about a shielded child by the reference that was read out; for a certificate of the role broker.
+    ///
+    /// Shows which child it was, who asked, and who shields the record, with the number to ring now, so that you can bring the two
+    /// together. It is in the audit that you did.
+    Resolve(ResolveArgs),
     /// Open a shielded record for one answer, or look into what was opened.
     #[command(subcommand)]
     BreakGlass(BreakGlassVerb),
@@ -156,6 +161,14 @@ pub enum Verb {
     /// Show what each exit code means.
     #[command(name = "exit-codes", after_help = TABLE)]
     ExitCodes,
+}
+
+/// A reference to resolve.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The reference of the answer: 14 letters and digits, with or without spaces.
+    #[arg(value_name = "REFERENCE", required = true, num_args = 1..)]
+    pub reference: Vec<String>,
 }
 
 /// Whom the question is about.

@@ -45,7 +45,7 @@ pub struct SearchArgs {
     /// By somebody of the organisation or authority with this code.
     #[arg(long, value_name = "CODE")]
     pub by_organisation: Option<String>,
-    /// The entry with this audit reference.
+    /// The entry with this audit reference. That of an answer about a shielded child is a broker's to resolve.
     #[arg(long, value_name = "REFERENCE")]
     pub reference: Option<String>,
     /// When, and how much.
@@ -87,7 +87,8 @@ pub struct PageArgs {
 /// Which entry, and whose signatures are believed.
 #[derive(Debug, Args)]
 pub struct ProveArgs {
-    /// The audit reference of an answer.
+    /// The audit reference of an answer. From that of an answer about a shielded child its asker alone has it proven, and which
+    /// entry it is the service says.
     #[arg(value_name = "REFERENCE")]
     pub reference: String,
     /// The audit's public key, as whoever runs the service published it.

@@ -14,6 +14,7 @@ mod notifications;
 mod own_plans;
 mod plans;
 mod presentations;
+mod resolve;
 mod status;
 mod withhold;
 
@@ -68,6 +69,7 @@ pub fn run(cli: Cli) -> Exit {
         | Verb::Identity(_)
         | Verb::Status(_)
         | Verb::Audit(_)
+        | Verb::Resolve(_)
         | Verb::BreakGlass(_)
         | Verb::Flags(_)
         | Verb::Withhold(_)
@@ -108,6 +110,7 @@ fn online(settings: &Settings, verb: Verb) -> Result<Done, Failure> {
             Verb::Audit(AuditVerb::Prove(args)) => audit::prove(settings, &args).await,
             Verb::Audit(AuditVerb::Search(args)) => audit_search::search(settings, &args).await,
             Verb::Audit(AuditVerb::WhoLooked(args)) => audit_search::who_looked(settings, &args).await,
+            Verb::Resolve(args) => resolve::run(settings, &args).await,
             Verb::BreakGlass(BreakGlassVerb::Open(args)) => break_glass::open(settings, args).await,
             Verb::BreakGlass(BreakGlassVerb::Queue) => break_glass::queue(settings).await,
             Verb::BreakGlass(BreakGlassVerb::Review(args)) => break_glass::review(settings, &args).await,

@@ -55,6 +55,19 @@ pub struct Answer {
     pub withheld: bool,
 }
 
+impl Answer {
+    /// Whether it says of the child, or of the mother who was asked about too, that their whereabouts must not be revealed. Where
+    /// the identity is not confirmed it never does: nothing of the record is told then, not even this.
+    #[must_use]
+    pub fn tells_of_shielded(&self) -> bool {
+        match &self.body {
+            Body::Shielded(_) | Body::Opened(_) => true,
+            Body::Open(body) => matches!(body.mother, Some(MotherView::Shielded(_))),
+            Body::IdentityNotConfirmed => false,
+        }
+    }
+}
+
 /// Numbers of a person beside the one asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Numbers {

@@ -78,6 +78,8 @@ pub enum Method {
     LiftWithholding,
     /// Lists an authority's own decisions.
     ListWithholdings,
+    /// Finds what the reference of an answer about a shielded child leads to.
+    ResolveReference,
 }
 
 /// The roles that ask about children.
@@ -85,7 +87,7 @@ const ASKERS: &[Role] = &[Role::Ed, Role::ScheduledCare, Role::Safeguarding];
 
 impl Method {
     /// Every method with its word: service and call as the protocol names them.
-    pub const WORDS: [(Self, &'static str); 35] = [
+    pub const WORDS: [(Self, &'static str); 36] = [
         (Self::Lookup, "LookupService/Lookup"),
         (Self::CheckIn, "LookupService/CheckIn"),
         (Self::LookupMany, "LookupService/LookupMany"),
@@ -121,6 +123,7 @@ impl Method {
         (Self::DecideWithholding, "WithholdingService/DecideWithholding"),
         (Self::LiftWithholding, "WithholdingService/LiftWithholding"),
         (Self::ListWithholdings, "WithholdingService/ListWithholdings"),
+        (Self::ResolveReference, "BrokerService/ResolveReference"),
     ];
 
     /// Its word.
@@ -170,7 +173,8 @@ impl Method {
             | Self::OpenShielded
             | Self::DecideWithholding
             | Self::LiftWithholding
-            | Self::ListWithholdings => true,
+            | Self::ListWithholdings
+            | Self::ResolveReference => true,
             Self::GetFilePosition
             | Self::ResetFilePosition
             | Self::GetStatus
@@ -207,6 +211,8 @@ impl Method {
             | Self::DecideWithholding
             | Self::LiftWithholding
             | Self::ListWithholdings => &[Role::LocalAuthority],
+            // It names the child, and where they were asked about.
+            Self::ResolveReference => &[Role::Broker],
             Self::ResetFilePosition => &[Role::Ops],
             Self::TellIdentity | Self::DeclineProposal => &[Role::Demographics],
             Self::ProposeIdentity => &[Role::Ed, Role::LocalAuthority],
@@ -282,6 +288,16 @@ mod tests {
         for (role, _) in Role::WORDS {
             assert_eq!(open.ceiling().contains(&role), matches!(role, Role::Safeguarding | Role::Ed), "{role}");
             assert!(!open.may_be_in(role, CareContext::Scheduled), "{role}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_resolved_by_a_broker_and_a_broker_does_nothing_else_about_a_child() {
+        assert_eq!(Method::ResolveReference.ceiling(), [Role::Broker]);
+        assert!(Method::ResolveReference.is_about_a_child() && !Method::ResolveReference.asks());
+        for (method, word) in Method::WORDS {
+            let theirs = method.is_about_a_child() && method.ceiling().contains(&Role::Broker);
+            assert_eq!(theirs, method == Method::ResolveReference, "{word}");
         }
     }
 

@@ -182,6 +182,8 @@ const WORDS: &[&str] = &[
     "UNKNOWN_WITHHOLDING_REASON",
     "TOO_MANY_WITHHOLDINGS",
     "AUDIT_REMOVED",
+    "REFERENCE_UNKNOWN",
+    "REFERENCE_SHIELDED",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -169,6 +169,8 @@ pub enum Decision {
         /// Every one of them, and of those removed earlier, was made before this moment.
         before: Moment,
     },
+    /// The reference of an answer about the entry's subject, who is or was shielded, was resolved: the number of its entry.
+    Resolved(u64),
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -214,7 +216,8 @@ impl Decision {
             | Self::FlagReviewed(..)
             | Self::Withheld { .. }
             | Self::WithholdingLifted
-            | Self::AuditRemoved { .. } => None,
+            | Self::AuditRemoved { .. }
+            | Self::Resolved(_) => None,
         }
     }
 }

@@ -157,10 +157,10 @@ impl Engine {
         if is_of_the_queue(entry) {
             return true;
         }
-        // Of an opening's answer nothing was left out, and the child is shielded all the same.
-        let opened = matches!(entry.decision, Decision::Opened { .. });
+        // Of an opening's answer nothing was left out, and only what is about a shielded child is opened or resolved.
+        let by_decision = matches!(entry.decision, Decision::Opened { .. } | Decision::Resolved(_));
         let disclosed = entry.decision.disclosed();
-        if opened || disclosed.is_some_and(|disclosed| disclosed.shielded) {
+        if by_decision || disclosed.is_some_and(|disclosed| disclosed.shielded) {
             return true;
         }
         // Whoever was answered about a child was told whether it was shielded then. Nothing else knows, and since then a shield may

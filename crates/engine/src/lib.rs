@@ -40,6 +40,7 @@ mod purge;
 mod purge_apply;
 mod purge_guard;
 mod read;
+mod references;
 mod reseal;
 mod rows;
 mod state_hash;
@@ -64,9 +65,9 @@ pub use flag_rows::FlagReview;
 pub use flags::{FlagCounts, FlagPage, FlagRates, FlagTotals, FlagsError, StoredFlag};
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{
-    AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions, KeyEncryptionKey, KeyError, KeyId,
-    KeySource, KeyUses, KeyringEdit, KeyringStamp, KeyringStatus, Keys, Monotonic, NewKeys, Sink, StoreOptions,
-    SystemMonotonic, TreeOptions, TrimError, give_way,
+    AnswerRef, AnswerRefError, AuditError, AuditMode, AuditRef, BOUNDS_NS, Counted, Histogram, JournalOptions,
+    KeyEncryptionKey, KeyError, KeyId, KeySource, KeyUses, KeyringEdit, KeyringStamp, KeyringStatus, Keys, Monotonic,
+    NewKeys, Sink, StoreOptions, SystemMonotonic, TreeOptions, TrimError, give_way,
 };
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
@@ -76,6 +77,7 @@ pub use proposals::{ProposalPage, StoredProposal};
 pub use purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus};
 pub use purge_guard::{Going, Guard, Held};
 pub use read::{Answered, Asked, Asking, ReadError, Waiting};
+pub use references::{ResolveError, Resolved, ResolvedPerson};
 pub use reseal::{key_uses, resealed_to};
 pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;

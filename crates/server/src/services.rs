@@ -5,6 +5,7 @@ mod audit_proofs;
 mod audit_reading;
 mod audit_wire;
 mod break_glass;
+mod broker;
 mod context;
 mod cosigned;
 mod errors;
@@ -30,6 +31,7 @@ use kith_api::v1;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
 use v1::break_glass_service_server::BreakGlassServiceServer;
+use v1::broker_service_server::BrokerServiceServer;
 use v1::flag_service_server::FlagServiceServer;
 use v1::identity_service_server::IdentityServiceServer;
 use v1::lookup_service_server::LookupServiceServer;
@@ -41,9 +43,10 @@ use v1::status_service_server::StatusServiceServer;
 use v1::withholding_service_server::WithholdingServiceServer;
 
 /// Full names of the services, for health.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "kith.v1.AuditService",
     "kith.v1.BreakGlassService",
+    "kith.v1.BrokerService",
     "kith.v1.FlagService",
     "kith.v1.IdentityService",
     "kith.v1.LookupService",
@@ -67,6 +70,7 @@ pub(crate) fn add(services: &Services, routes: &mut RoutesBuilder) {
         .add_service(NotificationServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(AuditServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(BreakGlassServiceServer::new(of()).max_decoding_message_size(max))
+        .add_service(BrokerServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(FlagServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(IdentityServiceServer::new(of()).max_decoding_message_size(max))
         .add_service(StatusServiceServer::new(of()).max_decoding_message_size(max))

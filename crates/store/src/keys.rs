@@ -10,7 +10,9 @@ use ring::digest::{SHA256, digest};
 use ring::hmac;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::answer_ref::{AnswerRef, AnswerRefKey};
 use crate::disk;
+use crate::journal::{AuditRef, JOURNAL_ID};
 use crate::key_encryption::{KEY_BYTES, KeyEncryptionKey, KeyError, KeySource};
 use crate::keyring::{self, Keyring};
 
@@ -80,6 +82,7 @@ struct Place {
 pub struct Keys {
     ring: ArcSwap<Ring>,
     names: NameKeys,
+    answer_refs: AnswerRefKey,
     /// `None` for keys without a file.
     place: Option<Place>,
 }
@@ -141,7 +144,8 @@ impl Keys {
         let unwritten = Mutex::new(unwritten.map(|what| (what, file.clone())));
         let names = keyring.names.clone();
         let place = Some(Place { path, source: source.clone(), unwritten, settle: disk::settle });
-        Ok(Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &file)), names, place })
+        let answer_refs = answer_refs(&names);
+        Ok(Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &file)), names, answer_refs, place })
     }
 
     /// Keys derived from one that the caller holds, of version 1, without a keyring.
@@ -151,7 +155,8 @@ impl Keys {
         // HKDF-SHA256 fails only for outputs over 255 blocks; one block is asked for here.
         let keyring = Keyring::adopted(&key).unwrap_or_else(|_| unreachable!("one HKDF block is always given"));
         let names = keyring.names.clone();
-        Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &[])), names, place: None }
+        let answer_refs = answer_refs(&names);
+        Self { ring: ArcSwap::from_pointee(Ring::new(keyring, &[])), names, answer_refs, place: None }
     }
 
     /// Writes the keyring when it is one that nobody has written yet, and of that kind. The caller holds the lock of the
@@ -249,13 +254,20 @@ impl Keys {
     /// Equal inputs give equal names; parts never run into each other, and domains never meet.
     #[must_use]
     pub fn pseudonym(&self, domain: &str, parts: &[&[u8]]) -> [u8; PSEUDONYM_BYTES] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.names.pseudonym);
-        let mut context = hmac::Context::with_key(&key);
-        update_prefixed(&mut context, domain.as_bytes());
-        for part in parts {
-            update_prefixed(&mut context, part);
-        }
-        truncate(&context.sign())
+        truncate(&named(&self.names, domain, parts))
+    }
+
+    /// The reference that the answer with this entry carries when it is about a shielded child.
+    #[must_use]
+    pub fn answer_ref(&self, entry: AuditRef) -> AnswerRef {
+        self.answer_refs.conceal(entry)
+    }
+
+    /// The entry of the answer with this reference; `None` when no answer ever had it. Where there are more journals, each of
+    /// them has to be tried.
+    #[must_use]
+    pub fn answered_by(&self, reference: AnswerRef) -> Option<AuditRef> {
+        self.answer_refs.reveal(reference, JOURNAL_ID)
     }
 
     /// A keyed hash of a change's body, to tell a repeat from another body under the same id.
@@ -264,6 +276,22 @@ impl Keys {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.names.body);
         truncate(&hmac::sign(&key, body))
     }
+}
+
+/// The keyed name for `parts` within `domain`, whole.
+fn named(names: &NameKeys, domain: &str, parts: &[&[u8]]) -> hmac::Tag {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &names.pseudonym);
+    let mut context = hmac::Context::with_key(&key);
+    update_prefixed(&mut context, domain.as_bytes());
+    for part in parts {
+        update_prefixed(&mut context, part);
+    }
+    context.sign()
+}
+
+/// The key of answers' references: what nothing else is named by.
+fn answer_refs(names: &NameKeys) -> AnswerRefKey {
+    AnswerRefKey::of(&named(names, "answer-reference", &[]))
 }
 
 fn update_prefixed(context: &mut hmac::Context, part: &[u8]) {

@@ -105,6 +105,8 @@ fn a_new_version_seals_once_it_is_adopted_and_the_old_one_opens() {
     let [key, _] = key_files(dir.path());
     let keys = begun(dir.path(), &key);
     let old = crate::seal::seal(&keys, "plan", b"k", b"plaintext").unwrap();
+    let entry = AuditRef { journal: 1, sequence: 300 };
+    let reference = keys.answer_ref(entry);
     assert!(keys.look().unwrap().is_none());
     KeyringEdit::open(dir.path(), &key).unwrap().rotate(1_000).unwrap();
     assert_eq!(keys.newest(), 1, "not before it is adopted");
@@ -124,6 +126,9 @@ fn a_new_version_seals_once_it_is_adopted_and_the_old_one_opens() {
     let again = Keys::open(dir.path(), &key).unwrap();
     assert_eq!(crate::seal::open(&again, "plan", b"k", &old).unwrap(), b"plaintext");
     assert_eq!(keys.pseudonym("child", &[b"a"]), again.pseudonym("child", &[b"a"]), "names never change");
+    for keys in [&keys, &again] {
+        assert_eq!((keys.answered_by(reference), keys.answer_ref(entry)), (Some(entry), reference));
+    }
 }
 
 #[test]

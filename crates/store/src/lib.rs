@@ -2,6 +2,7 @@
 //! It is the sole owner of RocksDB and of the files of the audit journal and of its tree. It never knows gRPC, policy or the
 //! index: it takes opaque plaintext rows, seals them, and says plainly when it cannot vouch for what is on disk.
 
+mod answer_ref;
 mod database;
 mod disk;
 #[doc(hidden)]
@@ -18,6 +19,7 @@ mod testing;
 mod tree;
 mod watermark;
 
+pub use answer_ref::{AnswerRef, AnswerRefError};
 pub use database::{
     Batch, BatchFault, CommitError, KeyUses, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES,
     OpenError, RefusedCause, ResealError, ResealPosition, Row, StateHash, Store, StoreError, StoreFault, StoreOptions,

@@ -17,6 +17,7 @@ pub async fn every_call((ed, trust): (&Client, &str), (la, authority): (&Client,
     let mut made = questions(ed, trust).await;
     made.extend(openings(ed, trust).await);
     made.extend(flags(ed, trust).await);
+    made.push(resolution(ed, trust).await);
     made.extend(presentations(ed, trust).await);
     made.extend(identities(ed, trust).await);
     made.extend(of_an_authority(la, authority).await);
@@ -59,6 +60,12 @@ async fn openings(ed: &Client, trust: &str) -> Vec<Made> {
         (Method::ListOpenings, ed.break_glass().list_openings(page).await.map(|_| ())),
         (Method::ReviewOpening, ed.break_glass().review_opening(review).await.map(|_| ())),
     ]
+}
+
+async fn resolution(ed: &Client, trust: &str) -> Made {
+    let audit_reference = "7KQM2XBD9F4TH3".into();
+    let request = v1::ResolveReferenceRequest { caller: Some(build::caller(trust)), audit_reference };
+    (Method::ResolveReference, ed.broker().resolve_reference(request).await.map(|_| ()))
 }
 
 async fn flags(ed: &Client, trust: &str) -> Vec<Made> {

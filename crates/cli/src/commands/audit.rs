@@ -13,6 +13,8 @@ use crate::settings::Settings;
 /// What was proven.
 #[derive(Debug, PartialEq, Eq)]
 struct Proven {
+    /// The entry, by its own reference.
+    entry: String,
     leaf_index: u64,
     size: u64,
     /// Witnesses that signed the head, and when, in seconds of POSIX time.
@@ -32,19 +34,24 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
         Ok(proven) => {
             let mut text = format!(
                 "PROVEN: entry {} is leaf {} of {} under a head signed by {}\n",
-                args.reference,
+                proven.entry,
                 proven.leaf_index,
                 proven.size,
                 args.log_key.name()
             );
+            if !is_numbered(&args.reference) {
+                text.push_str(
+                    "which entry the reference leads to, the service says alone: this reference does not tell\n",
+                );
+            }
             for (name, time_s) in &proven.witnessed {
                 text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
             }
             let witnesses: Vec<_> =
                 proven.witnessed.iter().map(|(name, time)| json!({"name": name, "at": time})).collect();
             let json = json!({
-                "proven": true, "leaf_index": proven.leaf_index, "size": proven.size, "witnesses": witnesses,
-                "exit_code": Exit::Done.code(),
+                "proven": true, "entry": proven.entry, "leaf_index": proven.leaf_index, "size": proven.size,
+                "witnesses": witnesses, "exit_code": Exit::Done.code(),
             });
             Done { text: Text::Plain(text), json, exit: Exit::Done }
         }
@@ -56,6 +63,12 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
     })
 }
 
+/// Whether a reference tells which entry it is. That of an answer about a shielded child does not: it has no dash.
+fn is_numbered(reference: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    reference.split_once('-').is_some_and(|(journal, sequence)| digits(journal) && digits(sequence))
+}
+
 /// Checks a proof; says why it proves nothing.
 fn check(
     response: &v1::GetInclusionProofResponse,
@@ -64,7 +77,8 @@ fn check(
     witness_keys: &[VerifierKey],
 ) -> Result<Proven, String> {
     let v1::GetInclusionProofResponse { note, leaf_index, hashes, journal, sequence, sealed } = response;
-    if format!("{journal}-{sequence:012}") != reference {
+    let entry = format!("{journal}-{sequence:012}");
+    if is_numbered(reference) && entry != reference {
         return Err("the proof is of another entry".to_owned());
     }
     let journal = u16::try_from(*journal).map_err(|_| "the proof is of another entry".to_owned())?;
@@ -78,7 +92,7 @@ fn check(
         let time_s = key.verify_cosignature(&note).map_err(|error| format!("witness {}: {error}", key.name()))?;
         witnessed.push((key.name().to_owned(), time_s));
     }
-    Ok(Proven { leaf_index: *leaf_index, size: head.size, witnessed })
+    Ok(Proven { entry, leaf_index: *leaf_index, size: head.size, witnessed })
 }
 
 #[cfg(test)]
@@ -120,7 +134,20 @@ mod tests {
     #[test]
     fn a_right_proof_is_proven_with_its_witnesses() {
         let witnessed = vec![("witness.test/one".to_owned(), 1_700_000_000)];
-        assert_eq!(found(&response()), Ok(Proven { leaf_index: 1, size: 2, witnessed }));
+        assert_eq!(found(&response()), Ok(Proven { entry: REFERENCE.to_owned(), leaf_index: 1, size: 2, witnessed }));
+    }
+
+    #[test]
+    fn a_reference_that_tells_no_entry_is_proven_with_the_entry_that_the_service_names() {
+        let proven = check(&response(), "7KQM2XBD9F4TH3", log().key(), &[]).unwrap();
+        assert_eq!(proven.entry, REFERENCE);
+        let wrong = v1::GetInclusionProofResponse { sequence: 8, ..response() };
+        assert!(check(&wrong, "7KQM2XBD9F4TH3", log().key(), &[]).is_err(), "its leaf is another");
+        assert!(is_numbered(REFERENCE) && !is_numbered("7KQM-2XBD-9F4T-H3") && !is_numbered("12345678901234"));
+        assert_eq!(
+            check(&response(), "1-000000000008", log().key(), &[]).unwrap_err(),
+            "the proof is of another entry"
+        );
     }
 
     #[test]

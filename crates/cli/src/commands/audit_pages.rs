@@ -256,6 +256,7 @@ fn decision(decision: Option<&Decision>) -> String {
             format!("decided to WITHHOLD what the authority holds, {why}; to look again by {by}")
         }
         Some(Decision::WithholdingLifted(_)) => "withholds no longer what the authority holds".to_owned(),
+        Some(Decision::Resolved(entry)) => format!("resolved the reference of the answer of entry {entry}"),
         Some(Decision::Proven(reference)) if reference.is_empty() => {
             "had an entry of its own organisation proven".to_owned()
         }

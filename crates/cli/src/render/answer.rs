@@ -175,7 +175,22 @@ fn access_line(access: &v1::Access) -> String {
 
 fn footer(page: &mut Page, answer: &v1::Answer) {
     let at = answer.as_of.as_ref().map_or_else(|| "time not given".to_owned(), dates::show_moment);
-    page.text(0, 2, &format!("As of {at} (UK time). Audit reference {}", answer.audit_reference));
+    page.text(0, 2, &format!("As of {at} (UK time). Audit reference {}", spoken(&answer.audit_reference)));
+}
+
+/// A reference as it is read out: one that is nothing but letters and digits in groups of four.
+fn spoken(reference: &str) -> String {
+    if !reference.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return reference.to_owned();
+    }
+    let mut words = String::new();
+    for (place, letter) in reference.chars().enumerate() {
+        if place > 0 && place % 4 == 0 {
+            words.push(' ');
+        }
+        words.push(letter);
+    }
+    words
 }
 
 fn recording_failed(page: &mut Page, not_recorded: &v1::NotRecorded) {

@@ -167,6 +167,16 @@ fn a_record_that_is_not_shielded_is_answered_as_by_any_other_call() {
     assert_eq!(opening, ordinary);
 }
 
+/// By it the reference of an answer is chosen: where nothing may be told, not even that the record is shielded is.
+#[test]
+fn only_an_answer_that_shows_that_a_record_is_shielded_tells_of_it() {
+    for (shielded, opening) in [(true, true), (true, false), (false, true), (false, false)] {
+        let answer = ask(&record(shielded), opening, "2020-02-02");
+        assert_eq!(answer.tells_of_shielded(), shielded, "{answer:?}");
+        assert!(!ask(&record(shielded), opening, "2011-11-11").tells_of_shielded());
+    }
+}
+
 /// Whoever has a wrong birth date has perhaps the wrong child: nothing is opened, and no place is told by whom to ring.
 #[test]
 fn nothing_is_opened_where_the_identity_is_not_confirmed() {

@@ -98,6 +98,7 @@ const ROWS: &[Row] = &[
         &["safeguarding-review"],
         None,
     ),
+    (&["broker"], &["BrokerService/ResolveReference"], CARING, None),
 ];
 
 fn owned(words: &[&str]) -> Vec<String> {

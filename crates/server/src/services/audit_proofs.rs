@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
+use kith_domain::caller::Role;
 use kith_domain::method::Method;
-use kith_engine::{AuditEntry, AuditRef, AuditRemoval, Decision, Engine, ProveError};
+use kith_engine::{AnswerRef, AuditEntry, AuditRef, AuditRemoval, Decision, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -22,12 +23,7 @@ fn refusal(error: ProveError) -> Status {
         ProveError::NotThere => {
             status(Code::NotFound, "NO_SUCH_ENTRY", "there is no such entry of this organisation", None)
         }
-        ProveError::Removed(AuditRemoval { through, at, before: _ }) => {
-            let through = AuditRef { journal: JOURNAL, sequence: through };
-            let at = at.london_text();
-            let words = format!("removed under retention: entries up to {through} are not kept any more, decided {at}");
-            status(Code::FailedPrecondition, "AUDIT_REMOVED", &words, None)
-        }
+        ProveError::Removed(removal) => removed(removal),
         ProveError::NotYetSigned => {
             status(Code::Unavailable, "NOT_YET_SIGNED", "the entry is not under a signed head yet: ask again", None)
         }
@@ -36,6 +32,33 @@ fn refusal(error: ProveError) -> Status {
             status(Code::Unavailable, "TREE_UNAVAILABLE", "the audit's tree cannot be read now", None)
         }
     }
+}
+
+/// What is said of an entry that was removed when its time had passed.
+pub(super) fn removed(AuditRemoval { through, at, before: _ }: AuditRemoval) -> Status {
+    let through = AuditRef { journal: JOURNAL, sequence: through };
+    let at = at.london_text();
+    let words = format!("removed under retention: entries up to {through} are not kept any more, decided {at}");
+    status(Code::FailedPrecondition, "AUDIT_REMOVED", &words, None)
+}
+
+/// What is said to an auditor of a reference that an answer about a shielded child carries.
+pub(super) fn shielded() -> Status {
+    let message = "this is the reference of an answer about a shielded child, which a broker alone resolves: search by the child, \
+                   or use the reference of the entry";
+    status(Code::PermissionDenied, "REFERENCE_SHIELDED", message, None)
+}
+
+/// Which entry is asked for: by its own reference, or by that of an answer about a shielded child.
+fn asked_for(engine: &Engine, role: Role, text: &str) -> Result<Result<AuditRef, Status>, &'static str> {
+    if let Ok(reference) = text.parse::<AuditRef>() {
+        return Ok(Ok(reference));
+    }
+    let reference = text.parse::<AnswerRef>().map_err(|_| "not an audit reference")?;
+    if role == Role::Auditor {
+        return Ok(Err(shielded()));
+    }
+    Ok(engine.answered_by(reference).ok_or_else(|| refusal(ProveError::NotThere)))
 }
 
 impl Services {
@@ -118,10 +141,11 @@ impl AuditService for Services {
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
         let mut faults = Faults::default();
-        let read = audit_reference.parse::<AuditRef>().map_err(|_| "not an audit reference");
+        let read = asked_for(&engine, call.peer.role, &audit_reference);
         let reference = faults.take("audit_reference", "BAD_AUDIT_REFERENCE", read);
         let reference = match faults.finish(reference) {
-            Ok(reference) => reference,
+            Ok(Ok(reference)) => reference,
+            Ok(Err(status)) => return Err(context::broken(&engine, call, caller, status).await),
             Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
         let prover = Arc::clone(&engine);

@@ -11,12 +11,14 @@ use kith_domain::caller::Caller;
 use kith_domain::method::Method;
 use kith_domain::permit;
 use kith_domain::refusal_code::RefusalCode;
-use kith_engine::{AuditBounds, AuditEntry, AuditPage, AuditRead, AuditRef, AuditSearchError, Call, Decision, Engine};
+use kith_engine::{
+    AnswerRef, AuditBounds, AuditEntry, AuditPage, AuditRead, AuditRef, AuditSearchError, Call, Decision, Engine,
+};
 use tonic::{Code, Request, Status};
 
 use super::context::{self, Services, now};
 use super::notifications::JOURNAL;
-use super::{audit_wire, errors, person};
+use super::{audit_proofs, audit_wire, errors, person};
 use crate::refusal::status;
 
 /// Entries that one call looks at: a fraction of a second's work. A range of time ends where so many in a row are older.
@@ -123,6 +125,11 @@ pub(super) async fn search(
 ) -> Result<v1::SearchResponse, Status> {
     let reading = Reading::begin(services, &request, Method::SearchAudit).await?;
     let message = request.into_inner();
+    let text = &message.audit_reference;
+    if text.parse::<AuditRef>().is_err() && text.parse::<AnswerRef>().is_ok() {
+        let Reading { engine, call, caller, scope: _ } = reading;
+        return Err(context::broken(&engine, call, caller, audit_proofs::shielded()).await);
+    }
     let mut faults = Faults::default();
     let query = audit::search(&mut faults, &message);
     let query = AuditQuery { entry: entry(&mut faults, &message.audit_reference), ..query };

@@ -110,6 +110,7 @@ fn decision(decision: &Decision) -> Wire {
             look_again: Some(time::date(*look_again)),
         }),
         Decision::WithholdingLifted => Wire::WithholdingLifted(true),
+        Decision::Resolved(entry) => Wire::Resolved(reference(*entry)),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -170,6 +171,7 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::FlagReviewed(..)
         | Decision::Withheld { .. }
         | Decision::WithholdingLifted
+        | Decision::Resolved(_)
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }

@@ -38,7 +38,7 @@ const NOT_IN_TIME: Refused = Refused { words: "the disk did not confirm it in ti
 /// An answer on the wire.
 pub(super) fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
     let window = engine.settings().presentation_window_days;
-    answer::wire(&answered.answer, answered.reference.text(), engine.directory(), window)
+    answer::wire(&answered.answer, engine.reference_of(answered), engine.directory(), window)
 }
 
 /// What the engine is asked.

@@ -308,3 +308,10 @@ As of Sun 22 Nov 2026 03:12 (UK time). Audit reference 1-4711
 ";
     assert_eq!(text(&samples::family()), expected);
 }
+
+#[test]
+fn a_reference_is_shown_as_it_is_read_out() {
+    assert_eq!(spoken("7KQM2XBD9F4TH3"), "7KQM 2XBD 9F4T H3");
+    assert_eq!(spoken("1-000000004711"), "1-000000004711", "it is read as it stands");
+    assert_eq!(spoken(""), "");
+}
