@@ -275,7 +275,8 @@ mod tests {
     fn a_walk_is_flagged_about_who_asked_and_holds_no_child() {
         let mut watcher = watcher(None, 0);
         watcher.follow(0, 20, &asked(20));
-        let [flag] = &told(&mut watcher)[..] else { panic!("one flag is told") };
+        let flags = told(&mut watcher);
+        let [flag] = &flags[..] else { panic!("one flag is told") };
         assert_eq!((flag.organisation.as_str(), flag.user_id.as_str(), flag.first_entry), ("R1H", "u1", 1));
         let bytes = crate::rows::encode(&Decision::Flagged(flag.clone())).unwrap();
         assert!(bytes.len() < 40 && !format!("{flag:?}").contains("99900"), "nothing but counts and who asked");
@@ -322,7 +323,8 @@ mod tests {
         let entries = asked(20);
         let mut whole = watcher(None, 0);
         whole.follow(0, 20, &entries);
-        let [flag] = &told(&mut whole)[..] else { panic!("one flag is told") };
+        let flags = told(&mut whole);
+        let [flag] = &flags[..] else { panic!("one flag is told") };
         for logged in 0..=20_u64 {
             // As if killed with the flag in the audit and not in the log.
             let tells = (21, AuditEntry::of_service(Moment(50_000), Decision::Flagged(flag.clone())));

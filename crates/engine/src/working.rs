@@ -240,7 +240,7 @@ impl<'a> Working<'a> {
             }
         }
         children.sort_by_key(|record| !self.first.contains(&record.subject));
-        let Self { feeds, openings, flags, withheld, meta, .. } = self;
-        Ok(Changed { rows, children, gone, feeds, openings, flags, withheld, meta })
+        let (feeds, openings, flags, withheld) = (self.feeds, self.openings, self.flags, self.withheld);
+        Ok(Changed { rows, children, gone, feeds, openings, flags, withheld, meta: self.meta })
     }
 }

@@ -254,14 +254,14 @@ fn whole(copy: &[u8]) -> Result<&[u8], Option<u16>> {
     if fields.take() != Some(MAGIC) {
         return Err(None);
     }
-    let format = fields.take().map(u16::from_be_bytes).ok_or(None)?;
+    let format = fields.take().map(u16::from_be_bytes).ok_or(None::<u16>)?;
     if format > FORMAT {
         return Err(Some(format));
     }
-    let count = copy.get(COUNT_AT).copied().ok_or(None)?;
+    let count = copy.get(COUNT_AT).copied().ok_or(None::<u16>)?;
     let length = HEADER_BYTES + NAMES_BYTES + usize::from(count) * ENTRY_BYTES + TAIL_BYTES;
-    let block = copy.get(..length).ok_or(None)?;
-    let (body, check) = block.split_last_chunk::<4>().ok_or(None)?;
+    let block = copy.get(..length).ok_or(None::<u16>)?;
+    let (body, check) = block.split_last_chunk::<4>().ok_or(None::<u16>)?;
     if crc32c::crc32c(body) == u32::from_be_bytes(*check) { Ok(block) } else { Err(None) }
 }
 

@@ -117,7 +117,7 @@ fn year(root: &Path) -> Vec<Event> {
                 user: format!("nurse-{}", user % NURSES),
                 what: Do::Ask,
             };
-            attendance(&mut events, &mut dice, (event, group % 2 == 0));
+            attendance(&mut events, &mut dice, (event, group.is_multiple_of(2)));
         }
     }
     events.sort_by_key(|event| event.at);

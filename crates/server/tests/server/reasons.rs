@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use kith_domain::refusal_code::RefusalCode;
 
 /// Words of the same form that are no reasons.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_PKG_VERSION",
+    "CREDENTIALS_DIRECTORY",
     "KITHD_CONFIG",
     "KITH_SERVER",
     "KITH__",
