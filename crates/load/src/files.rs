@@ -163,12 +163,17 @@ impl Lane {
     }
 }
 
-/// Rows of an authority's file: the same plans every time, of which a share has another last day than before.
+/// Files in which an authority tells of the same plans: a plan takes 500 versions, and each file may bring every one of them one more.
+const FILES_OF_A_PLAN: u64 = 400;
+
+/// Rows of an authority's file: the same plans every time, of which a share has another last day than before. After some hundreds
+/// of files they have other references, since a plan takes no more versions then.
 fn rows(authority: u64, number: u64, rows: u32, changed_percent: f64, today: kith_domain::time::Day) -> String {
     let mut text = String::new();
     let changed = (f64::from(rows) * changed_percent / 100.0) as u32;
     const APART: u64 = 12_500;
     let start = today.plus_days(-60).text();
+    let plans = number / FILES_OF_A_PLAN;
     for row in 0..rows {
         // The same child for the same row, however many rows a file has: a reference keeps its subject.
         let place = authority * APART + u64::from(row);
@@ -177,7 +182,7 @@ fn rows(authority: u64, number: u64, rows: u32, changed_percent: f64, today: kit
         // The last day tells every file from the one before it.
         let end = if row < changed { today.plus_days(30 + (number % 300) as i32) } else { today.plus_days(400) };
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "{digits},,cpp,{start},{},LOAD-{row},,", end.text());
+        let _ = writeln!(text, "{digits},,cpp,{start},{},LOAD-{plans}-{row},,", end.text());
     }
     text
 }
@@ -197,6 +202,19 @@ mod tests {
         let shorter = rows(1, 9, 10, 0.0, today);
         let children = |text: &str| text.lines().map(|line| line[..10].to_owned()).collect::<Vec<_>>();
         assert_eq!(children(&shorter), children(&one)[..10], "a reference keeps its subject");
+    }
+
+    #[test]
+    fn a_plan_is_told_of_less_often_than_it_takes_versions() {
+        let today = crate::england::day("2026-04-01").unwrap();
+        let mut files = std::collections::BTreeMap::new();
+        for number in 0..2_000 {
+            let row = rows(1, number, 1, 100.0, today);
+            let reference = row.split(',').nth(5).unwrap().to_owned();
+            *files.entry(reference).or_insert(0) += 1;
+        }
+        assert!(files.values().all(|files| *files < 500), "{files:?}");
+        assert!(files.len() <= 5, "{files:?}");
     }
 
     #[test]
