@@ -479,6 +479,7 @@ mod tests {
             (Some(Decision::Refused(refused)), "REFUSED 3 times, ROLE_NOT_ALLOWED"),
             (Some(Decision::Listed(4)), "4 listed"),
             (Some(Decision::Uncounted(true)), "how many is not told"),
+            (Some(Decision::Resolved("1-000000000008".into())), "of the answer of entry 1-000000000008"),
             (Some(Decision::Proven("1-000000000007".into())), "had entry 1-000000000007 proven"),
             (Some(Decision::Proven(String::new())), "had an entry of its own organisation proven"),
             (Some(Decision::Service(gap)), "ENTRIES MAY BE MISSING after 1-000000000007"),

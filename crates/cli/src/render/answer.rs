@@ -185,7 +185,7 @@ fn spoken(reference: &str) -> String {
     }
     let mut words = String::new();
     for (place, letter) in reference.chars().enumerate() {
-        if place > 0 && place % 4 == 0 {
+        if place > 0 && place.is_multiple_of(4) {
             words.push(' ');
         }
         words.push(letter);

@@ -44,11 +44,12 @@ async fn what_does_not_know_of_a_shield_has_no_place_after_it_was_lifted_either(
             answered(Code::Withheld, false),
             answered(Code::NoneHeld, false),
             answered(Code::NoneHeld, true),
+            Decision::Resolved(7),
         ];
         all.map(|decision| place.engine.tells_of_shielded(&about(n, decision)))
     };
-    assert_eq!(hidden(1), [true; 5]);
+    assert_eq!(hidden(1), [true; 6]);
     place.event(1, PlanEvent { unshield: true, ..event(1, 1, 2) }).await;
-    assert_eq!(hidden(1), [true, true, true, false, true], "an answer knows whether the child was shielded then");
-    assert_eq!(hidden(2), [false, false, false, false, true], "nobody has shielded this one");
+    assert_eq!(hidden(1), [true, true, true, false, true, true], "an answer knows whether the child was shielded then");
+    assert_eq!(hidden(2), [false, false, false, false, true, true], "nobody has shielded this one");
 }

@@ -36,7 +36,7 @@ use crate::{connection, refusal};
 
 /// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor.
 const SEARCHES: usize = 1;
-/// Lists and proofs that are read at once, for as many organisations.
+/// Lists, proofs and resolved references that are read at once, for as many organisations.
 const LISTS: usize = 4;
 
 /// Shared by all services; clones are cheap.
@@ -121,7 +121,7 @@ impl Services {
         &self.audit_turns
     }
 
-    /// The turns to read lists and proofs.
+    /// The turns to read lists, proofs and what references lead to.
     pub(super) fn list_turns(&self) -> &Turns {
         &self.list_turns
     }
