@@ -284,30 +284,23 @@ async fn without_a_place_in_the_queue_there_is_no_answer() {
     site.finish(&["takes no writes", "takes no entry", "history waits", "refused", "disk"]);
 }
 
+/// The roles of certificates.
+const ROLES: [&str; 9] =
+    ["ed", "scheduled-care", "safeguarding", "local-authority", "demographics", "broker", "auditor", "ops", "witness"];
+
 /// Every role tries to open for every purpose in either context, a shielded child and one who is not; what is granted was
 /// written down by hand.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_open_list_and_review() {
     let mut site = site(&[("break_glass", "per_person", "100"), ("break_glass", "per_organisation", "100")]);
-    let roles = [
-        "ed",
-        "scheduled-care",
-        "safeguarding",
-        "local-authority",
-        "demographics",
-        "broker",
-        "auditor",
-        "ops",
-        "witness",
-    ];
     let of = |role: &str| if role == "local-authority" { A } else { ED };
-    for role in roles {
+    for role in ROLES {
         certificates::issue(&site.path("certs"), &format!("as-{role}"), of(role), role);
     }
     let server = site.ready().await;
     hold(&server).await;
     let (mut tried, mut opened, mut listed) = (0, 0, 0);
-    for role in roles {
+    for role in ROLES {
         let client = server.client(&format!("as-{role}")).await;
         for purpose in 1..=4 {
             for (context, child) in [(1, CHILD), (1, CHILD + 1), (2, CHILD)] {

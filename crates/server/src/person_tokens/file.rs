@@ -205,8 +205,11 @@ pub(crate) fn note_mistakes(config: &Config, mistakes: &mut Mistakes) {
     }
 }
 
+/// A file to look at, and the list that it held when it was begun with.
+type Begun = (PersonTokensFile, Option<Read<Arc<Table>>>);
+
 /// The list to begin with, and the file to look at from then on. Without a file there is no list: nobody is asked for a token.
-pub(crate) fn begin(file: &Path) -> Result<(PersonTokensFile, Option<Read<Arc<Table>>>), FileError> {
+pub(crate) fn begin(file: &Path) -> Result<Begun, FileError> {
     PersonTokensFile::begin(WHAT, file, find)
 }
 
