@@ -207,6 +207,7 @@ fn a_plan_on_the_mothers_record_still_reads_as_held() {
     if let Body::Open(body) = &mut whole.body {
         body.plans = Outcome::Held(Vec::new());
     }
+    whole.withheld = false;
     let cut = leave_out(whole, FieldSet::NONE);
     let line = words::plans(&cut, &Directory::default());
     assert!(line.starts_with("Plans: HELD: on a record that is not shown to you."), "{line}");
