@@ -327,13 +327,13 @@ impl Watch {
             organisation.held.add(question.held, NORM_OF_ORGANISATION);
             role.held.add(question.held, NORM_OF_ROLE);
         }
-        let Some(counted) = person.held.add(question.held, question.entry) else { return };
-        // The lesser of the two: little may be held of a whole neighbourhood.
-        let norms =
-            [organisation.held.of_others(counted, LEAST_OF_ORGANISATION), role.held.of_others(counted, LEAST_OF_ROLE)];
-        let Some(norm) = norms.into_iter().flatten().min() else { return };
+        // The lesser of the two: little may be held of a whole neighbourhood. Before either is known nothing is to be expected.
+        let own = person.held.counted();
+        let norms = [organisation.held.of_others(own, LEAST_OF_ORGANISATION), role.held.of_others(own, LEAST_OF_ROLE)];
+        let usual = norms.into_iter().flatten().min().unwrap_or(0);
+        let Some(counted) = person.held.add(question.held, usual, question.entry) else { return };
         let rules = (self.rules.share_least_expected, self.rules.share_percent);
-        if let Some(limit) = far_below(counted, norm, rules) {
+        if let Some(limit) = far_below(counted, rules) {
             let entries = (counted.first_entry, question.entry);
             self.raise(&question.who, FlagKind::FewHeld, (counted.hits, counted.asked, limit), entries);
         }
@@ -348,10 +348,10 @@ impl Watch {
         if !flagged {
             organisation.attended.add(attended, NORM_OF_ORGANISATION);
         }
-        let Some(counted) = person.attended.add(attended, question.entry) else { return };
-        let Some(norm) = organisation.attended.of_others(counted, LEAST_OF_ORGANISATION) else { return };
+        let usual = organisation.attended.of_others(person.attended.counted(), LEAST_OF_ORGANISATION).unwrap_or(0);
+        let Some(counted) = person.attended.add(attended, usual, question.entry) else { return };
         let rules = (self.rules.share_least_expected, self.rules.share_percent);
-        if let Some(limit) = far_below(counted, norm, rules) {
+        if let Some(limit) = far_below(counted, rules) {
             let (without, least) = (counted.asked - counted.hits, counted.asked - limit);
             let entries = (counted.first_entry, question.entry);
             self.raise(&question.who, FlagKind::NoPresentation, (without, counted.asked, least), entries);

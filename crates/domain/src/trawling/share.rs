@@ -15,6 +15,7 @@ pub(super) struct Halves {
 struct Half {
     asked: u32,
     hits: u32,
+    expected: u64,
     first_entry: u64,
 }
 
@@ -23,17 +24,21 @@ struct Half {
 pub(super) struct Counted {
     pub(super) asked: u32,
     pub(super) hits: u32,
+    /// Thousandths of hits that others would have had, each question by what was usual when it was asked: more is held of
+    /// children from month to month, and a window may be long.
+    pub(super) expected: u64,
     pub(super) first_entry: u64,
 }
 
 impl Halves {
-    /// Counts a question; what the window holds when a half is full.
-    pub(super) fn add(&mut self, hit: bool, entry: u64) -> Option<Counted> {
+    /// Counts a question, of which so many thousandths of a hit were usual; what the window holds when a half is full.
+    pub(super) fn add(&mut self, hit: bool, usual: u64, entry: u64) -> Option<Counted> {
         if self.current.asked == 0 {
             self.current.first_entry = entry;
         }
         self.current.asked += 1;
         self.current.hits += u32::from(hit);
+        self.current.expected += usual;
         if self.current.asked < HALF {
             return None;
         }
@@ -49,6 +54,7 @@ impl Halves {
         Counted {
             asked: before.asked + current.asked,
             hits: before.hits + current.hits,
+            expected: before.expected + current.expected,
             first_entry: first.first_entry,
         }
     }
@@ -82,8 +88,8 @@ impl Norm {
 
 /// Up to how many hits are far below what is to be expected, when there were no more; none where too few were to be expected
 /// to say.
-pub(super) fn far_below(counted: Counted, per_mille: u64, (least_expected, percent): (u32, u32)) -> Option<u32> {
-    let expected = u64::from(counted.asked) * per_mille / 1_000;
+pub(super) fn far_below(counted: Counted, (least_expected, percent): (u32, u32)) -> Option<u32> {
+    let expected = counted.expected / 1_000;
     let limit = u32::try_from(expected * u64::from(percent) / 100).unwrap_or(u32::MAX);
     (expected >= u64::from(least_expected) && counted.hits <= limit).then_some(limit)
 }
@@ -96,28 +102,28 @@ mod tests {
     fn a_window_is_looked_at_when_a_half_is_full() {
         let mut halves = Halves::default();
         for entry in 1..32 {
-            assert_eq!(halves.add(entry % 2 == 0, entry), None);
+            assert_eq!(halves.add(entry % 2 == 0, 500, entry), None);
         }
-        assert_eq!(halves.add(true, 32), Some(Counted { asked: 32, hits: 16, first_entry: 1 }));
-        let last = (33..=64).filter_map(|entry| halves.add(false, entry)).collect::<Vec<_>>();
-        assert_eq!(last, [Counted { asked: 64, hits: 16, first_entry: 1 }]);
-        let last = (65..=96).filter_map(|entry| halves.add(false, entry)).collect::<Vec<_>>();
-        assert_eq!(last, [Counted { asked: 64, hits: 0, first_entry: 33 }]);
+        assert_eq!(halves.add(true, 500, 32), Some(Counted { asked: 32, hits: 16, expected: 16_000, first_entry: 1 }));
+        let last = (33..=64).filter_map(|entry| halves.add(false, 100, entry)).collect::<Vec<_>>();
+        assert_eq!(last, [Counted { asked: 64, hits: 16, expected: 19_200, first_entry: 1 }]);
+        let last = (65..=96).filter_map(|entry| halves.add(false, 100, entry)).collect::<Vec<_>>();
+        assert_eq!(last, [Counted { asked: 64, hits: 0, expected: 6_400, first_entry: 33 }]);
     }
 
     #[test]
     fn few_of_few_to_be_expected_say_nothing() {
-        let counted = |hits| Counted { asked: 64, hits, first_entry: 1 };
-        assert_eq!(far_below(counted(0), 249, (16, 25)), None, "15 to be expected");
-        assert_eq!(far_below(counted(4), 250, (16, 25)), Some(4));
-        assert_eq!(far_below(counted(5), 250, (16, 25)), None);
+        let counted = |hits, expected| Counted { asked: 64, hits, expected, first_entry: 1 };
+        assert_eq!(far_below(counted(0, 15_999), (16, 25)), None, "15 to be expected");
+        assert_eq!(far_below(counted(4, 16_000), (16, 25)), Some(4));
+        assert_eq!(far_below(counted(5, 16_000), (16, 25)), None);
     }
 
     #[test]
     fn the_norm_is_that_of_others_and_forgets() {
         let mut norm = Norm::default();
         (0..100).for_each(|n| norm.add(n < 60, 1_000));
-        let own = Counted { asked: 50, hits: 10, first_entry: 1 };
+        let own = Counted { asked: 50, hits: 10, expected: 0, first_entry: 1 };
         assert_eq!((norm.of_others(own, 50), norm.of_others(own, 51)), (Some(1_000), None));
         (0..900).for_each(|_| norm.add(false, 1_000));
         assert_eq!(norm.asked, 500);

@@ -33,6 +33,7 @@ fn only_whole_segments_go_the_oldest_first_and_never_the_newest() {
     assert_eq!(spans(&journal), [(21, 30)]);
     assert_eq!(read_all(&journal).len(), 11);
     journal.close().unwrap();
+    drop(journal);
     let (journal, recovered) = bench.open();
     assert_eq!(recovered, Recovered { last_sequence: 31, gap: None });
     assert_eq!(append_all(&journal, 32..=32), [32], "no number is given twice");
