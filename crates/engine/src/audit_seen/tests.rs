@@ -5,6 +5,7 @@ use crate::audit_entry::{Call, Disclosed};
 use crate::files::tests::place::{NOW, Place, event, nhs};
 use kith_domain::caller::Peer;
 use kith_domain::change::PlanEvent;
+use kith_domain::flag::FlagOutcome;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::proof::PersonProof;
 
@@ -30,6 +31,30 @@ fn that_openings_have_reached_their_limit_has_no_place() {
     assert!(told(Decision::Refused(limit)));
     assert!(told(Decision::RefusedMany { code: limit, count: 2, first: NOW, last: NOW }));
     assert!(!told(Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"))));
+}
+
+/// A flag that would give an entry about a shielded child a place is shown to no auditor. One more in its organisation's own list,
+/// or a review of one that nobody else sees, would show whose it is all the same.
+#[test]
+fn how_many_flags_a_team_was_shown_and_where_one_was_reviewed_is_not_told() {
+    let place = Place::new();
+    let seen = |role, method, decision| {
+        let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role };
+        let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+        let entry = AuditEntry::of_call(NOW, call, None, None, decision);
+        let seen = place.engine.seen(AuditRef { journal: 1, sequence: 7 }, entry, None);
+        (seen.place.is_some(), seen.decision)
+    };
+    let reviewed = || Decision::FlagReviewed(7, FlagOutcome::Explained);
+    let refused = |reason| Decision::Refused(RefusalCode::of(reason));
+    let (team, auditor) = (Role::Safeguarding, Role::Auditor);
+    assert_eq!(seen(team, Method::ListFlags, Decision::Listed(3)), (true, Decision::Listed(0)), "not how many");
+    assert_eq!(seen(team, Method::ReviewFlag, reviewed()), (false, reviewed()));
+    assert_eq!(seen(team, Method::ReviewFlag, refused("OWN_FLAG")), (false, refused("OWN_FLAG")));
+    assert_eq!(seen(auditor, Method::ListFlags, Decision::Listed(2)), (true, Decision::Listed(2)));
+    assert_eq!(seen(auditor, Method::ReviewFlag, reviewed()), (true, reviewed()));
+    let denied = refused("ROLE_NOT_ALLOWED");
+    assert_eq!(seen(Role::Ed, Method::ReviewFlag, denied.clone()), (true, denied), "who may not, and tries");
 }
 
 #[tokio::test]
