@@ -174,10 +174,13 @@ impl Engine {
         // Whoever was answered about a child was told whether it was shielded then. Nothing else knows, and since then a shield may
         // have been lifted.
         let knows = disclosed.is_some_and(|disclosed| disclosed.plans != Code::Withheld);
-        people(entry).any(|subject| {
+        let hides = |subject: &Subject, knows: bool| {
             let person = self.index().person(subject);
             person.is_shielded() || (!knows && person.was_shielded())
-        })
+        };
+        // Of the mother no entry says whether she was.
+        entry.subject.as_ref().is_some_and(|subject| hides(subject, knows))
+            || entry.mother.as_ref().is_some_and(|mother| hides(&mother.subject, false))
     }
 
     /// Whom of those that an entry is about is shielded now.

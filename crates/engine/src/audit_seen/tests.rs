@@ -78,3 +78,19 @@ async fn what_does_not_know_of_a_shield_has_no_place_after_it_was_lifted_either(
     assert_eq!(hidden(1), [true, true, true, false, true, true], "an answer knows whether the child was shielded then");
     assert_eq!(hidden(2), [false, false, false, false, true, true], "nobody has shielded this one");
 }
+
+/// Her whereabouts are those of the baby that was asked about, and the entry says of the baby alone whether it was shielded.
+#[tokio::test]
+async fn what_read_the_record_of_a_mother_who_was_shielded_has_no_place_after_that_was_lifted_either() {
+    let place = Place::new();
+    place.event(1, PlanEvent { shielded: true, ..event(1, 1, 1) }).await;
+    place.event(1, event(1, 2, 1)).await;
+    let hidden = |mother| {
+        let subject = Subject::Nhs(nhs(mother));
+        let mother = Some(MotherRead { subject, responsible: Vec::new() });
+        place.engine.tells_of_shielded(&AuditEntry { mother, ..about(3, answered(Code::NoneHeld, false)) })
+    };
+    assert!(hidden(1) && !hidden(2), "shielded now");
+    place.event(1, PlanEvent { unshield: true, ..event(1, 1, 2) }).await;
+    assert!(hidden(1) && !hidden(2), "shielded then");
+}
