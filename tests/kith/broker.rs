@@ -122,6 +122,28 @@ fn what_was_resolved_is_in_the_audit(entries: &[AuditEntry]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mother_who_is_told_with_a_baby_stands_in_the_audit_beside_it() {
+    let mut site = site();
+    let server = site.ready().await;
+    hold(&server).await;
+    let (baby, mother) = (nhs(ORDINARY), nhs(SHIELDED));
+    let asked = v1::LookupRequest { mother_nhs_number: Some(mother.digits()), ..build::lookup(ED, baby) };
+    let reference = calls::ask(&server.client(ED).await, asked).await.audit_reference;
+    assert!(is_random(&reference), "{reference}");
+    let (broker, care) = (server.client("broker").await, v1::Purpose::DirectCare);
+    let found =
+        until_async("the entry can be read", async || resolve(&broker, BROKER, care, &reference).await.ok()).await;
+    assert_eq!(found.mother.unwrap().nhs_number, mother.digits());
+    tokio::task::block_in_place(|| server.stop());
+    let audit = offline::audit(site.dir());
+    let resolved = audit.values().filter(|entry| matches!(entry.decision, Decision::Resolved(_)));
+    let about =
+        resolved.map(|entry| (entry.subject.clone(), entry.mother.as_ref().map(|mother| mother.subject.clone())));
+    assert_eq!(about.collect::<Vec<_>>(), [(Some(Subject::Nhs(baby)), Some(Subject::Nhs(mother)))]);
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_answer_is_proven_to_who_asked_and_no_auditor_is_led_to_the_child_by_it() {
     let mut site = site();
     let server = site.ready().await;

@@ -193,6 +193,26 @@ fn shown(site: &Site, server: &Server) {
     assert!((rate["per_thousand_lookups"].as_f64().unwrap() - expected).abs() < 1e-9, "{rate}");
 }
 
+/// An auditor knows its number from the audit, and nothing else of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flag_that_no_auditor_is_shown_is_reviewed_by_its_own_team_alone() {
+    let mut site = site();
+    let server = site.ready().await;
+    let shielded = |n| v1::PlanEvent { shielded: true, ..build::plan(nhs(n), &format!("P{n}")) };
+    calls::accept(&server.client(AUTHORITIES[0]).await, (0..STEPS).map(shielded).collect()).await;
+    walk(&server.client(ED).await, "walker-1", 0).await;
+    let (team, auditor) = (server.client(TEAM).await, server.client(AUDITOR).await);
+    let id =
+        until_async("the walk is flagged", async || flags(&team, ED, false).await.unwrap().first().map(|flag| flag.id))
+            .await;
+    assert_eq!(flags(&auditor, "NAO", true).await.unwrap(), []);
+    let refused = review(&auditor, reviewer("NAO", "s-lead-1"), id).await;
+    expect_trouble(refused, Code::FailedPrecondition, "FLAG_UNKNOWN", &["id"]);
+    review(&team, reviewer(ED, "s-lead-1"), id).await.unwrap();
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
 /// Killed at a random moment after the last question, again and again: each who walked is flagged once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_a_flag_is_neither_repeated_nor_forgotten() {

@@ -309,7 +309,7 @@ impl Watch {
 
     /// Whether somebody was flagged lately: their questions are not what is usual.
     fn is_flagged(&self, who: &Arc<Who>) -> bool {
-        let lately = |at: &Moment| self.now.seconds_since(*at) < self.repeat_s();
+        let lately = |at: &Moment| is_lately(*at, self.now, self.repeat_s());
         self.people.get(who).is_some_and(|person| person.flagged.iter().flatten().any(lately))
     }
 
@@ -387,7 +387,7 @@ impl Watch {
         let (now, repeat_s) = (self.now, self.repeat_s());
         let Some(person) = self.people.get_mut(who) else { return };
         let last = &mut person.flagged[kind as usize];
-        if last.is_some_and(|at| now.seconds_since(at) < repeat_s) {
+        if last.is_some_and(|at| is_lately(at, now, repeat_s)) {
             return;
         }
         *last = Some(now);
@@ -405,6 +405,12 @@ impl Watch {
             last_entry,
         });
     }
+}
+
+/// Whether a flag of the moment `at` was raised lately. One of a clock that ran ahead and was set back since was not: it would keep
+/// every other of its kind back until the clock is there again.
+fn is_lately(at: Moment, now: Moment, repeat_s: u64) -> bool {
+    at.seconds_since(now) <= SET_BACK_S && now.seconds_since(at) < repeat_s
 }
 
 /// How busy the others of an organisation are today beside a usual day of theirs, in hundredths. Of too few it says nothing.

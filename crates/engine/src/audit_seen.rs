@@ -138,12 +138,20 @@ fn is_of_the_queue(entry: &AuditEntry) -> bool {
     too_many || (looked && entry.role != Some(Role::Auditor))
 }
 
-/// Whether an entry tells how much an authority hears, or withholds. One more of them, just after something was done about a
-/// shielded child without a place, would tell which authority is the child's.
+/// Whether a safeguarding team reviewed a flag about its own people, or tried to. Of a flag that auditors are not shown, that
+/// would tell whose people it is about, and the entries that raised it have no place.
+fn is_own_review(entry: &AuditEntry) -> bool {
+    entry.method == Some(Method::ReviewFlag) && entry.role == Some(Role::Safeguarding)
+}
+
+/// Whether an entry tells how much an authority hears, or withholds, or how many flags a safeguarding team was shown. One more of
+/// them, just after something was done about a shielded child without a place, would tell which authority is the child's, or
+/// where it was done. Those that an auditor was shown tell no place.
 fn is_uncounted(entry: &AuditEntry) -> bool {
-    use Method::{AcknowledgeNotifications, ListNotifications, ListWithholdings};
-    matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings))
-        && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
+    use Method::{AcknowledgeNotifications, ListFlags, ListNotifications, ListWithholdings};
+    let of_authority = matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings));
+    let of_team = entry.method == Some(ListFlags) && entry.role == Some(Role::Safeguarding);
+    (of_authority || of_team) && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
 }
 
 /// Whom an entry is about: the subject, and a mother whose record was read.
@@ -154,7 +162,7 @@ fn people(entry: &AuditEntry) -> impl Iterator<Item = &Subject> {
 impl Engine {
     /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
     pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
-        if is_of_the_queue(entry) {
+        if is_of_the_queue(entry) || is_own_review(entry) {
             return true;
         }
         // Of an opening's answer nothing was left out, and only what is about a shielded child is opened or resolved.
@@ -166,10 +174,13 @@ impl Engine {
         // Whoever was answered about a child was told whether it was shielded then. Nothing else knows, and since then a shield may
         // have been lifted.
         let knows = disclosed.is_some_and(|disclosed| disclosed.plans != Code::Withheld);
-        people(entry).any(|subject| {
+        let hides = |subject: &Subject, knows: bool| {
             let person = self.index().person(subject);
             person.is_shielded() || (!knows && person.was_shielded())
-        })
+        };
+        // Of the mother no entry says whether she was.
+        entry.subject.as_ref().is_some_and(|subject| hides(subject, knows))
+            || entry.mother.as_ref().is_some_and(|mother| hides(&mother.subject, false))
     }
 
     /// Whom of those that an entry is about is shielded now.

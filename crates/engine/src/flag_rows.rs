@@ -69,7 +69,7 @@ const fn conflict(field: &'static str, reason: &'static str, words: &'static str
 }
 
 /// The same words for a flag of others as for none: which flags others have is theirs.
-const FLAG_UNKNOWN: Refused = conflict("id", "FLAG_UNKNOWN", "there is no such flag of your organisation's people");
+pub const FLAG_UNKNOWN: Refused = conflict("id", "FLAG_UNKNOWN", "there is no such flag of your organisation's people");
 const FLAG_REVIEWED: Refused =
     conflict("id", "FLAG_REVIEWED", "this flag has been reviewed already: nothing was changed");
 const OWN_FLAG: Refused = conflict(

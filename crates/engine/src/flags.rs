@@ -129,6 +129,23 @@ impl Engine {
         Ok(page)
     }
 
+    /// Whether whoever holds the permit is shown a flag, and so may say what became of it. A number that no flag has is left to
+    /// the review, which says so. Reads the disk: not for the threads that answer questions.
+    ///
+    /// # Errors
+    /// [`FlagsError`].
+    pub fn shows_flag(&self, permit: &ActionPermit, id: u64) -> Result<bool, FlagsError> {
+        let scope = flag_scope(permit)?;
+        let Some(bytes) = self.store.get(Table::Flag, &keys::flag(id))? else { return Ok(true) };
+        match decode::<FlagRow>(&bytes) {
+            Ok(FlagRow { flag, review: _ }) => Ok(self.may_be_told(scope, &flag)),
+            Err(error) => {
+                tracing::error!(%error, "a row of the state cannot be decoded");
+                Ok(false)
+            }
+        }
+    }
+
     /// Whether a flag may be shown to whoever sees those of others. They read the audit too: where an entry that the flag
     /// names is about a child who is shielded, or was then, the audit shows it without a place, and the flag would give it
     /// one. What cannot be read is not told.

@@ -61,7 +61,7 @@ pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::FilesError;
-pub use flag_rows::FlagReview;
+pub use flag_rows::{FLAG_UNKNOWN, FlagReview};
 pub use flags::{FlagCounts, FlagPage, FlagRates, FlagTotals, FlagsError, StoredFlag};
 /// What a process opens the engine with; the store itself stays behind it.
 pub use kith_store::{

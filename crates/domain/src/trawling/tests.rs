@@ -274,6 +274,24 @@ fn a_clock_that_ran_ahead_for_one_entry_stops_nothing() {
 }
 
 #[test]
+fn a_flag_of_a_clock_that_ran_ahead_keeps_no_other_back() {
+    let mut traffic = Traffic::new(FlagRules::default());
+    // Two years ahead; then, set right again, on two evenings.
+    for (day, from) in [(730, 400_000_000), (0, 500_000_000), (0, 600_000_000), (1, 700_000_000)] {
+        for n in 0..12_u32 {
+            traffic.walk(at(day, 18 * 3_600 + i64::from(n) * 60), 1, from + n);
+        }
+    }
+    let raised: Vec<Moment> = traffic.of(FlagKind::NumberWalk).iter().map(|flag| flag.at).collect();
+    assert!(raised.len() == 3 && raised[1] < at(1, 0) && raised[2] > at(1, 0), "one for each evening: {raised:?}");
+    // After a start the flag is met in the audit before anybody asks again.
+    let mut watch = Watch::new(FlagRules::default());
+    watch.raised(traffic.of(FlagKind::NumberWalk)[0]);
+    let again: Vec<Flag> = traffic.seen[12..24].iter().flat_map(|seen| watch.observe(seen.clone())).collect();
+    assert_eq!(again.len(), 1, "{again:?}");
+}
+
+#[test]
 fn no_more_people_are_remembered_than_may_be_and_who_asks_stays() {
     let few = FlagRules { most_people: 8, ..FlagRules::default() };
     let mut traffic = Traffic::new(few);

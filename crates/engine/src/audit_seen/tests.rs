@@ -5,6 +5,7 @@ use crate::audit_entry::{Call, Disclosed};
 use crate::files::tests::place::{NOW, Place, event, nhs};
 use kith_domain::caller::Peer;
 use kith_domain::change::PlanEvent;
+use kith_domain::flag::FlagOutcome;
 use kith_domain::identity::IdentityCheck;
 use kith_domain::proof::PersonProof;
 
@@ -32,6 +33,30 @@ fn that_openings_have_reached_their_limit_has_no_place() {
     assert!(!told(Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"))));
 }
 
+/// A flag that would give an entry about a shielded child a place is shown to no auditor. One more in its organisation's own list,
+/// or a review of one that nobody else sees, would show whose it is all the same.
+#[test]
+fn how_many_flags_a_team_was_shown_and_where_one_was_reviewed_is_not_told() {
+    let place = Place::new();
+    let seen = |role, method, decision| {
+        let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role };
+        let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+        let entry = AuditEntry::of_call(NOW, call, None, None, decision);
+        let seen = place.engine.seen(AuditRef { journal: 1, sequence: 7 }, entry, None);
+        (seen.place.is_some(), seen.decision)
+    };
+    let reviewed = || Decision::FlagReviewed(7, FlagOutcome::Explained);
+    let refused = |reason| Decision::Refused(RefusalCode::of(reason));
+    let (team, auditor) = (Role::Safeguarding, Role::Auditor);
+    assert_eq!(seen(team, Method::ListFlags, Decision::Listed(3)), (true, Decision::Listed(0)), "not how many");
+    assert_eq!(seen(team, Method::ReviewFlag, reviewed()), (false, reviewed()));
+    assert_eq!(seen(team, Method::ReviewFlag, refused("OWN_FLAG")), (false, refused("OWN_FLAG")));
+    assert_eq!(seen(auditor, Method::ListFlags, Decision::Listed(2)), (true, Decision::Listed(2)));
+    assert_eq!(seen(auditor, Method::ReviewFlag, reviewed()), (true, reviewed()));
+    let denied = refused("ROLE_NOT_ALLOWED");
+    assert_eq!(seen(Role::Ed, Method::ReviewFlag, denied.clone()), (true, denied), "who may not, and tries");
+}
+
 #[tokio::test]
 async fn what_does_not_know_of_a_shield_has_no_place_after_it_was_lifted_either() {
     let place = Place::new();
@@ -52,4 +77,20 @@ async fn what_does_not_know_of_a_shield_has_no_place_after_it_was_lifted_either(
     place.event(1, PlanEvent { unshield: true, ..event(1, 1, 2) }).await;
     assert_eq!(hidden(1), [true, true, true, false, true, true], "an answer knows whether the child was shielded then");
     assert_eq!(hidden(2), [false, false, false, false, true, true], "nobody has shielded this one");
+}
+
+/// Her whereabouts are those of the baby that was asked about, and the entry says of the baby alone whether it was shielded.
+#[tokio::test]
+async fn what_read_the_record_of_a_mother_who_was_shielded_has_no_place_after_that_was_lifted_either() {
+    let place = Place::new();
+    place.event(1, PlanEvent { shielded: true, ..event(1, 1, 1) }).await;
+    place.event(1, event(1, 2, 1)).await;
+    let hidden = |mother| {
+        let subject = Subject::Nhs(nhs(mother));
+        let mother = Some(MotherRead { subject, responsible: Vec::new() });
+        place.engine.tells_of_shielded(&AuditEntry { mother, ..about(3, answered(Code::NoneHeld, false)) })
+    };
+    assert!(hidden(1) && !hidden(2), "shielded now");
+    place.event(1, PlanEvent { unshield: true, ..event(1, 1, 2) }).await;
+    assert!(hidden(1) && !hidden(2), "shielded then");
 }

@@ -73,6 +73,12 @@ fn permit(role: Role) -> ActionPermit {
     authorise_action(&Policy::builtin(), peer, None, Method::ListFlags).unwrap()
 }
 
+/// Of those four, the ones that may be reviewed.
+fn reviewed_by(place: &Place, role: Role) -> Vec<u64> {
+    let shows = |id: &u64| place.engine.shows_flag(&permit(role), *id).unwrap();
+    (9_001..=9_004).filter(shows).collect()
+}
+
 fn listed(place: &Place, role: Role) -> Vec<u64> {
     let page = place.engine.flags(&permit(role), 0, 100, true).unwrap();
     assert_eq!(page.next_after, None);
@@ -98,6 +104,10 @@ async fn who_reads_the_audit_is_shown_no_flag_that_gives_an_entry_about_a_shield
     raise(&place, 9_004, (ordinary, 8_000)).await;
     assert_eq!(listed(&place, Role::Auditor), [9_001], "what cannot be read is not told either");
     assert_eq!(listed(&place, Role::Safeguarding), [9_001, 9_002, 9_003, 9_004], "their own people's are the team's");
+    for role in [Role::Auditor, Role::Safeguarding] {
+        assert_eq!(reviewed_by(&place, role), listed(&place, role), "what is not shown is not reviewed");
+        assert!(place.engine.shows_flag(&permit(role), 1).unwrap(), "of one that there is none of the review says so");
+    }
     // Whoever is shielded since then has no place in any entry, and gets none from a flag of before.
     place.event(1, PlanEvent { shielded: true, ..event(1, ORDINARY, 2) }).await;
     assert_eq!(listed(&place, Role::Auditor), Vec::<u64>::new());

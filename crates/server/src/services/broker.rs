@@ -1,5 +1,5 @@
-//! `BrokerService`: what the reference of an answer about a shielded child leads to. What is told is in the audit, about the child,
-//! before any of it leaves.
+//! `BrokerService`: what the reference of an answer about a shielded child leads to. What is told is in the audit, about the child
+//! and a mother who is told with it, before any of it leaves.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use kith_domain::codes::LaCode;
 use kith_domain::directory::{Contact, Directory};
 use kith_domain::method::Method;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerRef, AuditEntry, Decision, ResolveError, Resolved, ResolvedPerson};
+use kith_engine::{AnswerRef, AuditEntry, Decision, MotherRead, ResolveError, Resolved, ResolvedPerson};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Services, now};
@@ -114,7 +114,10 @@ impl BrokerService for Services {
         };
         let decision = Decision::Resolved(found.entry.sequence);
         let subject = Some(found.child.subject.clone());
-        let entry = AuditEntry { subject, ..AuditEntry::of_call(now(), call, Some(caller), None, decision) };
+        // Whom the answer was about besides: her number is told as well.
+        let mother = found.mother.as_ref().map(|mother| mother.subject.clone());
+        let mother = mother.map(|subject| MotherRead { subject, responsible: Vec::new() });
+        let entry = AuditEntry { subject, mother, ..AuditEntry::of_call(now(), call, Some(caller), None, decision) };
         engine.audit(&entry).await.map_err(errors::audit)?;
         Ok(Response::new(wire(found, engine.directory(), now())))
     }

@@ -9,7 +9,8 @@ use kith_domain::caller::Caller;
 use kith_domain::flag::FlagOutcome;
 use kith_domain::method::Method;
 use kith_engine::{
-    Acknowledgement, AuditEntry, Call, Decision, Engine, FlagCounts, FlagReview, FlagsError, StoredFlag, Verdict,
+    Acknowledgement, AuditEntry, Call, Decision, Engine, FLAG_UNKNOWN, FlagCounts, FlagReview, FlagsError, StoredFlag,
+    Verdict,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -77,7 +78,12 @@ impl FlagService for Services {
         let call = self.call(&request, Method::ReviewFlag)?;
         let parsed = flag::review(request.into_inner(), call.peer.organisation);
         let (caller, reviewed) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        let permit = Arc::new(context::permit(&engine, call, &caller).await?);
+        let (reader, theirs, id) = (Arc::clone(&engine), Arc::clone(&permit), reviewed.id);
+        if !self.flags(call, move || reader.shows_flag(&theirs, id)).await? {
+            // Nobody can look into what they are not shown.
+            return Err(context::refused(&engine, call, Some(caller), FLAG_UNKNOWN).await);
+        }
         let ack = context::to_its_end(async move {
             let found = (reviewed.event_id, reviewed.id, reviewed.outcome);
             let verdict = engine.review_flag(&permit, now(), reviewed).await;
