@@ -195,6 +195,25 @@ fn claims_must_be_there_and_of_this_issuer_for_this_service() {
     }
 }
 
+/// As the list names them, and under no other name.
+#[test]
+fn role_and_organisation_are_read_from_the_claims_that_the_list_names() {
+    let signer = Signer::new(1);
+    let named = "role_code_claim = \"title\"\norganisation_claim = \"https://id.example/org\"\n";
+    let text = format!("{}{named}", list("R1H", true));
+    let table = file::table(&text, |_| Ok(key_set(&[&signer]))).unwrap();
+    let issuer = &table.organisations[&trust()];
+    let mut good = without("role_code");
+    good.as_object_mut().unwrap().remove("organisation");
+    good["title"] = "R8000".into();
+    good["https://id.example/org"] = "R1H".into();
+    assert_eq!(found(issuer, &signer.token(&good)), Ok(digest_of(&caller("n1", "Zebedee Nurse", "R8000"))));
+    // What stands under the usual names is not looked at.
+    (good["role_code"], good["organisation"]) = ("R8001".into(), "RRK".into());
+    assert_eq!(found(issuer, &signer.token(&good)), Ok(digest_of(&caller("n1", "Zebedee Nurse", "R8000"))));
+    assert_eq!(found(issuer, &signer.token(&claims())), Err(Unproven::Unreadable));
+}
+
 #[test]
 fn time_counts_to_the_millisecond_on_both_sides_also_for_a_token_that_is_known() {
     let signer = Signer::new(1);
