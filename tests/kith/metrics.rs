@@ -127,6 +127,8 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_reload_failed{what=\"person_tokens\"} 0",
         "kith_data_key_version 1",
         "kith_key_reseal_remaining 0",
+        "kith_retention_held{what=\"state\"} 0",
+        "kith_retention_held{what=\"audit\"} 0",
         "kith_connections_shed_total{why=\"organisation\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");

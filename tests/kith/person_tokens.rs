@@ -338,6 +338,28 @@ async fn a_stream_ends_with_the_token_with_which_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_when_the_key_that_proved_its_sender_is_gone() {
+    let (old, new) = (Signer::new("k1"), Signer::new("k2"));
+    let mut site = site(&[&old]);
+    let server = site.ready().await;
+    let client = proven(&server, A, &old.token(A)).await;
+    let (events, stream) = mpsc::channel(8);
+    let mut verdicts = client.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+    events.send(build::heartbeat()).await.unwrap();
+    assert!(verdicts.message().await.unwrap().is_some(), "its key counts");
+    write_keys(&site, &[&old, &new]);
+    let by_new = proven(&server, ED, &new.token(ED)).await;
+    until_async("the new key counts", async || ask(&by_new, ED).await.ok()).await;
+    events.send(build::heartbeat()).await.unwrap();
+    assert!(verdicts.message().await.unwrap().is_some(), "another key beside it ends nothing");
+    write_keys(&site, &[&new]);
+    let (ended, _) = until_it_ends(&events, &mut verdicts).await;
+    expect_trouble::<()>(Err(ended), Code::Unauthenticated, "PERSON_TOKEN_NOT_TRUSTED", &[]);
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_was_long_on_its_way_needs_a_token_that_still_counts() {
     let signer = Signer::new("k1");
     let mut site = site(&[&signer]);

@@ -22,7 +22,14 @@ pub struct ProvenPerson {
     pub person: PersonDigest,
     /// From this moment on they are not proven any more.
     pub until: Moment,
+    /// By what: what goes on has to ask whether that still proves anybody.
+    pub by: ProofSource,
 }
+
+/// By which key, trusted for what, somebody is proven. It stands for both where it is asked whether they still count, and is no
+/// secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProofSource(pub [u8; 32]);
 
 /// SHA-256 of the identifier, name and role code of a person. It stands for them where two tellings of one person are compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_digest_tells_nobody_whose_it_is() {
-        let proven = PersonProof::Proven(ProvenPerson { person: PersonDigest([7; 32]), until: Moment(1) });
+        let by = ProofSource([1; 32]);
+        let proven = PersonProof::Proven(ProvenPerson { person: PersonDigest([7; 32]), until: Moment(1), by });
         let shown = format!("{proven:?}");
         assert!(shown.contains("PersonDigest(redacted)") && !shown.contains('7'), "{shown}");
     }

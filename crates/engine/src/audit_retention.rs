@@ -143,11 +143,10 @@ impl AuditKeeper {
         let Some(days) = self.days else { return Ok(None) };
         self.finish()?;
         let before = now.plus_seconds(-DAY_SECONDS * i64::from(days));
-        let passed = self.passed(before)?;
+        let passed = self.passed(now, before)?;
         if passed.segments == 0 {
             return Ok(None);
         }
-        self.guarded(now, passed)?;
         let removal = AuditRemoval { through: passed.through, at: now, before: self.made_before(now, before) };
         let entry = self.tell(removal)?;
         self.journal.mark_removed(entry)?;
@@ -180,11 +179,14 @@ impl AuditKeeper {
 
     /// The segments that have passed: an unbroken row from the oldest on, of which every entry, and every one before it, is older
     /// than `before`, and so is the first after it. So a clock that was behind for a while makes nothing old: what stands before or
-    /// after tells of it.
-    fn passed(&self, before: Moment) -> Result<Passed, PurgeError> {
+    /// after tells of it. Ends as soon as no more may go: a clock that is far ahead makes all of the audit old, and nobody reads all
+    /// of it every hour to be told so.
+    fn passed(&self, now: Moment, before: Moment) -> Result<Passed, PurgeError> {
         let needed_from = self.needed_from();
         let (mut newest, mut passed) = (Moment(i64::MIN), Passed::default());
-        for segment in self.journal.closed_segments() {
+        let closed = self.journal.closed_segments();
+        let closed_bytes: u64 = closed.iter().map(|segment| segment.bytes).sum();
+        for segment in closed {
             let after = self.first_after(segment.last)?;
             if segment.last >= needed_from || after.is_none_or(|at| at >= before) {
                 break;
@@ -194,6 +196,7 @@ impl AuditKeeper {
                 break;
             }
             passed = passed.plus(&segment);
+            self.guarded(now, passed, closed_bytes)?;
         }
         if passed.segments > 0 && self.tree.signed_through() < passed.through {
             let what =
@@ -235,7 +238,7 @@ impl AuditKeeper {
     }
 
     /// Stops where the clock is ahead of what senders tell of, or too much would go on one day; a person lifts both.
-    fn guarded(&self, now: Moment, passed: Passed) -> Result<(), Held> {
+    fn guarded(&self, now: Moment, passed: Passed, closed_bytes: u64) -> Result<(), Held> {
         let today = now.london_day();
         if self.guard.is_accepted(today) {
             return Ok(());
@@ -245,8 +248,7 @@ impl AuditKeeper {
             return Err(held);
         }
         let before = self.memory().of_day.filter(|(day, _)| *day == today).map(|(_, passed)| passed);
-        let closed: u64 = self.journal.closed_segments().iter().map(|segment| segment.bytes).sum();
-        self.guard.check_audit(before.unwrap_or_default(), passed, closed)
+        self.guard.check_audit(before.unwrap_or_default(), passed, closed_bytes)
     }
 
     /// Before which moment all that is removed was made, with what was removed earlier: fewer days may have been configured then. Where

@@ -18,7 +18,7 @@ use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
 use kith_domain::flag::FlagKind;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, AuditKept, Engine, FlagTotals, Sink, TreeHealth};
+use kith_engine::{AnswerCounts, AuditKept, Engine, FlagTotals, Held, Sink, TreeHealth};
 
 pub(crate) use files::files;
 pub(crate) use shed::shed;
@@ -64,6 +64,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         times::times(&mut page, answering, &engine.times());
         held(&mut page, engine);
         audit(&mut page, engine);
+        retention(&mut page, [("state", engine.purge_status().held), ("audit", engine.audit_kept().held)]);
         openings::openings(&mut page, engine, now);
         keys(&mut page, engine);
         flags(&mut page, engine);
@@ -233,6 +234,13 @@ fn kept(page: &mut Page, kept: AuditKept) {
     );
 }
 
+/// As of the last run, an hour ago or so: no question shows in it.
+fn retention(page: &mut Page, held: [(&str, Option<Held>); 2]) {
+    let held = held.into_iter().map(|(what, held)| (format!("what=\"{what}\""), u8::from(held.is_some())));
+    let what = "1 while retention has stopped by itself, and removes nothing of this until a person has looked.";
+    page.family("kith_retention_held", "gauge", what, held);
+}
+
 fn tree(page: &mut Page, health: Option<TreeHealth>) {
     let Some(TreeHealth { failing, suspected, unsigned_for }) = health else { return };
     page.one("kith_audit_tree_failing", "gauge", "1 while the audit's tree does not grow.", u8::from(failing));
@@ -244,4 +252,16 @@ fn tree(page: &mut Page, health: Option<TreeHealth>) {
         "Age of the newest signed head of the audit's tree while entries wait for the next; nought when none wait.",
         unsigned_for.into_iter().map(|age| (String::new(), age.as_secs())),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_that_has_stopped_shows_by_what_it_no_longer_removes() {
+        let mut page = Page::default();
+        retention(&mut page, [("state", None), ("audit", Some(Held::ClockAhead { days: 3 }))]);
+        assert!(page.0.ends_with("kith_retention_held{what=\"state\"} 0\nkith_retention_held{what=\"audit\"} 1\n"));
+    }
 }

@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use kith_api::client::TOKEN_METADATA;
 use kith_domain::caller::Caller;
 use kith_domain::codes::OdsCode;
-use kith_domain::proof::{PersonDigest, PersonProof, Unproven};
+use kith_domain::proof::{PersonDigest, PersonProof, ProofSource, Unproven};
 use kith_domain::time::Moment;
 use tonic::metadata::MetadataMap;
 
@@ -52,6 +52,12 @@ impl PersonTokens {
     /// Whether nothing is done for this organisation's people without a token, by the table of this moment.
     pub(crate) fn is_needed(&self, organisation: OdsCode) -> bool {
         self.0.load().organisations.get(&organisation).is_some_and(|issuer| issuer.is_required())
+    }
+
+    /// Whether what proved a person when their call began proves them by the table of this moment: not when its key is gone
+    /// since, or is trusted for something else. Who is not listed any more is not asked.
+    pub(crate) fn still_prove(&self, organisation: OdsCode, by: ProofSource) -> bool {
+        self.0.load().organisations.get(&organisation).is_none_or(|issuer| issuer.proves_by(by))
     }
 
     /// What a call proves of the person behind it. An organisation that is not listed is not asked: this is all the work

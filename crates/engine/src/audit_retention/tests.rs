@@ -267,6 +267,19 @@ async fn more_than_a_share_stops_it_and_a_person_lifts_it() {
     assert!(lived.engine().retain_audit(NOW).unwrap().is_some());
 }
 
+/// A clock that is far ahead, or a day that was long in coming, must not have all of the audit read each hour.
+#[tokio::test]
+async fn what_may_not_go_is_not_read_to_its_end() {
+    let mut lived = Lived::on(&[-4_000, -3_990, -3_980, -3_970, -3_960, -1]).await;
+    lived.guard = Guard::default();
+    lived.reopened();
+    let files = lived.segments();
+    let outcome = lived.engine().retain_audit(NOW);
+    let Err(PurgeError::Held(Held::TooMuch { what: _, going, held: _ })) = outcome else { panic!("{outcome:?}") };
+    let two: u64 = files[..2].iter().map(|path| std::fs::metadata(path).unwrap().len()).sum();
+    assert_eq!(going, two, "it ends with the second of four");
+}
+
 /// With more days than before, what was removed earlier was younger than those.
 #[tokio::test]
 async fn a_later_removal_tells_of_earlier_ones_as_well() {
@@ -358,10 +371,10 @@ async fn nothing_goes_whose_consequences_are_not_in_the_log() {
     let lived = Lived::on(&[-4_000, -3_900, -1]).await;
     let keeper = &lived.engine().purger.audit;
     let before = days_on(-i64::from(DAYS));
-    assert_eq!(keeper.passed(before).unwrap().segments, 1);
+    assert_eq!(keeper.passed(NOW, before).unwrap().segments, 1);
     let derived = &keeper.progress.derived_through;
     let reached = derived.swap(1, Ordering::AcqRel);
-    assert_eq!(keeper.passed(before).unwrap(), Passed::default());
+    assert_eq!(keeper.passed(NOW, before).unwrap(), Passed::default());
     derived.store(reached, Ordering::Release);
 }
 

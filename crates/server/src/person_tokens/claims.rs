@@ -2,7 +2,7 @@
 //! organisation's terms; time is an argument.
 
 use kith_domain::codes::OdsCode;
-use kith_domain::proof::{PersonDigest, ProvenPerson, Unproven};
+use kith_domain::proof::{PersonDigest, ProofSource, ProvenPerson, Unproven};
 use kith_domain::time::Moment;
 use ring::digest::{Context, SHA256};
 
@@ -33,11 +33,12 @@ pub(super) struct Claims {
     not_before: i64,
     issued: i64,
     expires: i64,
+    by: ProofSource,
 }
 
 impl Claims {
-    /// Reads the claims of a token whose signature is verified.
-    pub(super) fn read(payload: &[u8], terms: &Terms) -> Result<Self, Unproven> {
+    /// Reads the claims of a token whose signature is verified, `by` which key.
+    pub(super) fn read(payload: &[u8], terms: &Terms, by: ProofSource) -> Result<Self, Unproven> {
         let claims = Members::read(payload).ok_or(Unproven::Unreadable)?;
         if claims.text("iss") != Some(terms.issuer.as_str()) || !claims.names("aud", &terms.audience) {
             return Err(Unproven::NotTrusted);
@@ -50,7 +51,7 @@ impl Claims {
         if !(1..=i64::from(terms.max_lifetime_s)).contains(&(expires - issued)) {
             return Err(Unproven::Lifetime);
         }
-        Ok(Self { person, organisation, not_before, issued, expires })
+        Ok(Self { person, organisation, not_before, issued, expires, by })
     }
 
     /// Whom they prove now, for a call of this organisation.
@@ -65,19 +66,24 @@ impl Claims {
         if now < ms(self.not_before - skew) || now < ms(self.issued - skew) {
             return Err(Unproven::NotYetValid);
         }
-        let proven = ProvenPerson { person: self.person, until };
+        let proven = ProvenPerson { person: self.person, until, by: self.by };
         if organisation == self.organisation { Ok(proven) } else { Err(Unproven::OtherOrganisation) }
     }
 }
 
-/// The digest of a person. Each part stands behind its length, so that no two people can have one.
+/// The digest of a person.
 pub(super) fn digest(id: &str, name: &str, role_code: &str) -> PersonDigest {
+    PersonDigest(sha256([id, name, role_code].map(str::as_bytes)))
+}
+
+/// SHA-256 of parts. Each stands behind its length, so that no two rows of parts can have one.
+pub(super) fn sha256<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    for part in [id, name, role_code] {
+    for part in parts {
         context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part.as_bytes());
+        context.update(part);
     }
     let mut sha256 = [0; 32];
     sha256.copy_from_slice(context.finish().as_ref());
-    PersonDigest(sha256)
+    sha256
 }

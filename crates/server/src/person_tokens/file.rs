@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 const CLOCK_SKEW_MAX_S: u32 = 300;
 /// Longest time for which a token may be made: a day, and at least a minute.
 const LIFETIME_S: std::ops::RangeInclusive<u32> = 60..=86_400;
-/// Verified tokens kept in each of two generations, over all issuers; each takes some 150 bytes.
+/// Verified tokens kept in each of two generations, over all issuers; each takes some 180 bytes.
 const TOKENS_KEPT: usize = 32_768;
 /// As many of each issuer at least.
 const TOKENS_KEPT_OF_ONE: usize = 256;

@@ -1,15 +1,16 @@
 //! One issuer of tokens as an organisation's entry names it: its keys, its terms, and the tokens that it proved lately.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kith_domain::codes::OdsCode;
-use kith_domain::proof::{ProvenPerson, Unproven};
+use kith_domain::proof::{ProofSource, ProvenPerson, Unproven};
 use kith_domain::time::Moment;
 
-use super::claims::{Claims, Terms};
+use super::claims::{Claims, Terms, sha256};
 use super::jws;
-use super::keys::Keys;
+use super::keys::{Key, Keys};
 use super::known::{Known, TokenId};
 
 /// Longest token read, in bytes. One with a dozen claims, signed with RSA, has about 1,200; beside it the headers of a call must
@@ -21,17 +22,25 @@ pub(crate) struct Issuer {
     required: bool,
     terms: Terms,
     keys: Keys,
+    /// What each of the keys proves by.
+    sources: BTreeSet<ProofSource>,
     known: Mutex<Known>,
 }
 
 impl Issuer {
     pub(super) fn new(required: bool, terms: Terms, keys: Keys, generation: usize) -> Self {
-        Self { required, terms, keys, known: Mutex::new(Known::new(generation)) }
+        let sources = keys.values().map(|key| source(key, &terms)).collect();
+        Self { required, terms, keys, sources, known: Mutex::new(Known::new(generation)) }
     }
 
     /// Whether nothing is done for this organisation's people without a token.
     pub(super) fn is_required(&self) -> bool {
         self.required
+    }
+
+    /// Whether what somebody was proven by, by this issuer or by the one before it, would prove them now.
+    pub(super) fn proves_by(&self, by: ProofSource) -> bool {
+        self.sources.contains(&by)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -67,13 +76,22 @@ impl Issuer {
         if jws.algorithm != key.algorithm() || !key.has_signed(jws.signed.as_bytes(), &jws.signature) {
             return Err(Unproven::NotTrusted);
         }
-        Claims::read(&jws.payload, &self.terms)
+        Claims::read(&jws.payload, &self.terms, source(key, &self.terms))
     }
+}
+
+/// What a key proves by where it is trusted under these terms. How long tokens may be, and how far clocks may differ, is not of
+/// it: a token that stood under those counts until its time is over.
+fn source(key: &Key, terms: &Terms) -> ProofSource {
+    let Terms { issuer, audience, role_code_claim, organisation_claim, clock_skew_s: _, max_lifetime_s: _ } = terms;
+    let [issuer, audience] = [issuer, audience].map(String::as_bytes);
+    let [role_code, organisation] = [role_code_claim, organisation_claim].map(String::as_bytes);
+    ProofSource(sha256([issuer, audience, role_code, organisation, key.algorithm().as_bytes(), key.bytes()]))
 }
 
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { required, terms, keys, known: _ } = self;
+        let Self { required, terms, keys, sources: _, known: _ } = self;
         let kept = self.known().len();
         f.debug_struct("Issuer")
             .field("required", required)

@@ -49,6 +49,13 @@ impl Key {
         }
     }
 
+    /// The key itself: a point, or a modulus.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Es256(bytes) | Self::EdDsa(bytes) | Self::Rs256(bytes) => bytes,
+        }
+    }
+
     /// Whether this key signed it.
     pub(super) fn has_signed(&self, signed: &[u8], signature: &[u8]) -> bool {
         let verified = match self {

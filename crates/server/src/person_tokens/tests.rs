@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use kith_domain::caller::{Caller, Purpose};
+use kith_domain::proof::ProvenPerson;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -194,6 +195,25 @@ fn claims_must_be_there_and_of_this_issuer_for_this_service() {
     }
 }
 
+/// As the list names them, and under no other name.
+#[test]
+fn role_and_organisation_are_read_from_the_claims_that_the_list_names() {
+    let signer = Signer::new(1);
+    let named = "role_code_claim = \"title\"\norganisation_claim = \"https://id.example/org\"\n";
+    let text = format!("{}{named}", list("R1H", true));
+    let table = file::table(&text, |_| Ok(key_set(&[&signer]))).unwrap();
+    let issuer = &table.organisations[&trust()];
+    let mut good = without("role_code");
+    good.as_object_mut().unwrap().remove("organisation");
+    good["title"] = "R8000".into();
+    good["https://id.example/org"] = "R1H".into();
+    assert_eq!(found(issuer, &signer.token(&good)), Ok(digest_of(&caller("n1", "Zebedee Nurse", "R8000"))));
+    // What stands under the usual names is not looked at.
+    (good["role_code"], good["organisation"]) = ("R8001".into(), "RRK".into());
+    assert_eq!(found(issuer, &signer.token(&good)), Ok(digest_of(&caller("n1", "Zebedee Nurse", "R8000"))));
+    assert_eq!(found(issuer, &signer.token(&claims())), Err(Unproven::Unreadable));
+}
+
 #[test]
 fn time_counts_to_the_millisecond_on_both_sides_also_for_a_token_that_is_known() {
     let signer = Signer::new(1);
@@ -319,6 +339,40 @@ fn a_key_that_is_gone_proves_nobody_from_then_on() {
     assert!(of(&old) == not_trusted && matches!(of(&new), PersonProof::Proven(_)));
     tokens.put_in_force(Arc::default());
     assert_eq!(of(&old), PersonProof::NotAsked);
+}
+
+/// What goes on behind its call's beginning asks this.
+#[test]
+fn what_proved_somebody_proves_nobody_once_its_key_is_gone_or_trusted_for_something_else() {
+    let (old, new, mut named_alike) = (Signer::new(1), Signer::new(2), Signer::new(3));
+    named_alike.kid = old.kid.clone();
+    let tokens = PersonTokens::default();
+    let (text, keys) = (list("R1H", true), key_set(&[&old]));
+    let put_in_force = |text: &str, keys: &str| {
+        tokens.put_in_force(Arc::new(file::table(text, |_| Ok(keys.to_owned())).unwrap()));
+    };
+    put_in_force(&text, &keys);
+    let bearer = format!("Bearer {}", old.token(&claims()));
+    // Told anew, and known.
+    let [by, again] = [0, 1].map(|_| match tokens.proof(trust(), &metadata(&[&bearer]), || after_ms(1)) {
+        PersonProof::Proven(ProvenPerson { person: _, until: _, by }) => by,
+        other @ (PersonProof::NotAsked | PersonProof::Unproven(_)) => panic!("{other:?}"),
+    });
+    assert_eq!(by, again);
+    for (text, keys, proves) in [
+        (&text, &keys, true),
+        (&text, &key_set(&[&new, &old]), true),
+        (&text.replace("required = true", "required = false"), &keys, true),
+        (&text, &key_set(&[&new]), false),
+        (&text, &key_set(&[&named_alike]), false),
+        (&text.replace(ISSUER, "https://id.example/rrk"), &keys, false),
+        (&text.replace(testing::AUDIENCE, "https://other.example"), &keys, false),
+        (&format!("{text}role_code_claim = \"title\"\n"), &keys, false),
+        (&text.replace("R1H", "RRK"), &keys, true),
+    ] {
+        put_in_force(text, keys);
+        assert_eq!(tokens.still_prove(trust(), by), proves, "{text} {keys}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::method::Method;
 use kith_domain::permit::{self, ActionPermit};
-use kith_domain::proof::{PersonProof, Unproven};
+use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
@@ -140,18 +140,23 @@ impl Services {
     }
 
     /// Whether whoever began a call may go on with it now: as [`person::proven`], and whose organisation has come to need a token
-    /// since then has to begin anew.
+    /// since then, or does not trust the key any more that proved them, has to begin anew.
     ///
     /// # Errors
     /// [`permit::Refusal::PersonNotProven`].
     pub(super) fn may_go_on(&self, call: Call, caller: &Caller) -> Result<(), permit::Refusal> {
         person::proven(call, caller)?;
-        match call.person {
-            PersonProof::NotAsked if self.tokens.is_needed(call.peer.organisation) => {
-                Err(permit::Refusal::PersonNotProven(Unproven::Missing))
+        let organisation = call.peer.organisation;
+        let why = match call.person {
+            PersonProof::NotAsked if self.tokens.is_needed(organisation) => Unproven::Missing,
+            PersonProof::Proven(ProvenPerson { person: _, until: _, by })
+                if !self.tokens.still_prove(organisation, by) =>
+            {
+                Unproven::NotTrusted
             }
-            PersonProof::NotAsked | PersonProof::Proven(_) | PersonProof::Unproven(_) => Ok(()),
-        }
+            PersonProof::NotAsked | PersonProof::Proven(_) | PersonProof::Unproven(_) => return Ok(()),
+        };
+        Err(permit::Refusal::PersonNotProven(why))
     }
 }
 

@@ -31,10 +31,10 @@ pub(super) fn proven(call: Call, caller: &Caller) -> Result<(), Refusal> {
 fn proven_at(proof: PersonProof, caller: &Caller, now: impl FnOnce() -> Moment) -> Result<(), Unproven> {
     match proof {
         PersonProof::NotAsked => Ok(()),
-        PersonProof::Proven(ProvenPerson { person, until: _ }) if person != digest_of(caller) => {
+        PersonProof::Proven(ProvenPerson { person, until: _, by: _ }) if person != digest_of(caller) => {
             Err(Unproven::OtherPerson)
         }
-        PersonProof::Proven(ProvenPerson { person: _, until }) => {
+        PersonProof::Proven(ProvenPerson { person: _, until, by: _ }) => {
             if now() < until {
                 Ok(())
             } else {
@@ -74,7 +74,7 @@ pub(super) fn read(metadata: &MetadataMap) -> Result<Caller, Faults> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kith_domain::proof::PersonDigest;
+    use kith_domain::proof::{PersonDigest, ProofSource};
     use tonic::metadata::MetadataValue;
 
     fn good() -> v1::Caller {
@@ -117,9 +117,11 @@ mod tests {
         let named = caller::parse(&mut Faults::default(), "caller", Some(good())).unwrap();
         let of = |proof, ms| proven_at(proof, &named, || Moment(ms));
         assert_eq!(of(PersonProof::NotAsked, 0), Ok(()));
-        let mine = PersonProof::Proven(ProvenPerson { person: digest_of(&named), until: Moment(100) });
+        let proven =
+            |person| PersonProof::Proven(ProvenPerson { person, until: Moment(100), by: ProofSource([1; 32]) });
+        let mine = proven(digest_of(&named));
         assert_eq!((of(mine, 99), of(mine, 100)), (Ok(()), Err(Unproven::Expired)));
-        let other = PersonProof::Proven(ProvenPerson { person: PersonDigest([0; 32]), until: Moment(100) });
+        let other = proven(PersonDigest([0; 32]));
         assert_eq!((of(other, 99), of(other, 100)), (Err(Unproven::OtherPerson), Err(Unproven::OtherPerson)));
         for why in Unproven::ALL {
             assert_eq!(of(PersonProof::Unproven(why), 0), Err(why));
