@@ -131,7 +131,8 @@ struct Person {
 /// What is usual in an organisation.
 #[derive(Debug, Default)]
 struct Organisation {
-    held: Norm,
+    /// By role: whoever reviews what was recorded finds it.
+    held: BTreeMap<Role, Norm>,
     attended: Norm,
     days: Days,
 }
@@ -266,7 +267,11 @@ impl Watch {
             self.waiting.presented(organisation, child, at, bounds);
             return;
         }
-        let question = Waited { who, role, child, at, entry, unscheduled, held };
+        let mut question = Waited { who, role, child, at, entry, unscheduled, held: Some(held) };
+        if self.waiting.is_attended(&question, bounds) {
+            // What was told of the child just now is held: that it is found says nothing.
+            question.held = None;
+        }
         if let Some(question) = self.waiting.ask(question, bounds) {
             self.settle(&question);
         }
@@ -319,19 +324,21 @@ impl Watch {
 
     /// Something held of few of the children asked about.
     fn holds(&mut self, question: &Waited) {
+        let Some(held) = question.held else { return };
         let flagged = self.is_flagged(&question.who);
         let organisation = self.organisations.entry(question.who.organisation).or_default();
+        let of_organisation = organisation.held.entry(question.role).or_default();
         let role = self.roles.entry(question.role).or_default();
         let Some(person) = self.people.get_mut(&question.who) else { return };
         if !flagged {
-            organisation.held.add(question.held, NORM_OF_ORGANISATION);
-            role.held.add(question.held, NORM_OF_ROLE);
+            of_organisation.add(held, NORM_OF_ORGANISATION);
+            role.held.add(held, NORM_OF_ROLE);
         }
         // The lesser of the two: little may be held of a whole neighbourhood. Before either is known nothing is to be expected.
         let own = person.held.counted();
-        let norms = [organisation.held.of_others(own, LEAST_OF_ORGANISATION), role.held.of_others(own, LEAST_OF_ROLE)];
+        let norms = [of_organisation.of_others(own, LEAST_OF_ORGANISATION), role.held.of_others(own, LEAST_OF_ROLE)];
         let usual = norms.into_iter().flatten().min().unwrap_or(0);
-        let Some(counted) = person.held.add(question.held, usual, question.entry) else { return };
+        let Some(counted) = person.held.add(held, usual, question.entry) else { return };
         let rules = (self.rules.share_least_expected, self.rules.share_percent);
         if let Some(limit) = far_below(counted, rules) {
             let entries = (counted.first_entry, question.entry);

@@ -219,7 +219,7 @@ fn somebody_whose_children_are_not_there_is_flagged_where_those_of_others_are() 
     evening(&mut traffic, &mut fresh, 7..8, 40, false);
     let [flag] = &traffic.flags[..] else { panic!("{:?}", traffic.flags) };
     assert_eq!((flag.kind, flag.user_id.as_str()), (FlagKind::NoPresentation, "u7"));
-    assert_eq!((flag.counted, flag.out_of, flag.threshold), (32, 32, 24));
+    assert_eq!((flag.counted, flag.out_of, flag.threshold), (32, 32, 25));
     // Where nobody tells presentations at once, that nobody came says nothing.
     let (mut traffic, mut fresh) = (Traffic::new(few_at_all), Fresh(0));
     usual_days(&mut traffic, &mut fresh, 5, 12, false);

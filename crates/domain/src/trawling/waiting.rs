@@ -18,8 +18,8 @@ pub(super) struct Waited {
     pub(super) entry: u64,
     /// Asked in unscheduled care.
     pub(super) unscheduled: bool,
-    /// Something is held of the child.
-    pub(super) held: bool,
+    /// Something is held of the child; nothing where that says nothing.
+    pub(super) held: Option<bool>,
 }
 
 /// How long, and how many, are remembered.
@@ -159,7 +159,7 @@ mod tests {
             at: Moment(at_s * 1_000),
             entry: 1,
             unscheduled: true,
-            held: false,
+            held: Some(false),
         }
     }
 
