@@ -19,7 +19,7 @@ use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
 use crate::family::Relatives;
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
-use crate::fields::FieldSet;
+use crate::fields::{Field, FieldSet};
 use crate::identity::{self, IdentityCheck};
 use crate::links::{Person, Standing};
 use crate::notify::last_day_of;
@@ -82,6 +82,8 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
         identity,
         means,
     );
+    let shows_mother = mother.as_ref().is_some_and(|mother| mother.shielded) && permit.fields().has(Field::Mother);
+    let brokered = record.is_some_and(ChildRecord::is_shielded) || shows_mother;
     let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
     let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
@@ -96,8 +98,8 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
     let number_traced = question.number_traced;
     let not_shown = FieldSet::NONE;
-    let whole =
-        Answer { as_of: question.now, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld };
+    let as_of = question.now;
+    let whole = Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld, brokered };
     left_out::leave_out(whole, permit.fields())
 }
 
@@ -180,7 +182,7 @@ fn contact(
     let unconfirmed = identity.withholds();
     if placeless {
         return directory.national_contact(if unconfirmed {
-            "identity not confirmed: the national contact can confirm it"
+            "identity not confirmed: the national contact resolves the audit reference"
         } else {
             "the record is shielded: the national contact resolves the audit reference"
         });

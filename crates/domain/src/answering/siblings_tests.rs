@@ -463,7 +463,7 @@ fn a_shielded_mother_is_told_without_a_place() {
         panic!("{:?}", open(&answer).mother)
     };
     assert_eq!(plans.len(), 1);
-    assert!(answer.tells_of_shielded());
+    assert!(answer.brokered);
     assert_eq!(answer.ring.name, "National desk");
     let text = line(&answer);
     assert!(!text.contains("Borough") && text.contains("Mother: HER RECORD IS SHIELDED: never reveal"), "{text}");

@@ -56,12 +56,13 @@ fn contact(contact: Contact) -> v1::Contact {
 }
 
 fn person(person: ResolvedPerson, directory: &Directory, at: Moment) -> v1::ResolvedPerson {
-    let ResolvedPerson { subject, setters, nationally, invalid } = person;
+    let ResolvedPerson { subject, setters, nationally, invalid, unconfirmed } = person;
     let ring = |code: LaCode| contact(directory.authority_contact(code, at, "it shields the record"));
     let mut wire = v1::ResolvedPerson {
         shielded_by: setters.into_iter().map(ring).collect(),
         shielded_nationally: nationally,
         number_invalid: invalid,
+        identity_not_confirmed: unconfirmed,
         ..v1::ResolvedPerson::default()
     };
     match subject {
