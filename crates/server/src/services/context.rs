@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::cosigned::Cosigned;
 use super::files::Busy;
-use super::turns::Turns;
+use super::turns::{Turns, Unread};
 use super::{errors, person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
@@ -198,6 +198,19 @@ async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &s
 pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
     let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
     audited(engine, call, Some(caller), &reason, status).await
+}
+
+/// What was read for a call, or the status of its failure once that is in the audit.
+pub(super) async fn whole<T>(
+    engine: &Engine,
+    call: Call,
+    caller: &Caller,
+    read: Result<T, Unread>,
+) -> Result<T, Status> {
+    match read {
+        Ok(read) => Ok(read),
+        Err(unread) => Err(broken(engine, call, caller.clone(), unread.status()).await),
+    }
 }
 
 /// The status of a refused change or listing once it is in the audit.

@@ -111,7 +111,8 @@ impl WithholdingService for Services {
         // Sorting an authority's decisions is no work for a thread that answers questions.
         let (listing, at) = (Arc::clone(&engine), now());
         let sort = move || listing.withholdings(&permit, authority, after, limit);
-        let page = self.list_turns().run(call.peer.organisation, sort).await?;
+        let page = self.list_turns().run(call.peer.organisation, sort).await;
+        let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.withholdings.len() as u64);
         engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit)?;
         let today = at.london_day();
