@@ -218,6 +218,15 @@ pub(super) async fn refused(engine: &Engine, call: Call, caller: Option<Caller>,
     audited(engine, call, caller, refused.reason, errors::refused(refused)).await
 }
 
+/// The same of a change about somebody, who stands in its entry.
+pub(super) async fn refused_about(engine: &Engine, sender: Sender, refused: Refused) -> Status {
+    let entry = sender.entry(Decision::Refused(RefusalCode::of(refused.reason)));
+    match engine.audit_refusal(&entry).await {
+        Ok(()) => errors::refused(refused),
+        Err(error) => errors::audit(error),
+    }
+}
+
 /// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known
 /// must not read "nothing" for "not known".
 pub(super) async fn authority(engine: &Engine, call: Call, caller: &Caller) -> Result<LaCode, Status> {
