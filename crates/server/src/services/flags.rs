@@ -159,7 +159,7 @@ fn wire(stored: &StoredFlag) -> v1::Flag {
         kind: flag::kind(*kind).into(),
         at: Some(time::timestamp(*at)),
         organisation: organisation.to_string(),
-        user_id: user_id.as_str().to_owned(),
+        user_id: user_id.as_ref().map(|user_id| user_id.as_str().to_owned()).unwrap_or_default(),
         counted: *counted,
         out_of: *out_of,
         threshold: *threshold,
