@@ -163,6 +163,37 @@ async fn its_answer_is_proven_to_who_asked_and_no_auditor_is_led_to_the_child_by
     site.finish(&[]);
 }
 
+/// Whoever is told to ring the national contact has a reference that leads there, and the broker hears of the doubt first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_identity_is_not_confirmed_a_broker_finds_the_record_and_is_told_so() {
+    let mut site = site();
+    let server = site.ready().await;
+    let (born, other) = (v1::Date { year: 2020, month: 2, day: 2 }, v1::Date { year: 2011, month: 11, day: 11 });
+    let plan = |child, name: &str| v1::PlanEvent { date_of_birth: Some(born), ..build::plan(nhs(child), name) };
+    let shielding = v1::PlanEvent { shielded: true, ..plan(SHIELDED, "P41") };
+    calls::accept(&server.client(A).await, vec![shielding, plan(ORDINARY, "P42")]).await;
+    let ed = server.client(ED).await;
+    let mut references = Vec::new();
+    for child in [SHIELDED, ORDINARY] {
+        let asked = v1::LookupRequest { date_of_birth: Some(other), ..build::lookup(ED, nhs(child)) };
+        let answer = calls::ask(&ed, asked).await;
+        assert_eq!(answer.plans.unwrap().outcome(), v1::Outcome::IdentityNotConfirmed);
+        references.push(answer.audit_reference);
+    }
+    assert!(is_random(&references[0]) && references[1].starts_with("1-"), "{references:?}");
+    let (broker, care) = (server.client("broker").await, v1::Purpose::DirectCare);
+    let found =
+        until_async("the entry can be read", async || resolve(&broker, BROKER, care, &references[0]).await.ok()).await;
+    let child = found.child.unwrap();
+    assert!(child.identity_not_confirmed && !child.number_invalid && child.shielded_by.len() == 1, "{child:?}");
+    tokio::task::block_in_place(|| {
+        let (code, said) = kith(&site, &server, "broker", &[references[0].as_str()]);
+        assert!(code == 0 && said.contains("IDENTITY NOT CONFIRMED"), "{said}");
+        server.stop();
+    });
+    site.finish(&[]);
+}
+
 /// Exit code and what was printed, its lines as one.
 fn kith(site: &Site, server: &Server, certificate: &str, reference: &[&str]) -> (i32, String) {
     let options = server.options(certificate);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kith_api::client::{Client, to_json};
 use kith_api::v1;
+use kith_domain::text::UserId;
 use kith_engine::{AuditEntry, Decision};
 use rand::RngExt;
 use tonic::{Code, Status};
@@ -193,6 +194,31 @@ fn shown(site: &Site, server: &Server) {
     assert!((rate["per_thousand_lookups"].as_f64().unwrap() - expected).abs() < 1e-9, "{rate}");
 }
 
+/// Each of them asks about three children: none is flagged, and their organisation is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_that_many_take_in_turns_is_told_of_their_organisation() {
+    let mut site = site();
+    let server = site.ready().await;
+    let (ed, team) = (server.client(ED).await, server.client(TEAM).await);
+    for step in 0..24_u32 {
+        let caller = person(ED, &format!("hand-{}", step % 8), v1::Purpose::DirectCare);
+        calls::ask(&ed, v1::LookupRequest { caller, ..build::lookup(ED, nhs(step)) }).await;
+    }
+    let found = until_async("the walk is flagged", async || {
+        let found = flags(&team, ED, false).await.unwrap();
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    let [flag] = &found[..] else { panic!("{found:?}") };
+    let whom = (flag.user_id.as_str(), flag.organisation.as_str());
+    assert_eq!((flag.kind(), whom, flag.threshold), (v1::FlagKind::NumberWalk, ("", ED), 12));
+    assert_eq!(flags(&server.client(OTHER_TEAM).await, OTHER, true).await.unwrap(), []);
+    review(&team, reviewer(ED, "s-lead-1"), flag.id).await.unwrap();
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
+}
+
 /// An auditor knows its number from the audit, and nothing else of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flag_that_no_auditor_is_shown_is_reviewed_by_its_own_team_alone() {
@@ -221,7 +247,8 @@ async fn killed_at_any_moment_a_flag_is_neither_repeated_nor_forgotten() {
     let mut site = site();
     for life in 0..lives {
         let server = site.ready().await;
-        walk(&server.client(ED).await, &format!("walker-{life}"), life * 1_000).await;
+        // Not in equal steps from one to the next, which would be a walk of all of them.
+        walk(&server.client(ED).await, &format!("walker-{life}"), life * life * 997 % 390_000).await;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..60))).await;
         server.kill();
     }
@@ -251,9 +278,10 @@ async fn killed_at_any_moment_a_flag_is_neither_repeated_nor_forgotten() {
     let audit = offline::audit(site.dir());
     let mut told: Vec<&str> = audit
         .values()
-        .filter_map(
-            |entry| if let Decision::Flagged(flag) = &entry.decision { Some(flag.user_id.as_str()) } else { None },
-        )
+        .filter_map(|entry| {
+            let Decision::Flagged(flag) = &entry.decision else { return None };
+            Some(flag.user_id.as_ref().map_or("", UserId::as_str))
+        })
         .collect();
     told.sort_unstable();
     let mut everybody: Vec<&str> = expected.iter().map(String::as_str).chain(["walker-last"]).collect();

@@ -172,7 +172,14 @@ async fn who_may_decide_and_by_when_to_look_again() {
     expect_trouble(lift(&ed, ED).await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
     assert!(list(&a, A).await.is_empty(), "what was refused has changed nothing");
     tokio::task::block_in_place(|| server.stop());
+    let audit = offline::audit(site.dir());
     let refused = |entry: &AuditEntry| matches!(entry.decision, Decision::Refused(_) | Decision::RefusedMany { .. });
-    assert!(offline::audit(site.dir()).values().any(refused), "refusals are audited");
+    assert!(audit.values().any(refused), "refusals are audited");
+    let child = Some(kith_domain::child::Subject::Nhs(nhs(CHILD)));
+    let of_date = |entry: &AuditEntry| {
+        let Decision::Refused(code) = entry.decision else { return None };
+        (code.word() == "LOOK_AGAIN_OUT_OF_RANGE").then(|| entry.subject.clone())
+    };
+    assert_eq!(audit.values().find_map(of_date), Some(child), "about whom it was refused");
     site.finish(&[]);
 }

@@ -53,19 +53,10 @@ pub struct Answer {
     /// An authority withholds what it holds of the child, or of the mother where she was asked about, by somebody's decision:
     /// the plans are held, and what of them is withheld is not listed.
     pub withheld: bool,
-}
-
-impl Answer {
-    /// Whether it says of the child, or of the mother who was asked about too, that their whereabouts must not be revealed. Where
-    /// the identity is not confirmed it never does: nothing of the record is told then, not even this.
-    #[must_use]
-    pub fn tells_of_shielded(&self) -> bool {
-        match &self.body {
-            Body::Shielded(_) | Body::Opened(_) => true,
-            Body::Open(body) => matches!(body.mother, Some(MotherView::Shielded(_))),
-            Body::IdentityNotConfirmed => false,
-        }
-    }
+    /// It says of the child, or of the mother who was asked about too, that their whereabouts must not be revealed, if only by
+    /// whom to ring: its reference is one that a broker alone resolves. So also where the identity is not confirmed, for there
+    /// too the national contact is to be rung, and finds nobody without it.
+    pub brokered: bool,
 }
 
 /// Numbers of a person beside the one asked about.

@@ -19,7 +19,7 @@ use crate::codes::{LaCode, OdsCode};
 use crate::directory::{Contact, Directory};
 use crate::family::Relatives;
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
-use crate::fields::FieldSet;
+use crate::fields::{Field, FieldSet};
 use crate::identity::{self, IdentityCheck};
 use crate::links::{Person, Standing};
 use crate::notify::last_day_of;
@@ -27,7 +27,7 @@ use crate::permit::ReadPermit;
 use crate::plan::{PlanKind, PlanState};
 use crate::presentation::{Outcome as PresentationOutcome, Presentation};
 use crate::settings::AnswerSettings;
-use crate::time::Day;
+use crate::time::{Day, Moment};
 
 /// What an answer is made with, beside the record.
 #[derive(Debug, Clone, Copy)]
@@ -74,14 +74,12 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
     let placeless = record.is_some_and(ChildRecord::is_shielded) && !(permit.opens() && told);
     let withheld = told && (is_withheld(record) || mother.as_ref().is_some_and(OfMother::is_withheld));
-    let ring = contact(
-        placeless,
-        withholding(record, mother.as_ref()),
-        (&plans, mother.as_ref()),
-        (question, asker),
-        identity,
-        means,
-    );
+    let by = withholding(record, mother.as_ref());
+    let (rung, because) = whom(placeless, by, (&plans, mother.as_ref()), identity);
+    let ring = rung.contact(because, (question.now, asker), means.directory);
+    let shows_mother = mother.as_ref().is_some_and(|mother| mother.shielded) && permit.fields().has(Field::Mother);
+    // Decided before anything is left out: whom to ring never is, and may be the only thing that tells of a shield.
+    let brokered = rung == Whom::Broker || record.is_some_and(ChildRecord::is_shielded) || shows_mother;
     let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
     let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
@@ -96,8 +94,8 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let died_on = record.filter(|_| told).and_then(|record| record.identity.as_ref()?.died.get().copied());
     let number_traced = question.number_traced;
     let not_shown = FieldSet::NONE;
-    let whole =
-        Answer { as_of: question.now, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld };
+    let as_of = question.now;
+    let whole = Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld, brokered };
     left_out::leave_out(whole, permit.fields())
 }
 
@@ -166,35 +164,54 @@ fn newest(plan: &PlanView) -> Option<Day> {
     }
 }
 
-/// The number to ring: an authority that withholds, for it alone can tell more; the authority of the first plan shown, the
+/// Whom to ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// The national contact, where no place may be told. It finds nobody without a reference that a broker resolves.
+    Broker,
+    /// The asker's own.
+    Own,
+    /// An authority.
+    Authority(LaCode),
+}
+
+impl Whom {
+    fn contact(self, because: &str, (now, asker): (Moment, OdsCode), directory: &Directory) -> Contact {
+        match self {
+            Self::Broker => directory.national_contact(because),
+            Self::Own => directory.own_contact(asker, because),
+            Self::Authority(code) => directory.authority_contact(code, now, because),
+        }
+    }
+}
+
+/// Whom to ring, and why: an authority that withholds, for it alone can tell more; the authority of the first plan shown, the
 /// child's own before one on the mother's record; else the asker's own; where no place may be told the national.
-fn contact(
+fn whom(
     placeless: bool,
     withheld: Option<LaCode>,
     (plans, mother): (&[PlanView], Option<&OfMother>),
-    (question, asker): (&Question, OdsCode),
     identity: IdentityCheck,
-    means: Means<'_>,
-) -> Contact {
-    let directory = means.directory;
+) -> (Whom, &'static str) {
     let unconfirmed = identity.withholds();
     if placeless {
-        return directory.national_contact(if unconfirmed {
-            "identity not confirmed: the national contact can confirm it"
+        let because = if unconfirmed {
+            "identity not confirmed: the national contact resolves the audit reference"
         } else {
             "the record is shielded: the national contact resolves the audit reference"
-        });
+        };
+        return (Whom::Broker, because);
     }
     if identity == IdentityCheck::NumberInvalid {
         // Whom it was held by is not told either: it may be an adopted child's former authority.
-        return directory.own_contact(asker, "the number is not valid any more: your own safeguarding contact");
+        return (Whom::Own, "the number is not valid any more: your own safeguarding contact");
     }
     if let Some(authority) = withheld {
         let because = match unconfirmed {
             true => "identity not confirmed: this authority can confirm it",
             false => "withheld by a person's decision: this authority decides whether to tell you",
         };
-        return directory.authority_contact(authority, question.now, because);
+        return (Whom::Authority(authority), because);
     }
     let all = || plans.iter().chain(mother.map(OfMother::open_plans).unwrap_or_default());
     if let Some(plan) = all().find(|plan| plan.state != PlanState::Ended).or_else(|| all().next()) {
@@ -204,18 +221,17 @@ fn contact(
             (false, PlanState::Future) => "responsible authority of the plan that starts later",
             (false, PlanState::Ended) => "responsible authority of the latest ended plan",
         };
-        return directory.authority_contact(plan.authority, question.now, because);
+        return (Whom::Authority(plan.authority), because);
     }
     if mother.is_some_and(OfMother::is_held) {
-        return directory
-            .national_contact("the mother's record is shielded: the national contact resolves the reference");
+        return (Whom::Broker, "the mother's record is shielded: the national contact resolves the reference");
     }
     let because = if unconfirmed {
         "identity not confirmed: your own safeguarding contact"
     } else {
         "your own safeguarding contact"
     };
-    directory.own_contact(asker, because)
+    (Whom::Own, because)
 }
 
 /// Presentations shown, in order of arrival with the newest first, and what is cut off.

@@ -1,5 +1,6 @@
-//! A flag: somebody's use of the service looks unlike ordinary use. It is about who asked and never about a child: it holds no
-//! identity of one, and neither a flag nor the absence of one says anything of a child, or that a use was right or wrong.
+//! A flag: somebody's use of the service looks unlike ordinary use, or that of an organisation's people taken together. It is about
+//! who asked and never about a child: it holds no identity of one, and neither a flag nor the absence of one says anything of a
+//! child, or that a use was right or wrong.
 
 use crate::codes::OdsCode;
 use crate::text::UserId;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 /// What looked unlike ordinary use. It stands in the audit and in rows: new ones are added at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FlagKind {
-    /// Far more children in a day than this person usually asks about, with no presentation of them.
+    /// Far more children in a day than this person, or all of an organisation, usually asks about, with no presentation of them.
     Volume,
     /// NHS numbers that follow one another in equal steps.
     NumberWalk,
@@ -60,10 +61,10 @@ pub struct Flag {
     pub kind: FlagKind,
     /// The time of the audit entry with which the threshold was reached.
     pub at: Moment,
-    /// The organisation of the person who asked.
+    /// The organisation of whoever asked.
     pub organisation: OdsCode,
-    /// The person's identifier in it.
-    pub user_id: UserId,
+    /// The person's identifier in it; none for what its people did together, each of whom did too little for a flag.
+    pub user_id: Option<UserId>,
     /// What was counted.
     pub counted: u32,
     /// Of how many; nought where there is no such number.
@@ -81,7 +82,7 @@ pub struct Flag {
 pub struct FlagRules {
     /// Whether anything is counted.
     pub enabled: bool,
-    /// One flag of a kind and person in so many hours.
+    /// One flag of a kind and person, or of a kind and organisation as a whole, in so many hours.
     pub repeat_hours: u32,
     /// Fewer in a day are never a volume.
     pub volume_least: u32,
@@ -93,6 +94,14 @@ pub struct FlagRules {
     pub share_least_expected: u32,
     /// A share of at most so many hundredths of what is to be expected is far below it.
     pub share_percent: u32,
+    /// Fewer of an organisation in a day are never a volume of the whole of it.
+    pub organisation_volume_least: u32,
+    /// So many times its usual are a volume of the whole of it.
+    pub organisation_volume_times: u32,
+    /// Numbers in equal steps about which several of an organisation ask.
+    pub organisation_walk_numbers: u32,
+    /// Nothing is said of an organisation's share before so many were to be expected.
+    pub organisation_share_least_expected: u32,
     /// People who ask about one child.
     pub same_child_people: u32,
     /// Within so many hours.
@@ -121,6 +130,10 @@ impl Default for FlagRules {
             walk_numbers: 8,
             share_least_expected: 16,
             share_percent: 25,
+            organisation_volume_least: 200,
+            organisation_volume_times: 12,
+            organisation_walk_numbers: 12,
+            organisation_share_least_expected: 64,
             same_child_people: 10,
             same_child_hours: 24,
             presentation_after_minutes: 120,
@@ -221,7 +234,7 @@ mod tests {
             kind: FlagKind::Volume,
             at: Moment(0),
             organisation: OdsCode::parse("R1H").unwrap(),
-            user_id: UserId::parse("jo.nurse").unwrap(),
+            user_id: UserId::parse("jo.nurse").ok(),
             counted: 60,
             out_of: 5,
             threshold: 50,

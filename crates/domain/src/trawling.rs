@@ -10,6 +10,8 @@
 //! the child was there: a question to which a presentation belongs is work, in whatever volume. So an evening of mass
 //! casualties, with ten times the usual questions, is no volume; where presentations are not told, a person's volume is held
 //! against that of the others on the same day.
+//!
+//! What an organisation's people do is counted together too (`whole.rs`): many who each ask little are flagged as one.
 
 mod children;
 mod days;
@@ -18,21 +20,23 @@ mod share;
 mod tests;
 mod waiting;
 mod walk;
+mod whole;
 
 use crate::NhsNumber;
 use crate::caller::Role;
 use crate::codes::OdsCode;
 use crate::flag::{Flag, FlagKind, FlagRules};
 use crate::text::UserId;
-use crate::time::Moment;
+use crate::time::{Day, Moment};
 use children::Children;
 use days::{Days, Usual};
-use share::{Halves, Norm, far_below};
+use share::{Norm, OfPerson, far_below};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use waiting::{Waited, Waiting};
 use walk::Walks;
+use whole::Whole;
 
 /// A clock set back by more than this, in seconds, makes what is counted within hours begin anew. Less is the order in which
 /// questions that are answered at once reach the audit.
@@ -121,8 +125,8 @@ struct Person {
     /// The last entry of theirs: whose is the least is forgotten first.
     last_entry: u64,
     days: Days,
-    held: Halves,
-    attended: Halves,
+    held: OfPerson,
+    attended: OfPerson,
     walks: Walks,
     /// When a flag of each kind was last raised.
     flagged: [Option<Moment>; FlagKind::WORDS.len()],
@@ -135,6 +139,7 @@ struct Organisation {
     held: BTreeMap<Role, Norm>,
     attended: Norm,
     days: Days,
+    whole: Whole,
 }
 
 /// What is usual in a role.
@@ -193,8 +198,11 @@ impl Watch {
 
     /// A flag was raised before: it is not raised again for a while.
     pub fn raised(&mut self, flag: &Flag) {
-        let who = Who { organisation: flag.organisation, user_id: flag.user_id.clone() };
-        let who = self.known(who, flag.last_entry);
+        let Some(user_id) = flag.user_id.clone() else {
+            self.raised_whole(flag);
+            return;
+        };
+        let who = self.known(Who { organisation: flag.organisation, user_id }, flag.last_entry);
         if let Some(person) = self.people.get_mut(&who) {
             let last = &mut person.flagged[flag.kind as usize];
             *last = (*last).max(Some(flag.at));
@@ -260,6 +268,7 @@ impl Watch {
         let Asking { user_id, role, unscheduled, checks_in, number, held } = asking;
         let who = self.known(Who { organisation, user_id }, entry);
         self.walks(&who, number, entry);
+        self.whole_walks(&who, number, entry);
         self.crowds(&who, child, entry);
         let (at, bounds) = (self.now, self.waiting_bounds());
         if checks_in {
@@ -279,8 +288,9 @@ impl Watch {
 
     fn walks(&mut self, who: &Arc<Who>, number: Option<NhsNumber>, entry: u64) {
         let (now, least) = (self.now, self.rules.walk_numbers);
+        let bounds = walk::Bounds { least, remembered: walk::OF_PERSON };
         let walk = number.zip(self.people.get_mut(who));
-        let walk = walk.and_then(|(number, person)| person.walks.step(number, entry, now, least));
+        let walk = walk.and_then(|(number, person)| person.walks.step((number, entry), who, now, bounds));
         if let Some(walk) = walk {
             self.raise(who, FlagKind::NumberWalk, (walk.numbers, 0, least), (walk.first_entry, entry));
         }
@@ -299,6 +309,11 @@ impl Watch {
     /// Counts a question now that it is known whether the child was there.
     fn settle(&mut self, question: &Waited) {
         let attended = self.waiting.is_attended(question, self.waiting_bounds());
+        // Whoever is forgotten counts here: people who are none are many.
+        self.whole_holds(question);
+        if !attended {
+            self.whole_volume(question);
+        }
         // Forgotten since: who asks so seldom is no volume.
         if !self.people.contains_key(&question.who) {
             return;
@@ -367,8 +382,7 @@ impl Watch {
 
     /// Far more children without a presentation than is usual.
     fn volume(&mut self, question: &Waited) {
-        // The day on which it was known that nobody came.
-        let day = question.at.plus_seconds(i64::from(self.rules.presentation_after_minutes) * 60).london_day();
+        let day = self.known_on(question);
         let organisation = self.organisations.entry(question.who.organisation).or_default();
         let role = self.roles.entry(question.role).or_default();
         let Some(person) = self.people.get_mut(&question.who) else { return };
@@ -389,6 +403,11 @@ impl Watch {
         self.raise(&question.who, FlagKind::Volume, figures, entries);
     }
 
+    /// The day on which it was known that nobody came.
+    fn known_on(&self, question: &Waited) -> Day {
+        question.at.plus_seconds(i64::from(self.rules.presentation_after_minutes) * 60).london_day()
+    }
+
     /// Raises a flag, unless one of the kind was raised about the person lately.
     fn raise(&mut self, who: &Arc<Who>, kind: FlagKind, figures: Figures, (first_entry, last_entry): (u64, u64)) {
         let (now, repeat_s) = (self.now, self.repeat_s());
@@ -398,20 +417,19 @@ impl Watch {
             return;
         }
         *last = Some(now);
-        let (counted, out_of, threshold) = figures;
         let Who { organisation, user_id } = &**who;
-        self.found.push(Flag {
-            kind,
-            at: now,
-            organisation: *organisation,
-            user_id: user_id.clone(),
-            counted,
-            out_of,
-            threshold,
-            first_entry,
-            last_entry,
-        });
+        let about = (*organisation, Some(user_id.clone()));
+        self.found.push(flag((kind, now), about, figures, (first_entry, last_entry)));
     }
+}
+
+fn flag(
+    (kind, at): (FlagKind, Moment),
+    (organisation, user_id): (OdsCode, Option<UserId>),
+    (counted, out_of, threshold): Figures,
+    (first_entry, last_entry): (u64, u64),
+) -> Flag {
+    Flag { kind, at, organisation, user_id, counted, out_of, threshold, first_entry, last_entry }
 }
 
 /// Whether a flag of the moment `at` was raised lately. One of a clock that ran ahead and was set back since was not: it would keep

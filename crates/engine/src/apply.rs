@@ -51,7 +51,7 @@ pub(crate) fn apply(working: &mut Working<'_>, sequence: u64, record: &LogRecord
         Some(checked) => checked,
         None => match openings::check(working, record)? {
             Some(checked) => checked,
-            None => changes::check(working, &record.change, &homed)?,
+            None => changes::check(working, record, &homed)?,
         },
     };
     let fresh = match checked {

@@ -220,6 +220,12 @@ impl Decision {
             | Self::Resolved(_) => None,
         }
     }
+
+    /// Whether somebody was told of the child: by an answer, or as a broker whom a reference led to the record.
+    #[must_use]
+    pub fn is_look(&self) -> bool {
+        self.disclosed().is_some() || matches!(self, Self::Resolved(_))
+    }
 }
 
 /// What can be configured anew while the service runs.

@@ -290,7 +290,7 @@ impl Search<'_> {
         let wanted = query.covers(entry.at)
             && query.entry.is_none_or(|wanted| wanted == sequence)
             && query.is_by(entry.organisation, entry.caller.as_ref())
-            && (!query.lookups || entry.decision.disclosed().is_some());
+            && (!query.lookups || entry.decision.is_look());
         if !wanted || !self.is_of_child(entry) {
             return false;
         }

@@ -11,7 +11,7 @@ use crate::openings;
 use crate::rows::{Acknowledgement, EventRow, RemovedPlanRow, encode};
 use crate::withholdings;
 use crate::working::{StateError, Working};
-use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use kith_domain::change::{Change, LogRecord, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::identity;
 use kith_domain::plan::Plan;
 use kith_domain::presentation::{Outcome, Presentation};
@@ -78,7 +78,8 @@ fn identity(change: &Change) -> Option<(String, Uuid)> {
 }
 
 /// Checks a change against the working state. `homed` is the same about the record that its plan or encounter stands on.
-pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> Result<Checked, StateError> {
+pub(crate) fn check(working: &Working<'_>, record: &LogRecord, homed: &Change) -> Result<Checked, StateError> {
+    let LogRecord { at, change } = record;
     let Some((organisation, event_id)) = identity(change) else { return Ok(Checked::New(None)) };
     let key = keys::event(working.keys(), &organisation, event_id);
     let body_hash = working.keys().body_hash(&encode(change)?);
@@ -94,6 +95,7 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         Change::Proposed(proposal) => identity_apply::check_proposal(working, proposal),
         Change::ProposalClosed(closed) => identity_apply::check_closing(working, closed)?,
         Change::OpeningReviewed(review) => openings::check_review(working, review)?,
+        Change::Withheld(decided) => withholdings::check(working, decided, *at)?,
         Change::WithholdingLifted(lifted) => withholdings::check_lift(working, lifted)?,
         Change::Plan(event) => match check_plan(working, event)? {
             None => births::check(working, event)?,
@@ -114,8 +116,7 @@ pub(crate) fn check(working: &Working<'_>, change: &Change, homed: &Change) -> R
         | Change::FileEnding(_)
         | Change::FileEnded(_)
         | Change::FilePositionReset(_)
-        | Change::Opened(_)
-        | Change::Withheld(_) => None,
+        | Change::Opened(_) => None,
     };
     Ok(match refused {
         Some(refused) => Checked::Refused(refused),

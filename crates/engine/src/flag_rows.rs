@@ -83,7 +83,7 @@ pub(crate) fn check(working: &Working<'_>, reviewed: &FlagReviewed) -> Result<Op
     let row = working.row::<FlagRow>(Table::Flag, &keys::flag(reviewed.id))?;
     let seen = |row: &FlagRow| reviewed.only_of.is_none_or(|organisation| organisation == row.flag.organisation);
     let Some(row) = row.filter(seen) else { return Ok(Some(FLAG_UNKNOWN)) };
-    if row.flag.organisation == reviewed.organisation && row.flag.user_id == reviewed.user_id {
+    if row.flag.organisation == reviewed.organisation && row.flag.user_id.as_ref() == Some(&reviewed.user_id) {
         return Ok(Some(OWN_FLAG));
     }
     Ok(row.review.is_some().then_some(FLAG_REVIEWED))
@@ -183,7 +183,7 @@ mod tests {
             kind: FlagKind::Volume,
             at: Moment(1_000),
             organisation: organisation("R1H"),
-            user_id: user("u"),
+            user_id: Some(user("u")),
             counted: 60,
             out_of: 6,
             threshold: 50,
@@ -240,6 +240,17 @@ mod tests {
         assert_eq!(working.flags().unwrap().unreviewed, 0);
     }
 
+    /// It is about nobody by name: whoever sees it may look into it.
+    #[test]
+    fn a_flag_of_an_organisation_as_a_whole_is_reviewed_by_those_who_see_it() {
+        let keys = Keys::from_master([7; 32]);
+        let mut working = Working::new(&Empty, &keys, crate::rows::MetaRow::default());
+        let whole = Flag { user_id: None, ..flag() };
+        flagged(&mut working, &Flagged { audit_sequence: 9, flag: whole }).unwrap();
+        assert_eq!(check(&working, &review("u", Some("RRK"))).unwrap(), Some(FLAG_UNKNOWN), "of another organisation");
+        assert_eq!(check(&working, &review("u", Some("R1H"))).unwrap(), None);
+    }
+
     #[test]
     fn what_nobody_has_looked_into_never_passes() {
         let (key, later) = (keys::flag(9), Day::new(2199, 1, 1).unwrap());
@@ -275,11 +286,13 @@ mod tests {
         of_day.kinds.insert(FlagKind::NoPresentation, KindDay { raised: 3, explained: 1, taken_further: 2 });
         let found = [
             encode(&FlagRow { flag: flag(), review: Some(review) }).unwrap(),
+            encode(&FlagRow { flag: Flag { user_id: None, ..flag() }, review: None }).unwrap(),
             encode(&FlagMarkRow { watched_through: 300, unreviewed: 2 }).unwrap(),
             encode(&day).unwrap(),
         ];
-        let expected: [&[u8]; 3] = [
-            b"\x01\x00\xd0\x0f\x03R1H\x01u\x3c\x06\x32\x07\xac\x02\x01\x01\x02\x03R1H\x01v",
+        let expected: [&[u8]; 4] = [
+            b"\x01\x00\xd0\x0f\x03R1H\x01\x01u\x3c\x06\x32\x07\xac\x02\x01\x01\x02\x03R1H\x01v",
+            b"\x01\x00\xd0\x0f\x03R1H\x00\x3c\x06\x32\x07\xac\x02\x00",
             b"\x01\xac\x02\x02",
             b"\x01\x01\x03R1H\xac\x02\x01\x04\x03\x01\x02",
         ];

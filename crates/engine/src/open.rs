@@ -119,7 +119,7 @@ impl Engine {
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
         let (commands, received) = channel();
-        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store) };
+        let held = Held { index: Arc::clone(&index), store: Arc::clone(&store), progress: Arc::clone(&progress) };
         let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
         let writer = Writer { held, keys, meta, progress: written, on_fatal: Arc::clone(&on_fatal) };
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;

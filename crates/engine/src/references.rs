@@ -27,6 +27,8 @@ pub struct ResolvedPerson {
     pub nationally: bool,
     /// The number is not valid any more: whose it was is not confirmed.
     pub invalid: bool,
+    /// The birth date that was asked with was not the record's: whom the answer was about is not confirmed.
+    pub unconfirmed: bool,
 }
 
 /// What a reference leads to.
@@ -73,7 +75,7 @@ impl Engine {
         let Answered { answer, reference } = answered;
         // Both are written for every answer: the time it takes does not tell which one was wanted.
         let (counted, random) = (reference.text(), self.keys.answer_ref(*reference).text());
-        if answer.tells_of_shielded() { random } else { counted }
+        if answer.brokered { random } else { counted }
     }
 
     /// The entry of the answer about a shielded child with this reference; `None` when no answer ever had it.
@@ -93,15 +95,15 @@ impl Engine {
         let reference = self.answered_by(reference).ok_or(ResolveError::Unknown)?;
         let entry = self.entry_of(reference)?;
         // A reference that was made up may be taken once in a thousand million times: it must lead to an answer at least.
-        if entry.decision.disclosed().is_none() {
-            return Err(ResolveError::Unknown);
-        }
+        let disclosed = entry.decision.disclosed().ok_or(ResolveError::Unknown)?;
         let AuditEntry { at, organisation, caller, subject, mother, .. } = entry;
         let (Some(organisation), Some(caller), Some(subject)) = (organisation, caller, subject) else {
             return Err(ResolveError::Unknown);
         };
         let mother = mother.map(|MotherRead { subject, responsible: _ }| self.shielded_by(subject));
-        Ok(Resolved { entry: reference, at, organisation, caller, child: self.shielded_by(subject), mother })
+        let child = self.shielded_by(subject);
+        let child = ResolvedPerson { unconfirmed: child.unconfirmed || disclosed.identity.withholds(), ..child };
+        Ok(Resolved { entry: reference, at, organisation, caller, child, mother })
     }
 
     fn entry_of(&self, reference: AuditRef) -> Result<AuditEntry, ResolveError> {
@@ -124,10 +126,17 @@ impl Engine {
     fn shielded_by(&self, subject: Subject) -> ResolvedPerson {
         let person = self.index().person(&subject);
         if person.standing == Standing::Invalid {
-            return ResolvedPerson { subject, setters: Vec::new(), nationally: false, invalid: true };
+            return ResolvedPerson {
+                subject,
+                setters: Vec::new(),
+                nationally: false,
+                invalid: true,
+                unconfirmed: true,
+            };
         }
         let marked = person.records().any(|record| record.identity.as_ref().is_some_and(|facts| facts.is_shielded()));
-        ResolvedPerson { subject, setters: person.setters(), nationally: marked, invalid: false }
+        let setters = person.setters();
+        ResolvedPerson { subject, setters, nationally: marked, invalid: false, unconfirmed: false }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::tree::TreeCheck;
 use crate::working::{Base, StateError, Working};
 use kith_domain::change::{AuditHead, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
 use kith_store::{
     Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeFault,
     TreeReport,
@@ -209,6 +210,10 @@ impl Base for Snapshot<'_> {
 
     fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         Ok(self.rows.get(&(table, key.to_vec())).cloned())
+    }
+
+    fn withheld_by(&self, _: LaCode) -> usize {
+        0
     }
 }
 

@@ -70,7 +70,7 @@ pub struct WithholdingCounts {
 /// What a change did to the decisions that readers see: the one that stands now, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Noted {
-    authority: LaCode,
+    pub(crate) authority: LaCode,
     subject: Subject,
     stands: Option<StandingWithholding>,
 }
@@ -83,14 +83,28 @@ impl Noted {
     }
 }
 
+/// Whether a decision may be taken at this moment: its date, and that so many of its authority may stand. Whether it was taken
+/// before is known by then: one that is sent again when its date has come is told that it stands.
+pub(crate) fn check(working: &Working<'_>, decided: &Withholding, at: Moment) -> Result<Option<Refused>, StateError> {
+    let Withholding { authority, event_id: _, subject, reason: _, words: _, look_again } = decided;
+    if let Err(refused) = withholding::check_look_again(*look_again, at.london_day()) {
+        return Ok(Some(refused));
+    }
+    let key = keys::withholding(working.keys(), *authority, subject);
+    let decided_anew = working.bytes(Table::Withholding, &key)?.is_some();
+    let is_full = !decided_anew && working.withheld_by(*authority) >= withholding::MAX_STANDING;
+    Ok(is_full.then_some(withholding::TOO_MANY))
+}
+
 /// Notes a decision, in the place of the one before.
 pub(crate) fn decide(working: &mut Working<'_>, decided: &Withholding, at: Moment) -> Result<Effect, StateError> {
     let Withholding { authority, event_id: _, subject, reason, words, look_again } = decided.clone();
     withholding::withhold(working.child(&subject)?, authority);
     let key = keys::withholding(working.keys(), authority, &subject);
+    let more = isize::from(working.bytes(Table::Withholding, &key)?.is_none());
     let row = WithholdingRow { authority, subject, decided_at: at, reason, words, look_again };
     working.put(Table::Withholding, key, &row)?;
-    working.note_withholding(Noted::of(row));
+    working.note_withholding(Noted::of(row), more);
     Ok(Effect::Applied)
 }
 
@@ -109,7 +123,7 @@ pub(crate) fn lift(working: &mut Working<'_>, lifted: &WithholdingLifted) -> Res
     working.replace(record)?;
     let key = keys::withholding(working.keys(), *authority, subject);
     working.delete(Table::Withholding, key);
-    working.note_withholding(Noted { authority: *authority, subject: subject.clone(), stands: None });
+    working.note_withholding(Noted { authority: *authority, subject: subject.clone(), stands: None }, -1);
     Ok(Effect::Applied)
 }
 
@@ -157,11 +171,9 @@ impl Withheld {
         }
     }
 
-    /// Whether an authority may withhold something of this person beside what it withholds: at most so many at once.
-    fn has_room(&self, authority: LaCode, subject: &Subject, most: usize) -> bool {
-        let standing = self.standing();
-        let of = standing.keys().filter(|(of, _)| *of == authority);
-        of.clone().any(|(_, of)| of == subject) || of.count() < most
+    /// How many decisions of an authority stand.
+    pub(crate) fn count(&self, authority: LaCode) -> usize {
+        self.standing().keys().filter(|(of, _)| *of == authority).count()
     }
 
     fn of(&self, authority: LaCode) -> Vec<StandingWithholding> {
@@ -180,13 +192,8 @@ impl Withheld {
 }
 
 impl Engine {
-    /// Takes an authority's decision to withhold. The date to look again is held against the day of `at`. Decisions that are made at
-    /// the same moment may go past the bound by their number.
+    /// Takes an authority's decision to withhold. The date to look again is held against the day of `at`.
     pub async fn withhold(&self, permit: &ActionPermit, at: Moment, decided: Withholding) -> Verdict {
-        withholding::check_look_again(decided.look_again, at.london_day())?;
-        if !self.progress.withheld.has_room(decided.authority, &decided.subject, withholding::MAX_STANDING) {
-            return Err(withholding::TOO_MANY);
-        }
         self.change_one(permit, at, Change::Withheld(decided)).await
     }
 

@@ -7,6 +7,7 @@ use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::{keys, rows, withholdings};
 use kith_domain::change::Feed;
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
 use kith_domain::feed_health::FeedRecord;
 use kith_domain::links::{Person, Standing};
 use kith_store::{Keys, Row, StoreError, Table};
@@ -26,6 +27,8 @@ pub(crate) enum StateError {
 pub(crate) trait Base {
     fn child(&self, subject: &Subject) -> Result<Option<ChildRecord>, StateError>;
     fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+    /// How many decisions of an authority to withhold stand. A replay, which meets none that was refused, may say fewer.
+    fn withheld_by(&self, authority: LaCode) -> usize;
 }
 
 /// Nothing is held: the start of a replay.
@@ -38,6 +41,10 @@ impl Base for Empty {
 
     fn row(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         Ok(None)
+    }
+
+    fn withheld_by(&self, _: LaCode) -> usize {
+        0
     }
 }
 
@@ -56,6 +63,8 @@ pub(crate) struct Working<'a> {
     first: BTreeSet<Subject>,
     openings: Vec<Noted>,
     withheld: Vec<withholdings::Noted>,
+    /// How many more decisions of an authority stand than below.
+    withheld_more: BTreeMap<LaCode, isize>,
     meta: MetaRow,
     meta_changed: bool,
 }
@@ -88,6 +97,7 @@ impl<'a> Working<'a> {
             first: BTreeSet::new(),
             openings: Vec::new(),
             withheld: Vec::new(),
+            withheld_more: BTreeMap::new(),
             meta,
             meta_changed: false,
         }
@@ -141,9 +151,16 @@ impl<'a> Working<'a> {
         self.openings.push(noted);
     }
 
-    /// Readers of what is withheld are to see this, in order.
-    pub(crate) fn note_withholding(&mut self, noted: withholdings::Noted) {
+    /// Readers of what is withheld are to see this, in order; so many more of its authority's decisions stand with it.
+    pub(crate) fn note_withholding(&mut self, noted: withholdings::Noted, more: isize) {
+        *self.withheld_more.entry(noted.authority).or_default() += more;
         self.withheld.push(noted);
+    }
+
+    /// How many decisions of an authority to withhold stand.
+    pub(crate) fn withheld_by(&self, authority: LaCode) -> usize {
+        let more = self.withheld_more.get(&authority).copied().unwrap_or_default();
+        self.base.withheld_by(authority).saturating_add_signed(more)
     }
 
     /// Whether a number, or what stands in its place, is not valid any more.

@@ -9,6 +9,7 @@ use crate::withholdings::Withheld;
 use crate::working::{Base, Changed, StateError, Working};
 use kith_domain::change::{Change, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
 use kith_domain::flag::FlagKind;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
@@ -37,6 +38,7 @@ pub(crate) struct Command {
 pub(crate) struct Held {
     pub(crate) index: Arc<Index>,
     pub(crate) store: Arc<Store>,
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Base for Held {
@@ -46,6 +48,10 @@ impl Base for Held {
 
     fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         Ok(self.store.get(table, key)?)
+    }
+
+    fn withheld_by(&self, authority: LaCode) -> usize {
+        self.progress.withheld.count(authority)
     }
 }
 

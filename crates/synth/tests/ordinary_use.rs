@@ -167,6 +167,29 @@ fn trawl(events: &mut Vec<Event>, user: &str, organisation: OdsCode, numbers: im
     events.sort_by_key(|event| event.at);
 }
 
+/// Whom a flag is about; nobody where it is about an organisation as a whole.
+fn by(flag: &Flag) -> &str {
+    flag.user_id.as_ref().map_or("", UserId::as_str)
+}
+
+/// Forty-five identifiers of one organisation ask about twenty children each, none of whom has a record: too little for a flag
+/// about any of them.
+fn a_crowd_is_found(mut events: Vec<Event>, held: BTreeSet<NhsNumber>) {
+    let mut dice = Dice(11);
+    let (begin, organisation) = (events[events.len() * 3 / 4].at, events[0].organisation);
+    for n in 0..900_i64 {
+        let number = (0..).find_map(|_| NhsNumber::from_first_nine(u32::try_from(dice.below(900_000_000)).unwrap()));
+        let (at, user) = (begin.plus_seconds(n * 20), format!("crowd-{}", n % 45));
+        events.push(Event { at, organisation, number: number.unwrap(), user, what: Do::Ask });
+    }
+    events.sort_by_key(|event| event.at);
+    let (found, _) = flagged(&events, held);
+    let whole: BTreeSet<FlagKind> = found.iter().filter(|flag| by(flag).is_empty()).map(|flag| flag.kind).collect();
+    println!("a crowd: {whole:?}");
+    assert!(whole.contains(&FlagKind::Volume) && whole.contains(&FlagKind::FewHeld), "{whole:?}");
+    assert!(!found.iter().any(|flag| by(flag).starts_with("crowd")), "none of them asks about many");
+}
+
 #[test]
 fn ordinary_use_is_flagged_seldom_and_who_trawls_among_it_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -186,8 +209,12 @@ fn ordinary_use_is_flagged_seldom_and_who_trawls_among_it_is() {
     }
     assert!(questions > 200_000, "{questions}");
     assert_eq!((of(FlagKind::NumberWalk), of(FlagKind::SameChild)), (0, 0));
+    let whole = flags.iter().filter(|flag| by(flag).is_empty()).count();
+    println!("  of those about an organisation as a whole: {whole}");
     let all = flags.len() as u64;
     assert!(all * 20_000 <= questions, "more than one in 20,000 questions of ordinary use is flagged: {flags:?}");
+
+    a_crowd_is_found(events.clone(), held.clone());
 
     // A tenth of those whom somebody asks about at random have a record at all.
     let mut dice = Dice(7);
@@ -200,11 +227,11 @@ fn ordinary_use_is_flagged_seldom_and_who_trawls_among_it_is() {
     trawl(&mut events, "walker", where_checked_in, row);
     let (found, _) = flagged(&events, held);
     let raised = |user: &str| -> BTreeSet<FlagKind> {
-        found.iter().filter(|flag| flag.user_id.as_str() == user).map(|flag| flag.kind).collect()
+        found.iter().filter(|flag| by(flag) == user).map(|flag| flag.kind).collect()
     };
     println!("the trawler: {:?}; the walker: {:?}", raised("trawler"), raised("walker"));
     assert!(raised("trawler").contains(&FlagKind::FewHeld) && raised("trawler").contains(&FlagKind::Volume));
     assert!(raised("walker").contains(&FlagKind::NumberWalk));
-    let others = found.iter().filter(|flag| !["trawler", "walker"].contains(&flag.user_id.as_str())).count();
+    let others = found.iter().filter(|flag| !["trawler", "walker"].contains(&by(flag))).count();
     assert!(others as u64 <= all + 1, "who trawls makes nobody else's use look odd: {others}, {all} before");
 }

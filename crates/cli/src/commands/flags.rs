@@ -21,9 +21,9 @@ const PAGE_SIZE: u32 = 500;
 /// Days of the rates when no first one is given.
 const USUAL_DAYS: i32 = 28;
 /// Above everything that is shown: what it means, and what it does not.
-const MEANING: &str = "A flag says what was counted about somebody who asked. It is no finding. That there is none says nothing: \
-                       neither of a child, nor that a use was right. Auditors are not shown those that would tell where a \
-                       shielded child is.";
+const MEANING: &str = "A flag says what was counted about somebody who asked, or about an organisation as a whole. It is no \
+                       finding. That there is none says nothing: neither of a child, nor that a use was right. Auditors \
+                       are not shown those that would tell where a shielded child is.";
 
 /// Lists flags and shows rates.
 ///
@@ -108,7 +108,11 @@ fn one(page: &mut Page, flag: &v1::Flag) {
         last_audit_reference,
         review,
     } = flag;
-    page.text(0, 4, &format!("#{id}  {}  {user_id} of {organisation}: {}", shown(at.as_ref()), said(flag)));
+    let whom = match user_id.as_str() {
+        "" => format!("{organisation} as a whole"),
+        user_id => format!("{user_id} of {organisation}"),
+    };
+    page.text(0, 4, &format!("#{id}  {}  {whom}: {}", shown(at.as_ref()), said(flag)));
     page.text(4, 4, &format!("audit entries {first_audit_reference} to {last_audit_reference}"));
     if let Some(v1::FlagReview { outcome, at, organisation, user_id }) = review {
         let outcome = v1::FlagOutcome::try_from(*outcome).ok().and_then(|outcome| FLAG_OUTCOMES.word(outcome));
@@ -253,14 +257,17 @@ mod tests {
     fn flags_and_rates_say_what_they_do_not_mean() {
         let mut page = Page::default();
         page.text(0, 0, MEANING);
-        flags(&mut page, &[flag(v1::FlagKind::Volume)], false);
+        let whole = v1::Flag { user_id: String::new(), ..flag(v1::FlagKind::FewHeld) };
+        flags(&mut page, &[flag(v1::FlagKind::Volume), whole], false);
         let rate = v1::FlagRate { kind: v1::FlagKind::Volume.into(), raised: 3, explained: 1, taken_further: 1 };
         let rates = v1::GetFlagRatesResponse { lookups: 12_000, rates: vec![rate] };
         let (first, last) = (v1::Date { year: 2026, month: 3, day: 1 }, v1::Date { year: 2026, month: 3, day: 28 });
         table(&mut page, &rates, (first, last));
         let text = page.render(false);
-        assert!(text.contains("It is no finding."), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("It is no finding."), "{text}");
         assert!(text.contains("jo.nurse of RZ1: volume: 60 children"), "{text}");
+        assert!(text.contains("RZ1 as a whole: few held") && !text.contains(" of RZ1: few held"), "{text}");
         assert!(text.contains("volume                3      0.250          1              1     1"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= crate::render::WIDTH), "{text}");
         let json = with_rates(&rates).unwrap();

@@ -63,7 +63,14 @@ fn shown(response: &v1::ResolveReferenceResponse) -> Page {
 }
 
 fn person(page: &mut Page, what: &str, person: &v1::ResolvedPerson) {
-    let v1::ResolvedPerson { nhs_number, local_key, shielded_by, shielded_nationally, number_invalid } = person;
+    let v1::ResolvedPerson {
+        nhs_number,
+        local_key,
+        shielded_by,
+        shielded_nationally,
+        number_invalid,
+        identity_not_confirmed,
+    } = person;
     let whom = match local_key {
         Some(v1::LocalKey { organisation, key }) => format!("local key {key} of {organisation}"),
         None if nhs_number.is_empty() => "somebody whom this program cannot tell".to_owned(),
@@ -73,6 +80,14 @@ fn person(page: &mut Page, what: &str, person: &v1::ResolvedPerson) {
     if *number_invalid {
         page.attention(2, 4, "The number is not valid any more: IDENTITY NOT CONFIRMED. No authority is named for it.");
         return;
+    }
+    if *identity_not_confirmed {
+        page.attention(
+            2,
+            4,
+            "IDENTITY NOT CONFIRMED: the birth date that was asked with is not the record's. It may be another child's record: \
+             confirm who the child is before anything is told.",
+        );
     }
     for contact in shielded_by {
         ring(page, Some(contact));
@@ -138,7 +153,15 @@ mod tests {
     fn nothing_that_is_missing_reads_as_anything_about_the_child() {
         let invalid = told(v1::ResolvedPerson { number_invalid: true, ..v1::ResolvedPerson::default() });
         assert!(invalid.contains("IDENTITY NOT CONFIRMED") && !invalid.contains("Nobody shields"), "{invalid}");
+        let unconfirmed = told(v1::ResolvedPerson {
+            identity_not_confirmed: true,
+            shielded_by: vec![contact("Borough")],
+            ..v1::ResolvedPerson::default()
+        });
+        let (doubt, ring) = (unconfirmed.find("IDENTITY NOT CONFIRMED"), unconfirmed.find("RING Borough"));
+        assert!(doubt.is_some() && doubt < ring, "{unconfirmed}");
         let lifted = told(v1::ResolvedPerson::default());
+        assert!(!lifted.contains("IDENTITY NOT CONFIRMED"), "{lifted}");
         assert!(lifted.contains("This says nothing about the person"), "{lifted}");
         let national = told(v1::ResolvedPerson { shielded_nationally: true, ..v1::ResolvedPerson::default() });
         assert!(

@@ -13,7 +13,8 @@ pub(super) fn leave_out(answer: Answer, shown: FieldSet) -> Answer {
     if not_shown.is_empty() {
         return answer;
     }
-    let Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown: _, withheld } = answer;
+    let Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown: _, withheld, brokered } =
+        answer;
     let numbers = if shown.has(Field::Numbers) { numbers } else { Numbers::default() };
     let body = match body {
         Body::Open(body) => Body::Open(open(body, shown)),
@@ -21,7 +22,7 @@ pub(super) fn leave_out(answer: Answer, shown: FieldSet) -> Answer {
         Body::Opened(body) => Body::Opened(open(body, shown)),
         Body::IdentityNotConfirmed => Body::IdentityNotConfirmed,
     };
-    Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld }
+    Answer { as_of, identity, number_traced, numbers, died_on, ring, body, not_shown, withheld, brokered }
 }
 
 fn open(body: OpenBody, shown: FieldSet) -> OpenBody {

@@ -57,6 +57,7 @@ fn answer(body: Body) -> Answer {
         body,
         not_shown: FieldSet::NONE,
         withheld: true,
+        brokered: true,
     }
 }
 

@@ -167,13 +167,15 @@ fn a_record_that_is_not_shielded_is_answered_as_by_any_other_call() {
     assert_eq!(opening, ordinary);
 }
 
-/// By it the reference of an answer is chosen: where nothing may be told, not even that the record is shielded is.
+/// By it the reference of an answer is chosen: a reference that no broker resolves is none for whoever rings the national contact.
 #[test]
-fn only_an_answer_that_shows_that_a_record_is_shielded_tells_of_it() {
+fn a_broker_resolves_every_answer_about_a_shielded_record_whether_or_not_the_identity_is_confirmed() {
     for (shielded, opening) in [(true, true), (true, false), (false, true), (false, false)] {
-        let answer = ask(&record(shielded), opening, "2020-02-02");
-        assert_eq!(answer.tells_of_shielded(), shielded, "{answer:?}");
-        assert!(!ask(&record(shielded), opening, "2011-11-11").tells_of_shielded());
+        for birth_date in ["2020-02-02", "2011-11-11"] {
+            let answer = ask(&record(shielded), opening, birth_date);
+            assert_eq!(answer.brokered, shielded, "{answer:?}");
+            assert!(shielded || answer.ring.name != "National desk", "{answer:?}");
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Shares: of how many of the children that somebody asked about something is so, beside the same of everybody else.
 
-/// Questions in one half of a person's window.
-const HALF: u32 = 32;
+/// A person's latest questions.
+pub(super) type OfPerson = Halves<32>;
+/// Those of everybody in an organisation.
+pub(super) type OfOrganisation = Halves<256>;
 
-/// A person's latest questions in two halves. It is looked at when a half is full and at no other time, so that no single
+/// The latest questions in two halves of so many each. It is looked at when a half is full and at no other time, so that no single
 /// question makes or unmakes a flag by what is held of one child.
 #[derive(Debug, Default)]
-pub(super) struct Halves {
+pub(super) struct Halves<const HALF: u32> {
     before: Half,
     current: Half,
 }
@@ -30,7 +32,7 @@ pub(super) struct Counted {
     pub(super) first_entry: u64,
 }
 
-impl Halves {
+impl<const HALF: u32> Halves<HALF> {
     /// Counts a question, of which so many thousandths of a hit were usual; what the window holds when a half is full.
     pub(super) fn add(&mut self, hit: bool, usual: u64, entry: u64) -> Option<Counted> {
         if self.current.asked == 0 {
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_window_is_looked_at_when_a_half_is_full() {
-        let mut halves = Halves::default();
+        let mut halves = OfPerson::default();
         for entry in 1..32 {
             assert_eq!(halves.add(entry % 2 == 0, 500, entry), None);
         }

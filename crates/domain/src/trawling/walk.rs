@@ -1,27 +1,51 @@
-//! Walks through numbers: among the numbers that somebody asked about lately, those that follow one another in equal steps.
+//! Walks through numbers: among the numbers that somebody asked about lately, or everybody of an organisation, those that follow
+//! one another in equal steps.
 
+use super::Who;
 use crate::NhsNumber;
 use crate::time::Moment;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Numbers remembered of a person: a walk shows through so many questions of ordinary work among it.
-const REMEMBERED: usize = 32;
+pub(super) const OF_PERSON: usize = 32;
+/// The same of an organisation: all its people ask about that many in a day or less.
+pub(super) const OF_ORGANISATION: usize = 128;
 /// For so long, in seconds: a walk takes an evening, and babies born on a day have numbers near each other.
 const REMEMBERED_S: u64 = 24 * 60 * 60;
 /// Steps in a row that may have no number, because its check digit would be ten: one in eleven has none.
 const MOST_LEFT_OUT: u32 = 2;
 
-/// The first nine digits asked about, and where.
-#[derive(Debug, Clone, Copy)]
+/// The first nine digits asked about, where, and by whom.
+#[derive(Debug)]
 struct Step {
     nine: u32,
     entry: u64,
     at: Moment,
+    who: Arc<Who>,
+}
+
+/// How many numbers are a walk, and how many are remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) least: u32,
+    pub(super) remembered: usize,
+}
+
+/// Numbers in steps of so much.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    numbers: u32,
+    first_entry: u64,
+    by: u32,
 }
 
 /// A walk that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Walk {
     pub(super) numbers: u32,
+    /// Who asked about them.
+    pub(super) people: usize,
     pub(super) first_entry: u64,
 }
 
@@ -32,13 +56,19 @@ pub(super) struct Walks {
 }
 
 impl Walks {
-    /// Takes a number; the longest walk of at least `least` numbers that it belongs to. One asked about again is no step.
-    pub(super) fn step(&mut self, number: NhsNumber, entry: u64, now: Moment, least: u32) -> Option<Walk> {
+    /// Takes a number; the longest walk that it belongs to, where there is one. One asked about again is no step.
+    pub(super) fn step(
+        &mut self,
+        (number, entry): (NhsNumber, u64),
+        who: &Arc<Who>,
+        now: Moment,
+        Bounds { least, remembered }: Bounds,
+    ) -> Option<Walk> {
         let nine = u32::try_from(number.value() / 10).ok()?;
         self.steps.retain(|step| now.seconds_since(step.at) < REMEMBERED_S);
         let place = self.steps.binary_search_by_key(&nine, |step| step.nine).err()?;
-        self.steps.insert(place, Step { nine, entry, at: now });
-        if self.steps.len() > REMEMBERED
+        self.steps.insert(place, Step { nine, entry, at: now, who: Arc::clone(who) });
+        if self.steps.len() > remembered
             && let Some(oldest) = (0..self.steps.len()).min_by_key(|at| self.steps[*at].entry)
         {
             self.steps.remove(oldest);
@@ -46,39 +76,53 @@ impl Walks {
         if self.steps.len() < usize::try_from(least).unwrap_or(usize::MAX) {
             return None;
         }
-        let walks = self.steps.iter().filter_map(|other| self.walk(nine, nine.abs_diff(other.nine)));
-        walks.max_by_key(|walk| walk.numbers).filter(|walk| walk.numbers >= least)
+        let lines = self.steps.iter().filter_map(|other| self.line(nine, nine.abs_diff(other.nine)));
+        let Line { numbers, first_entry, by } = lines.max_by_key(|line| line.numbers)?;
+        (numbers >= least).then(|| Walk { numbers, people: self.people(nine, by), first_entry })
     }
 
-    /// The walk through a number in steps of so much, to either side.
-    fn walk(&self, nine: u32, by: u32) -> Option<Walk> {
+    /// The line through a number in steps of so much, to either side.
+    fn line(&self, nine: u32, by: u32) -> Option<Line> {
         if by == 0 {
             return None;
         }
         let own = self.found(nine)?;
-        let (up, down) = (self.to_one_side(nine, i64::from(by)), self.to_one_side(nine, -i64::from(by)));
-        let first_entry = own.entry.min(up.1).min(down.1);
-        Some(Walk { numbers: 1 + up.0 + down.0, first_entry })
+        let (mut numbers, mut first_entry) = (1, own.entry);
+        let mut meet = |step: &Step| {
+            numbers += 1;
+            first_entry = first_entry.min(step.entry);
+        };
+        self.to_one_side(nine, i64::from(by), &mut meet);
+        self.to_one_side(nine, -i64::from(by), &mut meet);
+        Some(Line { numbers, first_entry, by })
     }
 
-    /// How many are met to one side before one is missing, and the first entry of them.
-    fn to_one_side(&self, nine: u32, by: i64) -> (u32, u64) {
-        let (mut numbers, mut first_entry, mut left_out) = (0, u64::MAX, 0);
-        let mut next = i64::from(nine);
+    /// How many people asked about the numbers of a line.
+    fn people<'a>(&'a self, nine: u32, by: u32) -> usize {
+        let mut people: HashSet<&'a Who> = self.found(nine).map(|own| &*own.who).into_iter().collect();
+        let mut meet = |step: &'a Step| {
+            people.insert(&*step.who);
+        };
+        self.to_one_side(nine, i64::from(by), &mut meet);
+        self.to_one_side(nine, -i64::from(by), &mut meet);
+        people.len()
+    }
+
+    /// Meets those to one side until one is missing.
+    fn to_one_side<'a>(&'a self, nine: u32, by: i64, meet: &mut impl FnMut(&'a Step)) {
+        let (mut next, mut left_out) = (i64::from(nine), 0);
         while left_out <= MOST_LEFT_OUT {
             next += by;
             let Ok(nine) = u32::try_from(next) else { break };
             match self.found(nine) {
                 Some(step) => {
-                    numbers += 1;
+                    meet(step);
                     left_out = 0;
-                    first_entry = first_entry.min(step.entry);
                 }
                 None if NhsNumber::from_first_nine(nine).is_some() || nine > 999_999_999 => break,
                 None => left_out += 1,
             }
         }
-        (numbers, first_entry)
     }
 
     fn found(&self, nine: u32) -> Option<&Step> {
@@ -89,13 +133,23 @@ impl Walks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes::OdsCode;
+    use crate::text::UserId;
+
+    const BOUNDS: Bounds = Bounds { least: 8, remembered: OF_PERSON };
+
+    fn who(n: u64) -> Arc<Who> {
+        let user_id = UserId::parse(&format!("u{n}")).unwrap();
+        Arc::new(Who { organisation: OdsCode::parse("R1H").unwrap(), user_id })
+    }
 
     /// Asks about numbers in this order, a minute apart; the longest walk at the end.
     fn asked(nines: impl IntoIterator<Item = u32>) -> Option<Walk> {
         let mut walks = Walks::default();
         let numbers = nines.into_iter().filter_map(NhsNumber::from_first_nine);
         let minute = |entry: u64| Moment(i64::try_from(entry).unwrap() * 60_000);
-        (1_u64..).zip(numbers).filter_map(|(entry, number)| walks.step(number, entry, minute(entry), 8)).last()
+        let step = |(entry, number)| walks.step((number, entry), &who(1), minute(entry), BOUNDS);
+        (1_u64..).zip(numbers).filter_map(step).last()
     }
 
     /// Numbers without a pattern.
@@ -137,7 +191,21 @@ mod tests {
         let numbers = (400_000_000..400_000_020).filter_map(NhsNumber::from_first_nine);
         for (entry, number) in (1_u64..).zip(numbers) {
             let at = Moment(i64::try_from(entry).unwrap() * 4 * 60 * 60 * 1_000);
-            assert_eq!(walks.step(number, entry, at, 8), None);
+            assert_eq!(walks.step((number, entry), &who(1), at, BOUNDS), None);
         }
+    }
+
+    /// Each asks about every fifth number: none of them asks about eight.
+    #[test]
+    fn a_walk_says_how_many_people_took_it() {
+        let mut walks = Walks::default();
+        let bounds = Bounds { least: 12, remembered: OF_ORGANISATION };
+        let numbers = (600_000_000..).filter_map(NhsNumber::from_first_nine).take(20);
+        let found: Vec<Walk> = (1_u64..)
+            .zip(numbers)
+            .filter_map(|(entry, number)| walks.step((number, entry), &who(entry % 5), Moment(0), bounds))
+            .collect();
+        assert_eq!(found.first().map(|walk| (walk.numbers, walk.people, walk.first_entry)), Some((12, 5, 1)));
+        assert_eq!(found.len(), 9);
     }
 }

@@ -57,7 +57,7 @@ async fn raise(place: &Place, id: u64, (first_entry, last_entry): (u64, u64)) {
         kind: FlagKind::SameChild,
         at: NOW,
         organisation: trust(),
-        user_id: UserId::parse("s1").unwrap(),
+        user_id: UserId::parse("s1").ok(),
         counted: 10,
         out_of: 0,
         threshold: 10,

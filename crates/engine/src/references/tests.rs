@@ -5,12 +5,13 @@ use crate::audit_entry::Decision;
 use crate::files::tests::place::{NOW, Place, authority, event, nhs};
 use crate::read::Asked;
 use crate::rows::encode;
-use kith_domain::answer::Question;
+use kith_domain::answer::{Body, Question};
 use kith_domain::caller::{CareContext, Peer, Purpose, Role};
 use kith_domain::change::PlanEvent;
 use kith_domain::permit::authorise_action;
 use kith_domain::policy::Policy;
 use kith_domain::text::{PersonText, RoleCode, UserId};
+use kith_domain::time::Day;
 use uuid::Uuid;
 
 fn trust() -> OdsCode {
@@ -30,10 +31,15 @@ fn caller() -> Caller {
 
 /// Looks up a child, and a mother with it; the answer can be read in the audit.
 async fn look(place: &Place, child: u32, mother: Option<u32>) -> Answered {
+    look_born(place, child, mother, None).await
+}
+
+/// The same with a birth date.
+async fn look_born(place: &Place, child: u32, mother: Option<u32>, birth_date: Option<Day>) -> Answered {
     let question = Question {
         subject: Subject::Nhs(nhs(child)),
         number_traced: true,
-        birth_date: None,
+        birth_date,
         checking_in: None,
         now: NOW,
         mother: mother.map(nhs),
@@ -108,6 +114,7 @@ async fn a_broker_finds_which_child_who_asked_and_who_shields() {
         setters: vec![authority(2)],
         nationally: false,
         invalid: false,
+        unconfirmed: false,
     };
     assert_eq!((found.entry, found.at, found.organisation), (answered.reference, NOW, trust()));
     assert_eq!((found.caller, found.child, found.mother), (caller(), child, None));
@@ -115,6 +122,27 @@ async fn a_broker_finds_which_child_who_asked_and_who_shields() {
     let (front, back) = reference.split_at(4);
     let heard = format!("{} {back}", front.to_lowercase());
     assert_eq!(resolve(&place, &heard).unwrap().entry, answered.reference);
+}
+
+/// The national contact is to be rung there too: a reference that leads the broker nowhere would leave whoever asks with nobody.
+#[tokio::test]
+async fn where_the_identity_is_not_confirmed_a_broker_finds_the_record_and_that_it_is_not_confirmed() {
+    let place = Place::new();
+    let (born, wrong) = (Day::new(2020, 2, 2).unwrap(), Day::new(2011, 11, 11).unwrap());
+    for (child, shielded) in [(1, true), (2, false)] {
+        let told = PlanEvent { shielded, birth_date: Some(born), ..event(1, child, 1) };
+        place.event(1, told).await;
+    }
+    let shielded = look_born(&place, 1, None, Some(wrong)).await;
+    let ordinary = look_born(&place, 2, None, Some(wrong)).await;
+    for answered in [&shielded, &ordinary] {
+        assert_eq!(answered.answer.body, Body::IdentityNotConfirmed);
+    }
+    let found = resolve(&place, &place.engine.reference_of(&shielded)).unwrap().child;
+    assert_eq!((found.setters, found.unconfirmed, found.invalid), (vec![authority(1)], true, false));
+    assert!(place.engine.reference_of(&ordinary).parse::<AuditRef>().is_ok(), "no broker is rung about it");
+    let confirmed = look_born(&place, 1, None, Some(born)).await;
+    assert!(!resolve(&place, &place.engine.reference_of(&confirmed)).unwrap().child.unconfirmed);
 }
 
 #[tokio::test]
@@ -137,7 +165,7 @@ async fn a_shielded_mothers_answer_is_resolved_too() {
     let place = Place::new();
     shield(&place, 2, 1).await;
     let answered = look(&place, 3, Some(1)).await;
-    assert!(answered.answer.tells_of_shielded());
+    assert!(answered.answer.brokered);
     let found = resolve(&place, &place.engine.reference_of(&answered)).unwrap();
     let mother = found.mother.unwrap();
     assert_eq!((mother.subject, mother.setters), (Subject::Nhs(nhs(1)), vec![authority(2)]));

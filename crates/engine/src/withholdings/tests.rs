@@ -5,12 +5,15 @@ use super::{StandingWithholding, WithholdingCounts, WithholdingRow};
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::files::tests::place::*;
 use crate::rows::encode;
+use crate::working::{Base, StateError, Working};
 use crate::{Acknowledgement, Verdict};
 use kith_domain::change::{Change, LogRecord};
-use kith_domain::child::Subject;
+use kith_domain::child::{ChildRecord, Subject};
+use kith_domain::codes::LaCode;
 use kith_domain::text::WithholdingWords;
 use kith_domain::time::{Day, Moment};
-use kith_domain::withholding::{Withholding, WithholdingLifted, WithholdingReason};
+use kith_domain::withholding::{self, Withholding, WithholdingLifted, WithholdingReason};
+use kith_store::Table;
 use uuid::Uuid;
 
 const SAID: &str = "the father looks for her through hospitals";
@@ -137,16 +140,62 @@ async fn a_date_that_has_passed_lifts_nothing_and_is_counted_as_overdue() {
     place.hash();
 }
 
+/// Whoever heard nothing of what they sent sends it again, perhaps days later: it was taken, and is not refused for its date.
 #[tokio::test]
-async fn an_authority_withholds_so_much_at_once_and_may_decide_anew_what_it_withholds() {
+async fn a_decision_sent_again_when_its_date_has_come_says_that_it_stands() {
     let place = Place::new();
-    withhold(&place, 1, 1, 10).await.unwrap();
-    withhold(&place, 1, 2, 10).await.unwrap();
-    let room =
-        |by: u32, n: u32, most| place.engine.progress.withheld.has_room(authority(by), &Subject::Nhs(nhs(n)), most);
-    assert!(room(1, 3, 3) && !room(1, 3, 2));
-    assert!(room(1, 2, 2), "what is withheld already is decided anew");
-    assert!(room(2, 3, 2), "another authority's do not count");
+    let decided = decision(1, 1, 10);
+    let first = place.engine.withhold(&permit(1), NOW, decided.clone()).await.unwrap();
+    let again = place.engine.withhold(&permit(1), days_on(40), decided.clone()).await.unwrap();
+    assert_eq!(again, Acknowledgement { repeated: true, ..first });
+    let anew = Withholding { event_id: Uuid::new_v4(), ..decided };
+    assert_eq!(reason(&place.engine.withhold(&permit(1), days_on(40), anew).await), "LOOK_AGAIN_OUT_OF_RANGE");
+    assert_eq!(listed(&place, 1).len(), 1);
+}
+
+/// One fewer stand of authority 1 than may.
+struct NearlyFull;
+
+impl Base for NearlyFull {
+    fn child(&self, _: &Subject) -> Result<Option<ChildRecord>, StateError> {
+        Ok(None)
+    }
+
+    fn row(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(None)
+    }
+
+    fn withheld_by(&self, of: LaCode) -> usize {
+        if of == authority(1) { withholding::MAX_STANDING - 1 } else { 0 }
+    }
+}
+
+#[test]
+fn an_authority_withholds_so_much_at_once_and_may_decide_anew_what_it_withholds() {
+    let keys = keys();
+    let mut working = Working::new(&NearlyFull, &keys, crate::rows::MetaRow::default());
+    let found = |working: &Working<'_>, by: u32, n: u32| super::check(working, &decision(by, n, 10), NOW).unwrap();
+    assert_eq!(found(&working, 1, 1), None, "there is room for one");
+    super::decide(&mut working, &decision(1, 1, 10), NOW).unwrap();
+    assert_eq!(found(&working, 1, 2), Some(withholding::TOO_MANY), "those of one group count too");
+    assert_eq!(found(&working, 1, 1), None, "what is withheld already is decided anew");
+    super::decide(&mut working, &decision(1, 1, 20), NOW).unwrap();
+    assert_eq!(found(&working, 2, 2), None, "another authority's do not count");
+    let lifted = WithholdingLifted { authority: authority(1), event_id: Uuid::new_v4(), subject: Subject::Nhs(nhs(1)) };
+    super::lift(&mut working, &lifted).unwrap();
+    assert_eq!(found(&working, 1, 2), None, "a lifted one makes room");
+}
+
+#[tokio::test]
+async fn what_stands_is_counted_by_authority() {
+    let place = Place::new();
+    for (by, n) in [(1, 1), (1, 2), (1, 1), (2, 1)] {
+        withhold(&place, by, n, 10).await.unwrap();
+    }
+    let count = |place: &Place, by| place.engine.progress.withheld.count(authority(by));
+    assert_eq!((count(&place, 1), count(&place, 2), count(&place, 3)), (2, 1, 0));
+    let place = place.reopened();
+    assert_eq!(count(&place, 1), 2);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::check::Check;
 pub struct Flags {
     /// Whether anything is counted.
     pub enabled: bool,
-    /// One flag of a kind and person in so many hours.
+    /// One flag of a kind and person, or of a kind and organisation as a whole, in so many hours.
     pub repeat_hours: u32,
     /// Fewer in a day are never a volume.
     pub volume_least: u32,
@@ -23,6 +23,14 @@ pub struct Flags {
     pub share_least_expected: u32,
     /// A share of at most so much of what is to be expected is far below it.
     pub share_percent: u32,
+    /// Fewer of an organisation in a day are never a volume of the whole of it.
+    pub organisation_volume_least: u32,
+    /// So many times its usual are a volume of the whole of it.
+    pub organisation_volume_times: u32,
+    /// Numbers in equal steps about which several of an organisation ask.
+    pub organisation_walk_numbers: u32,
+    /// Nothing is said of an organisation's share before so many were to be expected.
+    pub organisation_share_least_expected: u32,
     /// People who ask about one child.
     pub same_child_people: u32,
     /// Within so many hours.
@@ -51,6 +59,10 @@ impl Default for Flags {
             walk_numbers,
             share_least_expected,
             share_percent,
+            organisation_volume_least,
+            organisation_volume_times,
+            organisation_walk_numbers,
+            organisation_share_least_expected,
             same_child_people,
             same_child_hours,
             presentation_after_minutes,
@@ -68,6 +80,10 @@ impl Default for Flags {
             walk_numbers,
             share_least_expected,
             share_percent,
+            organisation_volume_least,
+            organisation_volume_times,
+            organisation_walk_numbers,
+            organisation_share_least_expected,
             same_child_people,
             same_child_hours,
             presentation_after_minutes,
@@ -91,6 +107,10 @@ impl Flags {
             walk_numbers,
             share_least_expected,
             share_percent,
+            organisation_volume_least,
+            organisation_volume_times,
+            organisation_walk_numbers,
+            organisation_share_least_expected,
             same_child_people,
             same_child_hours,
             presentation_after_minutes,
@@ -108,6 +128,10 @@ impl Flags {
             walk_numbers,
             share_least_expected,
             share_percent,
+            organisation_volume_least,
+            organisation_volume_times,
+            organisation_walk_numbers,
+            organisation_share_least_expected,
             same_child_people,
             same_child_hours,
             presentation_after_minutes,
@@ -126,6 +150,12 @@ impl Flags {
         check.range("flags.walk_numbers", self.walk_numbers, 4..=24);
         check.range("flags.share_least_expected", self.share_least_expected, 4..=64);
         check.range("flags.share_percent", self.share_percent, 1..=90);
+        check.range("flags.organisation_volume_least", self.organisation_volume_least, 1..=10_000_000);
+        check.range("flags.organisation_volume_times", self.organisation_volume_times, 2..=1_000);
+        // So many numbers are remembered of an organisation, and its share is that of 512 questions.
+        check.range("flags.organisation_walk_numbers", self.organisation_walk_numbers, 4..=96);
+        let expected = self.organisation_share_least_expected;
+        check.range("flags.organisation_share_least_expected", expected, 16..=448);
         check.range("flags.same_child_people", self.same_child_people, 2..=60);
         check.range("flags.same_child_hours", self.same_child_hours, 1..=24 * 7);
         check.range("flags.presentation_after_minutes", self.presentation_after_minutes, 1..=24 * 60);
@@ -174,6 +204,9 @@ mod tests {
             ("volume_times = 1", "flags.volume_times: expected 2 to 1000"),
             // No more people than this are remembered of a child.
             ("same_child_people = 61", "flags.same_child_people: expected 2 to 60"),
+            ("organisation_walk_numbers = 97", "flags.organisation_walk_numbers: expected 4 to 96"),
+            ("organisation_volume_times = 1", "flags.organisation_volume_times: expected 2 to 1000"),
+            ("organisation_share_least_expected = 449", "flags.organisation_share_least_expected: expected 16 to 448"),
             ("most_people = 0", "flags.most_people: expected 100 to 1000000"),
             ("refuse = true", "flags.refuse: unknown field"),
         ] {

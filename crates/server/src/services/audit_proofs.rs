@@ -14,6 +14,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
 use super::notifications::JOURNAL;
+use super::turns::Unread;
 use super::{audit_reading, errors, person};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
@@ -150,10 +151,8 @@ impl AuditService for Services {
         };
         let prover = Arc::clone(&engine);
         let found = self.list_turns().run(call.peer.organisation, move || prover.prove(call.peer, reference)).await;
-        let found = match found.and_then(|found| found.map_err(refusal)) {
-            Ok(found) => found,
-            Err(status) => return Err(context::broken(&engine, call, caller, status).await),
-        };
+        let found = found.and_then(|found| found.map_err(|error| Unread::because(refusal(error))));
+        let found = context::whole(&engine, call, &caller, found).await?;
         let proven = Decision::Proven { journal: reference.journal, sequence: reference.sequence };
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, proven);
         engine.audit(&entry).await.map_err(errors::audit)?;

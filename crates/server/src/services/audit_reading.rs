@@ -63,7 +63,8 @@ impl Reading {
         let bounds = AuditBounds { given, looked_at: LOOKED_AT };
         let (reader, wanted) = (Arc::clone(&engine), query.clone());
         let search = move || reader.search_audit(scope, &wanted, before, bounds, now());
-        let found = services.audit_turns().run(call.peer.organisation, search).await?;
+        let found = services.audit_turns().run(call.peer.organisation, search).await;
+        let found = context::whole(&engine, call, &caller, found).await?;
         let subject = query.subject();
         let (decision, read) = match found {
             Ok(page) => (Decision::AuditRead(Box::new(told(&query, &page))), Ok(page)),

@@ -330,7 +330,7 @@ mod tests {
             kind: FlagKind::SameChild,
             at: Moment(1_000),
             organisation: OdsCode::parse("R1H").unwrap(),
-            user_id: UserId::parse("jo.nurse").unwrap(),
+            user_id: UserId::parse("jo.nurse").ok(),
             counted: 10,
             out_of: 0,
             threshold: 10,

@@ -69,7 +69,8 @@ impl BreakGlassService for Services {
             read(&engine, call, break_glass::position(&page_token).map_err(|faults| faults.by(&caller))).await?;
         let listing = Arc::clone(&engine);
         let sort = move || listing.unreviewed(&permit, after, limit);
-        let page = self.list_turns().run(call.peer.organisation, sort).await?;
+        let page = self.list_turns().run(call.peer.organisation, sort).await;
+        let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.openings.len() as u64);
         engine.audit(&AuditEntry::of_call(now(), call, Some(caller), None, listed)).await.map_err(errors::audit)?;
         let one = |opening: &ListedOpening| {

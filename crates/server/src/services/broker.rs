@@ -16,6 +16,7 @@ use kith_engine::{AnswerRef, AuditEntry, Decision, MotherRead, ResolveError, Res
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Services, now};
+use super::turns::Unread;
 use super::{audit_proofs, errors};
 use crate::refusal::status;
 use v1::broker_service_server::BrokerService;
@@ -56,12 +57,13 @@ fn contact(contact: Contact) -> v1::Contact {
 }
 
 fn person(person: ResolvedPerson, directory: &Directory, at: Moment) -> v1::ResolvedPerson {
-    let ResolvedPerson { subject, setters, nationally, invalid } = person;
+    let ResolvedPerson { subject, setters, nationally, invalid, unconfirmed } = person;
     let ring = |code: LaCode| contact(directory.authority_contact(code, at, "it shields the record"));
     let mut wire = v1::ResolvedPerson {
         shielded_by: setters.into_iter().map(ring).collect(),
         shielded_nationally: nationally,
         number_invalid: invalid,
+        identity_not_confirmed: unconfirmed,
         ..v1::ResolvedPerson::default()
     };
     match subject {
@@ -108,10 +110,8 @@ impl BrokerService for Services {
         let reader = Arc::clone(&engine);
         let read = move || reader.resolve(&permit, reference);
         let found = self.list_turns().run(call.peer.organisation, read).await;
-        let found = match found.and_then(|found| found.map_err(refusal)) {
-            Ok(found) => found,
-            Err(status) => return Err(context::broken(&engine, call, caller, status).await),
-        };
+        let found = found.and_then(|found| found.map_err(|error| Unread::because(refusal(error))));
+        let found = context::whole(&engine, call, &caller, found).await?;
         let decision = Decision::Resolved(found.entry.sequence);
         let subject = Some(found.child.subject.clone());
         // Whom the answer was about besides: her number is told as well.

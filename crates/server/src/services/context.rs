@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::cosigned::Cosigned;
 use super::files::Busy;
-use super::turns::Turns;
+use super::turns::{Turns, Unread};
 use super::{errors, person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
@@ -205,9 +205,31 @@ pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: 
     audited(engine, call, Some(caller), &reason, status).await
 }
 
+/// What was read for a call, or the status of its failure once that is in the audit.
+pub(super) async fn whole<T>(
+    engine: &Engine,
+    call: Call,
+    caller: &Caller,
+    read: Result<T, Unread>,
+) -> Result<T, Status> {
+    match read {
+        Ok(read) => Ok(read),
+        Err(unread) => Err(broken(engine, call, caller.clone(), unread.status()).await),
+    }
+}
+
 /// The status of a refused change or listing once it is in the audit.
 pub(super) async fn refused(engine: &Engine, call: Call, caller: Option<Caller>, refused: Refused) -> Status {
     audited(engine, call, caller, refused.reason, errors::refused(refused)).await
+}
+
+/// The same of a change about somebody, who stands in its entry.
+pub(super) async fn refused_about(engine: &Engine, sender: Sender, refused: Refused) -> Status {
+    let entry = sender.entry(Decision::Refused(RefusalCode::of(refused.reason)));
+    match engine.audit_refusal(&entry).await {
+        Ok(()) => errors::refused(refused),
+        Err(error) => errors::audit(error),
+    }
 }
 
 /// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known

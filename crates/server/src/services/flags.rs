@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::context::{self, Services, now};
 use super::errors;
 use super::notifications::{JOURNAL, page_of};
+use super::turns::Unread;
 use v1::flag_service_server::FlagService;
 
 /// What was sent, or its faults once they are in the audit.
@@ -32,17 +33,17 @@ impl Services {
     /// Reads flags in a turn of the organisation that asks, on a thread that may wait for the disk.
     async fn flags<T: Send + 'static>(
         &self,
-        call: Call,
+        (engine, call, caller): (&Engine, Call, &Caller),
         read: impl FnOnce() -> Result<T, FlagsError> + Send + 'static,
     ) -> Result<T, Status> {
-        match self.list_turns().run(call.peer.organisation, read).await? {
-            Ok(found) => Ok(found),
-            Err(FlagsError::Refused(refusal)) => Err(errors::refusal(refusal)),
-            Err(FlagsError::Store(error)) => {
-                tracing::error!(%error, "flags could not be read");
-                Err(errors::storage())
-            }
-        }
+        let found = self.list_turns().run(call.peer.organisation, read).await;
+        let found = found.and_then(|found| {
+            found.map_err(|error| match error {
+                FlagsError::Refused(refusal) => Unread::because(errors::refusal(refusal)),
+                FlagsError::Store(error) => Unread::rows("flags", error),
+            })
+        });
+        context::whole(engine, call, caller, found).await
     }
 }
 
@@ -62,7 +63,8 @@ impl FlagService for Services {
         let (limit, after) =
             read(&engine, call, page_of(page_size, &page_token).map_err(|faults| faults.by(&caller))).await?;
         let reader = Arc::clone(&engine);
-        let page = self.flags(call, move || reader.flags(&permit, after, limit, include_reviewed)).await?;
+        let page =
+            self.flags((&engine, call, &caller), move || reader.flags(&permit, after, limit, include_reviewed)).await?;
         listed(&engine, call, caller, page.flags.len() as u64).await?;
         Ok(Response::new(v1::ListFlagsResponse {
             flags: page.flags.iter().map(wire).collect(),
@@ -80,7 +82,7 @@ impl FlagService for Services {
         let (caller, reviewed) = read(&engine, call, parsed).await?;
         let permit = Arc::new(context::permit(&engine, call, &caller).await?);
         let (reader, theirs, id) = (Arc::clone(&engine), Arc::clone(&permit), reviewed.id);
-        if !self.flags(call, move || reader.shows_flag(&theirs, id)).await? {
+        if !self.flags((&engine, call, &caller), move || reader.shows_flag(&theirs, id)).await? {
             // Nobody can look into what they are not shown.
             return Err(context::refused(&engine, call, Some(caller), FLAG_UNKNOWN).await);
         }
@@ -103,7 +105,7 @@ impl FlagService for Services {
         let (caller, (first, last)) = read(&engine, call, flag::rates(request.into_inner())).await?;
         let permit = context::permit(&engine, call, &caller).await?;
         let reader = Arc::clone(&engine);
-        let rates = self.flags(call, move || reader.flag_rates(&permit, first, last)).await?;
+        let rates = self.flags((&engine, call, &caller), move || reader.flag_rates(&permit, first, last)).await?;
         listed(&engine, call, caller, rates.kinds.len() as u64).await?;
         let rate = |(kind, counts): (_, FlagCounts)| {
             let FlagCounts { raised, explained, taken_further } = counts;
@@ -157,7 +159,7 @@ fn wire(stored: &StoredFlag) -> v1::Flag {
         kind: flag::kind(*kind).into(),
         at: Some(time::timestamp(*at)),
         organisation: organisation.to_string(),
-        user_id: user_id.as_str().to_owned(),
+        user_id: user_id.as_ref().map(|user_id| user_id.as_str().to_owned()).unwrap_or_default(),
         counted: *counted,
         out_of: *out_of,
         threshold: *threshold,

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::context::{self, Sender, Services, now};
 use super::errors;
 use super::notifications::page_of;
+use super::turns::Unread;
 use v1::identity_service_server::IdentityService;
 
 /// One change that a named person sends.
@@ -108,13 +109,9 @@ impl IdentityService for Services {
             read(&engine, call, page_of(page_size, &page_token).map_err(|faults| faults.by(&caller))).await?;
         let reader = Arc::clone(&engine);
         let read = move || reader.proposals(&permit, after, limit, include_closed);
-        let page = match self.list_turns().run(call.peer.organisation, read).await? {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::error!(%error, "proposals could not be read");
-                return Err(errors::storage());
-            }
-        };
+        let page = self.list_turns().run(call.peer.organisation, read).await;
+        let page = page.and_then(|page| page.map_err(|error| Unread::rows("proposals", error)));
+        let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.proposals.len() as u64);
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;

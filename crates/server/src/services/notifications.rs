@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
 use super::errors;
+use super::turns::Unread;
 use v1::notification_service_server::NotificationService;
 
 /// Notifications in a page when the caller names no number.
@@ -82,13 +83,9 @@ impl NotificationService for Services {
         };
         let reader = Arc::clone(&engine);
         let read = move || reader.notifications(&permit, after, limit, include_acknowledged);
-        let page = match self.list_turns().run(call.peer.organisation, read).await? {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::error!(%error, "notifications could not be read");
-                return Err(errors::storage());
-            }
-        };
+        let page = self.list_turns().run(call.peer.organisation, read).await;
+        let page = page.and_then(|page| page.map_err(|error| Unread::rows("notifications", error)));
+        let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.notifications.len() as u64);
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;
@@ -124,13 +121,9 @@ impl NotificationService for Services {
         let permit = Arc::new(permit);
         let (known, reader, asked) = (Arc::clone(&engine), Arc::clone(&permit), ids.clone());
         let read = move || known.unknown_notifications(&reader, &asked);
-        let unknown_ids = match self.list_turns().run(call.peer.organisation, read).await? {
-            Ok(unknown) => unknown,
-            Err(error) => {
-                tracing::error!(%error, "notifications could not be read");
-                return Err(errors::storage());
-            }
-        };
+        let unknown = self.list_turns().run(call.peer.organisation, read).await;
+        let unknown = unknown.and_then(|unknown| unknown.map_err(|error| Unread::rows("notifications", error)));
+        let unknown_ids = context::whole(&engine, call, &caller, unknown).await?;
         let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(call, Some(caller)) };
         let ack = context::to_its_end(async move {
             let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;

@@ -67,7 +67,8 @@ impl PlanService for Services {
         };
         let (reader, at) = (Arc::clone(&engine), now());
         let read = move || reader.own_plans(&permit, after.as_ref(), limit, at);
-        let page = self.list_turns().run(call.peer.organisation, read).await?;
+        let page = self.list_turns().run(call.peer.organisation, read).await;
+        let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.children.len() as u64);
         let entry = AuditEntry::of_call(at, call, Some(caller), None, listed);
         engine.audit(&entry).await.map_err(errors::audit)?;

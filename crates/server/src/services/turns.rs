@@ -3,6 +3,7 @@
 //! nobody else for all of those.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kith_domain::codes::OdsCode;
@@ -20,6 +21,29 @@ const OWN: usize = 1;
 pub(super) struct Turns {
     all: Arc<Semaphore>,
     of: Arc<Mutex<HashMap<OdsCode, Arc<Semaphore>>>>,
+}
+
+/// Nothing was read. It becomes a status where it is put into the audit (`context::whole`) and nowhere else: `?` hands it on to
+/// nobody, so whoever asked and was told nothing stands there.
+#[derive(Debug)]
+pub(super) struct Unread(Status);
+
+impl Unread {
+    /// For the reason that a status tells.
+    pub(super) fn because(status: Status) -> Self {
+        Self(status)
+    }
+
+    /// What rows that cannot be read come to; which ones is logged.
+    pub(super) fn rows(of: &'static str, error: impl Display) -> Self {
+        tracing::error!(%error, of, "rows could not be read");
+        Self(errors::storage())
+    }
+
+    /// What is to be said of it.
+    pub(super) fn status(self) -> Status {
+        self.0
+    }
 }
 
 /// A turn; the next one comes when it is dropped.
@@ -44,8 +68,9 @@ impl Turns {
         &self,
         organisation: OdsCode,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Status> {
-        let turn = self.take(organisation).await.ok_or_else(errors::storage)?;
+    ) -> Result<T, Unread> {
+        let unread = || Unread(errors::storage());
+        let turn = self.take(organisation).await.ok_or_else(unread)?;
         let (reply, done) = oneshot::channel();
         let reading = move || {
             give_way();
@@ -55,9 +80,9 @@ impl Turns {
         };
         if let Err(error) = std::thread::Builder::new().name("kith-read".to_owned()).spawn(reading) {
             tracing::error!(%error, "there is no thread to read on");
-            return Err(errors::storage());
+            return Err(unread());
         }
-        done.await.map_err(|_| errors::storage())
+        done.await.map_err(|_| unread())
     }
 
     /// Waits for a turn of this organisation; none when there are none any more.
@@ -123,7 +148,7 @@ mod tests {
         }
         assert_eq!(read, 8);
         let failed = turns.run(own, || -> u32 { panic!("on purpose") }).await;
-        assert_eq!(failed.unwrap_err().code(), tonic::Code::Unavailable);
+        assert_eq!(failed.unwrap_err().status().code(), tonic::Code::Unavailable);
         assert_eq!(turns.run(own, || 7).await.unwrap(), 7);
     }
 }

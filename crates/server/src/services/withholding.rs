@@ -13,7 +13,7 @@ use kith_engine::{AuditEntry, Call, Decision, Engine, StandingWithholding, Verdi
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Services, now};
+use super::context::{self, Sender, Services, now};
 use super::errors;
 use super::notifications::{page_of, reader};
 use v1::withholding_service_server::WithholdingService;
@@ -35,7 +35,8 @@ struct Decider {
 }
 
 impl Decider {
-    /// Puts what became of a decision into the audit, about the child that it is about, and gives what is to be said of it.
+    /// Puts what became of a decision into the audit, a refused one too, about the child that it is about, and gives what is to be
+    /// said of it.
     async fn decided(
         self,
         engine: &Engine,
@@ -45,7 +46,11 @@ impl Decider {
         let Self { call, caller, subject, event_id } = self;
         let ack = match verdict {
             Ok(ack) => ack,
-            Err(refused) => return Err(context::refused(engine, call, Some(caller), refused).await),
+            Err(refused) => {
+                let (caller, subject, event_id) = (Some(caller), Some(subject), Some(event_id));
+                let sender = Sender { call, caller, subject, event_id };
+                return Err(context::refused_about(engine, sender, refused).await);
+            }
         };
         let entry = AuditEntry::of_call(now(), call, Some(caller), Some(event_id), decision);
         let entry = AuditEntry { subject: Some(subject), ..entry };
@@ -111,7 +116,8 @@ impl WithholdingService for Services {
         // Sorting an authority's decisions is no work for a thread that answers questions.
         let (listing, at) = (Arc::clone(&engine), now());
         let sort = move || listing.withholdings(&permit, authority, after, limit);
-        let page = self.list_turns().run(call.peer.organisation, sort).await?;
+        let page = self.list_turns().run(call.peer.organisation, sort).await;
+        let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.withholdings.len() as u64);
         engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit)?;
         let today = at.london_day();
