@@ -1,7 +1,7 @@
 //! Where a policy leaves a mother out, whom to ring may still tell that she is shielded: then the reference is one that a broker
 //! resolves, and otherwise it tells nothing.
 
-use super::{A, B, World, open, pregnant};
+use super::{A, B, open, pregnant};
 use crate::change::IdentityAction;
 use crate::policy::{Policy, PolicyRow};
 
