@@ -184,6 +184,7 @@ const WORDS: &[&str] = &[
     "AUDIT_REMOVED",
     "REFERENCE_UNKNOWN",
     "REFERENCE_SHIELDED",
+    "AUDIT_DIFFERS",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -10,7 +10,7 @@ use crate::rows::{CodecError, decode, encode};
 use crate::tree::AuditTree;
 use crate::writer::Progress;
 use kith_domain::time::{Day, Moment};
-use kith_store::{AuditError, ClosedSegment, Journal, JournalError};
+use kith_store::{AuditError, ClosedSegment, Compared, Journal, JournalError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,8 @@ const READ_AT_ONCE: usize = 1_024;
 const SIGN_LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether there is one.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Rest after each thousand entries that are held against their leaves: the disk is left to those who are answered.
+const REST: Duration = Duration::from_millis(20);
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// What of the audit was removed when its time had passed.
@@ -147,6 +149,7 @@ impl AuditKeeper {
         if passed.segments == 0 {
             return Ok(None);
         }
+        self.compare(passed.through)?;
         let removal = AuditRemoval { through: passed.through, at: now, before: self.made_before(now, before) };
         let entry = self.tell(removal)?;
         self.journal.mark_removed(entry)?;
@@ -162,7 +165,29 @@ impl AuditKeeper {
         Ok(Some(removal))
     }
 
-    /// Removes what an earlier run has told of and left behind, once it is known again that the telling is signed.
+    /// Holds every entry of the segments up to a number against its leaf: what is not as it was signed stays, with all that would
+    /// go beside it, for whoever looks into it. Once its file is gone it would read as removed.
+    fn compare(&self, through: u64) -> Result<(), PurgeError> {
+        let go_on = || {
+            std::thread::sleep(REST);
+            !self.stop.load(Ordering::Acquire)
+        };
+        for segment in self.journal.closed_segments().into_iter().take_while(|segment| segment.last <= through) {
+            match self.tree.compare(&self.journal, (segment.first, segment.last), &go_on) {
+                Ok(Compared::Same) => {}
+                Ok(Compared::Differs { entry }) => return Err(Held::Differs { entry }.into()),
+                Ok(Compared::Stopped) => return Err(PurgeError::NotTaken),
+                Err(error) => {
+                    tracing::warn!(%error, first = segment.first, "what has passed of the audit cannot be compared with its tree");
+                    return Err(Held::Differs { entry: segment.first }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run has told of and left behind, once it is known again that the telling is signed. It was held
+    /// against its leaves before it was told of.
     fn finish(&self) -> Result<(), PurgeError> {
         let (removed, told_by) = {
             let memory = self.memory();

@@ -59,6 +59,12 @@ pub enum Held {
         /// Of so many.
         held: u64,
     },
+    /// An entry of the audit is not the one that its tree was built over. No day that is accepted lifts this.
+    #[error("entry {entry} of the audit is not the one that its tree was built over, or cannot be compared with it")]
+    Differs {
+        /// Its number; where nothing could be compared, the first in its file.
+        entry: u64,
+    },
 }
 
 impl Held {
@@ -73,6 +79,7 @@ impl Held {
         match self {
             Self::ClockAhead { .. } => "CLOCK_AHEAD",
             Self::TooMuch { .. } => "TOO_MUCH_AT_ONCE",
+            Self::Differs { .. } => "AUDIT_DIFFERS",
         }
     }
 }

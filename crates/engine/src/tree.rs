@@ -11,7 +11,7 @@ use kith_domain::caller::{Peer, Role};
 use kith_domain::change::AuditHead;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
 use kith_store::{
-    AuditRef, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
+    AuditRef, Compared, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
 };
 
 use crate::audit_entry::AuditEntry;
@@ -127,6 +127,17 @@ impl AuditTree {
         let Some(tree) = self.tree.as_ref().filter(|tree| tree.status().suspected.is_empty()) else { return false };
         let Some((size, _)) = tree.signed() else { return false };
         tree.inclusion(entry, size).is_ok_and(|proven| proven.is_some())
+    }
+
+    /// Holds entries, from a first to a last number, against their leaves, until `go_on` says no; without a tree there is nothing
+    /// to hold them against, and it gives up.
+    pub(crate) fn compare(
+        &self,
+        journal: &Journal,
+        range: (u64, u64),
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Compared, TreeError> {
+        self.tree.as_ref().map_or(Ok(Compared::Stopped), |tree| tree.compare(journal, range, go_on))
     }
 
     /// Takes in what the closed journal still has, and ends.

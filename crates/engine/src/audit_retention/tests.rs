@@ -1,5 +1,7 @@
 //! The audit's retention with the clock as an argument: what goes, what stays, what stops it, and what is told afterwards.
 
+mod doubts;
+
 use super::*;
 use crate::audit_entry::{Call, Code, Disclosed};
 use crate::audit_search::{AuditBounds, AuditEnded, AuditPage};
