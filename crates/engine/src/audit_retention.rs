@@ -55,6 +55,8 @@ struct Memory {
     kept: AuditKept,
     /// The entry that tells of what was removed.
     told_by: Option<u64>,
+    /// A removal that is not done yet, and the entry that tells of it, which may not be signed yet.
+    pending: Option<(u64, AuditRemoval)>,
     /// What was removed on this day.
     of_day: Option<(Day, Passed)>,
 }
@@ -105,6 +107,7 @@ impl AuditKeeper {
         let memory = Memory {
             kept: AuditKept { removed, ..AuditKept::default() },
             told_by: told.map(|(entry, _)| entry),
+            pending: None,
             of_day: None,
         };
         let (memory, running) = (Mutex::new(memory), Mutex::new(()));
@@ -151,17 +154,19 @@ impl AuditKeeper {
         }
         self.compare(passed.through)?;
         let removal = AuditRemoval { through: passed.through, at: now, before: self.made_before(now, before) };
-        let entry = self.tell(removal)?;
+        let (entry, removal) = self.tell(removal)?;
+        self.wait_for_head(entry)?;
+        let passed = self.closed_through(removal.through);
         self.journal.mark_removed(entry)?;
         let today = now.london_day();
         let mut memory = self.memory();
         // From here on whoever asks for it hears that it was removed.
-        (memory.kept.removed, memory.told_by) = (Some(removal), Some(entry));
+        (memory.kept.removed, memory.told_by, memory.pending) = (Some(removal), Some(entry), None);
         let earlier = memory.of_day.filter(|(day, _)| *day == today).map(|(_, passed)| passed).unwrap_or_default();
         memory.of_day = Some((today, passed.after(earlier)));
         drop(memory);
-        let segments = self.journal.remove_through(passed.through)?;
-        tracing::info!(through = passed.through, segments, "removed what has passed of the audit");
+        let segments = self.journal.remove_through(removal.through)?;
+        tracing::info!(through = removal.through, segments, "removed what has passed of the audit");
         Ok(Some(removal))
     }
 
@@ -287,11 +292,37 @@ impl AuditKeeper {
         }
     }
 
-    /// Writes the entry that tells of a removal, and waits until it is under a signed head.
-    fn tell(&self, AuditRemoval { through, at, before }: AuditRemoval) -> Result<u64, PurgeError> {
+    /// The segments up to a number.
+    fn closed_through(&self, through: u64) -> Passed {
+        let closed = self.journal.closed_segments();
+        closed.iter().take_while(|segment| segment.last <= through).fold(Passed::default(), Passed::plus)
+    }
+
+    /// Writes the entry that tells of a removal. What was told of before, and could not be done yet, is not told anew: whatever an
+    /// entry tells of, its loss is excused once that is signed.
+    fn tell(&self, removal: AuditRemoval) -> Result<(u64, AuditRemoval), PurgeError> {
+        let pending = self.memory().pending;
+        if let Some((entry, told)) = pending
+            && told.through <= removal.through
+            && !self.is_lost(entry)
+        {
+            return Ok((entry, told));
+        }
+        let AuditRemoval { through, at, before } = removal;
         let decision = Decision::AuditRemoved { through, leaves: self.tree.leaves(), before };
         let bytes = encode(&AuditEntry::of_service(at, decision))?;
         let entry = self.journal.append(&bytes)?.sequence;
+        self.memory().pending = Some((entry, removal));
+        Ok((entry, removal))
+    }
+
+    /// Whether the tree was signed without an entry: it was given up, and tells nobody of anything.
+    fn is_lost(&self, entry: u64) -> bool {
+        self.tree.signed_through() >= entry && !self.tree.has_signed(entry)
+    }
+
+    /// Waits until an entry is under a signed head.
+    fn wait_for_head(&self, entry: u64) -> Result<(), PurgeError> {
         let mut waited = Duration::ZERO;
         while !self.tree.has_signed(entry) {
             if self.stop.load(Ordering::Acquire) {
@@ -304,7 +335,7 @@ impl AuditKeeper {
             std::thread::sleep(LOOK_EVERY);
             waited += LOOK_EVERY;
         }
-        Ok(entry)
+        Ok(())
     }
 
     /// Notes why nothing is removed. A new reason is told once, as an error.

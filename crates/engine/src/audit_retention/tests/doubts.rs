@@ -27,3 +27,24 @@ async fn what_is_not_as_it_was_signed_is_not_removed_and_someone_must_look() {
     assert!(lived.engine().retain_audit(NOW).unwrap().is_some() && !path.exists());
     assert_eq!(lived.engine().audit_kept().held, None);
 }
+
+/// An entry that is not signed in time tells of files that are still there. One more each hour would excuse more and more.
+#[tokio::test]
+async fn what_was_told_of_and_not_done_is_done_and_not_told_anew() {
+    let lived = Lived::on(&[-4_000, -3_950, -3_900, -1]).await;
+    let keeper = &lived.engine().purger.audit;
+    let first = AuditRemoval { through: lived.lasts[0], at: NOW, before: days_on(-i64::from(DAYS)) };
+    let (told_by, told) = keeper.tell(first).unwrap();
+    assert_eq!(told, first);
+    let more = AuditRemoval { through: lived.lasts[1], ..first };
+    assert_eq!(keeper.tell(more).unwrap(), (told_by, first));
+    assert_eq!(lived.engine().retain_audit(NOW).unwrap(), Some(first));
+    assert_eq!(keeper.memory().told_by, Some(told_by));
+    assert_eq!(keeper.memory().pending, None);
+    // What it did not tell of is told of by the next run.
+    assert_eq!(lived.engine().retain_audit(NOW).unwrap(), Some(more));
+    assert!(keeper.memory().told_by > Some(told_by));
+    // An entry that the tree was signed without tells of nothing.
+    keeper.memory().pending = Some((0, more));
+    assert!(keeper.tell(more).unwrap().0 > told_by);
+}
