@@ -185,6 +185,7 @@ const WORDS: &[&str] = &[
     "REFERENCE_UNKNOWN",
     "REFERENCE_SHIELDED",
     "AUDIT_DIFFERS",
+    "AUDIT_BLOCKED",
 ];
 
 /// Why something was refused, as the audit keeps it.

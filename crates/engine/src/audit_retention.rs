@@ -217,11 +217,11 @@ impl AuditKeeper {
         let closed = self.journal.closed_segments();
         let closed_bytes: u64 = closed.iter().map(|segment| segment.bytes).sum();
         for segment in closed {
-            let after = self.first_after(segment.last)?;
+            let after = self.first_after(now, segment.last)?;
             if segment.last >= needed_from || after.is_none_or(|at| at >= before) {
                 break;
             }
-            newest = newest.max(self.newest_in(&segment)?);
+            newest = newest.max(self.newest_in(now, &segment)?);
             if newest >= before {
                 break;
             }
@@ -245,26 +245,42 @@ impl AuditKeeper {
     }
 
     /// When the first entry after a number was made.
-    fn first_after(&self, number: u64) -> Result<Option<Moment>, PurgeError> {
-        let read = self.journal.read_from(number.saturating_add(1), 1)?;
-        read.first().map(|(_, plain)| made_at(plain)).transpose()
+    fn first_after(&self, now: Moment, number: u64) -> Result<Option<Moment>, PurgeError> {
+        let read = self.read(number.saturating_add(1), u64::MAX, 1)?;
+        Ok(read.first().map(|dated| not_ahead(now, *dated)).transpose()?)
     }
 
     /// The latest moment at which an entry of a segment was made.
-    fn newest_in(&self, segment: &ClosedSegment) -> Result<Moment, PurgeError> {
+    fn newest_in(&self, now: Moment, segment: &ClosedSegment) -> Result<Moment, PurgeError> {
         let (mut newest, mut from) = (Moment(i64::MIN), segment.first);
         while from <= segment.last {
             if self.stop.load(Ordering::Acquire) {
                 return Err(PurgeError::NotTaken);
             }
-            let read = self.journal.read_from(from, READ_AT_ONCE)?;
+            let read = self.read(from, segment.last, READ_AT_ONCE)?;
             let Some((last, _)) = read.last() else { break };
-            from = last.sequence.saturating_add(1);
-            for (_, plain) in read.iter().filter(|(reference, _)| reference.sequence <= segment.last) {
-                newest = newest.max(made_at(plain)?);
+            from = last.saturating_add(1);
+            for dated in read {
+                newest = newest.max(not_ahead(now, dated)?);
             }
         }
         Ok(newest)
+    }
+
+    /// Numbers of entries from one number to another, at most so many, and when each was made. One that cannot be read stands in
+    /// the way of all after it.
+    fn read(&self, from: u64, through: u64, limit: usize) -> Result<Vec<(u64, Moment)>, Held> {
+        let unread = |entry| Held::Blocked { entry, what: "cannot be read" };
+        let read = self.journal.read_from(from, limit).map_err(|error| {
+            // The journal says of one alone which it is.
+            if let JournalError::Sealed { sequence } = error { unread(sequence) } else { unread(from) }
+        })?;
+        let wanted = read.iter().take_while(|(reference, _)| reference.sequence <= through);
+        let dated = wanted.map(|(reference, plain)| match decode::<AuditEntry>(plain) {
+            Ok(entry) => Ok((reference.sequence, entry.at)),
+            Err(_) => Err(unread(reference.sequence)),
+        });
+        dated.collect()
     }
 
     /// Stops where the clock is ahead of what senders tell of, or too much would go on one day; a person lifts both.
@@ -356,15 +372,17 @@ impl AuditKeeper {
     /// Looks how much is kept, and since when.
     fn measure(&self) {
         let closed_bytes: u64 = self.journal.closed_segments().iter().map(|segment| segment.bytes).sum();
-        let oldest_at = self.first_after(0).ok().flatten();
+        let oldest_at = self.read(1, u64::MAX, 1).ok().and_then(|read| read.first().map(|(_, at)| *at));
         let mut memory = self.memory();
         (memory.kept.closed_bytes, memory.kept.oldest_at) = (closed_bytes, oldest_at);
     }
 }
 
-/// When an entry was made.
-fn made_at(plain: &[u8]) -> Result<Moment, PurgeError> {
-    Ok(decode::<AuditEntry>(plain)?.at)
+/// When an entry was made, unless it is dated ahead of the clock: then it would keep itself and all after it, for as long as that
+/// is, and nobody would know.
+fn not_ahead(now: Moment, (entry, at): (u64, Moment)) -> Result<Moment, Held> {
+    let ahead = at > now.plus_seconds(DAY_SECONDS);
+    if ahead { Err(Held::Blocked { entry, what: "is dated ahead of the clock" }) } else { Ok(at) }
 }
 
 /// What an entry tells of a removal.

@@ -65,6 +65,15 @@ pub enum Held {
         /// Its number; where nothing could be compared, the first in its file.
         entry: u64,
     },
+    /// When entries of the audit were made is not to be told from one of them, and none may go before it. No day that is accepted
+    /// lifts this.
+    #[error("entry {entry} of the audit {what}")]
+    Blocked {
+        /// Its number; where it cannot be read, that of the first that was asked for and not given.
+        entry: u64,
+        /// What is the matter with it.
+        what: &'static str,
+    },
 }
 
 impl Held {
@@ -80,6 +89,7 @@ impl Held {
             Self::ClockAhead { .. } => "CLOCK_AHEAD",
             Self::TooMuch { .. } => "TOO_MUCH_AT_ONCE",
             Self::Differs { .. } => "AUDIT_DIFFERS",
+            Self::Blocked { .. } => "AUDIT_BLOCKED",
         }
     }
 }

@@ -48,3 +48,35 @@ async fn what_was_told_of_and_not_done_is_done_and_not_told_anew() {
     keeper.memory().pending = Some((0, more));
     assert!(keeper.tell(more).unwrap().0 > told_by);
 }
+
+/// It stays, with all after it, and is told: an entry dated a hundred years ahead would end retention in silence.
+#[tokio::test]
+async fn an_entry_that_is_dated_ahead_or_cannot_be_read_stops_it_and_is_told() {
+    // As the first after the oldest segment; in the midst of it.
+    for (days, within) in [(&[-4_000, 400, -3_900, -1][..], false), (&[-4_000, -3_900, -1][..], true)] {
+        let mut lived = Lived::on(days).await;
+        lived.close(NOW);
+        let path = lived.segments().remove(0);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        if within {
+            bytes[middle] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        lived.open(NOW);
+        let outcome = lived.engine().retain_audit(NOW);
+        let Err(PurgeError::Held(Held::Blocked { entry, what })) = outcome else { panic!("{outcome:?}") };
+        let expected = if within { "cannot be read" } else { "is dated ahead of the clock" };
+        assert_eq!((what, entry > lived.lasts[0]), (expected, !within));
+        assert_eq!(lived.engine().audit_kept().held.map(|held| held.reason()), Some("AUDIT_BLOCKED"));
+        assert!(path.exists());
+        assert_eq!(lived.engine().audit_kept().removed, None);
+        if !within {
+            // The clock has come so far.
+            let later = days_on(400);
+            lived.told(later).await;
+            assert!(!matches!(lived.engine().retain_audit(later), Err(PurgeError::Held(_))));
+            assert_eq!(lived.engine().audit_kept().held, None);
+        }
+    }
+}
