@@ -153,6 +153,10 @@ impl AuditKeeper {
             return Ok(None);
         }
         self.compare(passed.through)?;
+        if self.is_spent(now.london_day()) {
+            tracing::info!("more of the audit has passed; on this day some was removed before the last start");
+            return Ok(None);
+        }
         let removal = AuditRemoval { through: passed.through, at: now, before: self.made_before(now, before) };
         let (entry, removal) = self.tell(removal)?;
         self.wait_for_head(entry)?;
@@ -295,6 +299,15 @@ impl AuditKeeper {
         }
         let before = self.memory().of_day.filter(|(day, _)| *day == today).map(|(_, passed)| passed);
         self.guard.check_audit(before.unwrap_or_default(), passed, closed_bytes)
+    }
+
+    /// Whether something was removed on this day before the last start. How much it was nothing tells any more, so that the day's
+    /// share counts as gone: starts, however many, do not make it larger.
+    fn is_spent(&self, today: Day) -> bool {
+        let memory = self.memory();
+        let removed_today = memory.kept.removed.is_some_and(|removed| removed.at.london_day() == today);
+        let known = memory.of_day.is_some_and(|(day, _)| day == today);
+        removed_today && !known && !self.guard.is_accepted(today)
     }
 
     /// Before which moment all that is removed was made, with what was removed earlier: fewer days may have been configured then. Where

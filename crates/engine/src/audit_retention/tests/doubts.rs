@@ -80,3 +80,31 @@ async fn an_entry_that_is_dated_ahead_or_cannot_be_read_stops_it_and_is_told() {
         }
     }
 }
+
+/// Each start would otherwise begin the day anew.
+#[tokio::test]
+async fn a_start_gives_no_further_share_of_the_same_day() {
+    let mut lived = Lived::on(&[-4_000, -3_900, -3_500, -1]).await;
+    (lived.guard, lived.days) = (Guard::default(), Some(3_600));
+    lived.reopened();
+    let first = lived.engine().retain_audit(NOW).unwrap().unwrap();
+    assert_eq!(first.through, lived.lasts[0]);
+    lived.days = Some(DAYS);
+    lived.reopened();
+    assert_eq!(lived.engine().retain_audit(NOW).unwrap(), None);
+    assert_eq!(lived.engine().audit_kept().removed, Some(first));
+    // A person has looked; or it is another day.
+    let mut accepted = lived;
+    accepted.guard = Guard { accept_on: Some(NOW.london_day()), ..Guard::default() };
+    accepted.reopened();
+    assert_eq!(accepted.engine().retain_audit(NOW).unwrap().map(|removed| removed.through), Some(accepted.lasts[1]));
+    let mut lived = Lived::on(&[-4_000, -3_900, -3_500, -1]).await;
+    (lived.guard, lived.days) = (Guard::default(), Some(3_600));
+    lived.reopened();
+    lived.engine().retain_audit(NOW).unwrap().unwrap();
+    lived.days = Some(DAYS);
+    lived.reopened();
+    let later = days_on(1);
+    lived.told(later).await;
+    assert!(lived.engine().retain_audit(later).unwrap().is_some());
+}
