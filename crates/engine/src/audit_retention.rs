@@ -174,15 +174,18 @@ impl AuditKeeper {
         Ok(Some(removal))
     }
 
-    /// Holds every entry of the segments up to a number against its leaf: what is not as it was signed stays, with all that would
-    /// go beside it, for whoever looks into it. Once its file is gone it would read as removed.
+    /// Holds every entry from the last removal up to a number against its leaf: what is not as it was signed stays, with all that
+    /// would go beside it, for whoever looks into it. Once the files are gone it would read as removed, and so would a file that
+    /// somebody else has taken away.
     fn compare(&self, through: u64) -> Result<(), PurgeError> {
         let go_on = || {
             std::thread::sleep(REST);
             !self.stop.load(Ordering::Acquire)
         };
+        let mut from = self.memory().kept.removed.map_or(1, |removed| removed.through.saturating_add(1));
         for segment in self.journal.closed_segments().into_iter().take_while(|segment| segment.last <= through) {
-            match self.tree.compare(&self.journal, (segment.first, segment.last), &go_on) {
+            let first = std::mem::replace(&mut from, segment.last.saturating_add(1)).min(segment.first);
+            match self.tree.compare(&self.journal, (first, segment.last), &go_on) {
                 Ok(Compared::Same) => {}
                 Ok(Compared::Differs { entry }) => return Err(Held::Differs { entry }.into()),
                 Ok(Compared::Stopped) => return Err(PurgeError::NotTaken),

@@ -108,3 +108,24 @@ async fn a_start_gives_no_further_share_of_the_same_day() {
     lived.told(later).await;
     assert!(lived.engine().retain_audit(later).unwrap().is_some());
 }
+
+/// The entry that tells of a removal would excuse it.
+#[tokio::test]
+async fn what_somebody_else_took_away_is_not_told_as_removed() {
+    for taken in [0, 1] {
+        let mut lived = Lived::on(&[-4_000, -3_950, -3_900, -1]).await;
+        lived.close(NOW);
+        let path = lived.segments().remove(taken);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        lived.open(NOW);
+        let first = if taken == 0 { 1 } else { lived.lasts[0] + 1 };
+        let outcome = lived.engine().retain_audit(NOW);
+        let Err(PurgeError::Held(Held::Differs { entry })) = outcome else { panic!("{taken}: {outcome:?}") };
+        assert_eq!((entry, lived.engine().audit_kept().removed), (first, None));
+        lived.close(NOW);
+        std::fs::write(&path, bytes).unwrap();
+        lived.open(NOW);
+        assert_eq!(lived.engine().retain_audit(NOW).unwrap().map(|removed| removed.through), Some(lived.lasts[1]));
+    }
+}
