@@ -184,6 +184,8 @@ const WORDS: &[&str] = &[
     "AUDIT_REMOVED",
     "REFERENCE_UNKNOWN",
     "REFERENCE_SHIELDED",
+    "AUDIT_DIFFERS",
+    "AUDIT_BLOCKED",
 ];
 
 /// Why something was refused, as the audit keeps it.

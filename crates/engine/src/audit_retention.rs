@@ -10,7 +10,7 @@ use crate::rows::{CodecError, decode, encode};
 use crate::tree::AuditTree;
 use crate::writer::Progress;
 use kith_domain::time::{Day, Moment};
-use kith_store::{AuditError, ClosedSegment, Journal, JournalError};
+use kith_store::{AuditError, ClosedSegment, Compared, Journal, JournalError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +21,8 @@ const READ_AT_ONCE: usize = 1_024;
 const SIGN_LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether there is one.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Rest after each thousand entries that are held against their leaves: the disk is left to those who are answered.
+const REST: Duration = Duration::from_millis(20);
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// What of the audit was removed when its time had passed.
@@ -53,6 +55,8 @@ struct Memory {
     kept: AuditKept,
     /// The entry that tells of what was removed.
     told_by: Option<u64>,
+    /// A removal that is not done yet, and the entry that tells of it, which may not be signed yet.
+    pending: Option<(u64, AuditRemoval)>,
     /// What was removed on this day.
     of_day: Option<(Day, Passed)>,
 }
@@ -103,6 +107,7 @@ impl AuditKeeper {
         let memory = Memory {
             kept: AuditKept { removed, ..AuditKept::default() },
             told_by: told.map(|(entry, _)| entry),
+            pending: None,
             of_day: None,
         };
         let (memory, running) = (Mutex::new(memory), Mutex::new(()));
@@ -147,22 +152,54 @@ impl AuditKeeper {
         if passed.segments == 0 {
             return Ok(None);
         }
+        self.compare(passed.through)?;
+        if self.is_spent(now.london_day()) {
+            tracing::info!("more of the audit has passed; on this day some was removed before the last start");
+            return Ok(None);
+        }
         let removal = AuditRemoval { through: passed.through, at: now, before: self.made_before(now, before) };
-        let entry = self.tell(removal)?;
+        let (entry, removal) = self.tell(removal)?;
+        self.wait_for_head(entry)?;
+        let passed = self.closed_through(removal.through);
         self.journal.mark_removed(entry)?;
         let today = now.london_day();
         let mut memory = self.memory();
         // From here on whoever asks for it hears that it was removed.
-        (memory.kept.removed, memory.told_by) = (Some(removal), Some(entry));
+        (memory.kept.removed, memory.told_by, memory.pending) = (Some(removal), Some(entry), None);
         let earlier = memory.of_day.filter(|(day, _)| *day == today).map(|(_, passed)| passed).unwrap_or_default();
         memory.of_day = Some((today, passed.after(earlier)));
         drop(memory);
-        let segments = self.journal.remove_through(passed.through)?;
-        tracing::info!(through = passed.through, segments, "removed what has passed of the audit");
+        let segments = self.journal.remove_through(removal.through)?;
+        tracing::info!(through = removal.through, segments, "removed what has passed of the audit");
         Ok(Some(removal))
     }
 
-    /// Removes what an earlier run has told of and left behind, once it is known again that the telling is signed.
+    /// Holds every entry from the last removal up to a number against its leaf: what is not as it was signed stays, with all that
+    /// would go beside it, for whoever looks into it. Once the files are gone it would read as removed, and so would a file that
+    /// somebody else has taken away.
+    fn compare(&self, through: u64) -> Result<(), PurgeError> {
+        let go_on = || {
+            std::thread::sleep(REST);
+            !self.stop.load(Ordering::Acquire)
+        };
+        let mut from = self.memory().kept.removed.map_or(1, |removed| removed.through.saturating_add(1));
+        for segment in self.journal.closed_segments().into_iter().take_while(|segment| segment.last <= through) {
+            let first = std::mem::replace(&mut from, segment.last.saturating_add(1)).min(segment.first);
+            match self.tree.compare(&self.journal, (first, segment.last), &go_on) {
+                Ok(Compared::Same) => {}
+                Ok(Compared::Differs { entry }) => return Err(Held::Differs { entry }.into()),
+                Ok(Compared::Stopped) => return Err(PurgeError::NotTaken),
+                Err(error) => {
+                    tracing::warn!(%error, first = segment.first, "what has passed of the audit cannot be compared with its tree");
+                    return Err(Held::Differs { entry: segment.first }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what an earlier run has told of and left behind, once it is known again that the telling is signed. It was held
+    /// against its leaves before it was told of.
     fn finish(&self) -> Result<(), PurgeError> {
         let (removed, told_by) = {
             let memory = self.memory();
@@ -187,11 +224,11 @@ impl AuditKeeper {
         let closed = self.journal.closed_segments();
         let closed_bytes: u64 = closed.iter().map(|segment| segment.bytes).sum();
         for segment in closed {
-            let after = self.first_after(segment.last)?;
+            let after = self.first_after(now, segment.last)?;
             if segment.last >= needed_from || after.is_none_or(|at| at >= before) {
                 break;
             }
-            newest = newest.max(self.newest_in(&segment)?);
+            newest = newest.max(self.newest_in(now, &segment)?);
             if newest >= before {
                 break;
             }
@@ -215,26 +252,42 @@ impl AuditKeeper {
     }
 
     /// When the first entry after a number was made.
-    fn first_after(&self, number: u64) -> Result<Option<Moment>, PurgeError> {
-        let read = self.journal.read_from(number.saturating_add(1), 1)?;
-        read.first().map(|(_, plain)| made_at(plain)).transpose()
+    fn first_after(&self, now: Moment, number: u64) -> Result<Option<Moment>, PurgeError> {
+        let read = self.read(number.saturating_add(1), u64::MAX, 1)?;
+        Ok(read.first().map(|dated| not_ahead(now, *dated)).transpose()?)
     }
 
     /// The latest moment at which an entry of a segment was made.
-    fn newest_in(&self, segment: &ClosedSegment) -> Result<Moment, PurgeError> {
+    fn newest_in(&self, now: Moment, segment: &ClosedSegment) -> Result<Moment, PurgeError> {
         let (mut newest, mut from) = (Moment(i64::MIN), segment.first);
         while from <= segment.last {
             if self.stop.load(Ordering::Acquire) {
                 return Err(PurgeError::NotTaken);
             }
-            let read = self.journal.read_from(from, READ_AT_ONCE)?;
+            let read = self.read(from, segment.last, READ_AT_ONCE)?;
             let Some((last, _)) = read.last() else { break };
-            from = last.sequence.saturating_add(1);
-            for (_, plain) in read.iter().filter(|(reference, _)| reference.sequence <= segment.last) {
-                newest = newest.max(made_at(plain)?);
+            from = last.saturating_add(1);
+            for dated in read {
+                newest = newest.max(not_ahead(now, dated)?);
             }
         }
         Ok(newest)
+    }
+
+    /// Numbers of entries from one number to another, at most so many, and when each was made. One that cannot be read stands in
+    /// the way of all after it.
+    fn read(&self, from: u64, through: u64, limit: usize) -> Result<Vec<(u64, Moment)>, Held> {
+        let unread = |entry| Held::Blocked { entry, what: "cannot be read" };
+        let read = self.journal.read_from(from, limit).map_err(|error| {
+            // The journal says of one alone which it is.
+            if let JournalError::Sealed { sequence } = error { unread(sequence) } else { unread(from) }
+        })?;
+        let wanted = read.iter().take_while(|(reference, _)| reference.sequence <= through);
+        let dated = wanted.map(|(reference, plain)| match decode::<AuditEntry>(plain) {
+            Ok(entry) => Ok((reference.sequence, entry.at)),
+            Err(_) => Err(unread(reference.sequence)),
+        });
+        dated.collect()
     }
 
     /// Stops where the clock is ahead of what senders tell of, or too much would go on one day; a person lifts both.
@@ -251,6 +304,15 @@ impl AuditKeeper {
         self.guard.check_audit(before.unwrap_or_default(), passed, closed_bytes)
     }
 
+    /// Whether something was removed on this day before the last start. How much it was nothing tells any more, so that the day's
+    /// share counts as gone: starts, however many, do not make it larger.
+    fn is_spent(&self, today: Day) -> bool {
+        let memory = self.memory();
+        let removed_today = memory.kept.removed.is_some_and(|removed| removed.at.london_day() == today);
+        let known = memory.of_day.is_some_and(|(day, _)| day == today);
+        removed_today && !known && !self.guard.is_accepted(today)
+    }
+
     /// Before which moment all that is removed was made, with what was removed earlier: fewer days may have been configured then. Where
     /// it is not known what that was, no better is known than that it was made before now.
     fn made_before(&self, now: Moment, before: Moment) -> Moment {
@@ -262,11 +324,37 @@ impl AuditKeeper {
         }
     }
 
-    /// Writes the entry that tells of a removal, and waits until it is under a signed head.
-    fn tell(&self, AuditRemoval { through, at, before }: AuditRemoval) -> Result<u64, PurgeError> {
+    /// The segments up to a number.
+    fn closed_through(&self, through: u64) -> Passed {
+        let closed = self.journal.closed_segments();
+        closed.iter().take_while(|segment| segment.last <= through).fold(Passed::default(), Passed::plus)
+    }
+
+    /// Writes the entry that tells of a removal. What was told of before, and could not be done yet, is not told anew: whatever an
+    /// entry tells of, its loss is excused once that is signed.
+    fn tell(&self, removal: AuditRemoval) -> Result<(u64, AuditRemoval), PurgeError> {
+        let pending = self.memory().pending;
+        if let Some((entry, told)) = pending
+            && told.through <= removal.through
+            && !self.is_lost(entry)
+        {
+            return Ok((entry, told));
+        }
+        let AuditRemoval { through, at, before } = removal;
         let decision = Decision::AuditRemoved { through, leaves: self.tree.leaves(), before };
         let bytes = encode(&AuditEntry::of_service(at, decision))?;
         let entry = self.journal.append(&bytes)?.sequence;
+        self.memory().pending = Some((entry, removal));
+        Ok((entry, removal))
+    }
+
+    /// Whether the tree was signed without an entry: it was given up, and tells nobody of anything.
+    fn is_lost(&self, entry: u64) -> bool {
+        self.tree.signed_through() >= entry && !self.tree.has_signed(entry)
+    }
+
+    /// Waits until an entry is under a signed head.
+    fn wait_for_head(&self, entry: u64) -> Result<(), PurgeError> {
         let mut waited = Duration::ZERO;
         while !self.tree.has_signed(entry) {
             if self.stop.load(Ordering::Acquire) {
@@ -279,7 +367,7 @@ impl AuditKeeper {
             std::thread::sleep(LOOK_EVERY);
             waited += LOOK_EVERY;
         }
-        Ok(entry)
+        Ok(())
     }
 
     /// Notes why nothing is removed. A new reason is told once, as an error.
@@ -300,15 +388,17 @@ impl AuditKeeper {
     /// Looks how much is kept, and since when.
     fn measure(&self) {
         let closed_bytes: u64 = self.journal.closed_segments().iter().map(|segment| segment.bytes).sum();
-        let oldest_at = self.first_after(0).ok().flatten();
+        let oldest_at = self.read(1, u64::MAX, 1).ok().and_then(|read| read.first().map(|(_, at)| *at));
         let mut memory = self.memory();
         (memory.kept.closed_bytes, memory.kept.oldest_at) = (closed_bytes, oldest_at);
     }
 }
 
-/// When an entry was made.
-fn made_at(plain: &[u8]) -> Result<Moment, PurgeError> {
-    Ok(decode::<AuditEntry>(plain)?.at)
+/// When an entry was made, unless it is dated ahead of the clock: then it would keep itself and all after it, for as long as that
+/// is, and nobody would know.
+fn not_ahead(now: Moment, (entry, at): (u64, Moment)) -> Result<Moment, Held> {
+    let ahead = at > now.plus_seconds(DAY_SECONDS);
+    if ahead { Err(Held::Blocked { entry, what: "is dated ahead of the clock" }) } else { Ok(at) }
 }
 
 /// What an entry tells of a removal.

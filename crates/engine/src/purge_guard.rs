@@ -59,6 +59,21 @@ pub enum Held {
         /// Of so many.
         held: u64,
     },
+    /// An entry of the audit is not the one that its tree was built over. No day that is accepted lifts this.
+    #[error("entry {entry} of the audit is not the one that its tree was built over, or cannot be compared with it")]
+    Differs {
+        /// Its number; where nothing could be compared, the first in its file.
+        entry: u64,
+    },
+    /// When entries of the audit were made is not to be told from one of them, and none may go before it. No day that is accepted
+    /// lifts this.
+    #[error("entry {entry} of the audit {what}")]
+    Blocked {
+        /// Its number; where it cannot be read, that of the first that was asked for and not given.
+        entry: u64,
+        /// What is the matter with it.
+        what: &'static str,
+    },
 }
 
 impl Held {
@@ -73,6 +88,8 @@ impl Held {
         match self {
             Self::ClockAhead { .. } => "CLOCK_AHEAD",
             Self::TooMuch { .. } => "TOO_MUCH_AT_ONCE",
+            Self::Differs { .. } => "AUDIT_DIFFERS",
+            Self::Blocked { .. } => "AUDIT_BLOCKED",
         }
     }
 }

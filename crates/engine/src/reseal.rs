@@ -8,8 +8,8 @@ use kith_store::{
     Store, StoreOptions, TrimError,
 };
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::verify::VerifyError;
@@ -39,11 +39,13 @@ pub(crate) struct Resealer {
     purger: Arc<Purger>,
     clock: Arc<dyn Monotonic>,
     left: AtomicU64,
+    /// The keyring that is in force and in the audit, while that could not be noted.
+    unnoted: Mutex<Option<KeyringStamp>>,
 }
 
 impl Resealer {
     pub(crate) fn new(purger: Arc<Purger>, clock: Arc<dyn Monotonic>) -> Self {
-        Self { purger, clock, left: AtomicU64::new(0) }
+        Self { purger, clock, left: AtomicU64::new(0), unnoted: Mutex::new(None) }
     }
 
     /// Runs until told to stop.
@@ -51,6 +53,7 @@ impl Resealer {
         let mut wait = LOOK_EVERY;
         while self.purger.wait(wait) {
             wait = LOOK_EVERY;
+            self.note_again();
             if !self.purger.store.reseal_is_due() {
                 continue;
             }
@@ -67,6 +70,34 @@ impl Resealer {
                     wait = AGAIN_AFTER;
                 }
             }
+        }
+    }
+
+    fn unnoted(&self) -> MutexGuard<'_, Option<KeyringStamp>> {
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes durably that this keyring is in force and in the audit; what could not be noted is noted again until it is.
+    fn note_keyring(&self, stamp: KeyringStamp) {
+        self.note(&mut self.unnoted(), stamp);
+    }
+
+    fn note_again(&self) {
+        // Held meanwhile, so that none that came after it is written over.
+        let mut unnoted = self.unnoted();
+        if let Some(stamp) = *unnoted {
+            self.note(&mut unnoted, stamp);
+        }
+    }
+
+    fn note(&self, unnoted: &mut Option<KeyringStamp>, stamp: KeyringStamp) {
+        let Err(error) = self.purger.store.note_keyring(stamp) else {
+            *unnoted = None;
+            return;
+        };
+        // Once for each.
+        if unnoted.replace(stamp) != Some(stamp) {
+            tracing::warn!(%error, "which keyring is in force is not noted yet: a start before it is puts it into the audit again");
         }
     }
 
@@ -153,11 +184,9 @@ impl Engine {
         }
     }
 
-    /// Notes durably that this keyring is in force and in the audit.
+    /// Notes durably that this keyring is in force and in the audit: behind everything else, when that cannot be done at once.
     pub fn note_keyring(&self, stamp: KeyringStamp) {
-        if let Err(error) = self.store.note_keyring(stamp) {
-            tracing::warn!(%error, "which keyring is in force could not be noted: the next start puts it into the audit again");
-        }
+        self.resealer.note_keyring(stamp);
     }
 }
 

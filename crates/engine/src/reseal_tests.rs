@@ -195,6 +195,21 @@ async fn a_change_while_nothing_runs_is_told_once() {
     assert_eq!(store.noted_keyring(), stamp);
 }
 
+/// What could not be noted, for want of room, would otherwise be in the audit once more with each start.
+#[tokio::test]
+async fn a_keyring_that_could_not_be_noted_is_noted_later() {
+    let place = Place::new();
+    place.open(Duration::ZERO).close(NOW);
+    place.edit().rotate(NOW.0).unwrap();
+    let open = Engine::open(place.options(Duration::ZERO), NOW, Arc::new(|what| panic!("the log failed: {what}")));
+    let engine = open.unwrap();
+    let stamp = engine.changed_keyring().unwrap();
+    *engine.resealer.unnoted() = Some(stamp);
+    until("it is noted", || engine.changed_keyring().is_none());
+    until("it is known to be", || engine.resealer.unnoted().is_none());
+    engine.close(NOW);
+}
+
 /// An empty directory beside an audit is a disk that is not mounted, though its new keys do not open that audit.
 #[tokio::test]
 async fn an_empty_store_beside_an_audit_of_other_keys_is_data_loss() {

@@ -11,7 +11,7 @@ use kith_domain::caller::{Peer, Role};
 use kith_domain::change::AuditHead;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
 use kith_store::{
-    AuditRef, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
+    AuditRef, Compared, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
 };
 
 use crate::audit_entry::AuditEntry;
@@ -129,6 +129,17 @@ impl AuditTree {
         tree.inclusion(entry, size).is_ok_and(|proven| proven.is_some())
     }
 
+    /// Holds entries, from a first to a last number, against their leaves, until `go_on` says no; without a tree there is nothing
+    /// to hold them against, and it gives up.
+    pub(crate) fn compare(
+        &self,
+        journal: &Journal,
+        range: (u64, u64),
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Compared, TreeError> {
+        self.tree.as_ref().map_or(Ok(Compared::Stopped), |tree| tree.compare(journal, range, go_on))
+    }
+
     /// Takes in what the closed journal still has, and ends.
     pub(crate) fn close(&self) {
         if let Some(tree) = &self.tree {
@@ -162,8 +173,8 @@ impl Engine {
 /// An entry of the audit, and the proof that it is under a signed head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenEntry {
-    /// The entry as it stands on disk, sealed.
-    pub sealed: Vec<u8>,
+    /// The entry as it stands on disk, sealed; `None` when it was removed under retention. Then the proof is for whoever kept it.
+    pub sealed: Option<Vec<u8>>,
     /// Its place in the tree, with the proof.
     pub proven: Proven,
     /// The signed head.
@@ -176,7 +187,7 @@ pub enum ProveError {
     /// There is no such entry, or it is of another organisation.
     #[error("prove audit entry: there is no such entry of this organisation")]
     NotThere,
-    /// It was removed when its time had passed, whosever it was; its leaf is kept.
+    /// Whatever stood there was removed when its time had passed, whosever it was, and no leaf of it is under a signed head.
     #[error("prove audit entry: entries up to {} were removed under retention", .0.through)]
     Removed(AuditRemoval),
     /// It is not under a signed head yet.
@@ -227,16 +238,9 @@ impl Engine {
         Ok(self.kept_tree()?.add_cosignature(note)?)
     }
 
-    /// Refuses a number whose entry was removed.
-    fn not_removed(&self, sequence: u64) -> Result<(), ProveError> {
-        match self.audit_kept().removed.filter(|removed| sequence <= removed.through) {
-            Some(removed) => Err(ProveError::Removed(removed)),
-            None => Ok(()),
-        }
-    }
-
     /// Proves that an entry is under a signed head: a cosigned one where there is one. An auditor may have every entry
-    /// proven, everyone else those of its own organisation. Blocks.
+    /// proven, everyone else those of its own organisation. Of one that was removed nothing tells whose it was: its leaf and the
+    /// hashes beside it tell nobody anything but who kept the entry, and are given to all who may ask. Blocks.
     ///
     /// # Errors
     /// Every [`ProveError`].
@@ -246,23 +250,31 @@ impl Engine {
         let read = self.journal().read_from(sequence, 1)?;
         let own_journal = read.first().is_some_and(|(found, _)| found.journal == reference.journal);
         let plain = read.into_iter().find_map(|(found, plain)| (found == reference).then_some(plain));
-        if plain.is_none() && own_journal {
-            self.not_removed(sequence)?;
+        let removed = self.audit_kept().removed.filter(|removed| sequence <= removed.through);
+        if let Some(removed) = removed.filter(|_| plain.is_none() && own_journal) {
+            let (proven, note) = included(tree, sequence)?.ok_or(ProveError::Removed(removed))?;
+            return Ok(ProvenEntry { sealed: None, proven, note });
         }
         let entry = plain.and_then(|plain| decode::<AuditEntry>(&plain).ok()).ok_or(ProveError::NotThere)?;
         if peer.role != Role::Auditor && entry.organisation != Some(peer.organisation) {
             return Err(ProveError::NotThere);
         }
         let sealed = self.journal().sealed(sequence)?.ok_or(ProveError::NotThere)?;
-        if let Some((checkpoint, note)) = tree.cosigned()?
-            && let Some(proven) = tree.inclusion(sequence, checkpoint.size)?
-        {
-            return Ok(ProvenEntry { sealed, proven, note: note.to_string() });
-        }
-        let (size, note) = tree.signed().ok_or(ProveError::NotYetSigned)?;
-        let proven = tree.inclusion(sequence, size)?.ok_or(ProveError::NotYetSigned)?;
-        Ok(ProvenEntry { sealed, proven, note: String::from_utf8_lossy(&note).into_owned() })
+        let (proven, note) = included(tree, sequence)?.ok_or(ProveError::NotYetSigned)?;
+        Ok(ProvenEntry { sealed: Some(sealed), proven, note })
     }
+}
+
+/// The place of a number under a signed head, a cosigned one where there is one, with that head; `None` when it has none.
+fn included(tree: &Tree, sequence: u64) -> Result<Option<(Proven, String)>, ProveError> {
+    if let Some((checkpoint, note)) = tree.cosigned()?
+        && let Some(proven) = tree.inclusion(sequence, checkpoint.size)?
+    {
+        return Ok(Some((proven, note.to_string())));
+    }
+    let Some((size, note)) = tree.signed() else { return Ok(None) };
+    let proven = tree.inclusion(sequence, size)?;
+    Ok(proven.map(|proven| (proven, String::from_utf8_lossy(&note).into_owned())))
 }
 
 /// What verifying holds the tree against.

@@ -311,7 +311,11 @@ fn look_at<T: Clone>(
             }
         }
         Look::Refused(error) => {
-            tracing::error!("failed to {error}; the {name} stays in force as it was");
+            if error.is_of_parts() {
+                tracing::error!("failed to {error}; the rest of the {name} is in force as it is now");
+            } else {
+                tracing::error!("failed to {error}; the {name} stays in force as it was");
+            }
             if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(configured)) {
                 tracing::error!(%error, "that the {name} was refused could not be audited");
             }

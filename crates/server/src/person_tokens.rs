@@ -36,6 +36,10 @@ const SCHEME: &str = "bearer";
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     organisations: BTreeMap<OdsCode, Arc<Issuer>>,
+    /// The sets of keys that it was made from, in the order in which the list names them.
+    sets: Vec<file::KeySet>,
+    /// What is wrong with those in the place of which an earlier one stays.
+    broken: Vec<String>,
 }
 
 /// The table in force.

@@ -52,22 +52,22 @@ pub(crate) fn parse(text: &str) -> Result<Policy, Vec<String>> {
 }
 
 /// Looks at a policy's file.
-fn find(path: &Path) -> Found<Arc<Policy>> {
-    let nothing = |error: std::io::Error| Found { content: None, made: Err(vec![error.to_string()]) };
+fn find(path: &Path, _in_force: Option<&Arc<Policy>>) -> Found<Arc<Policy>> {
+    let nothing = |error: std::io::Error| Found { content: None, made: Err(vec![error.to_string()]), kept: None };
     let length = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len(),
         Err(error) => return nothing(error),
     };
     if length > FILE_MAX_BYTES {
         let reason = format!("expected at most {FILE_MAX_BYTES} bytes, found {length}");
-        return Found { content: hash(&length.to_le_bytes()), made: Err(vec![reason]) };
+        return Found { content: hash(&length.to_le_bytes()), made: Err(vec![reason]), kept: None };
     }
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => return nothing(error),
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| vec![error.to_string()]);
-    Found { content: hash(&bytes), made: text.and_then(parse).map(Arc::new) }
+    Found { content: hash(&bytes), made: text.and_then(parse).map(Arc::new), kept: None }
 }
 
 fn hash(bytes: &[u8]) -> Option<[u8; 32]> {
@@ -80,7 +80,7 @@ pub(crate) fn note_mistakes(config: &Config, mistakes: &mut Mistakes) {
     if file.as_os_str().is_empty() {
         return;
     }
-    for reason in find(file).made.err().unwrap_or_default() {
+    for reason in find(file, None).made.err().unwrap_or_default() {
         mistakes.note(format!("policy.file: {}", file.display()), reason);
     }
 }

@@ -186,6 +186,8 @@ impl Journal {
         let boot_id = format::boot_id(boot_id);
         let found = recover::recover(dirs, &keys, floor, boot_id)?;
         let recovered = found.recovered;
+        let mut state = State::new(options.clone(), found.next_sequence, found.next_index, found.segments);
+        state.torn = found.torn;
         let header = Header { first_sequence: found.next_sequence, resumes_after: recovered.last_sequence, boot_id };
         let shared = Arc::new(Shared {
             keys,
@@ -198,7 +200,7 @@ impl Journal {
             fail_after: options.fail_after,
             next_hint: AtomicU64::new(found.next_sequence),
             turn_hint: AtomicBool::new(false),
-            state: Mutex::new(State::new(options, found.next_sequence, found.next_index, found.segments)),
+            state: Mutex::new(state),
             wake_primary: Condvar::new(),
             wake_spill: Condvar::new(),
             wake_primary_writer: Condvar::new(),

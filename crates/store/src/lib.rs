@@ -36,5 +36,5 @@ pub use keyring::{KeyringEdit, KeyringStatus};
 pub use keys::{KeyringStamp, Keys, NewKeys, PSEUDONYM_BYTES};
 pub use priority::give_way;
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};
-pub use tree::{Proven, Tree, TreeError, TreeFault, TreeOptions, TreeReport, TreeStatus};
+pub use tree::{Compared, Proven, Tree, TreeError, TreeFault, TreeOptions, TreeReport, TreeStatus};
 pub use watermark::{Head, WatermarkError};

@@ -2,6 +2,7 @@
 //! every second or 1,000 entries. It shows that entries were changed, dropped, swapped or rolled back; it stops no answer
 //! when it fails, and is never signed again over leaves that are not those signed before.
 
+mod compare;
 mod cosign;
 pub(crate) mod files;
 mod grow;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use compare::Compared;
 use kith_merkle::{Hash, root_of};
 pub use prove::Proven;
 pub use report::TreeReport;

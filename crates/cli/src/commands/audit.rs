@@ -19,6 +19,8 @@ struct Proven {
     size: u64,
     /// Witnesses that signed the head, and when, in seconds of POSIX time.
     witnessed: Vec<(String, u64)>,
+    /// Set when the entry itself was removed: then this leaf alone is proven, and not what it was made of.
+    removed_leaf: Option<Hash>,
 }
 
 /// Asks for the proof of an entry and checks it.
@@ -31,6 +33,9 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
     let response = client.audit().get_inclusion_proof(client.request(request)).await;
     let response = response.map_err(|status| Failure::status(&status, Sent::Question))?.into_inner();
     Ok(match check(&response, &args.reference, &args.log_key, &args.witness_keys) {
+        Ok(Proven { entry, leaf_index, size, witnessed: _, removed_leaf: Some(leaf) }) => {
+            removed(&response, args.log_key.name(), &entry, (leaf_index, size, &leaf))
+        }
         Ok(proven) => {
             let mut text = format!(
                 "PROVEN: entry {} is leaf {} of {} under a head signed by {}\n",
@@ -63,6 +68,27 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
     })
 }
 
+/// What is said of an entry that was removed: nothing is proven of what it was, and its leaf is for whoever kept it.
+fn removed(
+    response: &v1::GetInclusionProofResponse,
+    log: &str,
+    entry: &str,
+    (leaf_index, size, leaf): (u64, u64, &Hash),
+) -> Done {
+    let leaf = hex::encode(leaf);
+    let text = format!(
+        "NOT PROVEN: entry {entry} itself was removed under retention, as the service says. Leaf {leaf_index} of {size} under a \
+         head signed by {log} is {leaf}: whoever kept the entry as it stood can show by it what it was\n"
+    );
+    let hashes: Vec<String> = response.hashes.iter().map(hex::encode).collect();
+    let json = json!({
+        "proven": false, "why": "the entry itself was removed under retention", "entry": entry, "leaf": leaf,
+        "leaf_index": leaf_index, "size": size, "hashes": hashes, "note": response.note,
+        "exit_code": Exit::NotProven.code(),
+    });
+    Done { text: Text::Plain(text), json, exit: Exit::NotProven }
+}
+
 /// Whether a reference tells which entry it is. That of an answer about a shielded child does not: it has no dash.
 fn is_numbered(reference: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -76,15 +102,20 @@ fn check(
     log_key: &VerifierKey,
     witness_keys: &[VerifierKey],
 ) -> Result<Proven, String> {
-    let v1::GetInclusionProofResponse { note, leaf_index, hashes, journal, sequence, sealed } = response;
+    let v1::GetInclusionProofResponse { note, leaf_index, hashes, journal, sequence, sealed, removed_leaf } = response;
     let entry = format!("{journal}-{sequence:012}");
     if is_numbered(reference) && entry != reference {
         return Err("the proof is of another entry".to_owned());
     }
     let journal = u16::try_from(*journal).map_err(|_| "the proof is of another entry".to_owned())?;
     let (head, note) = Checkpoint::open(note.as_bytes(), log_key).map_err(|error| error.to_string())?;
-    let leaf = leaf_hash(&[&journal.to_be_bytes(), &sequence.to_be_bytes(), sealed]);
     let read = |hash: &Vec<u8>| Hash::try_from(hash.as_slice()).map_err(|_| "a hash of another length".to_owned());
+    let removed_leaf = (!removed_leaf.is_empty()).then(|| read(removed_leaf)).transpose()?;
+    if removed_leaf.is_some() && !sealed.is_empty() {
+        return Err("an entry that is given and is said to be removed".to_owned());
+    }
+    let of_sealed = || leaf_hash(&[&journal.to_be_bytes(), &sequence.to_be_bytes(), sealed]);
+    let leaf = removed_leaf.unwrap_or_else(of_sealed);
     let proof: Vec<Hash> = hashes.iter().map(read).collect::<Result<_, _>>()?;
     verify_inclusion(*leaf_index, head.size, &leaf, &proof, &head.root).map_err(|error| error.to_string())?;
     let mut witnessed = Vec::new();
@@ -92,7 +123,7 @@ fn check(
         let time_s = key.verify_cosignature(&note).map_err(|error| format!("witness {}: {error}", key.name()))?;
         witnessed.push((key.name().to_owned(), time_s));
     }
-    Ok(Proven { entry, leaf_index: *leaf_index, size: head.size, witnessed })
+    Ok(Proven { entry, leaf_index: *leaf_index, size: head.size, witnessed, removed_leaf })
 }
 
 #[cfg(test)]
@@ -124,6 +155,7 @@ mod tests {
             journal: 1,
             sequence: 7,
             sealed: b"sealed".to_vec(),
+            removed_leaf: Vec::new(),
         }
     }
 
@@ -134,7 +166,28 @@ mod tests {
     #[test]
     fn a_right_proof_is_proven_with_its_witnesses() {
         let witnessed = vec![("witness.test/one".to_owned(), 1_700_000_000)];
-        assert_eq!(found(&response()), Ok(Proven { entry: REFERENCE.to_owned(), leaf_index: 1, size: 2, witnessed }));
+        let proven = Proven { entry: REFERENCE.to_owned(), leaf_index: 1, size: 2, witnessed, removed_leaf: None };
+        assert_eq!(found(&response()), Ok(proven));
+    }
+
+    /// The leaf alone says nothing of what the entry was.
+    #[test]
+    fn of_an_entry_that_was_removed_its_leaf_alone_is_proven() {
+        let leaf = leaf_hash(&[&[0, 1], &7_u64.to_be_bytes(), b"sealed"]);
+        let removed = v1::GetInclusionProofResponse { sealed: Vec::new(), removed_leaf: leaf.to_vec(), ..response() };
+        assert_eq!(found(&removed).unwrap().removed_leaf, Some(leaf));
+        let said = super::removed(&removed, "kith.test/audit", REFERENCE, (1, 2, &leaf));
+        let Text::Plain(text) = &said.text else { panic!("{}", said.json) };
+        assert!(text.starts_with("NOT PROVEN: entry 1-000000000007 itself was removed under retention"), "{text}");
+        assert!(said.exit == Exit::NotProven && said.json["proven"] == false && text.contains(&hex::encode(leaf)));
+        for wrong in [
+            v1::GetInclusionProofResponse { sealed: b"sealed".to_vec(), ..removed.clone() },
+            v1::GetInclusionProofResponse { removed_leaf: vec![0; 32], ..removed.clone() },
+            v1::GetInclusionProofResponse { removed_leaf: vec![0; 31], ..removed.clone() },
+            v1::GetInclusionProofResponse { removed_leaf: Vec::new(), ..removed.clone() },
+        ] {
+            assert!(found(&wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -91,9 +91,16 @@ fn removal(page: &mut Page, purge: &v1::PurgeStatus) {
         notes,
         unacknowledged_notifications,
         trimmed_through,
+        audit_held,
+        audit_held_words,
     } = purge;
     if !held.is_empty() {
         page.attention(0, 2, &format!("RETENTION HAS STOPPED ({held}): {held_words}; nothing is removed"));
+    }
+    if !audit_held.is_empty() {
+        let told =
+            format!("RETENTION OF THE AUDIT HAS STOPPED ({audit_held}): {audit_held_words}; nothing of it is removed");
+        page.attention(0, 2, &told);
     }
     let at = completed_at.as_ref().map_or_else(|| "not yet".to_owned(), dates::show_moment);
     page.text(

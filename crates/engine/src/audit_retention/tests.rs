@@ -1,5 +1,7 @@
 //! The audit's retention with the clock as an argument: what goes, what stays, what stops it, and what is told afterwards.
 
+mod doubts;
+
 use super::*;
 use crate::audit_entry::{Call, Code, Disclosed};
 use crate::audit_search::{AuditBounds, AuditEnded, AuditPage};
@@ -14,7 +16,7 @@ use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::proof::PersonProof;
 use kith_domain::text::{PersonText, RoleCode, UserId};
-use kith_merkle::LogSigner;
+use kith_merkle::{Checkpoint, LogSigner, verify_inclusion};
 use kith_store::{AuditRef, TreeOptions};
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -205,9 +207,14 @@ async fn what_was_removed_is_never_told_as_nothing_found_or_as_missing() {
     assert_eq!((there.found.len(), there.ended, there.removed), (1, AuditEnded::Whole, None));
     let auditor = Peer { organisation: OdsCode::parse("X26").unwrap(), role: Role::Auditor };
     let proven = |sequence| lived.engine().prove(auditor, AuditRef { journal: 1, sequence });
-    assert!(matches!(proven(2), Err(ProveError::Removed(told)) if told == removed));
+    let path = proven(2).unwrap();
+    assert_eq!((path.sealed, path.proven.index), (None, 1));
+    let head = Checkpoint::open(path.note.as_bytes(), signer().key()).unwrap().0;
+    verify_inclusion(path.proven.index, head.size, &path.proven.leaf, &path.proven.proof, &head.root).unwrap();
+    // What the tree has no leaf of is neither there nor told as never given.
+    assert!(matches!(proven(0), Err(ProveError::Removed(told)) if told == removed));
     assert!(matches!(proven(1_000_000), Err(ProveError::NotThere)));
-    assert!(proven(removed.through + 1).is_ok());
+    assert!(proven(removed.through + 1).unwrap().sealed.is_some());
 }
 
 #[tokio::test]

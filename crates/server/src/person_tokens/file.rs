@@ -1,5 +1,6 @@
 //! The list of organisations whose people are proven by tokens, from its file and the sets of keys that it names: read at the
-//! start, and again when any of them changes. A list that is not understood in full never replaces one that is in force.
+//! start, and again when any of them changes. A list that is not understood in full never replaces one that is in force; a set of
+//! keys that is not stays as it was, and holds back nothing else.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use serde::Deserialize;
 use super::Table;
 use super::claims::Terms;
 use super::issuer::Issuer;
-use super::keys;
+use super::keys::{self, Keys};
 use crate::config::{Config, bounded_text};
 use crate::mistakes::Mistakes;
-use crate::reloaded::{FileError, Found, Read, ReloadedFile};
+use crate::reloaded::{Content, FileError, Found, Kept, Read, ReloadedFile};
 
 /// What the file is called where something is said of it.
 pub(crate) const WHAT: &str = "person-token list";
@@ -82,10 +83,25 @@ fn organisation_claim() -> String {
     String::from("organisation")
 }
 
+/// A set of keys as it was read.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    path: PathBuf,
+    /// The issuer whose keys they are.
+    issuer: String,
+    text: String,
+}
+
 /// Makes the table of the text of a list; `keys_of` reads the sets of keys that it names.
-pub(super) fn table(
+pub(super) fn table(text: &str, keys_of: impl FnMut(&Path) -> Result<String, String>) -> Result<Table, Vec<String>> {
+    table_after(text, keys_of, None)
+}
+
+/// As [`table`], where one may be in force: a set of keys that cannot be used stays as it is there, if it is the same issuer's.
+fn table_after(
     text: &str,
     mut keys_of: impl FnMut(&Path) -> Result<String, String>,
+    in_force: Option<&Table>,
 ) -> Result<Table, Vec<String>> {
     let written: Written = toml::from_str(text).map_err(|error| vec![error.to_string().trim_end().to_owned()])?;
     let Written { version, listed, clock_skew_s, max_lifetime_s, organisation: entries } = written;
@@ -106,7 +122,20 @@ pub(super) fn table(
         wrong.push(format!("max_lifetime_s: expected {least} to {most}, found {max_lifetime_s}"));
     }
     let generation = (TOKENS_KEPT / entries.len().max(1)).max(TOKENS_KEPT_OF_ONE);
-    let mut organisations = BTreeMap::new();
+    let (mut organisations, mut sets, mut broken) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut keys_of = |path: &Path, issuer: &str| -> Result<Keys, Vec<String>> {
+        let (keys, text) = sound(keys_of(path)).or_else(|reasons| {
+            let stays =
+                in_force.and_then(|table| table.sets.iter().find(|set| set.path == path && set.issuer == issuer));
+            let Some(KeySet { text, .. }) = stays else { return Err(reasons) };
+            let told =
+                |reason: String| format!("keys {}: {reason}; the last good set of {issuer} stays", path.display());
+            broken.extend(reasons.into_iter().map(told));
+            sound(Ok(text.clone()))
+        })?;
+        sets.push(KeySet { path: path.to_owned(), issuer: issuer.to_owned(), text });
+        Ok(keys)
+    };
     for (number, entry) in (1..).zip(entries) {
         let mut note = |what: String| wrong.push(format!("organisation {number}: {what}"));
         let codes = codes(&entry.codes, &mut note);
@@ -120,7 +149,13 @@ pub(super) fn table(
             }
         }
     }
-    if wrong.is_empty() { Ok(Table { organisations }) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(Table { organisations, sets, broken }) } else { Err(wrong) }
+}
+
+/// The keys of a set that was read, with its text.
+fn sound(read: Result<String, String>) -> Result<(Keys, String), Vec<String>> {
+    let text = read.map_err(|what| vec![what])?;
+    Ok((keys::read(text.as_bytes())?, text))
 }
 
 /// The codes of an entry that are codes.
@@ -143,7 +178,7 @@ fn issuer(
     entry: Entry,
     (clock_skew_s, max_lifetime_s): (u32, u32),
     generation: usize,
-    keys_of: &mut impl FnMut(&Path) -> Result<String, String>,
+    keys_of: &mut impl FnMut(&Path, &str) -> Result<Keys, Vec<String>>,
     note: &mut impl FnMut(String),
 ) -> Option<Issuer> {
     let Entry { codes: _, required, issuer, audience, keys, role_code_claim, organisation_claim } = entry;
@@ -160,8 +195,7 @@ fn issuer(
             whole = false;
         }
     }
-    let read = keys_of(&keys).map_err(|what| vec![what]).and_then(|text| keys::read(text.as_bytes()));
-    match read {
+    match keys_of(&keys, &issuer) {
         Ok(keys) if whole => {
             let terms = Terms { issuer, audience, role_code_claim, organisation_claim, clock_skew_s, max_lifetime_s };
             Some(Issuer::new(required, terms, keys, generation))
@@ -176,7 +210,7 @@ fn issuer(
 
 /// Looks at a list and at the sets of keys that it names, which lie beside it. Its content is all of them, one behind the other
 /// in the order in which they are named.
-fn find(path: &Path) -> Found<Arc<Table>> {
+fn find(path: &Path, in_force: Option<&Arc<Table>>) -> Found<Arc<Table>> {
     let mut content = Context::new(&SHA256);
     let mut read = |path: &Path, most_bytes: u64| {
         let read = bounded_text(path, most_bytes);
@@ -187,11 +221,28 @@ fn find(path: &Path) -> Found<Arc<Table>> {
         read
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let made = match read(path, FILE_MAX_BYTES) {
-        Ok(text) => table(&text, |keys| read(&folder.join(keys), KEYS_MAX_BYTES)).map(Arc::new),
-        Err(what) => Err(vec![what]),
+    let (made, kept) = match read(path, FILE_MAX_BYTES) {
+        Ok(text) => {
+            let keys_of = |keys: &Path| read(&folder.join(keys), KEYS_MAX_BYTES);
+            let made = table_after(&text, keys_of, in_force.map(Arc::as_ref));
+            let kept = made.as_ref().ok().and_then(|table| kept(&text, table));
+            (made.map(Arc::new), kept)
+        }
+        Err(what) => (Err(vec![what]), None),
     };
-    Found { content: content.finish().as_ref().try_into().ok(), made }
+    Found { content: content.finish().as_ref().try_into().ok(), made, kept }
+}
+
+/// What stays of an earlier table: then its content is not what was found.
+fn kept(text: &str, table: &Table) -> Option<Kept> {
+    if table.broken.is_empty() {
+        return None;
+    }
+    let mut content = Context::new(&SHA256);
+    content.update(text.as_bytes());
+    table.sets.iter().for_each(|set| content.update(set.text.as_bytes()));
+    let sha256: Content = content.finish().as_ref().try_into().ok();
+    Some(Kept { sha256, reasons: table.broken.clone() })
 }
 
 /// Notes what is wrong with the list that the configuration names.
@@ -200,7 +251,7 @@ pub(crate) fn note_mistakes(config: &Config, mistakes: &mut Mistakes) {
     if file.as_os_str().is_empty() {
         return;
     }
-    for reason in find(file).made.err().unwrap_or_default() {
+    for reason in find(file, None).made.err().unwrap_or_default() {
         mistakes.note(format!("person_tokens.file: {}", file.display()), reason);
     }
 }
@@ -216,7 +267,7 @@ pub(crate) fn begin(file: &Path) -> Result<Begun, FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::person_tokens::testing::{BEGINNING, Signer, key_set, list};
+    use crate::person_tokens::testing::{BEGINNING, Signer, after_ms, key_set, list, with};
     use crate::reloaded::Look;
 
     fn of(text: &str) -> Result<Vec<String>, String> {
@@ -330,6 +381,44 @@ mod tests {
         assert!(matches!(file.look(true), Look::Refused(_)));
         std::fs::write(&keys, &old).unwrap();
         assert!(matches!(file.look(true), Look::Changed(read) if read.sha256 == first.sha256) && !file.has_failed());
+    }
+
+    #[test]
+    fn a_set_of_keys_that_is_broken_holds_back_nothing_of_another_issuers() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let list = both().replacen("keys.json", "broken.json", 1).replacen("keys.json", "other.json", 1);
+        let (path, broken, other) = (at("tokens.toml"), at("broken.json"), at("other.json"));
+        let [one, stolen, new] = [1, 2, 3].map(Signer::new);
+        std::fs::write(&path, &list).unwrap();
+        std::fs::write(&broken, key_set(&[&one])).unwrap();
+        std::fs::write(&other, key_set(&[&stolen])).unwrap();
+        let (file, _) = begin(&path).unwrap();
+        std::fs::write(&broken, "half a fi").unwrap();
+        std::fs::write(&other, key_set(&[&new])).unwrap();
+        let Look::Changed(read) = file.look(true) else { panic!("the other's keys have changed") };
+        assert!(file.has_failed());
+        let in_force = [list.clone(), key_set(&[&one]), key_set(&[&new])].concat();
+        assert_eq!(read.sha256, ring::digest::digest(&SHA256, in_force.as_bytes()).as_ref(), "of what is in force");
+        let proves = |code: &str, signer: &Signer| {
+            let organisation = OdsCode::parse(code).unwrap();
+            let token = signer.token(&with("organisation", code));
+            read.made.organisations[&organisation].prove(&token, organisation, after_ms(1)).is_ok()
+        };
+        assert_eq!((proves("E06000001", &stolen), proves("E06000001", &new)), (false, true));
+        assert_eq!((proves("R1H", &one), proves("R1H", &new)), (true, false));
+        file.is_in_force(&read);
+        let Look::Refused(error) = file.look(false) else { panic!("it is told") };
+        let words = error.to_string();
+        assert!(error.is_of_parts() && words.contains("broken.json") && !words.contains("other.json"), "{words}");
+        assert!(matches!(file.look(false), Look::Same) && file.has_failed(), "told once");
+        // What is in force is one issuer's, and becomes no other's.
+        std::fs::write(&path, list.replacen("https://id.example/r1h", "https://id.example/another", 1)).unwrap();
+        let Look::Refused(error) = file.look(true) else { panic!("nothing is known of it") };
+        assert!(!error.is_of_parts());
+        std::fs::write(&path, &list).unwrap();
+        std::fs::write(&broken, key_set(&[&new])).unwrap();
+        assert!(matches!(file.look(true), Look::Changed(_)) && !file.has_failed());
     }
 
     #[test]

@@ -156,13 +156,17 @@ impl AuditService for Services {
         let proven = Decision::Proven { journal: reference.journal, sequence: reference.sequence };
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, proven);
         engine.audit(&entry).await.map_err(errors::audit)?;
+        let leaf = found.proven.leaf;
+        let (sealed, removed_leaf) =
+            found.sealed.map_or_else(|| (Vec::new(), leaf.to_vec()), |sealed| (sealed, Vec::new()));
         Ok(Response::new(v1::GetInclusionProofResponse {
             note: found.note,
             leaf_index: found.proven.index,
             hashes: found.proven.proof.into_iter().map(|hash| hash.to_vec()).collect(),
             journal: u32::from(reference.journal),
             sequence: reference.sequence,
-            sealed: found.sealed,
+            sealed,
+            removed_leaf,
         }))
     }
 

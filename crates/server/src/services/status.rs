@@ -125,14 +125,15 @@ async fn may_see(
     Err(context::not_allowed(engine, call, caller, Refusal::RoleNotAllowed).await)
 }
 
-/// Where the purge stands; what keeps the audit's own retention from removing anything is told where nothing else is.
+/// Where the purge stands, and what keeps the audit's own retention from removing anything.
 fn purge(found: &PurgeStatus, audit_held: Option<Held>) -> v1::PurgeStatus {
     let PurgeStatus { completed_at, held, removed, trimmed_through } = *found;
-    let held = held.or(audit_held);
+    let reason = |held: Option<Held>| held.map_or_else(String::new, |held| held.reason().to_owned());
+    let words = |held: Option<Held>| held.map_or_else(String::new, |held| held.to_string());
     v1::PurgeStatus {
         completed_at: completed_at.map(time::timestamp),
-        held: held.map_or_else(String::new, |held| held.reason().to_owned()),
-        held_words: held.map_or_else(String::new, |held| held.to_string()),
+        held: reason(held),
+        held_words: words(held),
         people: removed.going.people,
         plans: removed.going.plans,
         presentations: removed.going.presentations,
@@ -140,10 +141,28 @@ fn purge(found: &PurgeStatus, audit_held: Option<Held>) -> v1::PurgeStatus {
         notes: removed.notes,
         unacknowledged_notifications: removed.unacknowledged,
         trimmed_through,
+        audit_held: reason(audit_held),
+        audit_held_words: words(audit_held),
     }
 }
 
 fn summary(counts: &FeedCounts) -> v1::FeedSummary {
     let FeedCounts { fresh, stale, absent, thin, oldest_fresh_seconds: _ } = *counts;
     v1::FeedSummary { feeds: counts.feeds(), fresh, stale, absent, thin }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Suspected tampering is not hidden behind a clock that is wrong as well.
+    #[test]
+    fn what_holds_the_audit_is_told_beside_what_holds_the_state() {
+        let state = PurgeStatus { held: Some(Held::ClockAhead { days: 3 }), ..PurgeStatus::default() };
+        let told = purge(&state, Some(Held::Differs { entry: 7 }));
+        assert_eq!((told.held.as_str(), told.audit_held.as_str()), ("CLOCK_AHEAD", "AUDIT_DIFFERS"));
+        assert!(told.audit_held_words.contains("entry 7 "), "{}", told.audit_held_words);
+        let told = purge(&PurgeStatus::default(), None);
+        assert_eq!((told.held, told.audit_held), (String::new(), String::new()));
+    }
 }

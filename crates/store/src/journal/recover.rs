@@ -1,6 +1,7 @@
 //! What is on disk when the journal opens: which segments, how far they go, and whether the last end was clean.
 //! It never writes to an old segment; a torn tail simply ends it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,10 +46,21 @@ pub(crate) struct Segment {
     pub(crate) last: u64,
 }
 
+/// A segment file without a whole entry: one was being written, or none had been, when its opening ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Torn {
+    /// Where.
+    pub(crate) path: PathBuf,
+    /// No number from here on can stand in it: the next opening began with it.
+    pub(crate) before: u64,
+}
+
 /// Everything found.
 pub(crate) struct Found {
     /// Segments with entries, in the order of their entries.
     pub(crate) segments: Vec<Segment>,
+    /// Files that hold none.
+    pub(crate) torn: Vec<Torn>,
     /// What to tell the caller.
     pub(crate) recovered: Recovered,
     /// The first number to give.
@@ -85,14 +97,17 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<SegmentFile>> {
 /// What the two directories hold.
 struct Scan {
     segments: Vec<Segment>,
+    /// Files without a whole entry, with the first number of their opening.
+    torn: Vec<(PathBuf, u64)>,
     next_index: u32,
-    /// The highest first number of any opening; `None` when there never was one.
-    highest_start: Option<u64>,
+    /// The first numbers of all openings.
+    starts: BTreeSet<u64>,
 }
 
 /// Reads both directories. `floor` is a number known to have been given, `boot_id` names the machine's boot.
 pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 36]) -> Result<Found, JournalError> {
-    let Scan { mut segments, next_index, highest_start } = scan(dirs, keys)?;
+    let Scan { mut segments, torn, next_index, starts } = scan(dirs, keys)?;
+    let highest_start = starts.last().copied();
     let mut last_sequence = 0;
     if let Some(newest) = segments.last_mut() {
         newest.last = last_entry(newest)?;
@@ -115,20 +130,25 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     let left_out = if cause.is_some() { UNCLEAN_STRIDE } else { 0 };
     let next_sequence = known.saturating_add(1 + left_out);
     let gap = cause.map(|cause| Gap { after_sequence: last_sequence, before_sequence: next_sequence, cause });
-    Ok(Found { segments, recovered: Recovered { last_sequence, gap }, next_sequence, next_index })
+    let before = |start: u64| starts.range(start.saturating_add(1)..).next().copied().unwrap_or(next_sequence);
+    let torn = torn.into_iter().map(|(path, start)| Torn { path, before: before(start) }).collect();
+    Ok(Found { segments, torn, recovered: Recovered { last_sequence, gap }, next_sequence, next_index })
 }
 
 /// Finds the segments that hold entries and puts them in order.
 fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
-    let mut found = Scan { segments: Vec::new(), next_index: 1, highest_start: None };
+    let mut found = Scan { segments: Vec::new(), torn: Vec::new(), next_index: 1, starts: BTreeSet::new() };
     for dir in dirs {
         for file in list(dir)? {
             found.next_index = found.next_index.max(file.index.saturating_add(1));
             if let Some(header) = usable_header(&file.path)? {
-                found.highest_start = found.highest_start.max(Some(header.first_sequence));
+                found.starts.insert(header.first_sequence);
                 // What was written before the last end may still be in memory only.
                 File::open(&file.path)?.sync_data()?;
-                found.segments.extend(examine(&file.path, header, keys)?);
+                match examine(&file.path, header, keys)? {
+                    Some(segment) => found.segments.push(segment),
+                    None => found.torn.push((file.path, header.first_sequence)),
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Journal;
-use super::recover::file_name;
+use super::recover::{Torn, file_name};
 use super::state::{Catalogued, State};
 use super::types::{ClosedSegment, JournalError, Sink};
 use crate::disk::{replace_durably, sync_parent};
@@ -35,6 +35,14 @@ impl State {
         let may_go = self.closed() > 0 && next <= through.saturating_add(1);
         may_go.then(|| self.catalogue.remove(0))
     }
+
+    /// Takes the files without a whole entry in which no number beyond `through` can stand, nor one that is still kept. What of
+    /// them is not removed then, the next opening finds again.
+    fn take_torn(&mut self, through: u64) -> Vec<Torn> {
+        let oldest = self.catalogue.first().map_or(0, |segment| segment.first);
+        let end = oldest.min(through.saturating_add(1));
+        self.torn.extract_if(.., |torn| torn.before <= end).collect()
+    }
 }
 
 impl Journal {
@@ -56,8 +64,8 @@ impl Journal {
         closed.into_iter().map(told).collect()
     }
 
-    /// Removes the files of closed segments that hold no number beyond `through`, the oldest first, and gives how many. What a
-    /// crash leaves is removed by asking again.
+    /// Removes the files of closed segments that hold no number beyond `through`, the oldest first, and gives how many; then those
+    /// that were written beside them and hold parts of entries at most. What a crash leaves is removed by asking again.
     ///
     /// # Errors
     /// [`JournalError::Io`] when one cannot be removed: it and all after it stay.
@@ -66,7 +74,7 @@ impl Journal {
         loop {
             // Whoever reads on from here finds it gone, and not a file that cannot be opened.
             let taken = self.shared.lock().take_oldest(through);
-            let Some(segment) = taken else { return Ok(removed) };
+            let Some(segment) = taken else { break };
             match remove_durably(&segment.path) {
                 Ok(()) => removed += 1,
                 Err(error) => {
@@ -79,6 +87,11 @@ impl Journal {
                 }
             }
         }
+        let torn = self.shared.lock().take_torn(through);
+        for Torn { path, before: _ } in torn {
+            remove_durably(&path)?;
+        }
+        Ok(removed)
     }
 
     /// Notes on disk which entry tells of the last removal. Where it cannot be read, the entry still stands: the mark only says

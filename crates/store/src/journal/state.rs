@@ -11,7 +11,7 @@ use super::format::HEADER_LENGTH;
 use super::handing::{CAREFUL_FOR, Handed};
 use super::late::Late;
 use super::locked::Said;
-use super::recover::Segment;
+use super::recover::{Segment, Torn};
 use super::turn::{Lost, Turn};
 use super::types::{Gap, GapCause, Sink};
 use crate::disk::DataFile;
@@ -152,6 +152,8 @@ pub(crate) struct State {
     /// First and last numbers of ranges that were given up and are on disk after all, for each who follows.
     pub(crate) late: Late,
     pub(crate) catalogue: Vec<Catalogued>,
+    /// Files of earlier openings that hold no whole entry: nobody reads them, and they go with what was written beside them.
+    pub(crate) torn: Vec<Torn>,
     /// To be logged once the lock is given back.
     pub(crate) said: Vec<Said>,
     pub(crate) last_window: Duration,
@@ -187,6 +189,7 @@ impl State {
             given_up: Vec::new(),
             late: Late::default(),
             catalogue: catalogue.collect(),
+            torn: Vec::new(),
             said: Vec::new(),
             last_window: Duration::ZERO,
             max_window: Duration::ZERO,

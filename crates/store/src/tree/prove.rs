@@ -11,7 +11,7 @@ use super::record::Record;
 use super::types::TreeError;
 
 /// How many records after those that passed it over a late entry is looked for.
-const LATE_WITHIN: u64 = 1 << 18;
+pub(super) const LATE_WITHIN: u64 = 1 << 18;
 
 /// An entry's place in the tree, with the proof of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,15 @@ impl Tree {
 /// The leaf of an entry. The records are in the order of their numbers, but for late ones, which stand after those that
 /// passed them over.
 fn find(reader: &TreeReader, sequence: u64, size: u64) -> Result<Option<(u64, Hash)>, TreeError> {
+    let at = reaching(reader, sequence, size)?;
+    if at < size && place(&reader.record(at)?, sequence) == Some(Ordering::Equal) {
+        return held(reader, sequence, at, size);
+    }
+    Ok(None)
+}
+
+/// Index of the first record, in the order of the numbers, that holds a number or one after it; `size` when there is none.
+pub(super) fn reaching(reader: &TreeReader, sequence: u64, size: u64) -> Result<u64, TreeError> {
     let (mut low, mut high) = (0, size);
     while low < high {
         // A late entry has no place in the order: the nearest before it that has one is looked at.
@@ -68,12 +77,11 @@ fn find(reader: &TreeReader, sequence: u64, size: u64) -> Result<Option<(u64, Ha
             }
         };
         match placed {
-            Some(Ordering::Equal) => return held(reader, sequence, at, size),
-            Some(Ordering::Greater) => high = at,
+            Some(Ordering::Equal | Ordering::Greater) => high = at,
             Some(Ordering::Less) | None => low = middle + 1,
         }
     }
-    Ok(None)
+    Ok(low)
 }
 
 /// Where a record stands to a number; `None` for a late entry.

@@ -56,6 +56,27 @@ fn a_segment_that_cannot_be_removed_stays_and_so_do_those_after_it() {
     journal.close().unwrap();
 }
 
+/// Parts of entries are as old as what was written beside them.
+#[test]
+fn a_file_without_a_whole_entry_goes_with_those_of_its_opening() {
+    let bench = three_runs();
+    let header = |run: usize| fs::read(&bench.segments(&bench.primary())[run]).unwrap()[..96].to_vec();
+    let torn = [0, 1].map(|run: usize| {
+        let path = bench.primary().join(format!("audit-0000009{run}.seg"));
+        (path, [&header(run)[..], b"a part"].concat())
+    });
+    for (path, bytes) in &torn {
+        fs::write(path, bytes).unwrap();
+    }
+    let (journal, _) = bench.open();
+    let there = || [torn[0].0.exists(), torn[1].0.exists()];
+    assert_eq!((journal.remove_through(9).unwrap(), there()), (0, [true, true]));
+    assert_eq!((journal.remove_through(10).unwrap(), there()), (1, [false, true]));
+    assert_eq!((journal.remove_through(20).unwrap(), there()), (1, [false, false]));
+    assert_eq!(read_all(&journal).len(), 10);
+    journal.close().unwrap();
+}
+
 #[test]
 fn the_mark_is_read_from_either_sink() {
     let bench = three_runs();

@@ -4,7 +4,7 @@
 use kith_merkle::verify_inclusion;
 
 use super::*;
-use crate::journal::{JournalFault, JournalReport};
+use crate::journal::{JournalFault, JournalReport, encode_entry};
 
 /// Three runs of ten entries, each in a segment of its own and signed.
 fn lived() -> Bench {
@@ -168,4 +168,32 @@ fn killed_between_two_files_it_is_sound_and_the_rest_goes_later() {
     drop(open);
     let (tree, audit) = found(&bench);
     assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+}
+
+/// Before a file may go its entries are held against their leaves.
+#[test]
+fn entries_that_are_another_or_are_missing_differ_from_their_leaves() {
+    let bench = lived();
+    let open = bench.open();
+    let compared = |range| open.tree.compare(&open.journal, range, &|| true).unwrap();
+    assert_eq!([(1, 10), (11, 20), (21, 30), (1, 30)].map(compared), [Compared::Same; 4]);
+    assert_eq!(open.tree.compare(&open.journal, (1, 30), &|| false).unwrap(), Compared::Stopped);
+    let path = &bench.segments()[1];
+    let whole = fs::read(path).unwrap();
+    let entry = (whole.len() - 96) / 10;
+    let mut another = Vec::new();
+    encode_entry(&mut another, &keys(), 14, b"entry ?").unwrap();
+    let (before, after) = (96 + 3 * entry, 96 + 4 * entry);
+    for middle in [another, Vec::new()] {
+        fs::write(path, [&whole[..before], &middle[..], &whole[after..]].concat()).unwrap();
+        assert_eq!(compared((11, 20)), Compared::Differs { entry: 14 });
+        assert_eq!(compared((1, 10)), Compared::Same);
+    }
+    fs::write(path, [&whole[..before], &vec![0; entry][..], &whole[after..]].concat()).unwrap();
+    let damaged = open.tree.compare(&open.journal, (11, 20), &|| true);
+    assert!(matches!(damaged, Err(TreeError::Journal(_))), "{damaged:?}");
+    fs::write(path, &whole[..whole.len() - entry]).unwrap();
+    assert_eq!(compared((11, 20)), Compared::Differs { entry: 20 });
+    fs::write(path, [&whole[..], &whole[before..after]].concat()).unwrap();
+    assert_eq!(compared((11, 20)), Compared::Differs { entry: 14 }, "twice");
 }
