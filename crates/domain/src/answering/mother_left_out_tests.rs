@@ -5,7 +5,7 @@ use super::{A, B, open, pregnant};
 use crate::change::IdentityAction;
 use crate::policy::{Policy, PolicyRow};
 
-/// Departments that look up and are shown history alone of what may be left out.
+/// Departments that look up and are shown other numbers alone of what may be left out.
 fn without_mother() -> Policy {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let row = PolicyRow {
@@ -13,7 +13,7 @@ fn without_mother() -> Policy {
         methods: words(&["LookupService/Lookup"]),
         purposes: words(&["direct-care"]),
         contexts: Some(words(&["unscheduled"])),
-        fields: Some(words(&["history"])),
+        fields: Some(words(&["numbers"])),
     };
     Policy::parse(&[row]).unwrap()
 }

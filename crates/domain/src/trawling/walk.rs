@@ -76,7 +76,12 @@ impl Walks {
         if self.steps.len() < usize::try_from(least).unwrap_or(usize::MAX) {
             return None;
         }
-        let lines = self.steps.iter().filter_map(|other| self.line(nine, nine.abs_diff(other.nine)));
+        // The nearest number of the walk may be several steps away, where those between are left out.
+        let steps_of = |apart: u32| {
+            (1..=MOST_LEFT_OUT + 1).filter(move |steps| apart.is_multiple_of(*steps)).map(move |steps| apart / steps)
+        };
+        let apart = self.steps.iter().map(|other| nine.abs_diff(other.nine));
+        let lines = apart.flat_map(steps_of).filter_map(|by| self.line(nine, by));
         let Line { numbers, first_entry, by } = lines.max_by_key(|line| line.numbers)?;
         (numbers >= least).then(|| Walk { numbers, people: self.people(nine, by), first_entry })
     }

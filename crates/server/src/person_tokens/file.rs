@@ -3,6 +3,7 @@
 //! keys that is not stays as it was, and holds back nothing else.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -84,12 +85,19 @@ fn organisation_claim() -> String {
 }
 
 /// A set of keys as it was read.
-#[derive(Debug)]
 pub(super) struct KeySet {
     path: PathBuf,
     /// The issuer whose keys they are.
     issuer: String,
     text: String,
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, issuer, text } = self;
+        let bytes = text.len();
+        f.debug_struct("KeySet").field("path", path).field("issuer", issuer).field("bytes", &bytes).finish()
+    }
 }
 
 /// Makes the table of the text of a list; `keys_of` reads the sets of keys that it names.
