@@ -18,12 +18,13 @@ use crate::workspace::Workspace;
 use crate::{prerequisites, process, steps};
 use step::{Heard, Step, Way};
 
-const SERVER: &[&str] = &["--package", "kith-server", "--test", "server"];
+// With the whole workspace named, what the test command has built is used: a package alone has other features of what it depends on.
+const SERVER: &[&str] = &["--workspace", "--test", "server"];
 const STORE: &[&str] = &["--package", "kith-store", "--lib"];
 const DOMAIN: &[&str] = &["--package", "kith-domain", "--lib"];
 const ENGINE: &[&str] = &["--package", "kith-engine", "--lib"];
-const PAIRS: &[&str] = &["--package", "kith-api", "--test", "shielded_pairs"];
-const KITH: &[&str] = &["--package", "kith-tests", "--test", "kith"];
+const PAIRS: &[&str] = &["--workspace", "--test", "shielded_pairs"];
+const KITH: &[&str] = &["--workspace", "--test", "kith"];
 
 /// Every step: what it is called, what is counted, how many there are at least, and which tests say so.
 const STEPS: [Step; 8] = [

@@ -388,7 +388,7 @@ fn options(config: &Config, opening: &Opening, keys: Arc<Keys>, policy: Arc<Poli
             audit_days: Some(audit.retention_days).filter(|days| *days > 0),
             ..config.purge.options()
         },
-        flags: config.flags.rules(),
+        flags: config.flags,
         give_up: Box::new(move || stop.is_draining()),
     })
 }

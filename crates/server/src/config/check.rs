@@ -36,7 +36,7 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     check.answers(config);
     config.break_glass.check(&mut check);
     config.purge.check(&mut check);
-    config.flags.check(&mut check);
+    super::flags::check(&config.flags, &mut check);
     check.feeds(config);
     config.limits.check(config, &mut check);
     check.log(&config.log);

@@ -12,10 +12,10 @@ mod sections;
 
 use std::path::{Path, PathBuf};
 
+use kith_domain::flag::FlagRules;
 use serde::{Deserialize, Serialize};
 
 pub use break_glass::BreakGlass;
-pub use flags::Flags;
 pub use limits::Limits;
 pub use policy::{PersonTokens, Policy};
 pub use purge::Purge;
@@ -64,7 +64,8 @@ pub struct Config {
     /// Removing what retention has passed.
     pub purge: Purge,
     /// From when on use is flagged.
-    pub flags: Flags,
+    #[serde(with = "flags::Section")]
+    pub flags: FlagRules,
     /// Expected intervals of feeds.
     pub feeds: Feeds,
     /// Organisations, sites and authorities.
@@ -167,7 +168,7 @@ impl Config {
             .chain(slow)
             .chain(short)
             .chain(self.purge.warnings(self, today))
-            .chain(self.flags.warnings())
+            .chain(flags::warnings(&self.flags))
             .chain(unsigned)
             .collect()
     }
