@@ -252,6 +252,20 @@ fn what_is_wrong(site: &Site, server: &Server) {
     assert_eq!(code, 4, "an answer that is not true is fatal: {printed}");
     assert!(outcome["verification"]["wrong"].as_u64().unwrap() > 0 && printed.contains("WRONG"));
     assert!(!logs::has_number(&printed), "{printed}");
+    let search = ["--start-rate", "50", "--factor", "2", "--most-rate", "100", "--p99-bound-us", "600000000"];
+    let steps = ["--warm-up-s", "0.1", "--duration-s", "0.5"];
+    let (code, printed, outcome) = load(site, server, "knee", &[&search[..], &steps, &lies, &ANY_LATENESS].concat());
+    let (knee, told) = (&outcome["knee"], &outcome["verification"]);
+    assert_eq!(
+        (code, &knee["carried_per_second"]),
+        (4, &0.0.into()),
+        "a rate is not carried by untrue answers: {printed}"
+    );
+    assert_eq!(knee["steps"].as_array().unwrap().len(), 1, "nor looked for any further: {printed}");
+    assert!(told["wrong"].as_u64().unwrap() > 0, "{told}");
+    let mut again = Command::new(program("kith-load"));
+    let again = run(again.current_dir(site.dir()).args(["report", "outcome.json"]));
+    assert_eq!(again.status.code(), Some(4), "what was wrong stays so, told again");
 
     for unknown in [&["--mix", "lokup"][..], &["--rte", "5"], &["--rate", "0"], &["--closed"], &["--empty-path", "x"]] {
         let (code, printed, _) = load(site, server, "run", &[&short[..], unknown].concat());

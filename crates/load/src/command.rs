@@ -21,6 +21,8 @@ use crate::storm::{self, Storms};
 
 /// Exit codes beside clap's own.
 mod code {
+    /// Done, and nothing to say against it.
+    pub const DONE: u8 = 0;
     /// It could not run.
     pub const COULD_NOT_RUN: u8 = 1;
     /// Wrong usage.
@@ -106,14 +108,15 @@ fn storm(arguments: StormArguments) -> Result<ExitCode> {
 fn compare(arguments: &CompareArguments) -> Result<ExitCode> {
     let (first, second) = (read(&arguments.first)?, read(&arguments.second)?);
     print!("{}", report::compare(&first, &second));
-    let void = first.void || second.void;
-    Ok(if void { ExitCode::from(code::VOID) } else { ExitCode::SUCCESS })
+    // The worse of the two: what was wrong stays wrong, whatever it is compared with.
+    let codes = [code_of(&first), code_of(&second)];
+    let worst = [code::WRONG, code::UNACCOUNTED, code::VOID].into_iter().find(|code| codes.contains(code));
+    Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
 fn report_again(arguments: &ReportAgainArguments) -> Result<ExitCode> {
     let outcome = read(&arguments.outcome)?;
-    write(&outcome, &arguments.reports)?;
-    Ok(ExitCode::SUCCESS)
+    end(&outcome, &arguments.reports)
 }
 
 fn read(path: &Path) -> Result<Outcome> {
@@ -153,13 +156,17 @@ fn write(outcome: &Outcome, reports: &ReportArguments) -> Result<()> {
 /// What an outcome ends with: an untrue answer outranks everything.
 #[must_use]
 pub fn exit_code(outcome: &Outcome) -> ExitCode {
+    ExitCode::from(code_of(outcome))
+}
+
+fn code_of(outcome: &Outcome) -> u8 {
     if outcome.verification.wrong > 0 {
-        ExitCode::from(code::WRONG)
+        code::WRONG
     } else if !outcome.failures.is_empty() {
-        ExitCode::from(code::UNACCOUNTED)
+        code::UNACCOUNTED
     } else if outcome.void {
-        ExitCode::from(code::VOID)
+        code::VOID
     } else {
-        ExitCode::SUCCESS
+        code::DONE
     }
 }

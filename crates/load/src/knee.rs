@@ -1,10 +1,11 @@
 //! The search for the rate that the service still carries: up in steps until one is not carried, then halfway between the
 //! last that was and the first that was not. A step that is not carried is tried once more, so that one moment of trouble,
-//! of the service or of the generator, does not end the search.
+//! of the service or of the generator, does not end the search. An answer that is not true does, at once: how fast a service
+//! is wrong is of no interest.
 
 use anyhow::Result;
 
-use crate::outcome::{Knee, KneeStep, Outcome};
+use crate::outcome::{Knee, KneeStep, Outcome, Verification};
 use crate::plan::{Arrivals, Plan, Shape};
 use crate::progress;
 use crate::run::{self, Target};
@@ -67,7 +68,10 @@ impl Search {
         let total = &outcome.total;
         let goodput = if total.offered > 0 { total.ok as f64 / total.offered as f64 } else { 0.0 };
         let p99_us = total.latency_ns.p99 / 1_000;
-        let why_not = if outcome.void {
+        let wrong = outcome.verification.wrong;
+        let why_not = if wrong > 0 {
+            format!("{wrong} answers differ from what is true")
+        } else if outcome.void {
             "the generator itself was late: nothing can be said of this rate".to_owned()
         } else if goodput < self.goodput_bound {
             format!("{:.2} % of what was due was answered well", goodput * 100.0)
@@ -91,7 +95,8 @@ impl Search {
     }
 }
 
-/// Runs the search. The outcome is that of the highest rate carried, or of the first step when none was.
+/// Runs the search. The outcome is that of the highest rate carried, or of the first step when none was; how answers were held
+/// against what is true, and what went wrong, is of all steps.
 ///
 /// # Errors
 /// The service cannot be reached.
@@ -99,7 +104,7 @@ pub fn find(target: &Target, plan: &Plan, search: &Search, arrivals: Arrivals) -
     let mut state = State::default();
     let mut steps = Vec::new();
     let mut best: Option<Outcome> = None;
-    let mut trouble = Vec::new();
+    let (mut trouble, mut told) = (Vec::new(), Verification::default());
     let mut setup = run::prepare(target, plan.clone())?;
     while let Some(rate) = search.next(&state) {
         let shape = Shape::Open { rate_per_second: rate, arrivals };
@@ -112,14 +117,20 @@ pub fn find(target: &Target, plan: &Plan, search: &Search, arrivals: Arrivals) -
         eprintln!("{}", words(&step));
         search.note(&mut state, rate, step.carried);
         trouble.extend(outcome.failures.clone());
+        told.join(&outcome.verification);
         let better = step.carried && state.carried == Some(rate);
         if best.is_none() || better {
             best = Some(outcome);
         }
         steps.push(step);
+        if told.wrong > 0 {
+            break;
+        }
     }
     let mut outcome = best.ok_or_else(|| anyhow::anyhow!("no step was taken"))?;
     outcome.failures = trouble;
+    // Of all steps: what was wrong in one that was too much is as wrong.
+    outcome.verification = told;
     outcome.knee = Some(Knee {
         p99_bound_us: search.p99_bound_us,
         goodput_bound: search.goodput_bound,

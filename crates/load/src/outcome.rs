@@ -193,6 +193,17 @@ pub struct Verification {
     pub differences: Vec<String>,
 }
 
+impl Verification {
+    /// Counts another part of the same run, or another run of the same search, with this one.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.checked += other.checked;
+        self.checked_in_full += other.checked_in_full;
+        self.wrong += other.wrong;
+        self.cannot_say += other.cannot_say;
+        self.differences.extend_from_slice(&other.differences);
+    }
+}
+
 /// Handshakes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Handshakes {

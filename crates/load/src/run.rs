@@ -291,12 +291,7 @@ impl Joined {
             joined.answers += answers;
             joined.in_doubt += in_doubt;
             joined.real_time += real_time;
-            let told = &mut joined.verification;
-            told.checked += verification.checked;
-            told.checked_in_full += verification.checked_in_full;
-            told.wrong += verification.wrong;
-            told.cannot_say += verification.cannot_say;
-            told.differences.extend(verification.differences);
+            joined.verification.join(&verification);
             let told = &mut joined.handshakes;
             told.opened += handshakes.opened;
             told.told_to_leave += handshakes.told_to_leave;
