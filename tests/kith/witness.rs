@@ -145,6 +145,12 @@ async fn a_history_that_was_rolled_back_is_cried_out() {
     assert_eq!(round.status.code(), Some(3), "{}", said(&round));
     assert!(said(&round).contains("HISTORY HAS CHANGED"), "{}", said(&round));
     assert!(site.path("w/ALARM").exists());
+    // Nor does it matter whether its disk takes the file.
+    std::fs::remove_file(site.path("w/ALARM")).unwrap();
+    std::fs::create_dir(site.path("w/ALARM.new")).unwrap();
+    let round = tokio::task::block_in_place(|| witness(&site, &server));
+    assert_eq!(round.status.code(), Some(3), "{}", said(&round));
+    assert!(said(&round).contains("HISTORY HAS CHANGED") && !site.path("w/ALARM").exists(), "{}", said(&round));
     tokio::task::block_in_place(|| server.stop());
     // And verifying with what it remembers names it.
     let seen = std::fs::read(site.path("w/seen")).unwrap();
