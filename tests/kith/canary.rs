@@ -1,19 +1,30 @@
-//! No identity in the clear, anywhere: after a session with known numbers, names and keys, every byte on disk and in the
-//! logs is searched for them, in every form that a program would write them in.
+//! No identity in the clear, anywhere: after every call of the service with known numbers, names, words and keys, every byte on
+//! disk, in the logs, on the metrics page and in temporary files is searched for them, in every form that a program would write
+//! them in.
 
+mod every_path;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use kith_api::v1;
 use kith_domain::NhsNumber;
+use kith_domain::method::Method;
 
 use crate::harness::build::{self, NURSE, USER, nhs};
-use crate::harness::calls;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::until_async;
+use crate::harness::{calls, certificates};
+use crate::metrics;
+use crate::person_tokens::{self, Signer};
 
-const LA: &str = AUTHORITIES[0];
-const ED: &str = TRUSTS[0];
+const LA: &str = AUTHORITIES[1];
+/// Its people may send a token.
+const ED: &str = TRUSTS[1];
+/// The certificate of its safeguarding team.
+const TEAM: &str = "canary-team";
 const CHILDREN: std::ops::Range<u32> = 7_000..7_012;
 /// Texts that callers supply and that may embed an identity.
 const ENCOUNTER: &str = "canary-encounter-55";
@@ -22,7 +33,7 @@ const REFERENCE: &str = "canary-reference-77";
 const ROLE: &str = "Canary triage nurse";
 
 /// Every form of a number: its digits, in groups, as an integer of either byte order, as a variable-length integer, in
-/// hexadecimal; and what a text has.
+/// hexadecimal, two digits a byte as where digits are taken for hexadecimal ones; and what a text has.
 fn forms(number: NhsNumber) -> Vec<Vec<u8>> {
     let (digits, value) = (number.digits(), number.value());
     let grouped = |by: &str| format!("{}{by}{}{by}{}", &digits[..3], &digits[3..6], &digits[6..]);
@@ -39,6 +50,7 @@ fn forms(number: NhsNumber) -> Vec<Vec<u8>> {
         varint,
         format!("{value:x}").into_bytes(),
         format!("{value:X}").into_bytes(),
+        digits.as_bytes().chunks_exact(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')).collect(),
     ];
     for text in [digits.clone(), grouped(" "), grouped("-")] {
         all.extend(text_forms(&text));
@@ -84,9 +96,12 @@ fn base_64_is_found_wherever_a_text_stands() {
     assert_eq!(base64_within(b"\xfb\xff\xfe", 0, b"-_"), b"-__-");
 }
 
-fn canaries() -> Canaries {
-    let texts = [NURSE, USER, ENCOUNTER, LOCAL_KEY, REFERENCE, ROLE].into_iter().flat_map(text_forms);
-    Canaries::new(CHILDREN.flat_map(|index| forms(nhs(index))).chain(texts))
+/// The numbers, the texts, and what of a token is nobody's but its bearer's.
+fn canaries(token: &str) -> Canaries {
+    let texts = [NURSE, USER, ENCOUNTER, LOCAL_KEY, REFERENCE, ROLE].into_iter();
+    let texts = texts.chain(every_path::TEXTS).chain(token.split('.').skip(1)).flat_map(text_forms);
+    let numbers = CHILDREN.chain(every_path::PEOPLE).flat_map(|index| forms(nhs(index)));
+    Canaries::new(numbers.chain(texts))
 }
 
 /// What is searched for, by its first two bytes.
@@ -129,7 +144,7 @@ fn search(dir: &Path, canaries: &Canaries) -> (Vec<String>, usize) {
     (found, searched)
 }
 
-/// Every kind of call, with good and with bad content.
+/// What is asked and sent most, again and again, with good and with bad content.
 async fn session(server: &Server) {
     let (la, ed) = (server.client(LA).await, server.client(ED).await);
     for index in CHILDREN {
@@ -180,29 +195,82 @@ async fn refused(server: &Server, number: NhsNumber) {
     calls::refused(&la, v1::PlanEvent { action: v1::PlanAction::TransferOut.into(), ..other }).await;
 }
 
+/// With a page of metrics, people whom tokens prove, and everything logged that any part of the program has to say.
+fn site(signer: &Signer) -> Site {
+    let site = Site::with(&[
+        ("metrics", "listen", "\"127.0.0.1:0\""),
+        ("person_tokens", "file", "\"tokens.toml\""),
+        ("log", "level", "\"trace\""),
+    ]);
+    person_tokens::trust(&site, &[signer]);
+    certificates::issue(&site.path("certs"), TEAM, ED, "safeguarding");
+    site
+}
+
+/// Keeps the metrics page as it is now, where it is searched.
+fn keep_page(site: &Site, at: SocketAddr, name: &str) {
+    let page = metrics::page(at);
+    assert!(metrics::value(&page, "kith_answers_total") > 0, "{page}");
+    std::fs::write(site.path(name), page).unwrap();
+}
+
+/// Where the server would put temporary files. Its environment is closed to other processes of the same user; root reads it.
+fn temporary_files_are_searched(site: &Site, server: &Server) {
+    let below = format!("TMPDIR={}", site.path("tmp").display());
+    if let Ok(environment) = std::fs::read(format!("/proc/{}/environ", server.process_id())) {
+        assert!(environment.split(|byte| *byte == 0).any(|variable| variable == below.as_bytes()), "{below}");
+    }
+}
+
+/// A question of a person whom a token proves.
+async fn proven(server: &Server, token: &str) {
+    let ed = person_tokens::proven(server, ED, token).await;
+    for index in CHILDREN {
+        calls::ask(&ed, build::lookup(ED, nhs(index))).await;
+    }
+}
+
+/// How many calls were made with planted identities: all there are, once so that they are answered and once so that they are not.
+async fn every_call(site: &Site, server: &Server, signer: &Signer) -> usize {
+    let every: BTreeSet<Method> = Method::WORDS.map(|(method, _)| method).into();
+    let (answered, refused) = (every_path::answered(site, server).await, every_path::refused(server, signer).await);
+    assert_eq!(answered, every, "each has been answered");
+    assert_eq!(refused, every, "each has been refused");
+    answered.len() + refused.len()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
-    let level = "\"info,kith_server=trace,kith_engine=trace,kith_store=trace,kith_api=trace,kith_index=trace\"";
-    let mut site = Site::with(&[("log", "level", level)]);
+    let signer = Signer::new("k1");
+    let token = signer.token(ED);
+    let mut site = site(&signer);
     let server = site.ready().await;
+    temporary_files_are_searched(&site, &server);
+    let page = metrics::address(&server);
     session(&server).await;
+    proven(&server, &token).await;
+    let methods = every_call(&site, &server, &signer).await;
+    keep_page(&site, page, "page-1.txt");
     // Killed and started again, so that the write-ahead log is there once as it was, and once as tables.
     tokio::task::block_in_place(|| server.kill());
-    let canaries = canaries();
+    let canaries = canaries(&token);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
     // From here on under another data key, and sealed anew while it serves.
     site.run(&["keys", "rotate", "--config", "kithd.toml"]);
     let server = site.ready().await;
+    let page = metrics::address(&server);
     session_again(&server).await;
     until_async("all is sealed anew", async || server.has_logged("all of the state is sealed").then_some(())).await;
+    keep_page(&site, page, "page-2.txt");
     tokio::task::block_in_place(|| server.stop());
     let (found, searched) = search(site.dir(), &canaries);
     assert_eq!(found, Vec::<String>::new());
     assert!(searched > 100_000, "only {searched} bytes were searched");
     site.run(&["verify", "--config", "kithd.toml"]);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
-    println!("TOLD {searched} bytes of disk and logs searched");
-    println!("COUNTED canary {}", canaries.0.iter().map(Vec::len).sum::<usize>());
+    println!("TOLD {searched} bytes of disk, logs and metrics searched");
+    println!("TOLD {methods} calls made, each of the service's answered and refused");
+    println!("COUNTED canary {}", canaries.0.iter().map(Vec::len).sum::<usize>() + methods);
     site.finish(&["did not end in order"]);
 }
 
@@ -216,7 +284,7 @@ async fn session_again(server: &Server) {
 
 #[test]
 fn the_search_finds_every_form() {
-    let canaries = canaries();
+    let canaries = canaries("header.claims-of-a-canary.signature-of-a-canary");
     for canary in canaries.0.iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         let inside = [b"\x00\x01999", canary.as_slice(), b"tail"].concat();

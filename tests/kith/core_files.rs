@@ -1,14 +1,14 @@
-//! A crash leaves no core file, whatever the shell allows: the memory of both programs holds what no disk may.
+//! A crash leaves no core file, whatever the shell allows: the memory of each program holds what no disk may.
 
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use crate::harness::logs;
 use crate::harness::process::program;
 use crate::harness::site::{Site, TRUSTS};
 use crate::harness::wait::until;
+use crate::harness::{logs, offline};
 
 /// SIGABRT.
 const ABORTED: i32 = 6;
@@ -115,6 +115,25 @@ fn an_aborted_client_leaves_none() {
     let child = Started(command.stderr(Stdio::null()).spawn().unwrap());
     silent.set_nonblocking(true).unwrap();
     let asked = until("the client connects", || silent.accept().ok());
+    left_nothing(child.abort(), site.dir());
+    drop(asked);
+    control(&site);
+    site.finish(&[]);
+}
+
+#[test]
+fn an_aborted_witness_leaves_none() {
+    let site = Site::new();
+    // It takes connections and never says anything.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (server, key) = (silent.local_addr().unwrap().to_string(), offline::audit_key(site.dir()).to_string());
+    let mut command = allowed(site.dir(), &program("kith-witness"));
+    command.args(["--server", &server, "--ca", "certs/ca.pem", "--cert", "certs/witness.pem"]);
+    command.args(["--key", "certs/witness.key", "--log-key", &key, "--name", "witness.test/one"]);
+    command.args(["--signing-key", "witness.key", "--state", "."]);
+    let child = Started(command.stderr(Stdio::null()).spawn().unwrap());
+    silent.set_nonblocking(true).unwrap();
+    let asked = until("the witness connects", || silent.accept().ok());
     left_nothing(child.abort(), site.dir());
     drop(asked);
     control(&site);

@@ -1,7 +1,7 @@
 //! Tokens that prove the person, over the wire: who needs one is answered with it alone, what does not stand is refused as nothing
 //! asked and is in the audit, and a changed list counts at once.
 
-mod every_call;
+pub mod every_call;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,13 +25,14 @@ use crate::harness::offline;
 use crate::harness::process::{Server, program};
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::{until, until_async};
-use every_call::every_call;
+use every_call::{Said, every_call};
 
-const A: &str = AUTHORITIES[0];
+/// Its people need a token.
+pub const A: &str = AUTHORITIES[0];
 /// Nothing is asked of its people.
 const B: &str = AUTHORITIES[1];
 /// Its people need a token.
-const ED: &str = TRUSTS[0];
+pub const ED: &str = TRUSTS[0];
 /// Its people may send one.
 const MAY: &str = TRUSTS[1];
 /// Nothing is asked of its people.
@@ -41,13 +42,13 @@ const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "https://kith.example";
 
 /// Who signs tokens.
-struct Signer {
+pub struct Signer {
     pair: KeyPair,
     kid: &'static str,
 }
 
 impl Signer {
-    fn new(kid: &'static str) -> Self {
+    pub fn new(kid: &'static str) -> Self {
         Self { pair: KeyPair::generate_for(&PKCS_ED25519).unwrap(), kid }
     }
 
@@ -55,7 +56,7 @@ impl Signer {
         json!({"kty": "OKP", "crv": "Ed25519", "kid": self.kid, "use": "sig", "x": encoded(self.pair.der_bytes())})
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub fn sign(&self, claims: &Value) -> String {
         let header = json!({"alg": "EdDSA", "kid": self.kid, "typ": "JWT"});
         let signed = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
         let signature = self.pair.sign(signed.as_bytes()).unwrap();
@@ -63,7 +64,7 @@ impl Signer {
     }
 
     /// A token that stands for the person of the fixtures.
-    fn token(&self, organisation: &str) -> String {
+    pub fn token(&self, organisation: &str) -> String {
         self.sign(&claims(organisation))
     }
 }
@@ -80,7 +81,8 @@ fn claims(organisation: &str) -> Value {
     })
 }
 
-fn with(organisation: &str, name: &str, value: impl Into<Value>) -> Value {
+/// What a token claims of the person of the fixtures, with one claim that is otherwise.
+pub fn with(organisation: &str, name: &str, value: impl Into<Value>) -> Value {
     let mut claims = claims(organisation);
     claims[name] = value.into();
     claims
@@ -102,6 +104,12 @@ fn replace(path: &Path, text: &str) {
     std::fs::rename(path.with_extension("new"), path).unwrap();
 }
 
+/// Makes the site trust who signs.
+pub fn trust(site: &Site, signers: &[&Signer]) {
+    write_keys(site, signers);
+    replace(&site.path("tokens.toml"), &list());
+}
+
 fn write_keys(site: &Site, signers: &[&Signer]) {
     let keys: Vec<Value> = signers.iter().map(|signer| signer.key()).collect();
     replace(&site.path("keys.json"), &json!({"keys": keys}).to_string());
@@ -113,12 +121,11 @@ fn site(signers: &[&Signer]) -> Site {
         ("tls", "reload_interval_ms", "50"),
         ("log", "level", "\"info,kith_server=trace,kith_engine=trace,kith_api=trace\""),
     ]);
-    write_keys(&site, signers);
-    replace(&site.path("tokens.toml"), &list());
+    trust(&site, signers);
     site
 }
 
-async fn proven(server: &Server, name: &str, token: &str) -> Client {
+pub async fn proven(server: &Server, name: &str, token: &str) -> Client {
     server.client(name).await.with_person_token(token).unwrap()
 }
 
@@ -140,9 +147,10 @@ async fn nothing_is_done_without_the_token_that_is_needed() {
     let (ed, la) = (server.client(ED).await, server.client(A).await);
     let another = |organisation: &str| signer.sign(&with(organisation, "sub", "somebody else"));
     let (other_ed, other_la) = (proven(&server, ED, &another(ED)).await, proven(&server, A, &another(A)).await);
+    let said = Said { child: nhs(1), other: nhs(2), words: "looked for since noon", reference: "e" };
     let (mut called, mut count) = (BTreeSet::new(), 0);
     for (reason, ed, la) in [("PERSON_TOKEN_MISSING", &ed, &la), ("PERSON_TOKEN_OTHER_PERSON", &other_ed, &other_la)] {
-        let made = every_call((ed, ED), (la, A)).await;
+        let made = every_call((ed, ED), (la, A), said).await;
         count = made.len();
         for (method, result) in made {
             println!("{}", method.word());

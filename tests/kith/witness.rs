@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use kith_api::v1;
 use kith_engine::Decision;
+use kith_merkle::{Checkpoint, WitnessSigner};
 use tonic::Code;
 
 use crate::harness::build::{self, nhs};
@@ -145,9 +146,51 @@ async fn a_history_that_was_rolled_back_is_cried_out() {
     assert_eq!(round.status.code(), Some(3), "{}", said(&round));
     assert!(said(&round).contains("HISTORY HAS CHANGED"), "{}", said(&round));
     assert!(site.path("w/ALARM").exists());
+    // Nor does it matter whether its disk takes the file.
+    std::fs::remove_file(site.path("w/ALARM")).unwrap();
+    std::fs::create_dir(site.path("w/ALARM.new")).unwrap();
+    let round = tokio::task::block_in_place(|| witness(&site, &server));
+    assert_eq!(round.status.code(), Some(3), "{}", said(&round));
+    assert!(said(&round).contains("HISTORY HAS CHANGED") && !site.path("w/ALARM").exists(), "{}", said(&round));
     tokio::task::block_in_place(|| server.stop());
     // And verifying with what it remembers names it.
     let seen = std::fs::read(site.path("w/seen")).unwrap();
     assert!(!offline::report(site.dir(), &[seen]).is_sound());
+    site.finish(&[]);
+}
+
+/// With the keys of witnesses in the configuration a certificate of role witness is not enough to have anything kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_known_witnesses_what_they_have_signed_is_kept_and_of_others_nothing() {
+    let known = WitnessSigner::from_seed("witness.test/known", &[6; 32]).unwrap();
+    let keys = format!("[\"{}\"]", known.key());
+    let mut site = Site::with(&[("audit", "witnesses", keys.as_str())]);
+    for (name, organisation) in [("known", "RW1"), ("stranger", "RW3")] {
+        issue(&site.path("certs"), name, organisation, "witness");
+    }
+    site.run(&["check-config", "--config", "kithd.toml"]);
+    let server = site.ready().await;
+    let reference = signed_question(&server, 1).await;
+    let (own, stranger) = (server.client("known").await, server.client("stranger").await);
+    let head = own.audit().get_checkpoint(own.request(v1::GetCheckpointRequest {})).await.unwrap().into_inner();
+    let cosigned = |signer: &WitnessSigner, is_rubbish: bool| {
+        let (_, mut note) = Checkpoint::open(head.note.as_bytes(), &offline::audit_key(site.dir())).unwrap();
+        let mut statement = signer.cosign(&note.text, 1_700_000_000).unwrap();
+        if is_rubbish {
+            statement.bytes = vec![0; statement.bytes.len()];
+        }
+        note.signatures.push(statement);
+        v1::AddCosignatureRequest { note: note.to_string() }
+    };
+    let invented = WitnessSigner::from_seed("witness.test/invented", &[7; 32]).unwrap();
+    own.audit().add_cosignature(own.request(cosigned(&known, false))).await.unwrap();
+    for bad in [cosigned(&known, true), cosigned(&invented, false)] {
+        let kept = stranger.audit().add_cosignature(stranger.request(bad)).await;
+        expect_trouble(kept, Code::InvalidArgument, "NOT_KEPT", &[]);
+    }
+    let proven = prove(&server.client(TRUSTS[0]).await, &reference).await.unwrap();
+    let (_, note) = Checkpoint::open(proven.note.as_bytes(), &offline::audit_key(site.dir())).unwrap();
+    assert_eq!(known.key().verify_cosignature(&note), Ok(1_700_000_000));
+    tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }

@@ -71,8 +71,8 @@ const STEPS: [Step; 8] = [
     },
     Step {
         name: "canary",
-        what: "forms of planted identities sought",
-        floor: 500,
+        what: "forms of planted identities sought and calls made with them",
+        floor: 1_050,
         runs: &[Way::Tests(KITH, "canary::")],
     },
     Step { name: "hostile", what: "figures of a steady client beside attacks", floor: 16, runs: &[Way::Hostile] },

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use zeroize::Zeroizing;
 
 use crate::v1;
 use crate::v1::audit_service_client::AuditServiceClient;
@@ -276,14 +277,15 @@ fn endpoint(server: &str) -> Result<Endpoint, ConnectError> {
     Ok(endpoint)
 }
 
-fn read_pem(kind: &'static str, path: &Path) -> Result<Vec<u8>, ConnectError> {
+/// One of them is a private key. What the transport makes of it is the transport's; this copy is wiped.
+fn read_pem(kind: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, ConnectError> {
     let failed = |source| ConnectError::File { kind, path: path.to_owned(), source };
     let length = std::fs::metadata(path).map_err(failed)?.len();
     if length > MAX_PEM_BYTES {
         let words = format!("expected at most {MAX_PEM_BYTES} bytes, found {length}");
         return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidData, words)));
     }
-    std::fs::read(path).map_err(failed)
+    std::fs::read(path).map(Zeroizing::new).map_err(failed)
 }
 
 /// The chain of causes in one line: the transport's own message says only "transport error".
@@ -300,6 +302,13 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_wiped_when_it_is_let_go_of() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let read: Zeroizing<Vec<u8>> = read_pem("key", &path).unwrap();
+        assert_eq!(*read, std::fs::read(&path).unwrap());
+    }
 
     #[test]
     fn addresses() {

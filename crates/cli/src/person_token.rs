@@ -5,26 +5,28 @@ use std::io::Read;
 use std::path::Path;
 
 use kith_api::client::Client;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
 /// Largest file read, in bytes: a token of the longest kind and a line's end.
-const MAX_BYTES: u64 = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 
-/// Reads a token.
+/// Reads a token. It is wiped when it is let go of.
 ///
 /// # Errors
 /// A file that cannot be read, or is too long to hold one.
-pub fn read(path: &Path) -> Result<String, Failure> {
+pub fn read(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let shown = path.display();
     let failed = |why: &str| Failure::bad_input(format!("failed to read person token file {shown}: {why}"));
-    let mut text = String::new();
+    // Text that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
     let opened = std::fs::File::open(path).map_err(|error| failed(&error.to_string()))?;
-    opened.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| failed(&error.to_string()))?;
-    if text.len() as u64 > MAX_BYTES {
+    opened.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| failed(&error.to_string()))?;
+    if text.len() > MAX_BYTES {
         return Err(failed(&format!("expected at most {MAX_BYTES} bytes")));
     }
-    Ok(text.trim().to_owned())
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 /// The connection with the token.
@@ -45,7 +47,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("me.jwt");
         std::fs::write(&path, "aaa.bbb.ccc\n").unwrap();
-        assert_eq!(read(&path).unwrap(), "aaa.bbb.ccc");
+        let token: Zeroizing<String> = read(&path).unwrap();
+        assert_eq!(token.as_str(), "aaa.bbb.ccc");
         std::fs::write(&path, "secret".repeat(4_000)).unwrap();
         let error = read(&path).unwrap_err();
         assert!(

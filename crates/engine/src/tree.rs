@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kith_domain::caller::{Peer, Role};
 use kith_domain::change::AuditHead;
+use kith_domain::codes::OdsCode;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
 use kith_store::{
     AuditRef, Compared, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
@@ -230,12 +231,12 @@ impl Engine {
         Ok(self.kept_tree()?.consistency(from, to)?)
     }
 
-    /// Keeps cosignatures of a head; gives whether it did. Blocks.
+    /// Keeps cosignatures of a head that an organisation brings; gives whether it did. Blocks.
     ///
     /// # Errors
     /// [`ProveError::Tree`].
-    pub fn add_cosignature(&self, note: &[u8]) -> Result<bool, ProveError> {
-        Ok(self.kept_tree()?.add_cosignature(note)?)
+    pub fn add_cosignature(&self, note: &[u8], organisation: OdsCode) -> Result<bool, ProveError> {
+        Ok(self.kept_tree()?.add_cosignature(note, organisation.as_str())?)
     }
 
     /// Proves that an entry is under a signed head: a cosigned one where there is one. An auditor may have every entry

@@ -331,7 +331,9 @@ fn keep_tree(config: &Config) -> KeepTree {
     match audit_key::load(config) {
         Ok(Some(signer)) => {
             tracing::info!(key = %signer.key(), "the audit's tree is signed");
-            KeepTree::Kept(TreeOptions::new(&config.audit.tree, Some(signer)))
+            let mut options = TreeOptions::new(&config.audit.tree, Some(signer));
+            options.witnesses = config.audit.witnesses.iter().map(|key| key.0.clone()).collect();
+            KeepTree::Kept(options)
         }
         Ok(None) => KeepTree::No,
         Err(what) => {

@@ -3,7 +3,9 @@
 //! nothing of what the audit holds.
 
 mod memory;
+mod unproven;
 mod watch;
 
 pub use memory::{Memory, MemoryError};
+pub use unproven::Unproven;
 pub use watch::{Alarm, Log, Outcome, Round, WatchError};

@@ -1,4 +1,7 @@
-//! `kith-witness`: the program. Asks again and again, prints one line for each change, and ends with 3 when history changed.
+//! `kith-witness`: the program. Asks again and again, prints one line for each change, and ends with 3 when history changed, with
+//! 4 when the log does not prove that it has not.
+
+mod core_files;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,11 +13,13 @@ use clap::Parser;
 use kith_api::client::{Client, ConnectOptions, certificate_identity};
 use kith_api::v1;
 use kith_merkle::{Hash, VerifierKey, WitnessSigner, new_secret_pem};
-use kith_witness::{Log, Memory, Outcome, Round, WatchError};
+use kith_witness::{Log, Memory, Outcome, Round, Unproven, WatchError};
 use zeroize::Zeroizing;
 
 /// Exit code when history has changed.
 const CHANGED: u8 = 3;
+/// Exit code when the log shows more and does not prove that it follows.
+const UNPROVEN: u8 = 4;
 /// Exit code when a single round came to nothing.
 const FAILED: u8 = 1;
 /// Longest time to connect and to be answered.
@@ -22,7 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Watches the audit of a Kith server from outside.
 #[derive(Debug, Parser)]
-#[command(name = "kith-witness", version, about = "Watches the audit of a Kith server from outside")]
+#[command(
+    name = "kith-witness",
+    version,
+    about = "Watches the audit of a Kith server from outside",
+    after_help = "Ends with 3 and HISTORY HAS CHANGED when what the log shows does not follow from what it showed; with 4 and UNPROVEN \
+                  when it shows more and does not prove that it follows; with 1 when a single round came to nothing."
+)]
 struct Arguments {
     /// `host:port` of the server.
     #[arg(long, env = "KITH_SERVER")]
@@ -51,6 +62,10 @@ struct Arguments {
     /// Time between two rounds, in milliseconds.
     #[arg(long, default_value_t = 1_000)]
     every_ms: u64,
+    /// Rounds in which the log may show a larger tree and not prove that it follows, before this ends with UNPROVEN. Rounds in
+    /// which it cannot be asked at all are not counted. With --once it is one.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    unproven_rounds: u32,
     /// One round, and no more.
     #[arg(long)]
     once: bool,
@@ -90,8 +105,8 @@ fn signer(arguments: &Arguments) -> Result<WitnessSigner> {
             .and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()))
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
-    let pem = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
-    let pem = Zeroizing::new(pem);
+    let pem = std::fs::read_to_string(path).map(Zeroizing::new);
+    let pem = pem.with_context(|| format!("failed to read {}", path.display()))?;
     Ok(WitnessSigner::from_pem(&arguments.name, &pem)?)
 }
 
@@ -122,17 +137,25 @@ async fn round(arguments: &Arguments, signer: &WitnessSigner, memory: &Memory) -
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
+    core_files::forbid().context("failed to forbid core files")?;
     let arguments = Arguments::parse();
     let (signer, memory) = (signer(&arguments)?, Memory::new(&arguments.state));
     println!("witness {}", signer.key());
+    let mut unproven = Unproven::new(if arguments.once { 1 } else { arguments.unproven_rounds });
     let mut said = "";
     loop {
-        let (kind, line, code) = match round(&arguments, &signer, &memory).await {
+        let outcome = round(&arguments, &signer, &memory).await;
+        let is_unproven = unproven.take(&outcome);
+        let (kind, line, code) = match outcome {
             Ok(Outcome::First(size)) => ("first", format!("first head, of {size} leaves, taken on trust"), None),
             Ok(Outcome::Followed(had, has)) => ("follows", format!("{has} leaves follow from {had}"), None),
             Err(WatchError::Changed(what)) => {
                 eprintln!("HISTORY HAS CHANGED. {what}");
                 return Ok(ExitCode::from(CHANGED));
+            }
+            Err(error) if is_unproven => {
+                eprintln!("UNPROVEN. It cannot be told whether history has changed: failed to {error}");
+                return Ok(ExitCode::from(UNPROVEN));
             }
             Err(error) => ("fails", format!("failed to {error}"), Some(FAILED)),
         };

@@ -70,6 +70,17 @@ pub enum WatchError {
     /// The log could not be asked; it is asked again.
     #[error("ask the log: {0}")]
     Log(String),
+    /// The log shows a larger tree and nothing that could be a proof that it begins with the one remembered. Once, that is a
+    /// broken connection.
+    #[error("be shown that the tree of {to} leaves begins with the one of {from}: {why}")]
+    Unproven {
+        /// Leaves remembered.
+        from: u64,
+        /// Leaves shown.
+        to: u64,
+        /// What came in place of a proof.
+        why: String,
+    },
     /// What it shows is not signed with the log's key, or is no head.
     #[error("read the log's head: {0}")]
     Head(#[from] CheckpointError),
@@ -95,14 +106,17 @@ pub struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Fetches, judges, remembers, and only then cosigns.
+    /// Fetches, judges, remembers, and only then cosigns. Whether the disk takes the alarm decides nothing of whether it is cried.
     ///
     /// # Errors
     /// Every [`WatchError`].
     pub async fn run<L: Log>(&self, log: &L) -> Result<Outcome, WatchError> {
-        if let Some(told) = self.memory.alarm()? {
-            return Err(WatchError::Changed(told));
-        }
+        // Where it cannot be told whether history had changed, nothing is cosigned; the log is looked at all the same.
+        let unread = match self.memory.alarm() {
+            Ok(Some(told)) => return Err(WatchError::Changed(told)),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
         let before = self.memory.read(self.key)?;
         let asked = |error: L::Error| WatchError::Log(error.to_string());
         let shown = log.checkpoint().await.map_err(asked)?;
@@ -111,13 +125,14 @@ impl Round<'_> {
             None => Outcome::First(now.size),
             Some((old, old_note)) => {
                 if let Some(alarm) = self.judge(log, old, &now).await? {
-                    let told = format!("{alarm}\n\nremembered:\n{old_note}\nshown:\n{note}");
-                    self.memory.cry(&told)?;
-                    return Err(WatchError::Changed(alarm.to_string()));
+                    return Err(self.cry(&alarm, &format!("remembered:\n{old_note}\nshown:\n{note}")));
                 }
                 Outcome::Followed(old.size, now.size)
             }
         };
+        if let Some(error) = unread {
+            return Err(error.into());
+        }
         self.memory.write(&note.to_string())?;
         let cosigned = self.cosign(note)?;
         log.cosigned(cosigned).await.map_err(asked)?;
@@ -132,9 +147,18 @@ impl Round<'_> {
         if to == from {
             return Ok((old.root != now.root).then_some(Alarm::Forked { size: to }));
         }
-        let proof = log.consistency(from, to).await.map_err(|error| WatchError::Log(error.to_string()))?;
+        let unproven = |error: L::Error| WatchError::Unproven { from, to, why: error.to_string() };
+        let proof = log.consistency(from, to).await.map_err(unproven)?;
         let checked = verify_consistency(from, to, &old.root, &now.root, &proof);
         Ok(checked.err().map(|what| Alarm::Rewritten { from, to, what }))
+    }
+
+    /// History has changed. What could not be written down stands in the words, with both heads, for they are nowhere else.
+    fn cry(&self, alarm: &Alarm, heads: &str) -> WatchError {
+        WatchError::Changed(match self.memory.cry(&format!("{alarm}\n\n{heads}")) {
+            Ok(()) => alarm.to_string(),
+            Err(error) => format!("{alarm}\nNOT WRITTEN DOWN, so keep these words: failed to {error}\n\n{heads}"),
+        })
     }
 
     /// The head with this witness's statement, and no other's.

@@ -40,18 +40,33 @@ pub fn check(path: &Path, expected: &[&str]) {
     assert!(!has_number(&text), "{} holds an NHS number", path.display());
 }
 
-/// A fixture's NHS number: ten digits from 999 on, together or in groups.
+/// A fixture's NHS number: ten digits from 999 on, together or in groups, or the same as the hexadecimal digits of a text.
 pub fn has_number(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = text.match_indices("999").map(|(at, _)| at);
-    starts.filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit()).any(|at| {
+    let mut alone = starts.filter(|at| *at == 0 || !bytes[at - 1].is_ascii_digit());
+    let written = |at: usize| {
         let digits: Vec<u8> = bytes[at..].iter().copied().take_while(|b| b.is_ascii_digit() || *b == b' ').collect();
-        digits.iter().filter(|b| b.is_ascii_digit()).count() == 10
-    })
+        digits.iter().filter(|b| b.is_ascii_digit()).count() == 10 || is_hyphenated(&bytes[at..])
+    };
+    let in_hexadecimal = |at: usize| {
+        let pairs = bytes[at..].chunks_exact(2).take(10);
+        pairs.filter(|pair| pair[0] == b'3' && pair[1].is_ascii_digit()).count() == 10
+    };
+    alone.any(written) || text.match_indices("393939").any(|(at, _)| in_hexadecimal(at))
+}
+
+/// Whether it begins with ten digits in groups of three, three and four.
+fn is_hyphenated(bytes: &[u8]) -> bool {
+    let groups = |at: usize, byte: &u8| if matches!(at, 3 | 7) { *byte == b'-' } else { byte.is_ascii_digit() };
+    let number = bytes.iter().take(12).enumerate().filter(|(at, byte)| groups(*at, byte)).count() == 12;
+    number && !bytes.get(12).is_some_and(u8::is_ascii_digit)
 }
 
 #[test]
 fn a_number_in_a_log_is_found() {
     assert!(has_number("x 9990000018 y") && has_number("{\"a\":\"999 000 0018\"}"));
+    assert!(has_number("x 999-000-0018 y") && has_number("x 39393930303030303138 y"));
     assert!(!has_number("1999000001") && !has_number("999000001") && !has_number("0.9990000018123"));
+    assert!(!has_number("999-000-00181") && !has_number("999-0000-018") && !has_number("3939393030303030313z"));
 }

@@ -20,6 +20,13 @@ pub fn program(name: &str) -> PathBuf {
     beside
 }
 
+/// Temporary files of the programs of one test, below its own directory: so they are searched like everything else there.
+pub fn temporary(dir: &Path) -> PathBuf {
+    let temporary = dir.join("tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    temporary
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -31,7 +38,8 @@ pub struct Server {
 impl Server {
     pub fn start(dir: &Path, log: &Path) -> Self {
         let mut command = Command::new(program("kithd"));
-        command.current_dir(dir).args(["serve", "--config", "kithd.toml"]).stdin(Stdio::null());
+        command.current_dir(dir).env("TMPDIR", temporary(dir));
+        command.args(["serve", "--config", "kithd.toml"]).stdin(Stdio::null());
         let file = std::fs::File::create(log).unwrap();
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));

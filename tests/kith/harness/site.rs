@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::logs;
-use super::process::{Server, program};
+use super::process::{Server, program, temporary};
 use super::scratch::Scratch;
 
 /// Authorities and trusts. The names are such as no other word contains.
@@ -134,7 +134,9 @@ impl Site {
 
     /// Runs one of the other verbs of `kithd`, which must succeed.
     pub fn run(&self, arguments: &[&str]) -> String {
-        let output = Command::new(program("kithd")).current_dir(self.dir()).args(arguments).output().unwrap();
+        let mut command = Command::new(program("kithd"));
+        command.current_dir(self.dir()).env("TMPDIR", temporary(self.dir()));
+        let output = command.args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "kithd {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
         said

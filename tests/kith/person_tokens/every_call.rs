@@ -2,32 +2,47 @@
 
 use kith_api::client::Client;
 use kith_api::v1;
+use kith_domain::NhsNumber;
 use kith_domain::method::Method;
 use tonic::Status;
 
-use crate::harness::build::{self, nhs};
+use crate::harness::build;
 use crate::harness::calls;
-use crate::identity;
+use crate::{files, identity};
 
 /// A call, and what became of it.
 pub type Made = (Method, Result<(), Status>);
 
+/// Whom the calls are about, and what is said in them.
+#[derive(Clone, Copy)]
+pub struct Said {
+    /// Whom.
+    pub child: NhsNumber,
+    /// Whose number is told to be the one that is valid.
+    pub other: NhsNumber,
+    /// What people write in their own words.
+    pub words: &'static str,
+    /// A plan's reference, and an encounter's.
+    pub reference: &'static str,
+}
+
 /// All of them, by a department of a trust and by an authority: whoever is not proven hears so before anybody looks at their role.
-pub async fn every_call((ed, trust): (&Client, &str), (la, authority): (&Client, &str)) -> Vec<Made> {
-    let mut made = questions(ed, trust).await;
-    made.extend(openings(ed, trust).await);
+pub async fn every_call((ed, trust): (&Client, &str), (la, authority): (&Client, &str), said: Said) -> Vec<Made> {
+    let mut made = questions(ed, trust, said).await;
+    made.extend(openings(ed, trust, said).await);
     made.extend(flags(ed, trust).await);
     made.push(resolution(ed, trust).await);
-    made.extend(presentations(ed, trust).await);
-    made.extend(identities(ed, trust).await);
-    made.extend(of_an_authority(la, authority).await);
-    made.extend(withholdings(la, authority).await);
+    made.extend(presentations(ed, trust, said).await);
+    made.extend(identities(ed, trust, said).await);
+    made.extend(of_an_authority(la, authority, said).await);
+    made.extend(withholdings(la, authority, said).await);
+    made.extend(of_the_audit(ed, said).await);
     made.extend(of_the_service(ed).await);
     made
 }
 
-async fn questions(ed: &Client, trust: &str) -> Vec<Made> {
-    let lookup = build::lookup(trust, nhs(1));
+async fn questions(ed: &Client, trust: &str, said: Said) -> Vec<Made> {
+    let lookup = build::lookup(trust, said.child);
     let worklist = v1::LookupManyRequest {
         caller: lookup.caller.clone(),
         care_context: v1::CareContext::Unscheduled.into(),
@@ -37,15 +52,15 @@ async fn questions(ed: &Client, trust: &str) -> Vec<Made> {
     vec![
         (Method::Lookup, calls::try_ask(ed, lookup).await.map(|_| ())),
         (Method::LookupMany, ed.lookup().lookup_many(worklist).await.map(|_| ())),
-        (Method::CheckIn, calls::check_in(ed, build::check_in(trust, nhs(1), "e")).await.map(|_| ())),
+        (Method::CheckIn, calls::check_in(ed, build::check_in(trust, said.child, said.reference)).await.map(|_| ())),
     ]
 }
 
-async fn openings(ed: &Client, trust: &str) -> Vec<Made> {
+async fn openings(ed: &Client, trust: &str, said: Said) -> Vec<Made> {
     let opening = v1::OpenShieldedRequest {
-        lookup: Some(build::lookup(trust, nhs(1))),
+        lookup: Some(build::lookup(trust, said.child)),
         reason: v1::OpeningReason::MissingChild.into(),
-        words: "looked for since noon".into(),
+        words: said.words.into(),
         review_accepted: true,
     };
     let page = v1::ListOpeningsRequest { caller: Some(build::caller(trust)), ..v1::ListOpeningsRequest::default() };
@@ -81,8 +96,8 @@ async fn flags(ed: &Client, trust: &str) -> Vec<Made> {
     ]
 }
 
-async fn presentations(ed: &Client, trust: &str) -> Vec<Made> {
-    let record = build::record(trust, nhs(1), "e");
+async fn presentations(ed: &Client, trust: &str, said: Said) -> Vec<Made> {
+    let record = build::record(trust, said.child, said.reference);
     let close = build::close(&record, v1::PresentationOutcome::Discharged);
     let amend = v1::AmendRequest {
         caller: record.caller.clone(),
@@ -95,14 +110,14 @@ async fn presentations(ed: &Client, trust: &str) -> Vec<Made> {
         (Method::Record, calls::record(ed, record).await.map(|_| ())),
         (Method::Amend, ed.presentations().amend(amend).await.map(|_| ())),
         (Method::Close, calls::close(ed, close).await.map(|_| ())),
-        (Method::Import, calls::import(ed, vec![build::import(trust, nhs(1), "e")]).await.map(|_| ())),
+        (Method::Import, calls::import(ed, vec![build::import(trust, said.child, said.reference)]).await.map(|_| ())),
         (Method::Import, calls::import(ed, Vec::new()).await.map(|_| ())),
     ]
 }
 
-async fn identities(ed: &Client, trust: &str) -> Vec<Made> {
+async fn identities(ed: &Client, trust: &str, said: Said) -> Vec<Made> {
     let caller = Some(build::caller(trust));
-    let change = identity::replaced(identity::number(nhs(1)), v1::IdentityAction::Superseded, nhs(2));
+    let change = identity::replaced(identity::number(said.child), v1::IdentityAction::Superseded, said.other);
     let told = identity::telling(change.clone(), 1);
     let proposed = v1::ProposeIdentityRequest { caller: caller.clone(), change: Some(change), event_id: build::id() };
     let page = v1::ListProposalsRequest { caller: caller.clone(), ..v1::ListProposalsRequest::default() };
@@ -115,33 +130,37 @@ async fn identities(ed: &Client, trust: &str) -> Vec<Made> {
     ]
 }
 
-async fn of_an_authority(la: &Client, authority: &str) -> Vec<Made> {
+async fn of_an_authority(la: &Client, authority: &str, said: Said) -> Vec<Made> {
     let caller = Some(build::caller(authority));
     let own = v1::ListOwnRequest { caller: caller.clone(), ..v1::ListOwnRequest::default() };
     let page = v1::ListRequest { caller: caller.clone(), ..v1::ListRequest::default() };
     let acknowledging = v1::AcknowledgeRequest { ids: vec![1], event_id: build::id(), caller: caller.clone() };
-    let piece = v1::SubmitPlanFileRequest { chunk: b"kith-plans,1,1,changes\n".to_vec() };
+    let row = format!("{},2018-03-04,cpp,2026-01-10,,{},,\n", said.child.digits(), said.reference);
+    let piece = v1::SubmitPlanFileRequest { chunk: files::file(1, "changes", [row]) };
     let reset =
         v1::ResetFilePositionRequest { authority: authority.into(), next_number: 1, event_id: build::id(), caller };
-    let files = || la.plan_files();
+    let plan_files = || la.plan_files();
     vec![
-        (Method::SubmitEvents, calls::submit(la, vec![build::event(build::plan(nhs(1), "P"))]).await.map(|_| ())),
-        (Method::SubmitPlanFile, files().submit_plan_file(tokio_stream::iter(vec![piece])).await.map(|_| ())),
-        (Method::GetFilePosition, files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ())),
-        (Method::ResetFilePosition, files().reset_file_position(reset).await.map(|_| ())),
+        (
+            Method::SubmitEvents,
+            calls::submit(la, vec![build::event(build::plan(said.child, said.reference))]).await.map(|_| ()),
+        ),
+        (Method::SubmitPlanFile, plan_files().submit_plan_file(tokio_stream::iter(vec![piece])).await.map(|_| ())),
+        (Method::GetFilePosition, plan_files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ())),
+        (Method::ResetFilePosition, plan_files().reset_file_position(reset).await.map(|_| ())),
         (Method::ListOwnPlans, la.plans().list_own(own).await.map(|_| ())),
         (Method::ListNotifications, la.notifications().list(page).await.map(|_| ())),
         (Method::AcknowledgeNotifications, la.notifications().acknowledge(acknowledging).await.map(|_| ())),
     ]
 }
 
-async fn withholdings(la: &Client, authority: &str) -> Vec<Made> {
-    let (caller, nhs_number) = (Some(build::caller(authority)), nhs(1).digits());
+async fn withholdings(la: &Client, authority: &str, said: Said) -> Vec<Made> {
+    let (caller, nhs_number) = (Some(build::caller(authority)), said.child.digits());
     let decision = v1::DecideWithholdingRequest {
         caller: caller.clone(),
         nhs_number: nhs_number.clone(),
         reason: v1::WithholdingReason::HarmToChild.into(),
-        words: "looked for since noon".into(),
+        words: said.words.into(),
         look_again: Some(build::day(30)),
         event_id: build::id(),
     };
@@ -154,20 +173,27 @@ async fn withholdings(la: &Client, authority: &str) -> Vec<Made> {
     ]
 }
 
-/// Calls whose messages name nobody: the person is in the metadata.
-async fn of_the_service(ed: &Client) -> Vec<Made> {
+/// Calls whose messages name nobody who asks: the person is in the metadata.
+async fn of_the_audit(ed: &Client, said: Said) -> Vec<Made> {
     let audit = || ed.audit();
+    let search = v1::SearchRequest { nhs_number: said.child.digits(), ..v1::SearchRequest::default() };
+    let looked = v1::WhoLookedRequest { nhs_number: said.child.digits(), ..v1::WhoLookedRequest::default() };
     let consistency = v1::GetConsistencyProofRequest { from_size: 0, to_size: 1 };
     let cosignature = v1::AddCosignatureRequest { note: String::new() };
     let inclusion = v1::GetInclusionProofRequest { audit_reference: "1-1".into() };
-    let status = v1::GetStatusRequest { include_feeds: false };
     vec![
         (Method::GetCheckpoint, audit().get_checkpoint(v1::GetCheckpointRequest {}).await.map(|_| ())),
         (Method::GetConsistencyProof, audit().get_consistency_proof(consistency).await.map(|_| ())),
         (Method::AddCosignature, audit().add_cosignature(cosignature).await.map(|_| ())),
         (Method::GetInclusionProof, audit().get_inclusion_proof(inclusion).await.map(|_| ())),
-        (Method::SearchAudit, audit().search(v1::SearchRequest::default()).await.map(|_| ())),
-        (Method::WhoLooked, audit().who_looked(v1::WhoLookedRequest::default()).await.map(|_| ())),
+        (Method::SearchAudit, audit().search(search).await.map(|_| ())),
+        (Method::WhoLooked, audit().who_looked(looked).await.map(|_| ())),
+    ]
+}
+
+async fn of_the_service(ed: &Client) -> Vec<Made> {
+    let status = v1::GetStatusRequest { include_feeds: false };
+    vec![
         (Method::ListFeeds, calls::list_feeds(ed, 0, "").await.map(|_| ())),
         (Method::GetStatus, ed.status().get_status(status).await.map(|_| ())),
     ]

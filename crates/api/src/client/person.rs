@@ -9,6 +9,7 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use zeroize::Zeroizing;
 
 use crate::v1;
 
@@ -58,7 +59,8 @@ impl Person {
         if token.is_empty() || !token.bytes().all(allowed) {
             return Err(TokenError);
         }
-        let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| TokenError)?;
+        let header = Zeroizing::new(format!("Bearer {token}"));
+        let mut value: MetadataValue<Ascii> = header.parse().map_err(|_| TokenError)?;
         value.set_sensitive(true);
         self.token = Some(value);
         Ok(self)

@@ -1,6 +1,7 @@
 //! Ranges of single keys and rules between keys.
 //! Never reads a file; what the named files hold is checked by the parts that read them.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -8,6 +9,7 @@ use super::{Config, Log, Metrics};
 use crate::identity;
 use crate::mistakes::Mistakes;
 use kith_api::convert::padding::MAX_STEP_BYTES;
+use kith_engine::TreeOptions;
 
 /// Milliseconds in the longest time-out accepted anywhere: an hour.
 pub(super) const HOUR_MS: u64 = 3_600_000;
@@ -101,6 +103,15 @@ impl Check<'_> {
             !tree.is_empty() || key.is_empty(),
             "audit.signing_key_file",
             "expected audit.tree to be set as well: there would be nothing to sign",
+        );
+        let (witnesses, at) = (&audit.witnesses, "audit.witnesses");
+        let distinct: BTreeSet<_> = witnesses.iter().map(|key| (key.0.name(), key.0.id())).collect();
+        self.range(at, witnesses.len(), 0..=TreeOptions::MAX_WITNESSES);
+        self.rule(distinct.len() == witnesses.len(), at, "expected each key once");
+        self.rule(
+            witnesses.is_empty() || !key.is_empty(),
+            at,
+            "expected audit.signing_key_file as well: without a signed head there is nothing to cosign",
         );
         self.rule(
             audit.sync_interval_ms < audit.wait_after_ms,

@@ -9,6 +9,7 @@ mod limits;
 mod policy;
 mod purge;
 mod sections;
+mod witness;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,7 @@ pub use sections::{
     Answers, Audit, AuditMode, Day, Directory, ExpiredLists, FeedOverride, Feeds, Log, LogFormat, Metrics, Server,
     Storage, Tls,
 };
+pub use witness::WitnessKey;
 
 use crate::mistakes::Mistakes;
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::witness::WitnessKey;
+
 /// Listening, threads, shutdown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -140,6 +142,8 @@ pub struct Audit {
     pub tree: PathBuf,
     /// The key that signs the tree's heads; empty: none is signed.
     pub signing_key_file: PathBuf,
+    /// Witnesses whose cosignatures are kept, and no others'; empty: anybody's that may bring one.
+    pub witnesses: Vec<WitnessKey>,
     /// How often entries are synced.
     pub sync_interval_ms: u64,
     /// Age of the oldest unsynced entry at which answers wait.
@@ -160,6 +164,7 @@ impl Default for Audit {
             spill: PathBuf::from("/var/lib/kith-spill/audit"),
             tree: PathBuf::from("/var/lib/kith/audit-tree"),
             signing_key_file: PathBuf::new(),
+            witnesses: Vec::new(),
             sync_interval_ms: 5,
             wait_after_ms: 50,
             fail_after_ms: 300,

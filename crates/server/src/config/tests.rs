@@ -178,6 +178,24 @@ fn an_audit_that_is_not_signed_is_told_and_a_key_needs_a_tree() {
 }
 
 #[test]
+fn witnesses_are_keys_each_once_of_which_one_that_is_none_is_named() {
+    let key = |number: u8| {
+        let kind = kith_merkle::KeyKind::Witness;
+        kith_merkle::VerifierKey::new("witness.test/one", kind, [number; 32]).unwrap().to_string()
+    };
+    let text = |keys: &[String]| format!("[audit]\nsigning_key_file = \"audit.key\"\nwitnesses = {keys:?}\n");
+    let config = parse(&text(&[key(1), key(2)]), &[]).unwrap();
+    assert_eq!(config.audit.witnesses.iter().map(|key| key.0.to_string()).collect::<Vec<_>>(), [key(1), key(2)]);
+    let found = mistakes(&text(&[key(1), "none".to_owned()]), &[]);
+    assert!(found.len() == 1 && found[0].contains("audit.witnesses[1]: expected a witness's key"), "{found:?}");
+    assert!(mistakes(&text(&[key(1), key(1)]), &[])[0].contains("audit.witnesses: expected each key once"));
+    let many: Vec<String> = (1..=16).map(key).collect();
+    assert!(mistakes(&text(&many), &[])[0].contains("audit.witnesses: expected 0 to 15, found 16"));
+    let unsigned = mistakes(&format!("[audit]\nwitnesses = [{:?}]\n", key(1)), &[]);
+    assert!(unsigned[0].contains("audit.witnesses: expected audit.signing_key_file"), "{unsigned:?}");
+}
+
+#[test]
 fn metrics_beyond_this_machine_must_be_wanted() {
     let parse = |text: &str| Config::parse("kithd.toml", &format!("{CONTACT}[metrics]\n{text}"), []);
     assert!(parse("listen = \"127.0.0.1:9100\"").is_ok() && parse("listen = \"[::1]:9100\"").is_ok());

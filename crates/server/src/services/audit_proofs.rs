@@ -117,9 +117,11 @@ impl AuditService for Services {
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let kept = self.on_disk(Arc::clone(&engine), move |engine| engine.add_cosignature(note.as_bytes())).await;
+        let from = call.peer.organisation;
+        let kept = self.on_disk(Arc::clone(&engine), move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
         let kept = kept.and_then(|kept| {
-            let what = "expected a head of this log with a cosignature, not older than the one that is kept";
+            let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
+                        is known here, or that no other organisation was the first to bring";
             kept.then_some(()).ok_or_else(|| status(Code::InvalidArgument, "NOT_KEPT", what, None))
         });
         if let Err(status) = kept {

@@ -36,6 +36,7 @@ struct Bench {
     disk: FaultyDisk,
     clock: Arc<ManualClock>,
     signer: Option<Arc<LogSigner>>,
+    witnesses: Vec<VerifierKey>,
 }
 
 /// Both open, with whoever lets the tree grow in the test's hands.
@@ -52,6 +53,7 @@ impl Bench {
             disk: FaultyDisk::default(),
             clock: Arc::default(),
             signer: Some(signer()),
+            witnesses: Vec::new(),
         }
     }
 
@@ -64,7 +66,8 @@ impl Bench {
     }
 
     fn open_tree(&self) -> Arc<Tree> {
-        let options = TreeOptions::new(self.tree(), self.signer.clone());
+        let mut options = TreeOptions::new(self.tree(), self.signer.clone());
+        options.witnesses.clone_from(&self.witnesses);
         Tree::open_on(Arc::new(self.disk.clone()), options, self.clock.clone()).unwrap()
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kith_merkle::{CheckpointError, LogSigner};
+use kith_merkle::{CheckpointError, LogSigner, VerifierKey};
 
 use crate::journal::JournalError;
 
@@ -16,6 +16,9 @@ pub struct TreeOptions {
     pub dir: PathBuf,
     /// The log's key. Without one the tree grows and nothing of it is signed.
     pub signer: Option<Arc<LogSigner>>,
+    /// Witnesses whose cosignatures are kept, and no others', at most [`TreeOptions::MAX_WITNESSES`]; empty: anybody's that may
+    /// bring one.
+    pub witnesses: Vec<VerifierKey>,
     /// Entries wait at most this long for the next checkpoint.
     pub every: Duration,
     /// So many entries wait at most.
@@ -23,10 +26,14 @@ pub struct TreeOptions {
 }
 
 impl TreeOptions {
-    /// The defaults: a checkpoint every second, or every 1,000 entries, whichever comes first.
+    /// Most witnesses whose cosignatures are kept on one head.
+    pub const MAX_WITNESSES: usize = 15;
+
+    /// The defaults: a checkpoint every second, or every 1,000 entries, whichever comes first; of witnesses anybody's.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>, signer: Option<Arc<LogSigner>>) -> Self {
-        Self { dir: dir.into(), signer, every: Duration::from_secs(1), every_entries: 1_000 }
+        let (witnesses, every) = (Vec::new(), Duration::from_secs(1));
+        Self { dir: dir.into(), signer, witnesses, every, every_entries: 1_000 }
     }
 }
 

@@ -144,11 +144,39 @@ fn a_log_that_cannot_be_asked_or_shows_another_key_is_no_change_of_history() {
     witness.round(&log).unwrap();
     log.show(leaves("a", 6));
     log.broken_proofs = true;
-    assert!(matches!(witness.round(&log), Err(WatchError::Log(_))));
+    assert!(matches!(witness.round(&log), Err(WatchError::Unproven { from: 5, to: 6, why }) if why == "unavailable"));
     log.broken_proofs = false;
     log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
     assert!(matches!(witness.round(&log), Err(WatchError::Head(_))));
     assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1));
+}
+
+#[test]
+fn a_disk_that_cannot_take_the_alarm_silences_nothing() {
+    for in_its_place in ["ALARM.new", "ALARM"] {
+        let (witness, log) = (Witness::new(), Shown::new(leaves("a", 5)));
+        witness.round(&log).unwrap();
+        std::fs::create_dir(witness.dir.path().join(in_its_place)).unwrap();
+        log.show(leaves("b", 8));
+        for _ in 0..2 {
+            let told = witness.round(&log).unwrap_err();
+            let WatchError::Changed(what) = &told else { panic!("{in_its_place}: {told}") };
+            let has = |words: &str| what.contains(words);
+            assert!(what.starts_with("REWRITTEN") && has("NOT WRITTEN DOWN") && has("ALARM"), "{what}");
+            assert!(has("remembered:") && has("shown:"), "both heads stand nowhere else: {what}");
+        }
+        assert_eq!(log.taken(), 1);
+    }
+}
+
+#[test]
+fn an_alarm_that_cannot_be_read_is_no_sign_that_there_is_none() {
+    let (witness, log) = (Witness::new(), Shown::new(leaves("a", 5)));
+    witness.round(&log).unwrap();
+    std::fs::create_dir(witness.memory().alarm_path()).unwrap();
+    log.show(leaves("a", 6));
+    assert!(matches!(witness.round(&log), Err(WatchError::Memory(MemoryError::Io { .. }))));
+    assert_eq!((log.taken(), witness.memory().read(&witness.key).unwrap().unwrap().0.size), (1, 5));
 }
 
 #[test]

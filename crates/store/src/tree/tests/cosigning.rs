@@ -4,6 +4,10 @@ use kith_merkle::{Note, WitnessSigner};
 
 use super::*;
 
+/// Organisations that have witnesses.
+const ONE: &str = "RW1";
+const OTHER: &str = "RW2";
+
 fn witness(number: u8) -> WitnessSigner {
     WitnessSigner::from_seed(&format!("witness.test/{number}"), &[number; 32]).unwrap()
 }
@@ -26,10 +30,10 @@ fn cosignatures_of_one_head_come_together_and_are_there_after_a_restart() {
     open.grow(&bench);
     let head = open.tree.checkpoint().unwrap();
     assert_eq!(open.tree.cosigned().unwrap(), None);
-    assert!(!open.tree.add_cosignature(&head).unwrap(), "nobody else has signed it");
-    assert!(open.tree.add_cosignature(&cosigned(&head, &[1])).unwrap());
-    assert!(open.tree.add_cosignature(&cosigned(&head, &[2])).unwrap());
-    assert!(open.tree.add_cosignature(&cosigned(&head, &[2])).unwrap(), "again");
+    assert!(!open.tree.add_cosignature(&head, ONE).unwrap(), "nobody else has signed it");
+    assert!(open.tree.add_cosignature(&cosigned(&head, &[1]), ONE).unwrap());
+    assert!(open.tree.add_cosignature(&cosigned(&head, &[2]), ONE).unwrap());
+    assert!(open.tree.add_cosignature(&cosigned(&head, &[2]), ONE).unwrap(), "again");
     drop(open);
     let open = bench.open();
     let (checkpoint, note) = open.tree.cosigned().unwrap().unwrap();
@@ -49,9 +53,9 @@ fn a_newer_head_takes_the_place_of_an_older_one_and_never_the_reverse() {
     open.append(1);
     open.grow(&bench);
     let newer = open.tree.checkpoint().unwrap();
-    assert!(open.tree.add_cosignature(&cosigned(&older, &[1])).unwrap());
-    assert!(open.tree.add_cosignature(&cosigned(&newer, &[2])).unwrap());
-    assert!(!open.tree.add_cosignature(&cosigned(&older, &[3])).unwrap());
+    assert!(open.tree.add_cosignature(&cosigned(&older, &[1]), ONE).unwrap());
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[2]), ONE).unwrap());
+    assert!(!open.tree.add_cosignature(&cosigned(&older, &[3]), ONE).unwrap());
     let (checkpoint, note) = open.tree.cosigned().unwrap().unwrap();
     assert_eq!((checkpoint.size, note.signatures.len()), (4, 2));
 }
@@ -67,7 +71,71 @@ fn what_this_log_did_not_sign_and_too_many_signatures_are_not_kept() {
     let stranger = LogSigner::from_seed(ORIGIN, &[8; 32]).unwrap();
     let forged = forged.sign(&stranger).unwrap().to_string().into_bytes();
     for bad in [cosigned(&forged, &[1]), b"no note".to_vec(), cosigned(&head, &(1..20).collect::<Vec<_>>())] {
-        assert!(!open.tree.add_cosignature(&bad).unwrap());
+        assert!(!open.tree.add_cosignature(&bad, ONE).unwrap());
     }
     assert_eq!(open.tree.cosigned().unwrap(), None);
+}
+
+/// A head with a statement that says it is this witness's, and is not.
+fn rubbish(note: &[u8], number: u8) -> Vec<u8> {
+    let mut note = Note::parse(&cosigned(note, &[number])).unwrap();
+    note.signatures.last_mut().unwrap().bytes = vec![0; 72];
+    note.to_string().into_bytes()
+}
+
+/// What is kept of which witnesses, and holds.
+fn holding(tree: &Tree) -> Vec<u8> {
+    let (_, note) = tree.cosigned().unwrap().unwrap();
+    (1..=20).filter(|number| witness(*number).key().verify_cosignature(&note).is_ok()).collect()
+}
+
+#[test]
+fn with_keys_known_only_what_they_have_signed_is_kept_each_for_its_own() {
+    let mut bench = Bench::new();
+    bench.witnesses = vec![witness(1).key().clone(), witness(2).key().clone()];
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    let add = |note: &[u8], organisation| open.tree.add_cosignature(note, organisation).unwrap();
+    assert!(!add(&rubbish(&head, 1), OTHER) && !add(&cosigned(&head, &[3]), OTHER), "nobody known has signed it");
+    assert_eq!(open.tree.cosigned().unwrap(), None);
+    assert!(add(&cosigned(&head, &[1]), ONE));
+    assert!(!add(&rubbish(&head, 1), OTHER) && !add(&rubbish(&head, 1), ONE));
+    // Invented ones take no place, whatever they come with.
+    assert!((3..=20).all(|number| !add(&cosigned(&head, &[number]), OTHER)));
+    assert!(add(&cosigned(&head, &[2, 4, 5]), OTHER));
+    assert_eq!(holding(&open.tree), [1, 2]);
+    // A later statement takes the place of an earlier one, and never the reverse.
+    for (time_s, stands) in [(1_700_000_009, 1_700_000_009), (1_700_000_004, 1_700_000_009)] {
+        let mut note = Note::parse(&head).unwrap();
+        note.signatures.push(witness(1).cosign(&note.text, time_s).unwrap());
+        assert!(add(note.to_string().as_bytes(), ONE));
+        let (_, kept) = open.tree.cosigned().unwrap().unwrap();
+        assert_eq!(witness(1).key().verify_cosignature(&kept), Ok(stands));
+    }
+}
+
+#[test]
+fn with_no_key_known_nobody_takes_the_place_of_what_another_organisation_brought() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    let add = |note: &[u8], organisation| open.tree.add_cosignature(note, organisation).unwrap();
+    assert!(add(&cosigned(&head, &[1]), ONE));
+    assert!(!add(&rubbish(&head, 1), OTHER), "another organisation was the first to bring it");
+    assert_eq!(holding(&open.tree), [1]);
+    // Nor does anybody fill all places: three are one organisation's.
+    assert!((2..=4).all(|number| add(&cosigned(&head, &[number]), OTHER)));
+    assert!((5..=20).all(|number| !add(&cosigned(&head, &[number]), OTHER)));
+    assert!(add(&cosigned(&head, &[19, 20]), ONE), "there is room for the other's");
+    assert_eq!(holding(&open.tree), [1, 2, 3, 4, 19, 20]);
+    drop(open);
+    let open = bench.open();
+    let add = |note: &[u8], organisation| open.tree.add_cosignature(note, organisation).unwrap();
+    assert!(!add(&rubbish(&head, 1), OTHER), "whose it was is not known any more, and it stands");
+    assert!(add(&cosigned(&head, &[1]), ONE), "the same again");
+    assert_eq!(holding(&open.tree), [1, 2, 3, 4, 19, 20]);
 }
