@@ -10,6 +10,7 @@ use crate::database::snapshot;
 use crate::journal::JOURNAL_ID;
 use crate::journal::format::{ENTRY_HEAD_BYTES, HEADER_BYTES, encode_entry};
 use crate::journal::reader::{SegmentReader, Step, read_header};
+use crate::journal::remove::{decode_mark, encode_mark};
 use crate::key_encryption::{KeyEncryptionKey, KeySource};
 use crate::keyring::{COPY_STRIDE, Keyring, mended};
 use crate::keys::Keys;
@@ -84,6 +85,25 @@ fn mend(bytes: Option<&mut [u8]>) {
     if let Some((body, sum)) = bytes.and_then(<[u8]>::split_last_chunk_mut::<4>) {
         *sum = crc32c::crc32c(body).to_be_bytes();
     }
+}
+
+/// The mark of what was removed from the audit; its sum is made right first.
+///
+/// # Panics
+/// When a mark has a second spelling: a finding.
+#[must_use]
+pub fn removal_mark(bytes: &[u8]) -> String {
+    let mut mended = bytes.to_vec();
+    mend(Some(mended.as_mut_slice()));
+    let Some(entry) = decode_mark(&mended) else { return String::from("none") };
+    assert_eq!(encode_mark(entry), mended, "a mark has a second spelling");
+    format!("an entry of 10^{:?}", entry.checked_ilog10())
+}
+
+/// A mark to begin with.
+#[must_use]
+pub fn removal_mark_seed() -> Vec<u8> {
+    encode_mark(7)
 }
 
 /// A whole segment to begin with.

@@ -11,7 +11,7 @@ mod locked;
 mod read;
 pub(crate) mod reader;
 mod recover;
-mod remove;
+pub(crate) mod remove;
 mod settle;
 mod state;
 mod turn;
