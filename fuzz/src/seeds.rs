@@ -72,7 +72,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "headers" => headers(),
         "references" => texts(&["1-000000000007", "7KQM2XBD9F4TH3", "7kqm 2xbd-9f4t h3"]),
         "row-keys" => row_keys(),
-        "removal-mark" => vec![kith_store::fuzz_entry::removal_mark_seed()],
+        "marks" => kith_store::fuzz_entry::marks_seeds(),
         "replies" => replies(),
         "mesh-notes" => texts(&[
             "{\"step\":\"answered\"}",
@@ -283,7 +283,8 @@ mod tests {
             ("row-keys", "counts of openings, flag false, feed false"),
             ("row-keys", "none, flag true, feed false"),
             ("row-keys", "none, flag false, feed true"),
-            ("removal-mark", "an entry of 10^Some(0)"),
+            ("marks", "removed true, ended false"),
+            ("marks", "removed false, ended true"),
             ("replies", "none held, none held, exit code 11"),
             ("replies", "reason true, 0 fields, wait false"),
             ("mesh-notes", "answering"),

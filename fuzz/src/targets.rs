@@ -71,7 +71,7 @@ pub const TARGETS: [Target; 32] = [
     target("headers", |bytes, _| Ok(server::headers(bytes)), 512),
     target("references", |bytes, _| Ok(references(bytes)), 64),
     target("row-keys", |bytes, _| Ok(engine::row_key(bytes)), 64),
-    target("removal-mark", |bytes, _| Ok(store::removal_mark(bytes)), 64),
+    target("marks", |bytes, _| Ok(store::marks(bytes)), 64),
     target("replies", |bytes, _| Ok(replies(bytes)), 2_048),
     target("mesh-notes", |bytes, _| Ok(cli::mesh_note(bytes).to_owned()), 256),
 ];

@@ -10,6 +10,7 @@ use crate::database::snapshot;
 use crate::journal::JOURNAL_ID;
 use crate::journal::format::{ENTRY_HEAD_BYTES, HEADER_BYTES, encode_entry};
 use crate::journal::reader::{SegmentReader, Step, read_header};
+use crate::journal::recover::{Marker, decode_marker, encode_marker};
 use crate::journal::remove::{decode_mark, encode_mark};
 use crate::key_encryption::{KeyEncryptionKey, KeySource};
 use crate::keyring::{COPY_STRIDE, Keyring, mended};
@@ -87,23 +88,24 @@ fn mend(bytes: Option<&mut [u8]>) {
     }
 }
 
-/// The mark of what was removed from the audit; its sum is made right first.
+/// The marks of what was removed from the audit and of its clean end; their sum is made right first.
 ///
 /// # Panics
 /// When a mark has a second spelling: a finding.
 #[must_use]
-pub fn removal_mark(bytes: &[u8]) -> String {
+pub fn marks(bytes: &[u8]) -> String {
     let mut mended = bytes.to_vec();
     mend(Some(mended.as_mut_slice()));
-    let Some(entry) = decode_mark(&mended) else { return String::from("none") };
-    assert_eq!(encode_mark(entry), mended, "a mark has a second spelling");
-    format!("an entry of 10^{:?}", entry.checked_ilog10())
+    let (removed, ended) = (decode_mark(&mended), decode_marker(&mended));
+    let written = removed.map(encode_mark).or(ended.map(encode_marker));
+    assert!(written.is_none_or(|written| written == mended), "a mark has a second spelling");
+    format!("removed {}, ended {}", removed.is_some(), ended.is_some())
 }
 
-/// A mark to begin with.
+/// Marks to begin with.
 #[must_use]
-pub fn removal_mark_seed() -> Vec<u8> {
-    encode_mark(7)
+pub fn marks_seeds() -> Vec<Vec<u8>> {
+    vec![encode_mark(7), encode_marker(Marker { last: 7, next: 8 })]
 }
 
 /// A whole segment to begin with.

@@ -10,7 +10,7 @@ mod late;
 mod locked;
 mod read;
 pub(crate) mod reader;
-mod recover;
+pub(crate) mod recover;
 pub(crate) mod remove;
 mod settle;
 mod state;
