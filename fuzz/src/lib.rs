@@ -5,6 +5,8 @@
 pub mod corpus;
 pub mod dice;
 pub mod mutate;
+#[cfg(test)]
+mod readers;
 pub mod run;
 pub mod seeds;
 pub mod targets;

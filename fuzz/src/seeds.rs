@@ -3,8 +3,10 @@
 
 mod messages;
 
+use kith_api::v1;
 use kith_merkle::{Checkpoint, LogSigner};
 use kith_server::config::DEFAULT_FILE;
+use prost::Message;
 
 const ID: &str = "0198c7a0-0000-7000-8000-000000000001";
 const NUMBER: &str = "9990000018";
@@ -14,7 +16,12 @@ const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnationa
 const POLICY: &str = include_str!("../../config/policy.toml");
 
 /// The log whose checkpoints stand in the corpus.
-const ORIGIN: &str = "kith.test/audit";
+pub(crate) const ORIGIN: &str = "kith.test/audit";
+
+/// A key that everybody knows, as openssl writes one: it leaves the public half out.
+const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\n\
+                   -----END PRIVATE KEY-----\n";
 
 fn signer() -> Option<LogSigner> {
     LogSigner::from_seed(ORIGIN, &[7; 32]).ok()
@@ -61,6 +68,16 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "checkpoint" => notes(),
         "proof" => vec![[&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2][..], &[1; 96]].concat()],
         "verifier-key" => texts(&[&verifier_key()]),
+        "key-pem" => texts(&[PEM]),
+        "headers" => headers(),
+        "references" => texts(&["1-000000000007", "7KQM2XBD9F4TH3", "7kqm 2xbd-9f4t h3"]),
+        "row-keys" => row_keys(),
+        "marks" => kith_store::fuzz_entry::marks_seeds(),
+        "replies" => replies(),
+        "mesh-notes" => texts(&[
+            "{\"step\":\"answered\"}",
+            "{\"step\":\"answering\",\"sha256\":\"00\",\"created_at\":[1,2],\"repeated\":false}",
+        ]),
         _ => Vec::new(),
     }
 }
@@ -154,6 +171,52 @@ fn rows() -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// A person before and after it is written as a header, and a trace.
+fn headers() -> Vec<Vec<u8>> {
+    let caller = messages::caller().unwrap_or_default().encode_to_vec();
+    let written = ["\u{1}CgN1LTE", "\u{2}00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"];
+    [vec![[&[0_u8][..], &caller].concat()], texts(&written)].concat()
+}
+
+/// Keys of an opening, of what counts of openings, of a flag and of feeds.
+fn row_keys() -> Vec<Vec<u8>> {
+    let opening = [&b"q"[..], &[7; 16]].concat();
+    let flag = [&b"f"[..], &[0, 0, 0, 0, 0, 0, 0, 7]].concat();
+    [vec![opening, flag], texts(&["cR1H", "p/E06000001", "s/R1H"])].concat()
+}
+
+/// Answers, and the details of an error.
+fn replies() -> Vec<Vec<u8>> {
+    let answer = |outcome: v1::Outcome| {
+        let completeness = Some(v1::Completeness::default());
+        let identity = v1::IdentityAnswer { outcome: v1::IdentityOutcome::Matched.into(), ..Default::default() };
+        let plans =
+            v1::PlanAnswer { outcome: outcome.into(), completeness: completeness.clone(), ..Default::default() };
+        let presentations = v1::PresentationAnswer {
+            outcome: outcome.into(),
+            elsewhere: outcome.into(),
+            completeness,
+            ..Default::default()
+        };
+        let answer = v1::Answer {
+            identity: Some(identity),
+            plans: Some(plans),
+            presentations: Some(presentations),
+            ..Default::default()
+        };
+        [&[0_u8][..], &answer.encode_to_vec()].concat()
+    };
+    let info = [field(1, b"LOADING"), field(2, b"kith")].concat();
+    let any = [field(1, b"type.googleapis.com/google.rpc.ErrorInfo"), field(2, &info)].concat();
+    let details = [&[1_u8, 8, 14][..], &field(3, &any)].concat();
+    vec![answer(v1::Outcome::NoneHeld), answer(v1::Outcome::CannotSay), answer(v1::Outcome::Held), details]
+}
+
+/// A field of a message that holds fewer than 128 bytes.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[(number << 3) | 2, u8::try_from(bytes.len()).unwrap_or(0)][..], bytes].concat()
+}
+
 fn notes() -> Vec<Vec<u8>> {
     let signed = |size: u64| {
         let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: [3; 32] };
@@ -211,6 +274,20 @@ mod tests {
             ("tree-leaves", "Known, 3 whole, 0 other"),
             ("tree-checkpoints", "2 whole, 0 bad, damaged false"),
             ("verifier-key", "Log"),
+            ("key-pem", "a key"),
+            ("headers", "a person, trace false"),
+            ("headers", "PERSON_NOT_NAMED, trace true"),
+            ("references", "entry true, answer false"),
+            ("references", "entry false, answer true"),
+            ("row-keys", "an opening, flag false, feed false"),
+            ("row-keys", "counts of openings, flag false, feed false"),
+            ("row-keys", "none, flag true, feed false"),
+            ("row-keys", "none, flag false, feed true"),
+            ("marks", "removed true, ended false"),
+            ("marks", "removed false, ended true"),
+            ("replies", "none held, none held, exit code 11"),
+            ("replies", "reason true, 0 fields, wait false"),
+            ("mesh-notes", "answering"),
         ] {
             assert!(said(name).iter().any(|found| found == expected), "{name}: {:?}", said(name));
         }

@@ -10,8 +10,11 @@ use kith_domain::NhsNumber;
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
 use kith_domain::text::EncounterId;
 use kith_domain::time::{Day, Moment};
-use kith_merkle::{Checkpoint, Hash, Note, VerifierKey, verify_consistency, verify_inclusion};
+use kith_merkle::{
+    Checkpoint, Hash, LogSigner, Note, VerifierKey, WitnessSigner, verify_consistency, verify_inclusion,
+};
 use kith_server::identity::PeerIdentity;
+use kith_store::{AnswerRef, AuditRef};
 use prost::Message;
 
 use kith_cli::fuzz_entry as cli;
@@ -38,7 +41,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 25] = [
+pub const TARGETS: [Target; 32] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -64,6 +67,13 @@ pub const TARGETS: [Target; 25] = [
     target("checkpoint", |bytes, _| Ok(checkpoint(bytes)), 2_048),
     target("proof", |bytes, _| Ok(proof(bytes)), 4_096),
     target("verifier-key", |bytes, _| Ok(verifier_key(bytes)), 256),
+    target("key-pem", |bytes, _| Ok(key_pem(bytes)), 256),
+    target("headers", |bytes, _| Ok(server::headers(bytes)), 512),
+    target("references", |bytes, _| Ok(references(bytes)), 64),
+    target("row-keys", |bytes, _| Ok(engine::row_key(bytes)), 64),
+    target("marks", |bytes, _| Ok(store::marks(bytes)), 64),
+    target("replies", |bytes, _| Ok(replies(bytes)), 2_048),
+    target("mesh-notes", |bytes, _| Ok(cli::mesh_note(bytes).to_owned()), 256),
 ];
 
 /// The target of a name.
@@ -211,4 +221,38 @@ fn verifier_key(bytes: &[u8]) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// The secret key of a log, and of a witness: the same bytes are both or neither.
+fn key_pem(bytes: &[u8]) -> String {
+    let pem = std::str::from_utf8(bytes).unwrap_or_default();
+    let log = LogSigner::from_pem(crate::seeds::ORIGIN, pem).map(|signer| signer.key().to_string());
+    let witness = WitnessSigner::from_pem(crate::seeds::ORIGIN, pem).map(|signer| signer.key().to_string());
+    assert_eq!(log.as_ref().err(), witness.as_ref().err(), "a key of one kind alone");
+    match log {
+        Ok(key) => {
+            assert!(key.parse::<VerifierKey>().is_ok(), "a key whose public half is none");
+            String::from("a key")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The name of an entry of the audit, and of an answer about a shielded child.
+fn references(bytes: &[u8]) -> String {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    let entry = text.parse::<AuditRef>().inspect(|found| assert_eq!(found.text(), text, "an entry has a second name"));
+    let answer = text.parse::<AnswerRef>().inspect(|found| {
+        assert_eq!(found.text().parse::<AnswerRef>(), Ok(*found), "a reference is written as another");
+    });
+    format!("entry {}, answer {}", entry.is_ok(), answer.is_ok())
+}
+
+/// An answer, or the details of an error: what a client makes of it.
+fn replies(bytes: &[u8]) -> String {
+    let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
+    if first % 2 == 1 {
+        return cli::trouble(rest);
+    }
+    v1::Answer::decode(rest).map_or_else(|_| String::from("no answer"), |answer| cli::answer(&answer))
 }

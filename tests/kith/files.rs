@@ -14,6 +14,7 @@ use kith_domain::time::Moment;
 use kith_engine::Decision;
 use kith_store::{Store, StoreOptions, Table};
 use rand::RngExt;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use crate::harness::build::{self, nhs};
@@ -107,7 +108,7 @@ async fn a_file_beside_another_and_a_reset_meanwhile_are_refused_and_audited() {
     let (a, ops) = (server.client(A).await, server.client("ops").await);
     // A piece has a place in the channel once the one before it is on its way, and with it the call.
     let (pieces, stream) = tokio::sync::mpsc::channel(1);
-    let (sender, stream) = (a.clone(), tokio_stream::wrappers::ReceiverStream::new(stream));
+    let (sender, stream) = (a.clone(), ReceiverStream::new(stream));
     let first = tokio::spawn(async move { sender.plan_files().submit_plan_file(stream).await });
     for piece in file(1, "changes", [row(1)]).chunks(40) {
         pieces.send(v1::SubmitPlanFileRequest { chunk: piece.to_vec() }).await.unwrap();
@@ -121,6 +122,33 @@ async fn a_file_beside_another_and_a_reset_meanwhile_are_refused_and_audited() {
     tokio::task::block_in_place(|| server.stop());
     let refused = Decision::Refused(RefusalCode::of("FILE_IN_PROGRESS"));
     assert_eq!(offline::audit(site.dir()).values().filter(|entry| entry.decision == refused).count(), 2);
+    site.finish(&[]);
+}
+
+/// A sender that has gone holds no place, and keeps nobody from sending, for longer than is configured.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stops_on_its_way_is_given_up_as_configured() {
+    let mut site = Site::with(&[("limits", "file_piece_timeout_s", "2"), ("limits", "stream_idle_timeout_s", "2")]);
+    let server = site.ready().await;
+    let (a, ed) = (server.client(A).await, server.client(TRUSTS[0]).await);
+    let (pieces, stream) = tokio::sync::mpsc::channel(1);
+    pieces.send(v1::SubmitPlanFileRequest { chunk: b"kith-plans,1,1,".to_vec() }).await.unwrap();
+    let stopped = a.plan_files().submit_plan_file(ReceiverStream::new(stream)).await;
+    expect_trouble(stopped.map(|_| ()), Code::Unavailable, "STREAM_ENDED", &[]);
+    let next = send(&a, &file(1, "changes", [row(1)])).await.unwrap();
+    assert_eq!(said(&next).0, v1::FileCode::Cpf02, "the next file of its authority is taken");
+
+    let (events, stream) = tokio::sync::mpsc::channel(1);
+    events.send(build::heartbeat()).await.unwrap();
+    let mut verdicts = a.plans().submit_events(ReceiverStream::new(stream)).await.unwrap().into_inner();
+    assert!(verdicts.message().await.unwrap().is_some(), "what came is acknowledged");
+    expect_trouble(verdicts.message().await, Code::Unavailable, "STREAM_IDLE", &[]);
+
+    let (rows, stream) = tokio::sync::mpsc::channel::<v1::ImportRequest>(1);
+    let idle = ed.presentations().import(ReceiverStream::new(stream)).await;
+    expect_trouble(idle.map(|_| ()), Code::Unavailable, "STREAM_IDLE", &[]);
+    drop((pieces, events, rows));
+    tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }
 

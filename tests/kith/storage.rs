@@ -4,10 +4,13 @@
 
 mod asking;
 mod disks;
+mod remounted;
 mod row;
 mod tree;
 
 use row::{Fault, Mode, Place, Row, Shot};
+
+use crate::harness::inject::Which;
 
 /// What the server says of disks in trouble, and of an end that leaves entries given up.
 const EXPECTED: [&str; 14] = [
@@ -44,6 +47,33 @@ fn all(place: Place) -> Vec<Row> {
     let mut rows = Vec::new();
     for fault in Fault::ALL {
         for shot in Shot::ALL {
+            rows.extend(Mode::ALL.map(|mode| Row { place, fault, shot, mode }));
+        }
+    }
+    rows
+}
+
+/// Faults of single calls, of which a later one may be struck; the second disk is not called while the first works.
+const CALLS: [Fault; 2] = [Fault::WriteFails, Fault::SyncFails];
+const CALLED: [Place; 2] = [Place::Primary, Place::Both];
+
+/// Each pair of a place, a fault and a kind of occurrence of a later call, in as few rows as that needs.
+fn covering_later() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (n, shot) in Shot::LATER.into_iter().enumerate() {
+        let place = if n.is_multiple_of(2) { Place::Primary } else { Place::Both };
+        let other = if n.is_multiple_of(2) { Place::Both } else { Place::Primary };
+        rows.push(Row { place, fault: Fault::WriteFails, shot, mode: Mode::Bounded });
+        rows.push(Row { place: other, fault: Fault::SyncFails, shot, mode: Mode::Strict });
+    }
+    rows
+}
+
+/// Every row of a later call.
+fn later(place: Place) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for fault in CALLS {
+        for shot in Shot::LATER {
             rows.extend(Mode::ALL.map(|mode| Row { place, fault, shot, mode }));
         }
     }
@@ -88,6 +118,31 @@ fn the_covering_part_has_every_pair() {
     }
 }
 
+#[test]
+fn the_later_rows_are_of_every_place_fault_and_call() {
+    let (rows, whole) = (covering_later(), CALLED.map(later).concat());
+    assert_eq!((rows.len(), whole.len()), (8, 32));
+    let pairs: [(&str, Alike); 4] = [
+        ("place, fault", |a, b| (a.place, a.fault) == (b.place, b.fault)),
+        ("place, call", |a, b| (a.place, a.shot) == (b.place, b.shot)),
+        ("fault, call", |a, b| (a.fault, a.shot) == (b.fault, b.shot)),
+        ("mode", |a, b| a.mode == b.mode),
+    ];
+    for row in &whole {
+        for (what, alike) in pairs {
+            assert!(rows.iter().any(|one| alike(one, row)), "no row has {what} of {row}");
+        }
+    }
+    let whens =
+        [Which::These { first: 1, times: 2 }, Which::These { first: 3, times: 1 }, Which::From(2)].map(Which::when);
+    assert_eq!(whens, ["1..2", "3..3", "2+"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_call_that_fails_is_met_like_the_first() {
+    drive(covering_later(), false).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_disk_in_trouble_moves_the_audit_to_the_second() {
     drive(covering(Place::Primary), false).await;
@@ -119,4 +174,22 @@ async fn every_row_of_the_second_disk() {
 #[ignore = "the whole matrix takes minutes: cargo xtask assure"]
 async fn every_row_of_both_disks() {
     drive(all(Place::Both), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the whole matrix takes minutes: cargo xtask assure"]
+async fn every_row_of_a_later_call() {
+    drive(CALLED.map(later).concat(), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_of_a_start_on_a_disk_mounted_for_reading_alone() {
+    let mut driven = 0;
+    for place in Place::ALL {
+        if !remounted::drive(place).await {
+            return;
+        }
+        driven += 1;
+    }
+    println!("COUNTED storage {driven}");
 }

@@ -7,16 +7,45 @@ use serde_json::Value;
 
 use crate::harness::site::Site;
 
-/// What the tester says of the certificate, and why that is as it should be.
-const REASONS: [(&str, &str); 4] = [
-    ("cert_expirationStatus", "a development authority's certificate is in force for thirty days, on purpose"),
-    ("cert_notAfter", "as before"),
-    (
-        "cert_revocation",
-        "its clients are programs that trust one authority, by file; a server's certificate is replaced within seconds, and its clients' are revoked by tls.client_crls",
-    ),
-    ("DNS_CAArecord", "no public authority issues for it, so there is no record that would say which may"),
+/// A finding of the tester about the certificate that is as it should be.
+struct Reason {
+    id: &'static str,
+    /// How grave, and words of it: the same check may find something else another day.
+    findings: &'static [(&'static str, &'static str)],
+    why: &'static str,
+}
+
+const REASONS: [Reason; 4] = [
+    Reason {
+        id: "cert_expirationStatus",
+        // The second where midnight has passed since it was made.
+        findings: &[("MEDIUM", "expires < 60 days (30)"), ("HIGH", "expires < 30 days (29)")],
+        why: "a development authority's certificate is in force for thirty days, on purpose",
+    },
+    Reason {
+        id: "cert_notAfter",
+        // The day itself, as grave as what is said of it; of one that has passed it is CRITICAL.
+        findings: &[("MEDIUM", "20"), ("HIGH", "20")],
+        why: "as before",
+    },
+    Reason {
+        id: "cert_revocation",
+        findings: &[("HIGH", "Neither CRL nor OCSP URI provided")],
+        why: "its clients are programs that trust one authority, by file; a server's certificate is replaced within seconds, and its clients' are revoked by tls.client_crls",
+    },
+    Reason {
+        id: "DNS_CAArecord",
+        findings: &[("LOW", "--")],
+        why: "no public authority issues for it, so there is no record that would say which may",
+    },
 ];
+
+impl Reason {
+    fn is_for(&self, id: &str, severity: &str, finding: &str) -> bool {
+        self.id == id && self.findings.iter().any(|(grave, words)| *grave == severity && finding.contains(words))
+    }
+}
+
 /// About the tester's own tools, not about the server.
 const ITS_OWN: [&str; 2] = ["engine_problem", "scanTime"];
 /// What must be told, so that a tester that has stopped early is not taken for one that found nothing.
@@ -66,8 +95,8 @@ fn judge(report: &Value) -> Judged {
             continue;
         }
         let told = format!("{id}: {severity}: {finding}");
-        match REASONS.iter().find(|(known, _)| known == id && is_of_the_certificate(id)) {
-            Some((_, reason)) => judged.reasons.push(format!("{told}: {reason}")),
+        match REASONS.iter().find(|reason| reason.is_for(id, severity, finding) && is_of_the_certificate(id)) {
+            Some(reason) => judged.reasons.push(format!("{told}: {}", reason.why)),
             None => judged.wrong.push(told),
         }
     }
@@ -107,12 +136,24 @@ fn a_finding_is_wrong_unless_it_is_the_certificates_and_has_a_reason() {
     let line = |id: &str, severity: &str, finding: &str| serde_json::json!({"id": id, "severity": severity, "finding": finding});
     let mut lines: Vec<Value> = DEMANDED.iter().map(|(id, finding)| line(id, "OK", finding)).collect();
     lines.push(line("engine_problem", "WARN", "of its own"));
-    lines.push(line("cert_revocation", "HIGH", "none"));
+    lines.push(line("cert_revocation", "HIGH", "Neither CRL nor OCSP URI provided"));
     let good = judge(&Value::Array(lines.clone()));
     assert_eq!((good.checks, good.reasons.len(), good.wrong), (DEMANDED.len() + 1, 1, Vec::new()));
     let with = |more: Value| judge(&Value::Array([lines.clone(), vec![more]].concat())).wrong;
     assert_eq!(with(line("BREACH", "MEDIUM", "x")), ["BREACH: MEDIUM: x"]);
     assert_eq!(with(line("cert_keySize", "LOW", "x")), ["cert_keySize: LOW: x"]);
+    // A reason is for what it was written of, and for nothing else that the same check finds.
+    assert_eq!(with(line("cert_expirationStatus", "MEDIUM", "expires < 60 days (30)")), Vec::<String>::new());
+    assert_eq!(with(line("cert_notAfter", "MEDIUM", "2026-12-27 00:00")), Vec::<String>::new());
+    for (id, severity, finding) in [
+        ("cert_expirationStatus", "CRITICAL", "expired"),
+        ("cert_expirationStatus", "HIGH", "expires < 30 days (2)"),
+        ("cert_notAfter", "CRITICAL", "2026-10-27 00:00"),
+        ("cert_revocation", "CRITICAL", "revoked"),
+        ("DNS_CAArecord", "LOW", "of another authority"),
+    ] {
+        assert_eq!(with(line(id, severity, finding)), [format!("{id}: {severity}: {finding}")]);
+    }
     assert_eq!(judge(&Value::Array(lines[1..].to_vec())).wrong, ["SSLv2 is [], expected not offered"]);
     assert_eq!(judge(&Value::Null).wrong.len(), DEMANDED.len());
 }

@@ -1,4 +1,5 @@
-//! What fuzzing calls: the readers of what a mailbox sends, with what became of it in a few words. Never used in production.
+//! What fuzzing calls: the readers of what a mailbox and the service send, with what became of it in a few words. Never used in
+//! production.
 
 use std::io::Write;
 
@@ -6,8 +7,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use kith_api::client::Trouble;
+use kith_api::v1;
+use tonic::{Code, Status};
 
+use crate::exit::Exit;
 use crate::message::{Content, Envelope, InboxPage, Kind, inbox_page, is_id, unpacked};
+use crate::{note, reading};
 
 /// Bytes that a file may have here.
 const MOST_BYTES: usize = 4_096;
@@ -80,4 +86,44 @@ pub fn mailbox_seed() -> Vec<u8> {
     // Writing to memory cannot fail.
     let _ = packed.write_all(b"kith-plans,1,7,changes\n");
     packed.finish().unwrap_or_default()
+}
+
+/// What an answer is read as: none held of one that says so of both questions, and of no other.
+///
+/// # Panics
+/// When it is not: a finding.
+#[must_use]
+pub fn answer(answer: &v1::Answer) -> String {
+    let (plans, seen, exit) = (reading::plans(answer), reading::presentations(answer), reading::exit(answer));
+    if exit == Exit::NoneHeld {
+        let none_held = i32::from(v1::Outcome::NoneHeld);
+        let of_plans = answer.plans.as_ref().is_some_and(|plans| plans.outcome == none_held && plans.plans.is_empty());
+        let seen = answer.presentations.as_ref();
+        let seen = seen.is_some_and(|seen| seen.outcome == none_held && seen.elsewhere == none_held);
+        assert!(of_plans && seen && answer.identity.is_some(), "none held of an answer that does not say so");
+    }
+    format!("{}, {}, exit code {}", plans.words(), seen.words(), exit.code())
+}
+
+/// The details of an error.
+#[must_use]
+pub fn trouble(bytes: &[u8]) -> String {
+    let status = Status::with_details(Code::Unavailable, "unavailable", bytes.to_vec().into());
+    let Trouble { code: _, reason, fields, retry_after, message: _ } = Trouble::from(&status);
+    format!("reason {}, {} fields, wait {}", reason.is_some(), fields.len().min(9), retry_after.is_some())
+}
+
+/// A note about a message. What is taken is written as what it is.
+///
+/// # Panics
+/// When it is not: a finding.
+#[must_use]
+pub fn mesh_note(bytes: &[u8]) -> &'static str {
+    let Some(found) = note::read(bytes) else { return "none" };
+    let written = serde_json::to_vec(&found).unwrap_or_default();
+    assert_eq!(note::read(&written).as_ref(), Some(&found), "a note reads back otherwise than it was written");
+    match found {
+        note::Note::Answering { sha256: _, created_at: _, repeated: _ } => "answering",
+        note::Note::Answered => "answered",
+    }
 }

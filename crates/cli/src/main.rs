@@ -7,7 +7,6 @@ mod break_glass_args;
 mod commands;
 mod core_files;
 mod dates;
-mod exit;
 mod failure;
 mod flag_args;
 mod identity_args;
@@ -17,7 +16,6 @@ mod person_token;
 mod plan_file;
 mod profile;
 mod push;
-mod reading;
 mod redacted;
 mod render;
 #[cfg(test)]
@@ -30,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
+use kith_cli::{exit, reading};
 
 use crate::exit::Exit;
 

@@ -3,6 +3,7 @@
 
 use crate::audit_entry::AuditEntry;
 use crate::flag_rows::{FlagDayRow, FlagMarkRow, FlagRow};
+use crate::keys::{self, OpeningKey};
 use crate::openings::{CountedRow, OpeningRow};
 use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
 use crate::withholdings::WithholdingRow;
@@ -44,6 +45,37 @@ pub fn row(bytes: &[u8]) -> String {
     let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
     let Some((name, read)) = KINDS.get(usize::from(*first) % KINDS.len()) else { return String::from("none") };
     format!("{name}: {}", read(rest))
+}
+
+/// Reads bytes as every kind of key that is taken apart; what it stands for is written as a key that stands for the same.
+///
+/// # Panics
+/// When it is not: a finding.
+#[must_use]
+pub fn row_key(bytes: &[u8]) -> String {
+    let opening = keys::parse_opening(bytes);
+    let flag = keys::parse_flag(bytes);
+    let feed = keys::parse_feed(bytes);
+    let written = opening.map(|key| match key {
+        OpeningKey::Of(reference) => keys::opening(reference),
+        OpeningKey::CountedOf(organisation) => keys::counted_openings(organisation),
+    });
+    assert_eq!(
+        written.and_then(|key| keys::parse_opening(&key)),
+        opening,
+        "the key of an opening reads back otherwise"
+    );
+    assert_eq!(flag.and_then(|id| keys::parse_flag(&keys::flag(id))), flag, "the key of a flag reads back otherwise");
+    assert_eq!(
+        feed.and_then(|feed| keys::parse_feed(&keys::feed(feed))),
+        feed,
+        "the key of a feed reads back otherwise"
+    );
+    let opening = opening.map_or("none", |key| match key {
+        OpeningKey::Of(_) => "an opening",
+        OpeningKey::CountedOf(_) => "counts of openings",
+    });
+    format!("{opening}, flag {}, feed {}", flag.is_some(), feed.is_some())
 }
 
 /// What was read and written again reads and writes the same.

@@ -3,17 +3,20 @@
 
 use std::path::Path;
 
+use http::{HeaderMap, HeaderValue};
+use kith_api::client::CALLER_METADATA;
 use kith_domain::caller::{CareContext, Purpose, Role};
 use kith_domain::method::Method;
 use kith_domain::time::Moment;
 use rustls_pki_types::CertificateRevocationListDer;
 use tokio::time::Instant;
+use tonic::metadata::{MetadataMap, MetadataValue};
 
 use crate::config::{Config, Limits};
 use crate::directory::Directory;
 use crate::flood::FrameCounter;
 use crate::mistakes::Mistakes;
-use crate::{deadline, person_tokens, plan_file, policy_file, revocation};
+use crate::{deadline, person_tokens, plan_file, policy_file, revocation, services};
 
 /// A plan file.
 #[must_use]
@@ -156,6 +159,44 @@ pub fn frames(bytes: &[u8]) -> String {
         assert_eq!(in_pieces, found, "frames in pieces of {piece} are counted otherwise");
     }
     format!("{found:?}")
+}
+
+/// Headers of a call: the first byte says whether the rest is a person before or after it is written as a header, or a trace. A line
+/// each, so that there may be two.
+///
+/// # Panics
+/// When a person is refused without a fault: a finding.
+#[must_use]
+pub fn headers(bytes: &[u8]) -> String {
+    let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
+    let mut metadata = MetadataMap::new();
+    match first % 3 {
+        0 => {
+            metadata.append_bin(CALLER_METADATA, MetadataValue::from_bytes(rest));
+        }
+        1 => metadata = MetadataMap::from_headers(lines(CALLER_METADATA, rest)),
+        _ => metadata = MetadataMap::from_headers(lines("traceparent", rest)),
+    }
+    let (person, trace) = services::headers(&metadata);
+    let person = match person {
+        Ok(_) => String::from("a person"),
+        Err(faults) => {
+            assert!(!faults.0.is_empty(), "a person is refused without a fault");
+            let reasons = faults.0.iter().take(3).map(|fault| fault.reason);
+            reasons.collect::<Vec<_>>().join(" ")
+        }
+    };
+    format!("{person}, trace {}", trace.is_some())
+}
+
+/// Each line that can be a header's value, under this name.
+fn lines(name: &'static str, bytes: &[u8]) -> HeaderMap {
+    let values = bytes.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok());
+    let mut headers = HeaderMap::new();
+    for value in values {
+        headers.append(name, value);
+    }
+    headers
 }
 
 /// A token that proves a person, its claims, a header, a set of keys or the list that names them: the first byte says which.

@@ -27,7 +27,11 @@ mod withholding;
 pub(crate) use context::Services;
 pub(crate) use context::now;
 
+use kith_api::convert::fault::Faults;
 use kith_api::v1;
+use kith_domain::caller::Caller;
+use kith_engine::TraceId;
+use tonic::metadata::MetadataMap;
 use tonic::service::RoutesBuilder;
 use v1::audit_service_server::AuditServiceServer;
 use v1::break_glass_service_server::BreakGlassServiceServer;
@@ -41,6 +45,11 @@ use v1::plan_service_server::PlanServiceServer;
 use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 use v1::withholding_service_server::WithholdingServiceServer;
+
+/// The person and the trace that the headers of a call name, for fuzzing.
+pub(crate) fn headers(metadata: &MetadataMap) -> (Result<Caller, Faults>, Option<TraceId>) {
+    (person::read(metadata), trace::read(metadata))
+}
 
 /// Full names of the services, for health.
 pub(crate) const NAMES: [&str; 12] = [

@@ -10,6 +10,8 @@ use crate::database::snapshot;
 use crate::journal::JOURNAL_ID;
 use crate::journal::format::{ENTRY_HEAD_BYTES, HEADER_BYTES, encode_entry};
 use crate::journal::reader::{SegmentReader, Step, read_header};
+use crate::journal::recover::{Marker, decode_marker, encode_marker};
+use crate::journal::remove::{decode_mark, encode_mark};
 use crate::key_encryption::{KeyEncryptionKey, KeySource};
 use crate::keyring::{COPY_STRIDE, Keyring, mended};
 use crate::keys::Keys;
@@ -84,6 +86,26 @@ fn mend(bytes: Option<&mut [u8]>) {
     if let Some((body, sum)) = bytes.and_then(<[u8]>::split_last_chunk_mut::<4>) {
         *sum = crc32c::crc32c(body).to_be_bytes();
     }
+}
+
+/// The marks of what was removed from the audit and of its clean end; their sum is made right first.
+///
+/// # Panics
+/// When a mark has a second spelling: a finding.
+#[must_use]
+pub fn marks(bytes: &[u8]) -> String {
+    let mut mended = bytes.to_vec();
+    mend(Some(mended.as_mut_slice()));
+    let (removed, ended) = (decode_mark(&mended), decode_marker(&mended));
+    let written = removed.map(encode_mark).or(ended.map(encode_marker));
+    assert!(written.is_none_or(|written| written == mended), "a mark has a second spelling");
+    format!("removed {}, ended {}", removed.is_some(), ended.is_some())
+}
+
+/// Marks to begin with.
+#[must_use]
+pub fn marks_seeds() -> Vec<Vec<u8>> {
+    vec![encode_mark(7), encode_marker(Marker { last: 7, next: 8 })]
 }
 
 /// A whole segment to begin with.

@@ -5,7 +5,7 @@ use prost::Message;
 
 use super::{ID, NUMBER};
 
-fn caller() -> Option<v1::Caller> {
+pub(super) fn caller() -> Option<v1::Caller> {
     Some(v1::Caller {
         user_id: "u-1".into(),
         user_name: "A Nurse".into(),

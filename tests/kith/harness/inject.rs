@@ -21,6 +21,25 @@ pub enum How {
     Waits(u32),
 }
 
+/// Which calls of each thread, counted from the moment of attaching; the first is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// So many from this one on.
+    These { first: u32, times: u32 },
+    /// This one and all after it.
+    From(u32),
+}
+
+impl Which {
+    /// As strace wants it.
+    pub fn when(self) -> String {
+        match self {
+            Self::These { first, times } => format!("{first}..{}", first + times - 1),
+            Self::From(first) => format!("{first}+"),
+        }
+    }
+}
+
 /// As long as it lives, calls on the chosen files are struck.
 pub struct Injection {
     strace: Child,
@@ -29,13 +48,12 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// Strikes the first `times` calls of each thread, or all of them, on these files, those not yet made included.
+    /// Strikes these calls of each thread on these files, those not yet made included.
     pub fn attach(
         test: &str,
         server: &Server,
         call: Call,
-        how: How,
-        times: Option<u32>,
+        (how, which): (How, Which),
         files: &[PathBuf],
     ) -> Option<Self> {
         let name = match call {
@@ -46,7 +64,7 @@ impl Injection {
             How::Fails => "error=EIO".to_owned(),
             How::Waits(ms) => format!("delay_enter={}", u64::from(ms) * 1_000),
         };
-        let when = times.map_or("1+".to_owned(), |times| format!("1..{times}"));
+        let when = which.when();
         let seen = server.log().with_extension("strace");
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o"]).arg(&seen).args(["-p", &server.process_id().to_string()]);

@@ -92,6 +92,12 @@ impl Mount {
         run("mount", &["-o", "remount,abort", self.at.to_str().unwrap()]).unwrap();
     }
 
+    /// Mounts it anew as it stands, for writing or for reading alone: not while anybody has a file of it open for writing.
+    pub fn remount(&self, writable: bool) {
+        let how = if writable { "remount,rw" } else { "remount,ro" };
+        until("nobody writes to the file system", || run("mount", &["-o", how, self.at.to_str().unwrap()]).ok());
+    }
+
     /// Another disk in its place, with the files of the old one, which its users keep until they let go of it. Mounted over
     /// the old one with everything in it, so that nobody finds the place empty meanwhile.
     pub fn replace(&mut self) {

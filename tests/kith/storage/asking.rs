@@ -107,6 +107,13 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// Each is held to what is promised, whichever it is.
+    pub async fn answered_or_refused(&mut self, times: usize) {
+        for _ in 0..times {
+            let _answered_or_not = self.ask().await;
+        }
+    }
+
     async fn audit(&self) -> v1::AuditWindow {
         self.server.status().await.audit.unwrap()
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::row::{Fault, Place, Row, Shot};
-use crate::harness::inject::{Call, How, Injection};
+use crate::harness::inject::{Call, How, Injection, Which};
 use crate::harness::mount::{Frozen, Mount};
 use crate::harness::process::Server;
 use crate::harness::site::Site;
@@ -62,8 +62,13 @@ impl Disks {
             let paths = struck.iter().flat_map(|disk| segments(disk.at())).collect::<Vec<_>>();
             // A write that failed on the first disk is tried on the second by the same thread.
             let each = if call == Call::Write { u32::try_from(struck.len()).unwrap() } else { 1 };
-            let times = (row.shot == Shot::Once).then_some(each);
-            Injection::attach(&row.to_string(), server, call, how, times, &paths).map(Trouble::Injected)
+            let which = match row.shot {
+                Shot::Once => Which::These { first: 1, times: each },
+                Shot::Nth(first) => Which::These { first, times: each },
+                Shot::Lasting => Which::From(1),
+                Shot::FromNth(first) => Which::From(first),
+            };
+            Injection::attach(&row.to_string(), server, call, (how, which), &paths).map(Trouble::Injected)
         };
         match row.fault {
             Fault::Full => Some(Trouble::Filled(struck.iter().map(|disk| disk.fill()).collect())),
@@ -76,6 +81,11 @@ impl Disks {
             Fault::WriteFails => inject(Call::Write, How::Fails),
             Fault::SyncFails => inject(Call::Sync, How::Fails),
         }
+    }
+
+    /// Mounts them anew, under nobody.
+    pub fn remount(&self, place: Place, writable: bool) {
+        self.of(place).iter().for_each(|disk| disk.remount(writable));
     }
 
     pub fn mend(&mut self, trouble: Trouble) {

@@ -34,6 +34,10 @@ pub enum Fault {
 pub enum Shot {
     Once,
     Lasting,
+    /// Of calls that fail: not the first, but this one.
+    Nth(u32),
+    /// This one and all after it.
+    FromNth(u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +61,17 @@ impl Fault {
 }
 
 impl Shot {
+    /// Those of every fault.
     pub const ALL: [Self; 2] = [Self::Once, Self::Lasting];
+    /// Those of calls that fail, after one or two that did not.
+    pub const LATER: [Self; 4] = [Self::Nth(2), Self::Nth(3), Self::FromNth(2), Self::FromNth(3)];
+
+    fn lasts(self) -> bool {
+        match self {
+            Self::Once | Self::Nth(_) => false,
+            Self::Lasting | Self::FromNth(_) => true,
+        }
+    }
 }
 
 impl Mode {
@@ -79,7 +93,7 @@ impl fmt::Display for Row {
 }
 
 /// Questions while trouble lasts.
-const MORE: usize = 8;
+pub const MORE: usize = 8;
 
 impl Row {
     /// Strikes, asks, mends and reads what is on disk; false where this machine does not let it.
@@ -120,20 +134,28 @@ impl Row {
     async fn during(self, asking: &mut Asking<'_>, disks: &Disks, trouble: &super::disks::Trouble) {
         match (self.fault, self.place) {
             (Fault::Slow, _) | (_, Place::Spill) => asking.all_answered(MORE).await,
-            (Fault::SyncFails, Place::Both) if self.shot == Shot::Once => {
-                // Bounded, what was answered before its sync failed is told as a gap.
-                asking.until_met("both disks failed once", || trouble.met() >= 2).await;
+            (Fault::SyncFails, Place::Both) if !self.shot.lasts() => {
+                // Bounded, what was answered before its sync failed is told as a gap. The second disk may be left again before
+                // it has synced often enough for a later call of it to fail.
+                let least = if self.shot == Shot::Once { 2 } else { 1 };
+                asking.until_met("the disks failed once", || trouble.met() >= least).await;
             }
             (_, Place::Primary) => {
                 asking.until_met("the second disk takes entries", || disks.spill_has_entries()).await;
-                if self.shot == Shot::Lasting {
-                    asking.all_answered(MORE).await;
+                match self.shot {
+                    Shot::Once | Shot::Nth(_) => {}
+                    Shot::Lasting => asking.all_answered(MORE).await,
+                    // The first disk comes back and fails again: whoever asks in between may be refused.
+                    Shot::FromNth(_) => asking.answered_or_refused(MORE).await,
                 }
             }
             (_, Place::Both) => {
                 asking.until_refused().await;
-                if self.shot == Shot::Lasting {
-                    asking.none_answered(MORE).await;
+                match self.shot {
+                    Shot::Once | Shot::Nth(_) => {}
+                    Shot::Lasting => asking.none_answered(MORE).await,
+                    // A thread that has not called so often is not struck yet: its answers have their entries, as all have.
+                    Shot::FromNth(_) => asking.answered_or_refused(MORE).await,
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! One step of `cargo xtask assure`: what its tests said, and whether that is enough. Runs nothing.
 
+use std::collections::BTreeMap;
+
 /// What a step consists of.
 pub enum Way {
     /// Tests: where they are, as cargo's arguments, and which of them.
@@ -25,8 +27,10 @@ pub struct Heard {
     said: usize,
     /// Runs that ended well and in which there was no test: what was to be looked for is called otherwise now.
     without_tests: usize,
-    /// Figures of a table of which the machine's noise lets nobody tell.
-    undecided: u64,
+    /// Figures of a table of which the machine's noise lets nobody tell: which, and their line.
+    undecided: Vec<String>,
+    /// Of each row of a table how often it said that every call was answered.
+    all_answered: BTreeMap<String, usize>,
     /// Tests that were not run for want of a right or a program.
     skipped: Vec<String>,
     /// A run that ended badly, in its own words.
@@ -64,7 +68,7 @@ impl Heard {
 
     /// What was counted, in words.
     pub fn told(&self, what: &str) -> String {
-        match self.undecided {
+        match self.undecided.len() {
             0 => format!("{} {what}", self.counted),
             undecided => format!("{} {what}, {undecided} undecided", self.counted),
         }
@@ -77,34 +81,57 @@ impl Heard {
         }
     }
 
-    /// Takes a table of figures: what missed what it was to reach, and calls that were not answered, are failures.
+    /// Takes a table of figures: what missed what it was to reach, what was not measured, and calls that were not answered, are
+    /// failures. A row without an attack is no figure: whether anything withstands one does not show there.
     pub fn take_table(&mut self, text: &str, ended_well: bool) -> Vec<String> {
         let mut shown = Vec::new();
         for line in text.lines() {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-            if let ["", figure, .., verdict, ""] = cells.as_slice()
-                && matches!(*verdict, "reached" | "missed" | "undecided")
-            {
-                self.counted += 1;
-                self.said += 1;
-                match *verdict {
-                    "missed" => self.failed.push((*figure).to_owned()),
-                    "undecided" => {
-                        self.undecided += 1;
-                        shown.push(format!("undecided, within the noise: {line}"));
-                    }
-                    _ => {}
-                }
+            if let ["", figure, kith, empty, ratio, same, verdict, ""] = cells.as_slice() {
+                let noise = format!(
+                    "{figure} is {ratio} times the empty call's, the same server against itself {same} ({kith} and {empty} us)"
+                );
+                self.take_figure(figure, verdict, noise);
             }
             if let Some((who, rest)) = line.strip_prefix("- ").and_then(|line| line.split_once(": "))
-                && who.ends_with(", Kith")
-                && !rest.starts_with("0 not answered")
+                && let Some(attack) = who.strip_suffix(", Kith")
             {
-                self.failed.push(line.to_owned());
+                if rest.starts_with("0 not answered") {
+                    *self.all_answered.entry(attack.to_owned()).or_default() += 1;
+                } else {
+                    self.failed.push(line.to_owned());
+                }
+            }
+            if let Some(line) =
+                line.strip_prefix("- ").filter(|line| line.contains(", against itself without an attack: "))
+            {
+                shown.push(line.to_owned());
             }
         }
+        let silent = self.all_answered.iter().filter(|(_, times)| **times != 1);
+        let silent: Vec<String> = silent
+            .map(|(attack, times)| format!("{attack}: said {times} times that every call was answered, expected once"))
+            .collect();
+        self.failed.extend(silent);
         self.ended(text, ended_well);
         shown
+    }
+
+    fn take_figure(&mut self, figure: &str, verdict: &str, noise: String) {
+        match verdict {
+            "reached" | "no attack" => {}
+            "missed" => self.failed.push(noise),
+            "not measured" => self.failed.push(format!("{figure} was not measured")),
+            "undecided" => self.undecided.push(noise),
+            // The table's head, and the line below it.
+            _ => return,
+        }
+        let (attack, _) = figure.rsplit_once(": ").unwrap_or((figure, ""));
+        self.all_answered.entry(attack.to_owned()).or_default();
+        if verdict != "no attack" {
+            self.counted += 1;
+            self.said += 1;
+        }
     }
 }
 
@@ -135,8 +162,8 @@ impl Step {
         if heard.counted < self.floor {
             return Err(format!("too few: at least {}", self.floor));
         }
-        if heard.undecided * 2 > heard.counted {
-            return Err(format!("{} undecided: too much noise on this machine to say", heard.undecided));
+        if !heard.undecided.is_empty() {
+            return Err(format!("undecided, too much noise on this machine to say: {}", heard.undecided.join("; ")));
         }
         Ok(())
     }
@@ -176,16 +203,59 @@ mod tests {
         assert_eq!(STEP.judge(&heard), Err("in 1 of its 1 runs there is no test".into()));
     }
 
-    #[test]
-    fn more_that_is_undecided_than_decided_is_not_assured() {
-        let line = |verdict: &str| format!("| floods: p50 | 1 | {verdict} |\n");
-        let judged = |undecided: usize| {
-            let mut heard = Heard::default();
-            heard.take_table(&[line("undecided").repeat(undecided), line("reached").repeat(3)].concat(), true);
-            (heard.told("figures"), STEP.judge(&heard))
+    /// A row of the table, and what it says of its calls.
+    fn row(attack: &str, verdict: &str) -> String {
+        let figure = |what: &str| {
+            format!("| {attack}: {what} | 9 [8, 9] | 7 [7, 8] | 1.2 [1.1, 1.4] | 1.0 [0.9, 1.1] | {verdict} |\n")
         };
-        assert_eq!(judged(3), ("6 figures, 3 undecided".into(), Ok(())));
-        assert_eq!(judged(4).1, Err("4 undecided: too much noise on this machine to say".into()));
+        format!("{}{}- {attack}, Kith: 0 not answered [] in 3 rounds\n", figure("p50"), figure("p99"))
+    }
+
+    /// A step of four figures beside attacks.
+    fn judged_table(text: &str) -> (String, Result<(), String>) {
+        let step = Step { name: "hostile", what: "figures", floor: 4, runs: &[Way::Hostile] };
+        let mut heard = Heard::default();
+        heard.take_table(text, true);
+        (heard.told(step.what), step.judge(&heard))
+    }
+
+    #[test]
+    fn one_undecided_figure_is_not_assured_and_says_which_it_is() {
+        let reached = [row("floods", "reached"), row("calls", "reached")].concat();
+        assert_eq!(judged_table(&reached), ("4 figures".into(), Ok(())));
+        let (told, judged) = judged_table(&reached.replacen("reached", "undecided", 1));
+        assert_eq!(told, "4 figures, 1 undecided");
+        let why = "undecided, too much noise on this machine to say: floods: p50 is 1.2 [1.1, 1.4] times the empty call's, \
+                   the same server against itself 1.0 [0.9, 1.1] (9 [8, 9] and 7 [7, 8] us)";
+        assert_eq!(judged, Err(why.into()));
+    }
+
+    #[test]
+    fn a_row_without_an_attack_is_no_figure() {
+        let text = [row("none", "no attack"), row("floods", "reached")].concat();
+        assert_eq!(judged_table(&text), ("2 figures".into(), Err("too few: at least 4".into())));
+        let unanswered = [text, row("calls", "reached")].concat().replace("none, Kith: 0", "none, Kith: 1");
+        assert!(judged_table(&unanswered).1.is_err(), "calls without an answer are failures there too");
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_assured() {
+        let text = [row("floods", "reached"), row("calls", "not measured")].concat();
+        let why = "failed: calls: p50 was not measured, calls: p99 was not measured";
+        assert_eq!(judged_table(&text).1, Err(why.into()));
+    }
+
+    #[test]
+    fn every_attack_says_once_that_every_call_was_answered() {
+        let text = [row("floods", "reached"), row("calls", "reached")].concat();
+        let said = "- calls, Kith: 0 not answered [] in 3 rounds\n";
+        let why = |times: usize| -> Result<(), String> {
+            Err(format!("failed: calls: said {times} times that every call was answered, expected once"))
+        };
+        assert_eq!(judged_table(&text.replace(said, "")).1, why(0));
+        assert_eq!(judged_table(&[text.as_str(), said].concat()).1, why(2));
+        let of_another = judged_table(&text.replace(said, "- calls, empty call: 0 not answered []\n")).1;
+        assert_eq!(of_another, why(0), "the other server's calls are not Kith's");
     }
 
     #[test]
@@ -201,14 +271,20 @@ mod tests {
 
     #[test]
     fn figures_that_missed_and_calls_without_an_answer_are_failures() {
-        let table = "| attack | Kith | verdict |\n|---|---|---|\n| floods: p50 | 1 | reached |\n| floods: p99 | 2 | undecided |\n\n\
-            - floods, Kith: 0 not answered []\n- floods, empty call: 3 not answered []\n";
+        let table = format!(
+            "| attack | Kith | empty call | ratio | A/A | verdict |\n|---|---|---|---|---|---|\n{}- floods, empty call: 3 not answered []\n\
+             - floods, against itself without an attack: Kith p50 1.10\n",
+            row("floods", "reached")
+        );
         let mut heard = Heard::default();
-        let shown = heard.take_table(table, true);
-        assert_eq!((heard.counted, shown.len(), heard.failed.len()), (2, 1, 0));
-        let worse = table.replace("reached", "missed").replace("Kith: 0", "Kith: 2");
-        heard.take_table(&worse, true);
-        assert_eq!(heard.failed, ["floods: p50", "- floods, Kith: 2 not answered []"]);
+        let shown = heard.take_table(&table, true);
+        assert_eq!(shown, ["floods, against itself without an attack: Kith p50 1.10"]);
+        assert_eq!((heard.counted, heard.failed.len()), (2, 0));
+        let mut heard = Heard::default();
+        heard.take_table(&table.replacen("reached", "missed", 1).replace("Kith: 0", "Kith: 2"), true);
+        assert_eq!(heard.failed.len(), 3, "{:?}", heard.failed);
+        assert!(heard.failed[0].starts_with("floods: p50 is 1.2 [1.1, 1.4] times"), "{:?}", heard.failed);
+        assert_eq!(heard.failed[1], "- floods, Kith: 2 not answered [] in 3 rounds");
     }
 
     #[test]

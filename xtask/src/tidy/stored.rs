@@ -11,7 +11,7 @@ use super::types::{Kind, Type, deriving, parts};
 pub const NOTE: &str = "deploy/data-protection.md";
 
 /// Where types that are stored are defined.
-const STORED_IN: [&str; 3] = ["crates/domain/src/", "crates/engine/src/", "crates/cli/src/mesh/notes.rs"];
+const STORED_IN: [&str; 3] = ["crates/domain/src/", "crates/engine/src/", "crates/cli/src/note.rs"];
 
 /// Fields by type.
 pub type Stored = BTreeMap<String, BTreeSet<String>>;

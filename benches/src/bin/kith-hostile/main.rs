@@ -3,6 +3,7 @@
 //! loopback that hold nobody, and stops them. A measurement, never a test: a machine's speed is no reason to fail.
 
 mod place;
+mod rounds;
 mod runs;
 mod table;
 
@@ -13,8 +14,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use place::Place;
-use runs::{Measured, Side};
-use table::Row;
+use runs::Side;
 
 /// What is done at once, by the names of `kith-load hostile`.
 /// Stalled handshakes keep others of the same address from theirs, so they come alone.
@@ -36,7 +36,7 @@ struct Arguments {
     /// Folder of our programs: kithd, kith-empty, kith-load
     #[arg(long)]
     programs: PathBuf,
-    /// Rounds of each attack: Kith, empty call, Kith, empty call
+    /// Rounds of each attack: Kith, empty call, Kith, empty call; up to three times as many where noise decides
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds of each measurement
@@ -66,18 +66,19 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Result<()> {
     let place = Place::new(&arguments.programs)?;
     let (kithd, empty) = (place.serve(Side::Kith)?, place.serve(Side::Empty)?);
-    let wanted =
+    let is_wanted =
         |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|part| name.contains(part.as_str()));
+    let wanted: Vec<(&str, &str)> = ATTACKS.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    println!("{}", takes(&wanted, arguments));
     let mut rows = Vec::new();
-    for (name, attacks) in ATTACKS.into_iter().filter(|(name, _)| wanted(name)) {
-        let mut row = Row::new(name);
-        for round in 1..=arguments.rounds {
-            println!("{name}: round {round} of {}", arguments.rounds);
-            let one = |server| runs::one(&place, server, attacks, arguments.seconds, arguments.rate);
-            let of_round: [Measured; 4] = [one(&kithd)?, one(&empty)?, one(&kithd)?, one(&empty)?];
-            row.add(of_round);
-        }
-        rows.push(row);
+    for (name, attacks) in wanted {
+        rows.push(rounds::row(name, !attacks.is_empty(), arguments.rounds, |side| {
+            let server = match side {
+                Side::Kith => &kithd,
+                Side::Empty => &empty,
+            };
+            runs::one(&place, server, attacks, arguments.seconds, arguments.rate)
+        })?);
     }
     kithd.stop()?;
     empty.stop()?;
@@ -87,4 +88,13 @@ fn measure(arguments: &Arguments) -> Result<()> {
         std::fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// How long it will take, before it begins.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn takes(wanted: &[(&str, &str)], arguments: &Arguments) -> String {
+    let attacked = wanted.iter().filter(|(_, attacks)| !attacks.is_empty()).count();
+    let (least, most) = rounds::runs(attacked, wanted.len() - attacked, arguments.rounds);
+    let minutes = |runs: usize| (runs as f64 * runs::run_seconds(arguments.seconds) / 60.0).ceil();
+    format!("takes about {} minutes, {} where noise decides about everything", minutes(least), minutes(most))
 }

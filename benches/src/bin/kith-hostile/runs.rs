@@ -97,11 +97,16 @@ fn punctual(place: &Place) -> Command {
     Command::new(program)
 }
 
-/// Measures once.
+/// How long a run takes whose measurement takes so many seconds.
+pub fn run_seconds(seconds: f64) -> f64 {
+    BUILD_UP.as_secs_f64() + WARM_UP + seconds + REST.as_secs_f64()
+}
+
+/// Measures once; gives nothing when the generator missed its own schedule, since no figure of such a run may be used.
 ///
 /// # Errors
 /// A program could not run, or an answer was wrong.
-pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f64) -> Result<Measured> {
+pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f64) -> Result<Option<Measured>> {
     let long = BUILD_UP.as_secs_f64() + WARM_UP + seconds + 60.0;
     let mut attacker = attacker(place, server, attacks, long)?;
     thread::sleep(BUILD_UP);
@@ -114,8 +119,8 @@ pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f6
     let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
     let output = output.context("failed to start the steady client")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let may = output.status.success() || output.status.code() == Some(VOID);
-    ensure!(may, "the steady client: {}: {}", output.status, said.trim());
+    let void = output.status.code() == Some(VOID);
+    ensure!(void || output.status.success(), "the steady client: {}: {}", output.status, said.trim());
     // Beside an attack that never began anybody does well.
     if let Some(attacker) = &mut attacker {
         ensure!(attacker.goes_on()?, "the attack {attacks} ended before the measurement did");
@@ -125,7 +130,7 @@ pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f6
     thread::sleep(REST);
     let text = std::fs::read_to_string(&json).context("failed to read the outcome")?;
     let outcome: Outcome = serde_json::from_str(&text).context("failed to understand the outcome")?;
-    Ok(measured(&outcome, resident_bytes))
+    Ok((!void).then(|| measured(&outcome, resident_bytes)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use kith_api::v1;
+use kith_cli::note::{self, Note};
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 
 use crate::dates::ProtoTimestamp;
 use crate::failure::Failure;
@@ -20,23 +20,6 @@ const KEPT: Duration = Duration::from_secs(40 * 24 * 60 * 60);
 const ENDING: &str = "note";
 /// The file that one adapter at a time holds.
 const LOCK: &str = "lock";
-
-/// What was noted about one message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Note {
-    /// This answer may have left.
-    Answering {
-        /// SHA-256 of the verdict file, in hexadecimal.
-        sha256: String,
-        /// When the verdict was made: seconds and nanoseconds since 1970.
-        created_at: Option<(i64, i32)>,
-        /// Whether it was said to be a repeat.
-        repeated: bool,
-    },
-    /// The answer left.
-    Answered,
-}
 
 /// The folder of the notes, held by this process alone.
 #[derive(Debug)]
@@ -71,7 +54,7 @@ impl Notes {
     /// A folder that cannot be read.
     pub fn read(&self, id: &str) -> io::Result<Option<Note>> {
         match fs::read(self.path(id)) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Ok(bytes) => Ok(note::read(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -57,8 +57,12 @@ pub struct Limits {
     pub max_worklist: usize,
     /// Events in one stream.
     pub max_stream_events: u64,
+    /// Longest time in which nothing arrives on a stream of events or of an import; a heartbeat is something.
+    pub stream_idle_timeout_s: u64,
     /// Largest plan file.
     pub max_file_bytes: usize,
+    /// Longest wait for the next piece of a plan file.
+    pub file_piece_timeout_s: u64,
     /// Flow-control window of a stream: several of the largest usual messages.
     pub stream_window_bytes: u32,
     /// Flow-control window of a connection.
@@ -96,7 +100,9 @@ impl Default for Limits {
             share_percent: 25,
             max_worklist: 200,
             max_stream_events: 100_000,
+            stream_idle_timeout_s: 900,
             max_file_bytes: 8 << 20,
+            file_piece_timeout_s: 30,
             stream_window_bytes: 256 << 10,
             connection_window_bytes: 1 << 20,
             max_reset_streams: 32,
@@ -129,6 +135,16 @@ impl Limits {
         Duration::from_secs(self.write_stall_timeout_s)
     }
 
+    /// A stream on which nothing arrives for so long is ended: it holds a place that others need.
+    pub fn stream_idle(&self) -> Duration {
+        Duration::from_secs(self.stream_idle_timeout_s)
+    }
+
+    /// Longest wait for the next piece of a file: a sender that has gone must not keep its authority from sending again.
+    pub fn file_piece(&self) -> Duration {
+        Duration::from_secs(self.file_piece_timeout_s)
+    }
+
     pub(super) fn check(&self, config: &Config, check: &mut Check<'_>) {
         self.check_messages(check);
         self.check_connections(check);
@@ -159,7 +175,9 @@ impl Limits {
         check.range("limits.share_percent", self.share_percent, 1..=100);
         check.range("limits.max_worklist", self.max_worklist, 1..=1_000);
         check.range("limits.max_stream_events", self.max_stream_events, 1..=100_000_000);
+        check.range("limits.stream_idle_timeout_s", self.stream_idle_timeout_s, 1..=DAY_S);
         check.range("limits.max_file_bytes", self.max_file_bytes, 1_024..=64 << 20);
+        check.range("limits.file_piece_timeout_s", self.file_piece_timeout_s, 1..=HOUR_MS / 1_000);
     }
 
     fn check_connections(&self, check: &mut Check<'_>) {

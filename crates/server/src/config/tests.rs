@@ -25,6 +25,17 @@ fn the_default_file_has_every_key() {
 }
 
 #[test]
+fn waits_for_streams_and_files_are_bounded() {
+    let found = mistakes("[limits]\nstream_idle_timeout_s = 0\nfile_piece_timeout_s = 3601\n", &[]);
+    for expected in [
+        "limits.stream_idle_timeout_s: expected 1 to 86400, found 0",
+        "limits.file_piece_timeout_s: expected 1 to 3600, found 3601",
+    ] {
+        assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:?}");
+    }
+}
+
+#[test]
 fn the_printed_configuration_reads_back() {
     let config = parse("[feeds.overrides]\nE06000001 = { interval_seconds = 1 }", &[]).unwrap();
     let printed = config.to_toml().unwrap();

@@ -128,7 +128,7 @@ pub(super) fn ended() -> Status {
 
 /// Nothing arrived on a stream for too long.
 pub(super) fn idle_stream() -> Status {
-    let message = "nothing arrived on this stream for 15 minutes: what was acknowledged stands; open another";
+    let message = "nothing arrived on this stream for too long: what was acknowledged stands; open another";
     status(Code::Unavailable, "STREAM_IDLE", message, Some(RETRY))
 }
 

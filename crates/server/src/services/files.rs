@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kith_api::convert::file;
 use kith_api::v1;
@@ -21,9 +20,6 @@ use super::context::{self, Sender, Services, now};
 use super::{errors, person};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
-
-/// Longest wait for the next piece of a file: a sender that has gone must not keep its authority from sending again.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Authorities whose file is being taken: one file of each at a time, which also bounds what is held in memory.
 #[derive(Debug, Clone, Default)]
@@ -142,7 +138,7 @@ impl Services {
         let mut bytes = Vec::new();
         loop {
             let piece = tokio::select! {
-                piece = tokio::time::timeout(PIECE_TIMEOUT, stream.message()) => piece,
+                piece = tokio::time::timeout(self.limits().file_piece(), stream.message()) => piece,
                 () = self.stop().draining() => return Err(errors::draining()),
             };
             match piece {

@@ -3,16 +3,12 @@
 
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 /// Most events taken at once.
 const MAX_GROUP: usize = 128;
-
-/// A stream on which nothing arrives for so long is ended: it holds a place that others need. A heartbeat keeps it.
-pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What arrived.
 pub(super) struct Group<T> {

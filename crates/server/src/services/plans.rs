@@ -106,7 +106,7 @@ impl PlanFeed {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
                 () = services.stop().draining() => break Some(errors::draining()),
-                () = tokio::time::sleep(group::IDLE_LIMIT) => break Some(errors::idle_stream()),
+                () = tokio::time::sleep(services.limits().stream_idle()) => break Some(errors::idle_stream()),
             };
             if let Err(refused) = services.may_go_on(self.call, &self.caller) {
                 let caller = self.caller.clone();

@@ -181,7 +181,7 @@ impl Import {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
                 () = services.stop().draining() => return Err(errors::draining()),
-                () = tokio::time::sleep(group::IDLE_LIMIT) => return Err(errors::idle_stream()),
+                () = tokio::time::sleep(services.limits().stream_idle()) => return Err(errors::idle_stream()),
                 _ = &mut gone => return Err(errors::ended()),
             };
             if let Some(first) = group.items.first()

@@ -24,3 +24,5 @@ mod reload;
 mod revocation;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod transport;

@@ -252,7 +252,7 @@ pub(crate) fn write_marker(dir: &Path, marker: Marker) -> io::Result<()> {
     replace_durably(&dir.join(MARKER_NAME), &encode_marker(marker))
 }
 
-fn encode_marker(marker: Marker) -> Vec<u8> {
+pub(crate) fn encode_marker(marker: Marker) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MARKER_BYTES);
     bytes.extend_from_slice(&MARKER_MAGIC);
     bytes.extend_from_slice(&marker.last.to_be_bytes());
@@ -261,7 +261,7 @@ fn encode_marker(marker: Marker) -> Vec<u8> {
     bytes
 }
 
-fn decode_marker(bytes: &[u8]) -> Option<Marker> {
+pub(crate) fn decode_marker(bytes: &[u8]) -> Option<Marker> {
     let whole: &[u8; MARKER_BYTES] = bytes.try_into().ok()?;
     let (body, stored) = whole.split_last_chunk::<4>()?;
     let mut fields = Fields(body);

@@ -140,7 +140,7 @@ fn read_mark(dir: &Path) -> Option<u64> {
     }
 }
 
-fn encode_mark(entry: u64) -> Vec<u8> {
+pub(crate) fn encode_mark(entry: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MARK_BYTES);
     bytes.extend_from_slice(&MARK_MAGIC);
     bytes.extend_from_slice(&entry.to_be_bytes());
@@ -148,7 +148,7 @@ fn encode_mark(entry: u64) -> Vec<u8> {
     bytes
 }
 
-fn decode_mark(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn decode_mark(bytes: &[u8]) -> Option<u64> {
     let whole: &[u8; MARK_BYTES] = bytes.try_into().ok()?;
     let (body, stored) = whole.split_last_chunk::<4>()?;
     let mut fields = Fields(body);

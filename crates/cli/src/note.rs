@@ -1,0 +1,27 @@
+//! What the mailbox adapter notes about a message before and after its answer leaves. It holds no content of a message and no
+//! identity.
+
+use serde::{Deserialize, Serialize};
+
+/// What was noted about one message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Note {
+    /// This answer may have left.
+    Answering {
+        /// SHA-256 of the verdict file, in hexadecimal.
+        sha256: String,
+        /// When the verdict was made: seconds and nanoseconds since 1970.
+        created_at: Option<(i64, i32)>,
+        /// Whether it was said to be a repeat.
+        repeated: bool,
+    },
+    /// The answer left.
+    Answered,
+}
+
+/// The note of a file; one that cannot be understood counts as none: the message is then answered again.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Option<Note> {
+    serde_json::from_slice(bytes).ok()
+}

@@ -1,0 +1,125 @@
+//! Where whatever reads bytes of the network or the disk is fuzzed, or why it is not: every file that has such a reader stands here,
+//! held to the sources. Readers that are called otherwise are for whoever writes them to add.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::targets::named;
+
+/// Whose sources are looked through.
+const CRATES: [&str; 8] = ["api", "cli", "domain", "engine", "merkle", "server", "store", "witness"];
+
+/// By what a reader is known.
+const WORDS: [&str; 5] = ["fn parse", "fn decode", "fn from_str(", "toml::from_", "serde_json::from_"];
+
+/// Each target, and what it reaches.
+const FUZZED: [(&str, &[&str]); 22] = [
+    (
+        "messages",
+        &[
+            "api/src/convert/caller.rs",
+            "api/src/convert/identity.rs",
+            "api/src/convert/lookup.rs",
+            "api/src/convert/plan.rs",
+            "api/src/convert/subject.rs",
+            "domain/src/caller.rs",
+        ],
+    ),
+    ("mailbox", &["cli/src/message.rs"]),
+    ("mesh-notes", &["cli/src/note.rs"]),
+    ("codes", &["domain/src/codes.rs", "domain/src/nhs_number.rs", "domain/src/text.rs", "domain/src/time.rs"]),
+    (
+        "policy",
+        &[
+            "domain/src/fields.rs",
+            "domain/src/method.rs",
+            "domain/src/policy.rs",
+            "domain/src/policy/parse.rs",
+            "server/src/policy_file.rs",
+        ],
+    ),
+    ("rows", &["engine/src/derive.rs", "engine/src/notifications.rs", "engine/src/rows.rs"]),
+    ("row-keys", &["engine/src/keys.rs"]),
+    ("checkpoint", &["merkle/src/checkpoint.rs", "merkle/src/note.rs"]),
+    ("verifier-key", &["merkle/src/key.rs"]),
+    ("key-pem", &["merkle/src/key.rs"]),
+    ("configuration", &["server/src/config/layers.rs", "server/src/config/mod.rs"]),
+    ("timeout", &["server/src/deadline.rs"]),
+    (
+        "tokens",
+        &[
+            "server/src/person_tokens/file.rs",
+            "server/src/person_tokens/json.rs",
+            "server/src/person_tokens/jws.rs",
+            "server/src/person_tokens/keys.rs",
+        ],
+    ),
+    ("plan-file", &["server/src/plan_file.rs"]),
+    ("headers", &["server/src/services/trace.rs"]),
+    ("references", &["server/src/services/broker.rs", "store/src/answer_ref.rs", "store/src/journal/types.rs"]),
+    ("audit-segment", &["store/src/journal/format.rs"]),
+    ("marks", &["store/src/journal/recover.rs", "store/src/journal/remove.rs"]),
+    ("keyring", &["store/src/keyring.rs"]),
+    ("tree-checkpoints", &["store/src/tree/files.rs"]),
+    ("tree-leaves", &["store/src/tree/record.rs"]),
+    ("watermark", &["store/src/watermark.rs"]),
+];
+
+/// What no target reaches, and why.
+const NOT: [(&str, &str); 5] = [
+    ("cli/src/mesh/config.rs", "the operator's own file, read once at the start by a library for TOML, and checked"),
+    ("cli/src/mesh/http.rs", "an address in the operator's own file"),
+    ("cli/src/mesh/mailbox.rs", "words of a refusal, for the log, by a library for JSON alone"),
+    ("cli/src/profile.rs", "the user's own file, by a library for TOML"),
+    ("cli/src/push/table.rs", "the user's own file, on the user's own machine; the service reads what is sent of it"),
+];
+
+/// Whether there is a reader outside tests and comments.
+fn reads(text: &str) -> bool {
+    let code = text.split("\nmod tests {").next().unwrap_or_default();
+    let mut lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.any(|line| WORDS.iter().any(|word| line.contains(word)))
+}
+
+fn is_of_tests(name: &str) -> bool {
+    name == "tests" || name.ends_with("tests.rs") || name.ends_with("testing.rs") || name.contains("fuzz")
+}
+
+/// Files with a reader, by their place below `crates`.
+fn found_in(folder: &Path, crates: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if is_of_tests(path.file_name().unwrap().to_str().unwrap()) {
+            continue;
+        }
+        if path.is_dir() {
+            found_in(&path, crates, found);
+        } else if path.extension().is_some_and(|end| end == "rs") && reads(&fs::read_to_string(&path).unwrap()) {
+            found.insert(path.strip_prefix(crates).unwrap().to_str().unwrap().to_owned());
+        }
+    }
+}
+
+#[test]
+fn every_reader_is_in_a_target_or_has_a_reason() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("crates");
+    let mut found = BTreeSet::new();
+    CRATES.iter().for_each(|name| found_in(&crates.join(name).join("src"), &crates, &mut found));
+    let mut listed: BTreeSet<String> = NOT.iter().map(|(file, _)| (*file).to_owned()).collect();
+    for (target, files) in FUZZED {
+        assert!(named(target).is_some(), "there is no target {target}");
+        listed.extend(files.iter().map(|file| (*file).to_owned()));
+    }
+    let new: Vec<&String> = found.difference(&listed).collect();
+    assert!(new.is_empty(), "these read bytes and are neither in a target nor excused: {new:?}");
+    let gone: Vec<&String> = listed.difference(&found).collect();
+    assert!(gone.is_empty(), "these have no reader any more: {gone:?}");
+}
+
+#[test]
+fn a_reader_is_known_by_its_name_outside_tests_and_comments() {
+    assert!(reads("pub fn parse(bytes: &[u8]) {}"));
+    assert!(reads("    pub(crate) fn decode_mark(bytes: &[u8]) -> Option<u64> {\n\nmod tests {"));
+    assert!(!reads("// fn parse(\nfn other() {}\n#[cfg(test)]\nmod tests {\n    fn parse(line: &str) {}"));
+}
