@@ -152,6 +152,11 @@ impl Config {
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
             )
         });
+        let unrevoked = self.tls.client_crls.as_os_str().is_empty().then(|| {
+            String::from(
+                "tls.client_crls: none, so that nobody is ever revoked: a certificate that was stolen counts until it expires",
+            )
+        });
         let short = (1..CHILD_RECORD_DAYS).contains(&self.audit.retention_days).then(|| {
             String::from(
                 "audit.retention_days: less than 9497: who looked up a child is forgotten before the child's own health record is",
@@ -163,6 +168,7 @@ impl Config {
             .chain(self.purge.warnings(self, today))
             .chain(flags::warnings(&self.flags))
             .chain(unsigned)
+            .chain(unrevoked)
             .collect()
     }
 
