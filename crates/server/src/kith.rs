@@ -246,8 +246,8 @@ fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
 }
 
 /// What is in force from the start on and stands in no file that is looked at again: the settings, the directory, whose files the
-/// settings only name, the key that signs the audit, and, where no file says otherwise, that the policy is the one built in and that nobody needs a token. Told at every start, so
-/// that whoever goes back to any of them cannot do so unseen.
+/// settings only name, the key that signs the audit, and, where no file says otherwise, that the policy is the one built in and that
+/// nobody needs a token. Told at every start, so that whoever goes back to any of them cannot do so unseen.
 fn in_force(
     config: &Config,
     directory: &Directory,
