@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Peer, Role};
-use kith_domain::change::{Change, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
+use kith_domain::change::{Change, Feed, Heartbeat, PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use kith_domain::child::Subject;
 use kith_domain::codes::{CodeError, LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::feed_volume::ThinRule;
 use kith_domain::method::Method;
-use kith_domain::permit::authorise_action;
+use kith_domain::permit::{ActionPermit, authorise_action};
 use kith_domain::plan::PlanKind;
 use kith_domain::policy::Policy;
 use kith_domain::presentation::{CareSetting, Complaint, Details};
 use kith_domain::settings::AnswerSettings;
-use kith_domain::text::EncounterId;
+use kith_domain::text::{EncounterId, FamilyReference};
 use kith_domain::time::{Day, Moment};
 use kith_engine::{AuditMode, Engine, EngineOptions, JournalOptions, Keys, StoreOptions, SystemMonotonic};
 use uuid::Uuid;
@@ -35,6 +35,10 @@ pub const NOW: Moment = Moment(1_790_000_000_000);
 const GROUP: usize = 500;
 /// One child in so many has a plan.
 const PLAN_EVERY: usize = 60;
+/// Where children are shielded a feed is fresh for so long.
+const FRESH_SECONDS: u64 = 3_600;
+/// The moment at which a feed was last heard of that is late there.
+const LATE: Moment = Moment(NOW.0 - 2 * 3_600_000);
 
 /// Where what is held comes from.
 #[derive(Debug, Clone, Copy)]
@@ -42,17 +46,48 @@ pub struct Source {
     authority: &'static str,
     trust: &'static str,
     site: &'static str,
-    /// Every child is on a plan of the authority, which shields it; else one in sixty is on one.
+    /// Every child is on a plan of the authority, which shields it, and has two siblings there, one of them shielded; else one in
+    /// sixty is on one.
     shielded: bool,
+    /// Who looked at the children before, a day apart.
+    viewers: [&'static str; 2],
+    /// Where children are shielded: of the two places this one's feeds are late, or the other's.
+    late: bool,
 }
 
 impl Source {
     /// What most measurements hold.
-    pub const USUAL: Self = Self { authority: "E06000001", trust: "RRK", site: "RRK01", shielded: false };
-    /// Shielded children in one place.
-    pub const SHIELDED_HERE: Self = Self { shielded: true, ..Self::USUAL };
-    /// Shielded children of the same shape in another, whose names are longer.
-    pub const SHIELDED_THERE: Self = Self { authority: "E06000002", trust: "RTG", site: "RTG01", shielded: true };
+    pub const USUAL: Self = Self {
+        authority: "E06000001",
+        trust: "RRK",
+        site: "RRK01",
+        shielded: false,
+        viewers: ["R1H", "R1H"],
+        late: false,
+    };
+    /// Shielded children in one place, whose feeds are late.
+    pub const SHIELDED_HERE: Self = Self { shielded: true, viewers: ["R1H", "RRK"], late: true, ..Self::USUAL };
+    /// Shielded children of the same shape in another, whose names are longer: others hold, saw and looked at them and their
+    /// siblings, and the first place's feeds are late.
+    pub const SHIELDED_THERE: Self = Self {
+        authority: "E06000002",
+        trust: "RTG",
+        site: "RTG01",
+        shielded: true,
+        viewers: ["RTG", "RRK"],
+        late: false,
+    };
+
+    /// Who looked at the children before.
+    #[must_use]
+    pub fn viewers(self) -> [&'static str; 2] {
+        self.viewers
+    }
+
+    /// The other of the two places of shielded children.
+    fn other(self) -> Self {
+        if self.late { Self::SHIELDED_THERE } else { Self::SHIELDED_HERE }
+    }
 }
 
 /// Why an engine could not be filled.
@@ -149,6 +184,7 @@ fn open(dir: &Path, mode: AuditMode, source: Source) -> Result<Engine, Failure> 
     options.journal.mode = mode;
     if source.shielded {
         options.directory = Arc::new(both_places()?);
+        options.interval_seconds = Box::new(|_| FRESH_SECONDS);
     }
     Ok(Engine::open(options, NOW, Arc::new(|what| eprintln!("the log failed: {what}")))?)
 }
@@ -171,10 +207,12 @@ fn presentation(n: usize, number: NhsNumber, source: Source) -> Result<Change, F
     }))
 }
 
-fn plan(n: usize, number: NhsNumber, source: Source) -> Result<Change, Failure> {
+/// A plan in no family, or shielded or not in one.
+fn plan(event: u128, number: NhsNumber, source: Source, family: Option<(usize, bool)>) -> Result<Change, Failure> {
+    let reference = family.map(|(n, _)| FamilyReference::parse(&format!("F{n}"))).transpose()?;
     Ok(Change::Plan(PlanEvent {
         authority: LaCode::parse(source.authority)?,
-        event_id: Uuid::from_u128(n as u128 + (1 << 64)),
+        event_id: Uuid::from_u128(event),
         subject: Subject::Nhs(number),
         action: PlanAction::Start,
         kind: PlanKind::ChildProtection,
@@ -183,11 +221,34 @@ fn plan(n: usize, number: NhsNumber, source: Source) -> Result<Change, Failure> 
         start: Some(Day::new(2026, 1, 10)?),
         end: None,
         birth_date: Some(Day::new(2018, 3, 4)?),
-        shielded: source.shielded,
+        shielded: family.is_some_and(|(_, shielded)| shielded),
         unshield: false,
-        family: None,
+        family: reference,
         babies: Vec::new(),
     }))
+}
+
+/// Plans of the `n`-th shielded child and of its two siblings, of whom one is shielded too.
+fn family(n: usize, child: NhsNumber, source: Source) -> Result<[Change; 3], Failure> {
+    let sibling = |base: u32| -> Result<NhsNumber, Failure> {
+        numbers(base + 20 * u32::try_from(n)?, 1).pop().ok_or_else(|| "there are no more numbers".into())
+    };
+    let event = |of: u128| n as u128 + (of << 64);
+    Ok([
+        plan(event(1), child, source, Some((n, true)))?,
+        plan(event(2), sibling(920_000_000)?, source, Some((n, false)))?,
+        plan(event(3), sibling(935_000_000)?, source, Some((n, true)))?,
+    ])
+}
+
+/// The feeds of a place are alive.
+async fn alive(engine: &Engine, permit: &ActionPermit, source: Source, at: Moment) -> Result<(), Failure> {
+    let feeds = [Feed::Plans(LaCode::parse(source.authority)?), Feed::Presentations(OdsCode::parse(source.trust)?)];
+    let beat = |feed| Change::Heartbeat(Heartbeat { feed, event_id: Uuid::from_u128(1 << 96) });
+    for verdict in engine.change(permit, at, Vec::from(feeds.map(beat))).await {
+        verdict?;
+    }
+    Ok(())
 }
 
 /// Opens an engine in a scratch directory and fills it with `children`, each with a presentation and some with a plan.
@@ -216,6 +277,10 @@ pub async fn filled_from(source: Source, children: usize, visits: usize, mode: A
     let held = numbers(900_000_000, children);
     let trust = Peer { organisation: OdsCode::parse(source.trust)?, role: Role::Ed };
     let permit = authorise_action(&Policy::builtin(), trust, None, Method::Record)?;
+    let at = if source.late { LATE } else { NOW };
+    if source.shielded && !source.late {
+        alive(&engine, &permit, source.other(), LATE).await?;
+    }
     for (start, group) in held.chunks(GROUP).enumerate() {
         let mut changes = Vec::with_capacity(visits * GROUP + GROUP / PLAN_EVERY + 1);
         for (offset, number) in group.iter().enumerate() {
@@ -223,13 +288,21 @@ pub async fn filled_from(source: Source, children: usize, visits: usize, mode: A
             for visit in 0..visits {
                 changes.push(presentation(n + visit * children, *number, source)?);
             }
-            if source.shielded || n.is_multiple_of(PLAN_EVERY) {
-                changes.push(plan(n, *number, source)?);
+            if source.shielded {
+                changes.extend(family(n, *number, source)?);
+            } else if n.is_multiple_of(PLAN_EVERY) {
+                changes.push(plan(n as u128 + (1 << 64), *number, source, None)?);
             }
         }
-        for verdict in engine.change(&permit, NOW, changes).await {
+        for verdict in engine.change(&permit, at, changes).await {
             verdict?;
         }
+    }
+    if source.shielded {
+        alive(&engine, &permit, source, at).await?;
+    }
+    if source.late {
+        alive(&engine, &permit, source.other(), NOW).await?;
     }
     Ok(Filled { engine, held, unknown: numbers(950_000_000, children), _dir: dir })
 }

@@ -93,7 +93,7 @@ fn reload(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_authorities_drop_no_call_and_the_removed_one_is_out_on_open_connections_too() {
-    let mut site = Site::with(&[("tls", "reload_interval_ms", "3600000")]);
+    let mut site = Site::with(&[("tls", "reload_interval_ms", "25000")]);
     let server = site.ready().await;
     let mut open = Open::begin(&server.client(LA).await).await;
     open.send().await;
@@ -123,7 +123,7 @@ async fn new_authorities_drop_no_call_and_the_removed_one_is_out_on_open_connect
     drop((open, stream));
     tokio::task::block_in_place(|| server.stop());
     // The connection with the old certificate is closed, a new one refused, and both said so.
-    site.finish(&["failed to trust the client certificate", "no longer stand", "tls.reload_interval_ms"]);
+    site.finish(&["failed to trust the client certificate", "no longer stand"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,7 @@ const SERVICES: [&str; 6] = [
 const ED: &str = TRUSTS[0];
 const LA: &str = AUTHORITIES[0];
 /// Calls that are tried at once, each of which is refused.
-const DOORS: u64 = 7;
+const DOORS: u64 = 8;
 /// What the log says of a start that came to nothing.
 const EXPECTED: [&str; 3] = ["giving no answers", "audit", "did not end in order"];
 
@@ -63,6 +63,9 @@ async fn gives_no_answers(server: &mut Server, reason: &str) {
     expect_trouble(calls::submit(&la, vec![build::heartbeat()]).await, shut, reason, &[]);
     let list = v1::ListRequest { caller: Some(build::caller(LA)), ..v1::ListRequest::default() };
     expect_trouble(la.notifications().list(la.request(list)).await.map(|_| ()), shut, reason, &[]);
+    // That there are no answers is told to everybody; which feed is late, to operations alone.
+    let feeds = ed.request(v1::GetStatusRequest { include_feeds: true });
+    expect_trouble(ed.status().get_status(feeds).await.map(|_| ()), shut, reason, &[]);
     assert!(server.is_running(), "the process ended");
 }
 

@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 /// The default padding.
 const FILL: Fill = Fill { step: 1024, min_steps: 4 };
 
-/// Presentations of a child, and earlier lookups: about what a child has of whom anything is held.
+/// Presentations of a child, and earlier lookups, of each viewer one: about what a child has of whom anything is held.
 const VISITS: usize = 2;
 const DAY_SECONDS: i64 = 86_400;
 
@@ -30,9 +30,9 @@ enum Which {
     Held,
     /// Nothing
     None,
-    /// As held, each on a plan, and shielded
+    /// As held, each on a plan with siblings, one of them shielded too, and shielded; the feeds of their place are late
     ShieldedHere,
-    /// The same in another place
+    /// The same in another place, where others saw and looked at them; the feeds of the first are late
     ShieldedThere,
 }
 
@@ -87,22 +87,43 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
     Ok(response.encode(reply)?)
 }
 
-/// Asks as many times as there were visits, on a day of its own each, and waits until the access history has it.
-async fn look_up(filled: &Filled, peer: Peer, requests: &[Vec<u8>]) -> Result<(), Failure> {
+/// Asks for each viewer, on a day of its own each, and waits until the access history has it.
+async fn look_up(filled: &Filled, viewers: [&str; VISITS], requests: &[Vec<u8>]) -> Result<(), Failure> {
     let engine = &filled.engine;
-    for (days, bytes) in (1..=VISITS).flat_map(|days| requests.iter().map(move |bytes| (days, bytes))) {
-        let mut request = v1::LookupRequest::decode(bytes.as_slice())?;
-        request.request_id = uuid::Uuid::new_v4().to_string();
-        let at = NOW.plus_seconds(-DAY_SECONDS * i64::try_from(days)?);
-        let parsed = lookup::parse(request, peer.organisation, at).map_err(|faults| format!("{faults:?}"))?;
-        let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
-        engine.ask(Asked { peer, caller, context, question, request_id, trace: None, method: Method::Lookup }).await?;
+    for (days, viewer) in (1_i64..).zip(viewers) {
+        let peer = Peer { organisation: OdsCode::parse(viewer)?, role: Role::Ed };
+        let at = NOW.plus_seconds(-DAY_SECONDS * days);
+        for bytes in requests {
+            let mut request = v1::LookupRequest::decode(bytes.as_slice())?;
+            request.request_id = uuid::Uuid::new_v4().to_string();
+            if let Some(caller) = &mut request.caller {
+                caller.organisation = viewer.to_owned();
+            }
+            let parsed = lookup::parse(request, peer.organisation, at).map_err(|faults| format!("{faults:?}"))?;
+            let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
+            let method = Method::Lookup;
+            engine.ask(Asked { peer, caller, context, question, request_id, trace: None, method }).await?;
+        }
     }
     let behind = || engine.positions().derived_through < engine.positions().synced_through;
     while engine.audit_window().unsynced > 0 || behind() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Fails unless the answer is one about a shielded child with siblings, one of them shielded, beside a late feed of each kind: what
+/// is compared would else be less than there can be.
+fn is_of_a_family(reply: &[u8]) -> Result<(), Failure> {
+    let answer = v1::LookupResponse::decode(reply)?.answer.ok_or("there is no answer")?;
+    let siblings = answer.siblings.ok_or("nothing is said of siblings")?;
+    let plans = answer.plans.and_then(|plans| plans.completeness).ok_or("nothing is said of feeds of plans")?;
+    let seen = answer.presentations.and_then(|seen| seen.completeness).ok_or("nothing is said of other feeds")?;
+    let found = (answer.shielded, siblings.notices.len(), siblings.unshown, plans.stale, seen.stale);
+    if found == (true, 1, 1, 1, 1) {
+        return Ok(());
+    }
+    Err(format!("expected a shielded child, a sibling told of and one only known, stale feeds, found {found:?}").into())
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -121,7 +142,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let requests: Vec<Vec<u8>> = numbers.iter().enumerate().map(|(n, number)| request(*number, n)).collect();
     if !matches!(arguments.which, Which::None) {
         let most = requests.len().min(arguments.lookups.max(1_000));
-        runtime.block_on(look_up(&filled, peer, &requests[..most]))?;
+        runtime.block_on(look_up(&filled, source.viewers(), &requests[..most]))?;
     }
     let mut reply = Vec::with_capacity(64 << 10);
     let mut answer = |request: &[u8]| one(&filled, &runtime, peer, request, &mut reply);
@@ -135,6 +156,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let counted = allocation_counter::measure(|| failed = requests.iter().take(1_000).try_for_each(|r| answer(r)));
         failed?;
         println!("allocations of 1000 lookups: {}, bytes {}", counted.count_total, counted.bytes_total);
+    }
+    if matches!(arguments.which, Which::ShieldedHere | Which::ShieldedThere) {
+        is_of_a_family(&reply)?;
     }
     println!("{} lookups, {bytes} bytes asked, the last answer {} bytes", arguments.lookups, reply.len());
     Ok(())

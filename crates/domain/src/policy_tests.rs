@@ -223,3 +223,62 @@ fn the_built_in_policy_leaves_nothing_out() {
         assert!(fields.is_none_or(|fields| fields == all), "{role} {}", method.word());
     }
 }
+
+/// A role and a purpose, and the fields that are shown for them, each by its word and as what is meant.
+type Narrow = (&'static str, Role, &'static str, Purpose, &'static [(&'static str, Field)]);
+
+/// A policy that shows each role for each purpose something else. Where everything is shown, as by the built-in one, two fields
+/// that stand for each other are not seen. History and names of feeds tell places, and go with them alone.
+const NARROW: [Narrow; 6] = [
+    ("ed", Role::Ed, "direct-care", DirectCare, &[("visit-places", Field::VisitPlaces)]),
+    (
+        "ed",
+        Role::Ed,
+        "child-protection-enquiry",
+        ChildProtectionEnquiry,
+        &[("visit-places", Field::VisitPlaces), ("history", Field::History)],
+    ),
+    ("scheduled-care", Role::ScheduledCare, "direct-care", DirectCare, &[("siblings", Field::Siblings)]),
+    (
+        "scheduled-care",
+        Role::ScheduledCare,
+        "child-protection-enquiry",
+        ChildProtectionEnquiry,
+        &[("mother", Field::Mother)],
+    ),
+    ("safeguarding", Role::Safeguarding, "direct-care", DirectCare, &[("numbers", Field::Numbers)]),
+    (
+        "safeguarding",
+        Role::Safeguarding,
+        "child-protection-enquiry",
+        ChildProtectionEnquiry,
+        &[("visit-places", Field::VisitPlaces), ("named-feeds", Field::NamedFeeds)],
+    ),
+];
+
+#[test]
+fn a_narrow_policy_shows_the_fields_that_it_states_and_no_other() {
+    let row = |(role, _, purpose, _, fields): Narrow| crate::policy::PolicyRow {
+        roles: vec![role.into()],
+        methods: vec!["LookupService/Lookup".into()],
+        purposes: vec![purpose.into()],
+        contexts: Some(vec!["unscheduled".into()]),
+        fields: Some(fields.iter().map(|(word, _)| (*word).into()).collect()),
+    };
+    let (policy, directory, mut shown) = (Policy::parse(&NARROW.map(row)).unwrap(), directory(), 0_u32);
+    for (role, method, purpose, context) in product() {
+        let (peer, caller) = (peer(role), caller(purpose, peer(role).organisation));
+        let read = authorise_read(&policy, peer, &caller, (method, context), &directory);
+        let stated = NARROW.iter().find(|(_, of, _, why, _)| (*of, *why) == (role, purpose));
+        let stated = stated.filter(|_| method == M::Lookup && context == Unscheduled);
+        let what = format!("{role} {} {purpose:?} {context:?}", method.word());
+        assert_eq!(read.is_ok(), stated.is_some(), "{what}");
+        for (field, word) in Field::WORDS {
+            let is_shown = read.as_ref().is_ok_and(|permit| permit.fields().has(field));
+            let is_stated = stated.is_some_and(|(.., fields)| fields.iter().any(|(_, one)| *one == field));
+            assert_eq!(is_shown, is_stated, "{what} {word}");
+            shown += u32::from(is_shown);
+        }
+    }
+    assert_eq!(shown, 8, "each of them is shown somewhere");
+}

@@ -11,6 +11,11 @@
 //! casualties, with ten times the usual questions, is no volume; where presentations are not told, a person's volume is held
 //! against that of the others on the same day.
 //!
+//! A check-in asks like any other question and is counted like one. Its presentation is what the audit tells of its recording, once
+//! that is taken, and not that it was asked with one: whoever sends check-ins that are never recorded looks like whoever only asks.
+//! So where people check in, what is usual to be held is that of their first questions, and not of those alone who are looked up
+//! again later; and an organisation whose recordings are refused for an evening has that evening's volume.
+//!
 //! What an organisation's people do is counted together too (`whole.rs`): many who each ask little are flagged as one.
 
 mod children;
@@ -111,8 +116,6 @@ pub struct Asking {
     pub role: Role,
     /// In unscheduled care.
     pub unscheduled: bool,
-    /// With the presentation, in one call.
-    pub checks_in: bool,
     /// The NHS number, where one was asked about.
     pub number: Option<NhsNumber>,
     /// Something is held of the child.
@@ -265,17 +268,12 @@ impl Watch {
     }
 
     fn asked(&mut self, entry: u64, organisation: OdsCode, child: ChildMark, asking: Asking) {
-        let Asking { user_id, role, unscheduled, checks_in, number, held } = asking;
+        let Asking { user_id, role, unscheduled, number, held } = asking;
         let who = self.known(Who { organisation, user_id }, entry);
         self.walks(&who, number, entry);
         self.whole_walks(&who, number, entry);
         self.crowds(&who, child, entry);
         let (at, bounds) = (self.now, self.waiting_bounds());
-        if checks_in {
-            // The presentation comes with the question.
-            self.waiting.presented(organisation, child, at, bounds);
-            return;
-        }
         let mut question = Waited { who, role, child, at, entry, unscheduled, held: Some(held) };
         if self.waiting.is_attended(&question, bounds) {
             // What was told of the child just now is held: that it is found says nothing.

@@ -247,6 +247,9 @@ pub enum Configured {
     Settings,
     /// The key that signs the audit's tree. The hash is that of its public half, as witnesses pin it.
     AuditKey,
+    /// The organisations, sites and authorities that are known: who may ask, and whom an answer says to ring. The hash is that of
+    /// the three files, each behind its length.
+    Directory,
 }
 
 /// What was disclosed, in codes.

@@ -144,14 +144,16 @@ fn is_own_review(entry: &AuditEntry) -> bool {
     entry.method == Some(Method::ReviewFlag) && entry.role == Some(Role::Safeguarding)
 }
 
-/// Whether an entry tells how much an authority hears, or withholds, or how many flags a safeguarding team was shown. One more of
-/// them, just after something was done about a shielded child without a place, would tell which authority is the child's, or
-/// where it was done. Those that an auditor was shown tell no place.
+/// Whether an entry tells how much an authority hears, or withholds, how much an organisation has proposed, or how many flags a
+/// safeguarding team was shown. One more of them, just after something was done about a shielded child without a place, would tell
+/// which authority is the child's, or where it was done. Flags that an auditor was shown tell no place, nor do proposals that the
+/// demographics service was: it is shown everybody's.
 fn is_uncounted(entry: &AuditEntry) -> bool {
-    use Method::{AcknowledgeNotifications, ListFlags, ListNotifications, ListWithholdings};
+    use Method::{AcknowledgeNotifications, ListFlags, ListNotifications, ListProposals, ListWithholdings};
     let of_authority = matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings));
     let of_team = entry.method == Some(ListFlags) && entry.role == Some(Role::Safeguarding);
-    (of_authority || of_team) && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
+    let of_proposer = entry.method == Some(ListProposals) && entry.role != Some(Role::Demographics);
+    (of_authority || of_team || of_proposer) && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
 }
 
 /// Whom an entry is about: the subject, and a mother whose record was read.

@@ -348,11 +348,21 @@ mod tests {
     #[test]
     fn what_is_configured_keeps_its_number() {
         use crate::Configured::{
-            AuditKey, Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists, Settings,
+            AuditKey, Certificate, ClientAuthorities, Directory, Keys, PersonTokens, Policy, RevocationLists, Settings,
         };
         let refused = |what| hex(&encode(&crate::Decision::ConfigRefused(what)).unwrap());
-        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys, Settings, AuditKey];
-        let expected = ["010900", "010901", "010902", "010903", "010904", "010905", "010906", "010907"];
+        let all = [
+            Policy,
+            Certificate,
+            ClientAuthorities,
+            RevocationLists,
+            PersonTokens,
+            Keys,
+            Settings,
+            AuditKey,
+            Directory,
+        ];
+        let expected = ["00", "01", "02", "03", "04", "05", "06", "07", "08"].map(|number| format!("0109{number}"));
         assert_eq!(all.map(refused), expected);
     }
 

@@ -151,7 +151,6 @@ impl Watcher {
                 role: entry.role?,
                 // Of a worklist nobody needs to be there. A record that was opened was asked about in the open.
                 unscheduled: !matches!(entry.decision, Decision::Answered { counted: false, .. }),
-                checks_in: method == Method::CheckIn,
                 number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
                 held: held(disclosed.plans) || held(disclosed.presentations),
             })
@@ -213,10 +212,12 @@ mod tests {
     use crate::audit_entry::{Call, Disclosed};
     use kith_domain::NhsNumber;
     use kith_domain::caller::{Caller, Peer, Purpose, Role};
+    use kith_domain::flag::FlagKind;
     use kith_domain::identity::IdentityCheck;
     use kith_domain::opening::OpeningReason;
     use kith_domain::proof::PersonProof;
-    use kith_domain::text::{OpeningWords, PersonText, RoleCode, UserId};
+    use kith_domain::text::{LocalKey, OpeningWords, PersonText, RoleCode, UserId};
+    use std::collections::BTreeSet;
 
     fn rules() -> FlagRules {
         FlagRules { read_again_entries: 1_000, ..FlagRules::default() }
@@ -228,27 +229,40 @@ mod tests {
         Watcher::begin(rules(), Arc::new(Keys::from_master([7; 32])), standing)
     }
 
-    /// Somebody asks about numbers one after another.
-    fn asked(count: u32) -> Vec<(u64, AuditEntry)> {
-        let organisation = OdsCode::parse("R1H").unwrap();
-        let caller = Caller {
-            user_id: UserId::parse("u1").unwrap(),
+    fn organisation() -> OdsCode {
+        OdsCode::parse("R1H").unwrap()
+    }
+
+    fn caller(user: &str) -> Caller {
+        Caller {
+            user_id: UserId::parse(user).unwrap(),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
             purpose: Purpose::DirectCare,
-            organisation,
+            organisation: organisation(),
             role_code: RoleCode::parse("R8000").unwrap(),
-        };
-        let peer = Peer { organisation, role: Role::Ed };
-        let call = Call { peer, method: Method::Lookup, trace: None, person: PersonProof::NotAsked };
-        let disclosed = Disclosed {
+        }
+    }
+
+    fn call(method: Method) -> Call {
+        let peer = Peer { organisation: organisation(), role: Role::Ed };
+        Call { peer, method, trace: None, person: PersonProof::NotAsked }
+    }
+
+    fn disclosed(presentations: Code) -> Disclosed {
+        Disclosed {
             identity: IdentityCheck::NotGiven,
             plans: Code::NoneHeld,
-            presentations: Code::NoneHeld,
+            presentations,
             shielded: false,
             siblings: 0,
             mother: None,
-        };
+        }
+    }
+
+    /// Somebody asks about numbers one after another.
+    fn asked(count: u32) -> Vec<(u64, AuditEntry)> {
+        let (call, caller, disclosed) = (call(Method::Lookup), caller("u1"), disclosed(Code::NoneHeld));
         let numbers = (999_000_000..).filter_map(NhsNumber::from_first_nine).take(count as usize);
         (1_u64..)
             .zip(numbers)
@@ -298,6 +312,69 @@ mod tests {
         watcher.tell(1_000, |_| None);
         let Some((_, Change::Watched(watched))) = watcher.due(LOG_EVERY, true) else { panic!("it is due") };
         assert_eq!(watched.asked[0].lookups, 20);
+    }
+
+    /// Check-ins as the audit tells of them: each question, and a second later what became of its recording.
+    #[derive(Default)]
+    struct CheckIns {
+        entries: Vec<AuditEntry>,
+        children: u32,
+    }
+
+    impl CheckIns {
+        fn add(&mut self, user: &str, (day, second): (i64, i64), (held, recorded): (bool, bool)) {
+            self.children += 1;
+            let key = LocalKey::parse(&format!("k{}", self.children)).unwrap();
+            let subject = Some(Subject::Local(organisation(), key));
+            // A Monday at midnight.
+            let at = Moment(1_772_409_600_000).plus_seconds(day * 86_400 + second);
+            let disclosed = disclosed(if held { Code::Held(1) } else { Code::NoneHeld });
+            let taken = Decision::Changed { acknowledged: u64::from(recorded), refused: u64::from(!recorded) };
+            for (after, decision) in [(0, Decision::Answered { disclosed, counted: true }), (1, taken)] {
+                let (call, caller) = (call(Method::CheckIn), Some(caller(user)));
+                let entry = AuditEntry::of_call(at.plus_seconds(after), call, caller, None, decision);
+                self.entries.push(AuditEntry { subject: subject.clone(), ..entry });
+            }
+        }
+
+        /// The kinds of flags that they raise, and whom those are about.
+        fn flagged(mut self) -> BTreeSet<(FlagKind, Option<String>)> {
+            self.entries.sort_by_key(|entry| entry.at);
+            let entries: Vec<(u64, AuditEntry)> = (1_u64..).zip(self.entries).collect();
+            let mut watcher = watcher(None, 0);
+            watcher.follow(0, entries.len() as u64, &entries);
+            let about = |flag: &Flag| flag.user_id.as_ref().map(|user| user.as_str().to_owned());
+            told(&mut watcher).iter().map(|flag| (flag.kind, about(flag))).collect()
+        }
+    }
+
+    /// Ten days of ordinary check-ins, and then an evening on which somebody checks in eighty children of whom nothing is held.
+    fn an_evening(recorded: bool) -> BTreeSet<(FlagKind, Option<String>)> {
+        let mut check_ins = CheckIns::default();
+        for day in 0..10 {
+            for n in 0..60 {
+                check_ins.add(&format!("u{}", n % 5), (day, 8 * 3_600 + n * 240), (true, true));
+            }
+            // Somebody who asks little, and whose recordings are refused.
+            let refused = if day < 4 { 0 } else { 2 };
+            for n in 0..refused {
+                check_ins.add("u7", (day, 9 * 3_600 + n * 3_600), (true, false));
+            }
+        }
+        for n in 0..80 {
+            check_ins.add("u7", (10, 14 * 3_600 + n * 180), (false, recorded));
+        }
+        // By which it is known that nobody came.
+        check_ins.add("u0", (10, 23 * 3_600), (true, true));
+        check_ins.flagged()
+    }
+
+    #[test]
+    fn check_ins_that_are_not_recorded_are_questions_to_which_nobody_came() {
+        let u7 = |kind| (kind, Some("u7".to_owned()));
+        let all = [FlagKind::Volume, FlagKind::FewHeld, FlagKind::NoPresentation].map(u7);
+        assert_eq!(an_evening(false), BTreeSet::from(all));
+        assert_eq!(an_evening(true), BTreeSet::from([u7(FlagKind::FewHeld)]), "there, and of few is anything held");
     }
 
     #[test]

@@ -62,6 +62,17 @@ pub enum EngineState<E> {
     Failed(&'static str),
 }
 
+impl<E> EngineState<E> {
+    /// The engine, or that there is none, as every call that needs it is refused.
+    pub(crate) fn engine(&self) -> Result<&Arc<E>, Status> {
+        match self {
+            Self::Ready(engine) => Ok(engine),
+            Self::Loading => Err(refusal::loading()),
+            Self::Failed(reason) => Err(refusal::not_opened(reason)),
+        }
+    }
+}
+
 impl<E> Default for EngineSlot<E> {
     fn default() -> Self {
         Self(OnceLock::new())
@@ -83,11 +94,7 @@ impl<E> EngineSlot<E> {
     /// # Errors
     /// `UNAVAILABLE` with reason `LOADING`, or with the reason for which it could not be opened.
     pub fn get(&self) -> Result<Arc<E>, Status> {
-        match self.state() {
-            EngineState::Ready(engine) => Ok(engine),
-            EngineState::Loading => Err(refusal::loading()),
-            EngineState::Failed(reason) => Err(refusal::not_opened(reason)),
-        }
+        self.state().engine().cloned()
     }
 
     /// Fills the slot; the first filling stands.

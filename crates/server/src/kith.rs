@@ -95,7 +95,7 @@ impl Application for Kith {
             .map_err(|error| OpenFailure::new(OpenFailure::PERSON_TOKENS_UNUSABLE, error))?;
         let options = options(config, &opening, keys, Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
-        let told = in_force(config, &options.tree, (first.sha256, tokens.is_some()))
+        let told = in_force(config, &opening.directory, &options.tree, (first.sha256, tokens.is_some()))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
@@ -245,16 +245,21 @@ fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
     Keys::open(&config.storage.data_dir, &new_key::source(&config.storage)).map(Arc::new)
 }
 
-/// What is in force from the start on and stands in no file that is looked at again: the settings, the key that signs the audit,
-/// and, where no file says otherwise, that the policy is the one built in and that nobody needs a token. Told at every start, so
-/// that whoever goes back to any of them cannot do so unseen.
+/// What is in force from the start on and stands in no file that is looked at again: the settings, the directory, whose files the
+/// settings only name, the key that signs the audit, and, where no file says otherwise, that the policy is the one built in and that
+/// nobody needs a token. Told at every start, so that whoever goes back to any of them cannot do so unseen.
 fn in_force(
     config: &Config,
+    directory: &Directory,
     tree: &KeepTree,
     (policy, has_tokens): ([u8; 32], bool),
 ) -> Result<Vec<Decision>, Failure> {
     let settings = sha256_of(config.to_toml()?.as_bytes());
-    let mut told = vec![Decision::ConfigChanged(Configured::Settings, settings), signing(tree)];
+    let mut told = vec![
+        Decision::ConfigChanged(Configured::Settings, settings),
+        Decision::ConfigChanged(Configured::Directory, directory.sha256()),
+        signing(tree),
+    ];
     if policy == [0; 32] {
         told.push(Decision::ConfigChanged(Configured::Policy, policy));
     }

@@ -15,25 +15,50 @@ use crate::health::Readiness;
 use crate::stop::{StopHandle, StopSignal};
 use crate::tls::TlsState;
 
-/// Reloads certificates and lists when their files have changed and then stayed the same for one interval, so that
-/// certificate and key are never read in the middle of being replaced.
+/// When files are read anew: at the second look in a row that finds them other than they were when they were last read. The first
+/// may be in the middle of a replacement. To wait until two looks find the same would leave it to whoever touches any of them again
+/// and again that nothing is ever read, and that whoever is revoked goes on.
+#[derive(Debug)]
+struct Looks<F> {
+    /// What was found before the last reading.
+    read: F,
+    /// The look before found something else than that.
+    differed: bool,
+}
+
+impl<F: PartialEq> Looks<F> {
+    fn new(read: F) -> Self {
+        Self { read, differed: false }
+    }
+
+    /// Takes what a look found; whether everything is to be read now. What changes while it is read, the next look finds.
+    fn is_due(&mut self, found: F) -> bool {
+        let differs = found != self.read;
+        let due = differs && self.differed;
+        self.differed = differs && !due;
+        if due {
+            self.read = found;
+        }
+        due
+    }
+}
+
+/// Reloads certificates and lists within two intervals of a change of their files, and not at the first look that finds it, so
+/// that certificate and key are hardly ever read in the middle of being replaced. Where they are, they do not go together: the
+/// old ones stay in force, and the next look finds the rest of the change.
 pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: StopSignal) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut loaded = tls.fingerprint();
-    let mut seen = loaded.clone();
+    let mut looks = Looks::new(tls.fingerprint());
     loop {
         tokio::select! {
             biased;
             () = stop.draining() => return,
             _ = ticks.tick() => {}
         }
-        let now = tls.fingerprint();
-        if now != loaded && now == seen {
+        if looks.is_due(tls.fingerprint()) {
             reload(&tls).await;
-            loaded.clone_from(&now);
         }
-        seen = now;
     }
 }
 
@@ -193,4 +218,24 @@ pub(crate) fn signals(stop: StopHandle, tls: Arc<TlsState>) -> io::Result<impl F
             if orders == 1 { stop.drain() } else { stop.end_now() }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Looks;
+
+    #[test]
+    fn a_change_is_read_once_at_the_second_look_that_finds_it() {
+        let mut looks = Looks::new('a');
+        let due = ['a', 'b', 'b', 'b', 'a', 'b', 'c', 'c', 'c'].map(|found| looks.is_due(found));
+        assert_eq!(due, [false, false, true, false, false, false, false, true, false]);
+    }
+
+    /// As where a list is fetched anew between any two looks.
+    #[test]
+    fn what_never_stays_the_same_is_read_at_every_second_look() {
+        let mut looks = Looks::new(0);
+        let due: Vec<bool> = (1..=6).map(|found| looks.is_due(found)).collect();
+        assert_eq!(due, [false, true, false, true, false, true]);
+    }
 }

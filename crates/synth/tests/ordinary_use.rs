@@ -127,29 +127,24 @@ fn year(root: &Path) -> Vec<Event> {
 /// What is raised by events, where something is held of whoever has a plan or was seen before; and how many questions there were.
 fn flagged(events: &[Event], mut held: BTreeSet<NhsNumber>) -> (Vec<Flag>, u64) {
     let (mut watch, mut flags, mut questions) = (Watch::new(FlagRules::default()), Vec::new(), 0);
-    for (entry, Event { at, organisation, number, user, what }) in (1..).zip(events) {
-        let asking = |role, unscheduled, checks_in| {
+    for (n, Event { at, organisation, number, user, what }) in (1_u64..).zip(events) {
+        let asking = |role, unscheduled| {
             let user_id = UserId::parse(user).unwrap();
-            Sight::Question(Asking {
-                user_id,
-                role,
-                unscheduled,
-                checks_in,
-                number: Some(*number),
-                held: held.contains(number),
-            })
+            Sight::Question(Asking { user_id, role, unscheduled, number: Some(*number), held: held.contains(number) })
         };
-        let sight = match what {
-            Do::CheckIn => asking(Role::Ed, true, true),
-            Do::Ask => asking(Role::Ed, true, false),
-            Do::Review => asking(Role::Safeguarding, false, false),
-            Do::Tell => Sight::Presentation,
+        let sights = match what {
+            Do::CheckIn => vec![asking(Role::Ed, true), Sight::Presentation],
+            Do::Ask => vec![asking(Role::Ed, true)],
+            Do::Review => vec![asking(Role::Safeguarding, false)],
+            Do::Tell => vec![Sight::Presentation],
         };
         questions += u64::from(!matches!(what, Do::Tell));
         let mut mark = [0; 16];
         mark[..8].copy_from_slice(&number.value().to_be_bytes());
         let (at, organisation, child) = (*at, *organisation, ChildMark::new(mark));
-        flags.extend(watch.observe(Sighting { entry, at, organisation, child, what: sight }));
+        for (entry, what) in (n * 2..).zip(sights) {
+            flags.extend(watch.observe(Sighting { entry, at, organisation, child, what }));
+        }
         if matches!(what, Do::Tell | Do::CheckIn) {
             held.insert(*number);
         }

@@ -24,7 +24,8 @@ const BOUNDS: [(&str, u64, u64); 2] = [("held", 112_000, 102), ("none", 115_800,
 /// them out it is two fifths. Each count of one program differs by a tenth, so that ten percent were once too few.
 const APART_PERCENT: u64 = 25;
 
-/// Shielded children of one shape in two places.
+/// Shielded children of one shape in two places: with other authorities, siblings' too, other trusts that saw and that looked at
+/// them, and the feeds of the one late or those of the other.
 const PLACES: [&str; 2] = ["shielded-here", "shielded-there"];
 
 /// How many percent a lookup of the one may differ by from a lookup of the other: whoever measures times must not tell where a

@@ -320,6 +320,7 @@ fn service(event: &v1::ServiceEvent) -> String {
         Ok(Kind::SettingsChanged) => format!("these settings are in force, {sha256}"),
         Ok(Kind::AuditKeyChanged) => format!("the audit is signed with this key, {sha256}"),
         Ok(Kind::AuditKeyRefused) => "the key that signs the audit could not be used".to_owned(),
+        Ok(Kind::DirectoryChanged) => format!("this directory of organisations and authorities is in force, {sha256}"),
         Ok(Kind::AuditRemoved) => {
             format!("removed entries up to {through_audit_reference} under retention, {leaves_kept} leaves kept")
         }

@@ -90,7 +90,6 @@ impl Told<'_> {
             |plan: &&crate::plan::Plan| family::of_plan(plan).is_some_and(|family| self.families.contains(&family));
         let is_child = held.plans.iter().filter(links).any(|plan| family::role(plan) == RecordRole::Child);
         let mut of_mother = ChildRecord::new(held.subject.clone());
-        of_mother.withheld_by.clone_from(&held.withheld_by);
         of_mother.plans = held.plans.iter().filter(links).filter(|plan| family::is_unborn(plan)).cloned().collect();
         let shown = shown_plans((person, &held), today, self.means.settings);
         let shielded = held.is_shielded();
@@ -103,6 +102,8 @@ impl Told<'_> {
         // On the day of birth the plan is in force for the last time, and the child has a plan of its own.
         unborn.retain(|plan| plan.end.is_none_or(|end| end > today));
         if !unborn.is_empty() {
+            // One that is withheld is known like a born child whose plan is, and nothing is told of it.
+            unborn.retain(|plan| !held.withheld_by.contains(&plan.authority));
             self.child(unborn, false, shielded, None);
         }
     }

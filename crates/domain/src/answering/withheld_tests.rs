@@ -155,12 +155,46 @@ fn a_siblings_plan_that_is_withheld_is_not_told_and_the_sibling_is_still_known()
     withhold(&mut world, 2, A);
     withhold(&mut world, 3, A);
     let (notices, unshown) = told(&world.ask(1));
-    assert_eq!((notices, unshown), (Vec::new(), 1), "the unborn one is told of by its plan alone");
+    assert_eq!((notices, unshown), (Vec::new(), 2), "the born and the unborn one");
     world.seen(2, 3, Complaint::Fracture, How::Discharged);
     assert_eq!(
         told(&world.ask(1)),
-        (vec![(0, true, "Borough A".to_owned())], 0),
-        "where it was seen is no authority's to withhold"
+        (vec![(0, true, "Borough A".to_owned())], 1),
+        "where it was seen is no authority's to withhold; of the unborn one nothing is shown"
     );
     assert!(!world.ask(1).withheld, "what is withheld of a sibling touches nothing of the child's own");
+}
+
+#[test]
+fn an_unborn_sibling_whose_plan_is_withheld_is_known_and_never_no_other_child() {
+    let mut world = World::default();
+    world.plan(1, A, "F", |_| {});
+    world.plan(2, A, "F", |event| event.kind = PlanKind::Unborn);
+    withhold(&mut world, 2, A);
+    let answer = world.ask(1);
+    assert_eq!(told(&answer), (Vec::new(), 1));
+    let text = line(&answer);
+    assert!(text.contains("Siblings: KNOWN: 1 known of whom nothing is shown here. This lists only"), "{text}");
+    assert!(!text.contains("no other child") && !text.contains("UNBORN"), "{text}");
+    assert_eq!(told(&answer), told(&like_shielded().ask(1)), "as of one whose mother is shielded");
+    // Another authority's plan of an unborn child of hers is told as before.
+    world.plan(1, B, "G", |_| {});
+    world.plan(2, B, "G", |event| event.kind = PlanKind::Unborn);
+    assert_eq!(told(&world.ask(1)), (vec![(1, false, "Borough B".to_owned())], 0));
+    // One that has ended makes no sibling, withheld or not: there is no unborn child any more.
+    let mut ended = World::default();
+    ended.plan(1, A, "F", |_| {});
+    ended.plan(2, A, "F", |event| {
+        (event.kind, event.end) = (PlanKind::Unborn, Day::parse("2025-12-01").ok());
+    });
+    withhold(&mut ended, 2, A);
+    assert_eq!(told(&ended.ask(1)), (Vec::new(), 0));
+}
+
+/// An unborn sibling on the record of a mother who is shielded.
+fn like_shielded() -> World {
+    let mut world = World::default();
+    world.plan(1, A, "F", |_| {});
+    world.plan(2, A, "F", |event| (event.kind, event.shielded) = (PlanKind::Unborn, true));
+    world
 }

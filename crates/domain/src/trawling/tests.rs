@@ -59,14 +59,14 @@ impl Traffic {
     fn ask(&mut self, at: Moment, Ask { user, child, held, unscheduled }: Ask) {
         let user_id = UserId::parse(&format!("u{user}")).unwrap();
         let role = Role::Ed;
-        let asking = Asking { user_id, role, unscheduled, checks_in: false, number: None, held };
+        let asking = Asking { user_id, role, unscheduled, number: None, held };
         self.sight(at, child, Sight::Question(asking));
     }
 
     fn walk(&mut self, at: Moment, user: u32, nine: u32) {
         let user_id = UserId::parse(&format!("u{user}")).unwrap();
         let number = NhsNumber::from_first_nine(nine);
-        let asking = Asking { user_id, role: Role::Ed, unscheduled: true, checks_in: true, number, held: true };
+        let asking = Asking { user_id, role: Role::Ed, unscheduled: true, number, held: true };
         self.sight(at, nine, Sight::Question(asking));
     }
 
@@ -321,8 +321,7 @@ fn people_who_are_none_make_their_own_organisation_forget_and_no_other() {
         traffic.walk(at(0, i64::from(n) * 300), 1, 400_000_000 + n);
         for named in 0..100_u32 {
             let user_id = UserId::parse(&format!("none-{n}-{named}")).unwrap();
-            let asking =
-                Asking { user_id, role: Role::Ed, unscheduled: true, checks_in: false, number: None, held: false };
+            let asking = Asking { user_id, role: Role::Ed, unscheduled: true, number: None, held: false };
             traffic.entry += 1;
             let (entry, child) = (traffic.entry, mark(1_000 + n * 100 + named));
             let at = at(0, i64::from(n) * 300 + 1);

@@ -86,7 +86,7 @@ fn shares(traffic: &mut Traffic, fresh: &mut Fresh, code: &str, (from_day, users
     for n in 0..users * 5 {
         let user_id = UserId::parse(&format!("{code}-{}", n % users)).unwrap();
         let held = n % 100 < percent;
-        let asking = Asking { user_id, role: Role::Ed, unscheduled: true, checks_in: false, number: None, held };
+        let asking = Asking { user_id, role: Role::Ed, unscheduled: true, number: None, held };
         traffic.entry += 1;
         let organisation = OdsCode::parse(code).unwrap();
         let (entry, child) = (traffic.entry, mark(fresh.next()));

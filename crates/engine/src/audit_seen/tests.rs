@@ -33,6 +33,19 @@ fn that_openings_have_reached_their_limit_has_no_place() {
     assert!(!told(Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"))));
 }
 
+/// A proposal about a shielded child has no place. One more in its proposer's own list would show whose it is all the same.
+#[test]
+fn how_many_proposals_a_proposer_was_shown_is_not_told() {
+    let place = Place::new();
+    for (role, told) in [(Role::Ed, 0), (Role::LocalAuthority, 0), (Role::Demographics, 3)] {
+        let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role };
+        let call = Call { peer, method: Method::ListProposals, trace: None, person: PersonProof::NotAsked };
+        let entry = AuditEntry::of_call(NOW, call, None, None, Decision::Listed(3));
+        let seen = place.engine.seen(AuditRef { journal: 1, sequence: 7 }, entry, None);
+        assert_eq!((seen.uncounted, seen.decision), (told == 0, Decision::Listed(told)), "{role:?}");
+    }
+}
+
 /// A flag that would give an entry about a shielded child a place is shown to no auditor. One more in its organisation's own list,
 /// or a review of one that nobody else sees, would show whose it is all the same.
 #[test]

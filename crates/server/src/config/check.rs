@@ -14,6 +14,10 @@ use kith_engine::TreeOptions;
 /// Milliseconds in the longest time-out accepted anywhere: an hour.
 pub(super) const HOUR_MS: u64 = 3_600_000;
 
+/// Two looks at the files must lie within a minute of a change, with room for the verdict on open connections: whoever is revoked
+/// is out by then.
+const RELOAD_MAX_MS: u64 = 25_000;
+
 /// Seconds in the longest connection age accepted: a day.
 pub(super) const DAY_S: u64 = 86_400;
 
@@ -66,7 +70,7 @@ impl Check<'_> {
         let server = &config.server;
         self.range("server.data_threads", server.data_threads, 0..=1_024);
         self.range("server.drain_limit_ms", server.drain_limit_ms, 0..=HOUR_MS);
-        self.range("tls.reload_interval_ms", config.tls.reload_interval_ms, 50..=HOUR_MS);
+        self.range("tls.reload_interval_ms", config.tls.reload_interval_ms, 50..=RELOAD_MAX_MS);
         self.rule(
             identity::is_trust_domain(&server.trust_domain),
             "server.trust_domain",

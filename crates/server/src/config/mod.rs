@@ -37,9 +37,6 @@ pub const ENVIRONMENT_PREFIX: &str = "KITH__";
 /// Largest configuration file read: a hundred times the default one.
 const FILE_MAX_BYTES: u64 = 1 << 20;
 
-/// Two looks at the files must lie within a minute, with room for the verdict on open connections.
-const RELOAD_INTERVAL_LONG_MS: u64 = 25_000;
-
 /// How long a child's own health record is kept at most, in days: 26 years, by the rule that the default file names.
 const CHILD_RECORD_DAYS: u32 = 9_497;
 
@@ -152,12 +149,14 @@ impl Config {
                  is closed will be given"
             )
         };
-        let slow = (self.tls.reload_interval_ms > RELOAD_INTERVAL_LONG_MS).then(|| {
-            String::from("tls.reload_interval_ms: over 25 s: who is revoked may go on for longer than a minute")
-        });
         let unsigned = self.audit.signing_key_file.as_os_str().is_empty().then(|| {
             String::from(
                 "audit.signing_key_file: none, so that a change of the audit can be covered up: nothing is signed",
+            )
+        });
+        let unrevoked = self.tls.client_crls.as_os_str().is_empty().then(|| {
+            String::from(
+                "tls.client_crls: none, so that nobody is ever revoked: a certificate that was stolen counts until it expires",
             )
         });
         let short = (1..CHILD_RECORD_DAYS).contains(&self.audit.retention_days).then(|| {
@@ -167,11 +166,11 @@ impl Config {
         });
         unlisted
             .map(words)
-            .chain(slow)
             .chain(short)
             .chain(self.purge.warnings(self, today))
             .chain(flags::warnings(&self.flags))
             .chain(unsigned)
+            .chain(unrevoked)
             .collect()
     }
 

@@ -4,6 +4,9 @@ use super::*;
 
 const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n";
 
+/// With lists of whom nobody trusts any more, of which a warning would else tell.
+const REVOCATION: &str = "[tls]\nclient_crls = \"crls\"\n";
+
 fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
     let environment = environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned()));
     Config::parse("kithd.toml", &format!("{CONTACT}{text}"), environment)
@@ -142,7 +145,7 @@ fn the_audit_is_kept_for_good_or_eight_years_at_least_and_never_removed_without_
     assert!(mistakes(&of(36_526), &[])[0].contains("audit.retention_days: expected 2922 to 36525"));
     let unsigned = mistakes("[audit]\nretention_days = 2922\n", &[]);
     assert!(unsigned[0].contains("audit.retention_days: expected audit.tree and"), "{unsigned:?}");
-    let warnings = |days| parse(&of(days), &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1));
+    let warnings = |days| parse(&(of(days) + REVOCATION), &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1));
     assert!(warnings(2_922).iter().any(|told| told.starts_with("audit.retention_days")));
     assert!(warnings(9_496).iter().any(|told| told.starts_with("audit.retention_days")));
     assert_eq!(warnings(9_497), Vec::<String>::new());
@@ -159,7 +162,7 @@ fn keys_that_would_do_nothing_are_unknown() {
 
 #[test]
 fn bank_holidays_that_run_out_are_told_a_year_before() {
-    let config = parse("[audit]\nsigning_key_file = \"audit.key\"\n", &[]).unwrap();
+    let config = parse(&format!("[audit]\nsigning_key_file = \"audit.key\"\n{REVOCATION}"), &[]).unwrap();
     let on = |year| config.warnings(jiff::civil::date(year, 6, 1));
     assert_eq!(on(2026), Vec::<String>::new());
     assert_eq!(on(2027).len(), 1);
@@ -168,20 +171,27 @@ fn bank_holidays_that_run_out_are_told_a_year_before() {
 }
 
 #[test]
-fn files_that_are_looked_at_too_seldom_are_told() {
-    let today = jiff::civil::date(2026, 6, 1);
-    let warnings = |ms: u64| {
-        parse(&format!("[audit]\nsigning_key_file = \"audit.key\"\n[tls]\nreload_interval_ms = {ms}\n"), &[])
-            .unwrap()
-            .warnings(today)
+fn files_are_never_looked_at_so_seldom_that_who_is_revoked_goes_on_for_longer_than_a_minute() {
+    let of = |ms: u64| format!("[tls]\nreload_interval_ms = {ms}\n");
+    assert!(parse(&of(25_000), &[]).is_ok());
+    let found = mistakes(&of(25_001), &[]);
+    assert!(found.len() == 1 && found[0].contains("tls.reload_interval_ms: expected 50 to 25000"), "{found:?}");
+}
+
+#[test]
+fn that_nobody_is_ever_revoked_is_told() {
+    let told = |lists: &str| {
+        let text = format!("[audit]\nsigning_key_file = \"audit.key\"\n{lists}");
+        parse(&text, &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1))
     };
-    assert_eq!(warnings(25_000), Vec::<String>::new());
-    assert!(warnings(25_001)[0].starts_with("tls.reload_interval_ms"), "{:?}", warnings(25_001));
+    assert_eq!(told(REVOCATION), Vec::<String>::new());
+    let nobody = told("");
+    assert!(nobody.len() == 1 && nobody[0].starts_with("tls.client_crls: none"), "{nobody:?}");
 }
 
 #[test]
 fn an_audit_that_is_not_signed_is_told_and_a_key_needs_a_tree() {
-    let told = parse("", &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1));
+    let told = parse(REVOCATION, &[]).unwrap().warnings(jiff::civil::date(2026, 6, 1));
     assert!(told.len() == 1 && told[0].starts_with("audit.signing_key_file: none"), "{told:?}");
     assert!(parse("[audit]\ntree = \"\"\n", &[]).is_ok());
     let found = mistakes("[audit]\ntree = \"\"\nsigning_key_file = \"audit.key\"\n", &[]);

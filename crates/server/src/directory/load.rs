@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use jiff::civil::Time;
+use ring::digest::{Context, SHA256};
 
 use super::table::{self, Row};
 use super::{Authority, Directory, Organisation, Site, is_phone};
@@ -26,27 +27,31 @@ const PHONE: &str = "a telephone number";
 const TIME: &str = "a time HH:MM";
 
 pub(super) fn load(files: &config::Directory, mistakes: &mut Mistakes) -> Directory {
+    let mut hash = Context::new(&SHA256);
     let mut organisations = Collected::new();
-    for row in table::read(&files.organisations, &ORGANISATION_COLUMNS, mistakes) {
+    for row in table::read(&files.organisations, &ORGANISATION_COLUMNS, &mut hash, mistakes) {
         let organisation = organisation(&row, mistakes);
         organisations.keep(&row, organisation, |o| &o.code, mistakes);
     }
     let mut sites = Collected::new();
-    for row in table::read(&files.sites, &SITE_COLUMNS, mistakes) {
+    for row in table::read(&files.sites, &SITE_COLUMNS, &mut hash, mistakes) {
         let site = site(&row, mistakes);
         sites.keep(&row, site, |s| &s.code, mistakes);
     }
     let mut authorities = Collected::new();
-    for row in table::read(&files.authorities, &AUTHORITY_COLUMNS, mistakes) {
+    for row in table::read(&files.authorities, &AUTHORITY_COLUMNS, &mut hash, mistakes) {
         let authority = authority(&row, mistakes);
         authorities.keep(&row, authority, |a| &a.code, mistakes);
     }
     check_successors(&organisations, mistakes);
     check_sites(&sites, &organisations, mistakes);
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(hash.finish().as_ref());
     Directory {
         organisations: organisations.into_values(),
         sites: sites.into_values(),
         authorities: authorities.into_values(),
+        sha256,
     }
 }
 

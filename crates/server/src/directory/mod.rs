@@ -58,6 +58,7 @@ pub struct Directory {
     organisations: BTreeMap<String, Organisation>,
     sites: BTreeMap<String, Site>,
     authorities: BTreeMap<String, Authority>,
+    sha256: [u8; 32],
 }
 
 impl Directory {
@@ -80,6 +81,12 @@ impl Directory {
             }
         }
         directory
+    }
+
+    /// SHA-256 of the three files as they were read: organisations, sites, authorities, each behind its length in eight bytes, the
+    /// highest first.
+    pub fn sha256(&self) -> [u8; 32] {
+        self.sha256
     }
 
     /// The organisation of this ODS code.

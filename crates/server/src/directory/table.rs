@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use ring::digest::Context;
+
 use crate::config::bounded_text;
 use crate::mistakes::Mistakes;
 
@@ -50,8 +52,14 @@ impl Row {
     }
 }
 
-/// The rows of the file, and the mistakes of its header and of rows that are not readable at all.
-pub(super) fn read(path: &Path, columns: &'static [&'static str], mistakes: &mut Mistakes) -> Vec<Row> {
+/// The rows of the file, and the mistakes of its header and of rows that are not readable at all. What was read goes into `hash`,
+/// behind its length.
+pub(super) fn read(
+    path: &Path,
+    columns: &'static [&'static str],
+    hash: &mut Context,
+    mistakes: &mut Mistakes,
+) -> Vec<Row> {
     let name = path.display().to_string();
     let text = match bounded_text(path, FILE_MAX_BYTES) {
         Ok(text) => text,
@@ -60,6 +68,8 @@ pub(super) fn read(path: &Path, columns: &'static [&'static str], mistakes: &mut
             return Vec::new();
         }
     };
+    hash.update(&(text.len() as u64).to_be_bytes());
+    hash.update(text.as_bytes());
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let Some(order) = header(&name, &mut reader, columns, mistakes) else { return Vec::new() };

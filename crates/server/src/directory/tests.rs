@@ -1,6 +1,7 @@
 //! Tests of the directory files: accepted forms, and every mistake placed.
 
 use super::*;
+use ring::digest::{SHA256, digest};
 
 const ORGANISATIONS: &str =
     "ods_code,name,contact_phone,successor_code\nR1H,Barts,01632 960100,\nR9Z,Old,01632960101,R1H\n";
@@ -33,6 +34,17 @@ fn good_files_are_read() {
     assert_eq!(authority.out_of_hours_phone, "01632 960201");
     assert_eq!(directory.organisations().len(), 2);
     assert!(directory.organisation("r1h").is_none());
+}
+
+#[test]
+fn the_hash_is_that_of_the_three_files_each_behind_its_length() {
+    let directory = load(ORGANISATIONS, SITES, AUTHORITIES).unwrap();
+    let of = |text: &str| [&(text.len() as u64).to_be_bytes()[..], text.as_bytes()].concat();
+    let whole = digest(&SHA256, &[ORGANISATIONS, SITES, AUTHORITIES].map(of).concat());
+    let expected: &[u8] = whole.as_ref();
+    assert_eq!(&directory.sha256()[..], expected);
+    let another_number = AUTHORITIES.replace("01632 960201", "01632 960299");
+    assert_ne!(load(ORGANISATIONS, SITES, &another_number).unwrap().sha256(), directory.sha256());
 }
 
 #[test]

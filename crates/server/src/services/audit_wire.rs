@@ -131,9 +131,10 @@ fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) 
         Configured::RevocationLists => (Kind::RevocationListsChanged, Kind::RevocationListsRefused),
         Configured::PersonTokens => (Kind::PersonTokensChanged, Kind::PersonTokensRefused),
         Configured::Keys => (Kind::KeysChanged, Kind::KeysRefused),
-        // With settings that cannot be used nothing starts, and there is nobody to tell.
+        // With settings or a directory that cannot be used nothing starts, and there is nobody to tell.
         Configured::Settings => (Kind::SettingsChanged, Kind::Unspecified),
         Configured::AuditKey => (Kind::AuditKeyChanged, Kind::AuditKeyRefused),
+        Configured::Directory => (Kind::DirectoryChanged, Kind::Unspecified),
     }
 }
 
@@ -306,12 +307,24 @@ mod tests {
     #[test]
     fn whatever_is_configured_is_told_by_its_own_name() {
         use Configured::{
-            AuditKey, Certificate, ClientAuthorities, Keys, PersonTokens, Policy, RevocationLists, Settings,
+            AuditKey, Certificate, ClientAuthorities, Directory, Keys, PersonTokens, Policy, RevocationLists, Settings,
         };
-        let all = [Policy, Certificate, ClientAuthorities, RevocationLists, PersonTokens, Keys, Settings, AuditKey];
+        let all = [
+            Policy,
+            Certificate,
+            ClientAuthorities,
+            RevocationLists,
+            PersonTokens,
+            Keys,
+            Settings,
+            AuditKey,
+            Directory,
+        ];
         let decisions = all.map(|what| [Decision::ConfigChanged(what, [7; 32]), Decision::ConfigRefused(what)]);
         let told = decisions.iter().flatten().map(|decision| service(decision).kind().as_str_name());
-        assert_eq!(told.collect::<BTreeSet<_>>().len(), 2 * all.len());
+        assert_eq!(told.collect::<BTreeSet<_>>().len(), 2 * all.len() - 1, "two of them are never refused");
+        let directory = service(&Decision::ConfigChanged(Directory, [7; 32]));
+        assert_eq!(directory.kind(), v1::ServiceEventKind::DirectoryChanged);
         let tokens = service(&Decision::ConfigRefused(PersonTokens));
         assert_eq!(tokens.kind(), v1::ServiceEventKind::PersonTokensRefused);
         let keys = service(&Decision::ConfigRefused(Keys));

@@ -112,10 +112,14 @@ async fn may_see(
     named: Result<Caller, Faults>,
     whole: bool,
 ) -> Result<(), Status> {
-    let EngineState::Ready(engine) = state else {
-        // Nothing can be audited yet, and nothing is told but that.
-        named.map_err(|faults| errors::invalid(&faults))?;
-        return if whole { Ok(()) } else { Err(errors::refusal(Refusal::RoleNotAllowed)) };
+    let engine = match state.engine() {
+        Ok(engine) => engine,
+        Err(refused) => {
+            // Nothing can be audited yet, and nothing is told but that. Whoever wants more than they may see is refused as everybody
+            // is who wants anything else now: such refusals are counted, and the audit is told of them once there is one.
+            named.map_err(|faults| errors::invalid(&faults))?;
+            return if whole { Ok(()) } else { Err(refused) };
+        }
     };
     let caller = context::person(engine, call, named).await?;
     context::permit(engine, call, &caller).await?;
