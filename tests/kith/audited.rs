@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kith_api::v1::{self, CareContext};
 use kith_domain::child::Subject;
+use kith_domain::refusal_code::RefusalCode;
 use kith_engine::{AuditEntry, Configured, Decision};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
@@ -75,12 +76,16 @@ async fn every_entry_of_a_worklist_and_both_halves_of_a_check_in() {
         assert!(if at == 1 { refused } else { silent }, "{at}: {:?}", entry.decision);
         assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
     }
-    for (request, acknowledged, refused) in [(check_in, 1, 0), (unrecorded, 0, 1)] {
+    let why = RefusalCode::of("UNKNOWN_SITE");
+    for (request, decided) in [
+        (check_in, Decision::Changed { acknowledged: 1, refused: 0 }),
+        (unrecorded, Decision::Refused(why)),
+    ] {
         let question = of(&entries, &request.lookup.unwrap().request_id);
         assert!(matches!(question[..], [AuditEntry { decision: Decision::Answered { counted: true, .. }, .. }]));
         let recording = of(&entries, &request.event_id);
         assert_eq!(recording.len(), 1);
-        assert_eq!(recording[0].decision, Decision::Changed { acknowledged, refused });
+        assert_eq!(recording[0].decision, decided);
         assert_eq!(recording[0].subject, question[0].subject);
     }
     site.finish(&[]);
@@ -161,6 +166,7 @@ async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
         Decision::RefusedMany { count, .. } => count,
         Decision::Answered { .. }
         | Decision::Changed { .. }
+        | Decision::ChangedEach(_)
         | Decision::Listed(_)
         | Decision::Started
         | Decision::Stopped
@@ -421,9 +427,7 @@ async fn every_acknowledgement_of_a_stream_that_never_ended() {
     }
     tokio::task::block_in_place(|| server.kill());
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
-    let count = |entry: &AuditEntry| {
-        if let Decision::Changed { acknowledged, .. } = entry.decision { acknowledged } else { 0 }
-    };
+    let count = |entry: &AuditEntry| entry.decision.changed().map_or(0, |(acknowledged, _)| acknowledged);
     assert_eq!(entries.iter().map(count).sum::<u64>(), 20);
     site.finish(&[]);
 }

@@ -127,7 +127,7 @@ impl Engine {
             return Err(Refused::UNKNOWN_AUTHORITY);
         };
         let change = Change::Acknowledged(Acknowledged { authority, event_id, ids });
-        self.submit(at, vec![change]).await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
+        self.change_one(permit, at, change).await
     }
 }
 

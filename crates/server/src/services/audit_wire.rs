@@ -89,6 +89,8 @@ fn decision(decision: &Decision) -> Wire {
         Decision::Changed { acknowledged, refused } => {
             Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused })
         }
+        // The engine shows what of them may be seen.
+        Decision::ChangedEach(_) => Wire::Changed(v1::AuditChanged::default()),
         Decision::Listed(count) => Wire::Listed(*count),
         Decision::AuditRead(what) => Wire::Read(read(what)),
         Decision::Proven { journal: _, sequence: 0 } => Wire::Proven(String::new()),
@@ -163,6 +165,7 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::Refused(_)
         | Decision::RefusedMany { .. }
         | Decision::Changed { .. }
+        | Decision::ChangedEach(_)
         | Decision::Listed(_)
         | Decision::AuditRead(_)
         | Decision::Opened { .. }

@@ -17,7 +17,7 @@ use kith_domain::refused::Refused;
 use kith_engine::{AuditEntry, Call, Decision, Engine};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::context::{self, Sender, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::{errors, person};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
@@ -110,10 +110,12 @@ impl PlanFileService for Services {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let permit = context::permit(&engine, call, &caller).await?;
+        let event_id = reset.event_id;
+        let permit = context::permit_about(&engine, call, &caller, About::event(event_id)).await?;
         let authority = reset.authority;
         if !engine.directory().authorities.contains_key(&authority) {
-            return Err(context::refused(&engine, call, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
+            let sender = Sender::of_event(call, caller, event_id);
+            return Err(context::refused(&engine, sender, Refused::UNKNOWN_AUTHORITY).await);
         }
         // Not while a file of it is being taken.
         let turn = match self.files().turn(authority) {
@@ -123,12 +125,11 @@ impl PlanFileService for Services {
         let work = Arc::clone(&engine);
         context::to_its_end(async move {
             let _turn = turn;
+            let sender = Sender::of_event(call, caller, event_id);
             if let Err(refused) = work.reset_files(&permit, now(), reset).await {
-                return Err(context::refused(&work, call, Some(caller), refused).await);
+                return Err(context::refused(&work, sender, refused).await);
             }
-            let decision = Decision::FilePositionReset(authority, reset.next);
-            let entry = AuditEntry::of_call(now(), call, Some(caller), Some(reset.event_id), decision);
-            work.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+            context::told(&work, sender.entry(Decision::FilePositionReset(authority, reset.next))).await
         })
         .await?;
         let position = Some(file::position(authority, &self.position(&engine, authority).await?));

@@ -16,7 +16,7 @@ use kith_engine::{AuditEntry, Call, Decision, Engine, ProposalState, StoredPropo
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Sender, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::errors;
 use super::notifications::page_of;
 use super::turns::Unread;
@@ -65,9 +65,12 @@ impl IdentityService for Services {
         let call = self.call(&request, Method::TellIdentity)?;
         let parsed = identity::tell(request.into_inner(), call.peer.organisation);
         let (caller, event) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        let about = About::child(&event.subject, event.event_id);
+        let permit = context::permit_about(&engine, call, &caller, about).await?;
         if let Err(refused) = validate::identity_event(&event, engine.directory(), now()) {
-            return Err(context::refused(&engine, call, Some(caller), refused).await);
+            let (subject, event_id) = (Some(event.subject), Some(event.event_id));
+            let sender = Sender { call, caller: Some(caller), subject, event_id };
+            return Err(context::refused(&engine, sender, refused).await);
         }
         // The subject alone goes into the audit: no entry names two numbers.
         let (subject, event_id) = (Some(event.subject.clone()), event.event_id);
@@ -84,9 +87,12 @@ impl IdentityService for Services {
         let call = self.call(&request, Method::ProposeIdentity)?;
         let parsed = identity::propose(request.into_inner(), call.peer.organisation);
         let (caller, proposal) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        let about = About::child(&proposal.subject, proposal.event_id);
+        let permit = context::permit_about(&engine, call, &caller, about).await?;
         if let Err(refused) = validate::proposal(&proposal, engine.directory(), now()) {
-            return Err(context::refused(&engine, call, Some(caller), refused).await);
+            let (subject, event_id) = (Some(proposal.subject), Some(proposal.event_id));
+            let sender = Sender { call, caller: Some(caller), subject, event_id };
+            return Err(context::refused(&engine, sender, refused).await);
         }
         let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::Proposed(proposal) };

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::context::{self, Sender, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::{errors, feeds, group, person};
 use v1::presentation_service_server::PresentationService;
 
@@ -43,7 +43,8 @@ impl Services {
                 return Err(context::malformed(&engine, call, faults).await);
             }
         };
-        let permit = context::permit(&engine, call, &caller).await?;
+        let about = About::child(&event.subject, event.event_id);
+        let permit = context::permit_about(&engine, call, &caller, about).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let sender = Sender { call, caller: Some(caller), subject, event_id };
         let ack = context::to_its_end(async move {
