@@ -77,10 +77,9 @@ async fn every_entry_of_a_worklist_and_both_halves_of_a_check_in() {
         assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
     }
     let why = RefusalCode::of("UNKNOWN_SITE");
-    for (request, decided) in [
-        (check_in, Decision::Changed { acknowledged: 1, refused: 0 }),
-        (unrecorded, Decision::Refused(why)),
-    ] {
+    for (request, decided) in
+        [(check_in, Decision::Changed { acknowledged: 1, refused: 0 }), (unrecorded, Decision::Refused(why))]
+    {
         let question = of(&entries, &request.lookup.unwrap().request_id);
         assert!(matches!(question[..], [AuditEntry { decision: Decision::Answered { counted: true, .. }, .. }]));
         let recording = of(&entries, &request.event_id);

@@ -5,7 +5,6 @@
 use crate::audit_entry::Decision;
 use kith_domain::child::Subject;
 use kith_domain::refusal_code::RefusalCode;
-use kith_domain::refused::Refused;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -24,11 +23,11 @@ pub struct ChangedOne {
 }
 
 impl ChangedOne {
-    /// One of which this became. What is only told anew or was overtaken is acknowledged too.
+    /// One that was refused for this reason; acknowledged, where there is none. What is only told anew, or was overtaken, is
+    /// acknowledged too.
     #[must_use]
-    pub fn of<A>(subject: Option<Subject>, event_id: Option<Uuid>, verdict: &Result<A, Refused>) -> Self {
-        let refused = verdict.as_ref().err().map(|refused| RefusalCode::of(refused.reason));
-        Self { subject, event_id, refused }
+    pub fn new(subject: Option<Subject>, event_id: Option<Uuid>, reason: Option<&str>) -> Self {
+        Self { subject, event_id, refused: reason.map(RefusalCode::of) }
     }
 
     /// How many were acknowledged and how many refused.

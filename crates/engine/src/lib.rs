@@ -59,11 +59,11 @@ pub use answer_counts::AnswerCounts;
 pub use audit_entry::{AuditEntry, AuditRead, Call, Code, Configured, Decision, Disclosed, MotherRead, TraceId};
 pub use audit_retention::{AuditKept, AuditRemoval};
 pub use audit_search::{AuditBounds, AuditEnded, AuditPage, AuditSearchError, MissingEntries};
-pub use audit_seen::{SeenEntry, SeenPerson, SeenPlace, Whom};
+pub use audit_seen::{SeenChange, SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
 pub use changed_one::{CHANGED_TOGETHER, ChangedOne};
 pub use engine::{Engine, EngineOptions, Positions};
-pub use files::FilesError;
+pub use files::{FileSender, FilesError};
 pub use flag_rows::{FLAG_UNKNOWN, FlagReview};
 pub use flags::{FlagCounts, FlagPage, FlagRates, FlagTotals, FlagsError, StoredFlag};
 /// What a process opens the engine with; the store itself stays behind it.

@@ -65,13 +65,14 @@ impl Engine {
         if self.journal().takes_entries() && self.untold.is_empty() { Ok(()) } else { Err(Refused::NOT_AUDITED) }
     }
 
-    /// As [`Engine::audit`], of changes that stand. Where the audit does not take the entry it is kept, and told once it does.
+    /// As [`Engine::audit`], of changes. Where any of them stands and the audit does not take the entry, it is kept, and told once
+    /// the audit does.
     ///
     /// # Errors
-    /// [`AuditError`] when no sink takes it in time: the changes stand, and are not to be acknowledged.
+    /// [`AuditError`] when no sink takes it in time: what stands is not to be acknowledged.
     pub async fn audit_change(&self, entry: AuditEntry) -> Result<(), AuditError> {
         let Err(error) = self.audit(&entry).await else { return Ok(()) };
-        if !self.untold.keep(entry) {
+        if entry.decision.stands() && !self.untold.keep(entry) {
             tracing::error!("a change stands of which the audit will never tell: too many wait for it");
         }
         Err(error)
@@ -106,7 +107,8 @@ mod tests {
     use kith_domain::proof::PersonProof;
 
     fn changed(n: u128) -> AuditEntry {
-        let call = Call { peer: permit(1).peer(), method: Method::SubmitEvents, trace: None, person: PersonProof::NotAsked };
+        let call =
+            Call { peer: permit(1).peer(), method: Method::SubmitEvents, trace: None, person: PersonProof::NotAsked };
         let decision = Decision::Changed { acknowledged: 1, refused: 0 };
         AuditEntry::of_call(NOW, call, None, Some(uuid::Uuid::from_u128(n)), decision)
     }

@@ -7,7 +7,7 @@ use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
 use kith_engine::{
     AuditEnded, AuditPage, AuditRead, AuditRef, AuditRemoval, Code, Configured, Decision, Disclosed, MissingEntries,
-    SeenEntry, SeenPerson, SeenPlace, Whom,
+    SeenChange, SeenEntry, SeenPerson, SeenPlace, Whom,
 };
 use v1::audit_entry::Decision as Wire;
 
@@ -87,7 +87,7 @@ fn decision(decision: &Decision) -> Wire {
             last: Some(time::timestamp(*last)),
         }),
         Decision::Changed { acknowledged, refused } => {
-            Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused })
+            Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused, each: Vec::new() })
         }
         // The engine shows what of them may be seen.
         Decision::ChangedEach(_) => Wire::Changed(v1::AuditChanged::default()),
@@ -179,6 +179,15 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
     }
 }
 
+fn change(seen: &SeenChange) -> v1::AuditChange {
+    let SeenChange { event_id, refused, count } = *seen;
+    v1::AuditChange {
+        event_id: event_id.map(|id| id.to_string()).unwrap_or_default(),
+        reason: refused.map(|code| code.word().to_owned()).unwrap_or_default(),
+        count,
+    }
+}
+
 /// An entry.
 pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
     let SeenEntry {
@@ -192,6 +201,7 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         mother,
         as_mother: _,
         decision: decided,
+        changes,
         uncounted,
         fields,
         place,
@@ -211,6 +221,9 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         decision: Some(if *uncounted { Wire::Uncounted(true) } else { decision(decided) }),
         ..v1::AuditEntry::default()
     };
+    if let Some(Wire::Changed(changed)) = &mut entry.decision {
+        changed.each = changes.iter().map(change).collect();
+    }
     if let Some(SeenPlace { organisation, person, request_id, trace, responsible }) = place {
         entry.organisation = organisation.to_string();
         entry.organisation_name = name(*organisation, directory);
@@ -240,6 +253,7 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
         mother,
         as_mother,
         decision: _,
+        changes: _,
         uncounted: _,
         fields: _,
         place,
@@ -270,7 +284,17 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
 
 /// What was looked at for a page.
 pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
-    let AuditPage { found: _, ended, next_before: _, range, looked_at, removed, missing, shielded_left_out } = page;
+    let AuditPage {
+        found: _,
+        ended,
+        next_before: _,
+        range,
+        looked_at,
+        removed,
+        missing,
+        shielded_left_out,
+        together_left_out,
+    } = page;
     let end = match ended {
         AuditEnded::Whole => v1::AuditSearchEnd::Whole,
         AuditEnded::PageFull => v1::AuditSearchEnd::PageFull,
@@ -290,6 +314,7 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         entries_looked_at: *looked_at,
         missing: missing.collect(),
         shielded_left_out: *shielded_left_out,
+        together_left_out: *together_left_out,
         removed: removed.map(|AuditRemoval { through, at, before }| v1::AuditRemoval {
             through_audit_reference: reference(through),
             removed_at: Some(time::timestamp(at)),

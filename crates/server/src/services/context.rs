@@ -16,7 +16,7 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{Acknowledgement, AuditEntry, Call, Decision, Engine, Verdict};
+use kith_engine::{Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
@@ -330,6 +330,22 @@ pub(super) async fn told(engine: &Engine, entry: AuditEntry) -> Result<(), Statu
 /// Puts the outcome of changes into the audit.
 pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, refused: u64) -> Result<(), Status> {
     told(engine, sender.entry(Decision::Changed { acknowledged, refused })).await
+}
+
+/// Puts what became of changes that were sent together into the audit, each with whom it is about.
+pub(super) async fn each_told(
+    engine: &Engine,
+    call: Call,
+    caller: Option<&Caller>,
+    each: &[ChangedOne],
+) -> Result<(), Status> {
+    let mut all = Ok(());
+    for some in each.chunks(CHANGED_TOGETHER) {
+        let sender = Sender::of_stream(call, caller.cloned());
+        // What stands is told later where it is not taken now, so the others are told of all the same.
+        all = all.and(told(engine, sender.entry(Decision::ChangedEach(some.to_vec()))).await);
+    }
+    all
 }
 
 /// Puts the outcome of one change into the audit, with why where it was refused.

@@ -14,7 +14,7 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::plan_file::{FileCode, FileFault, FileState, FileVerdict, RowVerdict};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
-use kith_engine::{AuditEntry, Call, Decision, Engine};
+use kith_engine::{AuditEntry, Call, Decision, Engine, FileSender};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, About, Sender, Services, now};
@@ -190,19 +190,24 @@ impl Import {
         let at = now();
         let (engine, authority) = (&self.engine, self.authority);
         let verdict = match read.await.map_err(|_| errors::ended())? {
-            Ok((hash, file)) => engine.take_file(&self.permit, authority, at, hash, &file).await,
+            Ok((hash, file)) => {
+                let by = FileSender { permit: &self.permit, audited_as: Some((self.call, &self.caller)) };
+                engine.take_file(by, authority, at, hash, &file).await
+            }
             Err(fault) => engine.unreadable_file(authority, at, fault),
         };
         self.audited(&verdict).await?;
         Ok(verdict)
     }
 
-    /// Puts what became of a file into the audit: counts, or why it was not taken.
+    /// Puts what became of a file into the audit, whose rows are there already: counts, or why it was not taken.
     async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
         if let Some((reason, _)) = &verdict.fault {
             let decision = Decision::Refused(RefusalCode::of(reason));
             let entry = AuditEntry::of_call(now(), self.call, Some(self.caller.clone()), None, decision);
-            return self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit);
+            // Some of its rows may be loaded.
+            let unaudited = if verdict.code == FileCode::ResendLater { errors::untold } else { errors::audit };
+            return self.engine.audit(&entry).await.map(|_| ()).map_err(unaudited);
         }
         let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
         let refused = verdict.rows.len() as u64 - loaded;

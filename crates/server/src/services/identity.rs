@@ -135,8 +135,12 @@ impl IdentityService for Services {
         let call = self.call(&request, Method::DeclineProposal)?;
         let parsed = identity::decline(request.into_inner(), call.peer.organisation);
         let (caller, closed) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
-        let (subject, event_id) = (None, closed.event_id);
+        let permit = context::permit_about(&engine, call, &caller, About::event(closed.event_id)).await?;
+        let (reader, id) = (Arc::clone(&engine), closed.id);
+        let found = self.list_turns().run(call.peer.organisation, move || reader.proposal_about(id)).await;
+        let found = found.and_then(|found| found.map_err(|error| Unread::rows("proposals", error)));
+        let subject = context::whole(&engine, call, &caller, found).await?;
+        let event_id = closed.event_id;
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
         let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::DeclineProposalResponse { acknowledgement }))
