@@ -7,7 +7,7 @@ use std::time::Duration;
 use kith_api::v1::{self, CareContext};
 use kith_domain::child::Subject;
 use kith_domain::refusal_code::RefusalCode;
-use kith_engine::{AuditEntry, Configured, Decision};
+use kith_engine::{AuditEntry, ChangedOne, Configured, Decision};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
@@ -428,5 +428,56 @@ async fn every_acknowledgement_of_a_stream_that_never_ended() {
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
     let count = |entry: &AuditEntry| entry.decision.changed().map_or(0, |(acknowledged, _)| acknowledged);
     assert_eq!(entries.iter().map(count).sum::<u64>(), 20);
+    site.finish(&[]);
+}
+
+/// Who started a child's plan, or recorded a presentation, is found by the child, though it was sent among others; and so is why
+/// it was refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_has_whom_it_was_about_and_so_has_what_is_refused() {
+    let mut site = Site::new();
+    certificates::issue(&site.path("certs"), "auditor", ED, "auditor");
+    let server = site.ready().await;
+    let (la, ed, auditor) = (server.client(A).await, server.client(ED).await, server.client("auditor").await);
+    let (started, unversioned) = (build::plan(nhs(1), "P1"), v1::PlanEvent { version: 0, ..build::plan(nhs(2), "P2") });
+    let foreign = v1::ImportRequest { caller: Some(build::caller(TRUSTS[1])), ..build::import(ED, nhs(4), "e4") };
+    let row = build::import(ED, nhs(3), "e3");
+    let sent = [&started.event_id, &unversioned.event_id, &row.event_id, &foreign.event_id].map(String::clone);
+    calls::submit(&la, [started, unversioned].map(build::event).to_vec()).await.unwrap();
+    let verdict = calls::import(&ed, vec![row, foreign]).await.unwrap();
+    assert_eq!((verdict.accepted, verdict.rejected), (1, 1));
+    let denied = build::record(ED, nhs(5), "e5");
+    expect_trouble(calls::record(&auditor, denied.clone()).await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    let first = build::record(ED, nhs(6), "e6");
+    calls::record(&ed, first.clone()).await.unwrap();
+    let again = v1::RecordRequest { event_id: build::id(), ..first };
+    expect_trouble(
+        calls::record(&ed, again.clone()).await,
+        Code::FailedPrecondition,
+        "VERSION_REUSED",
+        &["presentation.version"],
+    );
+
+    let entries = audit(&site, server);
+    let about = |child| Some(Subject::Nhs(nhs(child)));
+    let each: Vec<&ChangedOne> = entries
+        .iter()
+        .filter_map(|entry| if let Decision::ChangedEach(each) = &entry.decision { Some(each) } else { None })
+        .flatten()
+        .collect();
+    for (id, child, reason) in
+        [(0, 1, None), (1, 2, Some("VERSION_ZERO")), (2, 3, None), (3, 4, Some("ORGANISATION_MISMATCH"))]
+    {
+        let id = Uuid::parse_str(&sent[id]).unwrap();
+        let one = each.iter().find(|one| one.event_id == Some(id)).expect("an event that was sent");
+        assert_eq!((one.subject.clone(), one.refused.map(RefusalCode::word)), (about(child), reason));
+    }
+    for (request, child, reason) in [(denied, 5, "ROLE_NOT_ALLOWED"), (again, 6, "VERSION_REUSED")] {
+        let [entry] = of(&entries, &request.event_id)[..] else { panic!("{reason}: one entry") };
+        assert_eq!(
+            (entry.subject.clone(), &entry.decision),
+            (about(child), &Decision::Refused(RefusalCode::of(reason)))
+        );
+    }
     site.finish(&[]);
 }

@@ -353,4 +353,7 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
+mod together_tests;
+
+#[cfg(test)]
 mod tests;
