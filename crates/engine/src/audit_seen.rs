@@ -146,7 +146,7 @@ impl Child {
     /// What of changes that were sent together is about the child. Nothing where the child is or was shielded: the others have a
     /// place, and those sent before and after them too, so that the one entry without it would tell whose child it is.
     fn own_of<'a>(&'a self, each: &'a [ChangedOne]) -> impl Iterator<Item = &'a ChangedOne> {
-        each.iter().filter(|one| !self.hidden && one.subject.as_ref().is_some_and(|subject| self.is(subject)))
+        each.iter().filter(move |one| !self.hidden && one.subject.as_ref().is_some_and(|subject| self.is(subject)))
     }
 
     /// As what the child stands in an entry; `None` when the entry is not about them.

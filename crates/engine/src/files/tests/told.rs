@@ -1,6 +1,6 @@
 //! What the audit holds of a file: each row, and each plan that a snapshot ends, with whom it was about.
 
-use super::place::*;
+use super::place::{END, NOW, Place, authority, days_on, file, nhs, permit, row};
 use crate::audit_entry::{AuditEntry, Call, Decision};
 use crate::changed_one::ChangedOne;
 use crate::files::FileSender;
