@@ -166,6 +166,7 @@ async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
         Decision::Answered { .. }
         | Decision::Changed { .. }
         | Decision::ChangedEach(_)
+        | Decision::ListedEach(_)
         | Decision::Listed(_)
         | Decision::Started
         | Decision::Stopped

@@ -96,7 +96,7 @@ pub enum Decision {
         /// Refused.
         refused: u64,
     },
-    /// Notifications, or feeds, were listed: how many.
+    /// Feeds, flags or the like were listed, which are about no child: how many.
     Listed(u64),
     /// The service started.
     Started,
@@ -174,6 +174,8 @@ pub enum Decision {
     Resolved(u64),
     /// Changes were sent together: each with whom it was about and what became of it.
     ChangedEach(Vec<ChangedOne>),
+    /// Children were listed, each with what the list holds of them: whom.
+    ListedEach(Vec<Subject>),
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -221,7 +223,8 @@ impl Decision {
             | Self::WithholdingLifted
             | Self::AuditRemoved { .. }
             | Self::Resolved(_)
-            | Self::ChangedEach(_) => None,
+            | Self::ChangedEach(_)
+            | Self::ListedEach(_) => None,
         }
     }
 

@@ -149,10 +149,20 @@ impl Child {
         each.iter().filter(move |one| !self.hidden && one.subject.as_ref().is_some_and(|subject| self.is(subject)))
     }
 
+    /// The same of a list.
+    fn own_among<'a>(&'a self, listed: &'a [Subject]) -> impl Iterator<Item = &'a Subject> {
+        listed.iter().filter(move |subject| !self.hidden && self.is(subject))
+    }
+
     /// As what the child stands in an entry; `None` when the entry is not about them.
     pub(crate) fn stands_in(&self, entry: &AuditEntry) -> Option<StandsAs> {
         if let Decision::ChangedEach(each) = &entry.decision
             && self.own_of(each).next().is_some()
+        {
+            return Some(StandsAs::Subject);
+        }
+        if let Decision::ListedEach(listed) = &entry.decision
+            && self.own_among(listed).next().is_some()
         {
             return Some(StandsAs::Subject);
         }
@@ -186,8 +196,9 @@ fn is_uncounted(entry: &AuditEntry) -> bool {
     use Method::{AcknowledgeNotifications, ListFlags, ListNotifications, ListWithholdings};
     let of_authority = matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings));
     let of_team = entry.method == Some(ListFlags) && entry.role == Some(Role::Safeguarding);
-    let counts = matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. } | Decision::ChangedEach(_));
-    (of_authority || of_team) && counts
+    let lists = matches!(entry.decision, Decision::Listed(_) | Decision::ListedEach(_));
+    let changes = matches!(entry.decision, Decision::Changed { .. } | Decision::ChangedEach(_));
+    (of_authority || of_team) && (lists || changes)
 }
 
 /// What is shown of a decision.
@@ -198,9 +209,14 @@ struct Shown {
     about: Option<Subject>,
 }
 
-/// What of changes that were sent together is shown: to whoever asked for a child what is about that child alone, and to others
-/// nobody.
+/// What of several in one entry is shown: to whoever asked for a child what is about that child alone, and to others nobody.
 fn shown(decision: Decision, child: Option<&Child>) -> Shown {
+    if let Decision::ListedEach(listed) = &decision {
+        let own: Option<Vec<&Subject>> = child.map(|child| child.own_among(listed).collect());
+        let count = own.as_ref().map_or(listed.len(), Vec::len) as u64;
+        let about = own.and_then(|own| own.first().copied().cloned());
+        return Shown { decision: Decision::Listed(count), changes: Vec::new(), about };
+    }
     let Decision::ChangedEach(each) = decision else {
         return Shown { decision, changes: Vec::new(), about: None };
     };

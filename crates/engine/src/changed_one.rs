@@ -65,7 +65,8 @@ impl Decision {
             | Self::Withheld { .. }
             | Self::WithholdingLifted
             | Self::AuditRemoved { .. }
-            | Self::Resolved(_) => None,
+            | Self::Resolved(_)
+            | Self::ListedEach(_) => None,
         }
     }
 
@@ -115,13 +116,27 @@ mod tests {
         assert_eq!(hex::encode(bytes), expected);
     }
 
-    /// The longest keys there are.
     #[test]
-    fn a_full_entry_is_far_below_what_the_journal_takes() {
+    fn who_was_listed_has_the_bytes_that_are_kept() {
+        let entry =
+            AuditEntry::of_service(Moment(1_000), Decision::ListedEach(one(None).subject.into_iter().collect()));
+        assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f000000000000160100929bcd9b250000000000");
+    }
+
+    /// The longest keys there are, and the longest pages: 500 children in a list, or of notifications that are acknowledged at once.
+    #[test]
+    fn a_full_entry_is_below_what_the_journal_takes() {
         let key = LocalKey::parse(&"x".repeat(LocalKey::MAX)).unwrap();
-        let subject = Some(Subject::Local(OdsCode::parse("E06000001").unwrap(), key));
-        let long = ChangedOne { subject, ..one(Some("CHANGE_NOT_AUDITED")) };
-        let entry = AuditEntry::of_service(Moment(1_000), Decision::ChangedEach(vec![long; CHANGED_TOGETHER]));
-        assert!(encode(&entry).unwrap().len() < 32 << 10);
+        let subject = Subject::Local(OdsCode::parse("E06000001").unwrap(), key);
+        let long = ChangedOne { subject: Some(subject.clone()), ..one(Some("CHANGE_NOT_AUDITED")) };
+        let heard = ChangedOne { event_id: None, refused: None, ..long.clone() };
+        for decision in [
+            Decision::ChangedEach(vec![long; CHANGED_TOGETHER]),
+            Decision::ChangedEach(vec![heard; 500]),
+            Decision::ListedEach(vec![subject; 500]),
+        ] {
+            let entry = AuditEntry::of_service(Moment(1_000), decision);
+            assert!(encode(&entry).unwrap().len() < 48 << 10);
+        }
     }
 }

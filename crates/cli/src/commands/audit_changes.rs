@@ -7,8 +7,8 @@ use crate::render::Page;
 
 /// What is said where changes that were sent together are left out.
 const TOGETHER: &str = "THIS CHILD IS OR WAS SHIELDED: what streams, files and imports of many changes told of them is \
-                        NOT among these entries, nor which of their notifications were acknowledged. That is not a \
-                        statement that nothing was changed.";
+                        NOT among these entries, nor which of their notifications were acknowledged, nor in which lists they \
+                        stood. That is not a statement that nothing was changed.";
 
 /// Says what is left out for what it would tell of a place.
 pub(super) fn left_out(page: &mut Page, shielded: bool, together: bool) {

@@ -114,3 +114,25 @@ fn how_much_an_authority_acknowledged_of_what_it_heard_is_not_told_of_a_child_ei
         assert_eq!(entry.decision, Decision::Listed(0));
     }
 }
+
+#[tokio::test]
+async fn who_stood_in_a_list_is_found_by_the_child_and_the_others_are_a_number() {
+    let place = Place::new();
+    place.event(1, PlanEvent { shielded: true, ..event(1, 3, 1) }).await;
+    let listed = |method| {
+        let subjects = [1, 2, 1, 3].map(|child| Subject::Nhs(nhs(child))).to_vec();
+        AuditEntry { decision: Decision::ListedEach(subjects), ..sent(method, Vec::new()) }
+    };
+    write(&place, [listed(Method::ListOwnPlans), listed(Method::ListNotifications)]);
+    let told = |query: &AuditQuery| {
+        let found = search(&place, query).found;
+        let lists = found.into_iter().filter(|entry| entry.method.is_some());
+        lists.map(|entry| (entry.uncounted, entry.decision, entry.about)).collect::<Vec<_>>()
+    };
+    let of_one = |uncounted, count, about| (uncounted, Decision::Listed(count), about);
+    let asked = |child| Some(Whom::Asked(nhs(child)));
+    assert_eq!(told(&of_child(1)), [of_one(true, 0, asked(1)), of_one(false, 2, asked(1))], "newest first");
+    assert_eq!(told(&of_child(2)), [of_one(true, 0, asked(2)), of_one(false, 1, asked(2))]);
+    assert!(told(&of_child(3)).is_empty() && told(&of_child(4)).is_empty(), "a shielded one, and one who was in none");
+    assert_eq!(told(&AuditQuery::default()), [of_one(true, 0, None), of_one(false, 4, None)]);
+}

@@ -90,7 +90,11 @@ fn decision(decision: &Decision) -> Wire {
             Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused, each: Vec::new() })
         }
         // The engine shows what of them may be seen.
-        Decision::ChangedEach(_) => Wire::Changed(v1::AuditChanged::default()),
+        Decision::ChangedEach(_) => {
+            let (acknowledged, refused) = decision.changed().unwrap_or_default();
+            Wire::Changed(v1::AuditChanged { acknowledged, refused, each: Vec::new() })
+        }
+        Decision::ListedEach(listed) => Wire::Listed(listed.len() as u64),
         Decision::Listed(count) => Wire::Listed(*count),
         Decision::AuditRead(what) => Wire::Read(read(what)),
         Decision::Proven { journal: _, sequence: 0 } => Wire::Proven(String::new()),
@@ -166,6 +170,7 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::RefusedMany { .. }
         | Decision::Changed { .. }
         | Decision::ChangedEach(_)
+        | Decision::ListedEach(_)
         | Decision::Listed(_)
         | Decision::AuditRead(_)
         | Decision::Opened { .. }

@@ -348,6 +348,12 @@ pub(super) async fn each_told(
     all
 }
 
+/// Puts into the audit whom a list was about, in one entry: a page is bounded.
+pub(super) async fn listed(engine: &Engine, call: Call, caller: Caller, subjects: Vec<Subject>) -> Result<(), Status> {
+    let entry = Sender::of_stream(call, Some(caller)).entry(Decision::ListedEach(subjects));
+    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+}
+
 /// Puts the outcome of one change into the audit, with why where it was refused.
 pub(super) async fn one_told(engine: &Engine, sender: Sender, verdict: &Verdict) -> Result<(), Status> {
     match verdict {

@@ -12,12 +12,11 @@ use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::validate;
-use kith_engine::{AuditEntry, Call, Decision, Engine, ProposalState, StoredProposal};
+use kith_engine::{Call, Engine, ProposalState, StoredProposal};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
-use super::errors;
 use super::notifications::page_of;
 use super::turns::Unread;
 use v1::identity_service_server::IdentityService;
@@ -118,9 +117,8 @@ impl IdentityService for Services {
         let page = self.list_turns().run(call.peer.organisation, read).await;
         let page = page.and_then(|page| page.map_err(|error| Unread::rows("proposals", error)));
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.proposals.len() as u64);
-        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let listed = page.proposals.iter().map(|stored| stored.proposal.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         Ok(Response::new(v1::ListProposalsResponse {
             proposals: page.proposals.iter().map(wire).collect(),
             next_page_token: page.next_after.map(|after| after.to_string()).unwrap_or_default(),

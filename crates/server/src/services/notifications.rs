@@ -8,7 +8,7 @@ use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
-use kith_engine::{AuditEntry, Call, ChangedOne, Decision, Engine};
+use kith_engine::{Call, ChangedOne, Decision, Engine};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -86,9 +86,8 @@ impl NotificationService for Services {
         let page = self.list_turns().run(call.peer.organisation, read).await;
         let page = page.and_then(|page| page.map_err(|error| Unread::rows("notifications", error)));
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.notifications.len() as u64);
-        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let listed = page.notifications.iter().map(|stored| stored.notification.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         let directory = engine.directory();
         let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
             after_audit_reference: kith_engine::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }

@@ -13,7 +13,7 @@ use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::validate;
-use kith_engine::{AuditEntry, Call, ChangedOne, Decision, Engine, Verdict, place_of};
+use kith_engine::{Call, ChangedOne, Engine, Verdict, place_of};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -70,9 +70,8 @@ impl PlanService for Services {
         let read = move || reader.own_plans(&permit, after.as_ref(), limit, at);
         let page = self.list_turns().run(call.peer.organisation, read).await;
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.children.len() as u64);
-        let entry = AuditEntry::of_call(at, call, Some(caller), None, listed);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let listed = page.children.iter().map(|child| child.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         Ok(Response::new(v1::ListOwnResponse {
             children: page.children.iter().map(|child| own_plan::wire(&child.subject, &child.plans)).collect(),
             next_page_token: page.next_after.map(hex::encode).unwrap_or_default(),

@@ -14,7 +14,6 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
-use super::errors;
 use super::notifications::{page_of, reader};
 use v1::withholding_service_server::WithholdingService;
 
@@ -124,8 +123,8 @@ impl WithholdingService for Services {
         let sort = move || listing.withholdings(&permit, authority, after, limit);
         let page = self.list_turns().run(call.peer.organisation, sort).await;
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.withholdings.len() as u64);
-        engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit)?;
+        let listed = page.withholdings.iter().map(|standing| standing.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         let today = at.london_day();
         let one = |standing: &StandingWithholding| {
             let StandingWithholding { subject, decided_at, reason, words, look_again } = standing;
