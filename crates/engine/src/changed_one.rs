@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// Most of them in one entry: with a local key each it stays far below the longest that the journal takes.
 pub const CHANGED_TOGETHER: usize = 128;
 
-/// One of several that were sent together.
+/// One of several that were sent together; of an event about several people, each of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedOne {
     /// Whom it is about; none where that could not be read, and for what is about nobody.

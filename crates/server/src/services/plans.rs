@@ -94,8 +94,8 @@ struct PlanFeed {
 /// One event of a group.
 struct Item {
     sent: Option<Uuid>,
-    /// Whom it is about, where that could be read; none for a heartbeat.
-    about: Option<Subject>,
+    /// Whom it is about, where that could be read: of a birth the babies too; nobody for a heartbeat.
+    about: Vec<Subject>,
     /// Whether it is an event, not a heartbeat.
     event: bool,
     /// Why it is refused already; else it is to be committed.
@@ -174,14 +174,15 @@ impl PlanFeed {
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
             let sent = plan::sent_event_id(&request);
-            let (mut about, mut event_sent) = (None, false);
+            let (mut about, mut event_sent) = (Vec::new(), false);
             let fault = match plan::parse(request, self.authority, self.call.peer.organisation) {
                 Err(faults) => {
-                    about = faults.about().0.cloned();
+                    about.extend(faults.about().0.cloned());
                     faults.0.into_iter().next()
                 }
                 Ok(Change::Plan(event)) => {
-                    about = Some(event.subject.clone());
+                    about.push(event.subject.clone());
+                    about.extend(event.babies.iter().map(|baby| baby.subject.clone()));
                     match validate::plan_event(&event, self.engine.directory(), at) {
                         Err(refused) => Some(refused.into()),
                         Ok(()) => {
@@ -212,7 +213,10 @@ impl PlanFeed {
                     (verdict.err().map(|refused| refused.reason), self.verdict(sent, event, verdict))
                 }
             };
-            each.push(ChangedOne::new(about, sent, reason));
+            if about.is_empty() {
+                each.push(ChangedOne::new(None, sent, reason));
+            }
+            each.extend(about.into_iter().map(|subject| ChangedOne::new(Some(subject), sent, reason)));
             responses.push(response);
         }
         self.refusals.count(&self.engine, Feed::Plans(self.authority));
