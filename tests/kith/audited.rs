@@ -444,14 +444,19 @@ async fn each_of_many_has_whom_it_was_about_and_so_has_what_is_refused() {
     let foreign = v1::ImportRequest { caller: Some(build::caller(TRUSTS[1])), ..build::import(ED, nhs(4), "e4") };
     let row = build::import(ED, nhs(3), "e3");
     let sent = [&started.event_id, &unversioned.event_id, &row.event_id, &foreign.event_id].map(String::clone);
-    calls::submit(&la, [started, unversioned].map(build::event).to_vec()).await.unwrap();
+    let baby =
+        v1::Baby { subject: build::subject(nhs(8)), kind: v1::PlanKind::ChildProtection.into(), ..v1::Baby::default() };
+    let born = v1::PlanEvent { action: v1::PlanAction::Born.into(), babies: vec![baby], ..build::plan(nhs(7), "P7") };
+    let birth = Uuid::parse_str(&born.event_id).unwrap();
+    calls::submit(&la, [started, unversioned, born].map(build::event).to_vec()).await.unwrap();
     let verdict = calls::import(&ed, vec![row, foreign]).await.unwrap();
     assert_eq!((verdict.accepted, verdict.rejected), (1, 1));
     let denied = build::record(ED, nhs(5), "e5");
     expect_trouble(calls::record(&auditor, denied.clone()).await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
     let first = build::record(ED, nhs(6), "e6");
     calls::record(&ed, first.clone()).await.unwrap();
-    let again = v1::RecordRequest { event_id: build::id(), ..first };
+    let mut again = v1::RecordRequest { event_id: build::id(), ..first };
+    again.presentation.as_mut().unwrap().complaint = v1::ComplaintGroup::Bite.into();
     expect_trouble(
         calls::record(&ed, again.clone()).await,
         Code::FailedPrecondition,
@@ -473,6 +478,8 @@ async fn each_of_many_has_whom_it_was_about_and_so_has_what_is_refused() {
         let one = each.iter().find(|one| one.event_id == Some(id)).expect("an event that was sent");
         assert_eq!((one.subject.clone(), one.refused.map(RefusalCode::word)), (about(child), reason));
     }
+    let of_birth = each.iter().filter(|one| one.event_id == Some(birth)).map(|one| one.subject.clone());
+    assert_eq!(of_birth.collect::<Vec<_>>(), [about(7), about(8)], "mother and baby, whatever became of it");
     for (request, child, reason) in [(denied, 5, "ROLE_NOT_ALLOWED"), (again, 6, "VERSION_REUSED")] {
         let [entry] = of(&entries, &request.event_id)[..] else { panic!("{reason}: one entry") };
         assert_eq!(
