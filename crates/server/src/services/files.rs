@@ -205,8 +205,8 @@ impl Import {
         if let Some((reason, _)) = &verdict.fault {
             let decision = Decision::Refused(RefusalCode::of(reason));
             let entry = AuditEntry::of_call(now(), self.call, Some(self.caller.clone()), None, decision);
-            // Some of its rows may be loaded.
-            let unaudited = if verdict.code == FileCode::ResendLater { errors::untold } else { errors::audit };
+            // Some of its rows may stand without their entry.
+            let unaudited = if self.engine.has_untold() { errors::untold } else { errors::audit };
             return self.engine.audit(&entry).await.map(|_| ()).map_err(unaudited);
         }
         let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
