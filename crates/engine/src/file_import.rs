@@ -208,7 +208,7 @@ impl<'a> Import<'a> {
                 false => self.engine.change(self.permit, self.at, changes).await,
             };
             // Before anything else can go wrong: what was committed stands.
-            self.tell(told(group, &prepared, &outcomes)).await?;
+            self.tell(&told(group, &prepared, &outcomes)).await?;
             let mut outcomes = outcomes.into_iter();
             for one in prepared {
                 let verdict = self.verdict(one, &mut outcomes)?;
@@ -220,7 +220,7 @@ impl<'a> Import<'a> {
 
     /// Puts into the audit what became of rows. Of what stands and it does not take it is told later; the file goes on when it is
     /// sent again.
-    pub(crate) async fn tell(&self, each: Vec<ChangedOne>) -> Result<(), Trouble> {
+    pub(crate) async fn tell(&self, each: &[ChangedOne]) -> Result<(), Trouble> {
         let Some((call, caller)) = self.audited_as else { return Ok(()) };
         let mut taken = Ok(());
         for some in each.chunks(CHANGED_TOGETHER) {

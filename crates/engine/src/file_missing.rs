@@ -182,7 +182,8 @@ impl Import<'_> {
                 let reason = verdict.err().map(|refused| refused.reason);
                 ChangedOne::new(Some(event.subject.clone()), Some(event.event_id), reason)
             };
-            self.tell(events.iter().zip(&verdicts).map(one).collect()).await?;
+            let each: Vec<ChangedOne> = events.iter().zip(&verdicts).map(one).collect();
+            self.tell(&each).await?;
             for verdict in verdicts {
                 match verdict {
                     Ok(ack) => ended += u32::from(ack.effect != Effect::Overtaken),

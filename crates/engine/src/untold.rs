@@ -72,8 +72,10 @@ impl Engine {
     /// [`AuditError`] when no sink takes it in time: what stands is not to be acknowledged.
     pub async fn audit_change(&self, entry: AuditEntry) -> Result<(), AuditError> {
         let Err(error) = self.audit(&entry).await else { return Ok(()) };
-        if entry.decision.stands() && !self.untold.keep(entry) {
-            tracing::error!("a change stands of which the audit will never tell: too many wait for it");
+        // What no journal ever takes would keep everything from being changed.
+        let never = matches!(error, AuditError::TooLarge { .. });
+        if entry.decision.stands() && (never || !self.untold.keep(entry)) {
+            tracing::error!(%error, "a change stands of which the audit will never tell");
         }
         Err(error)
     }
