@@ -68,10 +68,7 @@ pub fn decline(request: v1::DeclineProposalRequest, organisation: OdsCode) -> Re
     faults.finish(caller.zip(closed))
 }
 
-fn parse_change(
-    faults: &mut Faults,
-    change: Option<v1::IdentityChange>,
-) -> (Option<Subject>, Option<IdentityAction>) {
+fn parse_change(faults: &mut Faults, change: Option<v1::IdentityChange>) -> (Option<Subject>, Option<IdentityAction>) {
     let Some(change) = faults.need("change", change) else { return (None, None) };
     let v1::IdentityChange { subject, action, replaced_by, date } = change;
     let subject = parse_subject(faults, subject);
