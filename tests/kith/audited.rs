@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use kith_api::v1::{self, CareContext};
 use kith_domain::child::Subject;
-use kith_engine::{AuditEntry, Configured, Decision};
+use kith_domain::refusal_code::RefusalCode;
+use kith_engine::{AuditEntry, ChangedOne, Configured, Decision};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
@@ -75,12 +76,15 @@ async fn every_entry_of_a_worklist_and_both_halves_of_a_check_in() {
         assert!(if at == 1 { refused } else { silent }, "{at}: {:?}", entry.decision);
         assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
     }
-    for (request, acknowledged, refused) in [(check_in, 1, 0), (unrecorded, 0, 1)] {
+    let why = RefusalCode::of("UNKNOWN_SITE");
+    for (request, decided) in
+        [(check_in, Decision::Changed { acknowledged: 1, refused: 0 }), (unrecorded, Decision::Refused(why))]
+    {
         let question = of(&entries, &request.lookup.unwrap().request_id);
         assert!(matches!(question[..], [AuditEntry { decision: Decision::Answered { counted: true, .. }, .. }]));
         let recording = of(&entries, &request.event_id);
         assert_eq!(recording.len(), 1);
-        assert_eq!(recording[0].decision, Decision::Changed { acknowledged, refused });
+        assert_eq!(recording[0].decision, decided);
         assert_eq!(recording[0].subject, question[0].subject);
     }
     site.finish(&[]);
@@ -161,6 +165,8 @@ async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
         Decision::RefusedMany { count, .. } => count,
         Decision::Answered { .. }
         | Decision::Changed { .. }
+        | Decision::ChangedEach(_)
+        | Decision::ListedEach(_)
         | Decision::Listed(_)
         | Decision::Started
         | Decision::Stopped
@@ -421,9 +427,65 @@ async fn every_acknowledgement_of_a_stream_that_never_ended() {
     }
     tokio::task::block_in_place(|| server.kill());
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
-    let count = |entry: &AuditEntry| {
-        if let Decision::Changed { acknowledged, .. } = entry.decision { acknowledged } else { 0 }
-    };
+    let count = |entry: &AuditEntry| entry.decision.changed().map_or(0, |(acknowledged, _)| acknowledged);
     assert_eq!(entries.iter().map(count).sum::<u64>(), 20);
+    site.finish(&[]);
+}
+
+/// Who started a child's plan, or recorded a presentation, is found by the child, though it was sent among others; and so is why
+/// it was refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_has_whom_it_was_about_and_so_has_what_is_refused() {
+    let mut site = Site::new();
+    certificates::issue(&site.path("certs"), "auditor", ED, "auditor");
+    let server = site.ready().await;
+    let (la, ed, auditor) = (server.client(A).await, server.client(ED).await, server.client("auditor").await);
+    let (started, unversioned) = (build::plan(nhs(1), "P1"), v1::PlanEvent { version: 0, ..build::plan(nhs(2), "P2") });
+    let foreign = v1::ImportRequest { caller: Some(build::caller(TRUSTS[1])), ..build::import(ED, nhs(4), "e4") };
+    let row = build::import(ED, nhs(3), "e3");
+    let sent = [&started.event_id, &unversioned.event_id, &row.event_id, &foreign.event_id].map(String::clone);
+    let baby =
+        v1::Baby { subject: build::subject(nhs(8)), kind: v1::PlanKind::ChildProtection.into(), ..v1::Baby::default() };
+    let born = v1::PlanEvent { action: v1::PlanAction::Born.into(), babies: vec![baby], ..build::plan(nhs(7), "P7") };
+    let birth = Uuid::parse_str(&born.event_id).unwrap();
+    calls::submit(&la, [started, unversioned, born].map(build::event).to_vec()).await.unwrap();
+    let verdict = calls::import(&ed, vec![row, foreign]).await.unwrap();
+    assert_eq!((verdict.accepted, verdict.rejected), (1, 1));
+    let denied = build::record(ED, nhs(5), "e5");
+    expect_trouble(calls::record(&auditor, denied.clone()).await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    let first = build::record(ED, nhs(6), "e6");
+    calls::record(&ed, first.clone()).await.unwrap();
+    let mut again = v1::RecordRequest { event_id: build::id(), ..first };
+    again.presentation.as_mut().unwrap().complaint = v1::ComplaintGroup::Bite.into();
+    expect_trouble(
+        calls::record(&ed, again.clone()).await,
+        Code::FailedPrecondition,
+        "VERSION_REUSED",
+        &["presentation.version"],
+    );
+
+    let entries = audit(&site, server);
+    let about = |child| Some(Subject::Nhs(nhs(child)));
+    let each: Vec<&ChangedOne> = entries
+        .iter()
+        .filter_map(|entry| if let Decision::ChangedEach(each) = &entry.decision { Some(each) } else { None })
+        .flatten()
+        .collect();
+    for (id, child, reason) in
+        [(0, 1, None), (1, 2, Some("VERSION_ZERO")), (2, 3, None), (3, 4, Some("ORGANISATION_MISMATCH"))]
+    {
+        let id = Uuid::parse_str(&sent[id]).unwrap();
+        let one = each.iter().find(|one| one.event_id == Some(id)).expect("an event that was sent");
+        assert_eq!((one.subject.clone(), one.refused.map(RefusalCode::word)), (about(child), reason));
+    }
+    let of_birth = each.iter().filter(|one| one.event_id == Some(birth)).map(|one| one.subject.clone());
+    assert_eq!(of_birth.collect::<Vec<_>>(), [about(7), about(8)], "mother and baby, whatever became of it");
+    for (request, child, reason) in [(denied, 5, "ROLE_NOT_ALLOWED"), (again, 6, "VERSION_REUSED")] {
+        let [entry] = of(&entries, &request.event_id)[..] else { panic!("{reason}: one entry") };
+        assert_eq!(
+            (entry.subject.clone(), &entry.decision),
+            (about(child), &Decision::Refused(RefusalCode::of(reason)))
+        );
+    }
     site.finish(&[]);
 }

@@ -78,7 +78,9 @@ async fn nothing_is_done_for_nobody() {
     assert_eq!((with("PERSON_NOT_NAMED"), with("ORGANISATION_MISMATCH")), (count, 1));
     // Whoever changed or was told something stands in the entry.
     for entry in &entries {
-        if let Decision::Changed { .. } | Decision::Listed(_) = entry.decision {
+        if let Decision::Changed { .. } | Decision::ChangedEach(_) | Decision::Listed(_) | Decision::ListedEach(_) =
+            entry.decision
+        {
             let caller = entry.caller.as_ref().expect("a person");
             assert_eq!((caller.user_id.as_str(), caller.role_code.as_str()), (build::USER, "R8000"));
         }

@@ -386,7 +386,7 @@ async fn a_file_that_was_long_on_its_way_needs_a_token_that_still_counts() {
     tokio::task::block_in_place(|| server.stop());
     let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
     assert_eq!(refused(&entries, "PERSON_TOKEN_EXPIRED"), 1);
-    assert!(!entries.iter().any(|entry| matches!(entry.decision, Decision::Changed { .. })), "nothing was taken");
+    assert!(!entries.iter().any(|entry| entry.decision.changed().is_some()), "nothing was taken");
     site.finish(&[]);
 }
 

@@ -3,6 +3,7 @@
 //! refusals with the reason, the move to the other sink, healing by itself, and the gap announced.
 
 mod asking;
+mod changing;
 mod disks;
 mod remounted;
 mod row;

@@ -2,6 +2,7 @@
 //! it and gives the exit code.
 
 mod audit;
+mod audit_changes;
 mod audit_pages;
 mod audit_search;
 mod break_glass;

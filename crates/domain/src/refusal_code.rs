@@ -186,6 +186,8 @@ const WORDS: &[&str] = &[
     "REFERENCE_SHIELDED",
     "AUDIT_DIFFERS",
     "AUDIT_BLOCKED",
+    // No refusal, and never kept as one: what was changed stands, and its entry follows.
+    "CHANGE_NOT_AUDITED",
 ];
 
 /// Why something was refused, as the audit keeps it.

@@ -93,6 +93,13 @@ impl Refused {
         reason: "STORAGE_UNAVAILABLE",
         words: "not stored: the disk takes no writes now; send it again",
     };
+    /// The audit takes no entry: what could not be told there is not done.
+    pub const NOT_AUDITED: Self = Self {
+        kind: RefusedKind::Unavailable,
+        field: "",
+        reason: "AUDIT_UNAVAILABLE",
+        words: "not stored: it could not be put into the audit; send it again",
+    };
     /// The service is stopping or its queue is full.
     pub const BUSY: Self = Self {
         kind: RefusedKind::Unavailable,

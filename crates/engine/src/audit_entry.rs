@@ -1,6 +1,7 @@
 //! What the audit keeps of each decision: who asked, about whom, what was disclosed in codes and never in content. The
 //! journal seals it; nothing of it is logged.
 
+use crate::changed_one::ChangedOne;
 use kith_domain::answer::{Answer, Body, Mother, MotherView, Outcome, Siblings};
 use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
@@ -88,14 +89,14 @@ pub enum Decision {
     },
     /// A request was refused.
     Refused(RefusalCode),
-    /// Changes were sent: how many were acknowledged and refused.
+    /// A change, or changes that are about nobody, were sent: how many were acknowledged and refused.
     Changed {
         /// Acknowledged.
         acknowledged: u64,
         /// Refused.
         refused: u64,
     },
-    /// Notifications, or feeds, were listed: how many.
+    /// Feeds, flags or the like were listed, which are about no child: how many.
     Listed(u64),
     /// The service started.
     Started,
@@ -171,6 +172,10 @@ pub enum Decision {
     },
     /// The reference of an answer about the entry's subject, who is or was shielded, was resolved: the number of its entry.
     Resolved(u64),
+    /// Changes were sent together: each with whom it was about and what became of it.
+    ChangedEach(Vec<ChangedOne>),
+    /// Children were listed, each with what the list holds of them: whom.
+    ListedEach(Vec<Subject>),
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -217,7 +222,9 @@ impl Decision {
             | Self::Withheld { .. }
             | Self::WithholdingLifted
             | Self::AuditRemoved { .. }
-            | Self::Resolved(_) => None,
+            | Self::Resolved(_)
+            | Self::ChangedEach(_)
+            | Self::ListedEach(_) => None,
         }
     }
 

@@ -77,6 +77,9 @@ pub struct AuditPage {
     pub missing: Vec<MissingEntries>,
     /// It goes by place, so that nothing about a shielded child is among what it finds, whether or not there is any.
     pub shielded_left_out: bool,
+    /// The child is or was shielded, so that what was told of them together with others is not among what it finds, whether or not
+    /// there is any.
+    pub together_left_out: bool,
 }
 
 /// Why nothing is searched.
@@ -141,10 +144,12 @@ impl Engine {
         };
         let end = self.journal().synced_through().saturating_add(1);
         let begin = before.or(query.entry.map(|entry| entry.saturating_add(1))).unwrap_or(end);
+        let child = person.map(|(subject, person)| Child::new(subject, &person));
+        let together_left_out = !query.lookups && child.as_ref().is_some_and(Child::is_hidden);
         let search = Search {
             engine: self,
             query,
-            child: person.map(|(subject, person)| Child::new(subject, &person)),
+            child,
             seeing,
             bounds,
             floor: query.entry.unwrap_or(1).max(1),
@@ -161,6 +166,7 @@ impl Engine {
                 removed: None,
                 missing: Vec::new(),
                 shielded_left_out: query.goes_by_place(),
+                together_left_out,
             },
         };
         Ok(search.run())
@@ -345,6 +351,9 @@ impl Search<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod together_tests;
 
 #[cfg(test)]
 mod tests;

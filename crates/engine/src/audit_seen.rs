@@ -2,10 +2,11 @@
 //! what was made about a shielded child has no place: neither who asked, nor what else leads there.
 
 use crate::audit_entry::{AuditEntry, Code, Decision, MotherRead, TraceId};
+use crate::changed_one::ChangedOne;
 use crate::engine::Engine;
 use crate::keys;
 use kith_domain::NhsNumber;
-use kith_domain::caller::{CareContext, Purpose, Role};
+use kith_domain::caller::{Caller, CareContext, Purpose, Role};
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fields::FieldSet;
@@ -16,6 +17,7 @@ use kith_domain::refusal_code::RefusalCode;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, PSEUDONYM_BYTES};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Whom an entry is about.
@@ -59,6 +61,17 @@ pub struct SeenPlace {
     pub responsible: Vec<LaCode>,
 }
 
+/// One of several changes that were sent together, or how many of them were refused for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenChange {
+    /// Its event id, where it has one: of what is about the child that was asked for, and of nobody else.
+    pub event_id: Option<Uuid>,
+    /// Why it was refused; none where it was acknowledged.
+    pub refused: Option<RefusalCode>,
+    /// How many: one, of the child that was asked for.
+    pub count: u64,
+}
+
 /// An entry as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenEntry {
@@ -80,8 +93,11 @@ pub struct SeenEntry {
     pub mother: Option<Whom>,
     /// The child that was asked for is that mother.
     pub as_mother: bool,
-    /// What was decided. Which entry others than auditors had proven is not told: its number is nought.
+    /// What was decided. Which entry others than auditors had proven is not told: its number is nought. Of changes that were sent
+    /// together it is how many of them were acknowledged and refused, where a child was asked for, of that child.
     pub decision: Decision,
+    /// Of changes that were sent together what is about the child that was asked for; where none was, why so many were refused.
+    pub changes: Vec<SeenChange>,
     /// How much was listed or changed is not told: the numbers of the decision are none.
     pub uncounted: bool,
     /// Fields of an answer that the policy showed.
@@ -97,6 +113,8 @@ pub struct SeenEntry {
 pub(crate) struct Child {
     own: Subject,
     others: Vec<Subject>,
+    /// Is shielded, or was.
+    hidden: bool,
 }
 
 /// As what a child stands in an entry.
@@ -112,15 +130,42 @@ impl Child {
     pub(crate) fn new(own: Subject, person: &Person) -> Self {
         let records = person.records().map(|record| record.subject.clone());
         let numbers = person.other_numbers().into_iter().map(Subject::Nhs);
-        Self { others: records.chain(numbers).filter(|subject| *subject != own).collect(), own }
+        let others = records.chain(numbers).filter(|subject| *subject != own).collect();
+        Self { others, own, hidden: person.is_shielded() || person.was_shielded() }
+    }
+
+    /// Whether nothing of what was sent together with others is shown, which is so while the child is shielded and after it.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden
     }
 
     fn is(&self, subject: &Subject) -> bool {
         *subject == self.own || self.others.contains(subject)
     }
 
+    /// What of changes that were sent together is about the child. Nothing where the child is or was shielded: the others have a
+    /// place, and those sent before and after them too, so that the one entry without it would tell whose child it is.
+    fn own_of<'a>(&'a self, each: &'a [ChangedOne]) -> impl Iterator<Item = &'a ChangedOne> {
+        each.iter().filter(move |one| !self.hidden && one.subject.as_ref().is_some_and(|subject| self.is(subject)))
+    }
+
+    /// The same of a list.
+    fn own_among<'a>(&'a self, listed: &'a [Subject]) -> impl Iterator<Item = &'a Subject> {
+        listed.iter().filter(move |subject| !self.hidden && self.is(subject))
+    }
+
     /// As what the child stands in an entry; `None` when the entry is not about them.
     pub(crate) fn stands_in(&self, entry: &AuditEntry) -> Option<StandsAs> {
+        if let Decision::ChangedEach(each) = &entry.decision
+            && self.own_of(each).next().is_some()
+        {
+            return Some(StandsAs::Subject);
+        }
+        if let Decision::ListedEach(listed) = &entry.decision
+            && self.own_among(listed).next().is_some()
+        {
+            return Some(StandsAs::Subject);
+        }
         if entry.subject.as_ref().is_some_and(|subject| self.is(subject)) {
             return Some(StandsAs::Subject);
         }
@@ -152,8 +197,67 @@ fn is_uncounted(entry: &AuditEntry) -> bool {
     use Method::{AcknowledgeNotifications, ListFlags, ListNotifications, ListProposals, ListWithholdings};
     let of_authority = matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings));
     let of_team = entry.method == Some(ListFlags) && entry.role == Some(Role::Safeguarding);
+    let lists = matches!(entry.decision, Decision::Listed(_) | Decision::ListedEach(_));
+    let changes = matches!(entry.decision, Decision::Changed { .. } | Decision::ChangedEach(_));
     let of_proposer = entry.method == Some(ListProposals) && entry.role != Some(Role::Demographics);
-    (of_authority || of_team || of_proposer) && matches!(entry.decision, Decision::Listed(_) | Decision::Changed { .. })
+    (of_authority || of_team || of_proposer) && (lists || changes)
+}
+
+/// What is shown of a decision.
+struct Shown {
+    decision: Decision,
+    changes: Vec<SeenChange>,
+    /// Whom of several it is about.
+    about: Option<Subject>,
+}
+
+/// What of several in one entry is shown: to whoever asked for a child what is about that child alone, and to others nobody.
+fn shown(decision: Decision, child: Option<&Child>) -> Shown {
+    if let Decision::ListedEach(listed) = &decision {
+        let own: Option<Vec<&Subject>> = child.map(|child| child.own_among(listed).collect());
+        let count = own.as_ref().map_or(listed.len(), Vec::len) as u64;
+        let about = own.and_then(|own| own.first().copied().cloned());
+        return Shown { decision: Decision::Listed(count), changes: Vec::new(), about };
+    }
+    let Decision::ChangedEach(each) = decision else {
+        return Shown { decision, changes: Vec::new(), about: None };
+    };
+    let Some(child) = child else {
+        let (acknowledged, refused) = ChangedOne::counts(&each);
+        let mut reasons = BTreeMap::<RefusalCode, u64>::new();
+        each.iter().filter_map(|one| one.refused).for_each(|code| *reasons.entry(code).or_default() += 1);
+        let reason = |(code, count)| SeenChange { event_id: None, refused: Some(code), count };
+        let changes = reasons.into_iter().map(reason).collect();
+        return Shown { decision: Decision::Changed { acknowledged, refused }, changes, about: None };
+    };
+    let own: Vec<&ChangedOne> = child.own_of(&each).collect();
+    let (acknowledged, refused) = ChangedOne::counts(own.iter().copied());
+    let one = |one: &&ChangedOne| SeenChange { event_id: one.event_id, refused: one.refused, count: 1 };
+    Shown {
+        decision: Decision::Changed { acknowledged, refused },
+        changes: own.iter().map(one).collect(),
+        about: own.first().and_then(|one| one.subject.clone()),
+    }
+}
+
+/// Takes from a decision what would tell a place.
+fn without_place(decision: &mut Decision, shielded: bool, role: Option<Role>) {
+    if shielded && let Decision::AuditRead(read) = decision {
+        // What an earlier reader asked for beside the child may be where they believed it to be.
+        (read.person, read.organisation) = (None, None);
+    }
+    if let Decision::Proven { journal: _, sequence } = decision
+        && role != Some(Role::Auditor)
+    {
+        // Others have entries of their own organisation proven: which one would tell whose an entry without a place is.
+        *sequence = 0;
+    }
+}
+
+/// The named person behind a call, as they are shown.
+fn named(caller: Caller) -> SeenPerson {
+    let Caller { user_id, user_name, user_role, purpose: _, organisation: _, role_code } = caller;
+    SeenPerson { user_id, user_name, user_role, role_code }
 }
 
 /// Whom an entry is about: the subject, and a mother whose record was read.
@@ -202,33 +306,21 @@ impl Engine {
             context,
             subject,
             request_id,
-            mut decision,
+            decision,
             responsible,
             mother,
             method,
             trace,
             fields,
         } = entry;
-        if shielded && let Decision::AuditRead(read) = &mut decision {
-            // What an earlier reader asked for beside the child may be where they believed it to be.
-            (read.person, read.organisation) = (None, None);
-        }
+        let Shown { mut decision, mut changes, about } = shown(decision, child);
+        without_place(&mut decision, shielded, role);
         if uncounted {
             decision = Decision::Listed(0);
-        }
-        if let Decision::Proven { journal: _, sequence } = &mut decision
-            && role != Some(Role::Auditor)
-        {
-            // Others have entries of their own organisation proven: which one would tell whose an entry without a place is.
-            *sequence = 0;
+            changes.clear();
         }
         let purpose = caller.as_ref().map(|caller| caller.purpose);
-        let person = caller.map(|caller| SeenPerson {
-            user_id: caller.user_id,
-            user_name: caller.user_name,
-            user_role: caller.user_role,
-            role_code: caller.role_code,
-        });
+        let person = caller.map(named);
         let place = organisation.filter(|_| !shielded);
         let place = place.map(|organisation| SeenPlace { organisation, person, request_id, trace, responsible });
         let whom = |subject: &Subject| self.whom(subject, child);
@@ -239,10 +331,11 @@ impl Engine {
             role,
             purpose,
             context,
-            about: subject.as_ref().map(whom),
+            about: subject.as_ref().or(about.as_ref()).map(whom),
             mother: mother.map(|MotherRead { subject, responsible: _ }| whom(&subject)),
             as_mother,
             decision,
+            changes,
             uncounted,
             fields,
             place,

@@ -148,6 +148,7 @@ impl Engine {
     }
 
     async fn log_one(&self, at: Moment, change: Change) -> Verdict {
+        self.may_change()?;
         self.submit(at, vec![change]).await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
     }
 
@@ -181,7 +182,7 @@ impl Engine {
         let peer = permit.peer();
         let (Peer { organisation, role }, reviewer) = (peer, self.named(peer, caller));
         let review = OpeningReview { organisation, role, event_id, reference, outcome, reviewer };
-        self.log_one(at, Change::OpeningReviewed(review)).await
+        self.change_one(permit, at, Change::OpeningReviewed(review)).await
     }
 
     /// How many openings wait for a review, and how many were refused.

@@ -7,6 +7,7 @@ use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::reseal::Resealer;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
+use crate::untold::Untold;
 use crate::writer::{Command, Progress, Verdict};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
@@ -96,6 +97,7 @@ pub struct Engine {
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
     pub(crate) bursts: Arc<Bursts>,
+    pub(crate) untold: Untold,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) anchor: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -110,9 +112,13 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Makes changes: on disk and visible when this returns. One verdict per change, in order. A change whose fate is not
-    /// known because the log failed is refused as unavailable; sending it again is idempotent.
+    /// known because the log failed is refused as unavailable; sending it again is idempotent. While the audit takes no entry
+    /// every one is refused.
     pub async fn change(&self, _permit: &ActionPermit, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
-        self.submit(at, changes).await
+        match self.may_change() {
+            Ok(()) => self.submit(at, changes).await,
+            Err(refused) => vec![Err(refused); changes.len()],
+        }
     }
 
     pub(crate) async fn submit(&self, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
@@ -246,6 +252,7 @@ impl Engine {
         // It wakes a waiting writer; a full queue means that it is awake.
         let _woken = self.commands.try_send(Command { at, changes: Vec::new(), reply });
         join(&self.writer, "writing");
+        self.untold.hand_to(&self.journal);
         let entry = crate::AuditEntry::of_service(at, crate::Decision::Stopped);
         if let Ok(bytes) = crate::rows::encode(&entry)
             && self.journal.append(&bytes).is_err()

@@ -2,12 +2,15 @@
 //! in groups that begin at the same rows however often the file is sent, so that a killed file ends as an unbroken one.
 
 use crate::apply;
+use crate::audit_entry::{AuditEntry, Call, Decision};
+use crate::changed_one::{CHANGED_TOGETHER, ChangedOne};
 use crate::engine::Engine;
-use crate::files::Trouble;
+use crate::files::{FileSender, Trouble};
 use crate::keys;
 use crate::linked;
 use crate::rows::{EventRow, OwnerRow, decode};
 use crate::writer::Verdict;
+use kith_domain::caller::Caller;
 use kith_domain::change::{Change, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
@@ -75,6 +78,7 @@ const INVALIDATED: RowFault = RowFault::new(
 pub(crate) struct Import<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) permit: &'a ActionPermit,
+    audited_as: Option<(Call, &'a Caller)>,
     pub(crate) authority: LaCode,
     pub(crate) at: Moment,
     pub(crate) open: OpenFile,
@@ -121,6 +125,29 @@ enum Prepared {
     Sent(Subject, NhsNumber, Vec<PlanEvent>, Vec<u8>),
 }
 
+/// What became of each row of a group, or of each event that was sent for it: whatever the record shows of it afterwards.
+fn told(group: &[FileRow], prepared: &[Prepared], outcomes: &[Verdict]) -> Vec<ChangedOne> {
+    let (mut each, mut outcomes) = (Vec::with_capacity(prepared.len()), outcomes.iter());
+    for (row, one) in group.iter().zip(prepared) {
+        match one {
+            Prepared::Fault(fault) => {
+                each.push(ChangedOne::new(row.named.number.map(Subject::Nhs), None, Some(&*fault.reason)));
+            }
+            Prepared::Unchanged(subject, _, events) => {
+                let event_id = events.first().map(|event| event.event_id);
+                each.push(ChangedOne::new(Some(subject.clone()), event_id, None));
+            }
+            Prepared::Sent(subject, _, events, _) => {
+                for (event, verdict) in events.iter().zip(outcomes.by_ref()) {
+                    let reason = verdict.err().map(|refused| refused.reason);
+                    each.push(ChangedOne::new(Some(subject.clone()), Some(event.event_id), reason));
+                }
+            }
+        }
+    }
+    each
+}
+
 /// What is wrong with a number, given what is held about it.
 fn number_code(home: Option<&ChildRecord>, person: &Person, authority: LaCode, row: &PlanRow) -> Option<RowFault> {
     identity::contradicts_another(home, person, authority, row.birth_date?).then_some(NOT_VERIFIED)
@@ -140,7 +167,7 @@ fn fault_of(refused: Refused) -> RowFault {
 impl<'a> Import<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
-        permit: &'a ActionPermit,
+        FileSender { permit, audited_as }: FileSender<'a>,
         authority: LaCode,
         at: Moment,
         open: OpenFile,
@@ -149,7 +176,21 @@ impl<'a> Import<'a> {
     ) -> Self {
         let verdicts = Vec::with_capacity(file.rows.len());
         let (seen, counts, unlogged, loaded) = (BTreeSet::new(), [0; 3], Rows::default(), Vec::new());
-        Self { engine, permit, authority, at, open, file, verdicts, seen, counts, unlogged, loaded, resumed }
+        Self {
+            engine,
+            permit,
+            audited_as,
+            authority,
+            at,
+            open,
+            file,
+            verdicts,
+            seen,
+            counts,
+            unlogged,
+            loaded,
+            resumed,
+        }
     }
 
     /// Takes every row.
@@ -162,17 +203,34 @@ impl<'a> Import<'a> {
                 let number = u32::try_from(first + offset + 1).unwrap_or(u32::MAX);
                 prepared.push(self.prepare(number, row, &mut changes)?);
             }
-            let mut outcomes = match changes.is_empty() {
+            let outcomes = match changes.is_empty() {
                 true => Vec::new(),
                 false => self.engine.change(self.permit, self.at, changes).await,
-            }
-            .into_iter();
+            };
+            // Before anything else can go wrong: what was committed stands.
+            self.tell(&told(group, &prepared, &outcomes)).await?;
+            let mut outcomes = outcomes.into_iter();
             for one in prepared {
                 let verdict = self.verdict(one, &mut outcomes)?;
                 self.verdicts.push(verdict);
             }
         }
         Ok(())
+    }
+
+    /// Puts into the audit what became of rows. Of what stands and it does not take it is told later; the file goes on when it is
+    /// sent again.
+    pub(crate) async fn tell(&self, each: &[ChangedOne]) -> Result<(), Trouble> {
+        let Some((call, caller)) = self.audited_as else { return Ok(()) };
+        let mut taken = Ok(());
+        for some in each.chunks(CHANGED_TOGETHER) {
+            let decision = Decision::ChangedEach(some.to_vec());
+            let entry = AuditEntry::of_call(self.at, call, Some(caller.clone()), None, decision);
+            if self.engine.audit_change(entry).await.is_err() {
+                taken = Err(Trouble::Refused(Refused::NOT_AUDITED));
+            }
+        }
+        taken
     }
 
     fn prepare(&mut self, number: u32, row: &FileRow, changes: &mut Vec<Change>) -> Result<Prepared, Trouble> {

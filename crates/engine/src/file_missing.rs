@@ -1,10 +1,12 @@
 //! A snapshot held against the authority's current plans: what it does not name is reported, and ended only when the file
 //! asks for it, every row could be read, and the bound allows it. A plan that has not begun is reported and never ended.
 
+use crate::changed_one::ChangedOne;
 use crate::file_import::Import;
 use crate::files::Trouble;
 use crate::keys;
 use crate::rows::EventRow;
+use crate::writer::Verdict;
 use kith_domain::change::{Change, FileEnding, PlanAction, PlanEvent};
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
@@ -173,8 +175,16 @@ impl Import<'_> {
         }
         let mut ended = 0;
         for group in plans.chunks(GROUP) {
-            let changes = group.iter().filter_map(|plan| self.ending_of(plan)).map(Change::Plan).collect();
-            for verdict in self.engine.change(self.permit, self.at, changes).await {
+            let events: Vec<PlanEvent> = group.iter().filter_map(|plan| self.ending_of(plan)).collect();
+            let changes = events.iter().cloned().map(Change::Plan).collect();
+            let verdicts = self.engine.change(self.permit, self.at, changes).await;
+            let one = |(event, verdict): (&PlanEvent, &Verdict)| {
+                let reason = verdict.err().map(|refused| refused.reason);
+                ChangedOne::new(Some(event.subject.clone()), Some(event.event_id), reason)
+            };
+            let each: Vec<ChangedOne> = events.iter().zip(&verdicts).map(one).collect();
+            self.tell(&each).await?;
+            for verdict in verdicts {
                 match verdict {
                     Ok(ack) => ended += u32::from(ack.effect != Effect::Overtaken),
                     Err(refused) if refused.kind == RefusedKind::Unavailable => return Err(refused.into()),

@@ -1,11 +1,13 @@
 //! Taking an authority's plan file: start, rows, what a snapshot misses, end. Each step is a record of the log, so that the
 //! same bytes sent again go on where a killed file stopped. It never says "loaded" of what the log has not taken.
 
+use crate::audit_entry::Call;
 use crate::engine::Engine;
 use crate::file_import::Import;
 use crate::keys;
 use crate::rows::{CodecError, decode};
 use crate::writer::Verdict;
+use kith_domain::caller::Caller;
 use kith_domain::change::{Change, FileEnded, FilePositionReset, FileStarted};
 use kith_domain::codes::LaCode;
 use kith_domain::permit::ActionPermit;
@@ -51,6 +53,21 @@ impl From<Refused> for Trouble {
 impl From<FilesError> for Trouble {
     fn from(error: FilesError) -> Self {
         Self::Unreadable(error)
+    }
+}
+
+/// Who sends a file.
+#[derive(Debug, Clone, Copy)]
+pub struct FileSender<'a> {
+    /// What allows it.
+    pub permit: &'a ActionPermit,
+    /// As whose each group of its rows goes into the audit; none of them does where this is not told.
+    pub audited_as: Option<(Call, &'a Caller)>,
+}
+
+impl<'a> From<&'a ActionPermit> for FileSender<'a> {
+    fn from(permit: &'a ActionPermit) -> Self {
+        Self { permit, audited_as: None }
     }
 }
 
@@ -106,17 +123,18 @@ impl Engine {
     }
 
     /// Takes a file of an authority, with the hash of its bytes. The verdict is made from what the log holds; after
-    /// `ResendLater` some rows may be loaded, and the same bytes go on from there.
-    pub async fn take_file(
+    /// `ResendLater` some rows may be loaded, and the same bytes go on from there. What became of the rows is in the audit, group by
+    /// group, where `by` says as whose; the verdict on the whole is not.
+    pub async fn take_file<'a>(
         &self,
-        permit: &ActionPermit,
+        by: impl Into<FileSender<'a>>,
         authority: LaCode,
         at: Moment,
         body_hash: [u8; 16],
         file: &PlanFile,
     ) -> FileVerdict {
         let number = file.number;
-        let fault = match self.run_file(permit, authority, at, body_hash, file).await {
+        let fault = match self.run_file(by.into(), authority, at, body_hash, file).await {
             Ok((last, repeated)) => return self.answered(authority, file, last, repeated),
             Err(Trouble::Refused(refused)) if refused.kind != RefusedKind::Unavailable => {
                 let (code, reason, words) = (FileCode::NoneLoaded, refused.reason, refused.words.to_owned());
@@ -134,7 +152,7 @@ impl Engine {
 
     async fn run_file(
         &self,
-        permit: &ActionPermit,
+        by: FileSender<'_>,
         authority: LaCode,
         at: Moment,
         body_hash: [u8; 16],
@@ -143,29 +161,29 @@ impl Engine {
         let rows = u32::try_from(file.rows.len()).unwrap_or(u32::MAX);
         let (number, mode) = (file.number, file.mode);
         let started = FileStarted { authority, number, body_hash, mode, rows };
-        let resumed = self.change_one(permit, at, Change::FileStarted(started)).await?.repeated;
+        let resumed = self.change_one(by.permit, at, Change::FileStarted(started)).await?.repeated;
         let state = self.file_state(authority)?;
         let Some(open) = state.open else {
             // It was answered before: that answer stands.
             return state.last.map(|last| (last, true)).ok_or(Trouble::Refused(Refused::STORAGE));
         };
-        let outcome = self.import(permit, authority, at, open, resumed, file).await?;
+        let outcome = self.import(by, authority, at, open, resumed, file).await?;
         let ended = FileEnded { authority, number, outcome };
-        self.change_one(permit, at, Change::FileEnded(ended)).await?;
+        self.change_one(by.permit, at, Change::FileEnded(ended)).await?;
         let last = self.file_state(authority)?.last;
         last.map(|last| (last, false)).ok_or(Trouble::Refused(Refused::STORAGE))
     }
 
     async fn import(
         &self,
-        permit: &ActionPermit,
+        by: FileSender<'_>,
         authority: LaCode,
         at: Moment,
         open: OpenFile,
         resumed: bool,
         file: &PlanFile,
     ) -> Result<FileOutcome, Trouble> {
-        let mut import = Import::new(self, permit, authority, at, open, resumed, file);
+        let mut import = Import::new(self, by, authority, at, open, resumed, file);
         import.take_rows().await?;
         let snapshot = match file.mode {
             FileMode::Changes => None,

@@ -192,7 +192,7 @@ impl Engine {
             Err(_) => return Err(NOT_ALLOWED),
         };
         let change = Change::FlagReviewed(FlagReviewed { only_of, ..reviewed });
-        self.submit(at, vec![change]).await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
+        self.change_one(permit, at, change).await
     }
 
     /// Flags since the start, and those that nobody has looked into yet.

@@ -105,20 +105,24 @@ impl Engine {
         may.then_some(notification)
     }
 
-    /// Ids that are not this authority's. Reads the disk: not for the threads that answer questions.
+    /// Whom this authority's notifications with these ids are about, and ids that are not its own. Reads the disk: not for the
+    /// threads that answer questions.
     ///
     /// # Errors
     /// [`StoreError`] when the state cannot be read.
-    pub fn unknown_notifications(&self, permit: &ActionPermit, ids: &[u64]) -> Result<Vec<u64>, StoreError> {
-        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else { return Ok(ids.to_vec()) };
-        let mut unknown = Vec::new();
+    pub fn notified_about(&self, permit: &ActionPermit, ids: &[u64]) -> Result<(Vec<Subject>, Vec<u64>), StoreError> {
+        let Ok(authority) = LaCode::parse(permit.peer().organisation.as_str()) else {
+            return Ok((Vec::new(), ids.to_vec()));
+        };
+        let (mut about, mut unknown) = (Vec::new(), Vec::new());
         for id in ids {
             let key = keys::notification(&self.keys, authority, *id);
-            if self.store.get(Table::Notification, &key)?.is_none() {
-                unknown.push(*id);
+            match self.store.get(Table::Notification, &key)? {
+                Some(bytes) => about.extend(decode_logged::<Notification>(&bytes).ok().map(|found| found.subject)),
+                None => unknown.push(*id),
             }
         }
-        Ok(unknown)
+        Ok((about, unknown))
     }
 
     /// Acknowledges an authority's notifications; ids that are not its own change nothing.
@@ -127,7 +131,7 @@ impl Engine {
             return Err(Refused::UNKNOWN_AUTHORITY);
         };
         let change = Change::Acknowledged(Acknowledged { authority, event_id, ids });
-        self.submit(at, vec![change]).await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
+        self.change_one(permit, at, change).await
     }
 }
 

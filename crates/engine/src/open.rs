@@ -13,6 +13,7 @@ use crate::purge::Purger;
 use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
+use crate::untold::Untold;
 use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
 use crate::writer::{Held, Progress, Writer, channel};
@@ -165,6 +166,7 @@ impl Engine {
             tally,
             answers: Counters::default(),
             bursts: Arc::default(),
+            untold: Untold::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
             anchor: std::sync::Mutex::new(Some(anchor)),
             deriver: std::sync::Mutex::new(Some(deriver)),

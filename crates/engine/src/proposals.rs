@@ -40,6 +40,17 @@ pub struct ProposalPage {
 }
 
 impl Engine {
+    /// Whom a proposal is about; none where there is none. Reads the disk: not for the threads that answer questions.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the state cannot be read.
+    pub fn proposal_about(&self, id: u64) -> Result<Option<Subject>, StoreError> {
+        let Some(bytes) = self.store.get(Table::Proposal, &keys::proposal(id))? else { return Ok(None) };
+        let row = decode::<ProposalRow>(&bytes);
+        let row = row.inspect_err(|error| tracing::error!(%error, "a row of the state cannot be decoded"));
+        Ok(row.ok().map(|row| row.proposal.subject))
+    }
+
     /// Lists proposals after an id. Reads the disk: not for the threads that answer questions.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl Edge {
                 }
             }
             let EngineState::Ready(engine) = slot.state() else { continue };
-            if self.counted().is_empty() {
+            if self.counted().is_empty() && !engine.has_untold() {
                 continue;
             }
             let edge = self.clone();
@@ -109,8 +109,12 @@ impl Edge {
         }
     }
 
-    /// Puts what was counted into the audit; what it does not take is counted on. Blocks.
+    /// Puts what was counted into the audit; what it does not take is counted on. Before that comes what stands and was not told
+    /// yet, for until it is told nothing can be changed. Blocks.
     pub(crate) fn audit(&self, engine: &Engine, control: &Handle) {
+        if !control.block_on(engine.tell_untold()) {
+            return;
+        }
         self.hand(|entry| {
             let audited = control.block_on(engine.audit(entry));
             // That the audit takes no entry is told by the audit itself.

@@ -235,6 +235,17 @@ impl Journal {
         }
     }
 
+    /// Whether an entry would be taken now, as far as can be told without one: that a disk fails at its next write is known
+    /// when it has.
+    #[must_use]
+    pub fn takes_entries(&self) -> bool {
+        let now = self.shared.clock.now();
+        let mut state = self.shared.lock();
+        let takes = state.would_take(now);
+        self.shared.hint(&state);
+        takes
+    }
+
     /// How long entries took since the journal was opened.
     #[must_use]
     pub fn times(&self) -> Times {

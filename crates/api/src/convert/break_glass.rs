@@ -41,7 +41,10 @@ pub fn open(request: v1::OpenShieldedRequest, organisation: OdsCode, now: Moment
             "the person has to be told beforehand that every opening is reviewed, and to go on all the same",
         );
     }
-    faults.keep(lookup.as_ref().map(|lookup| &lookup.caller));
+    if let Some(lookup) = &lookup {
+        faults.keep(Some(&lookup.caller));
+        faults.keep_about(Some(&lookup.question.subject), Some(lookup.request_id));
+    }
     let parsed = lookup.zip(reason).zip(said);
     faults.finish(parsed.map(|((lookup, reason), words)| ParsedOpening { lookup, reason, words }))
 }
@@ -71,6 +74,7 @@ pub fn review(request: v1::ReviewOpeningRequest) -> Result<ParsedReview, Faults>
     let outcome = words::parse_review_outcome(&mut faults, "outcome", outcome);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
     faults.keep(caller.as_ref());
+    faults.keep_about(None, event_id);
     faults.finish(
         caller
             .zip(reference)
@@ -208,6 +212,21 @@ mod tests {
             request.lookup = Some(v1::LookupRequest { caller: None, ..lookup(request) });
         };
         assert_eq!(sent_by(&nobody), None);
+    }
+
+    #[test]
+    fn a_request_at_fault_keeps_whom_it_is_about_and_its_id() {
+        let refused = v1::OpenShieldedRequest { review_accepted: false, ..good() };
+        let asked = good().lookup.unwrap();
+        let faults = open(refused, organisation(), NOW).expect_err("a request at fault");
+        let (subject, id) = faults.about();
+        assert!(matches!(subject, Some(kith_domain::child::Subject::Nhs(_))));
+        assert_eq!(id.map(|id| id.to_string()), Some(asked.request_id));
+        let no_id = v1::LookupRequest { request_id: "none".into(), ..good().lookup.unwrap() };
+        let faults = open(v1::OpenShieldedRequest { lookup: Some(no_id), ..good() }, organisation(), NOW)
+            .expect_err("a request at fault");
+        let (subject, id) = faults.about();
+        assert!(subject.is_some() && id.is_none(), "what can be read of it");
     }
 
     #[test]

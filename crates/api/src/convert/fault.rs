@@ -1,8 +1,10 @@
 //! Faults of a request, collected field by field. No fault carries what the caller sent.
 
 use kith_domain::caller::Caller;
+use kith_domain::child::Subject;
 use kith_domain::refused::Refused;
 use std::fmt::{self, Display};
+use uuid::Uuid;
 
 /// The path of a field within a message of a message: written out only where it is at fault.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +43,17 @@ impl From<Refused> for Fault {
     }
 }
 
-/// Every fault of a request, and the person who sent it where that could be read.
+/// What could be read of a request at fault, for the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Faults(pub Vec<Fault>, Option<Box<Caller>>);
+struct Sent {
+    caller: Option<Caller>,
+    subject: Option<Subject>,
+    id: Option<Uuid>,
+}
+
+/// Every fault of a request, and who sent it, about whom and under which id, where that could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Faults(pub Vec<Fault>, Option<Box<Sent>>);
 
 impl From<Fault> for Faults {
     fn from(fault: Fault) -> Self {
@@ -87,7 +97,15 @@ impl Faults {
         if let Some(caller) = caller
             && !self.0.is_empty()
         {
-            self.1 = Some(Box::new(caller.clone()));
+            self.1.get_or_insert_default().caller = Some(caller.clone());
+        }
+    }
+
+    /// Keeps whom the request is about and its id, as [`Faults::keep`] does who sent it.
+    pub fn keep_about(&mut self, subject: Option<&Subject>, id: Option<Uuid>) {
+        if (subject.is_some() || id.is_some()) && !self.0.is_empty() {
+            let sent = self.1.get_or_insert_default();
+            (sent.subject, sent.id) = (subject.cloned(), id);
         }
     }
 
@@ -101,7 +119,13 @@ impl Faults {
     /// Who sent the request, where that could be read.
     #[must_use]
     pub fn caller(&self) -> Option<&Caller> {
-        self.1.as_deref()
+        self.1.as_ref().and_then(|sent| sent.caller.as_ref())
+    }
+
+    /// Whom the request is about, and its id, where that could be read.
+    #[must_use]
+    pub fn about(&self) -> (Option<&Subject>, Option<Uuid>) {
+        self.1.as_ref().map_or((None, None), |sent| (sent.subject.as_ref(), sent.id))
     }
 
     /// The value when no fault was found.

@@ -139,6 +139,7 @@ pub fn reset(request: v1::ResetFilePositionRequest) -> Result<(Caller, FilePosit
         faults.add("next_number", "FILE_NUMBER", format!("a number from 1 to {MAX_NUMBER} is needed"));
     }
     faults.keep(caller.as_ref());
+    faults.keep_about(None, event_id);
     let parsed = caller.zip(authority).zip(event_id);
     faults.finish(
         parsed.map(|((caller, authority), event_id)| {

@@ -32,6 +32,7 @@ pub fn review(request: v1::ReviewFlagRequest, organisation: OdsCode) -> Result<(
         }
     };
     faults.keep(caller.as_ref());
+    faults.keep_about(None, event_id);
     let told = caller.zip(event_id).zip(outcome);
     faults.finish(told.map(|((caller, event_id), outcome)| {
         let user_id = caller.user_id.clone();

@@ -19,10 +19,12 @@ pub fn tell(request: v1::TellIdentityRequest, organisation: OdsCode) -> Result<(
     let v1::TellIdentityRequest { caller, change, version, event_id, proposal_id } = request;
     let mut faults = Faults::default();
     let caller = caller::parse(&mut faults, "caller", caller);
-    let parsed = parse_change(&mut faults, change);
+    let (subject, action) = parse_change(&mut faults, change);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
     let proposal = (proposal_id > 0).then_some(proposal_id);
     faults.keep(caller.as_ref());
+    faults.keep_about(subject.as_ref(), event_id);
+    let parsed = subject.zip(action);
     faults.finish(caller.zip(parsed).zip(event_id).map(|((caller, (subject, action)), event_id)| {
         (caller, IdentityEvent { organisation, event_id, subject, version, action, proposal })
     }))
@@ -36,9 +38,11 @@ pub fn propose(request: v1::ProposeIdentityRequest, organisation: OdsCode) -> Re
     let v1::ProposeIdentityRequest { caller, change, event_id } = request;
     let mut faults = Faults::default();
     let caller = caller::parse(&mut faults, "caller", caller);
-    let parsed = parse_change(&mut faults, change);
+    let (subject, action) = parse_change(&mut faults, change);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
     faults.keep(caller.as_ref());
+    faults.keep_about(subject.as_ref(), event_id);
+    let parsed = subject.zip(action);
     faults.finish(
         caller.zip(parsed).zip(event_id).map(|((caller, (subject, action)), event_id)| {
             (caller, Proposal { organisation, event_id, subject, action })
@@ -59,12 +63,14 @@ pub fn decline(request: v1::DeclineProposalRequest, organisation: OdsCode) -> Re
         faults.add("proposal_id", "PROPOSAL_UNKNOWN", "the id of a proposal is needed");
     }
     faults.keep(caller.as_ref());
+    faults.keep_about(None, event_id);
     let closed = event_id.map(|event_id| ProposalClosed { organisation, event_id, id: proposal_id });
     faults.finish(caller.zip(closed))
 }
 
-fn parse_change(faults: &mut Faults, change: Option<v1::IdentityChange>) -> Option<(Subject, IdentityAction)> {
-    let v1::IdentityChange { subject, action, replaced_by, date } = faults.need("change", change)?;
+fn parse_change(faults: &mut Faults, change: Option<v1::IdentityChange>) -> (Option<Subject>, Option<IdentityAction>) {
+    let Some(change) = faults.need("change", change) else { return (None, None) };
+    let v1::IdentityChange { subject, action, replaced_by, date } = change;
     let subject = parse_subject(faults, subject);
     let number = match replaced_by.as_str() {
         "" => None,
@@ -73,7 +79,7 @@ fn parse_change(faults: &mut Faults, change: Option<v1::IdentityChange>) -> Opti
     let date_given = date.is_some();
     let date = time::day(faults, "change.date", date);
     let action = parse_action(faults, action, (number, !replaced_by.is_empty()), (date, date_given));
-    subject.zip(action)
+    (subject, action)
 }
 
 fn parse_subject(faults: &mut Faults, subject: Option<v1::IdentitySubject>) -> Option<Subject> {

@@ -88,6 +88,7 @@ pub(super) fn parse_into(
     let before = faults.0.len();
     let mother = mother(faults, path("mother_nhs_number"), mother_nhs_number, subject.as_ref());
     faults.keep(caller.as_ref());
+    faults.keep_about(subject.as_ref(), request_id);
     if faults.0.len() > before {
         return None;
     }
@@ -131,6 +132,7 @@ pub fn parse_worklist(
     let context = caller::care_context(&mut faults, "care_context", care_context);
     let request_id = time::uuid(&mut faults, "request_id", &request_id);
     faults.keep(caller.as_ref());
+    faults.keep_about(None, request_id);
     let (Some(caller), Some(context), Some(request_id), true) = (caller, context, request_id, faults.0.is_empty())
     else {
         return Err(faults);
@@ -145,6 +147,7 @@ fn parse_entry(entry: v1::WorklistEntry, organisation: OdsCode, now: Moment) -> 
     let subject = subject::parse(&mut faults, "subject", subject, organisation);
     let birth_date = birth_date(&mut faults, "date_of_birth", date_of_birth, now);
     let mother = mother(&mut faults, "mother_nhs_number", mother_nhs_number, subject.as_ref());
+    faults.keep_about(subject.as_ref(), None);
     let question =
         subject.map(|subject| Question { subject, number_traced, birth_date, checking_in: None, now, mother });
     faults.finish(question)

@@ -75,6 +75,7 @@ fn parse_event(
     };
     let before = faults.0.len();
     let babies: Vec<Baby> = babies.into_iter().filter_map(|one| baby(faults, one, organisation)).collect();
+    faults.keep_about(subject.as_ref(), event_id);
     if faults.0.len() > before {
         return None;
     }

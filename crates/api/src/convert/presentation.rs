@@ -77,6 +77,7 @@ fn detailed(
     let birth_date = time::day(&mut faults, "date_of_birth", date_of_birth);
     let encounter = details(&mut faults, "presentation", presentation, birth_date);
     faults.keep(caller.as_ref());
+    faults.keep_about(subject.as_ref(), event_id);
     let parsed = match (caller, event_id, subject, encounter) {
         (Some(caller), Some(event_id), Some(subject), Some(Encounter { id, version, details })) => {
             let action = action(details);
@@ -101,6 +102,7 @@ pub fn close(request: v1::CloseRequest, organisation: OdsCode) -> Result<CalledE
     let outcome = words::parse_outcome(&mut faults, "outcome", outcome);
     let at = time::moment(&mut faults, "outcome_at", outcome_at);
     faults.keep(caller.as_ref());
+    faults.keep_about(subject.as_ref(), event_id);
     let parsed = match (caller, event_id, subject, encounter, outcome, at) {
         (Some(caller), Some(event_id), Some(subject), Some(encounter), Some(outcome), Some(at)) => {
             let action = PresentationAction::Close(Closing { outcome, at });
@@ -127,6 +129,7 @@ pub fn import(request: v1::ImportRequest, organisation: OdsCode) -> Result<Prese
     let birth_date = time::day(&mut faults, "date_of_birth", date_of_birth);
     let encounter = details(&mut faults, "presentation", presentation, birth_date);
     let closing = closing(&mut faults, outcome, outcome_at);
+    faults.keep_about(subject.as_ref(), event_id);
     let parsed = match (event_id, subject, encounter, closing) {
         (Some(event_id), Some(subject), Some(Encounter { id, version, details }), Some(closing)) => {
             let action = PresentationAction::Import(details, closing);

@@ -24,6 +24,12 @@ pub struct ParsedDecision {
 }
 
 impl ParsedDecision {
+    /// About whom it is, and its event id.
+    #[must_use]
+    pub fn about(&self) -> (&Subject, Uuid) {
+        (&self.subject, self.event_id)
+    }
+
     /// The decision as that of `authority`.
     #[must_use]
     pub fn of(self, authority: LaCode) -> Withholding {
@@ -46,11 +52,13 @@ pub fn decide(request: v1::DecideWithholdingRequest) -> Result<ParsedDecision, F
     let look_again = faults.need("look_again", look_again);
     let look_again = time::day(&mut faults, "look_again", look_again);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    let subject = number.map(Subject::Nhs);
     faults.keep(caller.as_ref());
-    let parsed = caller.zip(number).zip(reason).zip(said).zip(look_again).zip(event_id);
-    faults.finish(parsed.map(|(((((caller, number), reason), words), look_again), event_id)| ParsedDecision {
+    faults.keep_about(subject.as_ref(), event_id);
+    let parsed = caller.zip(subject).zip(reason).zip(said).zip(look_again).zip(event_id);
+    faults.finish(parsed.map(|(((((caller, subject), reason), words), look_again), event_id)| ParsedDecision {
         caller,
-        subject: Subject::Nhs(number),
+        subject,
         reason,
         words,
         look_again,
@@ -68,6 +76,12 @@ pub struct ParsedLift {
 }
 
 impl ParsedLift {
+    /// About whom it is, and its event id.
+    #[must_use]
+    pub fn about(&self) -> (&Subject, Uuid) {
+        (&self.subject, self.event_id)
+    }
+
     /// The lift as that of `authority`.
     #[must_use]
     pub fn of(self, authority: LaCode) -> WithholdingLifted {
@@ -86,13 +100,11 @@ pub fn lift(request: v1::LiftWithholdingRequest) -> Result<ParsedLift, Faults> {
     let caller = caller::parse(&mut faults, "caller", caller);
     let number = subject::number(&mut faults, "nhs_number", &nhs_number);
     let event_id = time::uuid(&mut faults, "event_id", &event_id);
+    let subject = number.map(Subject::Nhs);
     faults.keep(caller.as_ref());
-    let parsed = caller.zip(number).zip(event_id);
-    faults.finish(parsed.map(|((caller, number), event_id)| ParsedLift {
-        caller,
-        subject: Subject::Nhs(number),
-        event_id,
-    }))
+    faults.keep_about(subject.as_ref(), event_id);
+    let parsed = caller.zip(subject).zip(event_id);
+    faults.finish(parsed.map(|((caller, subject), event_id)| ParsedLift { caller, subject, event_id }))
 }
 
 /// A decision that stands, on the wire, as of `today`.

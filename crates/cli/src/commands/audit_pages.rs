@@ -4,6 +4,7 @@
 use kith_api::v1;
 use v1::audit_entry::Decision;
 
+use super::audit_changes;
 use crate::dates::{self, ProtoTimestamp};
 use crate::render::Page;
 use crate::words::{
@@ -43,6 +44,7 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
         missing,
         shielded_left_out,
         removed,
+        together_left_out,
     } = searched.unwrap_or(&unknown);
     if let Some(removed) = removed {
         page.attention(0, 2, &removed_words(removed));
@@ -72,11 +74,7 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
             page.attention(0, 2, "NOT EVERYTHING WAS LOOKED AT, for a reason that this program does not know.");
         }
     }
-    if *shielded_left_out {
-        let words = "Nothing about shielded children is found by a person, an organisation or a local key: search by NHS \
-                     number or by reference.";
-        page.text(0, 2, words);
-    }
+    audit_changes::left_out(page, *shielded_left_out, *together_left_out);
     if oldest_reference.is_empty() && removed.is_some() {
         page.attention(0, 2, "NOTHING WAS LOOKED AT: nothing of what was asked for is kept any more.");
     } else if oldest_reference.is_empty() {
@@ -222,9 +220,7 @@ fn decision(decision: Option<&Decision>) -> String {
             0 | 1 => format!("REFUSED, {reason}"),
             many => format!("REFUSED {many} times, {reason}"),
         },
-        Some(Decision::Changed(v1::AuditChanged { acknowledged, refused })) => {
-            format!("{acknowledged} changes acknowledged, {refused} refused")
-        }
+        Some(Decision::Changed(changed)) => audit_changes::words(changed),
         Some(Decision::Listed(count)) => format!("{count} listed"),
         Some(Decision::Uncounted(_)) => "listed or acknowledged; how many is not told".to_owned(),
         Some(Decision::Service(event)) => service(event),
@@ -357,6 +353,7 @@ mod tests {
             missing: Vec::new(),
             shielded_left_out: false,
             removed: None,
+            together_left_out: false,
         })
     }
 

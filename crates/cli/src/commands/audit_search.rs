@@ -114,6 +114,7 @@ fn join(whole: &mut Option<v1::AuditSearched>, page: Option<v1::AuditSearched>) 
         missing,
         shielded_left_out,
         removed,
+        together_left_out,
     } = page;
     whole.end = end;
     if whole.newest_reference.is_empty() {
@@ -125,6 +126,7 @@ fn join(whole: &mut Option<v1::AuditSearched>, page: Option<v1::AuditSearched>) 
     whole.entries_looked_at += entries_looked_at;
     whole.missing.extend(missing);
     whole.shielded_left_out |= shielded_left_out;
+    whole.together_left_out |= together_left_out;
     // More may have been removed while the pages were read.
     whole.removed = removed.or(whole.removed.take());
     Ok(())
@@ -157,6 +159,7 @@ mod tests {
             missing: vec![v1::MissingEntries::default(); missing],
             shielded_left_out: false,
             removed: None,
+            together_left_out: false,
         }
     }
 

@@ -10,3 +10,4 @@ pub(crate) mod place;
 mod rows;
 mod several_numbers;
 mod snapshots;
+mod told;

@@ -7,7 +7,7 @@ use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
 use kith_engine::{
     AuditEnded, AuditPage, AuditRead, AuditRef, AuditRemoval, Code, Configured, Decision, Disclosed, MissingEntries,
-    SeenEntry, SeenPerson, SeenPlace, Whom,
+    SeenChange, SeenEntry, SeenPerson, SeenPlace, Whom,
 };
 use v1::audit_entry::Decision as Wire;
 
@@ -87,8 +87,14 @@ fn decision(decision: &Decision) -> Wire {
             last: Some(time::timestamp(*last)),
         }),
         Decision::Changed { acknowledged, refused } => {
-            Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused })
+            Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused, each: Vec::new() })
         }
+        // The engine shows what of them may be seen.
+        Decision::ChangedEach(_) => {
+            let (acknowledged, refused) = decision.changed().unwrap_or_default();
+            Wire::Changed(v1::AuditChanged { acknowledged, refused, each: Vec::new() })
+        }
+        Decision::ListedEach(listed) => Wire::Listed(listed.len() as u64),
         Decision::Listed(count) => Wire::Listed(*count),
         Decision::AuditRead(what) => Wire::Read(read(what)),
         Decision::Proven { journal: _, sequence: 0 } => Wire::Proven(String::new()),
@@ -164,6 +170,8 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::Refused(_)
         | Decision::RefusedMany { .. }
         | Decision::Changed { .. }
+        | Decision::ChangedEach(_)
+        | Decision::ListedEach(_)
         | Decision::Listed(_)
         | Decision::AuditRead(_)
         | Decision::Opened { .. }
@@ -174,6 +182,15 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::WithholdingLifted
         | Decision::Resolved(_)
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
+    }
+}
+
+fn change(seen: &SeenChange) -> v1::AuditChange {
+    let SeenChange { event_id, refused, count } = *seen;
+    v1::AuditChange {
+        event_id: event_id.map(|id| id.to_string()).unwrap_or_default(),
+        reason: refused.map(|code| code.word().to_owned()).unwrap_or_default(),
+        count,
     }
 }
 
@@ -190,6 +207,7 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         mother,
         as_mother: _,
         decision: decided,
+        changes,
         uncounted,
         fields,
         place,
@@ -209,6 +227,9 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         decision: Some(if *uncounted { Wire::Uncounted(true) } else { decision(decided) }),
         ..v1::AuditEntry::default()
     };
+    if let Some(Wire::Changed(changed)) = &mut entry.decision {
+        changed.each = changes.iter().map(change).collect();
+    }
     if let Some(SeenPlace { organisation, person, request_id, trace, responsible }) = place {
         entry.organisation = organisation.to_string();
         entry.organisation_name = name(*organisation, directory);
@@ -238,6 +259,7 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
         mother,
         as_mother,
         decision: _,
+        changes: _,
         uncounted: _,
         fields: _,
         place,
@@ -268,7 +290,17 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
 
 /// What was looked at for a page.
 pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
-    let AuditPage { found: _, ended, next_before: _, range, looked_at, removed, missing, shielded_left_out } = page;
+    let AuditPage {
+        found: _,
+        ended,
+        next_before: _,
+        range,
+        looked_at,
+        removed,
+        missing,
+        shielded_left_out,
+        together_left_out,
+    } = page;
     let end = match ended {
         AuditEnded::Whole => v1::AuditSearchEnd::Whole,
         AuditEnded::PageFull => v1::AuditSearchEnd::PageFull,
@@ -288,6 +320,7 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         entries_looked_at: *looked_at,
         missing: missing.collect(),
         shielded_left_out: *shielded_left_out,
+        together_left_out: *together_left_out,
         removed: removed.map(|AuditRemoval { through, at, before }| v1::AuditRemoval {
             through_audit_reference: reference(through),
             removed_at: Some(time::timestamp(at)),

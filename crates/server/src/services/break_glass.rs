@@ -16,7 +16,7 @@ use kith_engine::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::lookup::{asked, wire};
 use super::notifications::page_size;
 use super::{errors, person};
@@ -90,7 +90,8 @@ impl BreakGlassService for Services {
         let engine = self.engine()?;
         let call = self.call(&request, Method::ReviewOpening)?;
         let parsed = read(&engine, call, break_glass::review(request.into_inner())).await?;
-        let permit = context::permit(&engine, call, &parsed.caller).await?;
+        let about = About::event(parsed.event_id);
+        let permit = context::permit_about(&engine, call, &parsed.caller, about).await?;
         let ParsedReview { caller, event_id, reference, outcome } = parsed;
         let sent = SentReview { event_id, reference, outcome };
         let ack = context::to_its_end(async move {
@@ -123,12 +124,11 @@ async fn reviewed(
     SentReview { event_id, reference, outcome }: SentReview,
     verdict: Verdict,
 ) -> Result<Acknowledgement, Status> {
+    let sender = Sender::of_event(call, caller, event_id);
     let acknowledgement = match verdict {
         Ok(acknowledgement) => acknowledgement,
-        Err(refused) => return Err(context::refused(engine, call, Some(caller), refused).await),
+        Err(refused) => return Err(context::refused(engine, sender, refused).await),
     };
-    let decision = Decision::OpeningReviewed(reference, outcome);
-    let entry = AuditEntry::of_call(now(), call, Some(caller), Some(event_id), decision);
-    engine.audit(&entry).await.map_err(errors::audit)?;
+    context::told(engine, sender.entry(Decision::OpeningReviewed(reference, outcome))).await?;
     Ok(acknowledgement)
 }

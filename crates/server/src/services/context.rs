@@ -16,7 +16,7 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict};
+use kith_engine::{Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Decision, Engine, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
@@ -160,15 +160,44 @@ impl Services {
     }
 }
 
-/// A permit for a call that asks nothing, or its refusal once that is in the audit.
+/// Whom a request is about, and its id or that of its event: what is known of both.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About {
+    pub(super) subject: Option<Subject>,
+    pub(super) event_id: Option<Uuid>,
+}
+
+impl About {
+    /// One child, under this id.
+    pub(super) fn child(subject: &Subject, event_id: Uuid) -> Self {
+        Self { subject: Some(subject.clone()), event_id: Some(event_id) }
+    }
+
+    /// Nobody, under this id.
+    pub(super) fn event(event_id: Uuid) -> Self {
+        Self { subject: None, event_id: Some(event_id) }
+    }
+}
+
+/// A permit for a call that asks nothing and is about nobody, or its refusal once that is in the audit.
 pub(super) async fn permit(engine: &Engine, call: Call, caller: &Caller) -> Result<ActionPermit, Status> {
+    permit_about(engine, call, caller, About::default()).await
+}
+
+/// As [`permit`], for a call of which the audit is to hold whom it is about.
+pub(super) async fn permit_about(
+    engine: &Engine,
+    call: Call,
+    caller: &Caller,
+    about: About,
+) -> Result<ActionPermit, Status> {
     let decided = person::proven(call, caller)
         .and_then(|()| permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()));
     match decided {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);
-            Err(audited(engine, call, Some(caller.clone()), refused.reason(), status).await)
+            Err(audited(engine, (call, Some(caller.clone()), about), refused.reason(), status).await)
         }
     }
 }
@@ -185,13 +214,21 @@ pub(super) async fn person(engine: &Engine, call: Call, read: Result<Caller, Fau
 /// had to prove and did not.
 pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> Status {
     let caller = faults.caller().filter(|caller| person::proven(call, caller).is_ok());
-    audited(engine, call, caller.cloned(), reason(&faults), errors::invalid(&faults)).await
+    let (subject, event_id) = faults.about();
+    let about = About { subject: subject.cloned(), event_id };
+    audited(engine, (call, caller.cloned(), about), reason(&faults), errors::invalid(&faults)).await
 }
 
 /// The refusal's status, or that of the audit when that takes no entry.
-async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &str, status: Status) -> Status {
+async fn audited(
+    engine: &Engine,
+    (call, caller, about): (Call, Option<Caller>, About),
+    reason: &str,
+    status: Status,
+) -> Status {
+    let About { subject, event_id } = about;
     let decision = Decision::Refused(RefusalCode::of(reason));
-    let entry = AuditEntry::of_call(now(), call, caller, None, decision);
+    let entry = Sender { call, caller, subject, event_id }.entry(decision);
     match engine.audit_refusal(&entry).await {
         Ok(()) => status,
         Err(error) => errors::audit(error),
@@ -202,7 +239,7 @@ async fn audited(engine: &Engine, call: Call, caller: Option<Caller>, reason: &s
 /// audit.
 pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
     let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
-    audited(engine, call, Some(caller), &reason, status).await
+    audited(engine, (call, Some(caller), About::default()), &reason, status).await
 }
 
 /// What was read for a call, or the status of its failure once that is in the audit.
@@ -218,26 +255,39 @@ pub(super) async fn whole<T>(
     }
 }
 
-/// The status of a refused change or listing once it is in the audit.
-pub(super) async fn refused(engine: &Engine, call: Call, caller: Option<Caller>, refused: Refused) -> Status {
-    audited(engine, call, caller, refused.reason, errors::refused(refused)).await
+/// The status of a refused change or listing once it is in the audit, with whom it is about.
+pub(super) async fn refused(engine: &Engine, sender: Sender, refused: Refused) -> Status {
+    match not_changed(engine, sender, refused).await {
+        Ok(()) => errors::refused(refused),
+        Err(status) => status,
+    }
 }
 
-/// The same of a change about somebody, who stands in its entry.
-pub(super) async fn refused_about(engine: &Engine, sender: Sender, refused: Refused) -> Status {
+/// Puts a refused change into the audit, with whom it is about.
+pub(super) async fn not_changed(engine: &Engine, sender: Sender, refused: Refused) -> Result<(), Status> {
     let entry = sender.entry(Decision::Refused(RefusalCode::of(refused.reason)));
-    match engine.audit_refusal(&entry).await {
-        Ok(()) => errors::refused(refused),
-        Err(error) => errors::audit(error),
-    }
+    engine.audit_refusal(&entry).await.map_err(errors::audit)
 }
 
 /// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known
 /// must not read "nothing" for "not known".
 pub(super) async fn authority(engine: &Engine, call: Call, caller: &Caller) -> Result<LaCode, Status> {
+    authority_about(engine, call, caller, About::default()).await
+}
+
+/// As [`authority`], for a call of which the audit is to hold whom it is about.
+pub(super) async fn authority_about(
+    engine: &Engine,
+    call: Call,
+    caller: &Caller,
+    About { subject, event_id }: About,
+) -> Result<LaCode, Status> {
     match LaCode::parse(call.peer.organisation.as_str()) {
         Ok(authority) if engine.directory().authorities.contains_key(&authority) => Ok(authority),
-        Ok(_) | Err(_) => Err(refused(engine, call, Some(caller.clone()), Refused::UNKNOWN_AUTHORITY).await),
+        Ok(_) | Err(_) => {
+            let sender = Sender { call, caller: Some(caller.clone()), subject, event_id };
+            Err(refused(engine, sender, Refused::UNKNOWN_AUTHORITY).await)
+        }
     }
 }
 
@@ -251,30 +301,70 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// The sender of many changes at once.
+    /// The sender of what is about nobody, or of many changes at once.
     pub(super) fn of_stream(call: Call, caller: Option<Caller>) -> Self {
         Self { call, caller, subject: None, event_id: None }
     }
 
-    fn entry(self, decision: Decision) -> AuditEntry {
+    /// The sender of a change that is about nobody.
+    pub(super) fn of_event(call: Call, caller: Caller, event_id: Uuid) -> Self {
+        Self { call, caller: Some(caller), subject: None, event_id: Some(event_id) }
+    }
+
+    pub(super) fn entry(self, decision: Decision) -> AuditEntry {
         let Self { call, caller, subject, event_id } = self;
         AuditEntry { subject, ..AuditEntry::of_call(now(), call, caller, event_id, decision) }
     }
 }
 
+/// Puts what became of changes into the audit. Where any stands and the audit does not take that, it is told later, and whoever
+/// sent it does not hear that nothing was changed.
+pub(super) async fn told(engine: &Engine, entry: AuditEntry) -> Result<(), Status> {
+    if entry.decision.stands() {
+        engine.audit_change(entry).await.map_err(errors::untold)
+    } else {
+        engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+    }
+}
+
 /// Puts the outcome of changes into the audit.
 pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, refused: u64) -> Result<(), Status> {
-    let entry = sender.entry(Decision::Changed { acknowledged, refused });
+    told(engine, sender.entry(Decision::Changed { acknowledged, refused })).await
+}
+
+/// Puts what became of changes that were sent together into the audit, each with whom it is about.
+pub(super) async fn each_told(
+    engine: &Engine,
+    call: Call,
+    caller: Option<&Caller>,
+    each: &[ChangedOne],
+) -> Result<(), Status> {
+    let mut all = Ok(());
+    for some in each.chunks(CHANGED_TOGETHER) {
+        let sender = Sender::of_stream(call, caller.cloned());
+        // What stands is told later where it is not taken now, so the others are told of all the same.
+        all = all.and(told(engine, sender.entry(Decision::ChangedEach(some.to_vec()))).await);
+    }
+    all
+}
+
+/// Puts into the audit whom a list was about, in one entry: a page is bounded.
+pub(super) async fn listed(engine: &Engine, call: Call, caller: Caller, subjects: Vec<Subject>) -> Result<(), Status> {
+    let entry = Sender::of_stream(call, Some(caller)).entry(Decision::ListedEach(subjects));
     engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
 }
 
-/// Puts the outcome of one change into the audit, and gives what is to be said of it.
-pub(super) async fn one_changed(
-    engine: &Engine,
-    sender: Sender,
-    verdict: Verdict,
-) -> Result<kith_engine::Acknowledgement, Status> {
-    changed(engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+/// Puts the outcome of one change into the audit, with why where it was refused.
+pub(super) async fn one_told(engine: &Engine, sender: Sender, verdict: &Verdict) -> Result<(), Status> {
+    match verdict {
+        Ok(_) => changed(engine, sender, 1, 0).await,
+        Err(refused) => not_changed(engine, sender, *refused).await,
+    }
+}
+
+/// As [`one_told`], and gives what is to be said of it.
+pub(super) async fn one_changed(engine: &Engine, sender: Sender, verdict: Verdict) -> Result<Acknowledgement, Status> {
+    one_told(engine, sender, &verdict).await?;
     verdict.map_err(errors::refused)
 }
 
@@ -299,10 +389,20 @@ pub(super) fn reason(faults: &Faults) -> &'static str {
 
 /// The status of what a person may not do, once it is in the audit.
 pub(super) async fn not_allowed(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
-    audited(engine, call, Some(caller), refused.reason(), errors::refusal(refused)).await
+    not_allowed_about(engine, call, (caller, About::default()), refused).await
+}
+
+/// As [`not_allowed`], of which the audit is to hold whom it is about.
+pub(super) async fn not_allowed_about(
+    engine: &Engine,
+    call: Call,
+    (caller, about): (Caller, About),
+    refused: permit::Refusal,
+) -> Status {
+    audited(engine, (call, Some(caller), about), refused.reason(), errors::refusal(refused)).await
 }
 
 /// The status of a stream whose sender is not proven any more, once that is in the audit.
 pub(super) async fn no_longer_proven(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
-    audited(engine, call, Some(caller), refused.reason(), errors::no_longer_proven(refused)).await
+    audited(engine, (call, Some(caller), About::default()), refused.reason(), errors::no_longer_proven(refused)).await
 }

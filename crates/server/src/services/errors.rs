@@ -79,6 +79,16 @@ pub(super) fn audit(error: AuditError) -> Status {
     status(Code::Unavailable, "AUDIT_UNAVAILABLE", &message, Some(RETRY))
 }
 
+/// Something was changed, and the audit does not take the entry that tells it: it will be told, and is no refusal.
+pub(super) fn untold(error: AuditError) -> Status {
+    tracing::error!(%error, "a change stands that the audit did not take: it is told once it does");
+    let message = format!(
+        "no answer was given, and what was sent may stand: it could not be put into the audit yet; send the same again. {}",
+        words::TELEPHONE
+    );
+    status(Code::Unavailable, "CHANGE_NOT_AUDITED", &message, Some(RETRY))
+}
+
 /// A question that got no answer.
 pub(super) fn read(error: ReadError) -> Status {
     match error {
@@ -177,6 +187,15 @@ mod tests {
             assert!(ended.message().contains("what was acknowledged stands"), "{}", ended.message());
             assert!(!ended.message().contains("nothing was"), "{}", ended.message());
         }
+    }
+
+    #[test]
+    fn a_change_that_stands_without_its_entry_is_no_refusal() {
+        let status = super::untold(AuditError::NoSink);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "CHANGE_NOT_AUDITED");
+        assert!(status.get_details_retry_info().is_some() && status.message().contains("may stand"));
+        assert!(!refusal::is_unaudited(&status), "it is not counted among what was refused without an audit");
+        assert!(refusal::is_unaudited(&super::refused(Refused::NOT_AUDITED)), "what was not changed is");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::plan_file::{FileCode, FileFault, FileState, FileVerdict, RowVerdict};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
-use kith_engine::{AuditEntry, Call, Decision, Engine};
+use kith_engine::{AuditEntry, Call, Decision, Engine, FileSender};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::context::{self, Sender, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::{errors, person};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
@@ -106,10 +106,12 @@ impl PlanFileService for Services {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let permit = context::permit(&engine, call, &caller).await?;
+        let event_id = reset.event_id;
+        let permit = context::permit_about(&engine, call, &caller, About::event(event_id)).await?;
         let authority = reset.authority;
         if !engine.directory().authorities.contains_key(&authority) {
-            return Err(context::refused(&engine, call, Some(caller), Refused::UNKNOWN_AUTHORITY).await);
+            let sender = Sender::of_event(call, caller, event_id);
+            return Err(context::refused(&engine, sender, Refused::UNKNOWN_AUTHORITY).await);
         }
         // Not while a file of it is being taken.
         let turn = match self.files().turn(authority) {
@@ -119,12 +121,11 @@ impl PlanFileService for Services {
         let work = Arc::clone(&engine);
         context::to_its_end(async move {
             let _turn = turn;
+            let sender = Sender::of_event(call, caller, event_id);
             if let Err(refused) = work.reset_files(&permit, now(), reset).await {
-                return Err(context::refused(&work, call, Some(caller), refused).await);
+                return Err(context::refused(&work, sender, refused).await);
             }
-            let decision = Decision::FilePositionReset(authority, reset.next);
-            let entry = AuditEntry::of_call(now(), call, Some(caller), Some(reset.event_id), decision);
-            work.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+            context::told(&work, sender.entry(Decision::FilePositionReset(authority, reset.next))).await
         })
         .await?;
         let position = Some(file::position(authority, &self.position(&engine, authority).await?));
@@ -185,19 +186,24 @@ impl Import {
         let at = now();
         let (engine, authority) = (&self.engine, self.authority);
         let verdict = match read.await.map_err(|_| errors::ended())? {
-            Ok((hash, file)) => engine.take_file(&self.permit, authority, at, hash, &file).await,
+            Ok((hash, file)) => {
+                let by = FileSender { permit: &self.permit, audited_as: Some((self.call, &self.caller)) };
+                engine.take_file(by, authority, at, hash, &file).await
+            }
             Err(fault) => engine.unreadable_file(authority, at, fault),
         };
         self.audited(&verdict).await?;
         Ok(verdict)
     }
 
-    /// Puts what became of a file into the audit: counts, or why it was not taken.
+    /// Puts what became of a file into the audit, whose rows are there already: counts, or why it was not taken.
     async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
         if let Some((reason, _)) = &verdict.fault {
             let decision = Decision::Refused(RefusalCode::of(reason));
             let entry = AuditEntry::of_call(now(), self.call, Some(self.caller.clone()), None, decision);
-            return self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit);
+            // Some of its rows may stand without their entry.
+            let unaudited = if self.engine.has_untold() { errors::untold } else { errors::audit };
+            return self.engine.audit(&entry).await.map(|_| ()).map_err(unaudited);
         }
         let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
         let refused = verdict.rows.len() as u64 - loaded;

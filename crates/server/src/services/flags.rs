@@ -15,7 +15,7 @@ use kith_engine::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::errors;
 use super::notifications::{JOURNAL, page_of};
 use super::turns::Unread;
@@ -80,11 +80,12 @@ impl FlagService for Services {
         let call = self.call(&request, Method::ReviewFlag)?;
         let parsed = flag::review(request.into_inner(), call.peer.organisation);
         let (caller, reviewed) = read(&engine, call, parsed).await?;
-        let permit = Arc::new(context::permit(&engine, call, &caller).await?);
+        let event_id = reviewed.event_id;
+        let permit = Arc::new(context::permit_about(&engine, call, &caller, About::event(event_id)).await?);
         let (reader, theirs, id) = (Arc::clone(&engine), Arc::clone(&permit), reviewed.id);
         if !self.flags((&engine, call, &caller), move || reader.shows_flag(&theirs, id)).await? {
             // Nobody can look into what they are not shown.
-            return Err(context::refused(&engine, call, Some(caller), FLAG_UNKNOWN).await);
+            return Err(context::refused(&engine, Sender::of_event(call, caller, event_id), FLAG_UNKNOWN).await);
         }
         let ack = context::to_its_end(async move {
             let found = (reviewed.event_id, reviewed.id, reviewed.outcome);
@@ -130,13 +131,12 @@ async fn audited(
     (event_id, id, outcome): (Uuid, u64, FlagOutcome),
     verdict: Verdict,
 ) -> Result<Acknowledgement, Status> {
+    let sender = Sender::of_event(call, caller, event_id);
     let acknowledgement = match verdict {
         Ok(acknowledgement) => acknowledgement,
-        Err(refused) => return Err(context::refused(engine, call, Some(caller), refused).await),
+        Err(refused) => return Err(context::refused(engine, sender, refused).await),
     };
-    let decision = Decision::FlagReviewed(id, outcome);
-    let entry = AuditEntry::of_call(now(), call, Some(caller), Some(event_id), decision);
-    engine.audit(&entry).await.map_err(errors::audit)?;
+    context::told(engine, sender.entry(Decision::FlagReviewed(id, outcome))).await?;
     Ok(acknowledgement)
 }
 

@@ -12,12 +12,11 @@ use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::validate;
-use kith_engine::{AuditEntry, Call, Decision, Engine, ProposalState, StoredProposal};
+use kith_engine::{Call, Engine, ProposalState, StoredProposal};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Sender, Services, now};
-use super::errors;
+use super::context::{self, About, Sender, Services, now};
 use super::notifications::page_of;
 use super::turns::Unread;
 use v1::identity_service_server::IdentityService;
@@ -65,9 +64,12 @@ impl IdentityService for Services {
         let call = self.call(&request, Method::TellIdentity)?;
         let parsed = identity::tell(request.into_inner(), call.peer.organisation);
         let (caller, event) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        let about = About::child(&event.subject, event.event_id);
+        let permit = context::permit_about(&engine, call, &caller, about).await?;
         if let Err(refused) = validate::identity_event(&event, engine.directory(), now()) {
-            return Err(context::refused(&engine, call, Some(caller), refused).await);
+            let (subject, event_id) = (Some(event.subject), Some(event.event_id));
+            let sender = Sender { call, caller: Some(caller), subject, event_id };
+            return Err(context::refused(&engine, sender, refused).await);
         }
         // The subject alone goes into the audit: no entry names two numbers.
         let (subject, event_id) = (Some(event.subject.clone()), event.event_id);
@@ -84,9 +86,12 @@ impl IdentityService for Services {
         let call = self.call(&request, Method::ProposeIdentity)?;
         let parsed = identity::propose(request.into_inner(), call.peer.organisation);
         let (caller, proposal) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        let about = About::child(&proposal.subject, proposal.event_id);
+        let permit = context::permit_about(&engine, call, &caller, about).await?;
         if let Err(refused) = validate::proposal(&proposal, engine.directory(), now()) {
-            return Err(context::refused(&engine, call, Some(caller), refused).await);
+            let (subject, event_id) = (Some(proposal.subject), Some(proposal.event_id));
+            let sender = Sender { call, caller: Some(caller), subject, event_id };
+            return Err(context::refused(&engine, sender, refused).await);
         }
         let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::Proposed(proposal) };
@@ -112,9 +117,8 @@ impl IdentityService for Services {
         let page = self.list_turns().run(call.peer.organisation, read).await;
         let page = page.and_then(|page| page.map_err(|error| Unread::rows("proposals", error)));
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.proposals.len() as u64);
-        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let listed = page.proposals.iter().map(|stored| stored.proposal.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         Ok(Response::new(v1::ListProposalsResponse {
             proposals: page.proposals.iter().map(wire).collect(),
             next_page_token: page.next_after.map(|after| after.to_string()).unwrap_or_default(),
@@ -129,8 +133,12 @@ impl IdentityService for Services {
         let call = self.call(&request, Method::DeclineProposal)?;
         let parsed = identity::decline(request.into_inner(), call.peer.organisation);
         let (caller, closed) = read(&engine, call, parsed).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
-        let (subject, event_id) = (None, closed.event_id);
+        let permit = context::permit_about(&engine, call, &caller, About::event(closed.event_id)).await?;
+        let (reader, id) = (Arc::clone(&engine), closed.id);
+        let found = self.list_turns().run(call.peer.organisation, move || reader.proposal_about(id)).await;
+        let found = found.and_then(|found| found.map_err(|error| Unread::rows("proposals", error)));
+        let subject = context::whole(&engine, call, &caller, found).await?;
+        let event_id = closed.event_id;
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
         let acknowledgement = Some(sent.run().await?);
         Ok(Response::new(v1::DeclineProposalResponse { acknowledgement }))

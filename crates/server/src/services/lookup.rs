@@ -23,7 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Sender, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::{errors, feeds, person};
 use crate::answer_times::Decoded;
 use v1::lookup_service_server::LookupService;
@@ -91,11 +91,14 @@ impl LookupService for Services {
         };
         let ParsedCheckIn { lookup, recording, event_id } = parsed;
         // Nothing is recorded, and no authority told, for a question that will be refused.
+        let about = About::child(&lookup.question.subject, lookup.request_id);
         let read = match may_ask(&engine, call, &lookup.caller, lookup.context) {
             Ok(permit) => permit,
-            Err(refused) => return Err(context::not_allowed(&engine, call, lookup.caller, refused).await),
+            Err(refused) => {
+                return Err(context::not_allowed_about(&engine, call, (lookup.caller, about), refused).await);
+            }
         };
-        let permit = context::permit(&engine, call, &lookup.caller).await?;
+        let permit = context::permit_about(&engine, call, &lookup.caller, about).await?;
         let subject = Some(lookup.question.subject.clone());
         let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id };
         let recording = record(Arc::clone(&engine), permit, recording, sender, at);
@@ -121,7 +124,8 @@ impl LookupService for Services {
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
         if let Err(refused) = may_ask(&engine, call, &worklist.caller, worklist.context) {
-            return Err(context::not_allowed(&engine, call, worklist.caller, refused).await);
+            let sent = (worklist.caller, About::event(worklist.request_id));
+            return Err(context::not_allowed_about(&engine, call, sent, refused).await);
         }
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
         tokio::spawn(answer_worklist(self.clone(), engine, call, worklist, items));
@@ -154,7 +158,7 @@ async fn record(
             Ok(()) => engine.change_one(&permit, at, Change::Presentation(event)).await,
         };
         feeds::verdict(&engine, peer, &verdict);
-        context::changed(&engine, sender, u64::from(verdict.is_ok()), u64::from(verdict.is_err())).await?;
+        context::one_told(&engine, sender, &verdict).await?;
         Ok(verdict)
     });
     let verdict = match tokio::time::timeout(RECORD_LIMIT, work).await {
@@ -230,7 +234,8 @@ async fn no_question(
     request_id: Uuid,
     faults: &Faults,
 ) -> v1::lookup_many_response::Item {
-    let sender = Sender { event_id: Some(request_id), ..Sender::of_stream(call, Some(caller.clone())) };
+    let subject = faults.about().0.cloned();
+    let sender = Sender { call, caller: Some(caller.clone()), subject, event_id: Some(request_id) };
     could_not_ask(match context::unreadable(engine, sender, faults).await {
         Ok(()) => errors::invalid(faults),
         Err(status) => status,

@@ -8,7 +8,7 @@ use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
-use kith_engine::{AuditEntry, Call, Decision, Engine};
+use kith_engine::{Call, ChangedOne, Decision, Engine};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -86,9 +86,8 @@ impl NotificationService for Services {
         let page = self.list_turns().run(call.peer.organisation, read).await;
         let page = page.and_then(|page| page.map_err(|error| Unread::rows("notifications", error)));
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.notifications.len() as u64);
-        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let listed = page.notifications.iter().map(|stored| stored.notification.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         let directory = engine.directory();
         let gap = |(at, gap): &(_, kith_domain::change::AuditGap)| v1::AuditGap {
             after_audit_reference: kith_engine::AuditRef { journal: JOURNAL, sequence: gap.after_audit_sequence }
@@ -120,14 +119,20 @@ impl NotificationService for Services {
         };
         let permit = Arc::new(permit);
         let (known, reader, asked) = (Arc::clone(&engine), Arc::clone(&permit), ids.clone());
-        let read = move || known.unknown_notifications(&reader, &asked);
-        let unknown = self.list_turns().run(call.peer.organisation, read).await;
-        let unknown = unknown.and_then(|unknown| unknown.map_err(|error| Unread::rows("notifications", error)));
-        let unknown_ids = context::whole(&engine, call, &caller, unknown).await?;
-        let sender = Sender { event_id: Some(event_id), ..Sender::of_stream(call, Some(caller)) };
+        let read = move || known.notified_about(&reader, &asked);
+        let found = self.list_turns().run(call.peer.organisation, read).await;
+        let found = found.and_then(|found| found.map_err(|error| Unread::rows("notifications", error)));
+        let (about, unknown_ids) = context::whole(&engine, call, &caller, found).await?;
+        let sender = Sender::of_event(call, caller, event_id);
         let ack = context::to_its_end(async move {
             let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
-            context::one_changed(&engine, sender, verdict).await
+            if verdict.is_err() || about.is_empty() {
+                return context::one_changed(&engine, sender, verdict).await;
+            }
+            // In one entry, for how many entries there are would tell how much the authority heard.
+            let each = about.into_iter().map(|subject| ChangedOne::new(Some(subject), None, None)).collect();
+            context::told(&engine, sender.entry(Decision::ChangedEach(each))).await?;
+            verdict.map_err(errors::refused)
         })
         .await?;
         let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);

@@ -7,12 +7,13 @@ use kith_api::convert::{own_plan, plan};
 use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::change::{Change, Feed};
+use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::validate;
-use kith_engine::{AuditEntry, Call, Decision, Engine, Verdict, place_of};
+use kith_engine::{Call, ChangedOne, Engine, Verdict, place_of};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -69,9 +70,8 @@ impl PlanService for Services {
         let read = move || reader.own_plans(&permit, after.as_ref(), limit, at);
         let page = self.list_turns().run(call.peer.organisation, read).await;
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.children.len() as u64);
-        let entry = AuditEntry::of_call(at, call, Some(caller), None, listed);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        let listed = page.children.iter().map(|child| child.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         Ok(Response::new(v1::ListOwnResponse {
             children: page.children.iter().map(|child| own_plan::wire(&child.subject, &child.plans)).collect(),
             next_page_token: page.next_after.map(hex::encode).unwrap_or_default(),
@@ -91,11 +91,15 @@ struct PlanFeed {
     refusals: feeds::Refusals,
 }
 
-/// One event of a group: to be committed, or refused already.
-enum Item {
+/// One event of a group.
+struct Item {
+    sent: Option<Uuid>,
+    /// Whom it is about, where that could be read: of a birth the babies too; nobody for a heartbeat.
+    about: Vec<Subject>,
     /// Whether it is an event, not a heartbeat.
-    Change(Option<Uuid>, bool),
-    Refused(Option<Uuid>, Fault, bool),
+    event: bool,
+    /// Why it is refused already; else it is to be committed.
+    fault: Option<Fault>,
 }
 
 impl PlanFeed {
@@ -133,17 +137,16 @@ impl PlanFeed {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
         let empty = self.acknowledged + self.refused == 0;
-        let audited = if empty { self.audit(0, 0).await } else { Ok(()) };
+        let audited = if empty { self.audit_nothing().await } else { Ok(()) };
         if let Some(status) = audited.err().or(end) {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;
         }
     }
 
-    /// Puts what became of a group into the audit.
-    async fn audit(&self, acknowledged: u64, refused: u64) -> Result<(), Status> {
-        context::changed(&self.engine, Sender::of_stream(self.call, Some(self.caller.clone())), acknowledged, refused)
-            .await
+    /// Puts into the audit that nothing was sent.
+    async fn audit_nothing(&self) -> Result<(), Status> {
+        context::changed(&self.engine, Sender::of_stream(self.call, Some(self.caller.clone())), 0, 0).await
     }
 
     /// Commits a group, audits it and sends its verdicts; false when the reader has gone. What is acknowledged is in the
@@ -153,9 +156,8 @@ impl PlanFeed {
             return Ok(true);
         }
         self.permit = context::permit(&self.engine, self.call, &self.caller).await?;
-        let before = (self.acknowledged, self.refused);
-        let responses = self.commit(requests).await;
-        self.audit(self.acknowledged - before.0, self.refused - before.1).await?;
+        let (responses, each) = self.commit(requests).await;
+        context::each_told(&self.engine, self.call, Some(&self.caller), &each).await?;
         let mut gone = false;
         for response in responses {
             gone = gone || verdicts.send(Ok(response)).await.is_err();
@@ -163,46 +165,62 @@ impl PlanFeed {
         Ok(!gone)
     }
 
-    /// Commits a group; gives its verdicts in order.
-    async fn commit(&mut self, requests: Vec<v1::SubmitEventsRequest>) -> Vec<v1::SubmitEventsResponse> {
+    /// Commits a group; gives its verdicts in order, and what the audit is to hold of each.
+    async fn commit(
+        &mut self,
+        requests: Vec<v1::SubmitEventsRequest>,
+    ) -> (Vec<v1::SubmitEventsResponse>, Vec<ChangedOne>) {
         let at = now();
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
             let sent = plan::sent_event_id(&request);
-            let mut event_sent = false;
+            let (mut about, mut event_sent) = (Vec::new(), false);
             let fault = match plan::parse(request, self.authority, self.call.peer.organisation) {
-                Err(faults) => faults.0.into_iter().next(),
-                Ok(Change::Plan(event)) => match validate::plan_event(&event, self.engine.directory(), at) {
-                    Err(refused) => Some(refused.into()),
-                    Ok(()) => {
-                        event_sent = true;
-                        changes.push(Change::Plan(event));
-                        None
+                Err(faults) => {
+                    about.extend(faults.about().0.cloned());
+                    faults.0.into_iter().next()
+                }
+                Ok(Change::Plan(event)) => {
+                    about.push(event.subject.clone());
+                    about.extend(event.babies.iter().map(|baby| baby.subject.clone()));
+                    match validate::plan_event(&event, self.engine.directory(), at) {
+                        Err(refused) => Some(refused.into()),
+                        Ok(()) => {
+                            event_sent = true;
+                            changes.push(Change::Plan(event));
+                            None
+                        }
                     }
-                },
+                }
                 Ok(change) => {
                     changes.push(change);
                     None
                 }
             };
-            items.push(fault.map_or(Item::Change(sent, event_sent), |fault| Item::Refused(sent, fault, false)));
+            items.push(Item { sent, about, event: event_sent, fault });
         }
         let mut outcomes = match changes.is_empty() {
             true => Vec::new(),
             false => self.engine.change(&self.permit, at, changes).await,
         }
         .into_iter();
-        let mut responses = Vec::with_capacity(items.len());
-        for item in items {
-            responses.push(match item {
-                Item::Change(sent, event) => {
-                    self.verdict(sent, event, outcomes.next().unwrap_or(Err(Refused::STORAGE)))
+        let (mut responses, mut each) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        for Item { sent, about, event, fault } in items {
+            let (reason, response) = match fault {
+                Some(fault) => (Some(fault.reason), self.refusal(sent, fault, false)),
+                None => {
+                    let verdict = outcomes.next().unwrap_or(Err(Refused::STORAGE));
+                    (verdict.err().map(|refused| refused.reason), self.verdict(sent, event, verdict))
                 }
-                Item::Refused(sent, fault, retry) => self.refusal(sent, fault, retry),
-            });
+            };
+            if about.is_empty() {
+                each.push(ChangedOne::new(None, sent, reason));
+            }
+            each.extend(about.into_iter().map(|subject| ChangedOne::new(Some(subject), sent, reason)));
+            responses.push(response);
         }
         self.refusals.count(&self.engine, Feed::Plans(self.authority));
-        responses
+        (responses, each)
     }
 
     fn verdict(&mut self, sent: Option<Uuid>, event: bool, verdict: Verdict) -> v1::SubmitEventsResponse {

@@ -13,12 +13,12 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
 use kith_domain::validate;
-use kith_engine::{Call, Engine, Verdict};
+use kith_engine::{Call, ChangedOne, Engine, Verdict};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-use super::context::{self, Sender, Services, now};
+use super::context::{self, About, Sender, Services, now};
 use super::{errors, feeds, group, person};
 use v1::presentation_service_server::PresentationService;
 
@@ -43,7 +43,8 @@ impl Services {
                 return Err(context::malformed(&engine, call, faults).await);
             }
         };
-        let permit = context::permit(&engine, call, &caller).await?;
+        let about = About::child(&event.subject, event.event_id);
+        let permit = context::permit_about(&engine, call, &caller, about).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let sender = Sender { call, caller: Some(caller), subject, event_id };
         let ack = context::to_its_end(async move {
@@ -223,26 +224,28 @@ impl Import {
         if let Some((caller, permit)) = &mut self.sender {
             *permit = context::permit(&self.engine, self.call, caller).await?;
         }
-        let (accepted, rejected) = (self.verdict.accepted, self.verdict.rejected);
-        self.take(rows).await;
-        let sender = Sender::of_stream(self.call, self.sender.as_ref().map(|(caller, _)| caller.clone()));
-        let taken = (self.verdict.accepted - accepted, self.verdict.rejected - rejected);
-        context::changed(&self.engine, sender, taken.0, taken.1).await
+        let each = self.take(rows).await;
+        let caller = self.sender.as_ref().map(|(caller, _)| caller);
+        context::each_told(&self.engine, self.call, caller, &each).await
     }
 
-    /// Takes a group of rows: the good ones are committed together.
-    async fn take(&mut self, rows: Vec<v1::ImportRequest>) {
-        let Some((_, permit)) = &self.sender else { return };
+    /// Takes a group of rows: the good ones are committed together. Gives what the audit is to hold of each.
+    async fn take(&mut self, rows: Vec<v1::ImportRequest>) -> Vec<ChangedOne> {
+        let Some((_, permit)) = &self.sender else { return Vec::new() };
         let at = now();
-        let (mut changes, mut numbers, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changes, mut sent, mut refused, mut each) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             self.verdict.processed += 1;
             match read_row(row, self.call.peer, &self.engine, at) {
                 Ok(event) => {
+                    sent.push((self.verdict.processed, event.subject.clone(), event.event_id));
                     changes.push(Change::Presentation(event));
-                    numbers.push(self.verdict.processed);
                 }
-                Err(faults) => refused.push((self.verdict.processed, faults.0.into_iter().next())),
+                Err(faults) => {
+                    let (subject, event_id) = faults.about();
+                    each.push(ChangedOne::new(subject.cloned(), event_id, Some(context::reason(&faults))));
+                    refused.push((self.verdict.processed, faults.0.into_iter().next()));
+                }
             }
         }
         let verdicts = match changes.is_empty() {
@@ -252,7 +255,9 @@ impl Import {
         for (number, fault) in refused {
             self.reject(number, fault, false);
         }
-        for (number, verdict) in numbers.into_iter().zip(verdicts) {
+        for ((number, subject, event_id), verdict) in sent.into_iter().zip(verdicts) {
+            let reason = verdict.err().map(|refused| refused.reason);
+            each.push(ChangedOne::new(Some(subject), Some(event_id), reason));
             match verdict {
                 Ok(ack) => {
                     self.verdict.accepted += 1;
@@ -266,6 +271,7 @@ impl Import {
             }
         }
         self.refusals.count(&self.engine, Feed::Presentations(self.call.peer.organisation));
+        each
     }
 
     fn reject(&mut self, row: u64, fault: Option<Fault>, retry: bool) {
@@ -294,9 +300,15 @@ async fn begin(engine: &Engine, call: Call, first: &v1::ImportRequest) -> Result
 
 fn read_row(row: v1::ImportRequest, peer: Peer, engine: &Engine, at: Moment) -> Result<PresentationEvent, Faults> {
     let event = presentation::import(row, peer.organisation)?;
-    validate::presentation_event(&event, engine.directory(), engine.settings().presentation_retention_days, at)
-        .map_err(|refused| Faults::from(Fault::from(placed(refused, true))))?;
-    Ok(event)
+    let days = engine.settings().presentation_retention_days;
+    match validate::presentation_event(&event, engine.directory(), days, at) {
+        Ok(()) => Ok(event),
+        Err(refused) => {
+            let mut faults = Faults::from(Fault::from(placed(refused, true)));
+            faults.keep_about(Some(&event.subject), Some(event.event_id));
+            Err(faults)
+        }
+    }
 }
 
 /// An import tells that the feed is alive when a row was taken, or when there was none to send: a feed whose rows all

@@ -13,8 +13,7 @@ use kith_engine::{AuditEntry, Call, Decision, Engine, StandingWithholding, Verdi
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::context::{self, Sender, Services, now};
-use super::errors;
+use super::context::{self, About, Sender, Services, now};
 use super::notifications::{page_of, reader};
 use v1::withholding_service_server::WithholdingService;
 
@@ -49,12 +48,12 @@ impl Decider {
             Err(refused) => {
                 let (caller, subject, event_id) = (Some(caller), Some(subject), Some(event_id));
                 let sender = Sender { call, caller, subject, event_id };
-                return Err(context::refused_about(engine, sender, refused).await);
+                return Err(context::refused(engine, sender, refused).await);
             }
         };
         let entry = AuditEntry::of_call(now(), call, Some(caller), Some(event_id), decision);
         let entry = AuditEntry { subject: Some(subject), ..entry };
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        context::told(engine, entry).await?;
         Ok(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect))
     }
 }
@@ -69,8 +68,11 @@ impl WithholdingService for Services {
         let call = self.call(&request, Method::DecideWithholding)?;
         let parsed = read(&engine, call, withholding::decide(request.into_inner())).await?;
         let caller = parsed.caller.clone();
-        let permit = context::permit(&engine, call, &caller).await?;
-        let decided = parsed.of(context::authority(&engine, call, &caller).await?);
+        let (subject, event_id) = parsed.about();
+        let about = || About::child(subject, event_id);
+        let permit = context::permit_about(&engine, call, &caller, about()).await?;
+        let authority = context::authority_about(&engine, call, &caller, about()).await?;
+        let decided = parsed.of(authority);
         let (subject, event_id) = (decided.subject.clone(), decided.event_id);
         let (reason, words, look_again) = (decided.reason, decided.words.clone(), decided.look_again);
         let decider = Decider { call, caller, subject, event_id };
@@ -90,8 +92,11 @@ impl WithholdingService for Services {
         let call = self.call(&request, Method::LiftWithholding)?;
         let parsed = read(&engine, call, withholding::lift(request.into_inner())).await?;
         let caller = parsed.caller.clone();
-        let permit = context::permit(&engine, call, &caller).await?;
-        let lifted = parsed.of(context::authority(&engine, call, &caller).await?);
+        let (subject, event_id) = parsed.about();
+        let about = || About::child(subject, event_id);
+        let permit = context::permit_about(&engine, call, &caller, about()).await?;
+        let authority = context::authority_about(&engine, call, &caller, about()).await?;
+        let lifted = parsed.of(authority);
         let (subject, event_id) = (lifted.subject.clone(), lifted.event_id);
         let decider = Decider { call, caller, subject, event_id };
         let acknowledgement = context::to_its_end(async move {
@@ -118,8 +123,8 @@ impl WithholdingService for Services {
         let sort = move || listing.withholdings(&permit, authority, after, limit);
         let page = self.list_turns().run(call.peer.organisation, sort).await;
         let page = context::whole(&engine, call, &caller, page).await?;
-        let listed = Decision::Listed(page.withholdings.len() as u64);
-        engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit)?;
+        let listed = page.withholdings.iter().map(|standing| standing.subject.clone()).collect();
+        context::listed(&engine, call, caller, listed).await?;
         let today = at.london_day();
         let one = |standing: &StandingWithholding| {
             let StandingWithholding { subject, decided_at, reason, words, look_again } = standing;

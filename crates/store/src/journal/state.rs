@@ -221,6 +221,13 @@ impl State {
         active.or_else(|| Sink::ALL.into_iter().find(|sink| self.sink(*sink).standby.is_some()))
     }
 
+    /// Whether there is a segment for the next entry.
+    pub(crate) fn would_take(&mut self, now: Duration) -> bool {
+        self.give_up_hung(now);
+        let open = !self.closing && !self.stopped && self.given_up.len() < MAX_GIVEN_UP;
+        open && self.current_sink().is_some()
+    }
+
     pub(crate) fn active_segment(&self) -> Option<&Arc<OpenSegment>> {
         self.active.as_ref().map(|active| &active.segment)
     }

@@ -70,15 +70,18 @@ fn both_sinks_failing_is_no_sink_and_heals() {
     let bench = Bench::new(AuditMode::Bounded);
     let (journal, _) = bench.open();
     append_all(&journal, 1..=2);
+    assert!(journal.takes_entries());
     bench.disk.fail(&bench.primary(), Call::Write, 1, true, ENOSPC);
     bench.disk.fail(&bench.spill(), Call::Write, 1, true, ENOSPC);
     for _ in 0..3 {
         assert_eq!(journal.append(b"x"), Err(AuditError::NoSink));
     }
     assert_eq!(journal.window().sink, None);
+    assert!(!journal.takes_entries());
     bench.disk.heal();
     bench.clock.advance_ms(1_000);
     eventually("healing", || journal.append(b"x").is_ok());
+    assert!(journal.takes_entries());
     assert_eq!(journal.shared.lock().next_sequence, 4, "refused entries take no number");
     synced(&journal, 3);
     journal.close().unwrap();

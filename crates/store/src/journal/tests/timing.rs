@@ -91,11 +91,14 @@ fn both_sinks_hanging_takes_no_entry_and_heals() {
     let on_spill = journal.append(b"spill").unwrap();
     eventually("sync begun", || bench.disk.syncs(&bench.spill()) > before);
     bench.clock.advance_ms(300);
+    assert!(!journal.takes_entries());
     assert_eq!(journal.append(b"none"), Err(AuditError::NoSink));
     assert_eq!(wait(&journal, on_spill), Err(AuditError::TooLate));
     bench.disk.release();
     eventually("healing", || journal.append(b"again").is_ok());
+    assert!(journal.takes_entries());
     journal.close().unwrap();
+    assert!(!journal.takes_entries(), "a closed one takes none");
     assert!(bench.verify().is_sound());
 }
 

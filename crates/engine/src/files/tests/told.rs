@@ -1,0 +1,82 @@
+//! What the audit holds of a file: each row, and each plan that a snapshot ends, with whom it was about.
+
+use super::place::{END, NOW, Place, authority, days_on, file, nhs, permit, row};
+use crate::audit_entry::{AuditEntry, Call, Decision};
+use crate::changed_one::ChangedOne;
+use crate::files::FileSender;
+use crate::rows::decode;
+use kith_domain::caller::{Caller, Purpose};
+use kith_domain::child::Subject;
+use kith_domain::method::Method;
+use kith_domain::plan_file::{FileCode, PlanFile};
+use kith_domain::proof::PersonProof;
+use kith_domain::refused::Refused;
+use kith_domain::text::{PersonText, RoleCode, UserId};
+use kith_domain::time::Moment;
+
+fn caller() -> Caller {
+    Caller {
+        user_id: UserId::parse("u1").unwrap(),
+        user_name: PersonText::parse("A Clerk").unwrap(),
+        user_role: PersonText::parse("Clerk").unwrap(),
+        purpose: Purpose::RecordKeeping,
+        organisation: permit(1).peer().organisation,
+        role_code: RoleCode::parse("R8000").unwrap(),
+    }
+}
+
+async fn send(place: &Place, file: &PlanFile, at: Moment) -> FileCode {
+    let (permit, caller) = (permit(1), caller());
+    let call = Call { peer: permit.peer(), method: Method::SubmitPlanFile, trace: None, person: PersonProof::NotAsked };
+    let by = FileSender { permit: &permit, audited_as: Some((call, &caller)) };
+    let hash = place.engine.file_hash(format!("{file:?}").as_bytes());
+    place.engine.take_file(by, authority(1), at, hash, file).await.code
+}
+
+/// What entries hold of each since the start, and how many entries there are.
+fn told(place: &Place) -> (usize, Vec<ChangedOne>) {
+    while place.engine.journal().window().unsynced > 0 {
+        std::thread::yield_now();
+    }
+    let entries = place.engine.journal().read_from(1, 1_000).unwrap();
+    let entries = entries.iter().map(|(_, bytes)| decode::<AuditEntry>(bytes).unwrap());
+    let each: Vec<Vec<ChangedOne>> = entries
+        .filter_map(|entry| {
+            let Decision::ChangedEach(each) = entry.decision else { return None };
+            assert_eq!((entry.method, entry.caller), (Some(Method::SubmitPlanFile), Some(caller())));
+            Some(each)
+        })
+        .collect();
+    (each.len(), each.concat())
+}
+
+fn about(each: &[ChangedOne]) -> Vec<Option<Subject>> {
+    each.iter().map(|one| one.subject.clone()).collect()
+}
+
+#[tokio::test]
+async fn every_row_and_every_plan_that_a_snapshot_ends_has_whom_it_was_about() {
+    let place = Place::new();
+    send(&place, &file(1, END, (0..100).map(row).collect()), NOW).await;
+    let (entries, each) = told(&place);
+    assert_eq!((entries, each.len()), (2, 100), "a group of rows is an entry");
+    assert_eq!(about(&each), (0..100).map(|n| Some(Subject::Nhs(nhs(n)))).collect::<Vec<_>>());
+    assert!(each.iter().all(|one| one.event_id.is_some() && one.refused.is_none()));
+    // One row less: its plan is ended by the file, and that is told of its child.
+    send(&place, &file(2, END, (1..100).map(row).collect()), days_on(3)).await;
+    let (_, after) = told(&place);
+    let second = &after[100..];
+    assert_eq!(second.len(), 100, "what tells nothing new, and the plan that is not named");
+    assert_eq!(second.last().and_then(|one| one.subject.clone()), Some(Subject::Nhs(nhs(0))));
+    assert!(place.end(0).is_some(), "that one was ended");
+}
+
+#[tokio::test]
+async fn of_a_file_nothing_is_taken_while_the_audit_takes_no_entry() {
+    let place = Place::new();
+    place.engine.journal().close().unwrap();
+    assert_eq!(send(&place, &file(1, END, vec![row(1)]), NOW).await, FileCode::ResendLater);
+    assert!(place.record(1).is_none());
+    let verdict = place.send(&file(1, END, vec![row(1)]), NOW).await;
+    assert_eq!(verdict.fault.map(|(reason, _)| reason), Some(Refused::NOT_AUDITED.reason));
+}

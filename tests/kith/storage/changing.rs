@@ -1,0 +1,54 @@
+//! Changes while no disk takes an entry of the audit: none is made, and each is taken when it is sent again.
+
+use kith_api::v1;
+use tonic::Code;
+
+use super::EXPECTED;
+use super::asking::Asking;
+use super::disks::Disks;
+use super::row::{Fault, Mode, Place, Row, Shot};
+use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+
+const A: &str = AUTHORITIES[0];
+const ED: &str = TRUSTS[0];
+const ROW: Row = Row { place: Place::Both, fault: Fault::Full, shot: Shot::Lasting, mode: Mode::Bounded };
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_both_disks_are_full_nothing_is_changed() {
+    let mut site = Site::with(&[("audit", "segment_bytes", "131072"), ("audit", "fail_after_ms", "20000")]);
+    let Some(mut disks) = Disks::mounted("changes while both disks are full", &site) else {
+        return site.finish(&[]);
+    };
+    let server = site.ready().await;
+    let (la, ed) = (server.client(A).await, server.client(ED).await);
+    let plan = build::plan(nhs(1), "P1");
+    calls::accept(&la, vec![plan.clone()]).await;
+    let mut asking = Asking::new("changes while both disks are full".to_owned(), &server);
+    asking.until_answered("before").await;
+    let trouble = disks.strike(ROW, &server).expect("a full disk needs no injected call");
+    asking.until_refused().await;
+
+    let withdrawn =
+        v1::PlanEvent { event_id: build::id(), action: v1::PlanAction::Withdraw.into(), version: 2, ..plan };
+    let presented = build::record(ED, nhs(2), "e2");
+    let unaudited = (Code::Unavailable, "AUDIT_UNAVAILABLE");
+    let stream = calls::submit(&la, vec![build::event(withdrawn.clone())]).await;
+    expect_trouble(stream, unaudited.0, unaudited.1, &[]);
+    expect_trouble(calls::record(&ed, presented.clone()).await, unaudited.0, unaudited.1, &[]);
+
+    disks.mend(trouble);
+    asking.until_answered("after it was mended").await;
+    let answer = calls::as_text(&calls::ask(&ed, build::lookup(ED, nhs(1))).await);
+    assert!(answer.contains(A), "the plan was not withdrawn");
+    // Sent again, each is taken for the first time.
+    let acknowledged = calls::accept(&la, vec![withdrawn]).await;
+    assert!(acknowledged.iter().all(|one| !one.repeated), "it had not been taken");
+    assert!(!calls::record(&ed, presented).await.unwrap().repeated, "nor had this");
+    let asked = asking.asked();
+    tokio::task::block_in_place(|| server.stop());
+    asked.every_answer_has_its_entry(site.dir());
+    drop(disks);
+    site.finish(&EXPECTED);
+}
