@@ -119,13 +119,12 @@ impl Engine {
         let (journal, recovered) = audit(options.journal, given, meta.derived_through.max(tree.floor()), &store)?;
         let meta = begin(&store, &options.keys, meta, recovered.last_sequence, now)?;
         let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
-        let (commands, received) = channel();
+        let ((commands, received), stop, tally) = (channel(), Arc::<AtomicBool>::default(), Arc::<Tally>::default());
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store), progress: Arc::clone(&progress) };
         let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
         let writer = Writer { held, keys, meta, progress: written, on_fatal: Arc::clone(&on_fatal) };
         let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
         announce(&journal, &tree, &recovered, now)?;
-        let (stop, tally) = (Arc::new(AtomicBool::new(false)), Arc::<Tally>::default());
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), (&journal, &tree), &on_fatal);
