@@ -440,7 +440,8 @@ async fn each_of_many_has_whom_it_was_about_and_so_has_what_is_refused() {
     certificates::issue(&site.path("certs"), "auditor", ED, "auditor");
     let server = site.ready().await;
     let (la, ed, auditor) = (server.client(A).await, server.client(ED).await, server.client("auditor").await);
-    let (started, unversioned) = (build::plan(nhs(1), "P1"), v1::PlanEvent { version: 0, ..build::plan(nhs(2), "P2") });
+    let (started, unversioned) =
+        (build::plan(nhs(1), "P1"), v1::PlanEvent { version: 0, shielded: true, ..build::plan(nhs(2), "P2") });
     let foreign = v1::ImportRequest { caller: Some(build::caller(TRUSTS[1])), ..build::import(ED, nhs(4), "e4") };
     let row = build::import(ED, nhs(3), "e3");
     let sent = [&started.event_id, &unversioned.event_id, &row.event_id, &foreign.event_id].map(String::clone);
@@ -476,10 +477,12 @@ async fn each_of_many_has_whom_it_was_about_and_so_has_what_is_refused() {
     {
         let id = Uuid::parse_str(&sent[id]).unwrap();
         let one = each.iter().find(|one| one.event_id == Some(id)).expect("an event that was sent");
-        assert_eq!((one.subject.clone(), one.refused.map(RefusalCode::word)), (about(child), reason));
+        assert_eq!((one.subject.clone(), one.refused().map(RefusalCode::word)), (about(child), reason));
+        assert_eq!(one.shielded, child == 2, "the one that says so, though it was refused");
     }
-    let of_birth = each.iter().filter(|one| one.event_id == Some(birth)).map(|one| one.subject.clone());
-    assert_eq!(of_birth.collect::<Vec<_>>(), [about(7), about(8)], "mother and baby, whatever became of it");
+    let at = each.iter().position(|one| one.event_id == Some(birth)).expect("a birth that was sent");
+    let of_birth: Vec<_> = each[at..at + 2].iter().map(|one| (one.subject.clone(), one.event_id)).collect();
+    assert_eq!(of_birth, [(about(7), Some(birth)), (about(8), None)], "mother and baby, whatever became of it");
     for (request, child, reason) in [(denied, 5, "ROLE_NOT_ALLOWED"), (again, 6, "VERSION_REUSED")] {
         let [entry] = of(&entries, &request.event_id)[..] else { panic!("{reason}: one entry") };
         assert_eq!(

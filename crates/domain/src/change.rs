@@ -147,6 +147,12 @@ pub struct Baby {
 debug_without!(Baby, shown: [subject, kind, reference], hidden: [birth_date]);
 
 impl PlanEvent {
+    /// Whether it says that whom it is about is shielded, or was.
+    #[must_use]
+    pub fn tells_of_shield(&self) -> bool {
+        self.shielded || self.unshield
+    }
+
     /// The plan's name: its reference, else kind and start; `None` when it has neither, which is refused on entry.
     #[must_use]
     pub fn name(&self) -> Option<PlanName> {

@@ -1,7 +1,7 @@
 //! What the audit keeps of each decision: who asked, about whom, what was disclosed in codes and never in content. The
 //! journal seals it; nothing of it is logged.
 
-use crate::changed_one::ChangedOne;
+use crate::changed_one::{ChangedOne, ListedOne};
 use kith_domain::answer::{Answer, Body, Mother, MotherView, Outcome, Siblings};
 use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
@@ -175,7 +175,7 @@ pub enum Decision {
     /// Changes were sent together: each with whom it was about and what became of it.
     ChangedEach(Vec<ChangedOne>),
     /// Children were listed, each with what the list holds of them: whom.
-    ListedEach(Vec<Subject>),
+    ListedEach(Vec<ListedOne>),
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.

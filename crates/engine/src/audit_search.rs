@@ -77,8 +77,8 @@ pub struct AuditPage {
     pub missing: Vec<MissingEntries>,
     /// It goes by place, so that nothing about a shielded child is among what it finds, whether or not there is any.
     pub shielded_left_out: bool,
-    /// The child is or was shielded, so that what was told of them together with others is not among what it finds, whether or not
-    /// there is any.
+    /// It goes by child, so that what was told of a child who is or was shielded together with others is not among what it finds,
+    /// whether or not there is any. It is the same for every child: said of one key or one range alone, it would tell a place.
     pub together_left_out: bool,
 }
 
@@ -145,7 +145,7 @@ impl Engine {
         let end = self.journal().synced_through().saturating_add(1);
         let begin = before.or(query.entry.map(|entry| entry.saturating_add(1))).unwrap_or(end);
         let child = person.map(|(subject, person)| Child::new(subject, &person));
-        let together_left_out = !query.lookups && child.as_ref().is_some_and(Child::is_hidden);
+        let together_left_out = !query.lookups && child.is_some();
         let search = Search {
             engine: self,
             query,

@@ -2,7 +2,7 @@
 //! what was made about a shielded child has no place: neither who asked, nor what else leads there.
 
 use crate::audit_entry::{AuditEntry, Code, Decision, MotherRead, TraceId};
-use crate::changed_one::ChangedOne;
+use crate::changed_one::{Became, ChangedOne, ListedOne};
 use crate::engine::Engine;
 use crate::keys;
 use kith_domain::NhsNumber;
@@ -17,7 +17,6 @@ use kith_domain::refusal_code::RefusalCode;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, PSEUDONYM_BYTES};
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Whom an entry is about.
@@ -61,15 +60,13 @@ pub struct SeenPlace {
     pub responsible: Vec<LaCode>,
 }
 
-/// One of several changes that were sent together, or how many of them were refused for one reason.
+/// One of several changes that were sent together, about the child that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenChange {
-    /// Its event id, where it has one: of what is about the child that was asked for, and of nobody else.
+    /// Its event id, where it has one.
     pub event_id: Option<Uuid>,
-    /// Why it was refused; none where it was acknowledged.
-    pub refused: Option<RefusalCode>,
-    /// How many: one, of the child that was asked for.
-    pub count: u64,
+    /// What became of it.
+    pub became: Became,
 }
 
 /// An entry as it is shown.
@@ -94,9 +91,9 @@ pub struct SeenEntry {
     /// The child that was asked for is that mother.
     pub as_mother: bool,
     /// What was decided. Which entry others than auditors had proven is not told: its number is nought. Of changes that were sent
-    /// together it is how many of them were acknowledged and refused, where a child was asked for, of that child.
+    /// together it is how many of those about the child that was asked for were acknowledged and refused.
     pub decision: Decision,
-    /// Of changes that were sent together what is about the child that was asked for; where none was, why so many were refused.
+    /// Of changes that were sent together what is about the child that was asked for.
     pub changes: Vec<SeenChange>,
     /// How much was listed or changed is not told: the numbers of the decision are none.
     pub uncounted: bool,
@@ -134,24 +131,21 @@ impl Child {
         Self { others, own, hidden: person.is_shielded() || person.was_shielded() }
     }
 
-    /// Whether nothing of what was sent together with others is shown, which is so while the child is shielded and after it.
-    pub(crate) fn is_hidden(&self) -> bool {
-        self.hidden
-    }
-
     fn is(&self, subject: &Subject) -> bool {
         *subject == self.own || self.others.contains(subject)
     }
 
     /// What of changes that were sent together is about the child. Nothing where the child is or was shielded: the others have a
-    /// place, and those sent before and after them too, so that the one entry without it would tell whose child it is.
+    /// place, and those sent before and after them too, so that the one entry without it would tell whose child it is. What was
+    /// held of a shield may be gone since, so that what was written then counts too.
     fn own_of<'a>(&'a self, each: &'a [ChangedOne]) -> impl Iterator<Item = &'a ChangedOne> {
-        each.iter().filter(move |one| !self.hidden && one.subject.as_ref().is_some_and(|subject| self.is(subject)))
+        let shown = move |one: &&ChangedOne| !self.hidden && !one.shielded;
+        each.iter().filter(shown).filter(move |one| one.subject.as_ref().is_some_and(|subject| self.is(subject)))
     }
 
     /// The same of a list.
-    fn own_among<'a>(&'a self, listed: &'a [Subject]) -> impl Iterator<Item = &'a Subject> {
-        listed.iter().filter(move |subject| !self.hidden && self.is(subject))
+    fn own_among<'a>(&'a self, listed: &'a [ListedOne]) -> impl Iterator<Item = &'a ListedOne> {
+        listed.iter().filter(move |one| !self.hidden && !one.shielded && self.is(&one.subject))
     }
 
     /// As what the child stands in an entry; `None` when the entry is not about them.
@@ -193,14 +187,23 @@ fn is_own_review(entry: &AuditEntry) -> bool {
 /// safeguarding team was shown. One more of them, just after something was done about a shielded child without a place, would tell
 /// which authority is the child's, or where it was done. Flags that an auditor was shown tell no place, nor do proposals that the
 /// demographics service was: it is shown everybody's.
-fn is_uncounted(entry: &AuditEntry) -> bool {
-    use Method::{AcknowledgeNotifications, ListFlags, ListNotifications, ListProposals, ListWithholdings};
+///
+/// To whoever asked for no child it is not told of anything that was sent, or listed, of many either, nor why it was refused:
+/// what searches by the children do not find of it would be about shielded ones.
+fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
+    use Method::{
+        AcknowledgeNotifications, Import, ListFlags, ListNotifications, ListOwnPlans, ListProposals, ListWithholdings,
+        SubmitEvents, SubmitPlanFile,
+    };
     let of_authority = matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings));
     let of_team = entry.method == Some(ListFlags) && entry.role == Some(Role::Safeguarding);
     let lists = matches!(entry.decision, Decision::Listed(_) | Decision::ListedEach(_));
     let changes = matches!(entry.decision, Decision::Changed { .. } | Decision::ChangedEach(_));
     let of_proposer = entry.method == Some(ListProposals) && entry.role != Some(Role::Demographics);
-    (of_authority || of_team || of_proposer) && (lists || changes)
+    let of_many = matches!(entry.method, Some(Import | ListOwnPlans | ListProposals | SubmitEvents | SubmitPlanFile));
+    let each = matches!(entry.decision, Decision::ListedEach(_) | Decision::ChangedEach(_));
+    let of_nobody = child.is_none() && (of_many || each);
+    (of_authority || of_team || of_proposer || of_nobody) && (lists || changes)
 }
 
 /// What is shown of a decision.
@@ -211,28 +214,19 @@ struct Shown {
     about: Option<Subject>,
 }
 
-/// What of several in one entry is shown: to whoever asked for a child what is about that child alone, and to others nobody.
+/// What of several in one entry is shown: to whoever asked for a child what is about that child alone, and to others nothing.
 fn shown(decision: Decision, child: Option<&Child>) -> Shown {
     if let Decision::ListedEach(listed) = &decision {
-        let own: Option<Vec<&Subject>> = child.map(|child| child.own_among(listed).collect());
-        let count = own.as_ref().map_or(listed.len(), Vec::len) as u64;
-        let about = own.and_then(|own| own.first().copied().cloned());
-        return Shown { decision: Decision::Listed(count), changes: Vec::new(), about };
+        let own: Vec<&ListedOne> = child.into_iter().flat_map(|child| child.own_among(listed)).collect();
+        let about = own.first().map(|one| one.subject.clone());
+        return Shown { decision: Decision::Listed(own.len() as u64), changes: Vec::new(), about };
     }
     let Decision::ChangedEach(each) = decision else {
         return Shown { decision, changes: Vec::new(), about: None };
     };
-    let Some(child) = child else {
-        let (acknowledged, refused) = ChangedOne::counts(&each);
-        let mut reasons = BTreeMap::<RefusalCode, u64>::new();
-        each.iter().filter_map(|one| one.refused).for_each(|code| *reasons.entry(code).or_default() += 1);
-        let reason = |(code, count)| SeenChange { event_id: None, refused: Some(code), count };
-        let changes = reasons.into_iter().map(reason).collect();
-        return Shown { decision: Decision::Changed { acknowledged, refused }, changes, about: None };
-    };
-    let own: Vec<&ChangedOne> = child.own_of(&each).collect();
+    let own: Vec<&ChangedOne> = child.into_iter().flat_map(|child| child.own_of(&each)).collect();
     let (acknowledged, refused) = ChangedOne::counts(own.iter().copied());
-    let one = |one: &&ChangedOne| SeenChange { event_id: one.event_id, refused: one.refused, count: 1 };
+    let one = |one: &&ChangedOne| SeenChange { event_id: one.event_id, became: one.became };
     Shown {
         decision: Decision::Changed { acknowledged, refused },
         changes: own.iter().map(one).collect(),
@@ -296,7 +290,7 @@ impl Engine {
 
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
     pub(crate) fn seen(&self, reference: AuditRef, entry: AuditEntry, child: Option<&Child>) -> SeenEntry {
-        let (shielded, uncounted) = (self.tells_of_shielded(&entry), is_uncounted(&entry));
+        let (shielded, uncounted) = (self.tells_of_shielded(&entry), is_uncounted(&entry, child));
         let as_mother = child.and_then(|child| child.stands_in(&entry)) == Some(StandsAs::Mother);
         let AuditEntry {
             at,

@@ -3,7 +3,10 @@
 //! they ask for.
 
 use crate::audit_entry::Decision;
+use crate::engine::Engine;
+use crate::writer::Verdict;
 use kith_domain::child::Subject;
+use kith_domain::fold::Effect;
 use kith_domain::refusal_code::RefusalCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,26 +19,118 @@ pub const CHANGED_TOGETHER: usize = 128;
 pub struct ChangedOne {
     /// Whom it is about; none where that could not be read, and for what is about nobody.
     pub subject: Option<Subject>,
-    /// Its event id; none where it has none, or none that could be read.
+    /// Its event id; none where it has none, or none that could be read, and for the babies of a birth.
     pub event_id: Option<Uuid>,
-    /// Why it was refused; none where it was acknowledged.
-    pub refused: Option<RefusalCode>,
+    /// What became of it.
+    pub became: Became,
+    /// Somebody whom the event is about was or had been shielded when this was written, or the event says so: it is shown to
+    /// nobody, whatever is held by then.
+    pub shielded: bool,
+}
+
+/// What became of one of several changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Became {
+    /// Acknowledged, and the record shows it.
+    Applied,
+    /// Acknowledged and kept, and what is held contradicts it or waits for more.
+    Kept,
+    /// Acknowledged and kept, and a later version stands for all that it says or for a part.
+    Overtaken,
+    /// It had been acknowledged before, and changed nothing this time.
+    Repeated,
+    /// Refused, for this reason.
+    Refused(RefusalCode),
+}
+
+/// One who stood in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedOne {
+    /// Who.
+    pub subject: Subject,
+    /// Was or had been shielded when this was written: it is shown to nobody, whatever is held by then.
+    pub shielded: bool,
+}
+
+impl Became {
+    /// What a verdict says.
+    #[must_use]
+    pub fn of(verdict: &Verdict) -> Self {
+        match verdict {
+            Ok(told) if told.repeated => Self::Repeated,
+            Ok(told) => match told.effect {
+                Effect::Applied => Self::Applied,
+                Effect::Overtaken => Self::Overtaken,
+                Effect::Kept => Self::Kept,
+            },
+            Err(refused) => Self::refused(refused.reason),
+        }
+    }
+
+    /// Refused for this reason.
+    #[must_use]
+    pub fn refused(reason: &str) -> Self {
+        Self::Refused(RefusalCode::of(reason))
+    }
+
+    /// Whether the log has it from this call. What was overtaken stands there too, and may have changed a part.
+    fn stands(self) -> bool {
+        match self {
+            Self::Applied | Self::Kept | Self::Overtaken => true,
+            Self::Repeated | Self::Refused(_) => false,
+        }
+    }
 }
 
 impl ChangedOne {
-    /// One that was refused for this reason; acknowledged, where there is none. What is only told anew, or was overtaken, is
-    /// acknowledged too.
+    /// Why it was refused; none where it was acknowledged.
     #[must_use]
-    pub fn new(subject: Option<Subject>, event_id: Option<Uuid>, reason: Option<&str>) -> Self {
-        Self { subject, event_id, refused: reason.map(RefusalCode::of) }
+    pub fn refused(&self) -> Option<RefusalCode> {
+        match self.became {
+            Became::Refused(code) => Some(code),
+            Became::Applied | Became::Kept | Became::Overtaken | Became::Repeated => None,
+        }
     }
 
     /// How many were acknowledged and how many refused.
     pub(crate) fn counts<'a>(all: impl IntoIterator<Item = &'a Self>) -> (u64, u64) {
-        all.into_iter().fold((0, 0), |(acknowledged, refused), one| match one.refused {
+        all.into_iter().fold((0, 0), |(acknowledged, refused), one| match one.refused() {
             None => (acknowledged + 1, refused),
             Some(_) => (acknowledged, refused + 1),
         })
+    }
+}
+
+impl Engine {
+    /// What the audit is to hold of one of several changes, about these: of a birth the mother first, then her babies. Those have
+    /// no event id, which would tell whose they are. Where one of them is or was shielded, or the event says so, none is shown.
+    #[must_use]
+    pub fn each_of(
+        &self,
+        event_id: Option<Uuid>,
+        about: Vec<Subject>,
+        became: Became,
+        tells_of_shield: bool,
+    ) -> Vec<ChangedOne> {
+        let shielded = tells_of_shield || about.iter().any(|subject| self.is_or_was_shielded(subject));
+        if about.is_empty() {
+            return vec![ChangedOne { subject: None, event_id, became, shielded }];
+        }
+        let ids = std::iter::once(event_id).chain(std::iter::repeat(None));
+        let one = |(subject, event_id)| ChangedOne { subject: Some(subject), event_id, became, shielded };
+        about.into_iter().zip(ids).map(one).collect()
+    }
+
+    /// What the audit is to hold of a list that these stood in.
+    #[must_use]
+    pub fn each_listed(&self, listed: Vec<Subject>) -> Decision {
+        let one = |subject: Subject| ListedOne { shielded: self.is_or_was_shielded(&subject), subject };
+        Decision::ListedEach(listed.into_iter().map(one).collect())
+    }
+
+    /// Whether the person is shielded, or a shield of something that is held was lifted, under any of the numbers.
+    fn is_or_was_shielded(&self, subject: &Subject) -> bool {
+        self.index().person(subject).was_shielded()
     }
 }
 
@@ -75,6 +170,9 @@ impl Decision {
     pub fn stands(&self) -> bool {
         let reviewed = matches!(self, Self::OpeningReviewed(..) | Self::FlagReviewed(..));
         let decided = matches!(self, Self::FilePositionReset(..) | Self::Withheld { .. } | Self::WithholdingLifted);
+        if let Self::ChangedEach(each) = self {
+            return each.iter().any(|one| one.became.stands());
+        }
         reviewed || decided || self.changed().is_some_and(|(acknowledged, _)| acknowledged > 0)
     }
 }
@@ -83,15 +181,36 @@ impl Decision {
 mod tests {
     use super::*;
     use crate::audit_entry::AuditEntry;
-    use crate::rows::encode;
+    use crate::rows::{Acknowledgement, encode};
     use kith_domain::NhsNumber;
     use kith_domain::codes::OdsCode;
+    use kith_domain::refused::Refused;
     use kith_domain::text::LocalKey;
     use kith_domain::time::Moment;
 
     fn one(refused: Option<&str>) -> ChangedOne {
         let subject = Some(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()));
-        ChangedOne { subject, event_id: Some(Uuid::from_u128(7)), refused: refused.map(RefusalCode::of) }
+        let became = refused.map_or(Became::Applied, Became::refused);
+        ChangedOne { subject, event_id: Some(Uuid::from_u128(7)), became, shielded: false }
+    }
+
+    #[test]
+    fn what_changed_nothing_stands_by_no_entry() {
+        let told = |repeated, effect| {
+            let at = Moment(1_000);
+            Became::of(&Ok(Acknowledgement { event_id: Uuid::from_u128(7), sequence: 1, at, effect, repeated }))
+        };
+        let all = [Effect::Applied, Effect::Kept, Effect::Overtaken];
+        assert_eq!(all.map(|effect| told(false, effect)), [Became::Applied, Became::Kept, Became::Overtaken]);
+        assert_eq!(all.map(|effect| told(true, effect)), [Became::Repeated; 3]);
+        assert_eq!(Became::of(&Err(Refused::STORAGE)), Became::refused(Refused::STORAGE.reason));
+        let stands = |became| Decision::ChangedEach(vec![ChangedOne { became, ..one(None) }]).stands();
+        assert!(all.into_iter().all(|effect| stands(told(false, effect))));
+        assert!(!stands(Became::Repeated) && !stands(Became::refused("ADULT")));
+        assert_eq!(
+            Decision::ChangedEach(vec![ChangedOne { became: Became::Repeated, ..one(None) }]).changed(),
+            Some((1, 0))
+        );
     }
 
     #[test]
@@ -108,19 +227,20 @@ mod tests {
 
     #[test]
     fn each_has_the_bytes_that_are_kept() {
-        let nobody = ChangedOne { subject: None, event_id: None, refused: Some(RefusalCode::of("UNLISTED")) };
+        let became = Became::refused("UNLISTED");
+        let nobody = ChangedOne { subject: None, event_id: None, became, shielded: true };
         let entry = AuditEntry::of_service(Moment(1_000), Decision::ChangedEach(vec![one(None), nobody]));
         let bytes = encode(&entry).unwrap();
         let id = format!("{}07", "00".repeat(15));
-        let expected = format!("01d00f00000000000015020100929bcd9b250110{id}00000001000000000000");
+        let expected = format!("01d00f00000000000015020100929bcd9b250110{id}000000000400010000000000");
         assert_eq!(hex::encode(bytes), expected);
     }
 
     #[test]
     fn who_was_listed_has_the_bytes_that_are_kept() {
-        let entry =
-            AuditEntry::of_service(Moment(1_000), Decision::ListedEach(one(None).subject.into_iter().collect()));
-        assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f000000000000160100929bcd9b250000000000");
+        let listed = ListedOne { subject: one(None).subject.unwrap(), shielded: true };
+        let entry = AuditEntry::of_service(Moment(1_000), Decision::ListedEach(vec![listed]));
+        assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f000000000000160100929bcd9b25010000000000");
     }
 
     /// The longest keys there are, and the longest pages: 500 children in a list, or of notifications that are acknowledged at once.
@@ -129,11 +249,12 @@ mod tests {
         let key = LocalKey::parse(&"x".repeat(LocalKey::MAX)).unwrap();
         let subject = Subject::Local(OdsCode::parse("E06000001").unwrap(), key);
         let long = ChangedOne { subject: Some(subject.clone()), ..one(Some("CHANGE_NOT_AUDITED")) };
-        let heard = ChangedOne { event_id: None, refused: None, ..long.clone() };
+        let heard = ChangedOne { event_id: None, became: Became::Applied, ..long.clone() };
+        let listed = ListedOne { subject, shielded: true };
         for decision in [
             Decision::ChangedEach(vec![long; CHANGED_TOGETHER]),
             Decision::ChangedEach(vec![heard; 500]),
-            Decision::ListedEach(vec![subject; 500]),
+            Decision::ListedEach(vec![listed; 500]),
         ] {
             let entry = AuditEntry::of_service(Moment(1_000), decision);
             assert!(encode(&entry).unwrap().len() < 48 << 10);

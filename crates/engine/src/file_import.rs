@@ -3,7 +3,7 @@
 
 use crate::apply;
 use crate::audit_entry::{AuditEntry, Call, Decision};
-use crate::changed_one::{CHANGED_TOGETHER, ChangedOne};
+use crate::changed_one::{Became, CHANGED_TOGETHER, ChangedOne};
 use crate::engine::Engine;
 use crate::files::{FileSender, Trouble};
 use crate::keys;
@@ -125,22 +125,23 @@ enum Prepared {
     Sent(Subject, NhsNumber, Vec<PlanEvent>, Vec<u8>),
 }
 
-/// What became of each row of a group, or of each event that was sent for it: whatever the record shows of it afterwards.
-fn told(group: &[FileRow], prepared: &[Prepared], outcomes: &[Verdict]) -> Vec<ChangedOne> {
+/// What became of each row of a group that was refused, and of each event that was sent for a row, whatever the record shows of
+/// it afterwards. A row that tells nothing new changes nothing: the file's summary counts it.
+fn told(engine: &Engine, group: &[FileRow], prepared: &[Prepared], outcomes: &[Verdict]) -> Vec<ChangedOne> {
     let (mut each, mut outcomes) = (Vec::with_capacity(prepared.len()), outcomes.iter());
     for (row, one) in group.iter().zip(prepared) {
         match one {
             Prepared::Fault(fault) => {
-                each.push(ChangedOne::new(row.named.number.map(Subject::Nhs), None, Some(&*fault.reason)));
+                let about = row.named.number.map(Subject::Nhs).into_iter().collect();
+                // Of a row that could not be read nobody knows whether it says that the child is shielded.
+                let tells_of_none = row.plan.as_ref().is_ok_and(|plan| !plan.shielded);
+                each.extend(engine.each_of(None, about, Became::refused(&fault.reason), !tells_of_none));
             }
-            Prepared::Unchanged(subject, _, events) => {
-                let event_id = events.first().map(|event| event.event_id);
-                each.push(ChangedOne::new(Some(subject.clone()), event_id, None));
-            }
+            Prepared::Unchanged(..) => {}
             Prepared::Sent(subject, _, events, _) => {
                 for (event, verdict) in events.iter().zip(outcomes.by_ref()) {
-                    let reason = verdict.err().map(|refused| refused.reason);
-                    each.push(ChangedOne::new(Some(subject.clone()), Some(event.event_id), reason));
+                    let (about, became) = (vec![subject.clone()], Became::of(verdict));
+                    each.extend(engine.each_of(Some(event.event_id), about, became, event.tells_of_shield()));
                 }
             }
         }
@@ -208,7 +209,7 @@ impl<'a> Import<'a> {
                 false => self.engine.change(self.permit, self.at, changes).await,
             };
             // Before anything else can go wrong: what was committed stands.
-            self.tell(&told(group, &prepared, &outcomes)).await?;
+            self.tell(&told(self.engine, group, &prepared, &outcomes)).await?;
             let mut outcomes = outcomes.into_iter();
             for one in prepared {
                 let verdict = self.verdict(one, &mut outcomes)?;

@@ -1,7 +1,7 @@
 //! A snapshot held against the authority's current plans: what it does not name is reported, and ended only when the file
 //! asks for it, every row could be read, and the bound allows it. A plan that has not begun is reported and never ended.
 
-use crate::changed_one::ChangedOne;
+use crate::changed_one::{Became, ChangedOne};
 use crate::file_import::Import;
 use crate::files::Trouble;
 use crate::keys;
@@ -179,10 +179,10 @@ impl Import<'_> {
             let changes = events.iter().cloned().map(Change::Plan).collect();
             let verdicts = self.engine.change(self.permit, self.at, changes).await;
             let one = |(event, verdict): (&PlanEvent, &Verdict)| {
-                let reason = verdict.err().map(|refused| refused.reason);
-                ChangedOne::new(Some(event.subject.clone()), Some(event.event_id), reason)
+                let (about, became) = (vec![event.subject.clone()], Became::of(verdict));
+                self.engine.each_of(Some(event.event_id), about, became, event.tells_of_shield())
             };
-            let each: Vec<ChangedOne> = events.iter().zip(&verdicts).map(one).collect();
+            let each: Vec<ChangedOne> = events.iter().zip(&verdicts).flat_map(one).collect();
             self.tell(&each).await?;
             for verdict in verdicts {
                 match verdict {

@@ -39,6 +39,15 @@ pub fn sent_event_id(request: &v1::SubmitEventsRequest) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
+/// Whether an item says that whom it is about is shielded, or was, however faulty it is.
+#[must_use]
+pub fn tells_of_shield(request: &v1::SubmitEventsRequest) -> bool {
+    match &request.item {
+        Some(v1::submit_events_request::Item::Event(event)) => event.shielded || event.lift_shield,
+        Some(v1::submit_events_request::Item::Heartbeat(_)) | None => false,
+    }
+}
+
 fn parse_event(
     faults: &mut Faults,
     event: v1::PlanEvent,

@@ -6,9 +6,10 @@ use kith_api::v1;
 use crate::render::Page;
 
 /// What is said where changes that were sent together are left out.
-const TOGETHER: &str = "THIS CHILD IS OR WAS SHIELDED: what streams, files and imports of many changes told of them is \
-                        NOT among these entries, nor which of their notifications were acknowledged, nor in which lists they \
-                        stood. That is not a statement that nothing was changed.";
+const TOGETHER: &str = "What streams, files and imports of many changes told of a child who is or was SHIELDED is NOT among \
+                        these entries, nor which of their notifications were acknowledged, nor in which lists they stood; nor \
+                        are rows of files that could not be read. Whether there are any is not told, and this is not a \
+                        statement that nothing was changed.";
 
 /// Says what is left out for what it would tell of a place.
 pub(super) fn left_out(page: &mut Page, shielded: bool, together: bool) {
@@ -18,7 +19,7 @@ pub(super) fn left_out(page: &mut Page, shielded: bool, together: bool) {
         page.text(0, 2, words);
     }
     if together {
-        page.attention(0, 2, TOGETHER);
+        page.text(0, 2, TOGETHER);
     }
 }
 
@@ -33,16 +34,24 @@ pub(super) fn words(changed: &v1::AuditChanged) -> String {
 }
 
 fn one_of(one: &v1::AuditChange) -> String {
-    let v1::AuditChange { event_id, reason, count } = one;
-    let what = match (event_id.as_str(), count) {
-        ("", 0 | 1) => "one".to_owned(),
-        ("", many) => many.to_string(),
-        (event_id, _) => format!("event {event_id}"),
+    let v1::AuditChange { event_id, reason, effect, repeated } = one;
+    let what = match event_id.as_str() {
+        "" => "one".to_owned(),
+        event_id => format!("event {event_id}"),
     };
-    match reason.as_str() {
-        "" => format!("{what} acknowledged"),
-        reason => format!("{what} REFUSED, {reason}"),
+    if !reason.is_empty() {
+        return format!("{what} REFUSED, {reason}");
     }
+    if *repeated {
+        return format!("{what} acknowledged AGAIN: nothing was changed this time");
+    }
+    let became = match v1::Effect::try_from(*effect) {
+        Ok(v1::Effect::Applied) => "and applied",
+        Ok(v1::Effect::Kept) => "and KEPT: it contradicted what was held, or waited for more",
+        Ok(v1::Effect::Overtaken) => "and OVERTAKEN: a later version stood for all of it or for a part",
+        Ok(v1::Effect::Unspecified) | Err(_) => "with an effect that this program does not know",
+    };
+    format!("{what} acknowledged {became}")
 }
 
 #[cfg(test)]
@@ -51,15 +60,29 @@ mod tests {
 
     #[test]
     fn each_change_is_told_with_what_became_of_it() {
-        let one = |event_id: &str, reason: &str, count| v1::AuditChange {
+        let one = |event_id: &str, reason: &str, effect: v1::Effect, repeated| v1::AuditChange {
             event_id: event_id.to_owned(),
             reason: reason.to_owned(),
-            count,
+            effect: effect.into(),
+            repeated,
         };
-        let each = vec![one("e1", "", 1), one("e2", "ADULT", 1), one("", "VERSION_REUSED", 7), one("", "", 1)];
-        let told = words(&v1::AuditChanged { acknowledged: 2, refused: 8, each });
-        let expected = "2 changes acknowledged, 8 refused; event e1 acknowledged; event e2 REFUSED, ADULT; \
-                        7 REFUSED, VERSION_REUSED; one acknowledged";
+        let unspecified = v1::Effect::Unspecified;
+        let each = vec![
+            one("e1", "", v1::Effect::Applied, false),
+            one("e2", "ADULT", unspecified, false),
+            one("", "VERSION_REUSED", unspecified, false),
+            one("", "", v1::Effect::Kept, false),
+            one("e3", "", v1::Effect::Overtaken, false),
+            one("e1", "", unspecified, true),
+            one("e4", "", unspecified, false),
+        ];
+        let told = words(&v1::AuditChanged { acknowledged: 5, refused: 2, each });
+        let expected = "5 changes acknowledged, 2 refused; event e1 acknowledged and applied; event e2 REFUSED, ADULT; \
+                        one REFUSED, VERSION_REUSED; \
+                        one acknowledged and KEPT: it contradicted what was held, or waited for more; \
+                        event e3 acknowledged and OVERTAKEN: a later version stood for all of it or for a part; \
+                        event e1 acknowledged AGAIN: nothing was changed this time; \
+                        event e4 acknowledged with an effect that this program does not know";
         assert_eq!(told, expected);
         assert_eq!(words(&v1::AuditChanged::default()), "0 changes acknowledged, 0 refused");
     }

@@ -222,7 +222,7 @@ fn decision(decision: Option<&Decision>) -> String {
         },
         Some(Decision::Changed(changed)) => audit_changes::words(changed),
         Some(Decision::Listed(count)) => format!("{count} listed"),
-        Some(Decision::Uncounted(_)) => "listed or acknowledged; how many is not told".to_owned(),
+        Some(Decision::Uncounted(_)) => "sent, listed or acknowledged; how many is not told".to_owned(),
         Some(Decision::Service(event)) => service(event),
         Some(Decision::Read(read)) => reading(read),
         Some(Decision::Opened(v1::AuditOpened { answered, reason })) => {

@@ -6,8 +6,8 @@ use kith_api::v1;
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::directory::Directory;
 use kith_engine::{
-    AuditEnded, AuditPage, AuditRead, AuditRef, AuditRemoval, Code, Configured, Decision, Disclosed, MissingEntries,
-    SeenChange, SeenEntry, SeenPerson, SeenPlace, Whom,
+    AuditEnded, AuditPage, AuditRead, AuditRef, AuditRemoval, Became, Code, Configured, Decision, Disclosed,
+    MissingEntries, SeenChange, SeenEntry, SeenPerson, SeenPlace, Whom,
 };
 use v1::audit_entry::Decision as Wire;
 
@@ -186,11 +186,19 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
 }
 
 fn change(seen: &SeenChange) -> v1::AuditChange {
-    let SeenChange { event_id, refused, count } = *seen;
+    let SeenChange { event_id, became } = *seen;
+    let (reason, effect) = match became {
+        Became::Applied => ("", v1::Effect::Applied),
+        Became::Kept => ("", v1::Effect::Kept),
+        Became::Overtaken => ("", v1::Effect::Overtaken),
+        Became::Repeated => ("", v1::Effect::Unspecified),
+        Became::Refused(code) => (code.word(), v1::Effect::Unspecified),
+    };
     v1::AuditChange {
         event_id: event_id.map(|id| id.to_string()).unwrap_or_default(),
-        reason: refused.map(|code| code.word().to_owned()).unwrap_or_default(),
-        count,
+        reason: reason.to_owned(),
+        effect: effect.into(),
+        repeated: became == Became::Repeated,
     }
 }
 
@@ -336,6 +344,20 @@ mod tests {
     use kith_domain::text::UserId;
     use kith_domain::time::Moment;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn what_changed_nothing_is_not_told_as_applied() {
+        let told = |became| {
+            let told = change(&SeenChange { event_id: None, became });
+            (told.reason.clone(), told.effect(), told.repeated)
+        };
+        assert_eq!(told(Became::Applied), (String::new(), v1::Effect::Applied, false));
+        assert_eq!(told(Became::Kept), (String::new(), v1::Effect::Kept, false));
+        assert_eq!(told(Became::Overtaken), (String::new(), v1::Effect::Overtaken, false));
+        assert_eq!(told(Became::Repeated), (String::new(), v1::Effect::Unspecified, true));
+        let refused = ("VERSION_ZERO".to_owned(), v1::Effect::Unspecified, false);
+        assert_eq!(told(Became::refused("VERSION_ZERO")), refused);
+    }
 
     #[test]
     fn whatever_is_configured_is_told_by_its_own_name() {

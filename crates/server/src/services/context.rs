@@ -350,7 +350,7 @@ pub(super) async fn each_told(
 
 /// Puts into the audit whom a list was about, in one entry: a page is bounded.
 pub(super) async fn listed(engine: &Engine, call: Call, caller: Caller, subjects: Vec<Subject>) -> Result<(), Status> {
-    let entry = Sender::of_stream(call, Some(caller)).entry(Decision::ListedEach(subjects));
+    let entry = Sender::of_stream(call, Some(caller)).entry(engine.each_listed(subjects));
     engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
 }
 

@@ -8,7 +8,7 @@ use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
-use kith_engine::{Call, ChangedOne, Decision, Engine};
+use kith_engine::{Became, Call, Decision, Engine};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -130,7 +130,8 @@ impl NotificationService for Services {
                 return context::one_changed(&engine, sender, verdict).await;
             }
             // In one entry, for how many entries there are would tell how much the authority heard.
-            let each = about.into_iter().map(|subject| ChangedOne::new(Some(subject), None, None)).collect();
+            let one = |subject| engine.each_of(None, vec![subject], Became::of(&verdict), false);
+            let each = about.into_iter().flat_map(one).collect();
             context::told(&engine, sender.entry(Decision::ChangedEach(each))).await?;
             verdict.map_err(errors::refused)
         })

@@ -13,7 +13,7 @@ use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::validate;
-use kith_engine::{Call, ChangedOne, Engine, Verdict, place_of};
+use kith_engine::{Became, Call, ChangedOne, Engine, Verdict, place_of};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -96,6 +96,8 @@ struct Item {
     sent: Option<Uuid>,
     /// Whom it is about, where that could be read: of a birth the babies too; nobody for a heartbeat.
     about: Vec<Subject>,
+    /// Whether it says that they are shielded, or were.
+    tells_of_shield: bool,
     /// Whether it is an event, not a heartbeat.
     event: bool,
     /// Why it is refused already; else it is to be committed.
@@ -173,7 +175,7 @@ impl PlanFeed {
         let at = now();
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
-            let sent = plan::sent_event_id(&request);
+            let (sent, tells_of_shield) = (plan::sent_event_id(&request), plan::tells_of_shield(&request));
             let (mut about, mut event_sent) = (Vec::new(), false);
             let fault = match plan::parse(request, self.authority, self.call.peer.organisation) {
                 Err(faults) => {
@@ -197,7 +199,7 @@ impl PlanFeed {
                     None
                 }
             };
-            items.push(Item { sent, about, event: event_sent, fault });
+            items.push(Item { sent, about, tells_of_shield, event: event_sent, fault });
         }
         let mut outcomes = match changes.is_empty() {
             true => Vec::new(),
@@ -205,18 +207,15 @@ impl PlanFeed {
         }
         .into_iter();
         let (mut responses, mut each) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-        for Item { sent, about, event, fault } in items {
-            let (reason, response) = match fault {
-                Some(fault) => (Some(fault.reason), self.refusal(sent, fault, false)),
+        for Item { sent, about, tells_of_shield, event, fault } in items {
+            let (became, response) = match fault {
+                Some(fault) => (Became::refused(fault.reason), self.refusal(sent, fault, false)),
                 None => {
                     let verdict = outcomes.next().unwrap_or(Err(Refused::STORAGE));
-                    (verdict.err().map(|refused| refused.reason), self.verdict(sent, event, verdict))
+                    (Became::of(&verdict), self.verdict(sent, event, verdict))
                 }
             };
-            if about.is_empty() {
-                each.push(ChangedOne::new(None, sent, reason));
-            }
-            each.extend(about.into_iter().map(|subject| ChangedOne::new(Some(subject), sent, reason)));
+            each.extend(self.engine.each_of(sent, about, became, tells_of_shield));
             responses.push(response);
         }
         self.refusals.count(&self.engine, Feed::Plans(self.authority));

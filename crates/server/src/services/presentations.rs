@@ -13,7 +13,7 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
 use kith_domain::validate;
-use kith_engine::{Call, ChangedOne, Engine, Verdict};
+use kith_engine::{Became, Call, ChangedOne, Engine, Verdict};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -243,7 +243,9 @@ impl Import {
                 }
                 Err(faults) => {
                     let (subject, event_id) = faults.about();
-                    each.push(ChangedOne::new(subject.cloned(), event_id, Some(context::reason(&faults))));
+                    let (about, became) =
+                        (subject.cloned().into_iter().collect(), Became::refused(context::reason(&faults)));
+                    each.extend(self.engine.each_of(event_id, about, became, false));
                     refused.push((self.verdict.processed, faults.0.into_iter().next()));
                 }
             }
@@ -256,8 +258,7 @@ impl Import {
             self.reject(number, fault, false);
         }
         for ((number, subject, event_id), verdict) in sent.into_iter().zip(verdicts) {
-            let reason = verdict.err().map(|refused| refused.reason);
-            each.push(ChangedOne::new(Some(subject), Some(event_id), reason));
+            each.extend(self.engine.each_of(Some(event_id), vec![subject], Became::of(&verdict), false));
             match verdict {
                 Ok(ack) => {
                     self.verdict.accepted += 1;

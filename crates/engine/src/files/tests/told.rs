@@ -1,14 +1,14 @@
 //! What the audit holds of a file: each row, and each plan that a snapshot ends, with whom it was about.
 
-use super::place::{END, NOW, Place, authority, days_on, file, nhs, permit, row};
+use super::place::{END, NOW, Place, authority, day, days_on, event, file, nhs, permit, row};
 use crate::audit_entry::{AuditEntry, Call, Decision};
-use crate::changed_one::ChangedOne;
+use crate::changed_one::{Became, ChangedOne};
 use crate::files::FileSender;
 use crate::rows::decode;
 use kith_domain::caller::{Caller, Purpose};
 use kith_domain::child::Subject;
 use kith_domain::method::Method;
-use kith_domain::plan_file::{FileCode, PlanFile};
+use kith_domain::plan_file::{FileCode, FileMode, PlanFile, PlanRow, RowCode, RowFault};
 use kith_domain::proof::PersonProof;
 use kith_domain::refused::Refused;
 use kith_domain::text::{PersonText, RoleCode, UserId};
@@ -61,14 +61,35 @@ async fn every_row_and_every_plan_that_a_snapshot_ends_has_whom_it_was_about() {
     let (entries, each) = told(&place);
     assert_eq!((entries, each.len()), (2, 100), "a group of rows is an entry");
     assert_eq!(about(&each), (0..100).map(|n| Some(Subject::Nhs(nhs(n)))).collect::<Vec<_>>());
-    assert!(each.iter().all(|one| one.event_id.is_some() && one.refused.is_none()));
-    // One row less: its plan is ended by the file, and that is told of its child.
+    assert!(each.iter().all(|one| one.event_id.is_some() && one.became == Became::Applied && !one.shielded));
+    // One row less: its plan is ended by the file, and that is told of its child. The others tell nothing new.
     send(&place, &file(2, END, (1..100).map(row).collect()), days_on(3)).await;
     let (_, after) = told(&place);
-    let second = &after[100..];
-    assert_eq!(second.len(), 100, "what tells nothing new, and the plan that is not named");
-    assert_eq!(second.last().and_then(|one| one.subject.clone()), Some(Subject::Nhs(nhs(0))));
+    assert_eq!(about(&after[100..]), [Some(Subject::Nhs(nhs(0)))], "nothing became of what tells nothing new");
+    assert_eq!(after[100].became, Became::Applied);
     assert!(place.end(0).is_some(), "that one was ended");
+}
+
+/// Whoever sent it hears of each that it is not what is shown, and the audit does not hold otherwise.
+#[tokio::test]
+async fn a_row_that_is_overtaken_or_at_fault_has_what_became_of_it() {
+    let place = Place::new();
+    place.event(1, event(1, 1, 1 << 40)).await;
+    let other = PlanRow { end: Some(day("2026-12-01")), ..row(1) };
+    let mut sent = file(1, FileMode::Changes, vec![other, row(2), PlanRow { shielded: true, ..row(2) }, row(3)]);
+    let reason = Refused::NOT_AUDITED.reason;
+    sent.rows[3].plan = Err(RowFault::new(RowCode::NotLoaded, "", reason, "one that cannot be read"));
+    send(&place, &sent, NOW).await;
+    let (_, each) = told(&place);
+    let became: Vec<_> = each.iter().map(|one| (one.subject.clone(), one.became, one.shielded)).collect();
+    let of = |child, became, shielded| (Some(Subject::Nhs(nhs(child))), became, shielded);
+    let expected = [
+        of(1, Became::Overtaken, false),
+        of(2, Became::Applied, false),
+        of(2, Became::refused("PLAN_TWICE"), true),
+        of(3, Became::refused(reason), true),
+    ];
+    assert_eq!(became, expected, "what says so, or cannot be read, may be about a shielded child");
 }
 
 #[tokio::test]
