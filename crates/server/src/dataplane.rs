@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +29,12 @@ const LANE_CAPACITY: usize = 64;
 /// Headers beyond the bound are refused with a reason, up to this many times the bound; beyond that HTTP/2 cuts them with a
 /// bare 431, before there is a call that could have a reason.
 const HEADERS_CUT_FACTOR: u32 = 4;
+
+/// How long a thread that serves no more waits for what its callers left: longer than the log and the audit have for a change by
+/// default.
+const LEFT_OVER_LIMIT: Duration = Duration::from_secs(2);
+/// Pause between two looks whether there is any.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The running threads. Each holds a sender until it ends; `ended` hears when the last one is gone.
 #[derive(Debug)]
@@ -63,7 +69,10 @@ impl DataPlane {
             run_thread(format!("kithd-data-{number}"), alive.clone(), async move {
                 let served = router.serve_with_incoming_shutdown(incoming(receiver), signal.draining());
                 tokio::select! {
-                    result = served => log_end(result),
+                    result = served => {
+                        log_end(result);
+                        to_their_ends(&signal).await;
+                    }
                     () = signal.ending() => {}
                 }
             })?;
@@ -114,6 +123,22 @@ fn run_thread(
         drop(alive);
     })?;
     Ok(())
+}
+
+/// Gives what still runs on this thread the time to end: a change whose caller has gone goes on until the audit has been told of
+/// it, and ends with its runtime.
+async fn to_their_ends(signal: &StopSignal) {
+    let running = Handle::current().metrics();
+    let ended = async {
+        while running.num_alive_tasks() > 0 {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = tokio::time::sleep(LEFT_OVER_LIMIT) => {}
+        () = signal.ending() => {}
+    }
 }
 
 fn incoming(receiver: mpsc::Receiver<Connection>) -> impl tokio_stream::Stream<Item = io::Result<Connection>> {

@@ -17,6 +17,8 @@ mod identity;
 mod lookup;
 mod notifications;
 mod person;
+#[cfg(test)]
+mod place;
 mod plans;
 mod presentations;
 mod status;
