@@ -229,6 +229,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn while_an_entry_is_being_told_nothing_is_changed_and_nobody_else_tells_it() {
+        let place = Place::new();
+        let engine = &place.engine;
+        assert!(engine.untold.keep(changed(7)));
+        let held = engine.untold.trouble.waits.write().await;
+        let meanwhile = async {
+            tokio::task::yield_now().await;
+            let verdicts = engine.change(&permit(1), NOW, vec![Change::Plan(event(1, 1, 1))]).await;
+            assert_eq!(verdicts, vec![Err(Refused::NOT_AUDITED)], "the audit has not taken it yet");
+            drop(held);
+        };
+        let (first, second, ()) = tokio::join!(engine.tell_untold(), engine.tell_untold(), meanwhile);
+        assert!(first && second && place.record(1).is_none());
+        assert_eq!(told(&place), [7], "once");
+    }
+
+    #[tokio::test]
+    async fn whoever_tells_is_woken_by_what_is_kept() {
+        let place = Place::new();
+        assert!(place.engine.untold.keep(changed(7)));
+        let woken = tokio::time::timeout(Duration::from_secs(60), place.engine.one_more_untold());
+        assert!(woken.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_at_the_end_is_handed_to_the_audit_once() {
+        let place = Place::new();
+        assert!(place.engine.untold.keep(changed(7)));
+        let place = place.reopened();
+        assert_eq!(told(&place), [7]);
+        assert!(!place.engine.has_untold());
+    }
+
+    #[tokio::test]
     async fn what_the_audit_does_not_take_is_kept_in_order_and_bounded() {
         let place = Place::new();
         place.engine.journal().close().unwrap();

@@ -173,3 +173,41 @@ fn log_end(result: Result<(), tonic::transport::Error>) {
         tracing::error!(%error, "failed to serve connections");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_a_caller_left_behind_comes_to_its_end_before_its_thread_does() {
+        let (_order, signal) = crate::stop::channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let work = Arc::clone(&ended);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                work.store(true, Ordering::Release);
+            });
+            to_their_ends(&signal).await;
+        });
+        assert!(ended.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn an_order_to_end_at_once_waits_for_nobody() {
+        let (order, signal) = crate::stop::channel();
+        order.end_now();
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(std::future::pending::<()>());
+            let began = tokio::time::Instant::now();
+            to_their_ends(&signal).await;
+            assert!(began.elapsed() < LEFT_OVER_LIMIT);
+        });
+    }
+}
