@@ -16,7 +16,9 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Changing, Decision, Engine, Verdict};
+use kith_engine::{
+    Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Changing, Decision, Engine, Verdict,
+};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
