@@ -17,11 +17,11 @@ mod identity;
 mod lookup;
 mod notifications;
 mod person;
-#[cfg(test)]
-mod place;
 mod plans;
 mod presentations;
 mod status;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod turns;
 mod withholding;

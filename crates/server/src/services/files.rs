@@ -243,13 +243,13 @@ fn too_large() -> FileFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::place::{self, Place, caller, permit, reason};
+    use crate::services::testing::{self, Place, caller, permit, reason};
     use kith_domain::plan_file::{FileMode, PlanFile};
 
     fn import(place: &Place) -> Import {
         let permit = permit(Method::SubmitPlanFile);
-        let call = place::call(Method::SubmitPlanFile);
-        Import { engine: Arc::clone(&place.engine), call, caller: caller(), permit, authority: place::authority() }
+        let call = testing::call(Method::SubmitPlanFile);
+        Import { engine: Arc::clone(&place.engine), call, caller: caller(), permit, authority: testing::authority() }
     }
 
     /// Takes a file without a row.
@@ -292,6 +292,6 @@ mod tests {
     fn of_a_file_that_was_broken_off_something_may_stand() {
         let place = Place::new();
         let fault = FileFault { code: FileCode::ResendLater, ..too_large() };
-        assert!(may_stand(&place.engine.unreadable_file(place::authority(), now(), fault)));
+        assert!(may_stand(&place.engine.unreadable_file(testing::authority(), now(), fault)));
     }
 }

@@ -3,10 +3,10 @@
 use kith_domain::change::FilePositionReset;
 
 use super::*;
-use crate::services::place::{self, Place, caller, reason};
+use crate::services::testing::{self, Place, caller, reason};
 
 fn sender(event_id: Uuid) -> Sender {
-    Sender::of_event(place::call(Method::ResetFilePosition), caller(), event_id)
+    Sender::of_event(testing::call(Method::ResetFilePosition), caller(), event_id)
 }
 
 fn one(refused: Option<&str>) -> ChangedOne {
@@ -14,15 +14,15 @@ fn one(refused: Option<&str>) -> ChangedOne {
 }
 
 async fn told(place: &Place, each: &[ChangedOne]) -> Result<(), String> {
-    let call = place::call(Method::SubmitEvents);
+    let call = testing::call(Method::SubmitEvents);
     each_told(&place.engine, call, Some(&caller()), each).await.map_err(|status| reason(&status))
 }
 
 #[tokio::test]
 async fn a_change_that_was_made_and_whose_entry_fails_is_kept_and_not_told_as_refused() {
     let place = Place::new();
-    let (event_id, permit) = (Uuid::from_u128(7), place::permit(Method::SubmitPlanFile));
-    let reset = FilePositionReset { authority: place::authority(), event_id, next: 9 };
+    let (event_id, permit) = (Uuid::from_u128(7), testing::permit(Method::SubmitPlanFile));
+    let reset = FilePositionReset { authority: testing::authority(), event_id, next: 9 };
     let verdict = place.engine.reset_files(&permit, now(), reset).await;
     assert!(verdict.is_ok(), "{verdict:?}");
     place.fail();
