@@ -12,13 +12,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Entries kept at most: more than calls can be in progress when the audit stops taking entries, and none is begun after that.
-const KEPT: usize = 4_096;
-/// Pause of a closing engine between two looks whether somebody else still tells.
-const PAUSE: Duration = Duration::from_millis(10);
-/// So many looks: longer than the audit has for an entry by default.
-const LOOKS: u32 = 100;
-
 /// Entries that the audit has not taken, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Untold {
@@ -30,6 +23,13 @@ pub(crate) struct Untold {
     #[cfg(test)]
     pub(crate) trouble: Trouble,
 }
+
+/// Entries kept at most: more than calls can be in progress when the audit stops taking entries, and none is begun after that.
+const KEPT: usize = 4_096;
+/// Pause of a closing engine between two looks whether somebody else still tells.
+const PAUSE: Duration = Duration::from_millis(10);
+/// So many looks: longer than the audit has for an entry by default.
+const LOOKS: u32 = 100;
 
 impl Untold {
     fn lock(&self) -> MutexGuard<'_, VecDeque<AuditEntry>> {
