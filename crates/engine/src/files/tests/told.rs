@@ -9,7 +9,7 @@ use kith_domain::caller::{Caller, Purpose};
 use kith_domain::change::Change;
 use kith_domain::child::Subject;
 use kith_domain::method::Method;
-use kith_domain::plan_file::{FileCode, PlanFile};
+use kith_domain::plan_file::{FileCode, FileMode, PlanFile};
 use kith_domain::proof::PersonProof;
 use kith_domain::refused::Refused;
 use kith_domain::text::{PersonText, RoleCode, UserId};
@@ -86,7 +86,7 @@ async fn of_a_file_nothing_is_taken_while_the_audit_takes_no_entry() {
 #[tokio::test]
 async fn rows_that_stand_and_whose_entry_fails_are_told_before_anything_else_is_changed() {
     let place = Place::new();
-    let sent = file(1, END, vec![row(1)]);
+    let sent = file(1, FileMode::Changes, vec![row(1)]);
     place.engine.untold.trouble.set(true);
     assert_eq!(send(&place, &sent, NOW).await, FileCode::ResendLater);
     assert!(place.record(1).is_some(), "the log had it before the audit failed");
