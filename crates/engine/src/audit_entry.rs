@@ -35,7 +35,8 @@ pub struct AuditEntry {
     pub context: Option<CareContext>,
     /// Whom it was about.
     pub subject: Option<Subject>,
-    /// The request's or the event's id.
+    /// The request's or the event's id; of an opening that is in the queue and was refused for want of an entry, the queue's
+    /// reference.
     pub request_id: Option<Uuid>,
     /// What was decided.
     pub decision: Decision,

@@ -2,7 +2,7 @@
 //! record, the privacy officer's queue on disk, the audit, and only then the answer. Nothing is left that opens anything
 //! afterwards. Whatever fails on the way means that nothing was asked, and says nothing of the child.
 
-use crate::audit_entry::{Decision, Disclosed};
+use crate::audit_entry::{AuditEntry, Decision, Disclosed};
 use crate::engine::Engine;
 use crate::keys;
 use crate::openings::{ListedOpening, OpeningCounts, WaitingOpening};
@@ -78,12 +78,25 @@ pub struct OpeningPage {
     pub next_after: Option<(Moment, Uuid)>,
 }
 
+/// What is told of an opening that stands in the queue and whose own entry the audit did not take, so that nothing was shown: a
+/// refusal, under the reference that the queue has.
+fn not_shown(entry: AuditEntry, reference: Uuid) -> AuditEntry {
+    AuditEntry {
+        request_id: Some(reference),
+        decision: Decision::Refused(RefusalCode::of(Refused::NOT_AUDITED.reason)),
+        responsible: Vec::new(),
+        mother: None,
+        fields: FieldSet::NONE,
+        ..entry
+    }
+}
+
 impl Engine {
     /// Answers a question with a shielded record opened, once the privacy officer's queue and the audit have it. What is begun
     /// must go on to its end when the caller has gone, so that no entry of the queue stands without one of the audit.
     ///
     /// # Errors
-    /// [`OpeningError`]: nothing was disclosed.
+    /// [`OpeningError`]: nothing was disclosed. Where the queue has an entry all the same, the audit is told of it later.
     pub async fn open_shielded(&self, asked: Asked, why: WhyOpened) -> Result<Viewing, OpeningError> {
         let asked = Asked { method: Method::OpenShielded, ..asked };
         let (peer, at) = (asked.peer, asked.question.now);
@@ -118,7 +131,11 @@ impl Engine {
         } else {
             Decision::Answered { disclosed, counted: true }
         };
-        let audited = self.audit(&entry(asked, decision, responsible, fields)).await;
+        let told = entry(asked, decision, responsible, fields);
+        let audited = self.audit(&told).await;
+        if let (true, Err(error)) = (opened, &audited) {
+            self.tell_later(not_shown(told, reference), *error);
+        }
         let answered = self.conclude(audited, Ok(answer))?;
         Ok(Viewing { answered, queued: opened.then_some(reference) })
     }

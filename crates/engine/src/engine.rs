@@ -7,6 +7,7 @@ use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::reseal::Resealer;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
+use crate::under_way::{self, UnderWay};
 use crate::untold::Untold;
 use crate::writer::{Command, Progress, Verdict};
 use arc_swap::ArcSwap;
@@ -21,7 +22,7 @@ use kith_domain::refused::Refused;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::time::Moment;
 use kith_index::{Index, Sizes};
-use kith_store::{Journal, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
+use kith_store::{Journal, JournalError, JournalOptions, Keys, Monotonic, Store, StoreOptions, TrimError, Window};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,6 +99,7 @@ pub struct Engine {
     pub(crate) answers: Counters,
     pub(crate) bursts: Arc<Bursts>,
     pub(crate) untold: Untold,
+    pub(crate) under_way: UnderWay,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) anchor: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) deriver: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -238,7 +240,8 @@ impl Engine {
 
     /// Stops in order: the background work ends, the writer takes what is queued and no more, the audit is closed with a
     /// mark, and the store is closed: nothing of it may run on while the process ends. Then the audit's last entries are taken
-    /// into the tree and signed, which is not waited for long. Blocks until done.
+    /// into the tree and signed, which is not waited for long. Where a change may stand of which the audit does not tell, there is
+    /// no mark and no entry of the stop, so that the next start announces a gap. Blocks until done.
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
         self.purger.give_up();
@@ -252,18 +255,27 @@ impl Engine {
         // It wakes a waiting writer; a full queue means that it is awake.
         let _woken = self.commands.try_send(Command { at, changes: Vec::new(), reply });
         join(&self.writer, "writing");
-        self.untold.hand_to(&self.journal);
+        let all_told = self.under_way.all_told(under_way::LIMIT);
+        let in_order = self.untold.hand_to(&self.journal) && all_told;
+        if let Err(error) = self.close_audit(at, in_order) {
+            tracing::error!(%error, "the audit could not be closed in order");
+        }
+        self.store.close();
+        self.tree.close();
+    }
+
+    fn close_audit(&self, at: Moment, in_order: bool) -> Result<(), JournalError> {
+        if !in_order {
+            tracing::error!("a change may stand of which the audit does not tell: the next start announces a gap");
+            return self.journal.close_unmarked();
+        }
         let entry = crate::AuditEntry::of_service(at, crate::Decision::Stopped);
         if let Ok(bytes) = crate::rows::encode(&entry)
             && self.journal.append(&bytes).is_err()
         {
             tracing::warn!("the stop could not be written to the audit");
         }
-        if let Err(error) = self.journal.close() {
-            tracing::error!(%error, "the audit could not be closed in order");
-        }
-        self.store.close();
-        self.tree.close();
+        self.journal.close()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::purge::Purger;
 use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
+use crate::under_way::UnderWay;
 use crate::untold::Untold;
 use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
@@ -166,6 +167,7 @@ impl Engine {
             answers: Counters::default(),
             bursts: Arc::default(),
             untold: Untold::default(),
+            under_way: UnderWay::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),
             anchor: std::sync::Mutex::new(Some(anchor)),
             deriver: std::sync::Mutex::new(Some(deriver)),

@@ -226,6 +226,8 @@ impl Engine {
     /// # Errors
     /// [`AuditError`] when no sink takes it in time.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
+        #[cfg(test)]
+        self.untold.trouble.met().await?;
         settled(record(&self.journal, entry)?).await
     }
 

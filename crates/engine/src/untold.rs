@@ -9,17 +9,31 @@ use kith_domain::refused::Refused;
 use kith_store::{AuditError, Journal};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Entries kept at most: more than calls can be in progress when the audit stops taking entries, and none is begun after that.
-const KEPT: usize = 4_096;
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Entries that the audit has not taken, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Untold(Mutex<VecDeque<AuditEntry>>);
+pub(crate) struct Untold {
+    kept: Mutex<VecDeque<AuditEntry>>,
+    /// Held by whoever tells, so that each is told once and in order.
+    teller: tokio::sync::Mutex<()>,
+    /// One more is kept.
+    more: Notify,
+    #[cfg(test)]
+    pub(crate) trouble: Trouble,
+}
+
+/// Entries kept at most: more than calls can be in progress when the audit stops taking entries, and none is begun after that.
+const KEPT: usize = 4_096;
+/// Pause of a closing engine between two looks whether somebody else still tells.
+const PAUSE: Duration = Duration::from_millis(10);
+/// So many looks: longer than the audit has for an entry by default.
+const LOOKS: u32 = 100;
 
 impl Untold {
     fn lock(&self) -> MutexGuard<'_, VecDeque<AuditEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_empty(&self) -> bool {
@@ -32,30 +46,44 @@ impl Untold {
         let room = kept.len() < KEPT;
         if room {
             kept.push_back(entry);
+            self.more.notify_one();
         }
         room
     }
 
-    /// The oldest, to be told now.
-    fn next(&self) -> Option<AuditEntry> {
-        self.lock().pop_front()
+    /// The oldest. It stays until it is told: nothing is changed meanwhile.
+    fn oldest(&self) -> Option<AuditEntry> {
+        self.lock().front().cloned()
     }
 
-    /// It could not be told.
-    fn put_back(&self, entry: AuditEntry) {
-        self.lock().push_front(entry);
+    /// The oldest is told.
+    fn told(&self) {
+        self.lock().pop_front();
     }
 
-    /// Hands what is kept to a journal that is about to be closed. What it does not take is lost, and said to be.
-    pub(crate) fn hand_to(&self, journal: &Journal) {
+    /// Hands what is kept to a journal that is about to be closed; false where that does not take all of it. The rest is lost, and
+    /// said to be.
+    pub(crate) fn hand_to(&self, journal: &Journal) -> bool {
+        let mut turn = self.teller.try_lock();
+        for _ in 0..LOOKS {
+            if turn.is_ok() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            turn = self.teller.try_lock();
+        }
+        // Without its turn it may tell what the other tells too, which is better than not at all.
+        let kept = std::mem::take(&mut *self.lock());
         let mut lost = 0_u64;
-        while let Some(entry) = self.next() {
-            let taken = encode(&entry).is_ok_and(|bytes| journal.append(&bytes).is_ok());
+        for entry in &kept {
+            let taken = encode(entry).is_ok_and(|bytes| journal.append(&bytes).is_ok());
             lost += u64::from(!taken);
         }
+        drop(turn);
         if lost > 0 {
             tracing::error!(lost, "changes stand of which the audit will never tell: it took no entry to the end");
         }
+        lost == 0
     }
 }
 
@@ -71,13 +99,31 @@ impl Engine {
     /// # Errors
     /// [`AuditError`] when no sink takes it in time: what stands is not to be acknowledged.
     pub async fn audit_change(&self, entry: AuditEntry) -> Result<(), AuditError> {
+        match entry.decision.stands() {
+            true => self.audit_standing(entry).await,
+            false => self.audit(&entry).await.map(|_| ()),
+        }
+    }
+
+    /// As [`Engine::audit_change`], of what stands though its entry does not say so, such as a file of which no row is loaded: its
+    /// number is used.
+    ///
+    /// # Errors
+    /// [`AuditError`] when no sink takes it in time: what stands is not to be acknowledged.
+    pub async fn audit_standing(&self, entry: AuditEntry) -> Result<(), AuditError> {
         let Err(error) = self.audit(&entry).await else { return Ok(()) };
+        self.tell_later(entry, error);
+        Err(error)
+    }
+
+    /// Keeps an entry that the audit has just not taken.
+    pub(crate) fn tell_later(&self, entry: AuditEntry, error: AuditError) {
         // What no journal ever takes would keep everything from being changed.
         let never = matches!(error, AuditError::TooLarge { .. });
-        if entry.decision.stands() && (never || !self.untold.keep(entry)) {
+        if never || !self.untold.keep(entry) {
+            self.under_way.lose();
             tracing::error!(%error, "a change stands of which the audit will never tell");
         }
-        Err(error)
     }
 
     /// Whether changes stand of which no entry tells yet.
@@ -86,15 +132,45 @@ impl Engine {
         !self.untold.is_empty()
     }
 
-    /// Tells the audit of changes that stand, oldest first; false when it did not take one of them.
+    /// Waits until one more change is kept of which no entry tells yet.
+    pub async fn one_more_untold(&self) {
+        self.untold.more.notified().await;
+    }
+
+    /// Tells the audit of changes that stand, oldest first; false when it did not take one of them. One caller tells at a time.
     pub async fn tell_untold(&self) -> bool {
-        while let Some(entry) = self.untold.next() {
-            if self.audit(&entry).await.is_err() {
-                self.untold.put_back(entry);
+        let _turn = self.untold.teller.lock().await;
+        while let Some(entry) = self.untold.oldest() {
+            // Asked first, so that a try while no disk takes anything costs nothing.
+            if !self.journal().takes_entries() || self.audit(&entry).await.is_err() {
                 return false;
             }
+            self.untold.told();
         }
         true
+    }
+}
+
+/// The audit in trouble that the journal does not foresee: between a change and its entry.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// No entry is taken.
+    pub(crate) fails: std::sync::atomic::AtomicBool,
+    /// While somebody writes to it every entry waits.
+    pub(crate) waits: tokio::sync::RwLock<()>,
+}
+
+#[cfg(test)]
+impl Trouble {
+    pub(crate) fn set(&self, fails: bool) {
+        self.fails.store(fails, std::sync::atomic::Ordering::Release);
+    }
+
+    /// What an entry meets.
+    pub(crate) async fn met(&self) -> Result<(), AuditError> {
+        drop(self.waits.read().await);
+        if self.fails.load(std::sync::atomic::Ordering::Acquire) { Err(AuditError::NoSink) } else { Ok(()) }
     }
 }
 
@@ -150,6 +226,40 @@ mod tests {
         assert_eq!(told(&place), [7, 8]);
         assert!(place.engine.change(&permit(1), NOW, sent()).await[0].is_ok());
         assert!(place.record(1).is_some());
+    }
+
+    #[tokio::test]
+    async fn while_an_entry_is_being_told_nothing_is_changed_and_nobody_else_tells_it() {
+        let place = Place::new();
+        let engine = &place.engine;
+        assert!(engine.untold.keep(changed(7)));
+        let held = engine.untold.trouble.waits.write().await;
+        let meanwhile = async {
+            tokio::task::yield_now().await;
+            let verdicts = engine.change(&permit(1), NOW, vec![Change::Plan(event(1, 1, 1))]).await;
+            assert_eq!(verdicts, vec![Err(Refused::NOT_AUDITED)], "the audit has not taken it yet");
+            drop(held);
+        };
+        let (first, second, ()) = tokio::join!(engine.tell_untold(), engine.tell_untold(), meanwhile);
+        assert!(first && second && place.record(1).is_none());
+        assert_eq!(told(&place), [7], "once");
+    }
+
+    #[tokio::test]
+    async fn whoever_tells_is_woken_by_what_is_kept() {
+        let place = Place::new();
+        assert!(place.engine.untold.keep(changed(7)));
+        let woken = tokio::time::timeout(Duration::from_secs(60), place.engine.one_more_untold());
+        assert!(woken.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_at_the_end_is_handed_to_the_audit_once() {
+        let place = Place::new();
+        assert!(place.engine.untold.keep(changed(7)));
+        let place = place.reopened();
+        assert_eq!(told(&place), [7]);
+        assert!(!place.engine.has_untold());
     }
 
     #[tokio::test]

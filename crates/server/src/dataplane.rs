@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +29,12 @@ const LANE_CAPACITY: usize = 64;
 /// Headers beyond the bound are refused with a reason, up to this many times the bound; beyond that HTTP/2 cuts them with a
 /// bare 431, before there is a call that could have a reason.
 const HEADERS_CUT_FACTOR: u32 = 4;
+
+/// How long a thread that serves no more waits for what its callers left: longer than the log and the audit have for a change by
+/// default.
+const LEFT_OVER_LIMIT: Duration = Duration::from_secs(2);
+/// Pause between two looks whether there is any.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The running threads. Each holds a sender until it ends; `ended` hears when the last one is gone.
 #[derive(Debug)]
@@ -63,7 +69,10 @@ impl DataPlane {
             run_thread(format!("kithd-data-{number}"), alive.clone(), async move {
                 let served = router.serve_with_incoming_shutdown(incoming(receiver), signal.draining());
                 tokio::select! {
-                    result = served => log_end(result),
+                    result = served => {
+                        log_end(result);
+                        to_their_ends(&signal).await;
+                    }
                     () = signal.ending() => {}
                 }
             })?;
@@ -116,6 +125,22 @@ fn run_thread(
     Ok(())
 }
 
+/// Gives what still runs on this thread the time to end: a change whose caller has gone goes on until the audit has been told of
+/// it, and ends with its runtime.
+async fn to_their_ends(signal: &StopSignal) {
+    let running = Handle::current().metrics();
+    let ended = async {
+        while running.num_alive_tasks() > 0 {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = ended => {}
+        () = tokio::time::sleep(LEFT_OVER_LIMIT) => {}
+        () = signal.ending() => {}
+    }
+}
+
 fn incoming(receiver: mpsc::Receiver<Connection>) -> impl tokio_stream::Stream<Item = io::Result<Connection>> {
     ReceiverStream::new(receiver).filter_map(|mut connection| match connection.attach() {
         Ok(()) => Some(Ok(connection)),
@@ -146,5 +171,43 @@ fn server(limits: &Limits) -> Server {
 fn log_end(result: Result<(), tonic::transport::Error>) {
     if let Err(error) = result {
         tracing::error!(%error, "failed to serve connections");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_a_caller_left_behind_comes_to_its_end_before_its_thread_does() {
+        let (_order, signal) = crate::stop::channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let work = Arc::clone(&ended);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    tokio::task::yield_now().await;
+                }
+                work.store(true, Ordering::Release);
+            });
+            to_their_ends(&signal).await;
+        });
+        assert!(ended.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn an_order_to_end_at_once_waits_for_nobody() {
+        let (order, signal) = crate::stop::channel();
+        order.end_now();
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            tokio::spawn(std::future::pending::<()>());
+            let began = tokio::time::Instant::now();
+            to_their_ends(&signal).await;
+            assert!(began.elapsed() < LEFT_OVER_LIMIT);
+        });
     }
 }

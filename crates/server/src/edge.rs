@@ -28,8 +28,9 @@ use crate::stop::StopSignal;
 
 /// How often what was counted goes into the audit.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// As often while the server stops: the engine may be closed at any moment.
-const STOPPING_INTERVAL: Duration = Duration::from_millis(100);
+/// As often while the server stops, for the engine may be closed at any moment, and while changes stand of which no entry tells:
+/// until they are told nothing is changed.
+const SHORT_INTERVAL: Duration = Duration::from_millis(100);
 /// Kinds of refusal counted apart in one interval: more than the organisations, calls and reasons of a busy day. Beyond it they
 /// are counted together.
 const KINDS: usize = 4_096;
@@ -88,11 +89,13 @@ impl Edge {
     pub(crate) async fn run(self, slot: Arc<EngineSlot<Engine>>, stop: StopSignal) {
         let mut stopping = false;
         loop {
-            if stopping {
-                tokio::time::sleep(STOPPING_INTERVAL).await;
+            let untold = matches!(slot.state(), EngineState::Ready(engine) if engine.has_untold());
+            if stopping || untold {
+                tokio::time::sleep(SHORT_INTERVAL).await;
             } else {
                 tokio::select! {
                     () = stop.draining() => stopping = true,
+                    () = one_more_untold(&slot) => {}
                     () = tokio::time::sleep(INTERVAL) => {}
                 }
             }
@@ -142,6 +145,12 @@ impl Edge {
             tracing::warn!(refused, "what was refused while giving no answers is in no audit: it never took the count");
         }
     }
+}
+
+/// Waits until a change is kept of which no entry tells; for ever while there is no engine.
+async fn one_more_untold(slot: &EngineSlot<Engine>) {
+    let EngineState::Ready(engine) = slot.state() else { return std::future::pending().await };
+    engine.one_more_untold().await;
 }
 
 fn entry(kind: Kind, Burst { count, first, last }: Burst) -> AuditEntry {

@@ -20,6 +20,8 @@ mod person;
 mod plans;
 mod presentations;
 mod status;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod turns;
 mod withholding;

@@ -272,6 +272,18 @@ impl Journal {
     /// [`JournalError::Unsynced`] when not everything is known to be on disk: then there is no mark, and the next
     /// opening reports a gap. [`JournalError::Io`] when no sink took the mark.
     pub fn close(&self) -> Result<(), JournalError> {
+        self.end(true)
+    }
+
+    /// As [`Journal::close`], without the mark: an entry was never handed to it that had to be, so the next opening reports a gap.
+    ///
+    /// # Errors
+    /// [`JournalError::Unsynced`] when not everything is known to be on disk.
+    pub fn close_unmarked(&self) -> Result<(), JournalError> {
+        self.end(false)
+    }
+
+    fn end(&self, marked: bool) -> Result<(), JournalError> {
         let limit = clock::Deadline::after(CLOSE_LIMIT);
         let mut state = self.shared.lock();
         if state.closing {
@@ -300,6 +312,9 @@ impl Journal {
         }
         for unused in Sink::ALL.map(|sink| self.shared.lock().sink_mut(sink).standby.take()).into_iter().flatten() {
             let _gone_or_not = std::fs::remove_file(&unused.path);
+        }
+        if !marked {
+            return Ok(());
         }
         let marks = Sink::ALL.map(|sink| recover::write_marker(self.shared.dir(sink), marker));
         let [primary, spill] = marks;

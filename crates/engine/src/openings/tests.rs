@@ -17,6 +17,7 @@ use kith_domain::opening::{
 };
 use kith_domain::permit::authorise_action;
 use kith_domain::policy::Policy;
+use kith_domain::refusal_code::RefusalCode;
 use kith_domain::text::{OpeningWords, PersonText, RoleCode, UserId};
 use kith_domain::time::{Day, Moment};
 use uuid::Uuid;
@@ -382,3 +383,21 @@ const KEPT_BYTES: [&str; 5] = [
     "0101d00f07070707070707070707070707070707",
     "01d00f0000000000000e1000000000000000000000000000000001020000000000",
 ];
+
+#[tokio::test]
+async fn an_opening_in_the_queue_whose_entry_fails_is_told_as_refused_under_its_reference() {
+    let place = place().await;
+    place.engine.untold.trouble.set(true);
+    let failed = open(&place, SHIELDED, ("R1H", "s1"), NOW).await;
+    assert!(matches!(failed, Err(OpeningError::Read(ReadError::Audit(_)))), "nothing was shown");
+    let [reference] = waiting(&place, "R1H", Role::Safeguarding)[..] else { panic!("one in the queue") };
+    place.engine.untold.trouble.set(false);
+    assert!(place.engine.has_untold() && place.engine.tell_untold().await);
+    assert!(!decisions(&place).iter().any(|decision| matches!(decision, Decision::Opened { .. })));
+    let entries = place.engine.journal().read_from(1, 1_000).unwrap();
+    let entries: Vec<AuditEntry> = entries.iter().map(|(_, bytes)| decode(bytes).unwrap()).collect();
+    let told: Vec<&AuditEntry> = entries.iter().filter(|entry| entry.request_id == Some(reference)).collect();
+    let [told] = told[..] else { panic!("one entry has the queue's reference") };
+    assert_eq!(told.decision, Decision::Refused(RefusalCode::of("AUDIT_UNAVAILABLE")));
+    assert_eq!((told.subject.clone(), told.responsible.len()), (Some(Subject::Nhs(nhs(SHIELDED))), 0));
+}

@@ -43,7 +43,8 @@ impl BreakGlassService for Services {
         let limits = self.config().break_glass.limits();
         let why = WhyOpened { reference: Uuid::new_v4(), reason, words, limits };
         let (opening, asked) = (Arc::clone(&engine), asked(call, lookup));
-        let viewing = context::to_its_end(async move { open(&opening, call, asked, why).await }).await?;
+        let viewing =
+            context::to_its_end(engine.changing(), async move { open(&opening, call, asked, why).await }).await?;
         let Viewing { answered, queued } = viewing;
         let response = v1::OpenShieldedResponse {
             answer: Some(wire(&engine, &answered)),
@@ -94,7 +95,7 @@ impl BreakGlassService for Services {
         let permit = context::permit_about(&engine, call, &parsed.caller, about).await?;
         let ParsedReview { caller, event_id, reference, outcome } = parsed;
         let sent = SentReview { event_id, reference, outcome };
-        let ack = context::to_its_end(async move {
+        let ack = context::to_its_end(engine.changing(), async move {
             let verdict = engine.review_opening(&permit, &caller, now(), sent).await;
             reviewed(&engine, call, caller, sent, verdict).await
         })

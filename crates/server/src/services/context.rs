@@ -16,7 +16,9 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Decision, Engine, Verdict};
+use kith_engine::{
+    Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Changing, Decision, Engine, Verdict,
+};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
@@ -339,13 +341,21 @@ pub(super) async fn each_told(
     caller: Option<&Caller>,
     each: &[ChangedOne],
 ) -> Result<(), Status> {
-    let mut all = Ok(());
+    let (mut stands, mut untaken) = (false, None);
     for some in each.chunks(CHANGED_TOGETHER) {
-        let sender = Sender::of_stream(call, caller.cloned());
+        let entry = Sender::of_stream(call, caller.cloned()).entry(Decision::ChangedEach(some.to_vec()));
+        stands |= entry.decision.stands();
         // What stands is told later where it is not taken now, so the others are told of all the same.
-        all = all.and(told(engine, sender.entry(Decision::ChangedEach(some.to_vec()))).await);
+        if let Err(error) = engine.audit_change(entry).await {
+            untaken = Some(error);
+        }
     }
-    all
+    match untaken {
+        None => Ok(()),
+        // None of them is acknowledged, whichever entry failed.
+        Some(error) if stands => Err(errors::untold(error)),
+        Some(error) => Err(errors::audit(error)),
+    }
 }
 
 /// Puts into the audit whom a list was about, in one entry: a page is bounded.
@@ -369,11 +379,18 @@ pub(super) async fn one_changed(engine: &Engine, sender: Sender, verdict: Verdic
 }
 
 /// Runs a change and its audit to their end, whether or not the caller waits: a deadline that passes, or a call that is given
-/// up, between the two must not leave a change of which nobody knows who made it.
+/// up, between the two must not leave a change of which nobody knows who made it. Nor does the end of the process: `changing` is
+/// held until then.
 pub(super) async fn to_its_end<T: Send + 'static>(
+    changing: Changing,
     work: impl Future<Output = Result<T, Status>> + Send + 'static,
 ) -> Result<T, Status> {
-    tokio::spawn(work).await.unwrap_or_else(|_| Err(errors::ended()))
+    let whole = async move {
+        let ended = work.await;
+        changing.told();
+        ended
+    };
+    tokio::spawn(whole).await.unwrap_or_else(|_| Err(errors::ended()))
 }
 
 /// Puts a change that could not even be read into the audit.
@@ -406,3 +423,6 @@ pub(super) async fn not_allowed_about(
 pub(super) async fn no_longer_proven(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
     audited(engine, (call, Some(caller), About::default()), refused.reason(), errors::no_longer_proven(refused)).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,7 @@ impl PlanFileService for Services {
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
         let work = Arc::clone(&engine);
-        context::to_its_end(async move {
+        context::to_its_end(engine.changing(), async move {
             let _turn = turn;
             let sender = Sender::of_event(call, caller, event_id);
             if let Err(refused) = work.reset_files(&permit, now(), reset).await {
@@ -185,33 +185,109 @@ impl Import {
         });
         let at = now();
         let (engine, authority) = (&self.engine, self.authority);
-        let verdict = match read.await.map_err(|_| errors::ended())? {
+        let read = read.await.map_err(|_| errors::ended())?;
+        let changing = engine.changing();
+        let verdict = match read {
             Ok((hash, file)) => {
                 let by = FileSender { permit: &self.permit, audited_as: Some((self.call, &self.caller)) };
                 engine.take_file(by, authority, at, hash, &file).await
             }
             Err(fault) => engine.unreadable_file(authority, at, fault),
         };
-        self.audited(&verdict).await?;
-        Ok(verdict)
+        let told = self.audited(&verdict).await;
+        changing.told();
+        told.map(|()| verdict)
     }
 
     /// Puts what became of a file into the audit, whose rows are there already: counts, or why it was not taken.
     async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
-        if let Some((reason, _)) = &verdict.fault {
-            let decision = Decision::Refused(RefusalCode::of(reason));
-            let entry = AuditEntry::of_call(now(), self.call, Some(self.caller.clone()), None, decision);
-            // Some of its rows may stand without their entry.
-            let unaudited = if self.engine.has_untold() { errors::untold } else { errors::audit };
-            return self.engine.audit(&entry).await.map(|_| ()).map_err(unaudited);
+        let entry = Sender::of_stream(self.call, Some(self.caller.clone())).entry(summary(verdict));
+        match may_stand(verdict) {
+            true => self.engine.audit_standing(entry).await.map_err(errors::untold),
+            false => self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit),
         }
-        let loaded = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
-        let refused = verdict.rows.len() as u64 - loaded;
-        context::changed(&self.engine, Sender::of_stream(self.call, Some(self.caller.clone())), loaded, refused).await
+    }
+}
+
+/// What the audit holds of a file as a whole.
+fn summary(verdict: &FileVerdict) -> Decision {
+    if let Some((reason, _)) = &verdict.fault {
+        return Decision::Refused(RefusalCode::of(reason));
+    }
+    let acknowledged = verdict.rows.iter().filter(|row| !matches!(row.verdict, RowVerdict::Fault(_))).count() as u64;
+    Decision::Changed { acknowledged, refused: verdict.rows.len() as u64 - acknowledged }
+}
+
+/// Whether this call left something that stands: the file's number is used, whatever became of its rows, or it was broken off and
+/// some of them may be loaded.
+fn may_stand(verdict: &FileVerdict) -> bool {
+    match verdict.code {
+        FileCode::ResendLater => true,
+        FileCode::Malformed
+        | FileCode::AllLoaded
+        | FileCode::SomeLoaded
+        | FileCode::NoneLoaded
+        | FileCode::FormatVersion => verdict.fault.is_none() && !verdict.repeated,
     }
 }
 
 fn too_large() -> FileFault {
     let words = "the file is larger than a plan file may be".to_owned();
     FileFault { code: FileCode::Malformed, number: None, reason: "FILE_TOO_LARGE", words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::services::testing::{self, Place, caller, permit, reason};
+    use kith_domain::plan_file::{FileMode, PlanFile};
+
+    fn import(place: &Place) -> Import {
+        let permit = permit(Method::SubmitPlanFile);
+        let call = testing::call(Method::SubmitPlanFile);
+        Import { engine: Arc::clone(&place.engine), call, caller: caller(), permit, authority: testing::authority() }
+    }
+
+    /// Takes a file without a row.
+    async fn taken(import: &Import) -> FileVerdict {
+        let file = PlanFile { number: 1, mode: FileMode::Changes, rows: Vec::new() };
+        import.engine.take_file(&import.permit, import.authority, now(), [1; 16], &file).await
+    }
+
+    #[tokio::test]
+    async fn a_file_whose_number_is_used_stands_and_is_told_later_though_no_row_is_loaded() {
+        let place = Place::new();
+        let import = import(&place);
+        let verdict = taken(&import).await;
+        assert_eq!((verdict.fault.clone(), verdict.expected), (None, Some(2)));
+        assert!(import.audited(&verdict).await.is_ok() && !place.engine.has_untold());
+        place.fail();
+        let status = import.audited(&verdict).await.unwrap_err();
+        assert_eq!(reason(&status), "CHANGE_NOT_AUDITED");
+        assert!(place.engine.has_untold());
+    }
+
+    #[tokio::test]
+    async fn of_a_file_that_changes_nothing_nothing_stands_whatever_else_is_untold() {
+        let place = Place::new();
+        let import = import(&place);
+        taken(&import).await;
+        let repeated = taken(&import).await;
+        assert!(repeated.repeated);
+        let unreadable = place.engine.unreadable_file(import.authority, now(), too_large());
+        place.fail();
+        let theirs = Sender::of_stream(import.call, None).entry(Decision::WithholdingLifted);
+        assert!(place.engine.audit_change(theirs).await.is_err() && place.engine.has_untold());
+        for verdict in [repeated, unreadable] {
+            let status = import.audited(&verdict).await.unwrap_err();
+            assert_eq!(reason(&status), "AUDIT_UNAVAILABLE");
+        }
+    }
+
+    #[test]
+    fn of_a_file_that_was_broken_off_something_may_stand() {
+        let place = Place::new();
+        let fault = FileFault { code: FileCode::ResendLater, ..too_large() };
+        assert!(may_stand(&place.engine.unreadable_file(testing::authority(), now(), fault)));
+    }
 }

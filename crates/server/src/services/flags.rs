@@ -87,7 +87,7 @@ impl FlagService for Services {
             // Nobody can look into what they are not shown.
             return Err(context::refused(&engine, Sender::of_event(call, caller, event_id), FLAG_UNKNOWN).await);
         }
-        let ack = context::to_its_end(async move {
+        let ack = context::to_its_end(engine.changing(), async move {
             let found = (reviewed.event_id, reviewed.id, reviewed.outcome);
             let verdict = engine.review_flag(&permit, now(), reviewed).await;
             audited(&engine, call, caller, found, verdict).await

@@ -37,7 +37,7 @@ impl Sent {
     async fn run(self) -> Result<v1::Acknowledgement, Status> {
         let Self { engine, call, permit, caller, subject, event_id, change } = self;
         let sender = Sender { call, caller: Some(caller), subject, event_id: Some(event_id) };
-        let ack = context::to_its_end(async move {
+        let ack = context::to_its_end(engine.changing(), async move {
             let verdict = engine.change_one(&permit, now(), change).await;
             context::one_changed(&engine, sender, verdict).await
         })

@@ -151,7 +151,7 @@ async fn record(
             return Ok(v1::check_in_response::Recording::NotRecorded(unreadable(&faults)));
         }
     };
-    let work = context::to_its_end(async move {
+    let work = context::to_its_end(engine.changing(), async move {
         let days = engine.settings().presentation_retention_days;
         let verdict = match validate::presentation_event(&event, engine.directory(), days, at) {
             Err(refused) => Err(refused),

@@ -124,7 +124,7 @@ impl NotificationService for Services {
         let found = found.and_then(|found| found.map_err(|error| Unread::rows("notifications", error)));
         let (about, unknown_ids) = context::whole(&engine, call, &caller, found).await?;
         let sender = Sender::of_event(call, caller, event_id);
-        let ack = context::to_its_end(async move {
+        let ack = context::to_its_end(engine.changing(), async move {
             let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
             if verdict.is_err() || about.is_empty() {
                 return context::one_changed(&engine, sender, verdict).await;

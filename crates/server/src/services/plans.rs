@@ -158,8 +158,11 @@ impl PlanFeed {
             return Ok(true);
         }
         self.permit = context::permit(&self.engine, self.call, &self.caller).await?;
+        let changing = self.engine.changing();
         let (responses, each) = self.commit(requests).await;
-        context::each_told(&self.engine, self.call, Some(&self.caller), &each).await?;
+        let told = context::each_told(&self.engine, self.call, Some(&self.caller), &each).await;
+        changing.told();
+        told?;
         let mut gone = false;
         for response in responses {
             gone = gone || verdicts.send(Ok(response)).await.is_err();

@@ -47,7 +47,7 @@ impl Services {
         let permit = context::permit_about(&engine, call, &caller, about).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let sender = Sender { call, caller: Some(caller), subject, event_id };
-        let ack = context::to_its_end(async move {
+        let ack = context::to_its_end(engine.changing(), async move {
             let verdict = take_event(&engine, &permit, event, now()).await;
             feeds::verdict(&engine, peer, &verdict);
             context::one_changed(&engine, sender, verdict).await
@@ -224,9 +224,12 @@ impl Import {
         if let Some((caller, permit)) = &mut self.sender {
             *permit = context::permit(&self.engine, self.call, caller).await?;
         }
+        let changing = self.engine.changing();
         let each = self.take(rows).await;
         let caller = self.sender.as_ref().map(|(caller, _)| caller);
-        context::each_told(&self.engine, self.call, caller, &each).await
+        let told = context::each_told(&self.engine, self.call, caller, &each).await;
+        changing.told();
+        told
     }
 
     /// Takes a group of rows: the good ones are committed together. Gives what the audit is to hold of each.

@@ -76,7 +76,7 @@ impl WithholdingService for Services {
         let (subject, event_id) = (decided.subject.clone(), decided.event_id);
         let (reason, words, look_again) = (decided.reason, decided.words.clone(), decided.look_again);
         let decider = Decider { call, caller, subject, event_id };
-        let acknowledgement = context::to_its_end(async move {
+        let acknowledgement = context::to_its_end(engine.changing(), async move {
             let verdict = engine.withhold(&permit, now(), decided).await;
             decider.decided(&engine, verdict, Decision::Withheld { reason, words, look_again }).await
         })
@@ -99,7 +99,7 @@ impl WithholdingService for Services {
         let lifted = parsed.of(authority);
         let (subject, event_id) = (lifted.subject.clone(), lifted.event_id);
         let decider = Decider { call, caller, subject, event_id };
-        let acknowledgement = context::to_its_end(async move {
+        let acknowledgement = context::to_its_end(engine.changing(), async move {
             let verdict = engine.lift_withholding(&permit, now(), lifted).await;
             decider.decided(&engine, verdict, Decision::WithholdingLifted).await
         })

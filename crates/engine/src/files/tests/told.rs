@@ -6,6 +6,7 @@ use crate::changed_one::{Became, ChangedOne};
 use crate::files::FileSender;
 use crate::rows::decode;
 use kith_domain::caller::{Caller, Purpose};
+use kith_domain::change::Change;
 use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::plan_file::{FileCode, FileMode, PlanFile, PlanRow, RowCode, RowFault};
@@ -100,4 +101,23 @@ async fn of_a_file_nothing_is_taken_while_the_audit_takes_no_entry() {
     assert!(place.record(1).is_none());
     let verdict = place.send(&file(1, END, vec![row(1)]), NOW).await;
     assert_eq!(verdict.fault.map(|(reason, _)| reason), Some(Refused::NOT_AUDITED.reason));
+}
+
+/// The audit takes entries when the file is sent, and none any more when the log has its rows.
+#[tokio::test]
+async fn rows_that_stand_and_whose_entry_fails_are_told_before_anything_else_is_changed() {
+    let place = Place::new();
+    let sent = file(1, FileMode::Changes, vec![row(1)]);
+    place.engine.untold.trouble.set(true);
+    assert_eq!(send(&place, &sent, NOW).await, FileCode::ResendLater);
+    assert!(place.record(1).is_some(), "the log had it before the audit failed");
+    assert!(place.engine.has_untold() && !place.engine.tell_untold().await);
+    let other = || vec![Change::Plan(event(1, 2, 1))];
+    assert_eq!(place.engine.change(&permit(1), NOW, other()).await, vec![Err(Refused::NOT_AUDITED)]);
+    assert!(told(&place).1.is_empty());
+    place.engine.untold.trouble.set(false);
+    assert!(place.engine.tell_untold().await && !place.engine.has_untold());
+    assert_eq!(about(&told(&place).1), [Some(Subject::Nhs(nhs(1)))], "once, with whom it was about");
+    assert!(place.engine.change(&permit(1), NOW, other()).await[0].is_ok());
+    assert_eq!(send(&place, &sent, NOW).await, FileCode::AllLoaded, "the file goes on where it stopped");
 }

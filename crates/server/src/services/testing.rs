@@ -1,0 +1,104 @@
+//! An engine in a scratch directory, for tests of what callers hear when its audit fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kith_domain::caller::{Caller, Peer, Purpose, Role};
+use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::directory::{AuthorityEntry, Directory};
+use kith_domain::method::Method;
+use kith_domain::permit::{ActionPermit, authorise_action};
+use kith_domain::policy::Policy;
+use kith_domain::proof::PersonProof;
+use kith_domain::settings::AnswerSettings;
+use kith_domain::text::{PersonText, RoleCode, UserId};
+use kith_engine::{
+    Call, Engine, EngineOptions, JournalOptions, KeepTree, Keys, PurgeOptions, StoreOptions, SystemMonotonic,
+};
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use super::now;
+
+const AUTHORITY: &str = "E06000001";
+
+pub(super) fn authority() -> LaCode {
+    LaCode::parse(AUTHORITY).unwrap()
+}
+
+fn peer() -> Peer {
+    Peer { organisation: OdsCode::parse(AUTHORITY).unwrap(), role: Role::LocalAuthority }
+}
+
+pub(super) fn call(method: Method) -> Call {
+    Call { peer: peer(), method, trace: None, person: PersonProof::NotAsked }
+}
+
+pub(super) fn caller() -> Caller {
+    Caller {
+        user_id: UserId::parse("u1").unwrap(),
+        user_name: PersonText::parse("A Clerk").unwrap(),
+        user_role: PersonText::parse("Clerk").unwrap(),
+        purpose: Purpose::RecordKeeping,
+        organisation: peer().organisation,
+        role_code: RoleCode::parse("R8000").unwrap(),
+    }
+}
+
+pub(super) fn permit(method: Method) -> ActionPermit {
+    authorise_action(&Policy::builtin(), peer(), None, method).unwrap()
+}
+
+/// The reason of a status.
+pub(super) fn reason(status: &Status) -> String {
+    status.get_details_error_info().unwrap().reason
+}
+
+fn options(dir: &std::path::Path) -> EngineOptions {
+    let entry = AuthorityEntry {
+        name: "Authority".into(),
+        office_phone: "01632 960001".into(),
+        out_of_hours_phone: "01632 960002".into(),
+        opens_minute: 540,
+        closes_minute: 1020,
+    };
+    let directory = Directory { authorities: BTreeMap::from([(authority(), entry)]), ..Directory::default() };
+    EngineOptions {
+        data_dir: dir.join("store"),
+        keys: Arc::new(Keys::from_master([7; 32])),
+        store: StoreOptions::default(),
+        journal: JournalOptions::new(dir.join("audit"), dir.join("spill")),
+        tree: KeepTree::No,
+        boot_id: "test".into(),
+        settings: AnswerSettings::default(),
+        directory: Arc::new(directory),
+        policy: Arc::default(),
+        interval_seconds: Box::new(|_| 86_400),
+        clock: Arc::new(SystemMonotonic::default()),
+        wall_clock: Arc::new(now),
+        give_up: Box::new(|| false),
+        thin: kith_domain::feed_volume::ThinRule::default(),
+        expected_per_week: Box::new(|_| None),
+        flags: kith_domain::flag::FlagRules { enabled: false, ..Default::default() },
+        purge: PurgeOptions { enabled: false, ..PurgeOptions::default() },
+    }
+}
+
+pub(super) struct Place {
+    pub(super) engine: Arc<Engine>,
+    _dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let engine =
+            Engine::open(options(dir.path()), now(), Arc::new(|what| panic!("the log failed: {what}"))).unwrap();
+        Self { engine: Arc::new(engine), _dir: dir }
+    }
+
+    /// From here on the audit takes no entry: what was changed before has none.
+    pub(super) fn fail(&self) {
+        self.engine.close(now());
+    }
+}
