@@ -101,6 +101,34 @@ impl ChangedOne {
     }
 }
 
+/// Most bytes of local keys in one entry: a page of the longest keys of one byte a character, half of what the journal takes.
+const KEY_BYTES: usize = 32 << 10;
+
+/// Parts that have room in an entry each, whatever keys they have.
+fn entries<T>(all: Vec<T>, subject: impl Fn(&T) -> Option<&Subject>) -> Vec<Vec<T>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for one in all {
+        let more = match subject(&one) {
+            Some(Subject::Local(_, key)) => key.as_str().len(),
+            Some(Subject::Nhs(_)) | None => 0,
+        };
+        if bytes + more > KEY_BYTES {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += more;
+        part.push(one);
+    }
+    parts.push(part);
+    parts
+}
+
+/// What the audit is to hold of notifications that were acknowledged together, as of a list: in one entry where it has room.
+#[must_use]
+pub fn heard(each: Vec<ChangedOne>) -> Vec<Decision> {
+    entries(each, |one| one.subject.as_ref()).into_iter().map(Decision::ChangedEach).collect()
+}
+
 impl Engine {
     /// What the audit is to hold of one of several changes, about these: of a birth the mother first, then her babies. Those have
     /// no event id, which would tell whose they are. Where one of them is or was shielded, or the event says so, none is shown.
@@ -122,10 +150,12 @@ impl Engine {
     }
 
     /// What the audit is to hold of a list that these stood in.
+    /// In one entry, for how many there are would tell how long it was; in more only where keys are so long that one has no room.
     #[must_use]
-    pub fn each_listed(&self, listed: Vec<Subject>) -> Decision {
+    pub fn each_listed(&self, listed: Vec<Subject>) -> Vec<Decision> {
         let one = |subject: Subject| ListedOne { shielded: self.is_or_was_shielded(&subject), subject };
-        Decision::ListedEach(listed.into_iter().map(one).collect())
+        let each = listed.into_iter().map(one).collect();
+        entries(each, |one| Some(&one.subject)).into_iter().map(Decision::ListedEach).collect()
     }
 
     /// Whether the person is shielded, or a shield of something that is held was lifted, under any of the numbers.
@@ -253,11 +283,22 @@ mod tests {
         let listed = ListedOne { subject, shielded: true };
         for decision in [
             Decision::ChangedEach(vec![long; CHANGED_TOGETHER]),
-            Decision::ChangedEach(vec![heard; 500]),
+            Decision::ChangedEach(vec![heard.clone(); 500]),
             Decision::ListedEach(vec![listed; 500]),
         ] {
             let entry = AuditEntry::of_service(Moment(1_000), decision);
             assert!(encode(&entry).unwrap().len() < 48 << 10);
+        }
+        assert_eq!(super::heard(vec![heard.clone(); 500]).len(), 1, "how many entries there are tells nothing");
+
+        let wide = LocalKey::parse(&"\u{1f600}".repeat(LocalKey::MAX)).unwrap();
+        let subject = Some(Subject::Local(OdsCode::parse("E06000001").unwrap(), wide));
+        let parts = super::heard(vec![ChangedOne { subject, ..heard }; 500]);
+        let of = |decision: &Decision| decision.changed().unwrap().0;
+        assert_eq!(parts.iter().map(of).sum::<u64>(), 500, "none is left out");
+        for decision in parts {
+            let entry = AuditEntry::of_service(Moment(1_000), decision);
+            assert!(encode(&entry).unwrap().len() < 48 << 10, "an entry that is never taken would stand untold for ever");
         }
     }
 }

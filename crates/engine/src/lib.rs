@@ -62,7 +62,7 @@ pub use audit_retention::{AuditKept, AuditRemoval};
 pub use audit_search::{AuditBounds, AuditEnded, AuditPage, AuditSearchError, MissingEntries};
 pub use audit_seen::{SeenChange, SeenEntry, SeenPerson, SeenPlace, Whom};
 pub use break_glass::{OpeningError, OpeningPage, SentReview, Viewing, WhyOpened};
-pub use changed_one::{Became, CHANGED_TOGETHER, ChangedOne, ListedOne};
+pub use changed_one::{Became, CHANGED_TOGETHER, ChangedOne, ListedOne, heard};
 pub use engine::{Engine, EngineOptions, Positions};
 pub use files::{FileSender, FilesError};
 pub use flag_rows::{FLAG_UNKNOWN, FlagReview};

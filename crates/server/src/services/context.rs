@@ -358,10 +358,13 @@ pub(super) async fn each_told(
     }
 }
 
-/// Puts into the audit whom a list was about, in one entry: a page is bounded.
+/// Puts into the audit whom a list was about: a page is bounded.
 pub(super) async fn listed(engine: &Engine, call: Call, caller: Caller, subjects: Vec<Subject>) -> Result<(), Status> {
-    let entry = Sender::of_stream(call, Some(caller)).entry(engine.each_listed(subjects));
-    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+    for decision in engine.each_listed(subjects) {
+        let entry = Sender::of_stream(call, Some(caller.clone())).entry(decision);
+        engine.audit(&entry).await.map_err(errors::audit)?;
+    }
+    Ok(())
 }
 
 /// Puts the outcome of one change into the audit, with why where it was refused.

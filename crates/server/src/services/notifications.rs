@@ -8,7 +8,7 @@ use kith_api::v1;
 use kith_domain::caller::Caller;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
-use kith_engine::{Became, Call, Decision, Engine};
+use kith_engine::{Became, Call, Engine, heard};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -131,8 +131,11 @@ impl NotificationService for Services {
             }
             // In one entry, for how many entries there are would tell how much the authority heard.
             let one = |subject| engine.each_of(None, vec![subject], Became::of(&verdict), false);
-            let each = about.into_iter().flat_map(one).collect();
-            context::told(&engine, sender.entry(Decision::ChangedEach(each))).await?;
+            let mut told = Ok(());
+            for decision in heard(about.into_iter().flat_map(one).collect()) {
+                told = context::told(&engine, sender.clone().entry(decision)).await.and(told);
+            }
+            told?;
             verdict.map_err(errors::refused)
         })
         .await?;
