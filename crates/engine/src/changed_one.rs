@@ -298,7 +298,10 @@ mod tests {
         assert_eq!(parts.iter().map(of).sum::<u64>(), 500, "none is left out");
         for decision in parts {
             let entry = AuditEntry::of_service(Moment(1_000), decision);
-            assert!(encode(&entry).unwrap().len() < 48 << 10, "an entry that is never taken would stand untold for ever");
+            assert!(
+                encode(&entry).unwrap().len() < 48 << 10,
+                "an entry that is never taken would stand untold for ever"
+            );
         }
     }
 }
