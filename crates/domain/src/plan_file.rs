@@ -443,6 +443,8 @@ pub struct FileVerdict {
     pub repeated: bool,
     /// The number that the next file must have, when it is known.
     pub expected: Option<u64>,
+    /// It was begun by this call and broken off: some of its rows may be loaded.
+    pub broken_off: bool,
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Refused {
         kind: RefusedKind::Unavailable,
         field: "",
         reason: "AUDIT_UNAVAILABLE",
-        words: "not stored: it could not be put into the audit; send it again",
+        words: "not stored by this sending: it could not be put into the audit; what was sent before may stand; send it again",
     };
     /// The service is stopping or its queue is full.
     pub const BUSY: Self = Self {

@@ -14,6 +14,7 @@ use kith_domain::links::Person;
 use kith_domain::method::Method;
 use kith_domain::opening::LIMIT_REACHED;
 use kith_domain::refusal_code::RefusalCode;
+use kith_domain::refused::Refused;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Moment;
 use kith_store::{AuditRef, PSEUDONYM_BYTES};
@@ -177,6 +178,14 @@ fn is_of_the_queue(entry: &AuditEntry) -> bool {
     too_many || (looked && entry.role != Some(Role::Auditor))
 }
 
+/// Whether an opening stood in the queue already when the disk or the audit failed it: only a shielded record's comes so far.
+fn is_opening_undone(entry: &AuditEntry) -> bool {
+    let undone = |code: &RefusalCode| {
+        [Refused::NOT_AUDITED, Refused::STORAGE, Refused::BUSY].iter().any(|one| one.reason == code.word())
+    };
+    entry.method == Some(Method::OpenShielded) && matches!(&entry.decision, Decision::Refused(code) if undone(code))
+}
+
 /// Whether a safeguarding team reviewed a flag about its own people, or tried to. Of a flag that auditors are not shown, that
 /// would tell whose people it is about, and the entries that raised it have no place.
 fn is_own_review(entry: &AuditEntry) -> bool {
@@ -266,7 +275,8 @@ impl Engine {
             return true;
         }
         // Of an opening's answer nothing was left out, and only what is about a shielded child is opened or resolved.
-        let by_decision = matches!(entry.decision, Decision::Opened { .. } | Decision::Resolved(_));
+        let by_decision =
+            matches!(entry.decision, Decision::Opened { .. } | Decision::Resolved(_)) || is_opening_undone(entry);
         let disclosed = entry.decision.disclosed();
         if by_decision || disclosed.is_some_and(|disclosed| disclosed.shielded) {
             return true;

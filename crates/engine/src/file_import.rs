@@ -29,6 +29,7 @@ use kith_domain::{identity, validate};
 use kith_store::Table;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 /// Rows taken at once: with two events each they fill a good part of a commit group and hold up no question.
@@ -198,6 +199,10 @@ impl<'a> Import<'a> {
     pub(crate) async fn take_rows(&mut self) -> Result<(), Trouble> {
         let rows: &'a [FileRow] = &self.file.rows;
         for group in rows.chunks(GROUP) {
+            // A group that changes nothing asks nobody who would know that the end has come.
+            if self.engine.stop.load(Ordering::Relaxed) {
+                return Err(Trouble::Refused(Refused::BUSY));
+            }
             let first = self.verdicts.len();
             let (mut prepared, mut changes) = (Vec::with_capacity(group.len()), Vec::new());
             for (offset, row) in group.iter().enumerate() {

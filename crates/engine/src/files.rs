@@ -119,6 +119,7 @@ impl Engine {
             snapshot: None,
             repeated: false,
             expected,
+            broken_off: false,
         }
     }
 
@@ -134,7 +135,8 @@ impl Engine {
         file: &PlanFile,
     ) -> FileVerdict {
         let number = file.number;
-        let fault = match self.run_file(by.into(), authority, at, body_hash, file).await {
+        let mut begun = false;
+        let fault = match self.run_file(by.into(), authority, at, body_hash, file, &mut begun).await {
             Ok((last, repeated)) => return self.answered(authority, file, last, repeated),
             Err(Trouble::Refused(refused)) if refused.kind != RefusedKind::Unavailable => {
                 let (code, reason, words) = (FileCode::NoneLoaded, refused.reason, refused.words.to_owned());
@@ -147,7 +149,8 @@ impl Engine {
             }
         };
         let processed = (fault.code == FileCode::NoneLoaded).then_some(0);
-        FileVerdict { processed, ..self.unreadable_file(authority, at, fault) }
+        let broken_off = begun && fault.code == FileCode::ResendLater;
+        FileVerdict { processed, broken_off, ..self.unreadable_file(authority, at, fault) }
     }
 
     async fn run_file(
@@ -157,11 +160,13 @@ impl Engine {
         at: Moment,
         body_hash: [u8; 16],
         file: &PlanFile,
+        begun: &mut bool,
     ) -> Result<(LastFile, bool), Trouble> {
         let rows = u32::try_from(file.rows.len()).unwrap_or(u32::MAX);
         let (number, mode) = (file.number, file.mode);
         let started = FileStarted { authority, number, body_hash, mode, rows };
         let resumed = self.change_one(by.permit, at, Change::FileStarted(started)).await?.repeated;
+        *begun = true;
         let state = self.file_state(authority)?;
         let Some(open) = state.open else {
             // It was answered before: that answer stands.
@@ -209,6 +214,7 @@ impl Engine {
             snapshot: outcome.snapshot,
             repeated,
             expected: self.file_state(authority).ok().map(|state| state.expected()),
+            broken_off: false,
         }
     }
 }

@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Untold {
     kept: Mutex<VecDeque<AuditEntry>>,
-    /// Held by whoever tells, so that each is told once and in order.
+    /// Held by whoever tells, so that they are told in order. One whose write was given up may have been written late: it is told
+    /// again all the same, for twice is better than never.
     teller: tokio::sync::Mutex<()>,
     /// One more is kept.
     more: Notify,

@@ -16,7 +16,7 @@ use kith_domain::plan_file::{
 /// A verdict on the wire.
 #[must_use]
 pub fn verdict(verdict: FileVerdict) -> v1::FileVerdict {
-    let FileVerdict { at, number, processed, code, fault, rows, snapshot, repeated, expected } = verdict;
+    let FileVerdict { at, number, processed, code, fault, rows, snapshot, repeated, expected, broken_off: _ } = verdict;
     let (reason, words) = fault.unwrap_or_default();
     let known = |value: Option<i64>| value.unwrap_or(-1);
     v1::FileVerdict {

@@ -33,6 +33,22 @@ fn that_openings_have_reached_their_limit_has_no_place() {
     assert!(!told(Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"))));
 }
 
+/// Where no record is shielded an opening is refused before it is written anywhere: one that the disk or the audit failed was of one
+/// that is, whatever is held of it by now.
+#[test]
+fn an_opening_that_was_undone_has_no_place() {
+    let place = Place::new();
+    let told = |method, reason| {
+        let entry = AuditEntry { method: Some(method), ..about(1, Decision::Refused(RefusalCode::of(reason))) };
+        place.engine.tells_of_shielded(&entry)
+    };
+    for refused in [Refused::NOT_AUDITED, Refused::STORAGE, Refused::BUSY] {
+        assert!(told(Method::OpenShielded, refused.reason), "{}", refused.reason);
+        assert!(!told(Method::Lookup, refused.reason), "{}", refused.reason);
+    }
+    assert!(!told(Method::OpenShielded, "ROLE_NOT_ALLOWED"));
+}
+
 /// A proposal about a shielded child has no place. One more in its proposer's own list would show whose it is all the same.
 #[test]
 fn how_many_proposals_a_proposer_was_shown_is_not_told() {

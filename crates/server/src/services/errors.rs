@@ -81,7 +81,7 @@ pub(super) fn audit(error: AuditError) -> Status {
 
 /// Something was changed, and the audit does not take the entry that tells it: it will be told, and is no refusal.
 pub(super) fn untold(error: AuditError) -> Status {
-    tracing::error!(%error, "a change stands that the audit did not take: it is told once it does");
+    tracing::error!(%error, "a change stands that the audit did not take");
     let message = format!(
         "no answer was given, and what was sent may stand: it could not be put into the audit yet; send the same again. {}",
         words::TELEPHONE

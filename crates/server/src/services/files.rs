@@ -218,11 +218,11 @@ fn summary(verdict: &FileVerdict) -> Decision {
     Decision::Changed { acknowledged, refused: verdict.rows.len() as u64 - acknowledged }
 }
 
-/// Whether this call left something that stands: the file's number is used, whatever became of its rows, or it was broken off and
-/// some of them may be loaded.
+/// Whether this call left something that stands: the file's number is used, whatever became of its rows, or it was begun and broken
+/// off, and some of them may be loaded. What was not even begun, because the audit took nothing, leaves nothing.
 fn may_stand(verdict: &FileVerdict) -> bool {
     match verdict.code {
-        FileCode::ResendLater => true,
+        FileCode::ResendLater => verdict.broken_off,
         FileCode::Malformed
         | FileCode::AllLoaded
         | FileCode::SomeLoaded
@@ -288,6 +288,8 @@ mod tests {
     fn of_a_file_that_was_broken_off_something_may_stand() {
         let place = Place::new();
         let fault = FileFault { code: FileCode::ResendLater, ..too_large() };
-        assert!(may_stand(&place.engine.unreadable_file(testing::authority(), now(), fault)));
+        let verdict = place.engine.unreadable_file(testing::authority(), now(), fault);
+        assert!(!may_stand(&verdict), "it was never begun: every try would be one more that stands untold");
+        assert!(may_stand(&FileVerdict { broken_off: true, ..verdict }));
     }
 }

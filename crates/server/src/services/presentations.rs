@@ -13,7 +13,7 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
 use kith_domain::validate;
-use kith_engine::{Became, Call, ChangedOne, Engine, Verdict};
+use kith_engine::{Became, Call, ChangedOne, Decision, Engine, Verdict};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -162,13 +162,22 @@ impl Import {
         if end.is_ok() {
             self.refusals.end(&self.engine, Feed::Presentations(self.call.peer.organisation));
         }
-        if end.is_ok() && is_sign_of_life(&verdict) {
+        let (changing, heard) = (self.engine.changing(), end.is_ok() && is_sign_of_life(&verdict));
+        if heard {
             heard_of(&self.engine, self.call.peer, &permit).await;
         }
-        if verdict.processed == 0 {
-            let sender = Sender::of_stream(self.call, Some(caller));
-            context::changed(&self.engine, sender, 0, 0).await?;
-        }
+        let told = match (verdict.processed, heard) {
+            (0, true) => {
+                // That it was heard of stands, though no row does.
+                let entry =
+                    Sender::of_stream(self.call, Some(caller)).entry(Decision::Changed { acknowledged: 0, refused: 0 });
+                self.engine.audit_standing(entry).await.map_err(errors::untold)
+            }
+            (0, false) => context::changed(&self.engine, Sender::of_stream(self.call, Some(caller)), 0, 0).await,
+            _ => Ok(()),
+        };
+        changing.told();
+        told?;
         end.map(|()| verdict)
     }
 
