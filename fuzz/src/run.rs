@@ -16,8 +16,11 @@ use crate::targets::Target;
 const POOL: usize = 4_096;
 /// Inputs between two looks at the clock.
 const BETWEEN_LOOKS: u64 = 64;
-/// One input must be read within this: longer is a finding, for a peer could send it again and again.
+/// One input must be read with this much of a processor's time: more is a finding, for a peer could send it again and again. By a
+/// clock on the wall whatever else the machine does would be one too.
 const SLOW: Duration = Duration::from_secs(2);
+/// And within this: a reader that waits for ever works no time at all.
+const STUCK: Duration = Duration::from_secs(120);
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -81,6 +84,12 @@ pub fn run(
     Ok(running.found)
 }
 
+/// What this process has worked so far.
+fn worked() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 /// Pieces of a seed that mean something as a whole: its words.
 fn words(seed: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     seed.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').filter(|word| word.len() > 2).map(<[u8]>::to_vec)
@@ -100,10 +109,11 @@ impl Running<'_> {
         self.under_way.write_all_at(input, 0)?;
         self.under_way.set_len(input.len() as u64)?;
         self.found.inputs += 1;
-        let began = Instant::now();
+        let (began, worked_before) = (Instant::now(), worked());
         let said = catch_unwind(AssertUnwindSafe(|| (self.target.take)(input, self.place.scratch)));
         if let Ok(said) = said
-            && began.elapsed() < SLOW
+            && worked().saturating_sub(worked_before) < SLOW
+            && began.elapsed() < STUCK
         {
             return Ok(self.said.insert(said?));
         }
