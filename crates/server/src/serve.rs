@@ -402,6 +402,8 @@ async fn drain(
         () = plane.ended() => Ending::Drained,
         () = tokio::time::sleep_until(calls) => Ending::LimitReached,
     };
+    // The order may come, and the threads end by it, between two looks of one poll.
+    let ending = if ending == Ending::Drained && signal.is_ending() { Ending::AtOnce } else { ending };
     stop.end_now();
     let threads = threads.min(tokio::time::Instant::now() + END_LIMIT);
     if tokio::time::timeout_at(threads, plane.ended()).await.is_err() {

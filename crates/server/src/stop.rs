@@ -63,6 +63,11 @@ impl StopSignal {
         *self.0.borrow() >= Step::Draining
     }
 
+    /// Whether everything ends now.
+    pub fn is_ending(&self) -> bool {
+        *self.0.borrow() >= Step::Ending
+    }
+
     /// A handle that is gone can give no order, so that counts as the order.
     async fn reached(&self, step: Step) {
         let mut receiver = self.0.clone();
