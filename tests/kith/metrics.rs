@@ -122,6 +122,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_audit_failed_segments_total 0",
         "kith_flags_raised_total{kind=\"number-walk\"} 0",
         "kith_flags_unreviewed 0",
+        "kith_watch_behind_entries 0",
         "kith_reload_failed{what=\"client_authorities\"} 0",
         "kith_reload_failed{what=\"keys\"} 0",
         "kith_reload_failed{what=\"person_tokens\"} 0",

@@ -82,8 +82,13 @@ impl Deriver {
             }
             let (began, before) = (self.clock.now(), self.journal.synced_through());
             let caught_up = self.catch_up(position);
+            self.progress.watch_behind.store(self.watcher.borrow().behind(position), Ordering::Release);
             match self.step(position, limit) {
-                Ok(next) if next == position && !caught_up => {}
+                Ok(next) if next == position && !caught_up => {
+                    let now = self.clock.now();
+                    let pace = Pace { came: 0, behind: true, alone_for: now.saturating_sub(asked_at) };
+                    std::thread::sleep(pace.rest_after(now.saturating_sub(began)));
+                }
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
                 Ok(next) => {
                     let came = self.journal.synced_through().saturating_sub(before);

@@ -72,6 +72,8 @@ pub struct FlagTotals {
     pub unreviewed: u64,
     /// Flags raised since the start, in the order of [`FlagKind::WORDS`].
     pub raised: [u64; FlagKind::WORDS.len()],
+    /// Entries that the watch of use still has to read again after the start; until then it raises nothing.
+    pub behind: u64,
 }
 
 /// Why flags are not listed.
@@ -201,6 +203,7 @@ impl Engine {
         FlagTotals {
             unreviewed: self.progress.unreviewed_flags.load(Ordering::Acquire),
             raised: std::array::from_fn(|kind| self.progress.raised_flags[kind].load(Ordering::Relaxed)),
+            behind: self.progress.watch_behind.load(Ordering::Acquire),
         }
     }
 }

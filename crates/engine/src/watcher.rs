@@ -103,6 +103,11 @@ impl Watcher {
         (self.enabled && self.through < position).then_some(self.through + 1)
     }
 
+    /// How many entries before `position` are still to be read for the watch alone.
+    pub(crate) fn behind(&self, position: u64) -> u64 {
+        if self.enabled { position.saturating_sub(self.through) } else { 0 }
+    }
+
     /// Takes the entries after `position` up to `last`, unless some before them are still to be taken.
     pub(crate) fn follow(&mut self, position: u64, last: u64, entries: &[(u64, AuditEntry)]) {
         if self.enabled && self.through >= position {

@@ -72,6 +72,8 @@ pub(crate) struct Progress {
     pub(crate) unreviewed_flags: AtomicU64,
     /// Flags raised since the start, by kind.
     pub(crate) raised_flags: [AtomicU64; FlagKind::WORDS.len()],
+    /// Entries that the watch of use still has to read again after the start.
+    pub(crate) watch_behind: AtomicU64,
     /// What authorities withhold, for readers.
     pub(crate) withheld: Withheld,
 }
@@ -88,6 +90,8 @@ impl Progress {
             openings: Book::read(store)?,
             unreviewed_flags: AtomicU64::new(unreviewed_flags),
             raised_flags: Default::default(),
+            // All of them, until it is known with which one it begins.
+            watch_behind: AtomicU64::new(meta.derived_through),
             withheld: Withheld::read(store)?,
         })
     }

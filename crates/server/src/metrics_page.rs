@@ -208,11 +208,14 @@ fn keys(page: &mut Page, engine: &Engine) {
 
 /// A flag that counts what is held is raised when so many questions have been counted, so that no single one makes it.
 fn flags(page: &mut Page, engine: &Engine) {
-    let FlagTotals { unreviewed, raised } = engine.flag_totals();
+    let FlagTotals { unreviewed, raised, behind } = engine.flag_totals();
     let raised = FlagKind::WORDS.into_iter().zip(raised);
     let raised = raised.map(|((_, word), count)| (format!("kind=\"{word}\""), count));
     page.family("kith_flags_raised_total", "counter", "Flags about people's use raised since the start.", raised);
     page.one("kith_flags_unreviewed", "gauge", "Flags that nobody has looked into yet.", unreviewed);
+    let what =
+        "Audit entries that the watch of use still has to read again after the start; it flags nothing until then.";
+    page.one("kith_watch_behind_entries", "gauge", what, behind);
 }
 
 /// By whole files, looked at once an hour: one entry more or less, and how long it is, must not show.

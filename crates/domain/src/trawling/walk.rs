@@ -16,10 +16,9 @@ const REMEMBERED_S: u64 = 24 * 60 * 60;
 /// Steps in a row that may have no number, because its check digit would be ten: one in eleven has none.
 const MOST_LEFT_OUT: u32 = 2;
 
-/// The first nine digits asked about, where, and by whom.
+/// When a number was asked about, where, and by whom.
 #[derive(Debug)]
 struct Step {
-    nine: u32,
     entry: u64,
     at: Moment,
     who: Arc<Who>,
@@ -52,7 +51,10 @@ pub(super) struct Walk {
 /// Numbers that somebody asked about lately, in their order as numbers.
 #[derive(Debug, Default)]
 pub(super) struct Walks {
+    /// In the order of their numbers.
     steps: Vec<Step>,
+    /// The first nine digits of each.
+    nines: Vec<u32>,
 }
 
 impl Walks {
@@ -65,25 +67,58 @@ impl Walks {
         Bounds { least, remembered }: Bounds,
     ) -> Option<Walk> {
         let nine = u32::try_from(number.value() / 10).ok()?;
-        self.steps.retain(|step| now.seconds_since(step.at) < REMEMBERED_S);
-        let place = self.steps.binary_search_by_key(&nine, |step| step.nine).err()?;
-        self.steps.insert(place, Step { nine, entry, at: now, who: Arc::clone(who) });
+        while let Some(at) = self.steps.iter().position(|step| now.seconds_since(step.at) >= REMEMBERED_S) {
+            self.forget(at);
+        }
+        let place = self.nines.binary_search(&nine).err()?;
+        self.nines.insert(place, nine);
+        self.steps.insert(place, Step { entry, at: now, who: Arc::clone(who) });
         if self.steps.len() > remembered
             && let Some(oldest) = (0..self.steps.len()).min_by_key(|at| self.steps[*at].entry)
         {
-            self.steps.remove(oldest);
+            self.forget(oldest);
         }
         if self.steps.len() < usize::try_from(least).unwrap_or(usize::MAX) {
             return None;
         }
-        // The nearest number of the walk may be several steps away, where those between are left out.
-        let steps_of = |apart: u32| {
-            (1..=MOST_LEFT_OUT + 1).filter(move |steps| apart.is_multiple_of(*steps)).map(move |steps| apart / steps)
-        };
-        let apart = self.steps.iter().map(|other| nine.abs_diff(other.nine));
-        let lines = apart.flat_map(steps_of).filter_map(|by| self.line(nine, by));
+        let lines = self.nines.iter().flat_map(|other| self.steps_towards(nine, *other, least));
+        let lines = lines.filter_map(|by| self.line(nine, by));
         let Line { numbers, first_entry, by } = lines.max_by_key(|line| line.numbers)?;
         (numbers >= least).then(|| Walk { numbers, people: self.people(nine, by), first_entry })
+    }
+
+    fn forget(&mut self, at: usize) {
+        self.steps.remove(at);
+        self.nines.remove(at);
+    }
+
+    /// Steps of the lines whose nearest number to one side is `other`, where that side holds half of them: every walk has such a
+    /// side, and most numbers are passed over for their distance alone.
+    fn steps_towards(&self, nine: u32, other: u32, least: u32) -> impl Iterator<Item = u32> {
+        let (apart, half) = (nine.abs_diff(other), least.saturating_sub(1).div_ceil(2));
+        let side = if other < nine { -1 } else { 1 };
+        // The nearest number of the walk may be several steps away, where those between are left out.
+        let whole = (1..=MOST_LEFT_OUT + 1).filter(move |steps| apart > 0 && apart.is_multiple_of(*steps));
+        whole.map(move |steps| (steps, apart / steps)).filter_map(move |(steps, by)| {
+            let after = |steps: u32| i64::from(nine) + side * i64::from(by) * i64::from(steps);
+            let is_left_out = |steps| u32::try_from(after(steps)).is_ok_and(|nine| !has_number(nine));
+            let holds_half = self.reaches(after(steps + half.saturating_sub(1)))
+                && (1..steps).all(is_left_out)
+                && self.count_beyond(other, side * i64::from(by)) + 1 >= half;
+            holds_half.then_some(by)
+        })
+    }
+
+    /// Whether any number is as far away.
+    fn reaches(&self, nine: i64) -> bool {
+        let ends = self.nines.first().zip(self.nines.last());
+        ends.is_some_and(|(first, last)| (i64::from(*first)..=i64::from(*last)).contains(&nine))
+    }
+
+    fn count_beyond(&self, nine: u32, by: i64) -> u32 {
+        let mut count = 0;
+        self.to_one_side(nine, by, &mut |_| count += 1);
+        count
     }
 
     /// The line through a number in steps of so much, to either side.
@@ -124,15 +159,19 @@ impl Walks {
                     meet(step);
                     left_out = 0;
                 }
-                None if NhsNumber::from_first_nine(nine).is_some() || nine > 999_999_999 => break,
+                None if has_number(nine) || nine > 999_999_999 => break,
                 None => left_out += 1,
             }
         }
     }
 
     fn found(&self, nine: u32) -> Option<&Step> {
-        self.steps.binary_search_by_key(&nine, |step| step.nine).ok().and_then(|at| self.steps.get(at))
+        self.nines.binary_search(&nine).ok().and_then(|at| self.steps.get(at))
     }
+}
+
+fn has_number(nine: u32) -> bool {
+    NhsNumber::from_first_nine(nine).is_some()
 }
 
 #[cfg(test)]
@@ -188,6 +227,38 @@ mod tests {
         // Three at a time with neighbouring numbers: multiple births.
         assert_eq!(asked((1..5_000).map(|n| scattered(n / 3) / 10 * 10 + n % 3)), None);
         assert_eq!(asked((0..100).map(|_| 500_000_000)), None);
+    }
+
+    /// The longest line by any step, without passing anything over.
+    fn looked_at_whole(walks: &Walks, nine: u32) -> u32 {
+        let apart = walks.nines.iter().map(|other| nine.abs_diff(*other));
+        let steps = apart.flat_map(|apart| (1..=3).filter(move |n| apart % n == 0).map(move |n| apart / n));
+        steps.filter_map(|by| walks.line(nine, by)).map(|line| line.numbers).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn no_walk_is_passed_over() {
+        let (mut found, mut none) = (0, 0);
+        for (least, range) in [(4, 40), (5, 400), (8, 60), (8, 150), (12, 130), (12, 300)] {
+            let mut walks = Walks::default();
+            for entry in 1_u32..3_000 {
+                let Some(number) = NhsNumber::from_first_nine(700_000_000 + scattered(entry) % range) else { continue };
+                let bounds = Bounds { least, remembered: OF_ORGANISATION };
+                // Every so often everything is forgotten, so that lines are longer and shorter.
+                let now = Moment(i64::from(entry / 60) * 2 * 24 * 60 * 60 * 1_000);
+                let before = walks.nines.len();
+                let walk = walks.step((number, u64::from(entry)), &who(1), now, bounds);
+                let nine = u32::try_from(number.value() / 10).unwrap();
+                let whole = looked_at_whole(&walks, nine);
+                match walk {
+                    Some(walk) => assert_eq!(walk.numbers, whole, "{least} of {:?}", walks.nines),
+                    None if walks.nines.len() == before => {}
+                    None => assert!(whole < least, "{whole} of {:?}", walks.nines),
+                }
+                (found, none) = (found + u32::from(walk.is_some()), none + u32::from(walk.is_none()));
+            }
+        }
+        assert!(found > 500 && none > 500, "{found} walks, {none} times none");
     }
 
     #[test]
