@@ -2,6 +2,7 @@
 //! figures of several rows. A comparison that cannot be measured is a row that says so; the others are measured all the same.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use anyhow::Result;
 use kith_load::Outcome;
@@ -13,6 +14,7 @@ use crate::drain;
 use crate::england::Place;
 use crate::figures::Row;
 use crate::load::Run;
+use crate::punctual;
 use crate::report;
 use crate::servers::Server;
 
@@ -27,7 +29,7 @@ pub const TAIL: f64 = 4.0;
 /// compared with holds none against anything.
 const VERIFIED_PERCENT: u32 = 1;
 /// How often a measurement whose generator missed its schedule is repeated.
-const REPEATS: usize = 2;
+const REPEATS: usize = 4;
 /// More failed calls than one in so many, and nothing is measured.
 const FAILED_OF: u64 = 1_000;
 
@@ -156,12 +158,16 @@ impl<'a> Bench<'a> {
         for _ in 0..self.arguments.rounds_for(rows) {
             self.seed.set(self.seed.get() + 1);
             for turn in 0..3 {
-                let mut once = || self.drained(if turn == 1 { second(self) } else { first(self) }?);
-                let (mut measured, mut drain) = once()?;
+                let mut once = |rows: &mut [Row]| {
+                    let waited = punctual::wait(Duration::from_secs(self.arguments.wait_s)).as_secs_f64();
+                    rows.iter_mut().for_each(|row| row.waited_s += waited);
+                    self.drained(if turn == 1 { second(self) } else { first(self) }?)
+                };
+                let (mut measured, mut drain) = once(rows)?;
                 for _ in 0..REPEATS {
                     if measured.void {
                         rows.iter_mut().for_each(|row| row.repeated += 1);
-                        (measured, drain) = once()?;
+                        (measured, drain) = once(rows)?;
                     }
                 }
                 if measured.kith_seconds > 0.0 {

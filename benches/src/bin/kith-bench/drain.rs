@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kith_load::control::page;
 
 /// The tree of the audit takes its last entries in so long after they are on disk, at most; no page tells when it has.
@@ -18,13 +18,30 @@ const PASSED_OVER: u64 = 1_000;
 /// So few that stand still for so long are those.
 const STILL: Duration = Duration::from_secs(1);
 
+fn value(page: &str, name: &str) -> Result<u64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.with_context(|| format!("the metrics page has no {name}"))?.trim().parse().context("no number")
+}
+
 /// Entries of the audit that are not on disk yet, or of which the history is not in the log.
 fn behind(page: &str) -> Result<u64> {
-    let value = |name: &str| -> Result<u64> {
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.with_context(|| format!("the metrics page has no {name}"))?.trim().parse().context("no number")
-    };
-    Ok(value("kith_audit_not_derived")? + value("kith_audit_unsynced")?)
+    Ok(value(page, "kith_audit_not_derived")? + value(page, "kith_audit_unsynced")?)
+}
+
+/// Waits until a server that was just started has read again what its watch of use counts: that is work of the start, and the
+/// audit of a server that is measured is longer than any other.
+pub fn wait_for_the_watch(metrics: &str) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        // It may have no time for its page.
+        if let Ok(page) = page(metrics)
+            && value(&page, "kith_watch_behind_entries")? == 0
+        {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < LIMIT, "the watch of use was not done with reading again in time");
+        thread::sleep(POLL);
+    }
 }
 
 /// What was seen of a server until now.

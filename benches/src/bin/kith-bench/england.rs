@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::drain;
 use crate::servers::{self, Server};
 
 /// The truth file holds for three days.
@@ -49,7 +50,9 @@ impl Place {
     pub fn serve(&self, more: &str) -> Result<Server> {
         let config = self.file("kithd.toml");
         fs::write(&config, self.config((&self.kithd, &self.metrics), &self.file("data"), more))?;
-        Server::start(&self.program("kithd"), &config, &self.kithd, &self.file("kithd.log"), &[])
+        let server = Server::start(&self.program("kithd"), &config, &self.kithd, &self.file("kithd.log"), &[])?;
+        drain::wait_for_the_watch(&self.metrics)?;
+        Ok(server)
     }
 
     /// Starts kithd on a new state in `folder` in which nothing is held, with further lines of the section `[audit]`.
@@ -101,6 +104,8 @@ sites = "{sites}"
 authorities = "{authorities}"
 [purge]
 enabled = false
+[flags]
+read_again_entries = 1000000
 [feeds]
 plan_interval_hours = 200
 presentation_interval_hours = 200

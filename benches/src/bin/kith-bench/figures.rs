@@ -64,6 +64,8 @@ pub struct Row {
     pub void: bool,
     /// Measurements repeated because the generator had missed its schedule.
     pub repeated: usize,
+    /// Seconds for which its turns waited until the machine kept time.
+    pub waited_s: f64,
     /// How many times as many rounds as others it is given: what is noisy is decided by more of them.
     pub times: usize,
     /// Of each turn of Kith, seconds of its drain, and seconds of the turn itself.
@@ -91,6 +93,7 @@ impl Row {
             alike: Vec::new(),
             void: false,
             repeated: 0,
+            waited_s: 0.0,
             times: 1,
             drains: Vec::new(),
             failed_calls: 0,

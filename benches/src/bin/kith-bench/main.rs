@@ -11,6 +11,7 @@ mod figures;
 mod load;
 mod peers;
 mod programs;
+mod punctual;
 mod report;
 mod rows;
 mod servers;
@@ -61,6 +62,9 @@ pub struct Arguments {
     /// Leaves that comparison out: twelve million children take a quarter of an hour to fill, the first time, and 8 GB
     #[arg(long)]
     no_wire_children: bool,
+    /// Seconds for which a turn waits at most until the machine keeps time: nought waits for none
+    #[arg(long, default_value_t = 60)]
+    wait_s: u64,
     /// Name of the files of results
     #[arg(long, default_value = "latest")]
     name: String,

@@ -89,10 +89,13 @@ fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
                 row.repeated
             )
         });
+        let waited = (row.waited_s > 0.0).then(|| {
+            format!("{:.0} s in all in which turns waited, because the machine did not keep time", row.waited_s)
+        });
         let calls = (row.failed_calls > 0).then(|| format!("{} calls failed", row.failed_calls));
         let failed = row.failed.as_ref().map(|why| format!("not measured: {}", why.replace('\n', " ")));
         let drained = row.drain_note();
-        for note in row.notes.iter().chain(&drained).chain(&repeated).chain(&calls).chain(&failed) {
+        for note in row.notes.iter().chain(&drained).chain(&waited).chain(&repeated).chain(&calls).chain(&failed) {
             let _always = writeln!(text, "- {}: {note}.", row.name);
         }
     }
