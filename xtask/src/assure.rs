@@ -20,9 +20,7 @@ use step::{Heard, Step, Way};
 
 // With the whole workspace named, what the test command has built is used: a package alone has other features of what it depends on.
 const SERVER: &[&str] = &["--workspace", "--test", "server"];
-const STORE: &[&str] = &["--package", "kith-store", "--lib"];
-const DOMAIN: &[&str] = &["--package", "kith-domain", "--lib"];
-const ENGINE: &[&str] = &["--package", "kith-engine", "--lib"];
+const LIBRARIES: &[&str] = &["--workspace", "--lib"];
 const PAIRS: &[&str] = &["--workspace", "--test", "shielded_pairs"];
 const KITH: &[&str] = &["--workspace", "--test", "kith"];
 
@@ -38,7 +36,7 @@ const STEPS: [Step; 8] = [
         name: "policy",
         what: "combinations of role, method, purpose, context and field",
         floor: 15_624,
-        runs: &[Way::Tests(DOMAIN, "policy"), Way::Tests(KITH, "policy::")],
+        runs: &[Way::Tests(LIBRARIES, "policy"), Way::Tests(KITH, "policy::")],
     },
     Step {
         name: "shielding",
@@ -48,8 +46,8 @@ const STEPS: [Step; 8] = [
         // elsewhere: in the audit, in the queue and on the metrics page.
         runs: &[
             Way::Tests(PAIRS, ""),
-            Way::Tests(ENGINE, "openings::"),
-            Way::Tests(ENGINE, "references::"),
+            Way::Tests(LIBRARIES, "openings::"),
+            Way::Tests(LIBRARIES, "references::"),
             Way::Tests(KITH, "shield"),
             Way::Tests(KITH, "break_glass::"),
             Way::Tests(KITH, "broker::"),
@@ -61,7 +59,7 @@ const STEPS: [Step; 8] = [
         name: "tamper",
         what: "changes to audit and tree",
         floor: 8_900,
-        runs: &[Way::Tests(STORE, "tree::tests::changed::"), Way::Tests(KITH, "tamper::")],
+        runs: &[Way::Tests(LIBRARIES, "tree::tests::changed::"), Way::Tests(KITH, "tamper::")],
     },
     Step {
         name: "storage",
