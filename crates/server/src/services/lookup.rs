@@ -42,9 +42,9 @@ pub(super) fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
 }
 
 /// What the engine is asked.
-pub(super) fn asked(Call { peer, method, trace, person: _ }: Call, parsed: ParsedLookup) -> Asked {
+pub(super) fn asked(Call { peer, method, trace, person }: Call, parsed: ParsedLookup) -> Asked {
     let ParsedLookup { caller, context, question, request_id } = parsed;
-    Asked { trace, peer, caller, context, question, request_id, method }
+    Asked { trace, peer, caller, context, question, request_id, method, person_proven: person.is_proven() }
 }
 
 /// Asks for somebody who is proven now, or need not be.
