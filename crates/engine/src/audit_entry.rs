@@ -240,8 +240,8 @@ impl Decision {
         matches!(self, Self::Refused(code) if Unproven::ALL.iter().any(|why| why.reason() == code.word()))
     }
 
-    /// Whether what a call proves of a person is so of the one whom this decision is about. Every handler asks that before it does
-    /// anything else, and refuses whoever is named and is another.
+    /// Whether the caller of an entry with this decision is proven, where the call's token proves somebody. Every handler asks
+    /// first whether that is whom the request names, and refuses whoever it is not with a reason of its own.
     pub(crate) fn keeps_proof(&self, proven: bool) -> bool {
         proven && !self.is_for_want_of_proof()
     }
