@@ -13,6 +13,7 @@
 use crate::audit_entry::{AuditEntry, Code, Decision};
 use crate::engine::Engine;
 use kith_domain::child::Subject;
+use kith_domain::links::{MAX_LINKED, Standing};
 use std::borrow::Cow;
 
 /// Whom an entry is about: the subject, and a mother whose record was read.
@@ -58,7 +59,32 @@ impl Engine {
 
     /// Whether the person is shielded, or a shield of something that is held was lifted, under any of the numbers.
     pub(crate) fn is_or_was_shielded(&self, subject: &Subject) -> bool {
-        self.index().person(subject).was_shielded()
+        let person = self.index().person(subject);
+        match person.standing {
+            Standing::Current | Standing::ReplacedBy(_) => person.was_shielded(),
+            Standing::Invalid => self.was_shielded_through_links(subject),
+        }
+    }
+
+    /// The same of a number that is not valid any more, or that leads to one. In an answer nothing is linked with such a number; who
+    /// asks about it tells all the same where the person is whom the merged numbers were.
+    fn was_shielded_through_links(&self, subject: &Subject) -> bool {
+        let (mut known, mut at) = (vec![subject.clone()], 0);
+        while let Some(one) = known.get(at).cloned() {
+            at += 1;
+            let Some(record) = self.index().for_writer(&one) else { continue };
+            if record.was_shielded() {
+                return true;
+            }
+            let Some(facts) = record.identity.as_deref() else { continue };
+            let successor = facts.successor.get().copied().map(Subject::Nhs);
+            for linked in successor.into_iter().chain(facts.predecessors.iter().cloned()) {
+                if known.len() < MAX_LINKED && !known.contains(&linked) {
+                    known.push(linked);
+                }
+            }
+        }
+        false
     }
 }
 

@@ -5,13 +5,13 @@ use crate::audit_entry::{AuditRead, Call, MotherRead};
 use crate::audit_search::AuditBounds;
 use crate::audit_seen::SeenEntry;
 use crate::break_glass::WhyOpened;
-use crate::files::tests::place::{NOW, Place, REPORT, day, event, file, nhs, row};
+use crate::files::tests::place::{NOW, Place, REPORT, day, event, file, nhs, permit, row};
 use crate::read::Asked;
 use crate::rows::{decode, encode};
 use kith_domain::answer::Question;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
-use kith_domain::change::PlanEvent;
+use kith_domain::change::{Change, IdentityAction, IdentityEvent, PlanEvent};
 use kith_domain::codes::OdsCode;
 use kith_domain::method::Method;
 use kith_domain::opening::{OpeningLimits, OpeningReason};
@@ -246,6 +246,32 @@ async fn what_is_written_after_a_lift_is_marked_while_the_shield_is_held() {
     place.engine.audit_change(recorded(SHIELDED)).await.unwrap();
     place.engine.ask(asked(SHIELDED, Role::Ed, "2018-03-04")).await.unwrap();
     assert_eq!(written(&place).iter().map(|entry| entry.shielded).collect::<Vec<_>>(), [true, false]);
+}
+
+/// Two numbers of a child were merged, and the one that stood for both is not valid any more: no answer links them.
+#[tokio::test]
+async fn a_number_that_is_not_valid_any_more_is_marked_for_a_shield_under_one_that_was_merged_into_it() {
+    let place = Place::new();
+    place.event(1, PlanEvent { shielded: true, ..event(1, SHIELDED, 1) }).await;
+    place.event(1, event(1, ORDINARY, 1)).await;
+    let merged = IdentityEvent {
+        organisation: OdsCode::parse("X26").unwrap(),
+        event_id: Uuid::new_v4(),
+        subject: Subject::Nhs(nhs(SHIELDED)),
+        version: 1,
+        action: IdentityAction::ReplacedBy(nhs(UNKNOWN)),
+        proposal: None,
+    };
+    let verdicts = place.engine.change(&permit(1), NOW, vec![Change::Identity(merged)]).await;
+    assert!(verdicts[0].is_ok(), "{verdicts:?}");
+    place.invalidate(UNKNOWN).await;
+    place.invalidate(ORDINARY).await;
+    for child in [SHIELDED, UNKNOWN, ORDINARY] {
+        place.engine.ask(asked(child, Role::Ed, "2018-03-04")).await.unwrap();
+        place.engine.audit_change(recorded(child)).await.unwrap();
+    }
+    let marks: Vec<bool> = written(&place).iter().map(|entry| entry.shielded).collect();
+    assert_eq!(marks, [true, true, true, true, false, false]);
 }
 
 /// Whoever reads is not shown the place of a child who was shielded later than the entry was written.
