@@ -324,6 +324,38 @@ async fn what_was_answered_recorded_refused_or_read_about_a_shielded_child_is_ke
     site.finish(&[]);
 }
 
+/// A baby is where its mother is: what is recorded or refused in the call in which her number is given tells that like the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_babys_check_in_with_a_shielded_mothers_number_every_entry_is_kept_as_that() {
+    let (site, server, _auditor) = begin().await;
+    let (b, ed) = (server.client(B).await, server.client(ED).await);
+    calls::accept(&b, vec![v1::PlanEvent { shielded: true, ..build::plan(nhs(1), "B1") }]).await;
+    let babies = [(3, Some(1)), (4, Some(2)), (5, None)];
+    for (baby, mother) in babies {
+        let mother_nhs_number = mother.map(|mother| nhs(mother).digits());
+        let lookup = v1::LookupRequest { mother_nhs_number, ..build::lookup(ED, nhs(baby)) };
+        let keeping = v1::Caller { purpose: v1::Purpose::RecordKeeping.into(), ..build::caller(ED) };
+        let refused = v1::LookupRequest { caller: Some(keeping), request_id: build::id(), ..lookup.clone() };
+        for (lookup, encounter) in [(lookup, "e"), (refused, "r")] {
+            let check_in = build::check_in(ED, nhs(baby), &format!("{encounter}{baby}"));
+            let sent = calls::check_in(&ed, v1::CheckInRequest { lookup: Some(lookup), ..check_in }).await;
+            match encounter {
+                "e" => assert!(sent.is_ok()),
+                _ => expect_trouble(sent.map(|_| ()), Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", &[]),
+            }
+        }
+    }
+    tokio::task::block_in_place(|| server.stop());
+    let entries = offline::audit(site.dir());
+    for (baby, mother) in babies {
+        let subject = Some(Subject::Nhs(nhs(baby)));
+        let about: Vec<_> = entries.values().filter(|entry| entry.subject == subject).collect();
+        let kept: Vec<_> = about.iter().map(|entry| (entry.mother.is_some(), entry.shielded)).collect();
+        assert_eq!(kept, [(mother.is_some(), mother == Some(1)); 3], "{baby}: answered, recorded and refused");
+    }
+    site.finish(&[]);
+}
+
 fn kith(site: &Site, server: &Server, certificate: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let options = server.options(certificate);
     let mut command = Command::new(program("kith"));

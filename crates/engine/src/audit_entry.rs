@@ -42,7 +42,7 @@ pub struct AuditEntry {
     pub decision: Decision,
     /// Authorities that were responsible when an answer was given.
     pub responsible: Vec<LaCode>,
-    /// The mother whose record was read for a baby's answer.
+    /// The mother whose record was read for a baby's answer, or was to be read; of a check-in in every entry of it.
     pub mother: Option<MotherRead>,
     /// The call; none for the service itself.
     pub method: Option<Method>,
