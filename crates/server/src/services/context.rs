@@ -220,7 +220,7 @@ pub(super) async fn person(engine: &Engine, call: Call, read: Result<Caller, Fau
 pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> Status {
     let caller = faults.caller().filter(|caller| person::proven(call, caller).is_ok());
     let (subject, event_id) = faults.about();
-    let about = About { subject: subject.cloned(), event_id, mother: None };
+    let about = About { subject: subject.cloned(), event_id, mother: faults.mother() };
     audited(engine, (call, caller.cloned(), about), reason(&faults), errors::invalid(&faults)).await
 }
 

@@ -235,8 +235,8 @@ async fn no_question(
     request_id: Uuid,
     faults: &Faults,
 ) -> v1::lookup_many_response::Item {
-    let subject = faults.about().0.cloned();
-    let sender = Sender { call, caller: Some(caller.clone()), subject, event_id: Some(request_id), mother: None };
+    let (subject, mother) = (faults.about().0.cloned(), faults.mother());
+    let sender = Sender { call, caller: Some(caller.clone()), subject, event_id: Some(request_id), mother };
     could_not_ask(match context::unreadable(engine, sender, faults).await {
         Ok(()) => errors::invalid(faults),
         Err(status) => status,
