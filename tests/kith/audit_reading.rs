@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use kith_api::client::Client;
 use kith_api::v1;
 use kith_domain::NhsNumber;
+use kith_domain::child::Subject;
 use kith_engine::Decision;
 use prost::Message;
 use tonic::{Code, Status};
@@ -283,6 +284,75 @@ async fn a_shielded_childs_place_is_in_no_byte_of_what_is_read() {
     // Who has a plan of the child and does not shield it is told as little as anybody.
     expect_trouble(who_looked(&a, nhs(1)).await, Code::PermissionDenied, "NO_PLAN_HELD", &[]);
     end(site, server);
+}
+
+/// Whichever handler writes it: what the entry keeps stands when nothing of the shield is held any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_recorded_refused_or_read_about_a_shielded_child_is_kept_as_that() {
+    let (site, server, auditor) = begin().await;
+    let (a, b, ed) = (server.client(A).await, server.client(B).await, server.client(ED).await);
+    let shield = v1::PlanEvent { shielded: true, ..build::plan(nhs(1), "B1") };
+    calls::accept(&b, vec![shield, build::plan(nhs(2), "B2")]).await;
+    for child in [1, 2] {
+        let (came, again) = (format!("e{child}"), format!("r{child}"));
+        calls::check_in(&ed, build::check_in(ED, nhs(child), &came)).await.unwrap();
+        let keeping = v1::Caller { purpose: v1::Purpose::RecordKeeping.into(), ..build::caller(ED) };
+        let lookup = Some(v1::LookupRequest { caller: Some(keeping), ..build::lookup(ED, nhs(child)) });
+        let refused = v1::CheckInRequest { lookup, ..build::check_in(ED, nhs(child), &again) };
+        let refused = calls::check_in(&ed, refused).await.map(|_| ());
+        expect_trouble(refused, Code::PermissionDenied, "PURPOSE_NOT_ALLOWED", &[]);
+        let today = v1::DecideWithholdingRequest {
+            caller: Some(build::caller(A)),
+            nhs_number: nhs(child).digits(),
+            reason: v1::WithholdingReason::HarmToOther.into(),
+            words: "as was agreed".into(),
+            look_again: Some(build::day(0)),
+            event_id: build::id(),
+        };
+        let refused = a.withholding().decide_withholding(a.request(today)).await.map(|_| ());
+        expect_trouble(refused, Code::InvalidArgument, "LOOK_AGAIN_OUT_OF_RANGE", &["look_again"]);
+        search(&auditor, of_child(child)).await.unwrap();
+    }
+    tokio::task::block_in_place(|| server.stop());
+    let entries = offline::audit(site.dir());
+    let marks = |child| {
+        let subject = Some(Subject::Nhs(nhs(child)));
+        let about = entries.values().filter(|entry| entry.subject == subject);
+        about.map(|entry| entry.shielded).collect::<Vec<_>>()
+    };
+    assert_eq!((marks(1), marks(2)), (vec![true; 5], vec![false; 5]));
+    site.finish(&[]);
+}
+
+/// A baby is where its mother is: what is recorded or refused in the call in which her number is given tells that like the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_babys_check_in_with_a_shielded_mothers_number_every_entry_is_kept_as_that() {
+    let (site, server, _auditor) = begin().await;
+    let (b, ed) = (server.client(B).await, server.client(ED).await);
+    calls::accept(&b, vec![v1::PlanEvent { shielded: true, ..build::plan(nhs(1), "B1") }]).await;
+    let babies = [(3, Some(1)), (4, Some(2)), (5, None)];
+    for (baby, mother) in babies {
+        let mother_nhs_number = mother.map(|mother| nhs(mother).digits());
+        let lookup = v1::LookupRequest { mother_nhs_number, ..build::lookup(ED, nhs(baby)) };
+        let keeping = v1::Caller { purpose: v1::Purpose::RecordKeeping.into(), ..build::caller(ED) };
+        let refused = v1::LookupRequest { caller: Some(keeping), request_id: build::id(), ..lookup.clone() };
+        let odd = v1::LookupRequest { care_context: 99, request_id: build::id(), ..lookup.clone() };
+        let (denied, invalid) = (Some(Code::PermissionDenied), Some(Code::InvalidArgument));
+        for (lookup, code) in [(lookup, None), (refused, denied), (odd, invalid)] {
+            let check_in = build::check_in(ED, nhs(baby), &format!("e{baby}"));
+            let sent = calls::check_in(&ed, v1::CheckInRequest { lookup: Some(lookup), ..check_in }).await;
+            assert_eq!(sent.err().map(|status| status.code()), code);
+        }
+    }
+    tokio::task::block_in_place(|| server.stop());
+    let entries = offline::audit(site.dir());
+    for (baby, mother) in babies {
+        let subject = Some(Subject::Nhs(nhs(baby)));
+        let about: Vec<_> = entries.values().filter(|entry| entry.subject == subject).collect();
+        let kept: Vec<_> = about.iter().map(|entry| (entry.mother.is_some(), entry.shielded)).collect();
+        assert_eq!(kept, [(mother.is_some(), mother == Some(1)); 4], "{baby}: answered, recorded, refused, malformed");
+    }
+    site.finish(&[]);
 }
 
 fn kith(site: &Site, server: &Server, certificate: &str, arguments: &[&str]) -> (Option<i32>, String) {

@@ -91,6 +91,7 @@ fn asked(n: u32, mother: Option<u32>, now: Moment) -> Asked {
         request_id: Uuid::new_v4(),
         trace: None,
         method: Method::LookupMany,
+        person_proven: false,
     }
 }
 

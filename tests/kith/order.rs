@@ -139,6 +139,7 @@ async fn answers(place: &Place) -> Vec<Answer> {
                 request_id: Uuid::new_v4(),
                 trace: None,
                 method: Method::LookupMany,
+                person_proven: false,
             };
             all.push(place.engine().ask(asked).await.expect("an answer").answer);
         }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kith_api::client::Client;
 use kith_api::v1;
 use kith_domain::method::Method;
+use kith_domain::refusal_code::RefusalCode;
 use kith_engine::{AuditEntry, Configured, Decision};
 use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData, SigningKey};
 use serde_json::{Value, json};
@@ -139,6 +140,13 @@ fn refused(entries: &[AuditEntry], reason: &str) -> usize {
     entries.iter().filter(is).count()
 }
 
+/// How often the audit says of somebody who was refused for not being proven that they were.
+fn refused_as_proven(entries: &[AuditEntry]) -> usize {
+    let of_proof = |code: RefusalCode| code.word().starts_with("PERSON_TOKEN_");
+    let is = |entry: &&AuditEntry| matches!(entry.decision, Decision::Refused(code) if of_proof(code));
+    entries.iter().filter(is).filter(|entry| entry.person_proven).count()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_done_without_the_token_that_is_needed() {
     let signer = Signer::new("k1");
@@ -182,6 +190,13 @@ async fn nothing_is_done_without_the_token_that_is_needed() {
     let about = |method| entries.iter().filter(|entry| entry.method == Some(method) && entry.subject.is_some()).count();
     assert_eq!(about(Method::Lookup), 5, "a refused question says whom it was about");
     assert_eq!(about(Method::OpenShielded), 2, "a refused opening too");
+    let proven = |of: &str| {
+        let of_theirs = |entry: &&AuditEntry| entry.organisation.is_some_and(|code| code.as_str() == of);
+        let looks = entries.iter().filter(of_theirs).filter(|entry| entry.decision.is_look());
+        looks.map(|entry| entry.person_proven).collect::<Vec<_>>()
+    };
+    assert_eq!([proven(ED), proven(MAY), proven(FREE)], [[true], [false], [false]], "who was answered");
+    assert_eq!(refused_as_proven(&entries), 0, "somebody else's token proves nobody");
     site.finish(&[]);
 }
 
@@ -233,6 +248,7 @@ async fn what_does_not_stand_proves_nobody() {
         let optional = usize::from(*reason == "PERSON_TOKEN_NOT_TRUSTED");
         assert_eq!(refused(&entries, reason), times + optional, "{reason}");
     }
+    assert_eq!(refused_as_proven(&entries), 0, "what does not stand");
     for (_, token) in &tokens {
         for log in site.logs() {
             assert!(!std::fs::read_to_string(log).unwrap().contains(token.as_str()), "a token is in the log");

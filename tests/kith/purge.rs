@@ -103,6 +103,7 @@ fn asked(n: u32, of: usize, now: Moment, worklist: bool) -> Asked {
         request_id: Uuid::new_v4(),
         trace: None,
         method: if worklist { Method::LookupMany } else { Method::Lookup },
+        person_proven: false,
     }
 }
 

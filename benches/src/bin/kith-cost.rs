@@ -78,7 +78,8 @@ fn one(filled: &Filled, runtime: &Runtime, peer: Peer, request: &[u8], reply: &m
     let request = v1::LookupRequest::decode(request)?;
     let parsed = lookup::parse(request, peer.organisation, NOW).map_err(|faults| format!("{faults:?}"))?;
     let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
-    let asked = Asked { peer, caller, context, question, request_id, trace: None, method: Method::LookupMany };
+    let method = Method::LookupMany;
+    let asked = Asked { peer, caller, context, question, request_id, trace: None, method, person_proven: false };
     let answered = runtime.block_on(engine.ask(asked))?;
     let window = engine.settings().presentation_window_days;
     let wire = answer::wire(&answered.answer, engine.reference_of(&answered), engine.directory(), window);
@@ -102,7 +103,9 @@ async fn look_up(filled: &Filled, viewers: [&str; VISITS], requests: &[Vec<u8>])
             let parsed = lookup::parse(request, peer.organisation, at).map_err(|faults| format!("{faults:?}"))?;
             let lookup::ParsedLookup { caller, context, question, request_id } = parsed;
             let method = Method::Lookup;
-            engine.ask(Asked { peer, caller, context, question, request_id, trace: None, method }).await?;
+            let asked =
+                Asked { peer, caller, context, question, request_id, trace: None, method, person_proven: false };
+            engine.ask(asked).await?;
         }
     }
     let behind = || engine.positions().derived_through < engine.positions().synced_through;

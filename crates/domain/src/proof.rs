@@ -15,6 +15,14 @@ pub enum PersonProof {
     Unproven(Unproven),
 }
 
+impl PersonProof {
+    /// Whether it proves anybody; whether that is whom the request names, and for how long, is asked apart.
+    #[must_use]
+    pub fn is_proven(self) -> bool {
+        matches!(self, Self::Proven(_))
+    }
+}
+
 /// Who is proven, and for how long: what goes on for longer than its call's beginning must look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProvenPerson {
@@ -118,5 +126,12 @@ mod tests {
         let proven = PersonProof::Proven(ProvenPerson { person: PersonDigest([7; 32]), until: Moment(1), by });
         let shown = format!("{proven:?}");
         assert!(shown.contains("PersonDigest(redacted)") && !shown.contains('7'), "{shown}");
+    }
+
+    #[test]
+    fn nobody_is_proven_where_no_proof_was_asked_for_or_none_stands() {
+        let proven = ProvenPerson { person: PersonDigest([7; 32]), until: Moment(1), by: ProofSource([1; 32]) };
+        assert!(PersonProof::Proven(proven).is_proven() && !PersonProof::NotAsked.is_proven());
+        assert!(Unproven::ALL.into_iter().all(|why| !PersonProof::Unproven(why).is_proven()));
     }
 }

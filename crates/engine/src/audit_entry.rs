@@ -12,7 +12,7 @@ use kith_domain::flag::{Flag, FlagOutcome};
 use kith_domain::identity::IdentityCheck;
 use kith_domain::method::Method;
 use kith_domain::opening::{OpeningReason, ReviewOutcome};
-use kith_domain::proof::PersonProof;
+use kith_domain::proof::{PersonProof, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::text::{OpeningWords, UserId, WithholdingWords};
 use kith_domain::time::{Day, Moment};
@@ -42,7 +42,7 @@ pub struct AuditEntry {
     pub decision: Decision,
     /// Authorities that were responsible when an answer was given.
     pub responsible: Vec<LaCode>,
-    /// The mother whose record was read for a baby's answer.
+    /// The mother whose record was read for a baby's answer, or was to be read; of a check-in in every entry of it.
     pub mother: Option<MotherRead>,
     /// The call; none for the service itself.
     pub method: Option<Method>,
@@ -50,6 +50,12 @@ pub struct AuditEntry {
     pub trace: Option<TraceId>,
     /// Fields of an answer that the policy showed beside what is shown always.
     pub fields: FieldSet,
+    /// Somebody whom it is about was or had been shielded when this was written: it is shown without a place, whatever is held by
+    /// then. Whoever writes it need not know: the engine decides it, on the way to the journal (`audit_mark`).
+    pub shielded: bool,
+    /// A signed token proved the caller, when the call was taken. False where the request's word stands for them, for whoever was
+    /// refused for want of such a proof, and where nobody is named.
+    pub person_proven: bool,
 }
 
 /// Which call it is, whoever the person is and whatever becomes of it.
@@ -114,7 +120,7 @@ pub enum Decision {
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
     /// Calls were refused of which no handler wrote an entry, or a burst of them: why, how many, and when the first and the last.
-    /// The entry has a subject only where one of the burst was about a shielded child: that one.
+    /// The entry has a subject only where one of the burst was about a child who is or was shielded: that one.
     RefusedMany {
         /// Why.
         code: RefusalCode,
@@ -227,6 +233,17 @@ impl Decision {
             | Self::ChangedEach(_)
             | Self::ListedEach(_) => None,
         }
+    }
+
+    /// Whether it refuses somebody whom no token proves, though one has to, or whom the one that was sent does not.
+    fn is_for_want_of_proof(&self) -> bool {
+        matches!(self, Self::Refused(code) if Unproven::ALL.iter().any(|why| why.reason() == code.word()))
+    }
+
+    /// Whether the caller of an entry with this decision is proven, where the call's token proves somebody. Every handler asks
+    /// first whether that is whom the request names, and refuses whoever it is not with a reason of its own.
+    pub(crate) fn keeps_proof(&self, proven: bool) -> bool {
+        proven && !self.is_for_want_of_proof()
     }
 
     /// Whether somebody was told of the child: by an answer, or as a broker whom a reference led to the record.
@@ -371,6 +388,8 @@ impl AuditEntry {
             method: None,
             trace: None,
             fields: FieldSet::NONE,
+            shielded: false,
+            person_proven: false,
         }
     }
 
@@ -378,11 +397,12 @@ impl AuditEntry {
     #[must_use]
     pub fn of_call(
         at: Moment,
-        Call { peer, method, trace, person: _ }: Call,
+        Call { peer, method, trace, person }: Call,
         caller: Option<Caller>,
         request_id: Option<Uuid>,
         decision: Decision,
     ) -> Self {
+        let person_proven = caller.is_some() && decision.keeps_proof(person.is_proven());
         Self {
             organisation: Some(peer.organisation),
             role: Some(peer.role),
@@ -390,6 +410,7 @@ impl AuditEntry {
             request_id,
             method: Some(method),
             trace,
+            person_proven,
             ..Self::of_service(at, decision)
         }
     }

@@ -1,7 +1,8 @@
 //! What of an entry of the audit is shown to whoever reads the audit. A person who was not asked for is a keyed pseudonym, and
 //! what was made about a shielded child has no place: neither who asked, nor what else leads there.
 
-use crate::audit_entry::{AuditEntry, Code, Decision, MotherRead, TraceId};
+use crate::audit_entry::{AuditEntry, Decision, MotherRead, TraceId};
+use crate::audit_mark::people;
 use crate::changed_one::{Became, ChangedOne, ListedOne};
 use crate::engine::Engine;
 use crate::keys;
@@ -44,6 +45,8 @@ pub struct SeenPerson {
     pub user_role: PersonText,
     /// The code of their job role.
     pub role_code: RoleCode,
+    /// A signed token proved them; else the request's word stands for them.
+    pub proven: bool,
 }
 
 /// What tells a place: whence a call came, and what leads there.
@@ -258,44 +261,21 @@ fn without_place(decision: &mut Decision, shielded: bool, role: Option<Role>) {
 }
 
 /// The named person behind a call, as they are shown.
-fn named(caller: Caller) -> SeenPerson {
+fn named(caller: Caller, proven: bool) -> SeenPerson {
     let Caller { user_id, user_name, user_role, purpose: _, organisation: _, role_code } = caller;
-    SeenPerson { user_id, user_name, user_role, role_code }
-}
-
-/// Whom an entry is about: the subject, and a mother whose record was read.
-fn people(entry: &AuditEntry) -> impl Iterator<Item = &Subject> {
-    entry.subject.iter().chain(entry.mother.as_ref().map(|mother| &mother.subject))
+    SeenPerson { user_id, user_name, user_role, role_code, proven }
 }
 
 impl Engine {
-    /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made.
+    /// Whether an entry is about a child whose whereabouts must not be revealed: now, or when it was made. What was marked when it
+    /// was written stays so; the index is asked beside that, for a shield that was set since then.
     pub(crate) fn tells_of_shielded(&self, entry: &AuditEntry) -> bool {
-        if is_of_the_queue(entry) || is_own_review(entry) {
-            return true;
-        }
-        // Of an opening's answer nothing was left out, and only what is about a shielded child is opened or resolved.
-        let by_decision =
-            matches!(entry.decision, Decision::Opened { .. } | Decision::Resolved(_)) || is_opening_undone(entry);
-        let disclosed = entry.decision.disclosed();
-        if by_decision || disclosed.is_some_and(|disclosed| disclosed.shielded) {
-            return true;
-        }
-        // Whoever was answered about a child was told whether it was shielded then. Nothing else knows, and since then a shield may
-        // have been lifted.
-        let knows = disclosed.is_some_and(|disclosed| disclosed.plans != Code::Withheld);
-        let hides = |subject: &Subject, knows: bool| {
-            let person = self.index().person(subject);
-            person.is_shielded() || (!knows && person.was_shielded())
-        };
-        // Of the mother no entry says whether she was.
-        entry.subject.as_ref().is_some_and(|subject| hides(subject, knows))
-            || entry.mother.as_ref().is_some_and(|mother| hides(&mother.subject, false))
-    }
-
-    /// Whom of those that an entry is about is shielded now.
-    pub(crate) fn shielded_in<'a>(&self, entry: &'a AuditEntry) -> Option<&'a Subject> {
-        people(entry).find(|subject| self.index().person(subject).is_shielded())
+        entry.shielded
+            || is_of_the_queue(entry)
+            || is_own_review(entry)
+            || is_opening_undone(entry)
+            || self.is_about_shielded(entry)
+            || people(entry).any(|subject| self.index().person(subject).is_shielded())
     }
 
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
@@ -316,6 +296,8 @@ impl Engine {
             method,
             trace,
             fields,
+            shielded: _,
+            person_proven,
         } = entry;
         let Shown { mut decision, mut changes, about } = shown(decision, child);
         without_place(&mut decision, shielded, role);
@@ -324,7 +306,7 @@ impl Engine {
             changes.clear();
         }
         let purpose = caller.as_ref().map(|caller| caller.purpose);
-        let person = caller.map(named);
+        let person = caller.map(|caller| named(caller, person_proven));
         let place = organisation.filter(|_| !shielded);
         let place = place.map(|organisation| SeenPlace { organisation, person, request_id, trace, responsible });
         let whom = |subject: &Subject| self.whom(subject, child);

@@ -131,7 +131,8 @@ impl Engine {
         } else {
             Decision::Answered { disclosed, counted: true }
         };
-        let told = entry(asked, decision, responsible, fields);
+        let mut told = entry(asked, decision, responsible, fields);
+        self.mark(&mut told);
         let audited = self.audit(&told).await;
         if let (true, Err(error)) = (opened, &audited) {
             self.tell_later(not_shown(told, reference), *error);

@@ -58,7 +58,7 @@ struct Gathering {
 #[derive(Debug)]
 struct Burst {
     began: Moment,
-    /// A shielded child whom one of them was about, the first one too.
+    /// A child who is or was shielded and whom one of them was about, the first one too.
     about: Option<Subject>,
     gathering: Option<Gathering>,
 }
@@ -153,7 +153,7 @@ impl Bursts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a refusal into its burst; `shielded` is the shielded child whom it is about. None: it is to be written by itself.
+    /// Takes a refusal into its burst; `shielded` is whom it is about and who is or was shielded. None: it is to be written by itself.
     /// Else it is counted, and with a kind the caller sees to it that [`Bursts::close`] is called for that after [`GATHER`], and
     /// that what it gives is written and told.
     pub(crate) fn take(&self, entry: &AuditEntry, shielded: Option<&Subject>) -> Option<(Gathered, Option<Kind>)> {
@@ -169,6 +169,7 @@ impl Bursts {
                 if let Some(gathering) = &mut burst.gathering {
                     gathering.count += 1;
                     gathering.last = gathering.last.max(entry.at);
+                    gathering.first.person_proven &= entry.person_proven;
                     return Some((Gathered { settled: gathering.tell.subscribe() }, None));
                 }
                 let (tell, settled) = watch::channel(None);
@@ -183,8 +184,8 @@ impl Bursts {
     }
 
     /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been. Where
-    /// one of the burst was about a shielded child, so is the entry that counts: beside the first one, which tells no place, it
-    /// would else tell it.
+    /// one of the burst was about a child who is or was shielded, so is the entry that counts: beside the first one, which tells no
+    /// place, it would else tell it.
     pub(crate) fn close(&self, kind: &Kind) -> Option<(AuditEntry, watch::Sender<Option<Settled>>)> {
         let (gathered, subject) = {
             let mut known = self.lock();
@@ -196,11 +197,12 @@ impl Bursts {
             return Some((first, tell));
         }
         let decision = Decision::RefusedMany { code: kind.code, count, first: first.at, last };
-        let AuditEntry { organisation, role, caller, method, .. } = first;
+        let AuditEntry { organisation, role, caller, method, person_proven, .. } = first;
         // Of those counted together one person would be named for all.
         let caller = caller.filter(|_| kind.person.is_some());
+        let (shielded, person_proven) = (subject.is_some(), person_proven && caller.is_some());
         let none = AuditEntry::of_service(last, decision);
-        let counted = AuditEntry { organisation, role, caller, method, subject, ..none };
+        let counted = AuditEntry { organisation, role, caller, method, subject, shielded, person_proven, ..none };
         Some((counted, tell))
     }
 }
@@ -284,10 +286,28 @@ mod tests {
             let (entry, _) = bursts.close(&opened[0]).unwrap();
             assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }));
             assert_eq!(entry.subject.as_ref(), Some(&child), "the first, or one that is counted: {about}");
+            assert!(entry.shielded, "whatever is held when it is read");
         }
         let bursts = Bursts::default();
         let (_, opened) = take(&bursts, (0..4).map(|at| refused(at, "n1", "ROLE_NOT_ALLOWED")));
-        assert_eq!(bursts.close(&opened[0]).unwrap().0.subject, None, "else about nobody: they may be many");
+        let (entry, _) = bursts.close(&opened[0]).unwrap();
+        assert_eq!((entry.subject, entry.shielded), (None, false), "else about nobody: they may be many");
+    }
+
+    #[test]
+    fn those_counted_together_are_proven_where_each_of_them_was() {
+        let of = |at, person_proven| AuditEntry { person_proven, ..refused(at, "n1", "ROLE_NOT_ALLOWED") };
+        for (second, third) in [(true, true), (true, false), (false, true)] {
+            let bursts = Bursts::default();
+            let (_, opened) = take(&bursts, [of(0, true), of(1, second), of(2, third)]);
+            let (entry, _) = bursts.close(&opened[0]).unwrap();
+            assert_eq!(entry.person_proven, second && third);
+        }
+        let bursts = Bursts::default();
+        let many = (0..100).map(|n| AuditEntry { person_proven: true, ..refused(0, &format!("u{n}"), "MALFORMED") });
+        let (_, opened) = take(&bursts, many);
+        let (entry, _) = bursts.close(&opened[0]).unwrap();
+        assert_eq!((entry.caller, entry.person_proven), (None, false), "nobody is named for all, so nobody is proven");
     }
 
     #[test]

@@ -157,11 +157,6 @@ impl Engine {
         let each = listed.into_iter().map(one).collect();
         entries(each, |one| Some(&one.subject)).into_iter().map(Decision::ListedEach).collect()
     }
-
-    /// Whether the person is shielded, or a shield of something that is held was lifted, under any of the numbers.
-    fn is_or_was_shielded(&self, subject: &Subject) -> bool {
-        self.index().person(subject).was_shielded()
-    }
 }
 
 impl Decision {
@@ -262,7 +257,7 @@ mod tests {
         let entry = AuditEntry::of_service(Moment(1_000), Decision::ChangedEach(vec![one(None), nobody]));
         let bytes = encode(&entry).unwrap();
         let id = format!("{}07", "00".repeat(15));
-        let expected = format!("01d00f00000000000015020100929bcd9b250110{id}000000000400010000000000");
+        let expected = format!("01d00f00000000000015020100929bcd9b250110{id}0000000004000100000000000000");
         assert_eq!(hex::encode(bytes), expected);
     }
 
@@ -270,7 +265,7 @@ mod tests {
     fn who_was_listed_has_the_bytes_that_are_kept() {
         let listed = ListedOne { subject: one(None).subject.unwrap(), shielded: true };
         let entry = AuditEntry::of_service(Moment(1_000), Decision::ListedEach(vec![listed]));
-        assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f000000000000160100929bcd9b25010000000000");
+        assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f000000000000160100929bcd9b250100000000000000");
     }
 
     /// The longest keys there are, and the longest pages: 500 children in a list, or of notifications that are acknowledged at once.

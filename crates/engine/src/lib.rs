@@ -6,6 +6,7 @@ mod anchor;
 mod answer_counts;
 mod apply;
 mod audit_entry;
+mod audit_mark;
 mod audit_page;
 mod audit_retention;
 mod audit_search;

@@ -3,6 +3,7 @@
 //! the audit says that the answer has to wait.
 
 use crate::audit_entry::{AuditEntry, Decision, Disclosed, MotherRead, TraceId};
+use crate::audit_mark::marked;
 use crate::bursts::{Bursts, GATHER, Gathered, Kind};
 use crate::engine::Engine;
 use crate::rows::{encode, encode_into};
@@ -38,6 +39,8 @@ pub struct Asked {
     pub method: Method,
     /// The trace that the caller says it belongs to.
     pub trace: Option<TraceId>,
+    /// A signed token proves the named person.
+    pub person_proven: bool,
 }
 
 /// An answer that may leave: its audit entry is in a durable sink.
@@ -199,7 +202,9 @@ impl Engine {
         let counted = permit.context() == CareContext::Unscheduled && asked.method != Method::LookupMany;
         let disclosed = Disclosed::of(&answer);
         let decision = Decision::Answered { disclosed, counted };
-        (entry(asked, decision, responsible, permit.fields()), Ok(answer))
+        let mut told = entry(asked, decision, responsible, permit.fields());
+        self.mark(&mut told);
+        (told, Ok(answer))
     }
 
     /// What leaves, now that the audit has the question or does not take it.
@@ -228,7 +233,8 @@ impl Engine {
     pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
         #[cfg(test)]
         self.untold.trouble.met().await?;
-        settled(record(&self.journal, entry)?).await
+        let appended = record(&self.journal, &marked(entry, self.is_about_shielded(entry)))?;
+        settled(appended).await
     }
 
     /// Puts decisions of the service itself into the audit, one behind the other, and leaves the disk to whoever is answered
@@ -257,9 +263,12 @@ impl Engine {
     }
 
     fn record_refusal(&self, entry: &AuditEntry) -> Result<Recorded, AuditError> {
+        let shielded = self.shielded_in(entry);
+        let written = marked(entry, shielded.is_some());
+        let entry = &*written;
         // Without a runtime nobody could write what is gathered.
         let Ok(runtime) = Handle::try_current() else { return record(&self.journal, entry).map(Recorded::from) };
-        let Some((gathered, opened)) = self.bursts.take(entry, self.shielded_in(entry)) else {
+        let Some((gathered, opened)) = self.bursts.take(entry, shielded) else {
             return record(&self.journal, entry).map(Recorded::from);
         };
         if let Some(kind) = opened {
@@ -295,10 +304,11 @@ async fn settled(appended: Appended) -> Result<AuditRef, AuditError> {
     }
 }
 
-/// The audit entry of a question.
+/// The audit entry of a question, not marked yet.
 pub(crate) fn entry(asked: Asked, decision: Decision, responsible: Responsible, fields: FieldSet) -> AuditEntry {
     let Responsible { of_person, of_unborn } = responsible;
     let mother = |number| MotherRead { subject: Subject::Nhs(number), responsible: of_unborn };
+    let person_proven = decision.keeps_proof(asked.person_proven);
     AuditEntry {
         at: asked.question.now,
         organisation: Some(asked.peer.organisation),
@@ -313,5 +323,7 @@ pub(crate) fn entry(asked: Asked, decision: Decision, responsible: Responsible, 
         method: Some(asked.method),
         trace: asked.trace,
         fields,
+        shielded: false,
+        person_proven,
     }
 }

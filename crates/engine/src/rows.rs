@@ -208,7 +208,7 @@ mod tests {
         let call = crate::Call { peer, method: kith_domain::method::Method::ListFeeds, trace, person };
         let refused = crate::Decision::Refused(kith_domain::refusal_code::RefusalCode::of("ADULT"));
         let entry = crate::AuditEntry::of_call(at, call, Some(caller), Some(uuid::Uuid::from_u128(1)), refused);
-        crate::AuditEntry { fields: kith_domain::fields::FieldSet::ALL, ..entry }
+        crate::AuditEntry { fields: kith_domain::fields::FieldSet::ALL, shielded: true, ..entry }
     }
 
     /// An auditor's reading, with everything but an end of the range.
@@ -300,13 +300,13 @@ mod tests {
         ),
         "0100929bcd9b25d00f0003523148014e014e0001",
         "0100929bcd9b250201ac02",
-        "01d00f00000000000006090000000000",
+        "01d00f000000000000060900000000000000",
         concat!(
             "01d00f01035231480104010175014e01720203523148055238303030000001100000000000000000000000000000000101010000",
-            "011201090909090909090909090909090909093f",
+            "011201090909090909090909090909090909093f0100",
         ),
-        "01d00f000000000000080007070707070707070707070707070707070707070707070707070707070707070000000000",
-        "01d00f0000000000000c010175010352314801d00f00010902ac020000000000",
+        "01d00f0000000000000800070707070707070707070707070707070707070707070707070707070707070700000000000000",
+        "01d00f0000000000000c010175010352314801d00f00010902ac0200000000000000",
         "0100000000000000",
         "01d00f",
         "01ac02d6c402",
@@ -323,7 +323,7 @@ mod tests {
     fn what_was_proven_has_the_bytes_that_are_kept() {
         use crate::{AuditEntry, Decision};
         let entry = AuditEntry::of_service(Moment(1_000), Decision::Proven { journal: 1, sequence: 300 });
-        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000b01ac020000000000");
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f0000000000000b01ac0200000000000000");
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
             Moment(1_000),
             Decision::AuditRemoved { through: 300, leaves: 7, before: Moment(1_000) },
         );
-        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f00000000000013ac0207d00f0000000000");
+        assert_eq!(hex(&encode(&entry).unwrap()), "01d00f00000000000013ac0207d00f00000000000000");
     }
 
     #[test]

@@ -111,7 +111,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`AuditError`] when no sink takes it in time: what stands is not to be acknowledged.
-    pub async fn audit_standing(&self, entry: AuditEntry) -> Result<(), AuditError> {
+    pub async fn audit_standing(&self, mut entry: AuditEntry) -> Result<(), AuditError> {
+        // Now, and not when it is told in the end: a shield may be lifted, and what had it removed, by then.
+        self.mark(&mut entry);
         let Err(error) = self.audit(&entry).await else { return Ok(()) };
         self.tell_later(entry, error);
         Err(error)

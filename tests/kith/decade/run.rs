@@ -315,6 +315,7 @@ impl Run {
             request_id: dice.id(),
             trace: None,
             method: if worklist { Method::LookupMany } else { Method::Lookup },
+            person_proven: false,
         }
     }
 

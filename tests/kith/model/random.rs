@@ -284,6 +284,7 @@ impl Dice {
             request_id,
             trace: None,
             method: if self.chance(15) { Method::LookupMany } else { Method::Lookup },
+            person_proven: false,
         }
     }
 }

@@ -163,6 +163,7 @@ impl Both {
                 request_id: uuid::Uuid::from_u128(u128::from(seed << 32 | n)),
                 trace: None,
                 method: Method::LookupMany,
+                person_proven: false,
             });
         }
         let mut asked = asked.into_iter();

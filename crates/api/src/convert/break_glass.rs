@@ -44,6 +44,7 @@ pub fn open(request: v1::OpenShieldedRequest, organisation: OdsCode, now: Moment
     if let Some(lookup) = &lookup {
         faults.keep(Some(&lookup.caller));
         faults.keep_about(Some(&lookup.question.subject), Some(lookup.request_id));
+        faults.keep_mother(lookup.question.mother);
     }
     let parsed = lookup.zip(reason).zip(said);
     faults.finish(parsed.map(|((lookup, reason), words)| ParsedOpening { lookup, reason, words }))
@@ -222,11 +223,15 @@ mod tests {
         let (subject, id) = faults.about();
         assert!(matches!(subject, Some(kith_domain::child::Subject::Nhs(_))));
         assert_eq!(id.map(|id| id.to_string()), Some(asked.request_id));
-        let no_id = v1::LookupRequest { request_id: "none".into(), ..good().lookup.unwrap() };
+        assert_eq!(faults.mother(), None);
+        let mother = kith_domain::NhsNumber::from_first_nine(999_000_002).unwrap();
+        let mother_nhs_number = Some(mother.digits());
+        let no_id = v1::LookupRequest { request_id: "none".into(), mother_nhs_number, ..good().lookup.unwrap() };
         let faults = open(v1::OpenShieldedRequest { lookup: Some(no_id), ..good() }, organisation(), NOW)
             .expect_err("a request at fault");
         let (subject, id) = faults.about();
         assert!(subject.is_some() && id.is_none(), "what can be read of it");
+        assert_eq!(faults.mother(), Some(mother), "a baby is where she is");
     }
 
     #[test]

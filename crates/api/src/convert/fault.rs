@@ -1,5 +1,6 @@
 //! Faults of a request, collected field by field. No fault carries what the caller sent.
 
+use kith_domain::NhsNumber;
 use kith_domain::caller::Caller;
 use kith_domain::child::Subject;
 use kith_domain::refused::Refused;
@@ -49,6 +50,7 @@ struct Sent {
     caller: Option<Caller>,
     subject: Option<Subject>,
     id: Option<Uuid>,
+    mother: Option<NhsNumber>,
 }
 
 /// Every fault of a request, and who sent it, about whom and under which id, where that could be read.
@@ -109,6 +111,13 @@ impl Faults {
         }
     }
 
+    /// Keeps the mother whose number was given with a baby's question, likewise.
+    pub fn keep_mother(&mut self, mother: Option<NhsNumber>) {
+        if mother.is_some() && !self.0.is_empty() {
+            self.1.get_or_insert_default().mother = mother;
+        }
+    }
+
     /// The faults of a request of this person.
     #[must_use]
     pub fn by(mut self, caller: &Caller) -> Self {
@@ -126,6 +135,12 @@ impl Faults {
     #[must_use]
     pub fn about(&self) -> (Option<&Subject>, Option<Uuid>) {
         self.1.as_ref().map_or((None, None), |sent| (sent.subject.as_ref(), sent.id))
+    }
+
+    /// The mother whose number was given, where that could be read.
+    #[must_use]
+    pub fn mother(&self) -> Option<NhsNumber> {
+        self.1.as_ref().and_then(|sent| sent.mother)
     }
 
     /// The value when no fault was found.

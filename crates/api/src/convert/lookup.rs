@@ -89,6 +89,7 @@ pub(super) fn parse_into(
     let mother = mother(faults, path("mother_nhs_number"), mother_nhs_number, subject.as_ref());
     faults.keep(caller.as_ref());
     faults.keep_about(subject.as_ref(), request_id);
+    faults.keep_mother(mother);
     if faults.0.len() > before {
         return None;
     }
@@ -148,6 +149,7 @@ fn parse_entry(entry: v1::WorklistEntry, organisation: OdsCode, now: Moment) -> 
     let birth_date = birth_date(&mut faults, "date_of_birth", date_of_birth, now);
     let mother = mother(&mut faults, "mother_nhs_number", mother_nhs_number, subject.as_ref());
     faults.keep_about(subject.as_ref(), None);
+    faults.keep_mother(mother);
     let question =
         subject.map(|subject| Question { subject, number_traced, birth_date, checking_in: None, now, mother });
     faults.finish(question)

@@ -171,6 +171,7 @@ fn entry(page: &mut Page, entry: &v1::AuditEntry) {
         responsible_authorities,
         shielded,
         decision: decided,
+        person_proven,
     } = entry;
     let decided = decision(decided.as_ref());
     page.text(0, 4, &format!("{audit_reference}  {}  {}: {decided}", shown(at.as_ref()), called(call)));
@@ -178,7 +179,7 @@ fn entry(page: &mut Page, entry: &v1::AuditEntry) {
         page.attention(4, 4, "SHIELDED RECORD: place and person not shown");
     } else if !user_id.is_empty() {
         let person = format!("{user_name}, {user_role} ({user_id}, {role_code}), {organisation_name} ({organisation})");
-        page.text(4, 4, &person);
+        page.text(4, 4, &format!("{person}; {}proven by a token", if *person_proven { "" } else { "not " }));
     } else if !organisation.is_empty() {
         page.text(4, 4, &format!("nobody is named, {organisation_name} ({organisation})"));
     }
@@ -451,7 +452,16 @@ mod tests {
             ..v1::AuditEntry::default()
         };
         let shown = text_of(entry);
-        assert!(shown.contains("SHIELDED RECORD") && !shown.contains("must not") && !shown.contains("u1"), "{shown}");
+        let told = |word| shown.contains(word);
+        assert!(told("SHIELDED RECORD") && !["must not", "u1", "token"].into_iter().any(told), "{shown}");
+    }
+
+    #[test]
+    fn who_is_named_is_told_as_proven_or_not() {
+        for (person_proven, words) in [(true, "; proven by a token"), (false, "; not proven by a token")] {
+            let shown = text_of(v1::AuditEntry { user_id: "u1".into(), person_proven, ..v1::AuditEntry::default() });
+            assert!(shown.contains(words), "{shown}");
+        }
     }
 
     fn text_of(entry: v1::AuditEntry) -> String {

@@ -1,7 +1,7 @@
 //! Whether an entry tells a place, as shields are set and lifted.
 
 use super::*;
-use crate::audit_entry::{Call, Disclosed};
+use crate::audit_entry::{Call, Code, Disclosed};
 use crate::files::tests::place::{NOW, Place, event, nhs};
 use kith_domain::caller::Peer;
 use kith_domain::change::PlanEvent;

@@ -48,6 +48,7 @@ async fn look(place: &Place, n: u32) -> u64 {
         request_id: Uuid::new_v4(),
         method: Method::Lookup,
         trace: None,
+        person_proven: false,
     };
     place.engine.ask(asked).await.unwrap().reference.sequence
 }

@@ -69,6 +69,7 @@ fn asked(n: u32, (organisation, user): (&str, &str), at: Moment) -> Asked {
         request_id: Uuid::new_v4(),
         method: Method::OpenShielded,
         trace: None,
+        person_proven: false,
     }
 }
 
@@ -381,7 +382,7 @@ const KEPT_BYTES: [&str; 5] = [
     ),
     "01d00f0352314804030707070707070707070707070707070701d00f02",
     "0101d00f07070707070707070707070707070707",
-    "01d00f0000000000000e1000000000000000000000000000000001020000000000",
+    "01d00f0000000000000e10000000000000000000000000000000010200000000000000",
 ];
 
 #[tokio::test]
@@ -400,4 +401,5 @@ async fn an_opening_in_the_queue_whose_entry_fails_is_told_as_refused_under_its_
     let [told] = told[..] else { panic!("one entry has the queue's reference") };
     assert_eq!(told.decision, Decision::Refused(RefusalCode::of("AUDIT_UNAVAILABLE")));
     assert_eq!((told.subject.clone(), told.responsible.len()), (Some(Subject::Nhs(nhs(SHIELDED))), 0));
+    assert!(told.shielded, "whatever is held when it is read");
 }

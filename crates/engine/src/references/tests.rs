@@ -52,6 +52,7 @@ async fn look_born(place: &Place, child: u32, mother: Option<u32>, birth_date: O
         request_id: Uuid::new_v4(),
         method: Method::Lookup,
         trace: None,
+        person_proven: false,
     };
     let answered = place.engine.ask(asked).await.unwrap();
     while place.engine.journal().synced_through() < answered.reference.sequence {
@@ -193,5 +194,5 @@ async fn what_was_never_given_leads_nowhere_and_another_permit_opens_nothing() {
 #[test]
 fn what_was_resolved_has_the_bytes_that_are_kept() {
     let entry = AuditEntry::of_service(Moment(1_000), Decision::Resolved(300));
-    assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f00000000000014ac020000000000");
+    assert_eq!(hex::encode(encode(&entry).unwrap()), "01d00f00000000000014ac0200000000000000");
 }

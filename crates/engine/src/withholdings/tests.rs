@@ -231,8 +231,8 @@ fn what_is_stored_has_these_bytes() {
         format!("01d00f15{la}{id}{who}{why}{day}"),
         format!("01d00f16{la}{id}{who}"),
         format!("01{la}{who}d00f{why}{day}"),
-        format!("01d00f00000000000011{why}{day}0000000000"),
-        "01d00f000000000000120000000000".to_owned(),
+        format!("01d00f00000000000011{why}{day}00000000000000"),
+        "01d00f0000000000001200000000000000".to_owned(),
     ];
     assert_eq!(found, expected);
 }

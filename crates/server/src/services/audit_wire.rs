@@ -244,11 +244,12 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
         entry.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
         entry.trace_id = trace.map(|trace| hex::encode(trace.0)).unwrap_or_default();
         entry.responsible_authorities = responsible.iter().map(LaCode::to_string).collect();
-        if let Some(SeenPerson { user_id, user_name, user_role, role_code }) = person {
+        if let Some(SeenPerson { user_id, user_name, user_role, role_code, proven }) = person {
             entry.user_id = user_id.as_str().to_owned();
             entry.user_name = user_name.as_str().to_owned();
             entry.user_role = user_role.as_str().to_owned();
             entry.role_code = role_code.as_str().to_owned();
+            entry.person_proven = *proven;
         }
     }
     entry
@@ -288,7 +289,7 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
     if let Some(SeenPlace { organisation, person, request_id: _, trace: _, responsible: _ }) = place {
         look.organisation = organisation.to_string();
         look.organisation_name = name(*organisation, directory);
-        if let Some(SeenPerson { user_id: _, user_name, user_role, role_code: _ }) = person {
+        if let Some(SeenPerson { user_id: _, user_name, user_role, role_code: _, proven: _ }) = person {
             look.user_name = user_name.as_str().to_owned();
             look.user_role = user_role.as_str().to_owned();
         }
@@ -340,8 +341,9 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kith_domain::fields::FieldSet;
     use kith_domain::flag::{Flag, FlagKind, FlagOutcome};
-    use kith_domain::text::UserId;
+    use kith_domain::text::{PersonText, RoleCode, UserId};
     use kith_domain::time::Moment;
     use std::collections::BTreeSet;
 
@@ -389,6 +391,43 @@ mod tests {
         for [changed, _] in &decisions {
             assert_eq!(service(changed).sha256, "07".repeat(32), "what is in force");
         }
+    }
+
+    /// Who sends tokens tells a place, so it stands with the person and goes with them.
+    #[test]
+    fn whether_a_token_proved_the_person_is_told_with_the_person_alone() {
+        let seen = |place| SeenEntry {
+            reference: AuditRef { journal: JOURNAL, sequence: 7 },
+            at: Moment(1_000),
+            method: None,
+            role: None,
+            purpose: None,
+            context: None,
+            about: None,
+            mother: None,
+            as_mother: false,
+            decision: Decision::Listed(1),
+            changes: Vec::new(),
+            uncounted: false,
+            fields: FieldSet::NONE,
+            place,
+            shielded: false,
+        };
+        let by = |proven| SeenPlace {
+            organisation: OdsCode::parse("R1H").unwrap(),
+            person: Some(SeenPerson {
+                user_id: UserId::parse("u1").unwrap(),
+                user_name: PersonText::parse("A Nurse").unwrap(),
+                user_role: PersonText::parse("Nurse").unwrap(),
+                role_code: RoleCode::parse("R8000").unwrap(),
+                proven,
+            }),
+            request_id: None,
+            trace: None,
+            responsible: Vec::new(),
+        };
+        let told = |place| entry(&seen(place), &Directory::default()).person_proven;
+        assert_eq!([told(Some(by(true))), told(Some(by(false))), told(None)], [true, false, false]);
     }
 
     /// Whom a flag is about is where they asked, and a shielded child may be there.

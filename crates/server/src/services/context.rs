@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kith_api::convert::fault::Faults;
 use kith_api::convert::padding::Fill;
+use kith_domain::NhsNumber;
 use kith_domain::caller::{Caller, Peer};
 use kith_domain::child::Subject;
 use kith_domain::codes::{LaCode, OdsCode};
@@ -17,7 +18,7 @@ use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_engine::{
-    Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Changing, Decision, Engine, Verdict,
+    Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Changing, Decision, Engine, MotherRead, Verdict,
 };
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
@@ -167,17 +168,19 @@ impl Services {
 pub(super) struct About {
     pub(super) subject: Option<Subject>,
     pub(super) event_id: Option<Uuid>,
+    /// The mother, where her number was given with a baby's question.
+    pub(super) mother: Option<NhsNumber>,
 }
 
 impl About {
     /// One child, under this id.
     pub(super) fn child(subject: &Subject, event_id: Uuid) -> Self {
-        Self { subject: Some(subject.clone()), event_id: Some(event_id) }
+        Self { subject: Some(subject.clone()), event_id: Some(event_id), mother: None }
     }
 
     /// Nobody, under this id.
     pub(super) fn event(event_id: Uuid) -> Self {
-        Self { subject: None, event_id: Some(event_id) }
+        Self { subject: None, event_id: Some(event_id), mother: None }
     }
 }
 
@@ -217,7 +220,7 @@ pub(super) async fn person(engine: &Engine, call: Call, read: Result<Caller, Fau
 pub(super) async fn malformed(engine: &Engine, call: Call, faults: Faults) -> Status {
     let caller = faults.caller().filter(|caller| person::proven(call, caller).is_ok());
     let (subject, event_id) = faults.about();
-    let about = About { subject: subject.cloned(), event_id };
+    let about = About { subject: subject.cloned(), event_id, mother: faults.mother() };
     audited(engine, (call, caller.cloned(), about), reason(&faults), errors::invalid(&faults)).await
 }
 
@@ -228,9 +231,9 @@ async fn audited(
     reason: &str,
     status: Status,
 ) -> Status {
-    let About { subject, event_id } = about;
+    let About { subject, event_id, mother } = about;
     let decision = Decision::Refused(RefusalCode::of(reason));
-    let entry = Sender { call, caller, subject, event_id }.entry(decision);
+    let entry = Sender { call, caller, subject, event_id, mother }.entry(decision);
     match engine.audit_refusal(&entry).await {
         Ok(()) => status,
         Err(error) => errors::audit(error),
@@ -282,12 +285,12 @@ pub(super) async fn authority_about(
     engine: &Engine,
     call: Call,
     caller: &Caller,
-    About { subject, event_id }: About,
+    About { subject, event_id, mother }: About,
 ) -> Result<LaCode, Status> {
     match LaCode::parse(call.peer.organisation.as_str()) {
         Ok(authority) if engine.directory().authorities.contains_key(&authority) => Ok(authority),
         Ok(_) | Err(_) => {
-            let sender = Sender { call, caller: Some(caller.clone()), subject, event_id };
+            let sender = Sender { call, caller: Some(caller.clone()), subject, event_id, mother };
             Err(refused(engine, sender, Refused::UNKNOWN_AUTHORITY).await)
         }
     }
@@ -300,22 +303,25 @@ pub(super) struct Sender {
     pub(super) caller: Option<Caller>,
     pub(super) subject: Option<Subject>,
     pub(super) event_id: Option<Uuid>,
+    /// The mother, where her number was given in the same call: a baby is where she is.
+    pub(super) mother: Option<NhsNumber>,
 }
 
 impl Sender {
     /// The sender of what is about nobody, or of many changes at once.
     pub(super) fn of_stream(call: Call, caller: Option<Caller>) -> Self {
-        Self { call, caller, subject: None, event_id: None }
+        Self { call, caller, subject: None, event_id: None, mother: None }
     }
 
     /// The sender of a change that is about nobody.
     pub(super) fn of_event(call: Call, caller: Caller, event_id: Uuid) -> Self {
-        Self { call, caller: Some(caller), subject: None, event_id: Some(event_id) }
+        Self { call, caller: Some(caller), subject: None, event_id: Some(event_id), mother: None }
     }
 
     pub(super) fn entry(self, decision: Decision) -> AuditEntry {
-        let Self { call, caller, subject, event_id } = self;
-        AuditEntry { subject, ..AuditEntry::of_call(now(), call, caller, event_id, decision) }
+        let Self { call, caller, subject, event_id, mother } = self;
+        let mother = mother.map(|number| MotherRead { subject: Subject::Nhs(number), responsible: Vec::new() });
+        AuditEntry { subject, mother, ..AuditEntry::of_call(now(), call, caller, event_id, decision) }
     }
 }
 

@@ -36,7 +36,7 @@ impl Sent {
     /// Makes the change and audits it, whether or not the caller waits.
     async fn run(self) -> Result<v1::Acknowledgement, Status> {
         let Self { engine, call, permit, caller, subject, event_id, change } = self;
-        let sender = Sender { call, caller: Some(caller), subject, event_id: Some(event_id) };
+        let sender = Sender { call, caller: Some(caller), subject, event_id: Some(event_id), mother: None };
         let ack = context::to_its_end(engine.changing(), async move {
             let verdict = engine.change_one(&permit, now(), change).await;
             context::one_changed(&engine, sender, verdict).await
@@ -68,7 +68,7 @@ impl IdentityService for Services {
         let permit = context::permit_about(&engine, call, &caller, about).await?;
         if let Err(refused) = validate::identity_event(&event, engine.directory(), now()) {
             let (subject, event_id) = (Some(event.subject), Some(event.event_id));
-            let sender = Sender { call, caller: Some(caller), subject, event_id };
+            let sender = Sender { call, caller: Some(caller), subject, event_id, mother: None };
             return Err(context::refused(&engine, sender, refused).await);
         }
         // The subject alone goes into the audit: no entry names two numbers.
@@ -90,7 +90,7 @@ impl IdentityService for Services {
         let permit = context::permit_about(&engine, call, &caller, about).await?;
         if let Err(refused) = validate::proposal(&proposal, engine.directory(), now()) {
             let (subject, event_id) = (Some(proposal.subject), Some(proposal.event_id));
-            let sender = Sender { call, caller: Some(caller), subject, event_id };
+            let sender = Sender { call, caller: Some(caller), subject, event_id, mother: None };
             return Err(context::refused(&engine, sender, refused).await);
         }
         let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);

@@ -42,9 +42,9 @@ pub(super) fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
 }
 
 /// What the engine is asked.
-pub(super) fn asked(Call { peer, method, trace, person: _ }: Call, parsed: ParsedLookup) -> Asked {
+pub(super) fn asked(Call { peer, method, trace, person }: Call, parsed: ParsedLookup) -> Asked {
     let ParsedLookup { caller, context, question, request_id } = parsed;
-    Asked { trace, peer, caller, context, question, request_id, method }
+    Asked { trace, peer, caller, context, question, request_id, method, person_proven: person.is_proven() }
 }
 
 /// Asks for somebody who is proven now, or need not be.
@@ -91,7 +91,8 @@ impl LookupService for Services {
         };
         let ParsedCheckIn { lookup, recording, event_id } = parsed;
         // Nothing is recorded, and no authority told, for a question that will be refused.
-        let about = About::child(&lookup.question.subject, lookup.request_id);
+        let mother = lookup.question.mother;
+        let about = About { mother, ..About::child(&lookup.question.subject, lookup.request_id) };
         let read = match may_ask(&engine, call, &lookup.caller, lookup.context) {
             Ok(permit) => permit,
             Err(refused) => {
@@ -100,7 +101,7 @@ impl LookupService for Services {
         };
         let permit = context::permit_about(&engine, call, &lookup.caller, about).await?;
         let subject = Some(lookup.question.subject.clone());
-        let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id };
+        let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id, mother };
         let recording = record(Arc::clone(&engine), permit, recording, sender, at);
         let (answered, recording) = tokio::join!(engine.ask_permitted(asked(call, lookup), read), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
@@ -234,8 +235,8 @@ async fn no_question(
     request_id: Uuid,
     faults: &Faults,
 ) -> v1::lookup_many_response::Item {
-    let subject = faults.about().0.cloned();
-    let sender = Sender { call, caller: Some(caller.clone()), subject, event_id: Some(request_id) };
+    let (subject, mother) = (faults.about().0.cloned(), faults.mother());
+    let sender = Sender { call, caller: Some(caller.clone()), subject, event_id: Some(request_id), mother };
     could_not_ask(match context::unreadable(engine, sender, faults).await {
         Ok(()) => errors::invalid(faults),
         Err(status) => status,

@@ -46,7 +46,7 @@ impl Services {
         let about = About::child(&event.subject, event.event_id);
         let permit = context::permit_about(&engine, call, &caller, about).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
-        let sender = Sender { call, caller: Some(caller), subject, event_id };
+        let sender = Sender { call, caller: Some(caller), subject, event_id, mother: None };
         let ack = context::to_its_end(engine.changing(), async move {
             let verdict = take_event(&engine, &permit, event, now()).await;
             feeds::verdict(&engine, peer, &verdict);

@@ -47,7 +47,7 @@ impl Decider {
             Ok(ack) => ack,
             Err(refused) => {
                 let (caller, subject, event_id) = (Some(caller), Some(subject), Some(event_id));
-                let sender = Sender { call, caller, subject, event_id };
+                let sender = Sender { call, caller, subject, event_id, mother: None };
                 return Err(context::refused(engine, sender, refused).await);
             }
         };
