@@ -124,7 +124,15 @@ pub struct Filled {
     pub held: Vec<NhsNumber>,
     /// Numbers about which nothing is held.
     pub unknown: Vec<NhsNumber>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+impl Filled {
+    /// Of the state, in `store`, and the audit, in `audit`; it goes with this value.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
 }
 
 /// The `n`-th invented number from a base of the never-issued range.
@@ -329,5 +337,5 @@ pub async fn filled_from(source: Source, children: usize, visits: usize, mode: A
     if source.late {
         alive(&engine, &permit, source.other(), source.now).await?;
     }
-    Ok(Filled { engine: Arc::new(engine), held, unknown: numbers(950_000_000, children), _dir: dir })
+    Ok(Filled { engine: Arc::new(engine), held, unknown: numbers(950_000_000, children), dir })
 }
