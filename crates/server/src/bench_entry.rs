@@ -1,5 +1,5 @@
 //! What the measurement of a lookup's cost calls: every service behind all that a call goes through on its way to it, as a data
-//! thread serves it on one connection, without socket, TLS and HTTP/2. Never used in production.
+//! thread serves it on one connection, without socket, TLS, HTTP/2 and the transport's own bounds. Never used in production.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
