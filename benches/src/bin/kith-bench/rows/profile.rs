@@ -92,7 +92,7 @@ fn one(bench: &Bench<'_>, server: &Server, profile: &Profile) -> Result<String> 
         bench.arguments.scale,
         Machine::here().words(),
     );
-    for (title, sort) in [("thread", "comm"), ("symbol itself, without what it calls", "dso,symbol")] {
+    for (title, sort) in [("thread", "comm"), ("symbol itself, without what it calls", "dso,sym")] {
         let _always = writeln!(text, "\nBy {title}:\n\n{}", top(&report(&data, sort)?));
     }
     Ok(text)
