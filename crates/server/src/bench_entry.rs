@@ -127,3 +127,31 @@ impl HttpBody for Whole {
         Poll::Ready(self.get_mut().0.take().map(|bytes| Ok(Frame::data(bytes))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kith_domain::caller::Role;
+
+    use super::*;
+    use crate::services::testing::{Place, reason};
+
+    #[test]
+    fn calls_go_through_layers_and_services_and_a_refusal_is_no_answer() {
+        let place = Place::new();
+        let peer = PeerIdentity { organisation: String::from("R1H"), role: Role::Ed };
+        let served = Served::new(Arc::clone(&place.engine), Config::default(), peer).unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let refused = |call| runtime.block_on(served.answer(call, &mut Vec::new())).unwrap_err();
+
+        // Of no message the layers alone say this.
+        let malformed = refused(served.lookup(b"\xff"));
+        assert_eq!((malformed.code(), reason(&malformed).as_str()), (Code::InvalidArgument, "MALFORMED_MESSAGE"));
+        // A question without anything in it reaches its service.
+        let empty = refused(served.lookup(b""));
+        assert_eq!(empty.code(), Code::InvalidArgument);
+        assert_ne!(reason(&empty), "MALFORMED_MESSAGE");
+        let mut of_nobody = served.lookup(b"");
+        of_nobody.extensions_mut().remove::<ConnectInfo>();
+        assert_eq!(refused(of_nobody).code(), Code::Unauthenticated);
+    }
+}

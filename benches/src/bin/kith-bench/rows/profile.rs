@@ -93,7 +93,9 @@ fn one(bench: &Bench<'_>, server: &Server, profile: &Profile) -> Result<String> 
         Machine::here().words(),
     );
     for (title, sort) in [("thread", "comm"), ("symbol itself, without what it calls", "dso,sym")] {
-        let _always = writeln!(text, "\nBy {title}:\n\n{}", top(&report(&data, sort)?));
+        let found = top(&report(&data, sort)?);
+        ensure!(!found.is_empty(), "perf saw nothing of the server");
+        let _always = writeln!(text, "\nBy {title}:\n\n{found}");
     }
     Ok(text)
 }
