@@ -15,6 +15,7 @@ use kith_load::machine::Machine;
 use crate::bench::{Bench, Shape, TAIL, USUAL, answered};
 use crate::drain;
 use crate::load::WARM_UP_SECONDS;
+use crate::programs::child;
 use crate::servers::Server;
 
 use super::Servers;
@@ -47,16 +48,23 @@ const PROFILES: [Profile; 5] = [
     Profile { name: "empty-one", words: "empty calls, one in flight", of_empty: true, mix: "empty=1", shape: ONE },
 ];
 
-/// Fails, in plain words, where there is no perf that runs.
+/// Fails, in plain words, where there is no perf that runs, or where it may not look at processes.
 pub fn check() -> Result<()> {
     match Command::new(PERF).arg("--version").stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) if output.status.success() => looks(),
         Ok(output) => bail!("perf does not run here: {}", said(&output)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("perf is not here: it is in Debian's package linux-perf, and in Ubuntu's linux-tools-generic")
         }
         Err(error) => Err(error).context("failed to start perf"),
     }
+}
+
+/// Looks at a process that does nothing.
+fn looks() -> Result<()> {
+    ran(child(PERF).args(["record", "-g", "-F", HERTZ, "-o", "/dev/null", "--", "true"]))
+        .map(|_| ())
+        .context("perf may not look at processes here: kernel.perf_event_paranoid is 2 at most where it may")
 }
 
 /// Writes every profile into the folder of results.
@@ -102,13 +110,15 @@ fn one(bench: &Bench<'_>, server: &Server, profile: &Profile) -> Result<String> 
 
 /// What the server does, with the stacks.
 fn record(server: &Server, seconds: f64, data: &Path) -> Result<()> {
-    let mut command = Command::new(PERF);
+    let mut command = child(PERF);
     command.args(["record", "-g", "-F", HERTZ, "-p", &server.id().to_string(), "-o"]).arg(data);
     ran(command.args(["--", "sleep", &seconds.to_string()])).map(|_| ())
 }
 
 fn report(data: &Path, sort: &str) -> Result<String> {
-    let mut command = Command::new(PERF);
+    let mut command = child(PERF);
+    // Nothing is asked for on the network.
+    command.env_remove("DEBUGINFOD_URLS");
     command.args(["report", "--stdio", "--no-children", "--no-inline", "--call-graph", "none", "--sort", sort, "-i"]);
     ran(command.arg(data))
 }
@@ -145,8 +155,10 @@ mod tests {
 
     #[test]
     fn what_perf_refuses_is_told_in_its_words() {
-        let error = ran(Command::new("sh").args(["-c", "echo no permission >&2; exit 3"])).unwrap_err().to_string();
-        assert!(error.contains("no permission"), "{error}");
+        // Put together there: the command stands in the error too.
+        let script = "printf 'no %s' permission >&2; exit 3";
+        let error = ran(Command::new("sh").args(["-c", script])).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("no permission"), "{error}");
     }
 
     #[test]
