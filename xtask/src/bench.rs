@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::workspace::{Workspace, cache};
@@ -26,7 +26,9 @@ pub fn run(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
 }
 
 pub fn profile(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
-    prerequisites::ensure(prerequisites::BUILD, &[])?;
+    prerequisites::ensure(prerequisites::BUILD, prerequisites::PROFILER)?;
+    // Before anything is built: that may take half an hour.
+    ensure!(process::find("perf").is_some(), "perf is not here, and without it there is no profile");
     kith_bench(workspace, arguments, &["--profile"])
 }
 
