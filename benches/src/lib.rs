@@ -29,7 +29,7 @@ use kith_domain::time::{Day, Moment};
 use kith_engine::{AuditMode, Engine, EngineOptions, JournalOptions, Keys, StoreOptions, SystemMonotonic};
 use uuid::Uuid;
 
-/// The moment at which everything happens.
+/// The moment at which everything happens, unless a [`Source`] says another.
 pub const NOW: Moment = Moment(1_790_000_000_000);
 /// Changes sent to the writer at once.
 const GROUP: usize = 500;
@@ -37,8 +37,10 @@ const GROUP: usize = 500;
 const PLAN_EVERY: usize = 60;
 /// Where children are shielded a feed is fresh for so long.
 const FRESH_SECONDS: u64 = 3_600;
-/// The moment at which a feed was last heard of that is late there.
-const LATE: Moment = Moment(NOW.0 - 2 * 3_600_000);
+/// Before how long a feed was last heard of that is late there.
+const LATE_SECONDS: i64 = 2 * 3_600;
+/// How long ago a plan began.
+const PLAN_DAYS: i32 = 254;
 
 /// Where what is held comes from.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +55,7 @@ pub struct Source {
     viewers: [&'static str; 2],
     /// Where children are shielded: of the two places this one's feeds are late, or the other's.
     late: bool,
+    now: Moment,
 }
 
 impl Source {
@@ -64,6 +67,7 @@ impl Source {
         shielded: false,
         viewers: ["R1H", "R1H"],
         late: false,
+        now: NOW,
     };
     /// Shielded children in one place, whose feeds are late.
     pub const SHIELDED_HERE: Self = Self { shielded: true, viewers: ["R1H", "RRK"], late: true, ..Self::USUAL };
@@ -76,7 +80,25 @@ impl Source {
         shielded: true,
         viewers: ["RTG", "RRK"],
         late: false,
+        now: NOW,
     };
+
+    /// The same, with everything at another moment.
+    #[must_use]
+    pub fn at(self, now: Moment) -> Self {
+        Self { now, ..self }
+    }
+
+    /// The moment at which everything happens.
+    #[must_use]
+    pub fn now(self) -> Moment {
+        self.now
+    }
+
+    /// When a feed was last heard of that is late.
+    fn late_at(self) -> Moment {
+        self.now.plus_seconds(-LATE_SECONDS)
+    }
 
     /// Who looked at the children before.
     #[must_use]
@@ -86,7 +108,8 @@ impl Source {
 
     /// The other of the two places of shielded children.
     fn other(self) -> Self {
-        if self.late { Self::SHIELDED_THERE } else { Self::SHIELDED_HERE }
+        let other = if self.late { Self::SHIELDED_THERE } else { Self::SHIELDED_HERE };
+        other.at(self.now)
     }
 }
 
@@ -96,12 +119,20 @@ pub type Failure = Box<dyn std::error::Error>;
 /// An open engine with what it holds; the directory goes with it.
 pub struct Filled {
     /// The engine.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// Numbers about which something is held.
     pub held: Vec<NhsNumber>,
     /// Numbers about which nothing is held.
     pub unknown: Vec<NhsNumber>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+impl Filled {
+    /// Of the state, in `store`, and the audit, in `audit`; it goes with this value.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
 }
 
 /// The `n`-th invented number from a base of the never-issued range.
@@ -182,17 +213,19 @@ fn open(dir: &Path, mode: AuditMode, source: Source) -> Result<Engine, Failure> 
     // Under a tool that counts instructions a thread that syncs may come late by seconds: no answer waits for it or fails.
     (options.journal.wait_after, options.journal.fail_after) = (Duration::from_secs(60), Duration::from_secs(120));
     options.journal.mode = mode;
+    let now = source.now;
+    options.wall_clock = Arc::new(move || now);
     if source.shielded {
         options.directory = Arc::new(both_places()?);
         options.interval_seconds = Box::new(|_| FRESH_SECONDS);
     }
-    Ok(Engine::open(options, NOW, Arc::new(|what| eprintln!("the log failed: {what}")))?)
+    Ok(Engine::open(options, now, Arc::new(|what| eprintln!("the log failed: {what}")))?)
 }
 
 fn presentation(n: usize, number: NhsNumber, source: Source) -> Result<Change, Failure> {
     let details = Details {
         site: SiteCode::parse(source.site)?,
-        arrived_at: NOW.plus_seconds(-86_400 * (1 + i64::try_from(n % 80)?)),
+        arrived_at: source.now.plus_seconds(-86_400 * (1 + i64::try_from(n % 80)?)),
         setting: CareSetting::EmergencyDepartment,
         complaint: Complaint::Illness,
         birth_date: Some(Day::new(2018, 3, 4)?),
@@ -218,7 +251,7 @@ fn plan(event: u128, number: NhsNumber, source: Source, family: Option<(usize, b
         kind: PlanKind::ChildProtection,
         reference: None,
         version: 1,
-        start: Some(Day::new(2026, 1, 10)?),
+        start: Some(source.now.london_day().plus_days(-PLAN_DAYS)),
         end: None,
         birth_date: Some(Day::new(2018, 3, 4)?),
         shielded: family.is_some_and(|(_, shielded)| shielded),
@@ -277,9 +310,9 @@ pub async fn filled_from(source: Source, children: usize, visits: usize, mode: A
     let held = numbers(900_000_000, children);
     let trust = Peer { organisation: OdsCode::parse(source.trust)?, role: Role::Ed };
     let permit = authorise_action(&Policy::builtin(), trust, None, Method::Record)?;
-    let at = if source.late { LATE } else { NOW };
+    let at = if source.late { source.late_at() } else { source.now };
     if source.shielded && !source.late {
-        alive(&engine, &permit, source.other(), LATE).await?;
+        alive(&engine, &permit, source.other(), source.late_at()).await?;
     }
     for (start, group) in held.chunks(GROUP).enumerate() {
         let mut changes = Vec::with_capacity(visits * GROUP + GROUP / PLAN_EVERY + 1);
@@ -302,7 +335,7 @@ pub async fn filled_from(source: Source, children: usize, visits: usize, mode: A
         alive(&engine, &permit, source, at).await?;
     }
     if source.late {
-        alive(&engine, &permit, source.other(), NOW).await?;
+        alive(&engine, &permit, source.other(), source.now).await?;
     }
-    Ok(Filled { engine, held, unknown: numbers(950_000_000, children), _dir: dir })
+    Ok(Filled { engine: Arc::new(engine), held, unknown: numbers(950_000_000, children), dir })
 }

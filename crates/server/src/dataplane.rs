@@ -57,14 +57,14 @@ impl DataPlane {
         edge: Edge,
     ) -> io::Result<Self> {
         let limits = &config.limits;
-        let layer = CallLimitsLayer::new(limits, edge.clone());
+        let layers = layers(limits, edge.clone());
         let report = Arc::new(ShedReport::new(edge));
         let (alive, ended) = mpsc::channel::<()>(1);
         let mut lanes = Vec::new();
         for number in 0..thread_count(config) {
             let (sender, receiver) = mpsc::channel(LANE_CAPACITY);
             lanes.push(Lane { connections: sender, load: Bound::new(usize::MAX) });
-            let router = server(limits).layer(layer.clone()).add_routes(routes.clone());
+            let router = server(limits).layer(layers.clone()).add_routes(routes.clone());
             let signal = stop.clone();
             run_thread(format!("kithd-data-{number}"), alive.clone(), async move {
                 let served = router.serve_with_incoming_shutdown(incoming(receiver), signal.draining());
@@ -101,6 +101,12 @@ impl DataPlane {
         // Nothing is ever sent: the channel only closes.
         while self.ended.recv().await.is_some() {}
     }
+}
+
+/// Whatever of ours a call goes through between its connection and its service; the calls of all clones are counted together. What
+/// is added here is counted where it is counted what a lookup costs (`bench_entry`).
+pub(crate) fn layers(limits: &Limits, edge: Edge) -> CallLimitsLayer {
+    CallLimitsLayer::new(limits, edge)
 }
 
 fn thread_count(config: &Config) -> usize {

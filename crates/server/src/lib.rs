@@ -6,6 +6,8 @@ mod addresses;
 mod answer_times;
 pub mod application;
 mod audit_key;
+#[doc(hidden)]
+pub mod bench_entry;
 mod client_trust;
 pub mod command;
 pub mod config;

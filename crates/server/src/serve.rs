@@ -217,7 +217,7 @@ pub fn start<A: Application>(
 }
 
 /// The application's services, health and reflection.
-async fn routes<A: Application>(
+pub(crate) async fn routes<A: Application>(
     application: &A,
     wiring: Wiring<A::Engine>,
 ) -> Result<(Routes, Readiness), tonic_reflection::server::Error> {

@@ -68,6 +68,9 @@ pub struct Arguments {
     /// Name of the files of results
     #[arg(long, default_value = "latest")]
     name: String,
+    /// Instead of comparing, have perf look at the servers while they are asked, and write where their time goes
+    #[arg(long)]
+    profile: bool,
 }
 
 fn rounds_of(text: &str) -> Result<(String, usize), String> {
@@ -89,9 +92,17 @@ impl Arguments {
 
 /// Runs the comparisons; gives how many have no figure that may be used.
 fn run(arguments: &Arguments) -> Result<usize> {
+    if arguments.profile {
+        rows::can_profile()?;
+    }
     let place = Place::new(arguments.folder.clone(), arguments.programs.clone())?;
     place.prepare(&arguments.scale).context("failed to prepare the England to measure")?;
-    let rows = rows::all(&mut Bench::new(arguments, &place))?;
+    let mut bench = Bench::new(arguments, &place);
+    if arguments.profile {
+        rows::profiles(&bench)?;
+        return Ok(0);
+    }
+    let rows = rows::all(&mut bench)?;
     println!("\n{}\nwritten to {}/{}.md and .json", report::table(&rows), arguments.results.display(), arguments.name);
     Ok(rows.iter().filter(|row| row.is_lost()).count())
 }

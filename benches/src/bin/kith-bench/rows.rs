@@ -8,6 +8,7 @@ mod engine;
 mod millisecond;
 mod overload;
 mod peers;
+mod profile;
 mod start;
 mod storm;
 
@@ -45,6 +46,22 @@ pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
     children::in_process(bench);
     children::on_the_wire(bench);
     Ok(std::mem::take(&mut bench.rows))
+}
+
+/// Fails where the servers cannot be profiled.
+///
+/// # Errors
+/// What is missing.
+pub fn can_profile() -> Result<()> {
+    profile::check()
+}
+
+/// Instead of comparing: where the time of either server goes.
+///
+/// # Errors
+/// When one cannot be looked at.
+pub fn profiles(bench: &Bench<'_>) -> Result<()> {
+    profile::all(bench, &Servers::start(bench)?)
 }
 
 impl Servers {

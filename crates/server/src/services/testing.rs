@@ -50,7 +50,7 @@ pub(super) fn permit(method: Method) -> ActionPermit {
 }
 
 /// The reason of a status.
-pub(super) fn reason(status: &Status) -> String {
+pub(crate) fn reason(status: &Status) -> String {
     status.get_details_error_info().unwrap().reason
 }
 
@@ -84,13 +84,13 @@ fn options(dir: &std::path::Path) -> EngineOptions {
     }
 }
 
-pub(super) struct Place {
-    pub(super) engine: Arc<Engine>,
+pub(crate) struct Place {
+    pub(crate) engine: Arc<Engine>,
     _dir: tempfile::TempDir,
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine =
             Engine::open(options(dir.path()), now(), Arc::new(|what| panic!("the log failed: {what}"))).unwrap();
