@@ -177,6 +177,13 @@ pub enum Decision {
     ChangedEach(Vec<ChangedOne>),
     /// Children were listed, each with what the list holds of them: whom.
     ListedEach(Vec<ListedOne>),
+    /// The same as another entry, if that stands: its write was given up, and a change that stands had to be told.
+    ToldAgain {
+        /// Numbers under which it may stand as well.
+        earlier: Vec<u64>,
+        /// The decision, encoded: none within another.
+        decision: Vec<u8>,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -225,7 +232,8 @@ impl Decision {
             | Self::AuditRemoved { .. }
             | Self::Resolved(_)
             | Self::ChangedEach(_)
-            | Self::ListedEach(_) => None,
+            | Self::ListedEach(_)
+            | Self::ToldAgain { .. } => None,
         }
     }
 

@@ -191,7 +191,8 @@ impl Decision {
             | Self::WithholdingLifted
             | Self::AuditRemoved { .. }
             | Self::Resolved(_)
-            | Self::ListedEach(_) => None,
+            | Self::ListedEach(_)
+            | Self::ToldAgain { .. } => None,
         }
     }
 

@@ -47,6 +47,7 @@ mod rows;
 mod state_hash;
 mod telling;
 mod times;
+mod told_again;
 mod tree;
 mod under_way;
 mod untold;

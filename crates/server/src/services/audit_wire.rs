@@ -117,6 +117,8 @@ fn decision(decision: &Decision) -> Wire {
         }),
         Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Resolved(entry) => Wire::Resolved(reference(*entry)),
+        // The engine shows what was told; one that cannot be read tells nothing.
+        Decision::ToldAgain { .. } => Wire::Uncounted(true),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -181,6 +183,7 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::Withheld { .. }
         | Decision::WithholdingLifted
         | Decision::Resolved(_)
+        | Decision::ToldAgain { .. }
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }
