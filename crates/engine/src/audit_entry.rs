@@ -184,6 +184,16 @@ pub enum Decision {
         /// The decision, encoded: none within another.
         decision: Vec<u8>,
     },
+    /// Of what was sent together more was refused within a second than stands by name: how many for each reason. Whom they were
+    /// about is not kept.
+    RefusedRows {
+        /// Reasons, each with how many.
+        counted: Vec<(RefusalCode, u64)>,
+        /// When the first was refused.
+        first: Moment,
+        /// When the last was.
+        last: Moment,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -233,7 +243,8 @@ impl Decision {
             | Self::Resolved(_)
             | Self::ChangedEach(_)
             | Self::ListedEach(_)
-            | Self::ToldAgain { .. } => None,
+            | Self::ToldAgain { .. }
+            | Self::RefusedRows { .. } => None,
         }
     }
 

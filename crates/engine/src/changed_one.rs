@@ -171,6 +171,7 @@ impl Decision {
         match self {
             Self::Changed { acknowledged, refused } => Some((*acknowledged, *refused)),
             Self::ChangedEach(each) => Some(ChangedOne::counts(each)),
+            Self::RefusedRows { counted, .. } => Some((0, counted.iter().map(|(_, count)| count).sum())),
             Self::Answered { .. }
             | Self::Refused(_)
             | Self::Listed(_)

@@ -117,8 +117,9 @@ fn decision(decision: &Decision) -> Wire {
         }),
         Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Resolved(entry) => Wire::Resolved(reference(*entry)),
-        // The engine shows what was told; one that cannot be read tells nothing.
-        Decision::ToldAgain { .. } => Wire::Uncounted(true),
+        // The engine shows what was told again; one that cannot be read tells nothing. How many of those sent together were refused
+        // is shown to nobody.
+        Decision::ToldAgain { .. } | Decision::RefusedRows { .. } => Wire::Uncounted(true),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -184,6 +185,7 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::WithholdingLifted
         | Decision::Resolved(_)
         | Decision::ToldAgain { .. }
+        | Decision::RefusedRows { .. }
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }
