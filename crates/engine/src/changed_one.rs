@@ -171,7 +171,9 @@ impl Decision {
         match self {
             Self::Changed { acknowledged, refused } => Some((*acknowledged, *refused)),
             Self::ChangedEach(each) => Some(ChangedOne::counts(each)),
-            Self::RefusedRows { counted, .. } => Some((0, counted.iter().map(|(_, count)| count).sum())),
+            Self::RefusedRows { counted, .. } => {
+                Some((0, counted.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))))
+            }
             Self::Answered { .. }
             | Self::Refused(_)
             | Self::Listed(_)
