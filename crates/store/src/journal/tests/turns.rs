@@ -118,11 +118,13 @@ fn a_write_that_is_given_up_is_known_by_the_number_that_it_used_up() {
     eventually("write begun", || bench.disk.writes(&bench.primary()) > before);
     bench.clock.advance_ms(300);
     assert_eq!(answered(&journal, b"entry 3").unwrap().sequence, 3);
+    assert!(journal.may_be_read(1) && !journal.may_be_read(2), "whoever tells it again waits for no disk that hangs");
     bench.disk.release_writes();
     let second = AuditRef { journal: 1, sequence: 2 };
     assert_eq!(stuck.join().unwrap(), (Err(AuditError::TooLate), Some(second)));
     eventually("rescue", || journal.window().given_up == 0);
     assert_eq!(read_all(&journal)[1], (2, "entry 2".to_owned()), "it came about after all");
+    assert!(journal.may_be_read(2));
     journal.close().unwrap();
     let mut given = None;
     assert!(matches!(journal.record_as(b"entry 4", &mut given), Err(AuditError::Closed)));
