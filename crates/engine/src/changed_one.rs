@@ -8,6 +8,7 @@ use crate::writer::Verdict;
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
 use kith_domain::refusal_code::RefusalCode;
+use kith_domain::refused::Refused;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -90,6 +91,11 @@ impl ChangedOne {
             Became::Refused(code) => Some(code),
             Became::Applied | Became::Kept | Became::Overtaken | Became::Repeated => None,
         }
+    }
+
+    /// Whether it may stand though it was refused: where the log fails nobody knows what became of it until it is sent again.
+    pub(crate) fn may_stand(&self) -> bool {
+        self.refused().is_some_and(|code| code.word() == Refused::STORAGE.reason)
     }
 
     /// How many were acknowledged and how many refused.
@@ -218,7 +224,6 @@ mod tests {
     use crate::rows::{Acknowledgement, encode};
     use kith_domain::NhsNumber;
     use kith_domain::codes::OdsCode;
-    use kith_domain::refused::Refused;
     use kith_domain::text::LocalKey;
     use kith_domain::time::Moment;
 
@@ -238,6 +243,8 @@ mod tests {
         assert_eq!(all.map(|effect| told(false, effect)), [Became::Applied, Became::Kept, Became::Overtaken]);
         assert_eq!(all.map(|effect| told(true, effect)), [Became::Repeated; 3]);
         assert_eq!(Became::of(&Err(Refused::STORAGE)), Became::refused(Refused::STORAGE.reason));
+        assert!(one(Some(Refused::STORAGE.reason)).may_stand(), "the log may have it");
+        assert!(!one(Some("ADULT")).may_stand() && !one(None).may_stand());
         let stands = |became| Decision::ChangedEach(vec![ChangedOne { became, ..one(None) }]).stands();
         assert!(all.into_iter().all(|effect| stands(told(false, effect))));
         assert!(!stands(Became::Repeated) && !stands(Became::refused("ADULT")));

@@ -1,7 +1,8 @@
 //! What is refused of many that are sent together: events of a stream, rows of a file or of an import. The first of an organisation's
 //! within a second stand by name, with whom they were about. Those beyond are counted, by call and reason, gathered for some
 //! milliseconds and told by one entry, so that whoever sends what is refused in a loop fills no disk. None is answered before the
-//! entry that counts it is durable. What was made stands by name, whatever is refused beside it and at whatever rate.
+//! entry that counts it is durable. What was made, or may have been because the log failed, stands by name, whatever is refused
+//! beside it and at whatever rate.
 
 use crate::audit_entry::{AuditEntry, Call, Decision};
 use crate::bursts::{GATHER, Gathered, Settled};
@@ -180,9 +181,9 @@ impl RefusedRows {
         let (mut named, mut codes) = (Vec::with_capacity(each.len()), BTreeMap::<RefusalCode, u64>::new());
         for one in each {
             match one.refused() {
-                Some(code) if second.room == 0 => *codes.entry(code).or_default() += 1,
+                Some(code) if second.room == 0 && !one.may_stand() => *codes.entry(code).or_default() += 1,
                 Some(_) => {
-                    second.room -= 1;
+                    second.room = second.room.saturating_sub(1);
                     named.push(one);
                 }
                 None => named.push(one),
@@ -342,7 +343,12 @@ impl Engine {
 
     /// Tells the audit of it; false when it did not take it. One caller tells at a time.
     pub async fn tell_uncounted(&self) -> bool {
-        while let Some(mut kept) = self.refused_rows.untaken() {
+        while self.has_uncounted() {
+            // Asked first, so that a try while no disk takes anything costs nothing.
+            if !self.journal().takes_entries() {
+                return false;
+            }
+            let Some(mut kept) = self.refused_rows.untaken() else { break };
             let mut given = None;
             if !kept.stands(self.journal()) && self.audit_as(&kept.as_told(), &mut given).await.is_err() {
                 kept.tried(given);

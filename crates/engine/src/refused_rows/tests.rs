@@ -7,6 +7,7 @@ use crate::rows::decode;
 use kith_domain::caller::Purpose;
 use kith_domain::child::Subject;
 use kith_domain::proof::PersonProof;
+use kith_domain::refused::Refused;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use std::sync::atomic::{AtomicI64, Ordering};
 use uuid::Uuid;
@@ -138,6 +139,16 @@ fn each_second_begins_with_names_and_so_does_a_clock_that_is_set_back() {
     let repeated = vec![one(1, Became::Repeated); 200];
     let taken = rows.take(source(1), None, repeated);
     assert_eq!((taken.named.len(), taken.counted.is_some()), (200, false), "nothing of it was refused");
+}
+
+/// The log may have them: what became of them shows when they are sent again, and who sent them first would be in no audit.
+#[test]
+fn what_may_stand_because_the_log_failed_is_named_however_many_are_refused() {
+    let (_, rows) = rows();
+    rows.take(source(1), None, refused(200));
+    let unknown = vec![one(1, Became::refused(Refused::STORAGE.reason)); 300];
+    let taken = rows.take(source(1), None, [unknown.clone(), refused(2)].concat());
+    assert_eq!((taken.named, taken.counted.is_some()), (unknown, true));
 }
 
 #[test]
