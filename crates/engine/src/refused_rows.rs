@@ -153,6 +153,22 @@ struct Closing {
     tell: watch::Sender<Option<Settled>>,
 }
 
+/// Counts from before they are written until they are: where that ends before, with its runtime too, they are kept.
+struct Writing<'a> {
+    rows: &'a RefusedRows,
+    source: Source,
+    counts: Option<Counts>,
+    given: Option<AuditRef>,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if let Some(counts) = self.counts.take() {
+            self.rows.lock().keep(self.source, counts, self.given);
+        }
+    }
+}
+
 /// The refused ones of this moment.
 pub(crate) struct RefusedRows {
     known: Mutex<Known>,
@@ -215,11 +231,13 @@ impl RefusedRows {
     /// Writes what is gathered of a source, and tells all that wait for it. What the audit does not take is counted on.
     async fn write(&self, journal: &Journal, source: Source) {
         let Some(Closing { source, counts, tell }) = self.close(source) else { return };
-        let mut given = None;
-        let written = durable(journal, &counts.entry(source), &mut given).await;
-        if written.is_err() {
-            self.lock().keep(source, counts, given);
+        let entry = counts.entry(source);
+        let mut writing = Writing { rows: self, source, counts: Some(counts), given: None };
+        let written = durable(journal, &entry, &mut writing.given).await;
+        if written.is_ok() {
+            writing.counts = None;
         }
+        drop(writing);
         tell.send_replace(Some(written));
     }
 

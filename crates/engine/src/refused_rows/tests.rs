@@ -235,6 +235,18 @@ async fn what_is_counted_while_the_audit_takes_nothing_is_told_once_it_does() {
     assert_eq!((named, counted), (0, 14), "once");
 }
 
+#[test]
+fn what_is_being_written_when_its_runtime_ends_is_kept() {
+    let (_, rows) = rows();
+    rows.take(source(1), None, refused(200));
+    let Closing { source, counts, tell: _ } = rows.close(source(1)).unwrap();
+    assert!(rows.is_empty());
+    drop(Writing { rows: &rows, source, counts: Some(counts), given: Some(AuditRef { journal: 1, sequence: 7 }) });
+    let kept = rows.untaken().unwrap();
+    assert_eq!(kept.entry.decision.changed(), Some((0, 72)));
+    assert!(matches!(kept.as_told().decision, Decision::ToldAgain { .. }), "under its number it may stand as well");
+}
+
 #[tokio::test]
 async fn a_count_that_no_disk_takes_is_told_to_nobody_as_one_and_kept() {
     let place = Place::new();
