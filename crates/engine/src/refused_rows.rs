@@ -266,10 +266,12 @@ impl RefusedRows {
                 known.keep(source, counts, None);
             }
         }
-        let mut lost = 0_u64;
+        let (mut lost, mut takes) = (0_u64, true);
         while let Some(kept) = self.untaken() {
             let append = || encode(&kept.as_told()).is_ok_and(|bytes| journal.append(&bytes).is_ok());
-            if !kept.stands(journal) && !append() {
+            // After one that was not taken each would have to wait as long, and the end with it.
+            takes = takes && (kept.stands(journal) || append());
+            if !takes {
                 lost += kept.entry.decision.changed().map_or(0, |(_, refused)| refused);
             }
         }
