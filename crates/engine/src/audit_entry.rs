@@ -183,6 +183,23 @@ pub enum Decision {
     ChangedEach(Vec<ChangedOne>),
     /// Children were listed, each with what the list holds of them: whom.
     ListedEach(Vec<ListedOne>),
+    /// The same as another entry, if that stands: its write was given up, and a change that stands had to be told.
+    ToldAgain {
+        /// Numbers under which it may stand as well.
+        earlier: Vec<u64>,
+        /// The decision, encoded: none within another.
+        decision: Vec<u8>,
+    },
+    /// Of what was sent together more was refused within a second than stands by name: how many for each reason. Whom they were
+    /// about is not kept.
+    RefusedRows {
+        /// Reasons, each with how many.
+        counted: Vec<(RefusalCode, u64)>,
+        /// When the first was refused.
+        first: Moment,
+        /// When the last was.
+        last: Moment,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -231,7 +248,9 @@ impl Decision {
             | Self::AuditRemoved { .. }
             | Self::Resolved(_)
             | Self::ChangedEach(_)
-            | Self::ListedEach(_) => None,
+            | Self::ListedEach(_)
+            | Self::ToldAgain { .. }
+            | Self::RefusedRows { .. } => None,
         }
     }
 

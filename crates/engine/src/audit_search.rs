@@ -7,6 +7,7 @@ use crate::audit_retention::AuditRemoval;
 use crate::audit_seen::{Child, SeenEntry, StandsAs};
 use crate::engine::Engine;
 use crate::rows::decode;
+use crate::told_again::stands_under;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
 use kith_domain::codes::LaCode;
 use kith_domain::links::{Person, Standing};
@@ -252,8 +253,8 @@ impl Search<'_> {
             // Out of order, which verifying names: it has been passed.
             return None;
         }
-        let entry = match decode::<AuditEntry>(plain) {
-            Ok(entry) => entry,
+        let (entry, earlier) = match decode::<AuditEntry>(plain) {
+            Ok(entry) => entry.told(),
             Err(error) => {
                 // Its number is then among the missing.
                 tracing::error!(sequence, %error, "an audit entry cannot be decoded");
@@ -274,7 +275,7 @@ impl Search<'_> {
         {
             self.announced.push((after, entry.at));
         }
-        if self.is_wanted(sequence, &entry) {
+        if self.is_wanted(sequence, &entry) && !self.stands_as_well(&entry, &earlier) {
             self.page.found.push(self.engine.seen(reference, entry, self.child.as_ref()));
             if self.page.found.len() >= self.bounds.given && sequence > self.floor {
                 return Some(AuditEnded::PageFull);
@@ -302,6 +303,12 @@ impl Search<'_> {
         }
         // That it is found by where it was made would tell the place.
         !(query.goes_by_place() && self.engine.tells_of_shielded(entry))
+    }
+
+    /// Whether an entry that was told again stands under an earlier number too, and is found there. Whoever asks for it by its
+    /// own number gets it.
+    fn stands_as_well(&self, entry: &AuditEntry, earlier: &[u64]) -> bool {
+        self.query.entry.is_none() && stands_under(self.engine.journal(), entry, earlier)
     }
 
     /// Whether an entry is about the child that is asked for, and may be seen.

@@ -210,10 +210,11 @@ fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     let of_authority = matches!(entry.method, Some(ListNotifications | AcknowledgeNotifications | ListWithholdings));
     let of_team = entry.method == Some(ListFlags) && entry.role == Some(Role::Safeguarding);
     let lists = matches!(entry.decision, Decision::Listed(_) | Decision::ListedEach(_));
-    let changes = matches!(entry.decision, Decision::Changed { .. } | Decision::ChangedEach(_));
+    let refused = matches!(entry.decision, Decision::RefusedRows { .. });
+    let changes = refused || matches!(entry.decision, Decision::Changed { .. } | Decision::ChangedEach(_));
     let of_proposer = entry.method == Some(ListProposals) && entry.role != Some(Role::Demographics);
     let of_many = matches!(entry.method, Some(Import | ListOwnPlans | SubmitEvents | SubmitPlanFile));
-    let each = matches!(entry.decision, Decision::ListedEach(_) | Decision::ChangedEach(_));
+    let each = refused || matches!(entry.decision, Decision::ListedEach(_) | Decision::ChangedEach(_));
     let of_nobody = child.is_none() && (of_many || each);
     (of_authority || of_team || of_proposer || of_nobody) && (lists || changes)
 }

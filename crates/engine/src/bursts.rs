@@ -44,7 +44,7 @@ pub(crate) struct Kind {
 }
 
 /// What became of an entry.
-type Settled = Result<AuditRef, AuditError>;
+pub(crate) type Settled = Result<AuditRef, AuditError>;
 
 /// Refusals that no entry holds yet.
 #[derive(Debug)]
@@ -78,6 +78,11 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
+    /// Whoever waits for what is told by this.
+    pub(crate) fn by(settled: watch::Receiver<Option<Settled>>) -> Self {
+        Self { settled }
+    }
+
     /// Waits until the entry that counts it is durable.
     pub(crate) async fn settled(mut self) -> Settled {
         match self.settled.wait_for(Option::is_some).await {

@@ -8,6 +8,7 @@ use crate::writer::Verdict;
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
 use kith_domain::refusal_code::RefusalCode;
+use kith_domain::refused::Refused;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -92,6 +93,11 @@ impl ChangedOne {
         }
     }
 
+    /// Whether it may stand though it was refused: where the log fails nobody knows what became of it until it is sent again.
+    pub(crate) fn may_stand(&self) -> bool {
+        self.refused().is_some_and(|code| code.word() == Refused::STORAGE.reason)
+    }
+
     /// How many were acknowledged and how many refused.
     pub(crate) fn counts<'a>(all: impl IntoIterator<Item = &'a Self>) -> (u64, u64) {
         all.into_iter().fold((0, 0), |(acknowledged, refused), one| match one.refused() {
@@ -166,6 +172,9 @@ impl Decision {
         match self {
             Self::Changed { acknowledged, refused } => Some((*acknowledged, *refused)),
             Self::ChangedEach(each) => Some(ChangedOne::counts(each)),
+            Self::RefusedRows { counted, .. } => {
+                Some((0, counted.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))))
+            }
             Self::Answered { .. }
             | Self::Refused(_)
             | Self::Listed(_)
@@ -186,7 +195,8 @@ impl Decision {
             | Self::WithholdingLifted
             | Self::AuditRemoved { .. }
             | Self::Resolved(_)
-            | Self::ListedEach(_) => None,
+            | Self::ListedEach(_)
+            | Self::ToldAgain { .. } => None,
         }
     }
 
@@ -209,7 +219,6 @@ mod tests {
     use crate::rows::{Acknowledgement, encode};
     use kith_domain::NhsNumber;
     use kith_domain::codes::OdsCode;
-    use kith_domain::refused::Refused;
     use kith_domain::text::LocalKey;
     use kith_domain::time::Moment;
 
@@ -229,6 +238,8 @@ mod tests {
         assert_eq!(all.map(|effect| told(false, effect)), [Became::Applied, Became::Kept, Became::Overtaken]);
         assert_eq!(all.map(|effect| told(true, effect)), [Became::Repeated; 3]);
         assert_eq!(Became::of(&Err(Refused::STORAGE)), Became::refused(Refused::STORAGE.reason));
+        assert!(one(Some(Refused::STORAGE.reason)).may_stand(), "the log may have it");
+        assert!(!one(Some("ADULT")).may_stand() && !one(None).may_stand());
         let stands = |became| Decision::ChangedEach(vec![ChangedOne { became, ..one(None) }]).stands();
         assert!(all.into_iter().all(|effect| stands(told(false, effect))));
         assert!(!stands(Became::Repeated) && !stands(Became::refused("ADULT")));

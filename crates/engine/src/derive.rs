@@ -337,10 +337,10 @@ enum Trouble {
 fn decoded(entries: Vec<(AuditRef, Vec<u8>)>) -> Vec<(u64, AuditEntry)> {
     let one = |(reference, bytes): (AuditRef, Vec<u8>)| {
         let sequence = reference.sequence;
-        let entry = decode(&bytes).inspect_err(|error| {
+        let entry = decode::<AuditEntry>(&bytes).inspect_err(|error| {
             tracing::error!(sequence, %error, "an audit entry cannot be decoded: its consequences are left out");
         });
-        Some((sequence, entry.ok()?))
+        Some((sequence, entry.ok()?.told().0))
     };
     entries.into_iter().filter_map(one).collect()
 }

@@ -4,6 +4,7 @@ use crate::answer_counts::{AnswerCounts, Counters};
 use crate::bursts::Bursts;
 use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
+use crate::refused_rows::RefusedRows;
 use crate::reseal::Resealer;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
@@ -98,6 +99,7 @@ pub struct Engine {
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
     pub(crate) bursts: Arc<Bursts>,
+    pub(crate) refused_rows: Arc<RefusedRows>,
     pub(crate) untold: Untold,
     pub(crate) under_way: UnderWay,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -257,6 +259,7 @@ impl Engine {
         join(&self.writer, "writing");
         let all_told = self.under_way.all_told(under_way::LIMIT);
         let in_order = self.untold.hand_to(&self.journal) && all_told;
+        self.refused_rows.hand_to(&self.journal);
         if let Err(error) = self.close_audit(at, in_order) {
             tracing::error!(%error, "the audit could not be closed in order");
         }

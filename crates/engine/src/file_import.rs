@@ -2,12 +2,14 @@
 //! in groups that begin at the same rows however often the file is sent, so that a killed file ends as an unbroken one.
 
 use crate::apply;
-use crate::audit_entry::{AuditEntry, Call, Decision};
-use crate::changed_one::{Became, CHANGED_TOGETHER, ChangedOne};
+use crate::audit_entry::Call;
+use crate::bursts::Gathered;
+use crate::changed_one::{Became, ChangedOne};
 use crate::engine::Engine;
 use crate::files::{FileSender, Trouble};
 use crate::keys;
 use crate::linked;
+use crate::refused_rows::EachTold;
 use crate::rows::{EventRow, OwnerRow, decode};
 use crate::writer::Verdict;
 use kith_domain::caller::Caller;
@@ -94,6 +96,8 @@ pub(crate) struct Import<'a> {
     pub(crate) unlogged: Rows,
     /// Rows that are loaded, in order.
     loaded: Vec<LoadedRow>,
+    /// Entries that count refused rows, which come before anything is said of these.
+    counted: Vec<Gathered>,
     resumed: bool,
 }
 
@@ -155,6 +159,18 @@ fn number_code(home: Option<&ChildRecord>, person: &Person, authority: LaCode, r
     identity::contradicts_another(home, person, authority, row.birth_date?).then_some(NOT_VERIFIED)
 }
 
+fn not_audited() -> Trouble {
+    Trouble::Refused(Refused::NOT_AUDITED)
+}
+
+/// Waits until entries that count refused rows are durable: nothing is said of the file before.
+pub(crate) async fn counted_durably(counted: Vec<Gathered>) -> Result<(), Trouble> {
+    for gathered in counted {
+        gathered.settled().await.map_err(|_| not_audited())?;
+    }
+    Ok(())
+}
+
 /// A refusal as a row's fault, with the column in the place of the field.
 fn fault_of(refused: Refused) -> RowFault {
     let column = match refused.field {
@@ -177,7 +193,7 @@ impl<'a> Import<'a> {
         file: &'a PlanFile,
     ) -> Self {
         let verdicts = Vec::with_capacity(file.rows.len());
-        let (seen, counts, unlogged, loaded) = (BTreeSet::new(), [0; 3], Rows::default(), Vec::new());
+        let (seen, counts, unlogged) = (BTreeSet::new(), [0; 3], Rows::default());
         Self {
             engine,
             permit,
@@ -190,7 +206,8 @@ impl<'a> Import<'a> {
             seen,
             counts,
             unlogged,
-            loaded,
+            loaded: Vec::new(),
+            counted: Vec::new(),
             resumed,
         }
     }
@@ -214,29 +231,23 @@ impl<'a> Import<'a> {
                 false => self.engine.change(self.permit, self.at, changes).await,
             };
             // Before anything else can go wrong: what was committed stands.
-            self.tell(&told(self.engine, group, &prepared, &outcomes)).await?;
+            let counted = self.tell(told(self.engine, group, &prepared, &outcomes)).await?;
+            self.counted.extend(counted);
             let mut outcomes = outcomes.into_iter();
             for one in prepared {
                 let verdict = self.verdict(one, &mut outcomes)?;
                 self.verdicts.push(verdict);
             }
         }
-        Ok(())
+        counted_durably(std::mem::take(&mut self.counted)).await
     }
 
-    /// Puts into the audit what became of rows. Of what stands and it does not take it is told later; the file goes on when it is
-    /// sent again.
-    pub(crate) async fn tell(&self, each: &[ChangedOne]) -> Result<(), Trouble> {
-        let Some((call, caller)) = self.audited_as else { return Ok(()) };
-        let mut taken = Ok(());
-        for some in each.chunks(CHANGED_TOGETHER) {
-            let decision = Decision::ChangedEach(some.to_vec());
-            let entry = AuditEntry::of_call(self.at, call, Some(caller.clone()), None, decision);
-            if self.engine.audit_change(entry).await.is_err() {
-                taken = Err(Trouble::Refused(Refused::NOT_AUDITED));
-            }
-        }
-        taken
+    /// Puts into the audit what became of rows, and gives what is to be waited for before anything is said of those that it counts.
+    /// Of what stands and it does not take it is told later; the file goes on when it is sent again.
+    pub(crate) async fn tell(&self, each: Vec<ChangedOne>) -> Result<Option<Gathered>, Trouble> {
+        let Some((call, caller)) = self.audited_as else { return Ok(None) };
+        let EachTold { stands: _, untaken, counted } = self.engine.tell_each(self.at, call, Some(caller), each).await;
+        untaken.map_or(Ok(counted), |_| Err(not_audited()))
     }
 
     fn prepare(&mut self, number: u32, row: &FileRow, changes: &mut Vec<Change>) -> Result<Prepared, Trouble> {

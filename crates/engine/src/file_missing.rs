@@ -2,7 +2,7 @@
 //! asks for it, every row could be read, and the bound allows it. A plan that has not begun is reported and never ended.
 
 use crate::changed_one::{Became, ChangedOne};
-use crate::file_import::Import;
+use crate::file_import::{Import, counted_durably};
 use crate::files::Trouble;
 use crate::keys;
 use crate::rows::EventRow;
@@ -173,7 +173,7 @@ impl Import<'_> {
             Err(refused) if refused.reason == refusals::BEYOND_BOUND.reason => return Ok(Err(NoneEnded::BeyondBound)),
             Err(refused) => return Err(refused.into()),
         }
-        let mut ended = 0;
+        let (mut ended, mut counted) = (0, Vec::new());
         for group in plans.chunks(GROUP) {
             let events: Vec<PlanEvent> = group.iter().filter_map(|plan| self.ending_of(plan)).collect();
             let changes = events.iter().cloned().map(Change::Plan).collect();
@@ -183,7 +183,7 @@ impl Import<'_> {
                 self.engine.each_of(Some(event.event_id), about, became, event.tells_of_shield())
             };
             let each: Vec<ChangedOne> = events.iter().zip(&verdicts).flat_map(one).collect();
-            self.tell(&each).await?;
+            counted.extend(self.tell(each).await?);
             for verdict in verdicts {
                 match verdict {
                     Ok(ack) => ended += u32::from(ack.effect != Effect::Overtaken),
@@ -192,6 +192,7 @@ impl Import<'_> {
                 }
             }
         }
+        counted_durably(counted).await?;
         Ok(Ok(ended))
     }
 

@@ -156,7 +156,7 @@ impl Engine {
             let read = self.journal.read_from(sequence, 1).unwrap_or_default();
             let found = read.first().filter(|(reference, _)| reference.sequence == sequence);
             let entry = found.and_then(|(_, bytes)| decode::<AuditEntry>(bytes).ok());
-            entry.is_none_or(|entry| self.tells_of_shielded(&entry))
+            entry.is_none_or(|entry| self.tells_of_shielded(&entry.told().0))
         };
         match scope {
             FlagScope::Own(_) => true,

@@ -10,6 +10,7 @@ use crate::feed_tally::{FeedWatch, Tally};
 use crate::keys;
 use crate::loading::load;
 use crate::purge::Purger;
+use crate::refused_rows::RefusedRows;
 use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
@@ -145,7 +146,7 @@ impl Engine {
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
         let feeds = counting(FeedWatch::new(shared, Arc::clone(&options.wall_clock)), &on_fatal)?;
-        let shared = (commands.clone(), Arc::clone(&stop), options.clock, options.wall_clock);
+        let shared = (commands.clone(), Arc::clone(&stop), options.clock, Arc::clone(&options.wall_clock));
         let anchor = anchoring(Anchor::new(tree.clone(), shared, anchored(&store)?), &on_fatal)?;
         Ok(Self {
             index,
@@ -166,6 +167,7 @@ impl Engine {
             tally,
             answers: Counters::default(),
             bursts: Arc::default(),
+            refused_rows: Arc::new(RefusedRows::new(options.wall_clock)),
             untold: Untold::default(),
             under_way: UnderWay::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),

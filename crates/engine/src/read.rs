@@ -231,10 +231,18 @@ impl Engine {
     /// # Errors
     /// [`AuditError`] when no sink takes it in time.
     pub async fn audit(&self, entry: &AuditEntry) -> Result<AuditRef, AuditError> {
+        self.audit_as(entry, &mut None).await
+    }
+
+    /// As [`Engine::audit`]; `given` becomes the name under which the entry may stand though it failed, if any.
+    pub(crate) async fn audit_as(
+        &self,
+        entry: &AuditEntry,
+        given: &mut Option<AuditRef>,
+    ) -> Result<AuditRef, AuditError> {
         #[cfg(test)]
         self.untold.trouble.met().await?;
-        let appended = record(&self.journal, &marked(entry, self.is_about_shielded(entry)))?;
-        settled(appended).await
+        durable(&self.journal, &marked(entry, self.is_about_shielded(entry)), given).await
     }
 
     /// Puts decisions of the service itself into the audit, one behind the other, and leaves the disk to whoever is answered
@@ -283,24 +291,30 @@ impl Engine {
 async fn write_gathered(bursts: Arc<Bursts>, journal: Arc<Journal>, kind: Kind) {
     tokio::time::sleep(GATHER).await;
     let Some((entry, tell)) = bursts.close(&kind) else { return };
-    let written = match record(&journal, &entry) {
-        Ok(appended) => settled(appended).await,
-        Err(error) => Err(error),
-    };
+    let written = durable(&journal, &entry, &mut None).await;
     tell.send_replace(Some(written));
 }
 
 fn record(journal: &Journal, entry: &AuditEntry) -> Result<Appended, AuditError> {
+    record_as(journal, entry, &mut None)
+}
+
+fn record_as(journal: &Journal, entry: &AuditEntry, given: &mut Option<AuditRef>) -> Result<Appended, AuditError> {
     ENTRY.with_borrow_mut(|bytes| {
         encode_into(bytes, entry).map_err(|_| AuditError::NoSink)?;
-        journal.record(bytes)
+        journal.record_as(bytes, given)
     })
 }
 
-async fn settled(appended: Appended) -> Result<AuditRef, AuditError> {
-    match appended {
+/// Puts an entry into a durable sink, as [`Engine::audit_as`].
+pub(crate) async fn durable(
+    journal: &Journal,
+    entry: &AuditEntry,
+    given: &mut Option<AuditRef>,
+) -> Result<AuditRef, AuditError> {
+    match record_as(journal, entry, given)? {
         Appended::Now(reference) => Ok(reference),
-        Appended::Later(later) => later.settled().await,
+        Appended::Later(later) => later.settled_as(given).await,
     }
 }
 

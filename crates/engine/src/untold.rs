@@ -5,8 +5,9 @@
 use crate::audit_entry::AuditEntry;
 use crate::engine::Engine;
 use crate::rows::encode;
+use crate::told_again::Kept;
 use kith_domain::refused::Refused;
-use kith_store::{AuditError, Journal};
+use kith_store::{AuditError, AuditRef, Journal};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +16,9 @@ use tokio::sync::Notify;
 /// Entries that the audit has not taken, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Untold {
-    kept: Mutex<VecDeque<AuditEntry>>,
-    /// Held by whoever tells, so that they are told in order. One whose write was given up may have been written late: it is told
-    /// again all the same, for twice is better than never.
+    kept: Mutex<VecDeque<Kept>>,
+    /// Held by whoever tells, so that they are told in order. One whose write was given up may be written late: it is told again
+    /// all the same unless it stands by then, and names the number under which it may come to stand.
     teller: tokio::sync::Mutex<()>,
     /// One more is kept.
     more: Notify,
@@ -33,7 +34,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 100;
 
 impl Untold {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<AuditEntry>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -42,19 +43,26 @@ impl Untold {
     }
 
     /// Keeps an entry; false where there is no room for it.
-    fn keep(&self, entry: AuditEntry) -> bool {
+    fn keep(&self, entry: impl Into<Kept>) -> bool {
         let mut kept = self.lock();
         let room = kept.len() < KEPT;
         if room {
-            kept.push_back(entry);
+            kept.push_back(entry.into());
             self.more.notify_one();
         }
         room
     }
 
     /// The oldest. It stays until it is told: nothing is changed meanwhile.
-    fn oldest(&self) -> Option<AuditEntry> {
+    fn oldest(&self) -> Option<Kept> {
         self.lock().front().cloned()
+    }
+
+    /// The oldest was tried, and may stand under this number.
+    fn tried(&self, given: Option<AuditRef>) {
+        if let Some(oldest) = self.lock().front_mut() {
+            oldest.tried(given);
+        }
     }
 
     /// The oldest is told.
@@ -76,8 +84,9 @@ impl Untold {
         // Without its turn it may tell what the other tells too, which is better than not at all.
         let kept = std::mem::take(&mut *self.lock());
         let mut lost = 0_u64;
-        for entry in &kept {
-            let taken = encode(entry).is_ok_and(|bytes| journal.append(&bytes).is_ok());
+        for one in &kept {
+            let append = || encode(&one.as_told()).is_ok_and(|bytes| journal.append(&bytes).is_ok());
+            let taken = one.stands(journal) || append();
             lost += u64::from(!taken);
         }
         drop(turn);
@@ -114,13 +123,16 @@ impl Engine {
     pub async fn audit_standing(&self, mut entry: AuditEntry) -> Result<(), AuditError> {
         // Now, and not when it is told in the end: a shield may be lifted, and what had it removed, by then.
         self.mark(&mut entry);
-        let Err(error) = self.audit(&entry).await else { return Ok(()) };
-        self.tell_later(entry, error);
+        let mut given = None;
+        let Err(error) = self.audit_as(&entry, &mut given).await else { return Ok(()) };
+        let mut kept = Kept::from(entry);
+        kept.tried(given);
+        self.tell_later(kept, error);
         Err(error)
     }
 
     /// Keeps an entry that the audit has just not taken.
-    pub(crate) fn tell_later(&self, entry: AuditEntry, error: AuditError) {
+    pub(crate) fn tell_later(&self, entry: impl Into<Kept>, error: AuditError) {
         // What no journal ever takes would keep everything from being changed.
         let never = matches!(error, AuditError::TooLarge { .. });
         if never || !self.untold.keep(entry) {
@@ -143,9 +155,14 @@ impl Engine {
     /// Tells the audit of changes that stand, oldest first; false when it did not take one of them. One caller tells at a time.
     pub async fn tell_untold(&self) -> bool {
         let _turn = self.untold.teller.lock().await;
-        while let Some(entry) = self.untold.oldest() {
+        while let Some(kept) = self.untold.oldest() {
             // Asked first, so that a try while no disk takes anything costs nothing.
-            if !self.journal().takes_entries() || self.audit(&entry).await.is_err() {
+            if !self.journal().takes_entries() {
+                return false;
+            }
+            let mut given = None;
+            if !kept.stands(self.journal()) && self.audit_as(&kept.as_told(), &mut given).await.is_err() {
+                self.untold.tried(given);
                 return false;
             }
             self.untold.told();
@@ -272,7 +289,7 @@ mod tests {
         assert!(place.engine.audit_change(changed(1)).await.is_err());
         assert!(place.engine.audit_change(changed(2)).await.is_err());
         assert!(!place.engine.tell_untold().await);
-        let ids = || place.engine.untold.lock().iter().filter_map(|kept| kept.request_id).collect::<Vec<_>>();
+        let ids = || place.engine.untold.lock().iter().filter_map(|kept| kept.entry.request_id).collect::<Vec<_>>();
         assert_eq!(ids(), [1, 2].map(uuid::Uuid::from_u128));
         let room = (0..KEPT as u128).filter(|n| place.engine.untold.keep(changed(*n))).count();
         assert_eq!(room, KEPT - 2);

@@ -100,7 +100,7 @@ impl Edge {
                 }
             }
             let EngineState::Ready(engine) = slot.state() else { continue };
-            if self.counted().is_empty() && !engine.has_untold() {
+            if self.counted().is_empty() && !engine.has_untold() && !engine.has_uncounted() {
                 continue;
             }
             let edge = self.clone();
@@ -113,9 +113,9 @@ impl Edge {
     }
 
     /// Puts what was counted into the audit; what it does not take is counted on. Before that comes what stands and was not told
-    /// yet, for until it is told nothing can be changed. Blocks.
+    /// yet, for until it is told nothing can be changed, and what of many was refused and counted when it took no entry. Blocks.
     pub(crate) fn audit(&self, engine: &Engine, control: &Handle) {
-        if !control.block_on(engine.tell_untold()) {
+        if !control.block_on(engine.tell_untold()) || !control.block_on(engine.tell_uncounted()) {
             return;
         }
         self.hand(|entry| {

@@ -4,7 +4,7 @@ use super::*;
 use crate::audit_entry::Call;
 use crate::audit_seen::{SeenChange, Whom};
 use crate::changed_one::{Became, ChangedOne};
-use crate::files::tests::place::{NOW, Place, REPORT, day, event, file, nhs, row};
+use crate::files::tests::place::{NOW, Place, REPORT, authority, day, event, file, nhs, row};
 use crate::rows::encode;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::change::PlanEvent;
@@ -123,6 +123,38 @@ fn the_babys_part_of_a_birth_has_no_id_that_would_lead_to_the_mother() {
     let told = |child| search(&place, &of_child(child)).found[0].changes.clone();
     assert_eq!(told(3), [seen(8, None)]);
     assert_eq!(told(4), [SeenChange { event_id: None, became: Became::Applied }]);
+}
+
+/// They stand in one entry, and so may a hundred others that were sent with them. An auditor may ask for each of them; whoever may ask
+/// for one alone is shown no entry of a change at all, so that there is no reference to be held against another's.
+#[tokio::test]
+async fn whoever_may_ask_for_one_of_a_birth_alone_is_shown_nothing_in_which_the_other_stands() {
+    let place = Place::new();
+    place.event(1, event(1, 3, 1)).await;
+    write(&place, [sent(Method::SubmitEvents, written(&place, 8, &[3, 4], None))]);
+    let own = |query: &AuditQuery| place.engine.search_audit(AuditScope::Own(authority(1)), query, None, ALL, NOW);
+    for lookups in [true, false] {
+        let page = own(&AuditQuery { lookups, ..of_child(3) }).unwrap();
+        assert!(page.found.is_empty(), "lookups alone: {lookups}");
+    }
+    assert_eq!(own(&of_child(4)).err(), Some(AuditSearchError::NoPlanHeld));
+    let found = search(&place, &of_child(4)).found;
+    let [baby] = &found[..] else { panic!("it is found by an auditor") };
+    assert_eq!((baby.about, baby.mother, baby.as_mother), (Some(Whom::Asked(nhs(4))), None, false));
+}
+
+/// Nothing of it says whom they were about, and what is left over of it would be shielded ones.
+#[test]
+fn how_many_of_those_sent_together_were_counted_as_refused_is_shown_to_nobody() {
+    let place = Place::new();
+    let counted = vec![(kith_domain::refusal_code::RefusalCode::of("SHIELD_NOT_TOLD"), 3)];
+    let decision = Decision::RefusedRows { counted, first: NOW, last: NOW };
+    write(&place, [AuditEntry { decision, ..sent(Method::SubmitEvents, Vec::new()) }]);
+    let found = search(&place, &AuditQuery::default()).found;
+    let entry = found.iter().find(|entry| entry.method.is_some()).unwrap();
+    assert!(entry.uncounted && entry.place.is_some(), "that something was sent, and by whom");
+    assert_eq!((&entry.decision, entry.about), (&Decision::Listed(0), None));
+    assert!(search(&place, &of_child(1)).found.is_empty());
 }
 
 /// Neither a local key, which is a place, nor a range of time may be told from others by it.

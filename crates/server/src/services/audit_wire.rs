@@ -117,6 +117,9 @@ fn decision(decision: &Decision) -> Wire {
         }),
         Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Resolved(entry) => Wire::Resolved(reference(*entry)),
+        // The engine shows what was told again; one that cannot be read tells nothing. How many of those sent together were refused
+        // is shown to nobody.
+        Decision::ToldAgain { .. } | Decision::RefusedRows { .. } => Wire::Uncounted(true),
         Decision::Started
         | Decision::Stopped
         | Decision::Gap(_)
@@ -181,6 +184,8 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::Withheld { .. }
         | Decision::WithholdingLifted
         | Decision::Resolved(_)
+        | Decision::ToldAgain { .. }
+        | Decision::RefusedRows { .. }
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }

@@ -18,7 +18,7 @@ use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_engine::{
-    Acknowledgement, AuditEntry, CHANGED_TOGETHER, Call, ChangedOne, Changing, Decision, Engine, MotherRead, Verdict,
+    Acknowledgement, AuditEntry, Call, ChangedOne, Changing, Decision, EachUntaken, Engine, MotherRead, Verdict,
 };
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
@@ -340,28 +340,20 @@ pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, 
     told(engine, sender.entry(Decision::Changed { acknowledged, refused })).await
 }
 
-/// Puts what became of changes that were sent together into the audit, each with whom it is about.
+/// Puts what became of changes that were sent together into the audit, each with whom it is about, or counted where too many are
+/// refused at once.
 pub(super) async fn each_told(
     engine: &Engine,
     call: Call,
     caller: Option<&Caller>,
     each: &[ChangedOne],
 ) -> Result<(), Status> {
-    let (mut stands, mut untaken) = (false, None);
-    for some in each.chunks(CHANGED_TOGETHER) {
-        let entry = Sender::of_stream(call, caller.cloned()).entry(Decision::ChangedEach(some.to_vec()));
-        stands |= entry.decision.stands();
-        // What stands is told later where it is not taken now, so the others are told of all the same.
-        if let Err(error) = engine.audit_change(entry).await {
-            untaken = Some(error);
-        }
-    }
-    match untaken {
-        None => Ok(()),
-        // None of them is acknowledged, whichever entry failed.
-        Some(error) if stands => Err(errors::untold(error)),
-        Some(error) => Err(errors::audit(error)),
-    }
+    let told = engine.audit_each(now(), call, caller, each.to_vec()).await;
+    // None of them is acknowledged, whichever entry failed.
+    told.map_err(|EachUntaken { error, stands }| match stands {
+        true => errors::untold(error),
+        false => errors::audit(error),
+    })
 }
 
 /// Puts into the audit whom a list was about: a page is bounded.

@@ -65,10 +65,19 @@ impl Later {
     /// # Errors
     /// Those of [`Journal::record`] and of [`Journal::settled`]: the answer must not leave.
     pub async fn settled(self) -> Result<AuditRef, AuditError> {
+        self.settled_as(&mut None).await
+    }
+
+    /// As [`Later::settled`]; `given` is what [`Journal::record_as`] says of it.
+    ///
+    /// # Errors
+    /// Those of [`Later::settled`].
+    pub async fn settled_as(self, given: &mut Option<AuditRef>) -> Result<AuditRef, AuditError> {
         let reference = match self.waits_for {
             WaitsFor::Sync(reference) => reference,
-            WaitsFor::Turn { entry, handed } => self.shared.append_in_turn(&entry, self.since, handed).await?,
+            WaitsFor::Turn { entry, handed } => self.shared.append_in_turn(&entry, self.since, handed, given).await?,
         };
+        *given = Some(reference);
         self.shared.settled(reference).await?;
         self.shared.accepted.observe(self.shared.clock.now().saturating_sub(self.since));
         Ok(reference)
@@ -83,9 +92,18 @@ impl Journal {
     /// [`AuditError::NoSink`] when neither sink takes it, [`AuditError::TooLarge`], [`AuditError::Closed`], and
     /// [`AuditError::TooLate`] or [`AuditError::SyncFailed`] when it was given up. The answer must then not leave.
     pub fn record(&self, plaintext: &[u8]) -> Result<Appended, AuditError> {
+        self.record_as(plaintext, &mut None)
+    }
+
+    /// As [`Journal::record`]; `given` becomes the name under which the entry may stand though it failed: a write that was given
+    /// up may come about later. None where no write of it can. Another entry may have that name, if this one was never written.
+    ///
+    /// # Errors
+    /// Those of [`Journal::record`].
+    pub fn record_as(&self, plaintext: &[u8], given: &mut Option<AuditRef>) -> Result<Appended, AuditError> {
         check_length(plaintext)?;
         let turn = |handed| (self.shared.clock.now(), WaitsFor::Turn { entry: plaintext.to_vec(), handed });
-        let (since, waits_for) = match self.shared.attempt(plaintext, Caller::Answering)? {
+        let (since, waits_for) = match self.shared.attempt(plaintext, Caller::Answering, given)? {
             Attempt::Written(reference, Verdict::Go, took) => {
                 self.shared.accepted.observe(took);
                 return Ok(Appended::Now(reference));
@@ -109,7 +127,7 @@ impl Journal {
         check_length(plaintext)?;
         let since = self.shared.clock.now();
         loop {
-            if let Attempt::Written(reference, ..) = self.shared.attempt(plaintext, Caller::Background)? {
+            if let Attempt::Written(reference, ..) = self.shared.attempt(plaintext, Caller::Background, &mut None)? {
                 return Ok(reference);
             }
             if self.shared.is_too_late(since) {
@@ -159,10 +177,12 @@ impl Shared {
         plaintext: &[u8],
         since: Duration,
         mut handed: Option<HandedOver>,
+        given: &mut Option<AuditRef>,
     ) -> Result<AuditRef, AuditError> {
         // Before the first look, so that nothing which changes after it is missed.
         let mut progress = self.progress.subscribe();
         loop {
+            *given = handed.as_ref().map(|over| over.turn.reference());
             handed = match handed {
                 Some(HandedOver { turn, mut reply }) => match reply.try_recv() {
                     Ok(Returned::Written(..)) => return Ok(turn.reference()),
@@ -173,11 +193,13 @@ impl Shared {
                 },
                 None => None,
             };
+            // One that came back unwritten, or was never begun, stands nowhere.
+            *given = handed.as_ref().map(|over| over.turn.reference());
             if self.is_too_late(since) {
                 return Err(AuditError::TooLate);
             }
             if handed.is_none() {
-                match self.attempt(plaintext, Caller::Waiting)? {
+                match self.attempt(plaintext, Caller::Waiting, given)? {
                     Attempt::Written(reference, ..) => return Ok(reference),
                     Attempt::Handed(over) => handed = Some(over),
                     Attempt::Busy => {}
@@ -188,7 +210,7 @@ impl Shared {
     }
 
     /// Seals an entry and writes it or has it written, unless another is being written.
-    fn attempt(&self, plaintext: &[u8], caller: Caller) -> Result<Attempt, AuditError> {
+    fn attempt(&self, plaintext: &[u8], caller: Caller, given: &mut Option<AuditRef>) -> Result<Attempt, AuditError> {
         ENTRY.with_borrow_mut(|entry| {
             // The number that it will most likely get. Sealing takes as long as writing, and need not keep others waiting.
             let mut sealed_as = self.next_hint.load(Ordering::Relaxed);
@@ -200,13 +222,20 @@ impl Shared {
                     self.lay_out(entry, sealed_as, plaintext).inspect_err(|_| self.lock().withdraw(&turn))?;
                 }
                 if turn.careful && caller != Caller::Background {
+                    *given = Some(turn.reference());
                     return Ok(Attempt::Handed(self.hand_over(turn, entry)));
                 }
                 let result = turn.segment.file.write_at(entry, turn.offset);
                 match self.return_turn(&turn, entry.len() as u64, &result) {
-                    Returned::Written(verdict, took) => return Ok(Attempt::Written(turn.reference(), verdict, took)),
+                    Returned::Written(verdict, took) => {
+                        *given = Some(turn.reference());
+                        return Ok(Attempt::Written(turn.reference(), verdict, took));
+                    }
                     Returned::Failed => {}
-                    Returned::Lost(error) => return Err(error),
+                    Returned::Lost(error) => {
+                        *given = Some(turn.reference());
+                        return Err(error);
+                    }
                 }
             }
             Err(AuditError::NoSink)

@@ -122,6 +122,14 @@ impl Journal {
         Ok(read.into_iter().map(named).collect())
     }
 
+    /// Whether the entry of a number may be there to be read: up to it all is synced, and it is not among those given up. Asks no
+    /// disk, so that nobody waits for one that hangs to hear of an entry that it has not.
+    #[must_use]
+    pub fn may_be_read(&self, sequence: u64) -> bool {
+        let state = self.shared.lock();
+        sequence <= state.synced_through() && !state.given_up.iter().any(|given| given.range.holds(sequence))
+    }
+
     /// As [`Journal::read_from`], with what `take` makes of each entry's number and sealed bytes: nothing is opened.
     pub(crate) fn read_sealed<T>(
         &self,

@@ -93,6 +93,25 @@ async fn a_row_that_is_overtaken_or_at_fault_has_what_became_of_it() {
     assert_eq!(became, expected, "what says so, or cannot be read, may be about a shielded child");
 }
 
+/// Whoever sends what is refused fills no disk by it, and the one row that is loaded is not among those counted.
+#[tokio::test]
+async fn of_a_file_full_of_faults_the_first_rows_stand_by_name_and_the_others_are_counted_before_the_verdict() {
+    let place = Place::new();
+    let mut sent = file(1, FileMode::Changes, (0..300).map(row).collect());
+    for filed in &mut sent.rows[..299] {
+        filed.plan = Err(RowFault::new(RowCode::NotLoaded, "", "END_MISSING", "one that cannot be read"));
+    }
+    assert_eq!(send(&place, &sent, NOW).await, FileCode::SomeLoaded);
+    let (_, each) = told(&place);
+    assert_eq!(each.iter().filter(|one| one.refused().is_some()).count(), 128);
+    let made: Vec<_> = each.iter().filter(|one| one.refused().is_none()).map(|one| one.subject.clone()).collect();
+    assert_eq!(made, [Some(Subject::Nhs(nhs(299)))]);
+    let entries = place.engine.journal().read_from(1, 1_000).unwrap();
+    let entries = entries.iter().map(|(_, bytes)| decode::<AuditEntry>(bytes).unwrap());
+    let counted = entries.filter(|entry| matches!(entry.decision, Decision::RefusedRows { .. }));
+    assert_eq!(counted.filter_map(|entry| entry.decision.changed()).map(|(_, refused)| refused).sum::<u64>(), 171);
+}
+
 #[tokio::test]
 async fn of_a_file_nothing_is_taken_while_the_audit_takes_no_entry() {
     let place = Place::new();

@@ -1,7 +1,7 @@
 //! What a caller hears of a change that is in the log and whose entry the audit did not take.
 
 use kith_domain::change::FilePositionReset;
-use kith_engine::Became;
+use kith_engine::{Became, CHANGED_TOGETHER};
 
 use super::*;
 use crate::services::testing::{self, Place, caller, reason};

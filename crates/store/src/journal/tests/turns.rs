@@ -103,6 +103,34 @@ fn a_hung_write_stops_nobody_else_and_its_answer_and_those_behind_it_fail_in_tim
     }
 }
 
+/// Whoever has to tell again what it was written for names it by that.
+#[test]
+fn a_write_that_is_given_up_is_known_by_the_number_that_it_used_up() {
+    let (bench, journal) = quiet(AuditMode::Bounded);
+    let before = bench.disk.writes(&bench.primary());
+    bench.disk.hang_writes(&bench.primary());
+    let same = Arc::clone(&journal);
+    let stuck = std::thread::spawn(move || {
+        let mut given = None;
+        let outcome = same.record_as(b"entry 2", &mut given).map(|_| ());
+        (outcome, given)
+    });
+    eventually("write begun", || bench.disk.writes(&bench.primary()) > before);
+    bench.clock.advance_ms(300);
+    assert_eq!(answered(&journal, b"entry 3").unwrap().sequence, 3);
+    assert!(journal.may_be_read(1) && !journal.may_be_read(2), "whoever tells it again waits for no disk that hangs");
+    bench.disk.release_writes();
+    let second = AuditRef { journal: 1, sequence: 2 };
+    assert_eq!(stuck.join().unwrap(), (Err(AuditError::TooLate), Some(second)));
+    eventually("rescue", || journal.window().given_up == 0);
+    assert_eq!(read_all(&journal)[1], (2, "entry 2".to_owned()), "it came about after all");
+    assert!(journal.may_be_read(2));
+    journal.close().unwrap();
+    let mut given = None;
+    assert!(matches!(journal.record_as(b"entry 4", &mut given), Err(AuditError::Closed)));
+    assert_eq!(given, None, "nothing of it can be written");
+}
+
 #[test]
 fn an_answer_behind_a_slow_write_leaves_when_that_comes_back() {
     let (bench, journal, stuck) = hung(AuditMode::Bounded);
