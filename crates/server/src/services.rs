@@ -21,7 +21,7 @@ mod plans;
 mod presentations;
 mod status;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod trace;
 mod turns;
 mod withholding;

@@ -84,13 +84,13 @@ fn options(dir: &std::path::Path) -> EngineOptions {
     }
 }
 
-pub(super) struct Place {
-    pub(super) engine: Arc<Engine>,
+pub(crate) struct Place {
+    pub(crate) engine: Arc<Engine>,
     _dir: tempfile::TempDir,
 }
 
 impl Place {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine =
             Engine::open(options(dir.path()), now(), Arc::new(|what| panic!("the log failed: {what}"))).unwrap();
@@ -98,7 +98,7 @@ impl Place {
     }
 
     /// From here on the audit takes no entry: what was changed before has none.
-    pub(super) fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.engine.close(now());
     }
 }
