@@ -169,8 +169,7 @@ async fn what_was_broken_off_goes_on_at_the_next_start() {
     place.assert_sound();
 }
 
-/// Whoever changes the keyring by hand, with the key in hand, can take away no key that is in use.
-/// Also before the first stretch, and after the last one while the snapshot and what RocksDB has not rewritten are still to follow:
+/// Before the first stretch too, and after the last one while the snapshot and what RocksDB has not rewritten are still to follow:
 /// whoever reads nought may take the old key away.
 #[tokio::test]
 async fn nought_is_never_left_while_it_is_due() {
@@ -186,6 +185,7 @@ async fn nought_is_never_left_while_it_is_due() {
     }
 }
 
+/// Whoever changes the keyring by hand, with the key in hand, can take away no key that is in use.
 #[tokio::test]
 async fn a_keyring_without_a_key_that_is_in_use_is_not_taken() {
     let place = Place::new();
