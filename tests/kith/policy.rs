@@ -19,7 +19,8 @@ use crate::harness::{certificates, offline};
 const A: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
 const OTHER: &str = TRUSTS[1];
-const WRITTEN_OUT: &str = include_str!("../../config/policy.toml");
+/// The built-in policy as a file.
+pub const WRITTEN_OUT: &str = include_str!("../../config/policy.toml");
 
 fn lookup(role: &str, purpose: v1::Purpose, context: v1::CareContext) -> v1::LookupRequest {
     let organisation = if role == "local-authority" { A } else { ED };
@@ -87,7 +88,8 @@ fn without(purpose: &str) -> String {
     WRITTEN_OUT.replacen(&format!("purposes = [\"direct-care\", \"{purpose}\"]"), "purposes = [\"direct-care\"]", 1)
 }
 
-fn replace(path: &Path, text: &str) {
+/// Puts another policy in place of the one before, all at once.
+pub fn replace(path: &Path, text: &str) {
     std::fs::write(path.with_extension("new"), text).unwrap();
     std::fs::rename(path.with_extension("new"), path).unwrap();
 }

@@ -7,6 +7,7 @@ mod changing;
 mod disks;
 mod remounted;
 mod row;
+mod telling;
 mod tree;
 
 use row::{Fault, Mode, Place, Row, Shot};
@@ -96,6 +97,21 @@ async fn drive(rows: Vec<Row>, counted: bool) {
     }
 }
 
+/// Drives rows with what the demographics service tells.
+async fn drive_telling(rows: Vec<Row>, counted: bool) {
+    let mut driven = 0;
+    for row in &rows {
+        println!("failing storage, what is told of a number: {row}");
+        if !telling::drive(*row).await {
+            return;
+        }
+        driven += 1;
+    }
+    if counted {
+        println!("COUNTED storage {driven}");
+    }
+}
+
 /// Whether two rows have the same pair of something.
 type Alike = fn(&Row, &Row) -> bool;
 
@@ -157,6 +173,28 @@ async fn the_second_disk_in_trouble_is_not_noticed_by_who_asks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_disks_in_trouble_give_no_answer_until_they_heal() {
     drive(covering(Place::Both), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_of_a_number_while_both_disks_are_in_trouble_is_done_and_told_or_not_done() {
+    drive_telling(covering(Place::Both), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_of_a_number_while_one_disk_is_in_trouble_is_acknowledged() {
+    drive_telling([Place::Primary, Place::Spill].map(covering).concat(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the whole matrix takes minutes: cargo xtask assure"]
+async fn every_row_of_what_is_told_of_a_number() {
+    drive_telling(Place::ALL.map(all).concat(), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the whole matrix takes minutes: cargo xtask assure"]
+async fn every_row_of_a_later_call_of_what_is_told_of_a_number() {
+    drive_telling(CALLED.map(later).concat(), true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,12 @@
 //! A witness beside a real server: it follows the audit, cosigns, and cries when history is rolled back; and an entry is
 //! proven to those whom it concerns, with the witness's signature, and to nobody else.
 
+mod unproven;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
+use kith_api::client::ConnectOptions;
 use kith_api::v1;
 use kith_engine::Decision;
 use kith_merkle::{Checkpoint, WitnessSigner};
@@ -14,18 +17,22 @@ use crate::harness::calls::{self, expect_trouble};
 use crate::harness::certificates::issue;
 use crate::harness::offline;
 use crate::harness::process::{Server, program};
-use crate::harness::site::{Site, TRUSTS};
+use crate::harness::site::{Setting, Site, TRUSTS};
 use crate::harness::wait::until_async;
 
 const TREE: &str = "disk/audit-tree";
 
-fn run(name: &str, dir: &Path, server: &Server, certificate: &str, arguments: &[&str]) -> Output {
-    let options = server.options(certificate);
+fn command(name: &str, dir: &Path, options: &ConnectOptions) -> Command {
     let mut command = Command::new(program(name));
     command.current_dir(dir).env("KITH_SERVER", &options.server).env("KITH_CA", &options.ca);
     command.env("KITH_USER_ID", "u1").env("KITH_USER_NAME", "A Person");
     command.env("KITH_USER_ROLE", "Clerk").env("KITH_ROLE_CODE", "R8010");
-    command.env("KITH_CERT", &options.cert).env("KITH_KEY", &options.key).args(arguments).output().unwrap()
+    command.env("KITH_CERT", &options.cert).env("KITH_KEY", &options.key);
+    command
+}
+
+fn run(name: &str, dir: &Path, server: &Server, certificate: &str, arguments: &[&str]) -> Output {
+    command(name, dir, &server.options(certificate)).args(arguments).output().unwrap()
 }
 
 /// One round of the witness.
@@ -39,8 +46,12 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-async fn site() -> Site {
-    let site = Site::new();
+fn site() -> Site {
+    site_with(&[])
+}
+
+fn site_with(settings: &[Setting<'_>]) -> Site {
+    let site = Site::with(settings);
     issue(&site.path("certs"), "witness", "RW1", "witness");
     issue(&site.path("certs"), "auditor", "RW2", "auditor");
     std::fs::create_dir(site.path("w")).unwrap();
@@ -65,7 +76,7 @@ async fn prove(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_is_proven_to_those_whom_it_concerns_and_witnessed() {
-    let mut site = site().await;
+    let mut site = site();
     let server = site.ready().await;
     let reference = signed_question(&server, 1).await;
     let round = tokio::task::block_in_place(|| witness(&site, &server));
@@ -125,7 +136,7 @@ fn proofs_are_audited(site: &Site, reference: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_that_was_rolled_back_is_cried_out() {
-    let mut site = site().await;
+    let mut site = site();
     let server = site.ready().await;
     signed_question(&server, 1).await;
     tokio::task::block_in_place(|| server.stop());

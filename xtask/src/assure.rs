@@ -64,7 +64,7 @@ const STEPS: [Step; 8] = [
     Step {
         name: "storage",
         what: "rows of failing storage",
-        floor: 107,
+        floor: 211,
         runs: &[Way::Tests(KITH, "storage::every_row")],
     },
     Step {

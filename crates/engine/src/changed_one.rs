@@ -302,6 +302,8 @@ mod tests {
         let parts = super::heard(vec![ChangedOne { subject, ..heard }; 500]);
         let of = |decision: &Decision| decision.changed().unwrap().0;
         assert_eq!(parts.iter().map(of).sum::<u64>(), 500, "none is left out");
+        let fewest = 500_usize.div_ceil(KEY_BYTES / (4 * LocalKey::MAX));
+        assert_eq!(parts.len(), fewest, "and each part takes what it has room for");
         for decision in parts {
             let entry = AuditEntry::of_service(Moment(1_000), decision);
             assert!(

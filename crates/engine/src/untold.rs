@@ -78,6 +78,8 @@ impl Untold {
             if turn.is_ok() {
                 break;
             }
+            #[cfg(test)]
+            self.trouble.waited.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
             std::thread::sleep(PAUSE);
             turn = self.teller.try_lock();
         }
@@ -179,6 +181,8 @@ pub(crate) struct Trouble {
     pub(crate) fails: std::sync::atomic::AtomicBool,
     /// While somebody writes to it every entry waits.
     pub(crate) waits: tokio::sync::RwLock<()>,
+    /// How often a closing engine has waited for whoever tells.
+    waited: std::sync::atomic::AtomicU32,
 }
 
 #[cfg(test)]
@@ -198,11 +202,13 @@ impl Trouble {
 mod tests {
     use super::*;
     use crate::audit_entry::{Call, Decision};
-    use crate::files::tests::place::{NOW, Place, event, permit};
+    use crate::files::tests::place::{NOW, Place, event, options, permit};
     use crate::rows::decode;
     use kith_domain::change::Change;
     use kith_domain::method::Method;
     use kith_domain::proof::PersonProof;
+    use std::sync::Arc;
+    use std::time::Instant;
 
     fn changed(n: u128) -> AuditEntry {
         let call =
@@ -280,6 +286,78 @@ mod tests {
         let place = place.reopened();
         assert_eq!(told(&place), [7]);
         assert!(!place.engine.has_untold());
+    }
+
+    /// Opens what was closed, without closing it again.
+    fn opened(Place { engine, dir }: Place) -> Place {
+        drop(engine);
+        let engine = Engine::open(options(dir.path()), NOW, Arc::new(|what| panic!("the log failed: {what}"))).unwrap();
+        Place { engine, dir }
+    }
+
+    /// Whether the audit ended with an entry of the stop, and nothing of it is told as missing.
+    fn ended_in_order(place: &Place) -> bool {
+        let entries = place.engine.journal().read_from(1, 1_000).unwrap();
+        let decisions = entries.iter().map(|(_, bytes)| decode::<AuditEntry>(bytes).unwrap().decision);
+        let decisions: Vec<Decision> = decisions.collect();
+        decisions.contains(&Decision::Stopped) && !decisions.iter().any(|one| matches!(one, Decision::Gap(_)))
+    }
+
+    /// Closes while somebody else is in the midst of telling, who goes on once `until` is met or it is closed. Gives whether that one
+    /// told everything, and how long it took from when closing began.
+    fn closed_while_told(engine: &Engine, until: impl Fn(bool) -> bool) -> (bool, Duration) {
+        let held = engine.untold.trouble.waits.blocking_write();
+        let (closed, hears) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let telling = scope.spawn(move || runtime().block_on(engine.tell_untold()));
+            while engine.untold.teller.try_lock().is_ok() {
+                std::thread::yield_now();
+            }
+            let began = Instant::now();
+            scope.spawn(move || {
+                engine.close(NOW);
+                closed.send(()).unwrap();
+            });
+            let mut is_closed = false;
+            while !until(is_closed) && began.elapsed() < Duration::from_secs(60) {
+                is_closed |= hears.recv_timeout(PAUSE).is_ok();
+            }
+            let met = until(is_closed);
+            // Also where the test fails: the threads are waited for.
+            drop(held);
+            let others = telling.join().unwrap();
+            let took = began.elapsed();
+            assert!(met, "closing waits for whoever tells, without an end");
+            (others, took)
+        })
+    }
+
+    #[test]
+    fn an_end_waits_for_nobody_for_ever_who_tells_and_hands_over_what_is_kept() {
+        let place = Place::new();
+        assert!(place.engine.untold.keep(changed(7)) && place.engine.untold.keep(changed(8)));
+        let (others, _) = closed_while_told(&place.engine, |is_closed| is_closed);
+        assert!(!others, "there was no audit any more when it came to tell");
+        let place = opened(place);
+        assert_eq!(told(&place), [7, 8], "in order");
+        assert!(!place.engine.has_untold() && ended_in_order(&place));
+    }
+
+    #[test]
+    fn an_end_lets_whoever_tells_come_to_an_end_and_tells_nothing_again() {
+        let place = Place::new();
+        assert!(place.engine.untold.keep(changed(7)) && place.engine.untold.keep(changed(8)));
+        let waits = || place.engine.untold.trouble.waited.load(std::sync::atomic::Ordering::Acquire) > 0;
+        let (others, took) = closed_while_told(&place.engine, |is_closed| is_closed || waits());
+        let place = opened(place);
+        assert!(ended_in_order(&place));
+        // Where this machine stood still for longer than closing waits, it may be told twice, and must be told.
+        if took < PAUSE * LOOKS {
+            assert!(others, "it told all");
+            assert_eq!(told(&place), [7, 8], "once");
+        }
+        assert!([7, 8].iter().all(|id| told(&place).contains(id)));
     }
 
     #[tokio::test]

@@ -88,8 +88,9 @@ impl fmt::Display for VerifyReport {
         if let Some(RolledBack { last, derived }) = self.rolled_back {
             writeln!(f, "FAULT audit rolled back: it ends with entry {last}, and the log was derived up to {derived}")?;
         }
-        if let Some(tree) = &self.tree {
-            write!(f, "{tree}")?;
+        match &self.tree {
+            Some(tree) => write!(f, "{tree}")?,
+            None => writeln!(f, "tree: NONE is kept: a change of the audit that fits together is not found by this")?,
         }
         match &self.state {
             StateReport::Same(hash) => writeln!(f, "state: hash {}", hex::encode(hash)),

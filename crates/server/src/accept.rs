@@ -255,3 +255,6 @@ fn classify(error: &io::Error) -> HandshakeFailure {
     );
     if dated { HandshakeFailure::NotInForce } else { HandshakeFailure::NotTrusted }
 }
+
+#[cfg(test)]
+mod tests;

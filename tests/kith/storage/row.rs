@@ -66,7 +66,7 @@ impl Shot {
     /// Those of calls that fail, after one or two that did not.
     pub const LATER: [Self; 4] = [Self::Nth(2), Self::Nth(3), Self::FromNth(2), Self::FromNth(3)];
 
-    fn lasts(self) -> bool {
+    pub fn lasts(self) -> bool {
         match self {
             Self::Once | Self::Nth(_) => false,
             Self::Lasting | Self::FromNth(_) => true,
@@ -170,7 +170,8 @@ impl Row {
         self.place.strikes() && matches!(self.fault, Fault::SyncFails | Fault::Frozen)
     }
 
-    fn settings(self) -> [Setting<'static>; 4] {
+    /// With which the server is started.
+    pub fn settings(self) -> [Setting<'static>; 4] {
         let mode = match self.mode {
             Mode::Bounded => "\"bounded\"",
             Mode::Strict => "\"strict\"",

@@ -18,6 +18,8 @@ use crate::settings::Settings;
 pub const USUAL_LIMIT: u32 = 100;
 /// Largest page the service gives.
 const PAGE_SIZE: u32 = 500;
+/// What an empty list does not say.
+const NONE_LISTED: &str = "This is not a statement that nobody asked about a child.";
 
 /// Lists them, oldest first.
 ///
@@ -63,6 +65,9 @@ fn page(listed: &v1::ListResponse) -> Page {
         page.attention(0, 2, &words);
     }
     page.text(0, 2, &format!("{} notifications, oldest first (UK time)", notifications.len()));
+    if notifications.is_empty() {
+        page.text(0, 2, NONE_LISTED);
+    }
     for notification in notifications {
         one(&mut page, notification);
     }
@@ -170,6 +175,16 @@ mod tests {
         assert!(text.starts_with("GAP found"), "{text}");
         assert!(text.contains("cause unknown") && text.contains("There are more"), "{text}");
         assert!(!text.contains("must not be shown"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_list_does_not_read_as_nobody_asked() {
+        let words =
+            |listed: &v1::ListResponse| page(listed).render(false).split_whitespace().collect::<Vec<_>>().join(" ");
+        let none = words(&v1::ListResponse::default());
+        assert!(none.starts_with("0 notifications") && none.contains("not a statement that nobody asked"), "{none}");
+        let one = v1::ListResponse { notifications: vec![v1::Notification::default()], ..Default::default() };
+        assert!(!words(&one).contains("not a statement"), "what is listed speaks for itself");
     }
 
     #[test]

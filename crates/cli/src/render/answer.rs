@@ -150,7 +150,7 @@ fn remaining_words(answer: &v1::Answer) -> impl Iterator<Item = &str> {
 fn accesses(page: &mut Page, answer: &v1::Answer) {
     let Some(v1::AccessHistory { accesses, more }) = &answer.access_history else { return };
     if accesses.is_empty() && *more == 0 {
-        page.text(0, 2, "LOOKED UP BEFORE: no unscheduled lookup on record.");
+        page.text(0, 2, "LOOKED UP BEFORE: no unscheduled lookup on record; somebody may have looked.");
         page.gap();
         return;
     }

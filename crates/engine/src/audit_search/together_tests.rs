@@ -264,3 +264,21 @@ async fn who_stood_in_a_list_is_found_by_the_child_and_the_others_are_a_number()
     assert!(told(&of_child(3)).is_empty() && told(&of_child(4)).is_empty(), "a shielded one, and one who was in none");
     assert_eq!(told(&AuditQuery::default()), [of_one(true, 0, None), of_one(true, 0, None)], "nor how many");
 }
+
+/// What nobody who asks for no child is told must not read as a list in which nobody stood. Of the demographics service nothing
+/// but what it is, a list of several, says so: it is shown everybody's proposals.
+#[tokio::test]
+async fn how_long_a_list_of_proposals_was_is_told_to_nobody_who_asks_for_no_child() {
+    let place = Place::new();
+    let subjects = [1, 2, 1].map(|child| Subject::Nhs(nhs(child))).to_vec();
+    let decision = place.engine.each_listed(subjects).remove(0);
+    let list = AuditEntry { decision, role: Some(Role::Demographics), ..sent(Method::ListProposals, Vec::new()) };
+    write(&place, [list]);
+    let told = |query: &AuditQuery| {
+        let found = search(&place, query).found;
+        let list = found.into_iter().find(|entry| entry.method.is_some()).unwrap();
+        (list.uncounted, list.decision, list.about)
+    };
+    assert_eq!(told(&of_child(1)), (false, Decision::Listed(2), Some(Whom::Asked(nhs(1)))));
+    assert_eq!(told(&AuditQuery::default()), (true, Decision::Listed(0), None));
+}

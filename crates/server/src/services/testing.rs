@@ -98,7 +98,7 @@ impl Place {
     }
 
     /// From here on the audit takes no entry: what was changed before has none.
-    pub(super) fn fail(&self) {
+    pub(crate) fn fail(&self) {
         self.engine.close(now());
     }
 }

@@ -24,7 +24,7 @@ use tonic::{Code, Status};
 use tower::ServiceExt;
 
 use crate::authority::{Authority, Pair};
-use crate::probe::{Opened, ProbeApplication, SERVICE};
+use crate::probe::{Gate, Opened, ProbeApplication, SERVICE};
 
 pub const ED: &str = "spiffe://kith.test/org/R1H/role/ed";
 pub const LA: &str = "spiffe://kith.test/org/E06000001/role/local-authority";
@@ -52,6 +52,7 @@ pub struct TestServer {
     pub open: mpsc::Sender<Opened>,
     pub closed: Arc<AtomicBool>,
     pub can_answer: Arc<AtomicBool>,
+    pub gate: Arc<Gate>,
     running: Option<Running<ProbeApplication>>,
 }
 
@@ -98,10 +99,12 @@ impl TestServer {
         let (open, told) = mpsc::channel();
         let closed = Arc::new(AtomicBool::new(false));
         let can_answer = Arc::new(AtomicBool::new(true));
+        let gate = Arc::new(Gate::default());
         let application = ProbeApplication {
             open: Mutex::new(told),
             closed: Arc::clone(&closed),
             can_answer: Arc::clone(&can_answer),
+            gate: Arc::clone(&gate),
         };
         let running = serve::start(ground, Arc::new(config), Arc::new(directory), listener, application).unwrap();
         Self {
@@ -114,6 +117,7 @@ impl TestServer {
             open,
             closed,
             can_answer,
+            gate,
         }
     }
 
@@ -144,8 +148,17 @@ impl TestServer {
         pair: Option<&Pair>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        self.tls_over(TcpStream::connect(self.address).await?, pair, versions).await
+    }
+
+    /// The same over a connection that the test has made.
+    pub async fn tls_over(
+        &self,
+        tcp: TcpStream,
+        pair: Option<&Pair>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let config = client_config(&self.authority.pem, pair, versions);
-        let tcp = TcpStream::connect(self.address).await?;
         TlsConnector::from(Arc::new(config)).connect("localhost".try_into().unwrap(), tcp).await
     }
 
@@ -165,6 +178,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
+        self.gate.open();
         self.stop.end_now();
         if let Some(running) = self.running.take() {
             std::thread::spawn(move || running.wait()).join().unwrap();

@@ -298,7 +298,7 @@ fn more_headers_than_allowed_are_refused_with_a_reason() {
 }
 
 /// A first message of a handshake as a client sends it.
-fn hello(server: &TestServer) -> Vec<u8> {
+pub fn hello(server: &TestServer) -> Vec<u8> {
     let mut roots = rustls::RootCertStore::empty();
     let authority = CertificateDer::from_pem_slice(server.authority.pem.as_bytes()).unwrap();
     roots.add(authority).unwrap();

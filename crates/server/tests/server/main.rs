@@ -5,6 +5,8 @@ mod authority;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod handshakes;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod limits;

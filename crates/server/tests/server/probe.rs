@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::io::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -38,6 +38,41 @@ pub struct ProbeApplication {
     pub open: Mutex<mpsc::Receiver<Opened>>,
     pub closed: Arc<AtomicBool>,
     pub can_answer: Arc<AtomicBool>,
+    pub gate: Arc<Gate>,
+}
+
+/// Keeps threads where they are, whole, until it is opened.
+#[derive(Default)]
+pub struct Gate {
+    held: Mutex<Held>,
+    opened: Condvar,
+}
+
+#[derive(Default)]
+struct Held {
+    names: Vec<String>,
+    is_open: bool,
+}
+
+impl Gate {
+    /// Keeps the thread that calls this.
+    pub fn hold(&self) {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let mut held = self.held.lock().unwrap();
+        held.names.push(name);
+        drop(self.opened.wait_while(held, |held| !held.is_open).unwrap());
+    }
+
+    /// The names of the threads that came to it.
+    pub fn held(&self) -> Vec<String> {
+        self.held.lock().unwrap().names.clone()
+    }
+
+    /// Lets all of them go, now and later.
+    pub fn open(&self) {
+        self.held.lock().unwrap().is_open = true;
+        self.opened.notify_all();
+    }
 }
 
 impl Application for ProbeApplication {
@@ -52,7 +87,7 @@ impl Application for ProbeApplication {
     }
 
     fn add_services(&self, wiring: Wiring<()>, routes: &mut RoutesBuilder) {
-        routes.add_service(Probe(wiring.engine));
+        routes.add_service(Probe { engine: wiring.engine, gate: Arc::clone(&self.gate) });
     }
 
     fn open(&self, _: Opening) -> Opened {
@@ -86,9 +121,13 @@ impl Application for ProbeApplication {
     }
 }
 
-/// `/Who` says who asks and on which thread; `/Ask` needs the engine; `/Wait` answers never; `/Much` answers [`MUCH_BYTES`].
+/// `/Who` says who asks and on which thread; `/Ask` needs the engine; `/Wait` answers never; `/Much` answers [`MUCH_BYTES`];
+/// `/Hold` keeps its whole thread at the gate before it answers.
 #[derive(Clone)]
-struct Probe(Arc<EngineSlot<()>>);
+struct Probe {
+    engine: Arc<EngineSlot<()>>,
+    gate: Arc<Gate>,
+}
 
 impl NamedService for Probe {
     const NAME: &'static str = SERVICE;
@@ -107,9 +146,13 @@ impl tower::Service<Request<Body>> for Probe {
         let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
         let answer: Ready<Status> = ready(match method.as_str() {
             "Who" => who(&request),
-            "Ask" => self.0.get().err().unwrap_or_else(|| Status::new(Code::Ok, "")),
+            "Ask" => self.engine.get().err().unwrap_or_else(|| Status::new(Code::Ok, "")),
             "Wait" => return Box::pin(std::future::pending()),
             "Much" => return Box::pin(ready(Ok(much()))),
+            "Hold" => {
+                self.gate.hold();
+                Status::new(Code::Ok, "")
+            }
             _ => Status::unimplemented(method),
         });
         Box::pin(async move { Ok(answer.await.into_http()) })

@@ -74,7 +74,7 @@ The NHS number was not traced: a record may stand under another number.
    procedures.
    Heard of in time: 137 of 137 trusts and services; 0 late, 0 never heard of.
 
-LOOKED UP BEFORE: no unscheduled lookup on record.
+LOOKED UP BEFORE: no unscheduled lookup on record; somebody may have looked.
 
 As of Sun 22 Nov 2026 03:12 (UK time). Audit reference 1-4711
 ";
@@ -302,7 +302,7 @@ SIBLINGS
      hours: emergency duty team)
    - 1 known, of whom nothing is shown here
 
-LOOKED UP BEFORE: no unscheduled lookup on record.
+LOOKED UP BEFORE: no unscheduled lookup on record; somebody may have looked.
 
 As of Sun 22 Nov 2026 03:12 (UK time). Audit reference 1-4711
 ";
