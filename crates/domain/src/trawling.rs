@@ -11,10 +11,11 @@
 //! casualties, with ten times the usual questions, is no volume; where presentations are not told, a person's volume is held
 //! against that of the others on the same day.
 //!
-//! A check-in asks like any other question and is counted like one. Its presentation is what the audit tells of its recording, once
-//! that is taken, and not that it was asked with one: whoever sends check-ins that are never recorded looks like whoever only asks.
-//! So where people check in, what is usual to be held is that of their first questions, and not of those alone who are looked up
-//! again later; and an organisation whose recordings are refused for an evening has that evening's volume.
+//! A check-in asks like any other question and is counted like one. Its presentation is what the audit tells of its recording: that
+//! it was taken, or that Kith could not take it for a reason of its own, which nobody who asks can bring about; not that it was asked
+//! with one. Whoever sends check-ins that are refused for what is in them looks like whoever only asks. So where people check in,
+//! what is usual to be held is that of their first questions, and not of those alone who are looked up again later; and an
+//! organisation that sends its check-ins wrong for an evening has that evening's volume.
 //!
 //! What an organisation's people do is counted together too (`whole.rs`): many who each ask little are flagged as one.
 
@@ -274,7 +275,7 @@ impl Watch {
         self.whole_walks(&who, number, entry);
         self.crowds(&who, child, entry);
         let (at, bounds) = (self.now, self.waiting_bounds());
-        let mut question = Waited { who, role, child, at, entry, unscheduled, held: Some(held) };
+        let mut question = Waited { who, role, child, at, entry, unscheduled, held: Some(held), told: None };
         if self.waiting.is_attended(&question, bounds) {
             // What was told of the child just now is held: that it is found says nothing.
             question.held = None;

@@ -44,6 +44,7 @@ mod read;
 mod references;
 mod reseal;
 mod rows;
+mod sightings;
 mod state_hash;
 mod telling;
 mod times;
