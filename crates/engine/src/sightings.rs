@@ -27,14 +27,14 @@ pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Ve
     }
     let Some(subject) = &entry.subject else { return Vec::new() };
     let what = match entry.decision.disclosed() {
-        Some(disclosed) => asking(entry, subject, disclosed).map(Sight::Question),
+        Some(disclosed) => asking(entry, (subject, method), disclosed).map(Sight::Question),
         None => tells_of_a_presentation(method, &entry.decision).then_some(Sight::Presentation),
     };
     what.and_then(|what| seen(subject, what)).into_iter().collect()
 }
 
 /// Who asked what; none where nobody is named.
-fn asking(entry: &AuditEntry, subject: &Subject, disclosed: Disclosed) -> Option<Asking> {
+fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: Disclosed) -> Option<Asking> {
     let held = |code| matches!(code, Code::Held(_));
     Some(Asking {
         user_id: entry.caller.as_ref()?.user_id.clone(),
@@ -43,6 +43,7 @@ fn asking(entry: &AuditEntry, subject: &Subject, disclosed: Disclosed) -> Option
         unscheduled: !matches!(entry.decision, Decision::Answered { counted: false, .. }),
         number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
         held: held(disclosed.plans) || held(disclosed.presentations),
+        checks_in: method == Method::CheckIn,
     })
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Waited {
     pub(super) entry: u64,
     /// Asked in unscheduled care.
     pub(super) unscheduled: bool,
+    /// With a presentation to be recorded.
+    pub(super) checks_in: bool,
     /// Something is held of the child; nothing where that says nothing.
     pub(super) held: Option<bool>,
     /// When it was last told that the child was there, as of when it waited no more.
@@ -206,6 +208,7 @@ mod tests {
             at: Moment(at_s * 1_000),
             entry: 1,
             unscheduled: true,
+            checks_in: false,
             held: Some(false),
             told: None,
         }
