@@ -119,7 +119,7 @@ pub struct Asking {
     pub user_id: UserId,
     /// In which role.
     pub role: Role,
-    /// In unscheduled care.
+    /// In unscheduled care, where who is asked about is there.
     pub unscheduled: bool,
     /// The NHS number, where one was asked about.
     pub number: Option<NhsNumber>,

@@ -9,6 +9,7 @@
 use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed};
 use crate::changed_one::Became;
 use crate::keys;
+use kith_domain::caller::{Purpose, Role};
 use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::trawling::{Asking, ChildMark, Sight, Sighting};
@@ -36,11 +37,16 @@ pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Ve
 /// Who asked what; none where nobody is named.
 fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: Disclosed) -> Option<Asking> {
     let held = |code| matches!(code, Code::Held(_));
+    let (caller, role) = (entry.caller.as_ref()?, entry.role?);
+    // Of a worklist nobody needs to be there, but of an emergency department's, which expects nobody by appointment: it would be a
+    // way to ask about children who are not there. One for a review needs a policy that grants it. A record that was opened was
+    // asked about in the open.
+    let listed = matches!(entry.decision, Decision::Answered { counted: false, .. });
+    let of_department = role == Role::Ed && caller.purpose != Purpose::SafeguardingReview;
     Some(Asking {
-        user_id: entry.caller.as_ref()?.user_id.clone(),
-        role: entry.role?,
-        // Of a worklist nobody needs to be there. A record that was opened was asked about in the open.
-        unscheduled: !matches!(entry.decision, Decision::Answered { counted: false, .. }),
+        user_id: caller.user_id.clone(),
+        role,
+        unscheduled: !listed || of_department,
         number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
         held: held(disclosed.plans) || held(disclosed.presentations),
         checks_in: method == Method::CheckIn,
@@ -92,10 +98,12 @@ mod tests {
     use crate::audit_entry::Call;
     use crate::changed_one::ChangedOne;
     use kith_domain::NhsNumber;
-    use kith_domain::caller::{Peer, Role};
+    use kith_domain::caller::{Caller, Peer};
     use kith_domain::codes::OdsCode;
+    use kith_domain::identity::IdentityCheck;
     use kith_domain::proof::PersonProof;
     use kith_domain::refusal_code::RefusalCode;
+    use kith_domain::text::{PersonText, RoleCode, UserId};
     use kith_domain::time::Moment;
 
     fn subject(n: u32) -> Option<Subject> {
@@ -151,5 +159,43 @@ mod tests {
         for method in [Method::SubmitEvents, Method::SubmitPlanFile, Method::AcknowledgeNotifications] {
             assert_eq!(presentations(method, Decision::ChangedEach(rows.clone())), 0);
         }
+    }
+
+    /// Whether a question of a worklist is one of unscheduled care.
+    fn is_unscheduled(role: Role, purpose: Purpose) -> bool {
+        let organisation = OdsCode::parse("R1H").unwrap();
+        let caller = Caller {
+            user_id: UserId::parse("u1").unwrap(),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+            purpose,
+            organisation,
+            role_code: RoleCode::parse("R8000").unwrap(),
+        };
+        let disclosed = Disclosed {
+            identity: IdentityCheck::NotGiven,
+            plans: Code::NoneHeld,
+            presentations: Code::NoneHeld,
+            shielded: false,
+            siblings: 0,
+            mother: None,
+        };
+        let (peer, method) = (Peer { organisation, role }, Method::LookupMany);
+        let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+        let decision = Decision::Answered { disclosed, counted: false };
+        let entry = AuditEntry::of_call(Moment(1_000), call, Some(caller), None, decision);
+        let seen = sightings(&Keys::from_master([7; 32]), 1, &AuditEntry { subject: subject(0), ..entry });
+        let [Sighting { what: Sight::Question(asking), .. }] = &seen[..] else { panic!("{seen:?}") };
+        asking.unscheduled
+    }
+
+    #[test]
+    fn an_emergency_department_asks_about_who_is_there_by_a_worklist_too() {
+        for purpose in [Purpose::DirectCare, Purpose::ChildProtectionEnquiry] {
+            assert!(is_unscheduled(Role::Ed, purpose), "{purpose:?}");
+        }
+        assert!(!is_unscheduled(Role::Ed, Purpose::SafeguardingReview));
+        assert!(!is_unscheduled(Role::ScheduledCare, Purpose::DirectCare));
+        assert!(!is_unscheduled(Role::Safeguarding, Purpose::ChildProtectionEnquiry));
     }
 }

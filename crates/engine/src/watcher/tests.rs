@@ -111,6 +111,20 @@ fn records_that_are_opened_are_questions_too() {
     assert_eq!(watched.asked[0].lookups, 20);
 }
 
+/// A worklist discloses as much as questions one by one, and a walk through it is one.
+#[test]
+fn entries_of_a_worklist_are_questions_too() {
+    let listed = |(sequence, entry): (u64, AuditEntry)| {
+        let disclosed = entry.decision.disclosed().unwrap();
+        let decision = Decision::Answered { disclosed, counted: false };
+        (sequence, AuditEntry { decision, method: Some(Method::LookupMany), ..entry })
+    };
+    let mut watcher = watcher(None, 0);
+    watcher.follow(0, 20, &asked(20).into_iter().map(listed).collect::<Vec<_>>());
+    let kinds: Vec<FlagKind> = told(&mut watcher).iter().map(|flag| flag.kind).collect();
+    assert_eq!(kinds, [FlagKind::NumberWalk]);
+}
+
 /// Check-ins as the audit tells of them: each question, and a second later what became of its recording.
 #[derive(Default)]
 struct CheckIns {
