@@ -3,8 +3,9 @@
 //! A child was there when an organisation told of a presentation, one by one or row by row in a stream of them, and also when it
 //! tried to and Kith refused for a reason of its own: whoever sits before the child cannot mend Kith's disks. No refusal that
 //! whoever asks can bring about counts, or it would be a way to look like one who has the child before them. Nor does a row that
-//! was sent again count: what it told was told before. Of what was refused before the audit took entries the audit does not
-//! know whom it was about: that counts for nobody, and questions are not answered at such a time either.
+//! was sent again count: what it told was told before. Of what was refused before the audit took entries, and of several that one
+//! person was refused within milliseconds, the audit does not know whom it was about: that counts for nobody. Questions are not
+//! answered at the first of these times either.
 
 use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed};
 use crate::changed_one::Became;

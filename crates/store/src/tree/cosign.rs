@@ -17,8 +17,6 @@ use crate::disk::replace_durably;
 /// Witnesses of one organisation, where no key is configured: none fills the places of all others. One with a new key takes the
 /// place of its own oldest that is on no head any more.
 const MAX_OF_ONE: usize = 3;
-/// Longest name that is anybody's where no key is configured, in bytes: all of them have room in one small file.
-const MAX_NAME_BYTES: usize = 256;
 /// The first line of the file that says whose they are.
 const BROUGHT: &str = "kith-cosigners/1";
 
@@ -27,8 +25,8 @@ fn cosigned_path(dir: &Path) -> PathBuf {
     dir.join("cosigned")
 }
 
-/// Whose names and keys are: a note whose text has the organisations, a line each behind [`BROUGHT`], and whose lines of signatures have
-/// the names and keys in the same order, with a byte that says nothing in the place of a signature.
+/// Whose names and keys are: a note whose text has the organisations, a line each behind [`BROUGHT`], and whose lines of signatures
+/// have the names and keys in the same order, with a byte that says nothing in the place of a signature.
 fn brought_path(dir: &Path) -> PathBuf {
     dir.join("cosigners")
 }
@@ -76,7 +74,8 @@ impl Brought {
         }
         let own = self.0.iter().filter(|(_, owner)| owner == organisation).count();
         let room = own < MAX_OF_ONE || self.forget_oldest(organisation, kept);
-        if !room || self.0.len() >= MAX_SIGNATURES || statement.name.len() > MAX_NAME_BYTES {
+        // As many as a note has room for: names are short, and all of them are one small file.
+        if !room || self.0.len() >= MAX_SIGNATURES {
             return false;
         }
         self.0.push((NoteSignature { bytes: vec![0], ..statement.clone() }, organisation.to_owned()));
