@@ -67,6 +67,10 @@ fn who_trawls_among_those_who_look_up_on_suspicion_is_found_beside_those_who_che
     asks(&mut traffic, &mut fresh, (13, 70), TRAWLER);
     traffic.present(at(15, 0), 0);
     assert_eq!(few_held(&traffic), ["trawler-0"]);
+    // As at a start: the same entries again.
+    let mut watch = Watch::new(quiet());
+    let again: Vec<_> = traffic.seen.iter().flat_map(|seen| watch.observe(seen.clone())).collect();
+    assert_eq!(again, traffic.flags);
 }
 
 #[test]
