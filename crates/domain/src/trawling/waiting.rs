@@ -8,6 +8,9 @@ use crate::time::Moment;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+/// To make room, such a part of what is remembered of one organisation is forgotten at once.
+const AT_ONCE: usize = 64;
+
 /// A question that waits.
 #[derive(Debug, Clone)]
 pub(super) struct Waited {
@@ -166,11 +169,21 @@ impl Waiting {
         }
     }
 
-    /// The organisation of which most is remembered forgets its oldest.
+    /// What is too old is forgotten, whosever it is: an organisation that tells of nothing any more takes no room of those that do.
+    /// Where that makes none, the one of which most is remembered forgets its oldest: many at once, so that organisations are gone
+    /// through seldom.
     fn make_room(&mut self, now: Moment, bounds: Bounds) {
+        self.of.retain(|_, of| {
+            of.told.forget(now, bounds.kept_s(), usize::MAX);
+            of.waiting > 0 || !of.told.by_child.is_empty()
+        });
+        self.told = self.of.values().map(|of| of.told.by_child.len()).sum();
+        if self.told <= bounds.most {
+            return;
+        }
         let Some(of) = self.of.values_mut().max_by_key(|of| of.told.by_child.len()) else { return };
         let before = of.told.by_child.len();
-        of.told.forget(now, bounds.kept_s(), before.saturating_sub(1));
+        of.told.forget(now, bounds.kept_s(), before.saturating_sub(1 + before / AT_ONCE));
         self.told = self.told + of.told.by_child.len() - before;
     }
 
@@ -178,7 +191,9 @@ impl Waiting {
     pub(super) fn is_attended(&self, question: &Waited, bounds: Bounds) -> bool {
         let of = self.of.get(&question.who.organisation);
         let told = of.and_then(|of| of.told.by_child.get(&question.child)).copied();
-        let told = question.told.max(told);
+        // Somebody else's question may wait about the child, and hold what was pushed out.
+        let held = of.and_then(|of| of.about.get(&question.child)).and_then(|about| about.told);
+        let told = question.told.max(told).max(held);
         told.is_some_and(|told| question.at.seconds_since(told) <= bounds.before_s)
     }
 
@@ -289,6 +304,7 @@ mod tests {
         assert!(waiting.ask(question(200, 0), BOUNDS).is_none() && waiting.ask(question(201, 0), BOUNDS).is_none());
         waiting.presented(organisation, question(201, 0).child, at(0), BOUNDS);
         (0..100).for_each(|n| waiting.presented(organisation, ChildMark::new([n; 16]), at(1), BOUNDS));
+        assert!(waiting.is_attended(&question(200, 50), BOUNDS), "what one question holds belongs to another's too");
         for _ in 0..2 {
             let settled = waiting.due(at(101), BOUNDS).unwrap();
             assert!(waiting.is_attended(&settled, BOUNDS), "{settled:?}");
@@ -308,5 +324,24 @@ mod tests {
             assert!(waiting.told == all && all <= BOUNDS.most, "{n}");
         }
         assert!(waiting.is_attended(&question_of("RRK", 6, 7), BOUNDS), "the newest is remembered");
+    }
+
+    #[test]
+    fn who_tells_of_nothing_any_more_takes_no_room_of_those_that_do() {
+        let (mut waiting, bounds) = (Waiting::default(), Bounds { most: 4, ..BOUNDS });
+        let tell = |waiting: &mut Waiting, code: &str, child: u8, at_s: i64| {
+            waiting.presented(OdsCode::parse(code).unwrap(), ChildMark::new([child; 16]), at(at_s), bounds);
+        };
+        for (code, child) in [("R1H", 1), ("R1H", 2), ("RRK", 3), ("RRK", 4)] {
+            tell(&mut waiting, code, child, 0);
+        }
+        // So old that it belongs to no question.
+        for (code, child) in [("RXH", 5), ("RXH", 6), ("RYR", 7), ("RYR", 8)] {
+            tell(&mut waiting, code, child, 1_101);
+        }
+        assert_eq!((waiting.told, waiting.of.len()), (4, 2));
+        for (code, child) in [("RXH", 5), ("RXH", 6), ("RYR", 7), ("RYR", 8)] {
+            assert!(waiting.is_attended(&question_of(code, child, 1_101), bounds), "{child}");
+        }
     }
 }
