@@ -17,6 +17,9 @@ use crate::disk::replace_durably;
 /// Witnesses of one organisation, where no key is configured: none fills the places of all others. One with a new key takes the
 /// place of its own oldest that is on no head any more.
 const MAX_OF_ONE: usize = 3;
+/// Longest statement that is kept unverified, in bytes: the longest kind of cosignature has 2,428. As many as are kept on one head
+/// fit the longest note that is read again; one beyond that would be taken for none, with all that others have said on it.
+const MAX_STATEMENT_BYTES: usize = 2_560;
 /// The first line of the file that says whose they are.
 const BROUGHT: &str = "kith-cosigners/1";
 
@@ -90,13 +93,16 @@ impl Brought {
     }
 
     /// What is kept where no key tells whose a statement is. `None` when nothing of a witness is offered, or anything that is not
-    /// this organisation's to say, or more than there is room for.
+    /// this organisation's to say, or longer or more than there is room for.
     fn keep(
         &mut self,
         held: &[NoteSignature],
         offered: &[NoteSignature],
         organisation: &str,
     ) -> Option<Vec<NoteSignature>> {
+        if offered.iter().any(|statement| statement.bytes.len() > MAX_STATEMENT_BYTES) {
+            return None;
+        }
         let mut kept = held.to_vec();
         for statement in offered {
             let before = kept.iter().position(|kept| same(kept, statement));

@@ -200,3 +200,32 @@ fn whose_names_are_is_not_taken_for_nobodys_where_it_is_damaged() {
     std::fs::remove_file(&place).unwrap();
     assert!(open.tree.add_cosignature(&cosigned(&head, &[1]), ONE).unwrap());
 }
+
+/// A head with statements so long, of names as long as there are.
+fn long(note: &[u8], numbers: std::ops::Range<u8>, bytes: usize) -> Vec<u8> {
+    let mut note = Note::parse(note).unwrap();
+    note.signatures.extend(numbers.map(|number| NoteSignature {
+        name: format!("{number:0>255}"),
+        key_id: [number; 4],
+        bytes: vec![number; bytes],
+    }));
+    note.to_string().into_bytes()
+}
+
+/// What is written is read again, however much is said: else nothing would be held of the head, and whoever came next began anew.
+#[test]
+fn as_much_as_may_be_said_of_a_head_is_read_again_and_what_is_longer_is_not_kept() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    assert!(!open.tree.add_cosignature(&long(&head, 0..1, 2_561), OTHER).unwrap());
+    assert!(open.tree.cosigned().unwrap().is_none());
+    for (number, organisation) in (0..).step_by(3).zip(["RW1", "RW2", "RW3", "RW4", "RW5"]) {
+        assert!(open.tree.add_cosignature(&long(&head, number..number + 3, 2_560), organisation).unwrap());
+    }
+    let (_, note) = open.tree.cosigned().unwrap().unwrap();
+    assert_eq!(note.signatures.len(), 1 + 15);
+    assert!(!open.tree.add_cosignature(&long(&head, 15..16, 72), "RW6").unwrap(), "there is no room on this head");
+}
