@@ -10,7 +10,7 @@
 use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed};
 use crate::changed_one::Became;
 use crate::keys;
-use kith_domain::caller::{Purpose, Role};
+use kith_domain::caller::{CareContext, Purpose, Role};
 use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::trawling::{Asking, ChildMark, Sight, Sighting};
@@ -39,15 +39,16 @@ pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Ve
 fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: Disclosed) -> Option<Asking> {
     let held = |code| matches!(code, Code::Held(_));
     let (caller, role) = (entry.caller.as_ref()?, entry.role?);
-    // Of a worklist nobody needs to be there, but of an emergency department's, which expects nobody by appointment: it would be a
-    // way to ask about children who are not there. One for a review needs a policy that grants it. A record that was opened was
-    // asked about in the open.
-    let listed = matches!(entry.decision, Decision::Answered { counted: false, .. });
-    let of_department = role == Role::Ed && caller.purpose != Purpose::SafeguardingReview;
+    // In planned care, and of a worklist, nobody needs to be there. But an emergency department expects nobody by appointment, and
+    // its worklists would be a way to ask about children who are not there: those for a review, or in planned care, need a policy
+    // that grants them. A record that was opened was asked about in the open.
+    let uncounted = matches!(entry.decision, Decision::Answered { counted: false, .. });
+    let is_granted = caller.purpose == Purpose::SafeguardingReview || entry.context == Some(CareContext::Scheduled);
+    let of_department = role == Role::Ed && !is_granted;
     Some(Asking {
         user_id: caller.user_id.clone(),
         role,
-        unscheduled: !listed || of_department,
+        unscheduled: !uncounted || of_department,
         number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
         held: held(disclosed.plans) || held(disclosed.presentations),
         checks_in: method == Method::CheckIn,
@@ -163,7 +164,7 @@ mod tests {
     }
 
     /// Whether a question of a worklist is one of unscheduled care.
-    fn is_unscheduled(role: Role, purpose: Purpose) -> bool {
+    fn is_unscheduled(role: Role, purpose: Purpose, context: CareContext) -> bool {
         let organisation = OdsCode::parse("R1H").unwrap();
         let caller = Caller {
             user_id: UserId::parse("u1").unwrap(),
@@ -185,18 +186,21 @@ mod tests {
         let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
         let decision = Decision::Answered { disclosed, counted: false };
         let entry = AuditEntry::of_call(Moment(1_000), call, Some(caller), None, decision);
-        let seen = sightings(&Keys::from_master([7; 32]), 1, &AuditEntry { subject: subject(0), ..entry });
+        let entry = AuditEntry { subject: subject(0), context: Some(context), ..entry };
+        let seen = sightings(&Keys::from_master([7; 32]), 1, &entry);
         let [Sighting { what: Sight::Question(asking), .. }] = &seen[..] else { panic!("{seen:?}") };
         asking.unscheduled
     }
 
     #[test]
     fn an_emergency_department_asks_about_who_is_there_by_a_worklist_too() {
+        let unscheduled = CareContext::Unscheduled;
         for purpose in [Purpose::DirectCare, Purpose::ChildProtectionEnquiry] {
-            assert!(is_unscheduled(Role::Ed, purpose), "{purpose:?}");
+            assert!(is_unscheduled(Role::Ed, purpose, unscheduled), "{purpose:?}");
+            assert!(!is_unscheduled(Role::Ed, purpose, CareContext::Scheduled), "{purpose:?}");
         }
-        assert!(!is_unscheduled(Role::Ed, Purpose::SafeguardingReview));
-        assert!(!is_unscheduled(Role::ScheduledCare, Purpose::DirectCare));
-        assert!(!is_unscheduled(Role::Safeguarding, Purpose::ChildProtectionEnquiry));
+        assert!(!is_unscheduled(Role::Ed, Purpose::SafeguardingReview, unscheduled));
+        assert!(!is_unscheduled(Role::ScheduledCare, Purpose::DirectCare, unscheduled));
+        assert!(!is_unscheduled(Role::Safeguarding, Purpose::ChildProtectionEnquiry, unscheduled));
     }
 }
