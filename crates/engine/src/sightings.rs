@@ -91,7 +91,9 @@ fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
         | Decision::ChangedEach(_)
         | Decision::ListedEach(_) => false,
     };
-    (taken || could_not) && matches!(method, Method::CheckIn | Method::Record | Method::Amend | Method::Close)
+    // Not what closes one: a child who was there was recorded before. Of one who never was, "entered in error" is taken too, and
+    // nobody is ever shown it.
+    (taken || could_not) && matches!(method, Method::CheckIn | Method::Record | Method::Amend)
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
 
     #[test]
     fn what_kith_could_not_record_is_an_attempt_and_what_a_caller_can_have_refused_is_none() {
-        for method in [Method::CheckIn, Method::Record, Method::Amend, Method::Close] {
+        for method in [Method::CheckIn, Method::Record, Method::Amend] {
             for reason in ["STORAGE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "DRAINING"] {
                 assert_eq!(presentations(method, refused(reason)), 1, "{reason}");
             }
@@ -141,6 +143,13 @@ mod tests {
         }
         for method in [Method::Lookup, Method::SubmitEvents, Method::ProposeIdentity] {
             assert_eq!(presentations(method, refused("STORAGE_UNAVAILABLE")), 0, "it records no presentation");
+        }
+    }
+
+    #[test]
+    fn an_outcome_alone_tells_of_nobody_who_was_there() {
+        for decision in [Decision::Changed { acknowledged: 1, refused: 0 }, refused("STORAGE_UNAVAILABLE")] {
+            assert_eq!(presentations(Method::Close, decision.clone()), 0, "{decision:?}");
         }
     }
 
