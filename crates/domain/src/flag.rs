@@ -15,7 +15,7 @@ pub enum FlagKind {
     Volume,
     /// NHS numbers that follow one another in equal steps.
     NumberWalk,
-    /// Something is held of far fewer of the children asked about than of those whom others ask about.
+    /// Something is held of far fewer of the children asked about than of those whom others ask about in the same way.
     FewHeld,
     /// A child whom many people have asked about; the flag is about each of them from the so-manieth on.
     SameChild,

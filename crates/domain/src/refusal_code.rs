@@ -1,6 +1,8 @@
 //! Every reason for which something is refused, in one list. The audit keeps the position in it, so a reason is added at the end
 //! and never taken away; what is refused with a reason that is not listed is kept as such.
 
+mod cause;
+
 use serde::{Deserialize, Serialize};
 
 /// Reasons in the order of their numbers. The first stands for one that is not listed.

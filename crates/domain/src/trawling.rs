@@ -11,15 +11,20 @@
 //! casualties, with ten times the usual questions, is no volume; where presentations are not told, a person's volume is held
 //! against that of the others on the same day.
 //!
-//! A check-in asks like any other question and is counted like one. Its presentation is what the audit tells of its recording, once
-//! that is taken, and not that it was asked with one: whoever sends check-ins that are never recorded looks like whoever only asks.
-//! So where people check in, what is usual to be held is that of their first questions, and not of those alone who are looked up
-//! again later; and an organisation whose recordings are refused for an evening has that evening's volume.
+//! A check-in asks like any other question and is counted like one. Its presentation is what the audit tells of its recording: that
+//! it was taken, or that Kith could not take it for a reason of its own, which nobody who asks can bring about; not that it was asked
+//! with one. Whoever sends check-ins that are refused for what is in them looks like whoever only asks. So where people check in,
+//! what is usual to be held is that of their first questions, and not of those alone who are looked up again later; and an
+//! organisation that sends its check-ins wrong for an evening has that evening's volume.
+//!
+//! What is usual to be held goes by the way in which people ask (`held.rs`): whoever checks everybody in finds less than whoever
+//! looks up on suspicion.
 //!
 //! What an organisation's people do is counted together too (`whole.rs`): many who each ask little are flagged as one.
 
 mod children;
 mod days;
+mod held;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -35,6 +40,7 @@ use crate::text::UserId;
 use crate::time::{Day, Moment};
 use children::Children;
 use days::{Days, Usual};
+use held::Way;
 use share::{Norm, OfPerson, far_below};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -49,9 +55,8 @@ const SET_BACK_S: u64 = 60 * 60;
 /// Questions of an organisation, and of a role, from which on what came before counts half.
 const NORM_OF_ORGANISATION: u64 = 4_096;
 const NORM_OF_ROLE: u64 = 65_536;
-/// Questions of others that have to be known before a person is held against them.
-const LEAST_OF_ORGANISATION: u64 = 200;
-const LEAST_OF_ROLE: u64 = 1_000;
+/// Questions of others that have to be known before a person is held against whether children were there.
+const LEAST_ATTENDED: u64 = 200;
 /// A busy day of the others raises what is a volume by as much, in hundredths: at most fourfold, so that several who trawl
 /// together do not hide one another.
 const SURGE: std::ops::RangeInclusive<u64> = 100..=400;
@@ -114,12 +119,14 @@ pub struct Asking {
     pub user_id: UserId,
     /// In which role.
     pub role: Role,
-    /// In unscheduled care.
+    /// In unscheduled care, where who is asked about is there.
     pub unscheduled: bool,
     /// The NHS number, where one was asked about.
     pub number: Option<NhsNumber>,
     /// Something is held of the child.
     pub held: bool,
+    /// With a presentation to be recorded.
+    pub checks_in: bool,
 }
 
 /// What is remembered of a person.
@@ -128,7 +135,7 @@ struct Person {
     /// The last entry of theirs: whose is the least is forgotten first.
     last_entry: u64,
     days: Days,
-    held: OfPerson,
+    held: [OfPerson; Way::COUNT],
     attended: OfPerson,
     walks: Walks,
     /// When a flag of each kind was last raised.
@@ -138,8 +145,8 @@ struct Person {
 /// What is usual in an organisation.
 #[derive(Debug, Default)]
 struct Organisation {
-    /// By role: whoever reviews what was recorded finds it.
-    held: BTreeMap<Role, Norm>,
+    /// By role, for whoever reviews what was recorded finds it, and by way.
+    held: BTreeMap<(Role, Way), Norm>,
     attended: Norm,
     days: Days,
     whole: Whole,
@@ -148,7 +155,7 @@ struct Organisation {
 /// What is usual in a role.
 #[derive(Debug, Default)]
 struct OfRole {
-    held: Norm,
+    held: [Norm; Way::COUNT],
     day: Usual,
 }
 
@@ -268,13 +275,13 @@ impl Watch {
     }
 
     fn asked(&mut self, entry: u64, organisation: OdsCode, child: ChildMark, asking: Asking) {
-        let Asking { user_id, role, unscheduled, number, held } = asking;
+        let Asking { user_id, role, unscheduled, number, held, checks_in } = asking;
         let who = self.known(Who { organisation, user_id }, entry);
         self.walks(&who, number, entry);
         self.whole_walks(&who, number, entry);
         self.crowds(&who, child, entry);
         let (at, bounds) = (self.now, self.waiting_bounds());
-        let mut question = Waited { who, role, child, at, entry, unscheduled, held: Some(held) };
+        let mut question = Waited { who, role, child, at, entry, unscheduled, checks_in, held: Some(held), told: None };
         if self.waiting.is_attended(&question, bounds) {
             // What was told of the child just now is held: that it is found says nothing.
             question.held = None;
@@ -307,8 +314,11 @@ impl Watch {
     /// Counts a question now that it is known whether the child was there.
     fn settle(&mut self, question: &Waited) {
         let attended = self.waiting.is_attended(question, self.waiting_bounds());
+        let way = self.way(question, attended);
         // Whoever is forgotten counts here: people who are none are many.
-        self.whole_holds(question);
+        if let Some(way) = way {
+            self.whole_holds(question, way);
+        }
         if !attended {
             self.whole_volume(question);
         }
@@ -316,7 +326,9 @@ impl Watch {
         if !self.people.contains_key(&question.who) {
             return;
         }
-        self.holds(question);
+        if let Some(way) = way {
+            self.holds(question, way);
+        }
         if question.unscheduled {
             self.attends(question, attended);
         }
@@ -335,30 +347,6 @@ impl Watch {
         u64::from(self.rules.repeat_hours) * 3_600
     }
 
-    /// Something held of few of the children asked about.
-    fn holds(&mut self, question: &Waited) {
-        let Some(held) = question.held else { return };
-        let flagged = self.is_flagged(&question.who);
-        let organisation = self.organisations.entry(question.who.organisation).or_default();
-        let of_organisation = organisation.held.entry(question.role).or_default();
-        let role = self.roles.entry(question.role).or_default();
-        let Some(person) = self.people.get_mut(&question.who) else { return };
-        if !flagged {
-            of_organisation.add(held, NORM_OF_ORGANISATION);
-            role.held.add(held, NORM_OF_ROLE);
-        }
-        // The lesser of the two: little may be held of a whole neighbourhood. Before either is known nothing is to be expected.
-        let own = person.held.counted();
-        let norms = [of_organisation.of_others(own, LEAST_OF_ORGANISATION), role.held.of_others(own, LEAST_OF_ROLE)];
-        let usual = norms.into_iter().flatten().min().unwrap_or(0);
-        let Some(counted) = person.held.add(held, usual, question.entry) else { return };
-        let rules = (self.rules.share_least_expected, self.rules.share_percent);
-        if let Some(limit) = far_below(counted, rules) {
-            let entries = (counted.first_entry, question.entry);
-            self.raise(&question.who, FlagKind::FewHeld, (counted.hits, counted.asked, limit), entries);
-        }
-    }
-
     /// Few of the children asked about were there. Held against the own organisation alone: whether presentations are told at
     /// once is each organisation's own.
     fn attends(&mut self, question: &Waited, attended: bool) {
@@ -368,7 +356,7 @@ impl Watch {
         if !flagged {
             organisation.attended.add(attended, NORM_OF_ORGANISATION);
         }
-        let usual = organisation.attended.of_others(person.attended.counted(), LEAST_OF_ORGANISATION).unwrap_or(0);
+        let usual = organisation.attended.of_others(person.attended.counted(), LEAST_ATTENDED).unwrap_or(0);
         let Some(counted) = person.attended.add(attended, usual, question.entry) else { return };
         let rules = (self.rules.share_least_expected, self.rules.share_percent);
         if let Some(limit) = far_below(counted, rules) {

@@ -46,6 +46,7 @@ mod references;
 mod refused_rows;
 mod reseal;
 mod rows;
+mod sightings;
 mod state_hash;
 mod telling;
 mod times;

@@ -94,8 +94,8 @@ pub struct Tree {
     clock: Arc<dyn Monotonic>,
     grower: Mutex<Option<Grower>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Held while a cosignature is put beside the others, with whose they are.
-    cosigning: Mutex<cosign::Brought>,
+    /// Held while a cosignature is put beside the others, with whose they are; none before it was read.
+    cosigning: Mutex<Option<cosign::Brought>>,
     /// Held for as long as the tree is open or its thread runs; the lock goes with the file.
     lock: Arc<File>,
 }

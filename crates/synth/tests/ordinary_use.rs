@@ -129,8 +129,9 @@ fn flagged(events: &[Event], mut held: BTreeSet<NhsNumber>) -> (Vec<Flag>, u64) 
     let (mut watch, mut flags, mut questions) = (Watch::new(FlagRules::default()), Vec::new(), 0);
     for (n, Event { at, organisation, number, user, what }) in (1_u64..).zip(events) {
         let asking = |role, unscheduled| {
-            let user_id = UserId::parse(user).unwrap();
-            Sight::Question(Asking { user_id, role, unscheduled, number: Some(*number), held: held.contains(number) })
+            let (user_id, checks_in) = (UserId::parse(user).unwrap(), matches!(what, Do::CheckIn));
+            let (number, held) = (Some(*number), held.contains(number));
+            Sight::Question(Asking { user_id, role, unscheduled, number, held, checks_in })
         };
         let sights = match what {
             Do::CheckIn => vec![asking(Role::Ed, true), Sight::Presentation],

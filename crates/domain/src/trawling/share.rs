@@ -80,6 +80,11 @@ impl Norm {
         }
     }
 
+    /// Hits in a thousand questions of everybody; none while fewer than `least` are known.
+    pub(super) fn share(&self, least: u64) -> Option<u64> {
+        (self.asked >= least.max(1)).then(|| self.hits * 1_000 / self.asked)
+    }
+
     /// Hits in a thousand questions of others; none while fewer than `least` are known.
     pub(super) fn of_others(&self, own: Counted, least: u64) -> Option<u64> {
         let asked = self.asked.saturating_sub(u64::from(own.asked));
@@ -127,6 +132,7 @@ mod tests {
         (0..100).for_each(|n| norm.add(n < 60, 1_000));
         let own = Counted { asked: 50, hits: 10, expected: 0, first_entry: 1 };
         assert_eq!((norm.of_others(own, 50), norm.of_others(own, 51)), (Some(1_000), None));
+        assert_eq!((norm.share(100), norm.share(101), Norm::default().share(0)), (Some(600), None, None));
         (0..900).for_each(|_| norm.add(false, 1_000));
         assert_eq!(norm.asked, 500);
     }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+#[path = "held_tests.rs"]
+mod held;
 #[path = "whole_tests.rs"]
 mod whole;
 
@@ -50,8 +52,12 @@ impl Traffic {
     }
 
     fn sight(&mut self, at: Moment, child: u32, what: Sight) {
+        self.sight_of(trust(), at, child, what);
+    }
+
+    fn sight_of(&mut self, organisation: OdsCode, at: Moment, child: u32, what: Sight) {
         self.entry += 1;
-        let sighting = Sighting { entry: self.entry, at, organisation: trust(), child: mark(child), what };
+        let sighting = Sighting { entry: self.entry, at, organisation, child: mark(child), what };
         self.seen.push(sighting.clone());
         self.flags.extend(self.watch.observe(sighting));
     }
@@ -59,14 +65,14 @@ impl Traffic {
     fn ask(&mut self, at: Moment, Ask { user, child, held, unscheduled }: Ask) {
         let user_id = UserId::parse(&format!("u{user}")).unwrap();
         let role = Role::Ed;
-        let asking = Asking { user_id, role, unscheduled, number: None, held };
+        let asking = Asking { user_id, role, unscheduled, number: None, held, checks_in: false };
         self.sight(at, child, Sight::Question(asking));
     }
 
     fn walk(&mut self, at: Moment, user: u32, nine: u32) {
         let user_id = UserId::parse(&format!("u{user}")).unwrap();
         let number = NhsNumber::from_first_nine(nine);
-        let asking = Asking { user_id, role: Role::Ed, unscheduled: true, number, held: true };
+        let asking = Asking { user_id, role: Role::Ed, unscheduled: true, number, held: true, checks_in: false };
         self.sight(at, nine, Sight::Question(asking));
     }
 
@@ -321,7 +327,8 @@ fn people_who_are_none_make_their_own_organisation_forget_and_no_other() {
         traffic.walk(at(0, i64::from(n) * 300), 1, 400_000_000 + n);
         for named in 0..100_u32 {
             let user_id = UserId::parse(&format!("none-{n}-{named}")).unwrap();
-            let asking = Asking { user_id, role: Role::Ed, unscheduled: true, number: None, held: false };
+            let (role, number) = (Role::Ed, None);
+            let asking = Asking { user_id, role, unscheduled: true, number, held: false, checks_in: false };
             traffic.entry += 1;
             let (entry, child) = (traffic.entry, mark(1_000 + n * 100 + named));
             let at = at(0, i64::from(n) * 300 + 1);

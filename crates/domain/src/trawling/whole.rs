@@ -6,10 +6,11 @@
 //! mass casualties, with ten times the usual questions.
 
 use super::days::Days;
+use super::held::{LEAST_OF_ROLE, Way};
 use super::share::{OfOrganisation, far_below};
 use super::waiting::Waited;
 use super::walk::{self, Walks};
-use super::{Figures, LEAST_OF_ROLE, Watch, Who, flag, is_lately};
+use super::{Figures, Watch, Who, flag, is_lately};
 use crate::NhsNumber;
 use crate::codes::OdsCode;
 use crate::flag::{Flag, FlagKind};
@@ -26,7 +27,7 @@ pub(super) struct Whole {
     unscheduled: Days,
     /// The same of planned care and of worklists, which come once a week and are no measure for the days between.
     planned: Days,
-    held: OfOrganisation,
+    held: [OfOrganisation; Way::COUNT],
     walks: Walks,
     /// When a flag of each kind was last raised.
     flagged: [Option<Moment>; FlagKind::WORDS.len()],
@@ -55,13 +56,16 @@ impl Watch {
         }
     }
 
-    /// Something held of few of the children asked about, beside what is held of those whom others in the same roles ask about.
-    pub(super) fn whole_holds(&mut self, question: &Waited) {
+    /// Something held of few of the children asked about, beside what is held of those whom others in the same roles ask about in
+    /// the same way.
+    pub(super) fn whole_holds(&mut self, question: &Waited, way: Way) {
         let Some(held) = question.held.filter(|_| !self.is_flagged(&question.who)) else { return };
         let organisation = question.who.organisation;
-        let own = self.whole(organisation).held.counted();
-        let norm = self.roles.entry(question.role).or_default().held.of_others(own, LEAST_OF_ROLE);
-        let counted = self.whole(organisation).held.add(held, norm.unwrap_or(0), question.entry);
+        let whole = &mut self.organisations.entry(organisation).or_default().whole;
+        let role = self.roles.entry(question.role).or_default();
+        let others = |way: Way| role.held[way as usize].of_others(whole.held[way as usize].counted(), LEAST_OF_ROLE);
+        let usual = way.usual(others);
+        let counted = whole.held[way as usize].add(held, usual, question.entry);
         let Some(counted) = counted else { return };
         let rules = (self.rules.organisation_share_least_expected, self.rules.share_percent);
         if let Some(limit) = far_below(counted, rules) {

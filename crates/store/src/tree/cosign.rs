@@ -1,24 +1,37 @@
 //! What witnesses say of the tree's heads, kept to be given out with proofs. Where witnesses' keys are configured, what they have
 //! signed is kept and nothing else. Where none is, nothing can be judged here, and whoever relies on a cosignature knows the
 //! witness's key; but then a name and key belong to the organisation that brought them first, so that no statement makes way for
-//! another organisation's.
+//! another organisation's. Whose they are is kept beside the statements: a restart gives nobody's name away.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use kith_merkle::{Checkpoint, Note, NoteSignature, VerifierKey};
+use kith_merkle::{Checkpoint, MAX_SIGNATURES, Note, NoteSignature, VerifierKey};
 
 use super::Tree;
 use super::files::read_small;
 use super::types::{TreeError, TreeOptions};
 use crate::disk::replace_durably;
 
-/// Witnesses of one organisation between two starts, where no key is configured: none fills the places of all others.
+/// Witnesses of one organisation, where no key is configured: none fills the places of all others. One with a new key takes the
+/// place of its own oldest that is on no head any more.
 const MAX_OF_ONE: usize = 3;
+/// Longest statement that is kept unverified, in bytes: the longest kind of cosignature has 2,428. As many as are kept on one head
+/// fit the longest note that is read again; one beyond that would be taken for none, with all that others have said on it.
+const MAX_STATEMENT_BYTES: usize = 2_560;
+/// The first line of the file that says whose they are.
+const BROUGHT: &str = "kith-cosigners/1";
 
 /// The newest head that was cosigned.
 fn cosigned_path(dir: &Path) -> PathBuf {
     dir.join("cosigned")
+}
+
+/// Whose names and keys are: a note whose text has the organisations, a line each behind [`BROUGHT`], and whose lines of signatures
+/// have the names and keys in the same order, with a byte that says nothing in the place of a signature.
+fn brought_path(dir: &Path) -> PathBuf {
+    dir.join("cosigners")
 }
 
 /// Whether both say that they are of the same key.
@@ -26,48 +39,86 @@ fn same(one: &NoteSignature, other: &NoteSignature) -> bool {
     one.name == other.name && one.key_id == other.key_id
 }
 
-/// Which organisation was the first since the start to bring a statement of a name and key. Those that have a certificate of a
+/// Which organisation was the first to bring a statement of a name and key, oldest first. Those that have a certificate of a
 /// witness are few, and each has few of these.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Brought(Vec<(NoteSignature, String)>);
 
 impl Brought {
+    /// What is kept in a directory. What cannot be read is not taken for nobody's: a person has to look.
+    fn kept_in(dir: &Path) -> Result<Self, TreeError> {
+        let Some(bytes) = read_small(&brought_path(dir))? else { return Ok(Self::default()) };
+        let damaged =
+            || io::Error::new(io::ErrorKind::InvalidData, "whose witnesses are is damaged: the file cosigners");
+        Ok(Self::of(&bytes).ok_or_else(damaged)?)
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let Note { text, signatures } = Note::parse(bytes).ok()?;
+        let owners = text.strip_prefix(BROUGHT)?.strip_prefix('\n')?;
+        let owners: Vec<String> = owners.lines().map(str::to_owned).collect();
+        (owners.len() == signatures.len()).then(|| Self(signatures.into_iter().zip(owners).collect()))
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let owners: String = self.0.iter().map(|(_, owner)| format!("{owner}\n")).collect();
+        let signatures = self.0.iter().map(|(first, _)| first.clone()).collect();
+        Note { text: format!("{BROUGHT}\n{owners}"), signatures }.to_string().into_bytes()
+    }
+
     fn owner(&self, statement: &NoteSignature) -> Option<&str> {
         self.0.iter().find(|(first, _)| same(first, statement)).map(|(_, owner)| owner.as_str())
     }
 
-    /// Whether a statement may be brought by this organisation, whose its name and key are from now on.
-    fn may(&mut self, statement: &NoteSignature, organisation: &str) -> bool {
+    /// Whether a statement may be brought by this organisation, whose its name and key are from now on. `kept` is on the head.
+    fn may(&mut self, statement: &NoteSignature, organisation: &str, kept: &[NoteSignature]) -> bool {
         if let Some(owner) = self.owner(statement) {
             return owner == organisation;
         }
         let own = self.0.iter().filter(|(_, owner)| owner == organisation).count();
-        if own < MAX_OF_ONE {
-            self.0.push((statement.clone(), organisation.to_owned()));
+        let room = own < MAX_OF_ONE || self.forget_oldest(organisation, kept);
+        // As many as a note has room for: names are short, and all of them are one small file.
+        if !room || self.0.len() >= MAX_SIGNATURES {
+            return false;
         }
-        own < MAX_OF_ONE
+        self.0.push((NoteSignature { bytes: vec![0], ..statement.clone() }, organisation.to_owned()));
+        true
+    }
+
+    /// Forgets the oldest name and key of an organisation that is not on the head; false where all of its are.
+    fn forget_oldest(&mut self, organisation: &str, kept: &[NoteSignature]) -> bool {
+        let is_on_head = |first: &NoteSignature| kept.iter().any(|kept| same(kept, first));
+        let oldest = self.0.iter().position(|(first, owner)| owner == organisation && !is_on_head(first));
+        oldest.map(|at| self.0.remove(at)).is_some()
     }
 
     /// What is kept where no key tells whose a statement is. `None` when nothing of a witness is offered, or anything that is not
-    /// this organisation's to say, or more than there is room for.
+    /// this organisation's to say, or longer or more than there is room for.
     fn keep(
         &mut self,
         held: &[NoteSignature],
         offered: &[NoteSignature],
         organisation: &str,
     ) -> Option<Vec<NoteSignature>> {
+        if offered.iter().any(|statement| statement.bytes.len() > MAX_STATEMENT_BYTES) {
+            return None;
+        }
         let mut kept = held.to_vec();
         for statement in offered {
-            let before = kept.iter_mut().find(|kept| same(kept, statement));
-            // It was brought before the last start: by whom is not known any more.
-            let is_anybodys =
-                self.owner(statement).is_none() && before.as_ref().is_some_and(|kept| **kept != *statement);
-            if is_anybodys || !self.may(statement, organisation) {
+            let before = kept.iter().position(|kept| same(kept, statement));
+            if let (None, Some(at)) = (self.owner(statement), before) {
+                // It was brought before it was kept by whom: it stands, and whoever says it again does not make it theirs.
+                if kept[at] != *statement {
+                    return None;
+                }
+                continue;
+            }
+            if !self.may(statement, organisation, &kept) {
                 return None;
             }
             match before {
                 // A later statement of the same witness takes the place of the one before.
-                Some(before) => before.clone_from(statement),
+                Some(at) => kept[at].clone_from(statement),
                 None => kept.push(statement.clone()),
             }
         }
@@ -117,6 +168,7 @@ impl Tree {
         let Ok((checkpoint, offered)) = Checkpoint::open(note, signer.key()) else { return Ok(false) };
         // One at a time: what is read here is what is replaced.
         let mut brought = self.cosigning.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = &self.options.dir;
         let held = match self.cosigned()? {
             Some((held, _)) if held.size > checkpoint.size => return Ok(false),
             Some((held, kept)) if held == checkpoint => Some(kept),
@@ -127,19 +179,27 @@ impl Tree {
             note.signatures.iter().cloned().partition(|signature| signature.name == name && signature.key_id == id)
         };
         let (mut signatures, statements) = split(&offered);
-        // What is refused makes nothing anybody's.
-        let mut brought_now = brought.clone();
         let kept = if self.options.witnesses.is_empty() {
             let held = held.as_ref().map(|note| split(note).1).unwrap_or_default();
-            brought_now.keep(&held, &statements, organisation)
+            let before = match &*brought {
+                Some(before) => before.clone(),
+                None => Brought::kept_in(dir)?,
+            };
+            // What is refused makes nothing anybody's.
+            let mut now = before.clone();
+            let Some(kept) = now.keep(&held, &statements, organisation) else { return Ok(false) };
+            if now != before {
+                replace_durably(&brought_path(dir), &now.to_bytes())?;
+            }
+            *brought = Some(now);
+            kept
         } else {
-            keep_known(&self.options.witnesses, held.as_ref(), &offered)
+            let Some(kept) = keep_known(&self.options.witnesses, held.as_ref(), &offered) else { return Ok(false) };
+            kept
         };
-        let Some(kept) = kept else { return Ok(false) };
         signatures.extend(kept);
         let kept = Note { text: offered.text, signatures };
-        replace_durably(&cosigned_path(&self.options.dir), kept.to_string().as_bytes())?;
-        *brought = brought_now;
+        replace_durably(&cosigned_path(dir), kept.to_string().as_bytes())?;
         Ok(true)
     }
 }

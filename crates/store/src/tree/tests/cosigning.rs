@@ -1,6 +1,6 @@
 //! Cosignatures: kept on this log's own heads, and given out again after a restart.
 
-use kith_merkle::{Note, WitnessSigner};
+use kith_merkle::{Note, NoteSignature, WitnessSigner};
 
 use super::*;
 
@@ -135,7 +135,97 @@ fn with_no_key_known_nobody_takes_the_place_of_what_another_organisation_brought
     drop(open);
     let open = bench.open();
     let add = |note: &[u8], organisation| open.tree.add_cosignature(note, organisation).unwrap();
-    assert!(!add(&rubbish(&head, 1), OTHER), "whose it was is not known any more, and it stands");
+    assert!(!add(&rubbish(&head, 1), OTHER), "whose it is is known after a restart too");
     assert!(add(&cosigned(&head, &[1]), ONE), "the same again");
     assert_eq!(holding(&open.tree), [1, 2, 3, 4, 19, 20]);
+}
+
+/// A restart, and heads on which nobody has said anything yet, give nobody's name away.
+#[test]
+fn a_name_stays_its_organisations_over_a_restart_and_on_newer_heads() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    assert!(open.tree.add_cosignature(&cosigned(&head, &[1]), ONE).unwrap());
+    drop(open);
+    let mut open = bench.open();
+    open.append(1);
+    open.grow(&bench);
+    let newer = open.tree.checkpoint().unwrap();
+    let add = |note: &[u8], organisation| open.tree.add_cosignature(note, organisation).unwrap();
+    assert!(!add(&rubbish(&newer, 1), OTHER), "it was another organisation's before the start");
+    assert!(add(&cosigned(&newer, &[2]), OTHER) && add(&cosigned(&newer, &[1]), ONE));
+    assert_eq!(holding(&open.tree), [1, 2]);
+    let line = |number: u8| {
+        let name = format!("witness.test/{number}");
+        NoteSignature { name, key_id: witness(number).key().id(), bytes: vec![0] }
+    };
+    let kept = std::fs::read_to_string(bench.tree().join("cosigners")).unwrap();
+    assert_eq!(kept, format!("kith-cosigners/1\nRW1\nRW2\n\n{}{}", line(1), line(2)));
+}
+
+#[test]
+fn a_new_key_takes_the_place_of_its_own_organisations_oldest_that_is_on_no_head() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    assert!((1..=3).all(|number| open.tree.add_cosignature(&cosigned(&head, &[number]), ONE).unwrap()));
+    assert!(!open.tree.add_cosignature(&cosigned(&head, &[4]), ONE).unwrap(), "all three are on the head");
+    open.append(1);
+    open.grow(&bench);
+    let newer = open.tree.checkpoint().unwrap();
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[4]), ONE).unwrap());
+    assert!(!open.tree.add_cosignature(&rubbish(&newer, 2), OTHER).unwrap(), "the others are its own still");
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[2, 3]), ONE).unwrap());
+    assert_eq!(holding(&open.tree), [2, 3, 4]);
+    assert!(!open.tree.add_cosignature(&cosigned(&newer, &[1]), ONE).unwrap(), "three are on the head");
+}
+
+#[test]
+fn whose_names_are_is_not_taken_for_nobodys_where_it_is_damaged() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    let place = bench.tree().join("cosigners");
+    for damaged in ["", "kith-cosigners/1\nRW1\n", "kith-cosigners/2\nRW1\n\n\u{2014} a AAAAAAA=\n"] {
+        std::fs::write(&place, damaged).unwrap();
+        assert!(open.tree.add_cosignature(&cosigned(&head, &[1]), ONE).is_err(), "{damaged:?}");
+    }
+    std::fs::remove_file(&place).unwrap();
+    assert!(open.tree.add_cosignature(&cosigned(&head, &[1]), ONE).unwrap());
+}
+
+/// A head with statements so long, of names as long as there are.
+fn long(note: &[u8], numbers: std::ops::Range<u8>, bytes: usize) -> Vec<u8> {
+    let mut note = Note::parse(note).unwrap();
+    note.signatures.extend(numbers.map(|number| NoteSignature {
+        name: format!("{number:0>255}"),
+        key_id: [number; 4],
+        bytes: vec![number; bytes],
+    }));
+    note.to_string().into_bytes()
+}
+
+/// What is written is read again, however much is said: else nothing would be held of the head, and whoever came next began anew.
+#[test]
+fn as_much_as_may_be_said_of_a_head_is_read_again_and_what_is_longer_is_not_kept() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    assert!(!open.tree.add_cosignature(&long(&head, 0..1, 2_561), OTHER).unwrap());
+    assert!(open.tree.cosigned().unwrap().is_none());
+    for (number, organisation) in (0..).step_by(3).zip(["RW1", "RW2", "RW3", "RW4", "RW5"]) {
+        assert!(open.tree.add_cosignature(&long(&head, number..number + 3, 2_560), organisation).unwrap());
+    }
+    let (_, note) = open.tree.cosigned().unwrap().unwrap();
+    assert_eq!(note.signatures.len(), 1 + 15);
+    assert!(!open.tree.add_cosignature(&long(&head, 15..16, 72), "RW6").unwrap(), "there is no room on this head");
 }

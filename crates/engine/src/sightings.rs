@@ -1,0 +1,215 @@
+//! What entries of the audit tell of somebody's use: a question about a child, or that a child was there.
+//!
+//! A child was there when an organisation told of a presentation, one by one or row by row in a stream of them, and also when it
+//! tried to and Kith refused for a reason of its own: whoever sits before the child cannot mend Kith's disks. No refusal that
+//! whoever asks can bring about counts, or it would be a way to look like one who has the child before them. Nor does a row that
+//! was sent again count: what it told was told before. Of what was refused before the audit took entries, and of several that one
+//! person was refused within milliseconds, the audit does not know whom it was about: that counts for nobody. Questions are not
+//! answered at the first of these times either.
+
+use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed};
+use crate::changed_one::Became;
+use crate::keys;
+use kith_domain::caller::{CareContext, Purpose, Role};
+use kith_domain::child::Subject;
+use kith_domain::method::Method;
+use kith_domain::trawling::{Asking, ChildMark, Sight, Sighting};
+use kith_store::Keys;
+
+/// What an entry tells, in its order.
+pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Vec<Sighting> {
+    let Some((organisation, method)) = entry.organisation.zip(entry.method) else { return Vec::new() };
+    let seen = |subject: &Subject, what| {
+        let child = ChildMark::new(keys::child(secrets, subject).try_into().ok()?);
+        Some(Sighting { entry: sequence, at: entry.at, organisation, child, what })
+    };
+    if let Decision::ChangedEach(each) = &entry.decision {
+        let there = each.iter().filter(|one| method == Method::Import && was_there(one.became));
+        return there.filter_map(|one| seen(one.subject.as_ref()?, Sight::Presentation)).collect();
+    }
+    let Some(subject) = &entry.subject else { return Vec::new() };
+    let what = match entry.decision.disclosed() {
+        Some(disclosed) => asking(entry, (subject, method), disclosed).map(Sight::Question),
+        None => tells_of_a_presentation(method, &entry.decision).then_some(Sight::Presentation),
+    };
+    what.and_then(|what| seen(subject, what)).into_iter().collect()
+}
+
+/// Who asked what; none where nobody is named.
+fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: Disclosed) -> Option<Asking> {
+    let held = |code| matches!(code, Code::Held(_));
+    let (caller, role) = (entry.caller.as_ref()?, entry.role?);
+    // In planned care, and of a worklist, nobody needs to be there. But an emergency department expects nobody by appointment, and
+    // its worklists would be a way to ask about children who are not there: those for a review, or in planned care, need a policy
+    // that grants them. A record that was opened was asked about in the open.
+    let uncounted = matches!(entry.decision, Decision::Answered { counted: false, .. });
+    let is_granted = caller.purpose == Purpose::SafeguardingReview || entry.context == Some(CareContext::Scheduled);
+    let of_department = role == Role::Ed && !is_granted;
+    Some(Asking {
+        user_id: caller.user_id.clone(),
+        role,
+        unscheduled: !uncounted || of_department,
+        number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
+        held: held(disclosed.plans) || held(disclosed.presentations),
+        checks_in: method == Method::CheckIn,
+    })
+}
+
+/// Whether a row of a stream of presentations tells that a child was there.
+fn was_there(became: Became) -> bool {
+    match became {
+        Became::Applied | Became::Kept | Became::Overtaken => true,
+        Became::Repeated => false,
+        Became::Refused(code) => code.is_kiths_own(),
+    }
+}
+
+/// Whether an organisation told something of one presentation of one child, or tried to and could not for what is Kith's own.
+fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
+    let taken = matches!(decision, Decision::Changed { acknowledged: 1.., refused: _ });
+    let could_not = match decision {
+        Decision::Refused(code) | Decision::RefusedMany { code, .. } => code.is_kiths_own(),
+        Decision::Answered { .. }
+        | Decision::Changed { .. }
+        | Decision::Listed(_)
+        | Decision::Started
+        | Decision::Stopped
+        | Decision::Gap(_)
+        | Decision::FilePositionReset(..)
+        | Decision::ConfigChanged(..)
+        | Decision::ConfigRefused(_)
+        | Decision::Proven { .. }
+        | Decision::AuditRead(_)
+        | Decision::Opened { .. }
+        | Decision::OpeningReviewed(..)
+        | Decision::Flagged(_)
+        | Decision::FlagReviewed(..)
+        | Decision::Withheld { .. }
+        | Decision::WithholdingLifted
+        | Decision::AuditRemoved { .. }
+        | Decision::Resolved(_)
+        | Decision::ChangedEach(_)
+        | Decision::ListedEach(_) => false,
+    };
+    // Not what closes one: a child who was there was recorded before. Of one who never was, "entered in error" is taken too, and
+    // nobody is ever shown it.
+    (taken || could_not) && matches!(method, Method::CheckIn | Method::Record | Method::Amend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit_entry::Call;
+    use crate::changed_one::ChangedOne;
+    use kith_domain::NhsNumber;
+    use kith_domain::caller::{Caller, Peer};
+    use kith_domain::codes::OdsCode;
+    use kith_domain::identity::IdentityCheck;
+    use kith_domain::proof::PersonProof;
+    use kith_domain::refusal_code::RefusalCode;
+    use kith_domain::text::{PersonText, RoleCode, UserId};
+    use kith_domain::time::Moment;
+
+    fn subject(n: u32) -> Option<Subject> {
+        (999_000_000 + n..).find_map(NhsNumber::from_first_nine).map(Subject::Nhs)
+    }
+
+    /// How often an entry tells that a child was there.
+    fn presentations(method: Method, decision: Decision) -> usize {
+        let peer = Peer { organisation: OdsCode::parse("R1H").unwrap(), role: Role::Ed };
+        let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+        let entry = AuditEntry::of_call(Moment(1_000), call, None, None, decision);
+        let seen = sightings(&Keys::from_master([7; 32]), 1, &AuditEntry { subject: subject(0), ..entry });
+        assert!(seen.iter().all(|seen| matches!(seen.what, Sight::Presentation)));
+        seen.len()
+    }
+
+    fn refused(reason: &str) -> Decision {
+        assert!(RefusalCode::is_listed(reason), "{reason}");
+        Decision::Refused(RefusalCode::of(reason))
+    }
+
+    #[test]
+    fn what_kith_could_not_record_is_an_attempt_and_what_a_caller_can_have_refused_is_none() {
+        for method in [Method::CheckIn, Method::Record, Method::Amend] {
+            for reason in ["STORAGE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "STORE_UNAVAILABLE", "DRAINING"] {
+                assert_eq!(presentations(method, refused(reason)), 1, "{reason}");
+            }
+            for reason in ["BAD_TEXT", "ROLE_NOT_ALLOWED", "UNKNOWN_SITE", "WRITE_QUEUE_FULL", "DEADLINE_EXCEEDED"] {
+                assert_eq!(presentations(method, refused(reason)), 0, "{reason}");
+            }
+            assert_eq!(presentations(method, Decision::Changed { acknowledged: 1, refused: 0 }), 1);
+            assert_eq!(presentations(method, Decision::Changed { acknowledged: 0, refused: 1 }), 0);
+        }
+        for method in [Method::Lookup, Method::SubmitEvents, Method::ProposeIdentity] {
+            assert_eq!(presentations(method, refused("STORAGE_UNAVAILABLE")), 0, "it records no presentation");
+        }
+    }
+
+    #[test]
+    fn an_outcome_alone_tells_of_nobody_who_was_there() {
+        for decision in [Decision::Changed { acknowledged: 1, refused: 0 }, refused("STORAGE_UNAVAILABLE")] {
+            assert_eq!(presentations(Method::Close, decision.clone()), 0, "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn each_row_that_a_stream_of_presentations_told_of_is_one() {
+        let one = |n, became| ChangedOne { subject: subject(n), event_id: None, became, shielded: false };
+        let rows = vec![
+            one(1, Became::Applied),
+            one(20, Became::Kept),
+            one(40, Became::Overtaken),
+            one(60, Became::refused("STORAGE_UNAVAILABLE")),
+            one(80, Became::Repeated),
+            one(100, Became::refused("BAD_TEXT")),
+            ChangedOne { subject: None, ..one(0, Became::Applied) },
+        ];
+        assert_eq!(presentations(Method::Import, Decision::ChangedEach(rows.clone())), 4);
+        // What authorities send, and what they have heard of, tells of nobody who is there.
+        for method in [Method::SubmitEvents, Method::SubmitPlanFile, Method::AcknowledgeNotifications] {
+            assert_eq!(presentations(method, Decision::ChangedEach(rows.clone())), 0);
+        }
+    }
+
+    /// Whether a question of a worklist is one of unscheduled care.
+    fn is_unscheduled(role: Role, purpose: Purpose, context: CareContext) -> bool {
+        let organisation = OdsCode::parse("R1H").unwrap();
+        let caller = Caller {
+            user_id: UserId::parse("u1").unwrap(),
+            user_name: PersonText::parse("A Nurse").unwrap(),
+            user_role: PersonText::parse("Nurse").unwrap(),
+            purpose,
+            organisation,
+            role_code: RoleCode::parse("R8000").unwrap(),
+        };
+        let disclosed = Disclosed {
+            identity: IdentityCheck::NotGiven,
+            plans: Code::NoneHeld,
+            presentations: Code::NoneHeld,
+            shielded: false,
+            siblings: 0,
+            mother: None,
+        };
+        let (peer, method) = (Peer { organisation, role }, Method::LookupMany);
+        let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+        let decision = Decision::Answered { disclosed, counted: false };
+        let entry = AuditEntry::of_call(Moment(1_000), call, Some(caller), None, decision);
+        let entry = AuditEntry { subject: subject(0), context: Some(context), ..entry };
+        let seen = sightings(&Keys::from_master([7; 32]), 1, &entry);
+        let [Sighting { what: Sight::Question(asking), .. }] = &seen[..] else { panic!("{seen:?}") };
+        asking.unscheduled
+    }
+
+    #[test]
+    fn an_emergency_department_asks_about_who_is_there_by_a_worklist_too() {
+        let unscheduled = CareContext::Unscheduled;
+        for purpose in [Purpose::DirectCare, Purpose::ChildProtectionEnquiry] {
+            assert!(is_unscheduled(Role::Ed, purpose, unscheduled), "{purpose:?}");
+            assert!(!is_unscheduled(Role::Ed, purpose, CareContext::Scheduled), "{purpose:?}");
+        }
+        assert!(!is_unscheduled(Role::Ed, Purpose::SafeguardingReview, unscheduled));
+        assert!(!is_unscheduled(Role::ScheduledCare, Purpose::DirectCare, unscheduled));
+        assert!(!is_unscheduled(Role::Safeguarding, Purpose::ChildProtectionEnquiry, unscheduled));
+    }
+}
