@@ -89,7 +89,10 @@ fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
         | Decision::AuditRemoved { .. }
         | Decision::Resolved(_)
         | Decision::ChangedEach(_)
-        | Decision::ListedEach(_) => false,
+        | Decision::ListedEach(_)
+        // Taken apart before they come here, or about nobody by name.
+        | Decision::ToldAgain { .. }
+        | Decision::RefusedRows { .. } => false,
     };
     // Not what closes one: a child who was there was recorded before. Of one who never was, "entered in error" is taken too, and
     // nobody is ever shown it.

@@ -67,6 +67,7 @@ fn look_up(filled: &Filled, runtime: &Runtime) -> Result<(), Failure> {
             question: asking::question(*number, None, NOW),
             request_id: Uuid::new_v4(),
             trace: None,
+            person_proven: false,
             method: Method::Lookup,
         };
         runtime.block_on(engine.ask(asked))?;

@@ -121,5 +121,5 @@ fn every_way_has_a_place_of_its_own() {
         |known: &'static [(Way, u64)]| move |way: Way| known.iter().find(|(of, _)| *of == way).map(|(_, usual)| *usual);
     assert_eq!(all.map(|way| way.usual(of(&[]))), [0; 5]);
     let there = of(&[(Way::CheckedIn, 80), (Way::There, 500)]);
-    assert_eq!(all.map(|way| way.usual(&there)), [0, 80, 500, 80, 80]);
+    assert_eq!(all.map(|way| way.usual(there)), [0, 80, 500, 80, 80]);
 }
