@@ -171,6 +171,6 @@ mod tests {
     fn it_has_the_bytes_that_are_kept() {
         let decision = Decision::ToldAgain { earlier: vec![300], decision: vec![1, 3] };
         let bytes = encode(&AuditEntry::of_service(Moment(1_000), decision)).unwrap();
-        assert_eq!(hex::encode(bytes), "01d00f0000000000001701ac020201030000000000");
+        assert_eq!(hex::encode(bytes), "01d00f0000000000001701ac0202010300000000000000");
     }
 }

@@ -107,7 +107,7 @@ fn organisations_are_held_against_those_whose_people_ask_like_theirs() {
     traffic.present(at(28, 0), 0);
     assert_eq!(traffic.kinds(), []);
     asks(&mut traffic, &mut fresh, (29, 70), TRAWLER);
-    traffic.present(at(31, 0), 0);
+    traffic.present(at(29, 30_000), 0);
     assert_eq!(few_held(&traffic), ["trawler-0"]);
 }
 

@@ -262,5 +262,5 @@ fn it_has_the_bytes_that_are_kept() {
     let counted = vec![(RefusalCode::of("ADULT"), 300)];
     let decision = Decision::RefusedRows { counted, first: Moment(1), last: Moment(2) };
     let bytes = encode(&AuditEntry::of_service(Moment(1_000), decision)).unwrap();
-    assert_eq!(hex::encode(bytes), "01d00f000000000000180101ac0202040000000000");
+    assert_eq!(hex::encode(bytes), "01d00f000000000000180101ac02020400000000000000");
 }
