@@ -1,5 +1,6 @@
 //! The engine in process, on the England: a program of its own, so that nothing of this one is measured.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -13,10 +14,12 @@ type Rounds = Vec<[Vec<f64>; 3]>;
 
 /// Lookups without and with their audit entry; half of them find something.
 pub fn measure(bench: &mut Bench<'_>) {
-    let row = |name: &str, reach| {
-        let row = Row::figure(&format!("engine in process: {name}"), "us", reach);
-        row.note("on an England that nobody has been asked about yet; the audit's tree, a thread of its own, is not kept here")
-    };
+    let asked_before = format!(
+        "of the England as its folder holds it, with an audit of {:.1} GB: whoever was asked about in earlier runs has a longer history, \
+         and takes longer; the audit's tree, a thread of its own, is not kept here",
+        gigabytes(&bench.place.file("data/audit/primary"))
+    );
+    let row = |name: &str, reach| Row::figure(&format!("engine in process: {name}"), "us", reach).note(&asked_before);
     let rows = vec![
         row("lookup without audit, median", Reach::AtMost(2.0)),
         row("lookup without audit, p99", Reach::AtMost(10.0)),
@@ -32,6 +35,15 @@ pub fn measure(bench: &mut Bench<'_>) {
         command.arg(option).arg(place.file(file));
     }
     inside(bench, rows, command);
+}
+
+/// What the files of a folder take.
+fn gigabytes(folder: &Path) -> f64 {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let bytes = bytes as f64;
+    bytes / 1e9
 }
 
 /// Rows whose figures a program prints, in the order of the rows.
