@@ -190,15 +190,17 @@ pub enum Decision {
         /// The decision, encoded: none within another.
         decision: Vec<u8>,
     },
-    /// Of what was sent together more was refused within a second than stands by name: how many for each reason. Whom they were
-    /// about is not kept.
+    /// Of what was sent together more was refused within a second, or had been acknowledged before, than stands by name: how many
+    /// for each reason, and how many again. Nothing was changed by them. Whom they were about is not kept.
     RefusedRows {
-        /// Reasons, each with how many.
+        /// Reasons, each with how many; none where all had been acknowledged before.
         counted: Vec<(RefusalCode, u64)>,
-        /// When the first was refused.
+        /// When the first was refused, or acknowledged again.
         first: Moment,
         /// When the last was.
         last: Moment,
+        /// How many had been acknowledged before and changed nothing this time.
+        repeated: u64,
     },
 }
 

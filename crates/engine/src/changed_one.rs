@@ -93,6 +93,11 @@ impl ChangedOne {
         }
     }
 
+    /// Whether the log has it from this call.
+    pub(crate) fn was_made(&self) -> bool {
+        self.became.stands()
+    }
+
     /// Whether it may stand though it was refused: where the log fails nobody knows what became of it until it is sent again.
     pub(crate) fn may_stand(&self) -> bool {
         self.refused().is_some_and(|code| code.word() == Refused::STORAGE.reason)
@@ -166,14 +171,15 @@ impl Engine {
 }
 
 impl Decision {
-    /// How many changes were acknowledged and how many refused; none for what is no sending of changes.
+    /// How many changes were acknowledged, those that had been before among them, and how many refused; none for what is no sending
+    /// of changes.
     #[must_use]
     pub fn changed(&self) -> Option<(u64, u64)> {
         match self {
             Self::Changed { acknowledged, refused } => Some((*acknowledged, *refused)),
             Self::ChangedEach(each) => Some(ChangedOne::counts(each)),
-            Self::RefusedRows { counted, .. } => {
-                Some((0, counted.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))))
+            Self::RefusedRows { counted, repeated, .. } => {
+                Some((*repeated, counted.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))))
             }
             Self::Answered { .. }
             | Self::Refused(_)
@@ -206,7 +212,11 @@ impl Decision {
         let reviewed = matches!(self, Self::OpeningReviewed(..) | Self::FlagReviewed(..));
         let decided = matches!(self, Self::FilePositionReset(..) | Self::Withheld { .. } | Self::WithholdingLifted);
         if let Self::ChangedEach(each) = self {
-            return each.iter().any(|one| one.became.stands());
+            return each.iter().any(ChangedOne::was_made);
+        }
+        // What it has as acknowledged had been before, and stands by another entry.
+        if matches!(self, Self::RefusedRows { .. }) {
+            return false;
         }
         reviewed || decided || self.changed().is_some_and(|(acknowledged, _)| acknowledged > 0)
     }
@@ -247,6 +257,9 @@ mod tests {
             Decision::ChangedEach(vec![ChangedOne { became: Became::Repeated, ..one(None) }]).changed(),
             Some((1, 0))
         );
+        let counted = vec![(RefusalCode::of("ADULT"), 2), (RefusalCode::of("END_MISSING"), 3)];
+        let rows = Decision::RefusedRows { counted, first: Moment(1), last: Moment(2), repeated: 7 };
+        assert_eq!((rows.changed(), rows.stands()), (Some((7, 5)), false), "it had been acknowledged before");
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub(crate) struct Import<'a> {
     pub(crate) unlogged: Rows,
     /// Rows that are loaded, in order.
     loaded: Vec<LoadedRow>,
-    /// Entries that count refused rows, which come before anything is said of these.
+    /// Entries that count rows, refused or sent again, which come before anything is said of these.
     counted: Vec<Gathered>,
     resumed: bool,
 }
@@ -163,7 +163,7 @@ fn not_audited() -> Trouble {
     Trouble::Refused(Refused::NOT_AUDITED)
 }
 
-/// Waits until entries that count refused rows are durable: nothing is said of the file before.
+/// Waits until entries that count rows are durable: nothing is said of the file before.
 pub(crate) async fn counted_durably(counted: Vec<Gathered>) -> Result<(), Trouble> {
     for gathered in counted {
         gathered.settled().await.map_err(|_| not_audited())?;

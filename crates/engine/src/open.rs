@@ -167,7 +167,7 @@ impl Engine {
             tally,
             answers: Counters::default(),
             bursts: Arc::default(),
-            refused_rows: Arc::new(RefusedRows::new(options.wall_clock)),
+            refused_rows: Arc::new(RefusedRows::new(options.wall_clock, recovered.gap.is_some())),
             untold: Untold::default(),
             under_way: UnderWay::default(),
             feeds: std::sync::Mutex::new(Some(feeds)),

@@ -1,12 +1,12 @@
-//! What is refused of many that are sent together: events of a stream, rows of a file or of an import. The first of an organisation's
-//! within a second stand by name, with whom they were about. Those beyond are counted, by call and reason, gathered for some
-//! milliseconds and told by one entry, so that whoever sends what is refused in a loop fills no disk. None is answered before the
-//! entry that counts it is durable. What was made, or may have been because the log failed, stands by name, whatever is refused
-//! beside it and at whatever rate.
+//! What changes nothing of many that are sent together: events of a stream, rows of a file or of an import that are refused, or were
+//! acknowledged before and are sent again. The first of each kind of an organisation's within a second stand by name, with whom they
+//! were about. Those beyond are counted, by call, and the refused ones by reason, gathered for some milliseconds and told by one
+//! entry, so that whoever sends them in a loop fills no disk. None is answered before the entry that counts it is durable. What was
+//! made, or may have been because the log failed, stands by name, whatever is sent beside it and at whatever rate.
 
 use crate::audit_entry::{AuditEntry, Call, Decision};
 use crate::bursts::{GATHER, Gathered, Settled};
-use crate::changed_one::{CHANGED_TOGETHER, ChangedOne};
+use crate::changed_one::{Became, CHANGED_TOGETHER, ChangedOne};
 use crate::engine::Engine;
 use crate::open::WallClock;
 use crate::read::durable;
@@ -23,11 +23,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// How many of an organisation's stand by name in a second: those of one group of a stream, which are one entry.
+/// How many of an organisation's stand by name in a second: those of one group of a stream, which are one entry. Those that are
+/// refused have so much room and those that are sent again as much beside it: the last group of a stream that broke off is sent
+/// again, and no flood of refusals is to make a count of it, nor the other way round.
 const NAMED: usize = CHANGED_TOGETHER;
+/// How long all that is sent again stands by name after an end without order. The audit may lack what the log has of the last
+/// moments before it, and then the name of whoever sends that again is the only one. Senders without an answer try again within
+/// minutes.
+const AFTER_GAP_SECONDS: i64 = 600;
 /// How long that second is. A clock that is set back begins another.
 const SECOND_MS: i64 = 1_000;
-/// Organisations known at once, more than there are. Beyond them each refusal stands by name.
+/// Organisations known at once, more than there are. Beyond them each row stands by name.
 const ORGANISATIONS: usize = 4_096;
 /// Counts kept at once whose entry was given up and may stand all the same. Beyond them they are counted on: twice is better than
 /// never.
@@ -45,27 +51,55 @@ pub(crate) struct Source {
 #[derive(Debug, Clone, Copy)]
 struct Second {
     began: Moment,
-    /// How many more stand by name.
-    room: usize,
+    /// How many more that are refused stand by name.
+    refused: usize,
+    /// How many more that are sent again do.
+    repeated: usize,
 }
 
 impl Second {
     fn goes_on(&self, at: Moment) -> bool {
         (self.began.0..self.began.0.saturating_add(SECOND_MS)).contains(&at.0)
     }
+
+    /// Whether one more stands by name, which takes of the room there is. What was made takes none, and what may have been stands by
+    /// name where there is none; so does all that is sent again after a gap.
+    fn names(&mut self, one: &ChangedOne, after_gap: bool) -> bool {
+        let (room, anyway) = match one.became {
+            Became::Applied | Became::Kept | Became::Overtaken => return true,
+            Became::Repeated => (&mut self.repeated, after_gap),
+            Became::Refused(_) => (&mut self.refused, one.may_stand()),
+        };
+        let named = anyway || *room > 0;
+        *room = room.saturating_sub(1);
+        named
+    }
 }
 
-/// How many were refused for each reason.
+/// How many were refused for each reason, and how many had been acknowledged before.
 #[derive(Debug)]
 struct Counts {
     /// Who sent them; none where several did, for one would be named for all.
     caller: Option<Caller>,
     codes: BTreeMap<RefusalCode, u64>,
+    repeated: u64,
     first: Moment,
     last: Moment,
 }
 
 impl Counts {
+    /// Of some that do not stand by name.
+    fn of(each: &[ChangedOne], caller: Option<&Caller>, at: Moment) -> Self {
+        let (mut codes, mut repeated) = (BTreeMap::<RefusalCode, u64>::new(), 0);
+        for one in each {
+            match one.refused() {
+                Some(code) => *codes.entry(code).or_default() += 1,
+                None => repeated += 1,
+            }
+        }
+        Self { caller: caller.cloned(), codes, repeated, first: at, last: at }
+    }
+
     fn add(&mut self, other: Self) {
         if self.caller != other.caller {
             self.caller = None;
@@ -74,12 +108,13 @@ impl Counts {
             let held = self.codes.entry(code).or_default();
             *held = held.saturating_add(count);
         }
+        self.repeated = self.repeated.saturating_add(other.repeated);
         (self.first, self.last) = (self.first.min(other.first), self.last.max(other.last));
     }
 
     fn entry(&self, Source { organisation, role, method }: Source) -> AuditEntry {
         let counted = self.codes.iter().map(|(code, count)| (*code, *count)).collect();
-        let decision = Decision::RefusedRows { counted, first: self.first, last: self.last };
+        let decision = Decision::RefusedRows { counted, first: self.first, last: self.last, repeated: self.repeated };
         let (none, caller) = (AuditEntry::of_service(self.last, decision), self.caller.clone());
         AuditEntry { organisation: Some(organisation), role: Some(role), caller, method: Some(method), ..none }
     }
@@ -111,7 +146,7 @@ impl Known {
                 return None;
             }
         }
-        let fresh = Second { began: at, room: NAMED };
+        let fresh = Second { began: at, refused: NAMED, repeated: NAMED };
         let second = self.seconds.entry(organisation).or_insert(fresh);
         if !second.goes_on(at) {
             *second = fresh;
@@ -169,15 +204,19 @@ impl Drop for Writing<'_> {
     }
 }
 
-/// The refused ones of this moment.
+/// Those of this moment that are refused or sent again.
 pub(crate) struct RefusedRows {
     known: Mutex<Known>,
     clock: WallClock,
+    /// Until when all that is sent again stands by name; none where the last run ended in order.
+    after_gap_until: Option<Moment>,
 }
 
 impl RefusedRows {
-    pub(crate) fn new(clock: WallClock) -> Self {
-        Self { known: Mutex::default(), clock }
+    /// `gap`: the last run did not end in order.
+    pub(crate) fn new(clock: WallClock, gap: bool) -> Self {
+        let after_gap_until = gap.then(|| clock().plus_seconds(AFTER_GAP_SECONDS));
+        Self { known: Mutex::default(), clock, after_gap_until }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -186,7 +225,7 @@ impl RefusedRows {
 
     /// Takes what became of several, in order.
     fn take(&self, source: Source, caller: Option<&Caller>, each: Vec<ChangedOne>) -> Taken {
-        if each.iter().all(|one| one.refused().is_none()) {
+        if each.iter().all(ChangedOne::was_made) {
             return Taken { named: each, counted: None, opened: None };
         }
         let at = (self.clock)();
@@ -194,21 +233,12 @@ impl RefusedRows {
         let Some(second) = known.second(source.organisation, at) else {
             return Taken { named: each, counted: None, opened: None };
         };
-        let (mut named, mut codes) = (Vec::with_capacity(each.len()), BTreeMap::<RefusalCode, u64>::new());
-        for one in each {
-            match one.refused() {
-                Some(code) if second.room == 0 && !one.may_stand() => *codes.entry(code).or_default() += 1,
-                Some(_) => {
-                    second.room = second.room.saturating_sub(1);
-                    named.push(one);
-                }
-                None => named.push(one),
-            }
-        }
-        if codes.is_empty() {
+        let after_gap = self.after_gap_until.is_some_and(|until| at < until);
+        let (named, others): (Vec<_>, Vec<_>) = each.into_iter().partition(|one| second.names(one, after_gap));
+        if others.is_empty() {
             return Taken { named, counted: None, opened: None };
         }
-        let mut counts = Counts { caller: caller.cloned(), codes, first: at, last: at };
+        let mut counts = Counts::of(&others, caller, at);
         if let Some(gathering) = known.gathering.get_mut(&source) {
             gathering.counts.add(counts);
             let counted = Gathered::by(gathering.tell.subscribe());
@@ -272,11 +302,11 @@ impl RefusedRows {
             // After one that was not taken each would have to wait as long, and the end with it.
             takes = takes && (kept.stands(journal) || append());
             if !takes {
-                lost += kept.entry.decision.changed().map_or(0, |(_, refused)| refused);
+                lost += kept.entry.decision.changed().map_or(0, |(repeated, refused)| repeated.saturating_add(refused));
             }
         }
         if lost > 0 {
-            tracing::warn!(lost, "what was refused of many is in no audit: it took no entry to the end");
+            tracing::warn!(lost, "what was refused or sent again of many is in no audit: it took no entry to the end");
         }
     }
 }
@@ -303,7 +333,7 @@ pub(crate) struct EachTold {
 
 impl Engine {
     /// Puts into the audit what became of changes that were sent together, each with whom it is about, or counted where too many
-    /// are refused at once. Of what stands and is not taken the audit is told later, and of the others all the same.
+    /// are refused, or sent again, at once. Of what stands and is not taken the audit is told later, and of the others all the same.
     ///
     /// # Errors
     /// [`EachUntaken`]: none of them is to be acknowledged, whichever entry failed.
@@ -355,7 +385,7 @@ impl Engine {
         EachTold { stands, untaken, counted }
     }
 
-    /// Whether something that was refused of many is counted in no entry, because the audit took none.
+    /// Whether something that was refused or sent again of many is counted in no entry, because the audit took none.
     #[must_use]
     pub fn has_uncounted(&self) -> bool {
         !self.refused_rows.is_empty()

@@ -145,10 +145,10 @@ async fn whoever_may_ask_for_one_of_a_birth_alone_is_shown_nothing_in_which_the_
 
 /// Nothing of it says whom they were about, and what is left over of it would be shielded ones.
 #[test]
-fn how_many_of_those_sent_together_were_counted_as_refused_is_shown_to_nobody() {
+fn how_many_of_those_sent_together_were_counted_as_refused_or_repeated_is_shown_to_nobody() {
     let place = Place::new();
     let counted = vec![(kith_domain::refusal_code::RefusalCode::of("SHIELD_NOT_TOLD"), 3)];
-    let decision = Decision::RefusedRows { counted, first: NOW, last: NOW };
+    let decision = Decision::RefusedRows { counted, first: NOW, last: NOW, repeated: 5 };
     write(&place, [AuditEntry { decision, ..sent(Method::SubmitEvents, Vec::new()) }]);
     let found = search(&place, &AuditQuery::default()).found;
     let entry = found.iter().find(|entry| entry.method.is_some()).unwrap();

@@ -117,8 +117,8 @@ fn decision(decision: &Decision) -> Wire {
         }),
         Decision::WithholdingLifted => Wire::WithholdingLifted(true),
         Decision::Resolved(entry) => Wire::Resolved(reference(*entry)),
-        // The engine shows what was told again; one that cannot be read tells nothing. How many of those sent together were refused
-        // is shown to nobody.
+        // The engine shows what was told again; one that cannot be read tells nothing. How many of those sent together were refused,
+        // or had been acknowledged before, is shown to nobody.
         Decision::ToldAgain { .. } | Decision::RefusedRows { .. } => Wire::Uncounted(true),
         Decision::Started
         | Decision::Stopped

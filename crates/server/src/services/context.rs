@@ -341,7 +341,7 @@ pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, 
 }
 
 /// Puts what became of changes that were sent together into the audit, each with whom it is about, or counted where too many are
-/// refused at once.
+/// refused, or sent again, at once.
 pub(super) async fn each_told(
     engine: &Engine,
     call: Call,
