@@ -21,8 +21,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Audit entries read at once.
+/// Audit entries read at once while history is behind.
 const BATCH: usize = 256;
+/// The same while it keeps up. The writer takes some 60 us for each and does not give its processor up in between, so that an
+/// answer may wait for all of them; so does a check-in.
+const FEW: usize = 4;
 /// Entries read at once for the watch of use alone: history waits for one such reading.
 const WATCH_BATCH: usize = 1_024;
 /// Late entries read at once: few enough for one group of changes.
@@ -68,7 +71,7 @@ impl Deriver {
     /// Derives until told to stop; what is left is derived at the next start.
     pub(crate) fn run(self) {
         let mut position = self.progress.derived_through.load(Ordering::Acquire);
-        let mut limit = BATCH;
+        let mut limit = FEW;
         let mut late = VecDeque::new();
         let (mut seen, mut asked_at) = (0, self.clock.now());
         self.find_beginning();
@@ -100,7 +103,9 @@ impl Deriver {
                     let pace =
                         Pace { came, behind: next - position >= limit as u64, alone_for: now.saturating_sub(asked_at) };
                     std::thread::sleep(pace.rest_after(now.saturating_sub(began)));
-                    (position, limit) = (next, BATCH);
+                    // What is far behind is written in large groups: a sync for a few would take longest.
+                    limit = if next - position < limit as u64 { FEW } else { (limit * 2).min(BATCH) };
+                    position = next;
                 }
                 Err(Trouble::TooMany) if limit > 1 => limit /= 2,
                 Err(what) => {
