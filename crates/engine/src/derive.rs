@@ -89,7 +89,8 @@ impl Deriver {
             match self.step(position, limit) {
                 Ok(next) if next == position && !caught_up => {
                     let now = self.clock.now();
-                    let pace = Pace { came: 0, behind: true, alone_for: now.saturating_sub(asked_at) };
+                    let behind = is_behind(caught_up, false);
+                    let pace = Pace { came: 0, behind, alone_for: now.saturating_sub(asked_at) };
                     std::thread::sleep(pace.rest_after(now.saturating_sub(began)));
                 }
                 Ok(next) if next == position => std::thread::sleep(PAUSE),
@@ -100,12 +101,11 @@ impl Deriver {
                     if before + came > seen {
                         (seen, asked_at) = (before + came, now);
                     }
-                    let pace =
-                        Pace { came, behind: next - position >= limit as u64, alone_for: now.saturating_sub(asked_at) };
+                    let more_waits = next - position >= limit as u64;
+                    let behind = is_behind(caught_up, more_waits);
+                    let pace = Pace { came, behind, alone_for: now.saturating_sub(asked_at) };
                     std::thread::sleep(pace.rest_after(now.saturating_sub(began)));
-                    // What is far behind is written in large groups: a sync for a few would take longest.
-                    limit = if next - position < limit as u64 { FEW } else { (limit * 2).min(BATCH) };
-                    position = next;
+                    (position, limit) = (next, next_limit(limit, more_waits));
                 }
                 Err(Trouble::TooMany) if limit > 1 => limit /= 2,
                 Err(what) => {
@@ -276,6 +276,16 @@ impl Deriver {
     }
 }
 
+/// Whether there is more to do, of the history or of what the watch reads again after a start: both rest while anybody asks.
+fn is_behind(watch_caught_up: bool, more_waits: bool) -> bool {
+    more_waits || !watch_caught_up
+}
+
+/// How many entries are read next. What is far behind is written in large groups: a sync for a few would take longest.
+fn next_limit(limit: usize, more_waits: bool) -> usize {
+    if more_waits { (limit * 2).min(BATCH) } else { FEW }
+}
+
 /// What goes on while history is derived.
 struct Pace {
     /// Entries that came while the last batch was written.
@@ -371,6 +381,22 @@ fn changes_of(entries: Vec<(u64, AuditEntry)>) -> (Moment, Vec<Change>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_watch_reads_again_rests_too_while_history_keeps_up() {
+        assert!(is_behind(false, false) && is_behind(true, true) && !is_behind(true, false));
+    }
+
+    #[test]
+    fn groups_are_small_while_history_keeps_up_and_grow_while_more_waits() {
+        let mut limit = FEW;
+        let grown = [(); 8].map(|()| {
+            limit = next_limit(limit, true);
+            limit
+        });
+        assert_eq!(grown, [8, 16, 32, 64, 128, 256, 256, 256]);
+        assert_eq!(next_limit(limit, false), FEW);
+    }
 
     #[test]
     fn history_rests_only_while_questions_come_faster_than_it_is_written() {

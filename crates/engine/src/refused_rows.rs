@@ -45,6 +45,8 @@ pub(crate) struct Source {
     organisation: OdsCode,
     role: Role,
     method: Method,
+    /// A token proves whoever sends them.
+    proven: bool,
 }
 
 /// An organisation's second.
@@ -112,11 +114,13 @@ impl Counts {
         (self.first, self.last) = (self.first.min(other.first), self.last.max(other.last));
     }
 
-    fn entry(&self, Source { organisation, role, method }: Source) -> AuditEntry {
+    fn entry(&self, Source { organisation, role, method, proven }: Source) -> AuditEntry {
         let counted = self.codes.iter().map(|(code, count)| (*code, *count)).collect();
         let decision = Decision::RefusedRows { counted, first: self.first, last: self.last, repeated: self.repeated };
         let (none, caller) = (AuditEntry::of_service(self.last, decision), self.caller.clone());
-        AuditEntry { organisation: Some(organisation), role: Some(role), caller, method: Some(method), ..none }
+        let person_proven = proven && caller.is_some();
+        let (organisation, role, method) = (Some(organisation), Some(role), Some(method));
+        AuditEntry { organisation, role, caller, method, person_proven, ..none }
     }
 }
 
@@ -276,16 +280,27 @@ impl RefusedRows {
         known.left.is_empty() && known.given_up.is_empty()
     }
 
-    /// The next entry that the audit has not taken.
+    /// The next entry that the audit has not taken. It stays until it is told: an end of the service meanwhile tells it too, and
+    /// twice is better than never.
     fn untaken(&self) -> Option<Kept> {
         let mut known = self.lock();
-        let counted = |(source, counts): (Source, Counts)| Kept::from(counts.entry(source));
-        known.given_up.pop_front().or_else(|| known.left.pop_first().map(counted))
+        if known.given_up.is_empty() {
+            let (source, counts) = known.left.pop_first()?;
+            known.given_up.push_back(Kept::from(counts.entry(source)));
+        }
+        known.given_up.front().cloned()
     }
 
-    /// It was not taken now either.
-    fn put_back(&self, kept: Kept) {
-        self.lock().given_up.push_front(kept);
+    /// It was tried, and may stand under this number.
+    fn tried(&self, given: Option<AuditRef>) {
+        if let Some(next) = self.lock().given_up.front_mut() {
+            next.tried(given);
+        }
+    }
+
+    /// It is told.
+    fn told(&self) {
+        self.lock().given_up.pop_front();
     }
 
     /// Hands everything that is counted to a journal that is about to be closed. Nobody is answered on that: the process ends.
@@ -304,6 +319,7 @@ impl RefusedRows {
             if !takes {
                 lost += kept.entry.decision.changed().map_or(0, |(repeated, refused)| repeated.saturating_add(refused));
             }
+            self.told();
         }
         if lost > 0 {
             tracing::warn!(lost, "what was refused or sent again of many is in no audit: it took no entry to the end");
@@ -362,7 +378,7 @@ impl Engine {
         each: Vec<ChangedOne>,
     ) -> EachTold {
         let Peer { organisation, role } = call.peer;
-        let source = Source { organisation, role, method: call.method };
+        let source = Source { organisation, role, method: call.method, proven: call.person.is_proven() };
         let Taken { mut named, counted, opened } = self.refused_rows.take(source, caller, each);
         if let Some(source) = opened {
             let (rows, journal) = (Arc::clone(&self.refused_rows), Arc::clone(&self.journal));
@@ -398,13 +414,13 @@ impl Engine {
             if !self.journal().takes_entries() {
                 return false;
             }
-            let Some(mut kept) = self.refused_rows.untaken() else { break };
+            let Some(kept) = self.refused_rows.untaken() else { break };
             let mut given = None;
             if !kept.stands(self.journal()) && self.audit_as(&kept.as_told(), &mut given).await.is_err() {
-                kept.tried(given);
-                self.refused_rows.put_back(kept);
+                self.refused_rows.tried(given);
                 return false;
             }
+            self.refused_rows.told();
         }
         true
     }

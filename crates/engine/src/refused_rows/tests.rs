@@ -48,7 +48,7 @@ fn call(authority: u32, method: Method) -> Call {
 
 fn source(authority: u32) -> Source {
     let Peer { organisation, role } = permit(authority).peer();
-    Source { organisation, role, method: Method::SubmitEvents }
+    Source { organisation, role, method: Method::SubmitEvents, proven: false }
 }
 
 /// By a clock that is set.
@@ -342,6 +342,35 @@ async fn what_is_counted_while_the_audit_takes_nothing_is_told_once_it_does() {
     let all = entries(&place);
     let (named, counted, _) = sums(&all);
     assert_eq!(((named, counted), repeated(&all)), ((0, 14), (0, 6)), "once");
+}
+
+#[tokio::test]
+async fn what_is_being_told_when_the_service_stops_is_told_all_the_same() {
+    let place = Place::new();
+    let counts = Counts {
+        caller: None,
+        codes: BTreeMap::from([(RefusalCode::of("ADULT"), 7)]),
+        repeated: 3,
+        first: NOW,
+        last: NOW,
+    };
+    place.engine.refused_rows.lock().keep(source(1), counts, None);
+    assert!(place.engine.refused_rows.untaken().is_some(), "somebody tells it, and hears nothing of a disk");
+    place.engine.refused_rows.hand_to(place.engine.journal());
+    assert!(!place.engine.has_uncounted());
+    assert_eq!(sums(&entries(&place)).1, 7);
+}
+
+#[test]
+fn a_count_says_whether_a_token_proved_who_sent_it() {
+    let (_, rows) = rows();
+    rows.take(source(1), None, refused(128));
+    for (proven, by, expected) in [(false, Some("u1"), false), (true, Some("u1"), true), (true, None, false)] {
+        let source = Source { proven, ..source(1) };
+        rows.take(source, by.map(caller).as_ref(), refused(2));
+        let closing = rows.close(source).unwrap();
+        assert_eq!(closing.counts.entry(source).person_proven, expected, "{proven} {by:?}");
+    }
 }
 
 #[test]
