@@ -322,11 +322,13 @@ fn entries_before_a_place_that_was_passed_are_waited_for() {
     assert_eq!(watcher.next_before(620), Some(1), "those in between are not taken yet");
     watcher.begin_with(400);
     assert_eq!((watcher.span(), watcher.next_before(620)), (Some((400, 500)), Some(400)));
+    assert_eq!(watcher.behind(620), 221);
     watcher.take(620, &[]);
-    assert_eq!((watcher.span(), watcher.next_before(620)), (None, None));
+    assert_eq!((watcher.span(), watcher.next_before(620), watcher.behind(620)), (None, None, 0));
     let off = FlagRules { enabled: false, ..rules() };
     let standing = Standing { mark: None, derived_through: 9, audited_through: 9 };
     let mut off = Watcher::begin(off, Arc::new(Keys::from_master([7; 32])), standing);
     off.follow(0, 20, &asked(20));
     assert_eq!((off.next_before(99), told(&mut off), off.due(LOG_EVERY, true)), (None, vec![], None));
+    assert_eq!(off.behind(99), 0, "a watch that is off waits for nothing");
 }
