@@ -257,4 +257,4 @@ fn classify(error: &io::Error) -> HandshakeFailure {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

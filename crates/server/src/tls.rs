@@ -93,7 +93,7 @@ impl Part {
 }
 
 /// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
-type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
+pub(crate) type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
 
 /// The server's certificate with its key.
 #[derive(Debug)]
@@ -168,6 +168,7 @@ pub struct TlsState {
     reloading: Mutex<()>,
     open: Arc<OpenConnections>,
     changes: FileChanges,
+    first_seen: Vec<Seen>,
 }
 
 impl TlsState {
@@ -177,6 +178,7 @@ impl TlsState {
     /// When any file is missing or not usable.
     pub fn load(files: config::Tls, trust_domain: &str) -> Result<Self, TlsError> {
         let trust_domain: Arc<str> = Arc::from(trust_domain);
+        let first_seen = fingerprint(&files);
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let trust = Arc::new(ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain)?);
@@ -186,7 +188,8 @@ impl TlsState {
         // Under which certificates and lists it begins; nothing of what is not configured.
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
-        Ok(Self { files, trust_domain, in_force, reloading: Mutex::new(()), open: Arc::default(), changes })
+        let (reloading, open) = (Mutex::new(()), Arc::default());
+        Ok(Self { files, trust_domain, in_force, reloading, open, changes, first_seen })
     }
 
     /// What became of the files and is not in the audit yet.
@@ -320,18 +323,26 @@ impl TlsState {
 
     /// What the files look like now, to notice a replacement.
     pub(crate) fn fingerprint(&self) -> Vec<Seen> {
-        let files = &self.files;
-        let mut paths = vec![files.certificate.clone(), files.key.clone(), files.client_ca.clone()];
-        if !files.client_crls.as_os_str().is_empty() {
-            paths.push(files.client_crls.clone());
-            paths.extend(revocation::files(&files.client_crls).unwrap_or_default());
-        }
-        let look = |path: &Path| {
-            let found = std::fs::metadata(path).ok()?;
-            Some((found.len(), found.ctime(), found.ctime_nsec(), found.ino()))
-        };
-        paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
+        fingerprint(&self.files)
     }
+
+    /// What they looked like before they were read for the first time: what was replaced since is in force only once it is read.
+    pub(crate) fn first_seen(&self) -> &[Seen] {
+        &self.first_seen
+    }
+}
+
+fn fingerprint(files: &config::Tls) -> Vec<Seen> {
+    let mut paths = vec![files.certificate.clone(), files.key.clone(), files.client_ca.clone()];
+    if !files.client_crls.as_os_str().is_empty() {
+        paths.push(files.client_crls.clone());
+        paths.extend(revocation::files(&files.client_crls).unwrap_or_default());
+    }
+    let look = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.len(), found.ctime(), found.ctime_nsec(), found.ino()))
+    };
+    paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
 }
 
 /// What became of reading the files again.

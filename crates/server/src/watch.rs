@@ -13,7 +13,7 @@ use crate::application::Application;
 use crate::engine_slot::{EngineSlot, EngineState};
 use crate::health::Readiness;
 use crate::stop::{StopHandle, StopSignal};
-use crate::tls::TlsState;
+use crate::tls::{Seen, TlsState};
 
 /// When files are read anew: at the second look in a row that finds them other than they were when they were last read. The first
 /// may be in the middle of a replacement. To wait until two looks find the same would leave it to whoever touches any of them again
@@ -43,13 +43,19 @@ impl<F: PartialEq> Looks<F> {
     }
 }
 
+/// By what the files looked like before they were first read, and not by what they look like when this begins: what was replaced
+/// in between, a list of whoever is revoked too, would never be read.
+fn first_look(tls: &TlsState) -> Looks<Vec<Seen>> {
+    Looks::new(tls.first_seen().to_vec())
+}
+
 /// Reloads certificates and lists within two intervals of a change of their files, and not at the first look that finds it, so
 /// that certificate and key are hardly ever read in the middle of being replaced. Where they are, they do not go together: the
 /// old ones stay in force, and the next look finds the rest of the change.
 pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: StopSignal) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = Looks::new(tls.fingerprint());
+    let mut looks = first_look(&tls);
     loop {
         tokio::select! {
             biased;
@@ -222,13 +228,24 @@ pub(crate) fn signals(stop: StopHandle, tls: Arc<TlsState>) -> io::Result<impl F
 
 #[cfg(test)]
 mod tests {
-    use super::Looks;
+    use super::{Looks, first_look};
 
     #[test]
     fn a_change_is_read_once_at_the_second_look_that_finds_it() {
         let mut looks = Looks::new('a');
         let due = ['a', 'b', 'b', 'b', 'a', 'b', 'c', 'c', 'c'].map(|found| looks.is_due(found));
         assert_eq!(due, [false, false, true, false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn what_is_replaced_between_the_first_reading_and_the_first_look_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = crate::accept::tests::tls(dir.path());
+        let authorities = std::fs::read(dir.path().join("ca.pem")).unwrap();
+        std::fs::write(dir.path().join("ca.pem"), [authorities, b"\n".to_vec()].concat()).unwrap();
+        let mut looks = first_look(&tls);
+        assert!(!looks.is_due(tls.fingerprint()) && looks.is_due(tls.fingerprint()));
+        assert!(!looks.is_due(tls.fingerprint()), "once");
     }
 
     /// As where a list is fetched anew between any two looks.

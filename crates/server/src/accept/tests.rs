@@ -26,7 +26,7 @@ const DIRECTORY: [(&str, &str); 3] = [
     ),
 ];
 
-fn tls(dir: &Path) -> TlsState {
+pub(crate) fn tls(dir: &Path) -> TlsState {
     for (name, text) in DIRECTORY {
         std::fs::write(dir.join(name), text).unwrap();
     }
