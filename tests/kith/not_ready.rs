@@ -326,3 +326,22 @@ async fn a_feed_that_stops_turns_none_held_into_cannot_say() {
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_tells_how_far_it_is() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    for child in 1..=20 {
+        let record = build::record(ED, nhs(child), &format!("e{child}"));
+        calls::record(&server.client(ED).await, record).await.unwrap();
+    }
+    tokio::task::block_in_place(|| server.stop());
+    let server = site.ready().await;
+    let lines = logs::lines(server.log());
+    let told = lines.iter().filter(|line| line.message == "loading");
+    let mut told: Vec<u64> = told.filter_map(|line| line.fields["records"].as_u64()).collect();
+    told.sort_unstable();
+    assert_eq!(told, [2, 4, 6, 8, 10, 12, 14, 16, 18, 20], "each tenth of what is held");
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}

@@ -14,8 +14,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, available_parallelism};
 
-/// Records between two lines of progress.
-const PROGRESS_EVERY: u64 = 500_000;
+/// Lines of progress from the beginning to the end.
+const LINES: u64 = 10;
 /// Records of a part between two looks at whether to give up: a few milliseconds.
 const GIVE_UP_EVERY: u64 = 4_096;
 /// More threads than this would wait for the disk.
@@ -29,6 +29,8 @@ struct Loading<'a> {
     index: &'a Index,
     give_up: &'a (dyn Fn() -> bool + Sync),
     read: AtomicU64,
+    /// Records between two lines of progress.
+    step: u64,
     given_up: AtomicBool,
 }
 
@@ -42,7 +44,9 @@ pub(crate) fn load(
     let meta = store.get(Table::Meta, keys::META)?;
     let meta: MetaRow = meta.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
     index.reserve(meta.children);
-    let loading = Loading { store, index, give_up, read: AtomicU64::new(0), given_up: AtomicBool::new(give_up()) };
+    let step = meta.children.div_ceil(LINES).max(1);
+    let given_up = AtomicBool::new(give_up());
+    let loading = Loading { store, index, give_up, read: AtomicU64::new(0), step, given_up };
     loading.all(available_parallelism().map_or(1, usize::from).min(MOST_THREADS))?;
     let Loading { read, given_up, .. } = loading;
     if given_up.into_inner() {
@@ -88,7 +92,7 @@ impl Loading<'_> {
             self.index.publish(record);
             own += 1;
             let read = self.read.fetch_add(1, Ordering::Relaxed) + 1;
-            if read.is_multiple_of(PROGRESS_EVERY) {
+            if read.is_multiple_of(self.step) {
                 tracing::info!(records = read, "loading");
             }
             if own.is_multiple_of(GIVE_UP_EVERY) && (self.give_up)() {

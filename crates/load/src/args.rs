@@ -111,7 +111,8 @@ pub struct SearchArguments {
     /// A step is carried while 99 of 100 answers come within this, in microseconds
     #[arg(long, value_name = "US", default_value_t = 10_000)]
     pub p99_bound_us: u64,
-    /// And while at least this share of what was due is answered well, in percent
+    /// And while at least this share of what was due is answered well, in percent; and its access history takes no longer to be
+    /// written than the step lasted
     #[arg(long, value_name = "PERCENT", default_value_t = 99.9, value_parser = percent)]
     pub goodput_percent: f64,
 }

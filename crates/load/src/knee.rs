@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 
-use crate::outcome::{Knee, KneeStep, Outcome, Verification};
+use crate::outcome::{Drain, Knee, KneeStep, Outcome, Verification};
 use crate::plan::{Arrivals, Plan, Shape};
 use crate::progress;
 use crate::run::{self, Target};
@@ -78,7 +78,7 @@ impl Search {
         } else if p99_us > self.p99_bound_us {
             format!("p99 {p99_us} us is beyond {} us", self.p99_bound_us)
         } else {
-            String::new()
+            left_behind(outcome.drain.as_ref(), outcome.measured_seconds).unwrap_or_default()
         };
         let cores = outcome.generator.server_cpu_seconds.map(|cpu| cpu / outcome.measured_seconds);
         KneeStep {
@@ -141,6 +141,12 @@ pub fn find(target: &Target, plan: &Plan, search: &Search, arrivals: Arrivals) -
     Ok(outcome)
 }
 
+/// A service that answers faster than it writes down who asked does not carry the rate: it only owes the rest.
+fn left_behind(drain: Option<&Drain>, measured_seconds: f64) -> Option<String> {
+    let drain = drain.filter(|drain| drain.seconds > measured_seconds)?;
+    Some(format!("its access history took {:.1} s more, longer than it was asked for", drain.seconds))
+}
+
 fn words(step: &KneeStep) -> String {
     let p99 = crate::report::time(step.latency_ns.p99);
     let verdict = if step.carried { "carried" } else { &step.why_not };
@@ -183,6 +189,14 @@ mod tests {
             search.note(&mut state, rate, carried);
         }
         assert_eq!((search.next(&state), state.carried, state.not_carried), (Some(800.0), Some(400.0), None));
+    }
+
+    #[test]
+    fn a_rate_whose_history_takes_longer_than_the_step_is_not_carried() {
+        let drain = |seconds| Drain { seconds, ..Drain::default() };
+        assert_eq!(left_behind(Some(&drain(5.0)), 5.0), None);
+        assert!(left_behind(Some(&drain(5.1)), 5.0).is_some_and(|why| why.contains("5.1 s more")));
+        assert_eq!(left_behind(None, 5.0), None, "nobody looked");
     }
 
     #[test]

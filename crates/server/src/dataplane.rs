@@ -30,6 +30,9 @@ const LANE_CAPACITY: usize = 64;
 /// bare 431, before there is a call that could have a reason.
 const HEADERS_CUT_FACTOR: u32 = 4;
 
+/// How long a thread that answers may run on: the least the kernel knows. Most answers take less than that.
+const ANSWERING_SLICE: Duration = Duration::from_micros(100);
+
 /// How long a thread that serves no more waits for what its callers left: longer than the log and the audit have for a change by
 /// default.
 const LEFT_OVER_LIMIT: Duration = Duration::from_secs(2);
@@ -67,6 +70,7 @@ impl DataPlane {
             let router = server(limits).layer(layers.clone()).add_routes(routes.clone());
             let signal = stop.clone();
             run_thread(format!("kithd-data-{number}"), alive.clone(), async move {
+                answer_first();
                 let served = router.serve_with_incoming_shutdown(incoming(receiver), signal.draining());
                 tokio::select! {
                     result = served => {
@@ -107,6 +111,14 @@ impl DataPlane {
 /// is added here is counted where it is counted what a lookup costs (`bench_entry`).
 pub(crate) fn layers(limits: &Limits, edge: Edge) -> CallLimitsLayer {
     CallLimitsLayer::new(limits, edge)
+}
+
+/// Lets the thread that answers take a processor from those that work behind the answers as soon as it has something to do, and not
+/// when their turn is over. Where the kernel refuses, it stays as it is: it only costs time.
+fn answer_first() {
+    if let Err(error) = kith_slice::set(ANSWERING_SLICE) {
+        tracing::warn!(%error, "a thread that answers has slices of the usual length: answers may wait for the turns of others");
+    }
 }
 
 fn thread_count(config: &Config) -> usize {

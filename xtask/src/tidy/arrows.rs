@@ -7,14 +7,15 @@ use serde_json::Value;
 use super::Finding;
 
 /// Each of our packages and what of ours it may use. None: anything.
-const OURS: [(&str, Option<&[&str]>); 15] = [
+const OURS: [(&str, Option<&[&str]>); 16] = [
     ("kith-domain", Some(&[])),
     ("kith-merkle", Some(&[])),
+    ("kith-slice", Some(&[])),
     ("kith-index", Some(&["kith-domain"])),
     ("kith-store", Some(&["kith-domain", "kith-merkle"])),
     ("kith-engine", Some(&["kith-domain", "kith-index", "kith-merkle", "kith-store"])),
     ("kith-api", Some(&["kith-domain"])),
-    ("kith-server", Some(&["kith-domain", "kith-engine", "kith-api", "kith-merkle"])),
+    ("kith-server", Some(&["kith-domain", "kith-engine", "kith-api", "kith-merkle", "kith-slice"])),
     ("kith-cli", Some(&["kith-domain", "kith-api", "kith-merkle"])),
     ("kith-load", Some(&["kith-domain", "kith-api"])),
     ("kith-synth", Some(&["kith-domain", "kith-api"])),
@@ -26,7 +27,7 @@ const OURS: [(&str, Option<&[&str]>); 15] = [
 ];
 
 /// Packages of others (by prefix) that only some of ours may use, and why.
-const OTHERS: [(&str, &[&str], &str); 8] = [
+const OTHERS: [(&str, &[&str], &str); 9] = [
     ("rocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
     ("librocksdb", &["kith-store"], "the store is the sole owner of RocksDB"),
     ("tonic", &["kith-api", "kith-server", "kith-cli", "kith-tests", "kith-benches"], "gRPC stays at the edge"),
@@ -40,6 +41,7 @@ const OTHERS: [(&str, &[&str], &str); 8] = [
         &["kith-server", "kith-cli", "kith-load", "kith-tests"],
         "certificates are the server's, the mailbox client's, and the load generator's",
     ),
+    ("libc", &["kith-slice"], "a call that is not safe has one place"),
     ("x509", &["kith-api", "kith-server", "kith-tests"], "only the two ends of a connection read certificates"),
     (
         "anyhow",
@@ -129,6 +131,8 @@ mod tests {
             ("kith-tests", "kith-store"),
             ("kith-cli", "tonic"),
             ("kith-witness", "kith-merkle"),
+            ("kith-server", "kith-slice"),
+            ("kith-slice", "libc"),
         ] {
             assert!(found(name, used).is_empty(), "{name} -> {used}");
         }
@@ -149,6 +153,8 @@ mod tests {
             ("kith-engine", "tonic-types"),
             ("kith-store", "anyhow"),
             ("kith-witness", "kith-store"),
+            ("kith-store", "libc"),
+            ("kith-slice", "kith-domain"),
         ] {
             assert_eq!(found(name, used).len(), 1, "{name} -> {used}");
         }

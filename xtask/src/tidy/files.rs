@@ -3,6 +3,11 @@
 use super::Finding;
 
 const FILE_LINES: usize = 500;
+/// The one package with lints of its own, and the one file of it that may hold unsafe code.
+const OWN_LINTS: &str = "crates/slice/Cargo.toml";
+const UNSAFE_CODE: &str = "crates/slice/src/call.rs";
+/// What its own lints say at least.
+const SAYS: [&str; 3] = ["unsafe_code = \"deny\"", "undocumented_unsafe_blocks = \"deny\"", "missing_docs = \"warn\""];
 
 pub fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
     let lines = text.lines().count();
@@ -22,6 +27,9 @@ pub fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
             let what = format!("U+{:04X} is not ASCII", u32::from(letter));
             findings.push(Finding::new(path, number + 1, what));
         }
+        if path != UNSAFE_CODE && line.trim_start().starts_with('#') && line.contains("(unsafe_code") {
+            findings.push(Finding::new(path, number + 1, format!("unsafe code: only {UNSAFE_CODE} may hold any")));
+        }
         if line.contains("#[allow(") || line.contains("#![allow(") {
             let code = line.trim_start();
             if code.starts_with('#') {
@@ -36,7 +44,10 @@ pub fn manifest(path: &str, text: &str, findings: &mut Vec<Finding>) {
     let is_package = text.lines().any(|line| line.trim() == "[package]");
     let mut lines = text.lines().map(str::trim);
     let inherits = lines.any(|line| line == "[lints]") && lines.next() == Some("workspace = true");
-    if is_package && !inherits {
+    if path == OWN_LINTS {
+        let missing = SAYS.iter().filter(|said| !text.lines().any(|line| line.starts_with(**said)));
+        findings.extend(missing.map(|said| Finding::new(path, 0, format!("its own lints do not say {said}"))));
+    } else if is_package && !inherits {
         findings.push(Finding::new(path, 0, "no [lints] workspace = true"));
     }
 }
@@ -76,6 +87,27 @@ mod tests {
     fn an_allow_attribute_is_found() {
         let text = format!("//! Header.\n#[{}(dead_code)]\nfn f() {{}}\n", "allow");
         assert!(found(&text)[0].contains("expect with a reason"));
+    }
+
+    #[test]
+    fn unsafe_code_is_found_outside_its_place() {
+        let text = format!("//! Header.\n#![{}(unsafe_code, reason = \"r\")]\n", "expect");
+        assert!(found(&text)[0].contains("unsafe code"));
+        let mut findings = Vec::new();
+        rust(UNSAFE_CODE, &text, &mut findings);
+        assert!(findings.is_empty());
+    }
+
+    #[test]
+    fn the_crate_with_lints_of_its_own_denies_what_others_forbid() {
+        let mut findings = Vec::new();
+        let own = format!("[package]\nname = \"a\"\n\n[lints.rust]\n{}\n", SAYS.join("\n"));
+        manifest(OWN_LINTS, &own, &mut findings);
+        assert!(findings.is_empty());
+        manifest(OWN_LINTS, &own.replace(SAYS[0], ""), &mut findings);
+        assert_eq!(findings.len(), 1);
+        manifest("crates/index/Cargo.toml", &own, &mut findings);
+        assert_eq!(findings.len(), 2);
     }
 
     #[test]

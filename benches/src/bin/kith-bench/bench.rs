@@ -13,7 +13,7 @@ use crate::Arguments;
 use crate::drain;
 use crate::england::Place;
 use crate::figures::Row;
-use crate::load::Run;
+use crate::load::{Processors, Run};
 use crate::punctual;
 use crate::report;
 use crate::servers::Server;
@@ -118,7 +118,8 @@ impl<'a> Bench<'a> {
         let seconds = self.arguments.seconds;
         let verified = if mix.starts_with("empty") { 0 } else { VERIFIED_PERCENT };
         let more = vec![format!("--verify-percent={verified}"), format!("--seed={}", self.seed.get())];
-        Run { server: &server.address, mix, rate, connections, in_flight, seconds, more }
+        let processors = if rate.is_some() { Processors::Generator } else { Processors::All };
+        Run { server: &server.address, mix, rate, connections, in_flight, seconds, processors, more }
     }
 
     /// The same, to its end.

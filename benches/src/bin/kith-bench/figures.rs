@@ -127,9 +127,19 @@ impl Row {
     pub fn drain_note(&self) -> Option<String> {
         let seconds: Vec<f64> = self.drains.iter().map(|[drain, _]| *drain).collect();
         let shares: Vec<f64> = self.drains.iter().map(|[drain, turn]| drain / turn).collect();
+        let worked_off = || {
+            // Turns of Kith are those measured and those measured again.
+            let turns = self.measured.iter().chain(&self.again).copied().collect::<Vec<_>>();
+            Spread::of(&turns).median / (1.0 + Spread::of(&shares).median)
+        };
+        let all = if self.unit == "1/s" {
+            format!("; until that is done too, {:.0} were answered in a second", worked_off())
+        } else {
+            String::new()
+        };
         (!seconds.is_empty()).then(|| {
             format!(
-                "after each turn of Kith its history was waited for, {} s; a second of such a turn, warm-up included, needs {} s of it",
+                "after each turn of Kith its history was waited for, {} s; a second of such a turn, warm-up included, needs {} s of it{all}",
                 Spread::of(&seconds).text(2),
                 Spread::of(&shares).text(2)
             )
@@ -327,7 +337,8 @@ mod tests {
 
     #[test]
     fn what_drains_cost_is_told_beside_the_turn() {
-        let drained = Row { drains: vec![[2.0, 4.0], [3.0, 4.0], [1.0, 4.0]], ..row(Reach::Report, &[], &[], &[]) };
+        let drains = vec![[2.0, 4.0], [3.0, 4.0], [1.0, 4.0]];
+        let drained = Row { drains, ..row(Reach::Report, &[3_000.0, 3_000.0], &[], &[3_000.0, 3_000.0]) };
         let note = drained.drain_note().unwrap();
         assert!(
             note.contains("2.00 (1.00 to 3.00) [1.00, 3.00] s; ") && note.contains("0.50 (0.25 to 0.75)"),

@@ -7,13 +7,36 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use kith_load::Outcome;
 
+use crate::cores::{Apart, apart};
 use crate::england::Place;
-use crate::programs::{can_be_punctual, child};
+use crate::programs::{can_be_punctual, child_on};
 
 /// Exit code of a run whose generator missed its schedule.
 const VOID: i32 = 3;
 /// Before what is measured, in seconds.
 pub const WARM_UP_SECONDS: f64 = 1.5;
+
+/// Which processors a run has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processors {
+    /// Those of everybody: it asks as fast as it is answered.
+    All,
+    /// Its own: it has a schedule to keep.
+    Generator,
+    /// Those of the servers: it is a part of what runs beside.
+    Servers,
+}
+
+impl Processors {
+    fn list(self) -> Option<&'static str> {
+        let of = |list: fn(&'static Apart) -> &'static str| apart().map(list);
+        match self {
+            Self::All => None,
+            Self::Generator => of(|apart| &apart.generator),
+            Self::Servers => of(|apart| &apart.servers),
+        }
+    }
+}
 
 /// One run: where to, and what.
 #[derive(Clone, Debug)]
@@ -25,15 +48,16 @@ pub struct Run<'a> {
     pub connections: u32,
     pub in_flight: u32,
     pub seconds: f64,
+    pub processors: Processors,
     pub more: Vec<String>,
 }
 
 /// `kith-load` with a verb, and where everything is. One that has a schedule keeps it.
-fn generator(place: &Place, (verb, scheduled): (&str, bool), server: &str, mix: &str) -> Command {
-    let mut command = child(place.program("kith-load"));
+fn generator(place: &Place, (verb, processors): (&str, Processors), server: &str, mix: &str) -> Command {
+    let mut command = child_on(processors.list(), place.program("kith-load"));
     command.arg(verb).args(["--server", server, "--mix", mix, "--quiet", "--no-status"]);
     command.arg("--certs").arg(place.file("certs")).arg("--england").arg(place.file("england"));
-    if scheduled && can_be_punctual() {
+    if processors == Processors::Generator && can_be_punctual() {
         command.arg("--real-time");
     }
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -62,7 +86,7 @@ fn read(json: &PathBuf) -> Result<Outcome> {
 
 impl Run<'_> {
     fn command(&self, place: &Place) -> Command {
-        let mut command = generator(place, ("run", self.rate.is_some()), self.server, self.mix);
+        let mut command = generator(place, ("run", self.processors), self.server, self.mix);
         command.args(["--connections", &self.connections.to_string(), "--in-flight", &self.in_flight.to_string()]);
         command.args(["--duration-s", &self.seconds.to_string(), "--warm-up-s", &WARM_UP_SECONDS.to_string()]);
         match self.rate {
@@ -140,7 +164,10 @@ impl Drop for Beside {
 /// # Errors
 /// When it could not run, or an answer was wrong.
 pub fn storm(place: &Place, server: &str, (mix, seed): (&str, u64), more: &[&str]) -> Result<Outcome> {
-    outcome(place, generator(place, ("storm", true), server, mix).args(["--seed", &seed.to_string()]).args(more))
+    outcome(
+        place,
+        generator(place, ("storm", Processors::Generator), server, mix).args(["--seed", &seed.to_string()]).args(more),
+    )
 }
 
 /// The highest rate that a server carries.
@@ -148,5 +175,5 @@ pub fn storm(place: &Place, server: &str, (mix, seed): (&str, u64), more: &[&str
 /// # Errors
 /// When it could not run, or an answer was wrong.
 pub fn knee(place: &Place, server: &str, more: &[&str]) -> Result<Outcome> {
-    outcome(place, generator(place, ("knee", true), server, "lookup=1").args(more))
+    outcome(place, generator(place, ("knee", Processors::Generator), server, "lookup=1").args(more))
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cgroup;
+mod cores;
 mod disk;
 mod drain;
 mod england;
@@ -98,6 +99,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
     let place = Place::new(arguments.folder.clone(), arguments.programs.clone())?;
     place.prepare(&arguments.scale).context("failed to prepare the England to measure")?;
     let mut bench = Bench::new(arguments, &place);
+    bench.peer(cores::says());
     if arguments.profile {
         rows::profiles(&bench)?;
         return Ok(0);

@@ -32,8 +32,15 @@ pub fn can_be_punctual() -> bool {
 
 /// A program that ends with this one.
 pub fn child(program: impl AsRef<OsStr>) -> Command {
+    child_on(None, program)
+}
+
+/// The same, on some processors only.
+pub fn child_on(processors: Option<&str>, program: impl AsRef<OsStr>) -> Command {
     let program = program.as_ref();
-    let mut words = ends_with_us().iter().map(OsStr::new).chain([program]);
+    let there = processors.map(|list| ["taskset", "-c", list]);
+    let there = there.iter().flatten().map(|word| OsStr::new(*word));
+    let mut words = ends_with_us().iter().map(OsStr::new).chain(there).chain([program]);
     let mut command = Command::new(words.next().unwrap_or(program));
     command.args(words);
     command

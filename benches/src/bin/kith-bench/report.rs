@@ -74,7 +74,7 @@ fn ranks(rows: &[Row]) -> String {
 fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[Row]) -> String {
     let Arguments { rounds, seconds, scale, .. } = arguments;
     let mut text = format!(
-        "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, access history included. \
+        "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, its access history loaded. History that a turn causes is waited for after it, and told beside the row. \
          Noisy rows have more rounds. Everything on one machine, the generator too. The interval holds the true median in 95 of \
          100 runs (order statistics, binomial; of five rounds in 94): in the order of size {}. A row is undecided when its median \
          is no further from what is to be reached than the A/A's interval reaches from no difference, or when its own interval \

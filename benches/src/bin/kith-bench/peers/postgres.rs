@@ -172,6 +172,9 @@ impl Postgres {
         fs::write(&script, text)?;
         let value = if synchronous { "on" } else { "off" };
         self.psql(&format!("TRUNCATE audit; ALTER SYSTEM SET synchronous_commit = {value}; SELECT pg_reload_conf();"))?;
+        // Of a new connection, which sees what was loaded anew.
+        let in_force = || Ok(self.psql("SHOW synchronous_commit")?.trim() == value);
+        ensure!(is_soon(in_force)?, "synchronous_commit is not {value}");
         let seconds = seconds.ceil().max(1.0).to_string();
         let printed = run(Command::new("pgbench")
             .args([
@@ -208,6 +211,17 @@ impl Drop for Postgres {
     }
 }
 
+/// Whether something becomes true: the server takes its configuration anew when it is told to, a moment later.
+fn is_soon(mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+    for _ in 0..50 {
+        if holds()? {
+            return Ok(true);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Ok(false)
+}
+
 /// Draws a child for pgbench: half of those drawn are held.
 fn draw(asked: u64, stride: u64) -> String {
     format!("\\set child random(1, {asked}) * {stride} * (2 * random(0, 1) - 1)\n")
@@ -228,6 +242,17 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_never_becomes_true_is_said_so() {
+        let mut looks = 0;
+        let third = || {
+            looks += 1;
+            Ok(looks == 3)
+        };
+        assert!(is_soon(third).unwrap());
+        assert!(!is_soon(|| Ok(false)).unwrap());
+    }
 
     #[test]
     fn children_who_are_not_held_have_numbers_below_nought() {

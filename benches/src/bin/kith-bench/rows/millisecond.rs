@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::bench::{Bench, Measured, RATE, TAIL, USUAL, p99_9, within_1ms};
+use crate::cores::{Kept, apart};
 use crate::figures::{Reach, Row};
-use crate::load::{Beside, Run};
-use crate::programs::child;
-use crate::servers::Checkpoints;
+use crate::load::{Beside, Processors, Run};
+use crate::programs::child_on;
+use crate::servers::{Checkpoints, Server};
 use crate::spent::{self, Since, Spent};
 use crate::spread::Spread;
 
@@ -39,11 +40,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
         let name = format!("within 1 ms at 2,000/s, {when}");
         Row::new(&name, "percent", Reach::AtLeast(-1.0), ["lookup", "empty"]).difference()
     };
-    bench.rounds(
-        vec![row("quiet")],
-        |bench| Ok(Measured::of(&bench.at_rate(kithd, "lookup=1")?, &[&within_1ms])),
-        |bench| Ok(Measured::of(&bench.at_rate(empty, "empty=1")?, &[&within_1ms])),
-    );
+    bench.rounds(vec![row("quiet")], |bench| within(bench, kithd, "lookup=1"), |bench| within(bench, empty, "empty=1"));
     let resident = Row::figure("resident memory, England, after file loads and lookups", "GiB", Reach::AtMost(1.0))
         .note("after each turn beside files, of a kithd that has served the rows before this one");
     let with_resident = |measured: Measured| -> Result<Measured> {
@@ -63,6 +60,12 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     }
 }
 
+/// A measurement with nothing beside it.
+fn within(bench: &Bench<'_>, server: &Server, mix: &str) -> Result<Measured> {
+    let _kept = Kept::of(server)?;
+    Ok(Measured::of(&bench.at_rate(server, mix)?, &[&within_1ms]))
+}
+
 /// Files that were loaded beside each turn, per second.
 #[derive(Default)]
 struct Loaded(RefCell<Vec<f64>>);
@@ -76,6 +79,7 @@ impl Loaded {
         mix: &str,
         value: &dyn Fn(&kith_load::outcome::Figures) -> f64,
     ) -> Result<Measured> {
+        let _kept = servers.kept()?;
         let mut run = files(bench, servers);
         run.seconds = BEGINNING.as_secs_f64() + bench.arguments.seconds * TAIL + BEYOND_SECONDS;
         let files = run.beside(bench.place, "files")?;
@@ -105,7 +109,9 @@ impl Anew {
             // It did not end, or did not begin, the time before.
             None => Servers::start(bench)?,
         };
+        let kept = servers.kept()?;
         let done = work(&servers);
+        drop(kept);
         self.0.replace(Some(servers));
         done
     }
@@ -186,7 +192,7 @@ fn is_in_a_checkpoint(bench: &Bench<'_>) -> Result<bool> {
 /// Authority files of 1,500 rows, one after another, for longer than any measurement.
 fn files<'r>(bench: &Bench<'_>, servers: &'r Servers) -> Run<'r> {
     let mut run = bench.run(&servers.kithd, "lookup=1", Some(1.0), (1, 1));
-    run.seconds = FOR_EVER_SECONDS;
+    (run.seconds, run.processors) = (FOR_EVER_SECONDS, Processors::Servers);
     run.more.extend(["--file-interval-ms", "0"].map(String::from));
     run
 }
@@ -208,7 +214,7 @@ fn used_by_loads(bench: &Bench<'_>, servers: &Servers) -> Result<Spent> {
 
 /// The process that has nothing to do with Kith.
 fn busy(bench: &Bench<'_>, used: Spent) -> Result<Beside> {
-    let mut command = child(bench.place.program("kith-busy"));
+    let mut command = child_on(apart().map(|apart| apart.servers.as_str()), bench.place.program("kith-busy"));
     command.arg("--file").arg(bench.place.file("busy"));
     command.args(["--cores", &used.cpu_seconds.to_string(), "--bytes-per-s", &used.written_bytes.round().to_string()]);
     Beside::program(&mut command)

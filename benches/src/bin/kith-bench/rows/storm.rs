@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::bench::{Bench, Measured, p99_9};
+use crate::cores::Kept;
 use crate::figures::{Reach, Row};
 use crate::load;
 use crate::servers::Server;
@@ -48,6 +49,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 fn storm(bench: &Bench<'_>, server: &Server, mix: &str) -> Result<Measured> {
+    let _kept = Kept::of(server)?;
     let outcome = load::storm(bench.place, &server.address, (mix, bench.seed.get()), &TRAFFIC)?;
     let storm = outcome.storm.as_ref().context("an outcome without a storm")?;
     let in_storms: u64 = storm.storms.iter().flat_map(|one| one.errors.values()).sum();
