@@ -1,6 +1,6 @@
-//! What has a schedule to keep has a processor of its own, and what it asks has the others: where kernel work of the servers is
-//! not interrupted, a generator beside it is late by milliseconds, whatever its priority, and the turn says nothing. Both sides of
-//! a comparison are kept apart alike.
+//! Where that is asked for, what has a schedule to keep has a processor of its own, and what it asks has the others: where kernel
+//! work of the servers is not interrupted, a generator beside it is late by milliseconds, whatever its priority. Both sides of a
+//! comparison are kept apart alike. On a machine with two processors it leaves the servers one, which is another comparison.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -18,17 +18,24 @@ pub struct Apart {
     all: String,
 }
 
-/// The processors this program may use, apart; none with fewer than two, and none without `taskset`.
+static APART: OnceLock<Option<Apart>> = OnceLock::new();
+
+/// Keeps them apart from now on, where that can be done: with two processors at least, and `taskset`.
+pub fn keep_apart(wanted: bool) {
+    APART.get_or_init(|| if wanted { here() } else { None });
+}
+
+/// The processors this program may use, apart; none where they are not kept so.
 pub fn apart() -> Option<&'static Apart> {
-    static APART: OnceLock<Option<Apart>> = OnceLock::new();
-    let here = || {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
-        let apart = split(allowed.trim())?;
-        taskset(&["-c", &apart.generator, "true"]).ok()?;
-        Some(apart)
-    };
-    APART.get_or_init(here).as_ref()
+    APART.get()?.as_ref()
+}
+
+fn here() -> Option<Apart> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    let apart = split(allowed.trim())?;
+    taskset(&["-c", &apart.generator, "true"]).ok()?;
+    Some(apart)
 }
 
 /// The last of a list such as `0-3,8`, and the others.
@@ -101,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_program_runs_where_it_is_told() {
-        let Some(apart) = apart() else { return };
+        let Some(apart) = here() else { return };
         let mut command = crate::programs::child_on(Some(&apart.generator), "sh");
         let printed = command.args(["-c", "grep Cpus_allowed_list /proc/self/status"]).output().unwrap().stdout;
         let printed = String::from_utf8(printed).unwrap();

@@ -66,6 +66,9 @@ pub struct Arguments {
     /// Seconds for which a turn waits at most until the machine keeps time: nought waits for none
     #[arg(long, default_value_t = 60)]
     wait_s: u64,
+    /// A processor of its own for the generator of what has a schedule: on two processors, one is left for what it asks
+    #[arg(long)]
+    apart: bool,
     /// Name of the files of results
     #[arg(long, default_value = "latest")]
     name: String,
@@ -99,6 +102,7 @@ fn run(arguments: &Arguments) -> Result<usize> {
     let place = Place::new(arguments.folder.clone(), arguments.programs.clone())?;
     place.prepare(&arguments.scale).context("failed to prepare the England to measure")?;
     let mut bench = Bench::new(arguments, &place);
+    cores::keep_apart(arguments.apart);
     bench.peer(cores::says());
     if arguments.profile {
         rows::profiles(&bench)?;

@@ -24,6 +24,8 @@ const VERSION: u16 = 1;
 const PREFIX: &str = "snapshot-";
 /// Bytes gathered before they are written and synced.
 const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes of them that are written at once: a kernel that is not interrupted in its own work copies them in one go.
+const WRITE_BYTES: usize = 64 << 10;
 /// Where a row would name its table stands this after the last one.
 const END: u8 = 0;
 
@@ -145,10 +147,12 @@ impl Writing {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.write_at(&self.gathered, self.offset)?;
+        for piece in self.gathered.chunks(WRITE_BYTES) {
+            self.file.write_at(piece, self.offset)?;
+            self.offset += piece.len() as u64;
+        }
         // Bit by bit: written out at once, the syncs of the audit on the same disk would wait for all of it.
         self.file.sync_data()?;
-        self.offset += self.gathered.len() as u64;
         self.gathered.clear();
         Ok(())
     }

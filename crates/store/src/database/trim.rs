@@ -180,7 +180,7 @@ impl Store {
         let mut hash = StateHash::default();
         for table in Table::ALL {
             let family = rocks::family(db, table.name()).map_err(StoreError::Database)?;
-            let mut rows = state.raw_iterator_cf_opt(family, rocks::scanning());
+            let mut rows = state.raw_iterator_cf_opt(family, rocks::scanning_beside());
             rows.seek_to_first();
             while let Some((key, sealed)) = rows.item() {
                 let value = seal::open(&self.keys, table.name(), key, sealed);
