@@ -1,7 +1,7 @@
 //! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry; reading it is in `audit_reading`.
-//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. That somebody fetched a head or a proof between two is not audited, or the
-//! audit would feed itself: those who follow it fetch every head. A proof of an entry is audited as it is given, and cosignatures
-//! by the minute.
+//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. That somebody fetched a head or a
+//! proof between two is not audited, or the audit would feed itself: those who follow it fetch every head. That they were refused
+//! one is. A proof of an entry is audited as it is given, and cosignatures by the minute.
 
 use std::sync::Arc;
 
@@ -63,14 +63,16 @@ fn asked_for(engine: &Engine, role: Role, text: &str) -> Result<Result<AuditRef,
 }
 
 impl Services {
-    /// Runs what reads or writes files off the threads that answer calls.
+    /// Runs what reads or writes files off the threads that answer calls. What it could not do is no status yet: that it was
+    /// refused is an entry first.
     async fn on_disk<T: Send + 'static>(
         &self,
         engine: Arc<Engine>,
         work: impl FnOnce(&Engine) -> Result<T, ProveError> + Send + 'static,
-    ) -> Result<T, Status> {
+    ) -> Result<T, Unread> {
         let done = self.control().spawn_blocking(move || work(&engine)).await;
-        done.unwrap_or_else(|_| Err(ProveError::Tree("the reading ended in a panic".to_owned()))).map_err(refusal)
+        let done = done.unwrap_or_else(|_| Err(ProveError::Tree("the reading ended in a panic".to_owned())));
+        done.map_err(|error| Unread::because(refusal(error)))
     }
 }
 
@@ -86,8 +88,8 @@ impl AuditService for Services {
         let v1::GetCheckpointRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let none = || status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None);
-        let note = engine.audit_checkpoint().ok_or_else(none)?;
+        let none = || Unread::because(status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None));
+        let note = context::whole(&engine, call, &caller, engine.audit_checkpoint().ok_or_else(none)).await?;
         Ok(Response::new(v1::GetCheckpointResponse { note }))
     }
 
@@ -101,9 +103,11 @@ impl AuditService for Services {
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let none = || status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None);
-        let proof = self.on_disk(engine, move |engine| engine.audit_consistency(from_size, to_size)).await?;
-        let hashes = proof.ok_or_else(none)?.into_iter().map(|hash| hash.to_vec()).collect();
+        let none = || Unread::because(status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None));
+        let proof = self.on_disk(Arc::clone(&engine), move |engine| engine.audit_consistency(from_size, to_size)).await;
+        let proof = proof.and_then(|proof| proof.ok_or_else(none));
+        let proof = context::whole(&engine, call, &caller, proof).await?;
+        let hashes = proof.into_iter().map(|hash| hash.to_vec()).collect();
         Ok(Response::new(v1::GetConsistencyProofResponse { hashes }))
     }
 
@@ -122,11 +126,10 @@ impl AuditService for Services {
         let kept = kept.and_then(|kept| {
             let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
                         is known here, or that no other organisation was the first to bring";
-            kept.then_some(()).ok_or_else(|| status(Code::InvalidArgument, "NOT_KEPT", what, None))
+            let not_kept = || Unread::because(status(Code::InvalidArgument, "NOT_KEPT", what, None));
+            kept.then_some(()).ok_or_else(not_kept)
         });
-        if let Err(status) = kept {
-            return Err(context::broken(&engine, call, caller, status).await);
-        }
+        context::whole(&engine, call, &caller, kept).await?;
         if let Some(count) = self.cosigned().kept(call.peer.organisation, now()) {
             context::changed(&engine, Sender::of_stream(call, Some(caller)), count, 0).await?;
         }

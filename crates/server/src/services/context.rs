@@ -32,6 +32,7 @@ use super::{errors, person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
+use crate::edge::Edge;
 use crate::engine_slot::EngineSlot;
 use crate::person_tokens::PersonTokens;
 use crate::stop::StopSignal;
@@ -55,6 +56,7 @@ pub(crate) struct Services {
     audit_turns: Turns,
     list_turns: Turns,
     tokens: Arc<PersonTokens>,
+    edge: Edge,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -66,7 +68,7 @@ pub(crate) fn now() -> Moment {
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>, tokens: Arc<PersonTokens>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
-        control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
+        control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
         Self {
             slot: engine,
             config,
@@ -78,6 +80,7 @@ impl Services {
             audit_turns: Turns::new(SEARCHES),
             list_turns: Turns::new(LISTS),
             tokens,
+            edge,
         }
     }
 
@@ -127,6 +130,11 @@ impl Services {
     /// The turns to read lists, proofs and what references lead to.
     pub(super) fn list_turns(&self) -> &Turns {
         &self.list_turns
+    }
+
+    /// Where refusals are counted that no handler puts into the audit.
+    pub(super) fn edge(&self) -> &Edge {
+        &self.edge
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
