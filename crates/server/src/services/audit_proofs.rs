@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
-use kith_domain::caller::Role;
+use kith_domain::caller::{Caller, Role};
 use kith_domain::method::Method;
-use kith_engine::{AnswerRef, AuditEntry, AuditRef, AuditRemoval, Decision, Engine, ProveError};
+use kith_engine::{AnswerRef, AuditEntry, AuditRef, AuditRemoval, Call, Decision, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
@@ -74,6 +74,23 @@ impl Services {
         let done = done.unwrap_or_else(|_| Err(ProveError::Tree("the reading ended in a panic".to_owned())));
         done.map_err(|error| Unread::because(refusal(error)))
     }
+
+    /// Keeps a cosignature that a witness brings, and has the audit tell that it did, or why it did not.
+    async fn keep(&self, engine: &Arc<Engine>, call: Call, caller: Caller, note: String) -> Result<(), Status> {
+        let from = call.peer.organisation;
+        let kept = self.on_disk(Arc::clone(engine), move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
+        let kept = kept.and_then(|kept| {
+            let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
+                        is known here, or that no other organisation was the first to bring";
+            let not_kept = || Unread::because(status(Code::InvalidArgument, "NOT_KEPT", what, None));
+            kept.then_some(()).ok_or_else(not_kept)
+        });
+        context::whole(engine, call, &caller, kept).await?;
+        match self.cosigned().kept(from, now()) {
+            Some(count) => context::changed(engine, Sender::of_stream(call, Some(caller)), count, 0).await,
+            None => Ok(()),
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -121,18 +138,9 @@ impl AuditService for Services {
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let from = call.peer.organisation;
-        let kept = self.on_disk(Arc::clone(&engine), move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
-        let kept = kept.and_then(|kept| {
-            let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
-                        is known here, or that no other organisation was the first to bring";
-            let not_kept = || Unread::because(status(Code::InvalidArgument, "NOT_KEPT", what, None));
-            kept.then_some(()).ok_or_else(not_kept)
-        });
-        context::whole(&engine, call, &caller, kept).await?;
-        if let Some(count) = self.cosigned().kept(call.peer.organisation, now()) {
-            context::changed(&engine, Sender::of_stream(call, Some(caller)), count, 0).await?;
-        }
+        let (services, work) = (self.clone(), Arc::clone(&engine));
+        let keeping = async move { services.keep(&work, call, caller, note).await };
+        context::to_its_end(engine.changing(), keeping).await?;
         Ok(Response::new(v1::AddCosignatureResponse {}))
     }
 
@@ -186,3 +194,6 @@ impl AuditService for Services {
         audit_reading::who_looked(self, request).await.map(Response::new)
     }
 }
+
+#[cfg(test)]
+mod tests;
