@@ -47,9 +47,10 @@ pub struct Limits {
     pub max_connections_per_organisation: usize,
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
-    /// Calls in progress at once over all connections. What is beyond is refused at once, so that what is taken is answered
-    /// before whoever asked has given up. On a quarter of a core 4,096, offered eight times what it carries, answered nobody
-    /// in time; 1,024, offered five times, answered twice what it carries.
+    /// Calls in progress at once over all connections, and beside them as many changes whose call may have ended. What is
+    /// beyond is refused at once, so that what is taken is answered before whoever asked has given up. On a quarter of a core
+    /// 4,096, offered eight times what it carries, answered nobody in time; 1,024, offered five times, answered twice what it
+    /// carries.
     pub max_in_flight: usize,
     /// One organisation's part of the calls in progress, the streams' part of them, and one address's part of handshakes.
     pub share_percent: u32,

@@ -15,7 +15,7 @@ use tonic::{Code, Request, Response, Status};
 use super::context::{self, Sender, Services, now};
 use super::notifications::JOURNAL;
 use super::turns::Unread;
-use super::{audit_reading, errors, person};
+use super::{audit_reading, errors, person, places};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -63,22 +63,23 @@ fn asked_for(engine: &Engine, role: Role, text: &str) -> Result<Result<AuditRef,
 }
 
 impl Services {
-    /// Runs what reads or writes files off the threads that answer calls. What it could not do is no status yet: that it was
-    /// refused is an entry first.
-    async fn on_disk<T: Send + 'static>(
+    /// Reads or writes the tree's files in a turn of whoever calls. What could not be done is no status yet: that it was refused
+    /// is an entry first.
+    async fn at_tree<T: Send + 'static>(
         &self,
-        engine: Arc<Engine>,
+        engine: &Arc<Engine>,
+        call: Call,
         work: impl FnOnce(&Engine) -> Result<T, ProveError> + Send + 'static,
     ) -> Result<T, Unread> {
-        let done = self.control().spawn_blocking(move || work(&engine)).await;
-        let done = done.unwrap_or_else(|_| Err(ProveError::Tree("the reading ended in a panic".to_owned())));
-        done.map_err(|error| Unread::because(refusal(error)))
+        let engine = Arc::clone(engine);
+        let done = self.tree_turns().run(call.peer.organisation, move || work(&engine)).await;
+        done.and_then(|done| done.map_err(|error| Unread::because(refusal(error))))
     }
 
     /// Keeps a cosignature that a witness brings, and has the audit tell that it did, or why it did not.
     async fn keep(&self, engine: &Arc<Engine>, call: Call, caller: Caller, note: String) -> Result<(), Status> {
         let from = call.peer.organisation;
-        let kept = self.on_disk(Arc::clone(engine), move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
+        let kept = self.at_tree(engine, call, move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
         let kept = kept.and_then(|kept| {
             let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
                         is known here, or that no other organisation was the first to bring";
@@ -121,7 +122,7 @@ impl AuditService for Services {
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
         let none = || Unread::because(status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None));
-        let proof = self.on_disk(Arc::clone(&engine), move |engine| engine.audit_consistency(from_size, to_size)).await;
+        let proof = self.at_tree(&engine, call, move |engine| engine.audit_consistency(from_size, to_size)).await;
         let proof = proof.and_then(|proof| proof.ok_or_else(none));
         let proof = context::whole(&engine, call, &caller, proof).await?;
         let hashes = proof.into_iter().map(|hash| hash.to_vec()).collect();
@@ -140,7 +141,7 @@ impl AuditService for Services {
         context::permit(&engine, call, &caller).await?;
         let (services, work) = (self.clone(), Arc::clone(&engine));
         let keeping = async move { services.keep(&work, call, caller, note).await };
-        context::to_its_end(engine.changing(), keeping).await?;
+        places::to_its_end(self.begin(&engine, call)?, keeping).await?;
         Ok(Response::new(v1::AddCosignatureResponse {}))
     }
 
@@ -162,9 +163,7 @@ impl AuditService for Services {
             Ok(Err(status)) => return Err(context::broken(&engine, call, caller, status).await),
             Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
-        let prover = Arc::clone(&engine);
-        let found = self.list_turns().run(call.peer.organisation, move || prover.prove(call.peer, reference)).await;
-        let found = found.and_then(|found| found.map_err(|error| Unread::because(refusal(error))));
+        let found = self.at_tree(&engine, call, move |engine| engine.prove(call.peer, reference)).await;
         let found = context::whole(&engine, call, &caller, found).await?;
         let proven = Decision::Proven { journal: reference.journal, sequence: reference.sequence };
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, proven);

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, About, Sender, Services, now};
 use super::turns::Unread;
-use super::{errors, person};
+use super::{errors, person, places};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
 
@@ -91,7 +91,7 @@ impl PlanFileService for Services {
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
-        let found = context::whole(&engine, call, &caller, self.position(&engine, authority).await).await?;
+        let found = context::whole(&engine, call, &caller, self.position(&engine, call, authority).await).await?;
         let position = Some(file::position(authority, &found));
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, Decision::Listed(1));
         engine.audit(&entry).await.map_err(errors::audit)?;
@@ -121,7 +121,7 @@ impl PlanFileService for Services {
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
         let work = Arc::clone(&engine);
-        context::to_its_end(engine.changing(), async move {
+        places::to_its_end(self.begin(&engine, call)?, async move {
             let _turn = turn;
             let sender = Sender::of_event(call, caller, event_id);
             if let Err(refused) = work.reset_files(&permit, now(), reset).await {
@@ -131,7 +131,7 @@ impl PlanFileService for Services {
         })
         .await?;
         // That it was set is in the audit.
-        let found = self.position(&engine, authority).await.map_err(Unread::status)?;
+        let found = self.position(&engine, call, authority).await.map_err(Unread::status)?;
         let position = Some(file::position(authority, &found));
         Ok(Response::new(v1::ResetFilePositionResponse { position }))
     }
@@ -158,10 +158,9 @@ impl Services {
         }
     }
 
-    async fn position(&self, engine: &Arc<Engine>, authority: LaCode) -> Result<FileState, Unread> {
+    async fn position(&self, engine: &Arc<Engine>, call: Call, authority: LaCode) -> Result<FileState, Unread> {
         let reader = Arc::clone(engine);
-        let read = self.control().spawn_blocking(move || reader.file_state(authority)).await;
-        let read = read.map_err(|_| Unread::because(errors::storage()))?;
+        let read = self.list_turns().run(call.peer.organisation, move || reader.file_state(authority)).await?;
         read.map_err(|error| Unread::rows("where an authority's files stand", error))
     }
 }

@@ -25,6 +25,7 @@ use tonic_types::StatusExt;
 
 use super::{Services, now};
 use crate::application::Wiring;
+use crate::config::{Config, Limits};
 use crate::edge::Edge;
 use crate::engine_slot::EngineSlot;
 use crate::stop::{self, StopHandle};
@@ -100,12 +101,17 @@ pub(crate) struct Place {
 
 /// The services over an engine, as the process has them; they hear the order to stop when the handle goes.
 pub(super) fn services(place: &Place) -> (Services, StopHandle) {
+    services_within(place, Limits::default())
+}
+
+/// The same, within other limits.
+pub(super) fn services_within(place: &Place, limits: Limits) -> (Services, StopHandle) {
     let slot = Arc::new(EngineSlot::default());
     slot.fill(Ok(Arc::clone(&place.engine)));
     let (stop, signal) = stop::channel();
     let wiring = Wiring {
         engine: slot,
-        config: Arc::default(),
+        config: Arc::new(Config { limits, ..Config::default() }),
         directory: Arc::default(),
         stop: signal,
         control: Handle::current(),
