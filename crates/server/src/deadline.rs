@@ -36,7 +36,7 @@ const HEADER_OVERHEAD_BYTES: usize = 32;
 /// Most digits in that header, by the gRPC protocol.
 const TIMEOUT_DIGITS_MAX: usize = 8;
 
-/// Calls that may last: they have no deadline unless the client sets one.
+/// Calls that may last: they have no deadline unless the client sets one, and then that one however late.
 const STREAMING: [&str; 7] = [
     "/kith.v1.PlanService/SubmitEvents",
     "/kith.v1.PlanFileService/SubmitPlanFile",
@@ -54,6 +54,7 @@ const NEVER_SHED: &str = "/grpc.health.v1.Health/";
 #[derive(Debug, Clone)]
 pub struct CallLimitsLayer {
     default_timeout: Duration,
+    max_timeout: Duration,
     in_flight: Arc<Bound>,
     /// Calls that may last have places of their own, so that they never take those of questions.
     streams: Arc<Bound>,
@@ -71,6 +72,7 @@ impl CallLimitsLayer {
     pub(crate) fn new(limits: &Limits, edge: Edge) -> Self {
         Self {
             default_timeout: Duration::from_millis(limits.request_timeout_ms),
+            max_timeout: Duration::from_millis(limits.max_timeout_ms),
             in_flight: Bound::new(limits.max_in_flight),
             streams: Bound::new(limits.part_in_flight()),
             shares: Shares::new(limits.part_in_flight()),
@@ -97,7 +99,8 @@ impl CallLimitsLayer {
 
     fn deadline(&self, path: &str, headers: &HeaderMap, now: Instant) -> Result<Option<Instant>, tonic::Status> {
         let timeout = match timeout_header(headers)? {
-            Some(timeout) => Some(timeout),
+            Some(timeout) if timeout <= self.max_timeout || STREAMING.contains(&path) => Some(timeout),
+            Some(_) => Some(self.max_timeout),
             None if STREAMING.contains(&path) => None,
             None => Some(self.default_timeout),
         };
