@@ -149,8 +149,14 @@ impl Round<'_> {
         }
         let unproven = |error: L::Error| WatchError::Unproven { from, to, why: error.to_string() };
         let proof = log.consistency(from, to).await.map_err(unproven)?;
-        let checked = verify_consistency(from, to, &old.root, &now.root, &proof);
-        Ok(checked.err().map(|what| Alarm::Rewritten { from, to, what }))
+        match verify_consistency(from, to, &old.root, &now.root, &proof) {
+            Ok(()) => Ok(None),
+            // As many hashes as no proof between these two has: it shows neither that history changed nor that it did not.
+            Err(what @ ProofError::Length { .. }) => Err(WatchError::Unproven { from, to, why: what.to_string() }),
+            Err(what @ (ProofError::Root | ProofError::Outside { .. } | ProofError::Shrinks { .. })) => {
+                Ok(Some(Alarm::Rewritten { from, to, what }))
+            }
+        }
     }
 
     /// History has changed. What could not be written down stands in the words, with both heads, for they are nowhere else.

@@ -32,6 +32,8 @@ enum Proof {
     Refused,
     /// A hash that is too short to be one.
     TooShort,
+    /// One hash more than a proof between the two has.
+    TooMany,
     Whole,
 }
 
@@ -98,6 +100,7 @@ impl AuditService for Log {
         let hashes = match self.shown().1 {
             Proof::Refused => return Err(Status::unavailable("not now")),
             Proof::TooShort => vec![leaf(2)[1..].to_vec()],
+            Proof::TooMany => vec![leaf(2).to_vec(), leaf(1).to_vec()],
             Proof::Whole => vec![leaf(2).to_vec()],
         };
         Ok(Response::new(v1::GetConsistencyProofResponse { hashes }))
@@ -167,7 +170,7 @@ async fn what_is_never_proven_is_cried_as_unproven_whatever_comes_in_place_of_a_
     );
     let seen = || std::fs::read(site.path("w/seen")).unwrap();
     let remembered = seen();
-    for proof in [Proof::Refused, Proof::TooShort] {
+    for proof in [Proof::Refused, Proof::TooShort, Proof::TooMany] {
         log.show(2, proof);
         expect_unproven(&site, &once());
         // Whether its own disk could take an alarm, or shows whether there is one, decides nothing.
@@ -177,7 +180,7 @@ async fn what_is_never_proven_is_cried_as_unproven_whatever_comes_in_place_of_a_
             std::fs::remove_dir(site.path(in_its_place)).unwrap();
         }
     }
-    assert_eq!((log.asked.load(Ordering::SeqCst), log.brought.load(Ordering::SeqCst)), (6, 1), "one is cosigned");
+    assert_eq!((log.asked.load(Ordering::SeqCst), log.brought.load(Ordering::SeqCst)), (9, 1), "one is cosigned");
     assert!(seen() == remembered, "what is not proven is not remembered");
     // A log that is not there has neither proven nor failed to prove anything.
     let nowhere = tokio::task::block_in_place(|| watching(&site, &key, "127.0.0.1:1", &["--once"]).output().unwrap());

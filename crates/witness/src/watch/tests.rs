@@ -11,7 +11,16 @@ struct Shown {
     leaves: Mutex<Vec<Hash>>,
     signer: LogSigner,
     taken: Mutex<Vec<String>>,
-    broken_proofs: bool,
+    proofs: Proofs,
+}
+
+/// What comes in place of a proof.
+#[derive(Debug, Clone, Copy)]
+enum Proofs {
+    Whole,
+    Refused,
+    OneHashLess,
+    OneHashMore,
 }
 
 struct Leaves<'a>(&'a [Hash]);
@@ -34,7 +43,7 @@ fn leaves(history: &str, count: usize) -> Vec<Hash> {
 impl Shown {
     fn new(leaves: Vec<Hash>) -> Self {
         let signer = LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap();
-        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), broken_proofs: false }
+        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), proofs: Proofs::Whole }
     }
 
     fn show(&self, leaves: Vec<Hash>) {
@@ -58,10 +67,14 @@ impl Log for Shown {
     }
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, String> {
-        if self.broken_proofs {
-            return Err("unavailable".to_owned());
+        let mut proof = consistency_proof(&Leaves(&self.leaves.lock().unwrap()), from, to).unwrap();
+        match self.proofs {
+            Proofs::Whole => {}
+            Proofs::Refused => return Err("unavailable".to_owned()),
+            Proofs::OneHashLess => proof.truncate(proof.len() - 1),
+            Proofs::OneHashMore => proof.push(leaf_hash(&[b"more"])),
         }
-        Ok(consistency_proof(&Leaves(&self.leaves.lock().unwrap()), from, to).unwrap())
+        Ok(proof)
     }
 
     async fn cosigned(&self, note: String) -> Result<(), String> {
@@ -143,12 +156,32 @@ fn a_log_that_cannot_be_asked_or_shows_another_key_is_no_change_of_history() {
     let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
     witness.round(&log).unwrap();
     log.show(leaves("a", 6));
-    log.broken_proofs = true;
+    log.proofs = Proofs::Refused;
     assert!(matches!(witness.round(&log), Err(WatchError::Unproven { from: 5, to: 6, why }) if why == "unavailable"));
-    log.broken_proofs = false;
+    log.proofs = Proofs::Whole;
     log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
     assert!(matches!(witness.round(&log), Err(WatchError::Head(_))));
     assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1));
+}
+
+/// As many hashes as no proof has say nothing, of a log that follows no more than of one that does not.
+#[test]
+fn a_proof_of_a_wrong_number_of_hashes_is_no_change_of_history_and_nothing_is_cosigned() {
+    for (shown, proofs) in [
+        (leaves("a", 8), Proofs::OneHashLess),
+        (leaves("a", 8), Proofs::OneHashMore),
+        (leaves("b", 8), Proofs::OneHashLess),
+        (leaves("b", 8), Proofs::OneHashMore),
+    ] {
+        let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+        witness.round(&log).unwrap();
+        log.show(shown);
+        log.proofs = proofs;
+        let told = witness.round(&log).unwrap_err();
+        assert!(matches!(&told, WatchError::Unproven { from: 5, to: 8, why } if why.contains("hashes")), "{told}");
+        assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1), "{proofs:?}");
+        assert_eq!(witness.memory().read(&witness.key).unwrap().unwrap().0.size, 5, "{proofs:?}");
+    }
 }
 
 #[test]
