@@ -1,6 +1,7 @@
 //! A log that shows more and does not prove that it follows. That is no change of history and must not be cried as one; nor may
 //! it be taken for one that follows, or for one that cannot be asked.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use kith_merkle::{Checkpoint, Hash, LogSigner, leaf_hash, node_hash};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{command, said, signed_question, site, site_with, witness};
 use crate::harness::process::Server;
@@ -37,10 +39,19 @@ enum Proof {
     Whole,
 }
 
+/// Whether it shows heads, and signed with which key.
+#[derive(Debug, Clone, Copy)]
+enum Head {
+    Own,
+    OfAnotherKey,
+    None,
+}
+
 /// A log of one or two leaves, which does as it is told.
 struct Log {
     signer: LogSigner,
     shows: Mutex<(u64, Proof)>,
+    head: Mutex<Head>,
     /// Proofs asked for, and cosignatures brought.
     asked: AtomicU64,
     brought: AtomicU64,
@@ -56,6 +67,7 @@ impl Log {
         let log = Arc::new(Self {
             signer: LogSigner::from_seed(LOG, &[5; 32]).unwrap(),
             shows: Mutex::new((1, Proof::Refused)),
+            head: Mutex::new(Head::Own),
             asked: AtomicU64::new(0),
             brought: AtomicU64::new(0),
         });
@@ -85,10 +97,20 @@ impl AuditService for Log {
         &self,
         _: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let shown = *self.head.lock().unwrap();
+        let other = LogSigner::from_seed(LOG, &[9; 32]).unwrap();
+        let signer = match shown {
+            Head::Own => &self.signer,
+            Head::OfAnotherKey => &other,
+            Head::None => {
+                let details = ErrorDetails::with_error_info("NO_CHECKPOINT", "kith", HashMap::new());
+                return Err(Status::with_error_details(Code::NotFound, "nothing of the audit is signed", details));
+            }
+        };
         let (size, _) = self.shown();
         let root = if size == 1 { leaf(1) } else { node_hash(&leaf(1), &leaf(2)) };
         let head = Checkpoint { origin: LOG.to_owned(), size, root };
-        let note = head.sign(&self.signer).unwrap().to_string();
+        let note = head.sign(signer).unwrap().to_string();
         Ok(Response::new(v1::GetCheckpointResponse { note }))
     }
 
@@ -191,6 +213,32 @@ async fn what_is_never_proven_is_cried_as_unproven_whatever_comes_in_place_of_a_
     let last = once();
     assert!(last.status.success() && said(&last).contains("2 leaves follow from 1"), "{}", said(&last));
     assert_eq!(log.brought.load(Ordering::SeqCst), 2);
+    site.finish(&[]);
+}
+
+/// Whoever has the machine can make a new key, write the audit anew and sign all of it, or sign nothing any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_shows_no_head_of_its_key_any_more_is_cried_once_one_is_remembered() {
+    let site = site();
+    let (log, address) = Log::served(&site);
+    let (key, address) = (log.signer.key().to_string(), address.to_string());
+    let once = || tokio::task::block_in_place(|| watching(&site, &key, &address, &["--once"]).output().unwrap());
+    for head in [Head::OfAnotherKey, Head::None] {
+        *log.head.lock().unwrap() = head;
+        let never = once();
+        assert_eq!(never.status.code(), Some(FAILED), "nothing is remembered yet: {}", said(&never));
+    }
+    *log.head.lock().unwrap() = Head::Own;
+    assert!(once().status.success());
+    for head in [Head::OfAnotherKey, Head::None] {
+        *log.head.lock().unwrap() = head;
+        let cried = once();
+        expect_unproven(&site, &cried);
+        assert!(said(&cried).contains("be shown a head that is signed with the log's key"), "{}", said(&cried));
+    }
+    assert_eq!(log.brought.load(Ordering::SeqCst), 1);
+    *log.head.lock().unwrap() = Head::Own;
+    assert!(once().status.success(), "nothing of all this stands in the way once there is one");
     site.finish(&[]);
 }
 

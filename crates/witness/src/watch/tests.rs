@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use kith_merkle::{Frontier, Hashes, LogSigner, consistency_proof, leaf_hash, root_of};
 
 use super::*;
+use crate::unproven::Unproven;
 
 /// A log in memory whose leaves can be anything.
 struct Shown {
@@ -12,6 +13,7 @@ struct Shown {
     signer: LogSigner,
     taken: Mutex<Vec<String>>,
     proofs: Proofs,
+    has_head: bool,
 }
 
 /// What comes in place of a proof.
@@ -43,7 +45,7 @@ fn leaves(history: &str, count: usize) -> Vec<Hash> {
 impl Shown {
     fn new(leaves: Vec<Hash>) -> Self {
         let signer = LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap();
-        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), proofs: Proofs::Whole }
+        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), proofs: Proofs::Whole, has_head: true }
     }
 
     fn show(&self, leaves: Vec<Hash>) {
@@ -58,12 +60,15 @@ impl Shown {
 impl Log for Shown {
     type Error = String;
 
-    async fn checkpoint(&self) -> Result<String, String> {
+    async fn checkpoint(&self) -> Result<Option<String>, String> {
+        if !self.has_head {
+            return Ok(None);
+        }
         let leaves = self.leaves.lock().unwrap();
         let size = leaves.len() as u64;
         let root = root_of(&Leaves(&leaves), size).unwrap();
         let head = Checkpoint { origin: "kith.test/audit".to_owned(), size, root };
-        head.sign(&self.signer).map(|note| note.to_string()).map_err(|error| error.to_string())
+        head.sign(&self.signer).map(|note| Some(note.to_string())).map_err(|error| error.to_string())
     }
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, String> {
@@ -160,8 +165,28 @@ fn a_log_that_cannot_be_asked_or_shows_another_key_is_no_change_of_history() {
     assert!(matches!(witness.round(&log), Err(WatchError::Unproven { from: 5, to: 6, why }) if why == "unavailable"));
     log.proofs = Proofs::Whole;
     log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
-    assert!(matches!(witness.round(&log), Err(WatchError::Head(_))));
+    assert!(matches!(witness.round(&log), Err(WatchError::NotShown { from: 5, why: _ })));
     assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1));
+}
+
+/// Whoever replaces the key can sign any history, and whoever takes the heads away need not sign any.
+#[test]
+fn a_log_whose_key_was_replaced_or_that_shows_no_head_any_more_is_cried_once_one_is_remembered() {
+    let other_key = |log: &mut Shown| log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
+    let no_head = |log: &mut Shown| log.has_head = false;
+    for change in [&other_key as &dyn Fn(&mut Shown), &no_head] {
+        let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+        let mut unproven = Unproven::new(3);
+        change(&mut log);
+        let mut cried = |log: &Shown| unproven.take(&witness.round(log));
+        assert!((0..9).all(|_| !cried(&log)), "it has never been watched: there is nothing to hold it against");
+        let (good, changed) = (Shown::new(leaves("a", 5)), log);
+        assert!(!cried(&good));
+        good.show(leaves("a", 6));
+        let found = [&changed, &changed, &good, &changed, &changed, &changed].map(cried);
+        assert_eq!(found, [false, false, false, false, false, true]);
+        assert_eq!((witness.memory().alarm().unwrap(), changed.taken()), (None, 0), "no change, and not cosigned");
+    }
 }
 
 /// As many hashes as no proof has say nothing, of a log that follows no more than of one that does not.
