@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::Poll;
 
 use kith_api::client::CALLER_METADATA;
+use kith_engine::Witnessed;
 use kith_merkle::{Checkpoint, LogSigner, WitnessSigner};
 use prost::Message;
 use tonic::metadata::MetadataValue;
@@ -62,6 +63,7 @@ async fn a_cosignature_whose_witness_has_gone_is_kept_and_told() {
     let place = Place::with_tree(signer());
     let (services, _running) = testing::services(&place);
     let (note, before) = (cosigned_head(&place).await, last(&place.engine));
+    assert_eq!(place.engine.tree_health().unwrap().witnessed, Witnessed::NotAwaited);
     let mut call = services.add_cosignature(by_the_witness(v1::AddCosignatureRequest { note }));
     // It is begun, and then its deadline passes.
     poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
@@ -69,5 +71,7 @@ async fn a_cosignature_whose_witness_has_gone_is_kept_and_told() {
     // Closing waits for what is under way, and puts down the end.
     tokio::task::block_in_place(|| place.engine.close(now()));
     assert!(place.dir().join("tree/cosigned").exists());
+    let witnessed = place.engine.tree_health().unwrap().witnessed;
+    assert!(matches!(witnessed, Witnessed::LastAt(_)), "and on the metrics page: {witnessed:?}");
     assert_eq!(last(&place.engine), before + 2, "that it was kept is in the audit, before the end");
 }
