@@ -192,3 +192,31 @@ async fn main() -> Result<ExitCode> {
         tokio::time::sleep(Duration::from_millis(arguments.every_ms)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: &str = include_str!("../../../deploy/kith-witness.service");
+
+    fn set(key: &str) -> &'static str {
+        let value = UNIT.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("{key} is not set"))
+    }
+
+    #[test]
+    fn the_unit_stays_failed_after_whatever_a_person_must_look_at() {
+        let codes = set("RestartPreventExitStatus").split(' ').map(|code| code.parse().unwrap());
+        // With 2 the command line is at fault.
+        assert_eq!(codes.collect::<Vec<u8>>(), [2, CHANGED, UNPROVEN, SILENT]);
+    }
+
+    /// Rounds of one start may take as long as the log likes, so no count of starts can stand for those codes: it is for a witness
+    /// that cannot even begin.
+    #[test]
+    fn the_unit_starts_anything_else_again_and_a_witness_that_cannot_begin_so_often() {
+        assert_eq!(set("Restart"), "on-failure");
+        let number = |key: &str| set(key).trim_end_matches('s').parse::<u64>().unwrap();
+        assert!(number("StartLimitBurst") * number("RestartSec") < number("StartLimitIntervalSec"));
+    }
+}
