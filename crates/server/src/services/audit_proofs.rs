@@ -86,11 +86,15 @@ impl Services {
             let not_kept = || Unread::because(status(Code::InvalidArgument, "NOT_KEPT", what, None));
             kept.then_some(()).ok_or_else(not_kept)
         });
-        context::whole(engine, call, &caller, kept).await?;
-        match self.cosigned().kept(from, now()) {
-            Some(count) => context::changed(engine, Sender::of_stream(call, Some(caller)), count, 0).await,
-            None => Ok(()),
-        }
+        // Not before: the tree's disk may hang, and nobody is to hear of a gap at the next start because a stop waited for that.
+        let changing = engine.changing();
+        let told = match context::whole(engine, call, &caller, kept).await.map(|()| self.cosigned().kept(from, now())) {
+            Ok(Some(count)) => context::changed(engine, Sender::of_stream(call, Some(caller)), count, 0).await,
+            Ok(None) => Ok(()),
+            Err(status) => Err(status),
+        };
+        changing.told();
+        told
     }
 }
 
@@ -139,9 +143,9 @@ impl AuditService for Services {
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let (services, work) = (self.clone(), Arc::clone(&engine));
-        let keeping = async move { services.keep(&work, call, caller, note).await };
-        places::to_its_end(self.begin(&engine, call)?, keeping).await?;
+        let services = self.clone();
+        let keeping = async move { services.keep(&engine, call, caller, note).await };
+        places::on_its_own(self.begin_apart(call)?, keeping).await?;
         Ok(Response::new(v1::AddCosignatureResponse {}))
     }
 

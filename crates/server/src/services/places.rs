@@ -75,6 +75,14 @@ impl Services {
         Some(Begun { place, changing: engine.changing() })
     }
 
+    /// A place for what says itself when it changes something, for [`on_its_own`].
+    ///
+    /// # Errors
+    /// As [`Services::begin`].
+    pub(super) fn begin_apart(&self, call: Call) -> Result<Held, Status> {
+        self.places().changes.take(call).ok_or_else(|| self.overloaded(call))
+    }
+
     /// A place for a stream that goes on by itself, until it is dropped.
     ///
     /// # Errors
@@ -98,9 +106,22 @@ pub(super) async fn to_its_end<T: Send + 'static>(
     Begun { place, changing }: Begun,
     work: impl Future<Output = Result<T, Status>> + Send + 'static,
 ) -> Result<T, Status> {
-    let whole = async move {
+    let told = async move {
         let ended = work.await;
         changing.told();
+        ended
+    };
+    on_its_own(place, told).await
+}
+
+/// Runs work to its end, whether or not the caller waits, with a place until then. Closing the engine waits for it no longer than
+/// the work says.
+pub(super) async fn on_its_own<T: Send + 'static>(
+    place: Held,
+    work: impl Future<Output = Result<T, Status>> + Send + 'static,
+) -> Result<T, Status> {
+    let whole = async move {
+        let ended = work.await;
         drop(place);
         ended
     };

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::Poll;
+use std::time::Duration;
 
 use kith_api::client::CALLER_METADATA;
 use kith_engine::Witnessed;
@@ -68,10 +69,16 @@ async fn a_cosignature_whose_witness_has_gone_is_kept_and_told() {
     // It is begun, and then its deadline passes.
     poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
     drop(call);
-    // Closing waits for what is under way, and puts down the end.
-    tokio::task::block_in_place(|| place.engine.close(now()));
+    let told = async {
+        while last(&place.engine) == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("nobody is told");
+    assert_eq!(last(&place.engine), before + 1);
     assert!(place.dir().join("tree/cosigned").exists());
     let witnessed = place.engine.tree_health().unwrap().witnessed;
     assert!(matches!(witnessed, Witnessed::LastAt(_)), "and on the metrics page: {witnessed:?}");
-    assert_eq!(last(&place.engine), before + 2, "that it was kept is in the audit, before the end");
+    tokio::task::block_in_place(|| place.engine.close(now()));
+    assert_eq!(last(&place.engine), before + 2, "and the end, which is one in order");
 }
