@@ -145,7 +145,7 @@ impl AuditService for Services {
         context::permit(&engine, call, &caller).await?;
         let services = self.clone();
         let keeping = async move { services.keep(&engine, call, caller, note).await };
-        places::on_its_own(self.begin_apart(call)?, keeping).await?;
+        places::on_its_own(self.begin_at_tree(call)?, keeping).await?;
         Ok(Response::new(v1::AddCosignatureResponse {}))
     }
 

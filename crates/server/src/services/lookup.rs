@@ -274,12 +274,7 @@ mod tests {
     use kith_domain::text::{EncounterId, LocalKey};
 
     use super::*;
-    use crate::services::testing::{self, Place};
-
-    /// The number of the newest entry.
-    fn last(engine: &Engine) -> u64 {
-        engine.positions().synced_through + engine.audit_window().unsynced
-    }
+    use crate::services::testing::{self, Place, last};
 
     #[tokio::test]
     async fn a_check_in_without_a_place_for_its_recording_says_that_it_is_not_recorded() {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kith_engine::{Call, Changing, Engine};
+use kith_engine::{Call, Engine};
 use tonic::Status;
 use tonic_types::StatusExt;
 
@@ -37,27 +37,37 @@ impl Kind {
     }
 }
 
+/// Places of streams for each that a call may hold: of the one that was given up, and of the one after it. Whoever has as many as it
+/// may, breaks all of them off and begins anew at once finds a place for each.
+const BESIDE: usize = 2;
+
 /// As many as there are of calls in progress, and as many of them of one organisation: a call that is waited for has its places
-/// longer than what it began. Streams last, and have places of their own here too.
+/// longer than what it began. Streams last, and have places of their own here too. So has what writes beside the audit's tree: its
+/// disk may hang by itself, and no change is refused for that.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     changes: Kind,
     streams: Kind,
+    tree: Kind,
 }
 
 impl Places {
     pub(super) fn new(limits: &Limits) -> Self {
-        let part = limits.part_in_flight();
-        Self { changes: Kind::new(limits.max_in_flight, part), streams: Kind::new(part, limits.part_of_streams()) }
+        let (part, of_streams) = (limits.part_in_flight(), limits.part_of_streams());
+        Self {
+            changes: Kind::new(limits.max_in_flight, part),
+            streams: Kind::new(part.saturating_mul(BESIDE), of_streams.saturating_mul(BESIDE)),
+            tree: Kind::new(part, of_streams),
+        }
     }
 }
 
-/// A change that may begin: its places, and what closing the engine waits for.
-#[derive(Debug)]
+/// A change that may begin. What closing the engine waits for begins with its work, so one that is dropped before that has changed
+/// nothing, and no gap is told for it.
 #[must_use]
 pub(super) struct Begun {
     place: Held,
-    changing: Changing,
+    engine: Arc<Engine>,
 }
 
 impl Services {
@@ -65,22 +75,22 @@ impl Services {
     ///
     /// # Errors
     /// OVERLOADED, which is counted for the audit: too many of this organisation, or in all, have not come to their end.
-    pub(super) fn begin(&self, engine: &Engine, call: Call) -> Result<Begun, Status> {
+    pub(super) fn begin(&self, engine: &Arc<Engine>, call: Call) -> Result<Begun, Status> {
         self.try_begin(engine, call).ok_or_else(|| self.overloaded(call))
     }
 
     /// As [`Services::begin`], for a call that is answered all the same and says so itself.
-    pub(super) fn try_begin(&self, engine: &Engine, call: Call) -> Option<Begun> {
+    pub(super) fn try_begin(&self, engine: &Arc<Engine>, call: Call) -> Option<Begun> {
         let place = self.places().changes.take(call)?;
-        Some(Begun { place, changing: engine.changing() })
+        Some(Begun { place, engine: Arc::clone(engine) })
     }
 
-    /// A place for what says itself when it changes something, for [`on_its_own`].
+    /// A place for what writes beside the audit's tree and says itself when it changes something, for [`on_its_own`].
     ///
     /// # Errors
     /// As [`Services::begin`].
-    pub(super) fn begin_apart(&self, call: Call) -> Result<Held, Status> {
-        self.places().changes.take(call).ok_or_else(|| self.overloaded(call))
+    pub(super) fn begin_at_tree(&self, call: Call) -> Result<Held, Status> {
+        self.places().tree.take(call).ok_or_else(|| self.overloaded(call))
     }
 
     /// A place for a stream that goes on by itself, until it is dropped.
@@ -103,9 +113,11 @@ impl Services {
 /// up, between the two must not leave a change of which nobody knows who made it. Nor does the end of the process, and the places
 /// are held until then.
 pub(super) async fn to_its_end<T: Send + 'static>(
-    Begun { place, changing }: Begun,
+    Begun { place, engine }: Begun,
     work: impl Future<Output = Result<T, Status>> + Send + 'static,
 ) -> Result<T, Status> {
+    let changing = engine.changing();
+    drop(engine);
     let told = async move {
         let ended = work.await;
         changing.told();
@@ -146,7 +158,7 @@ mod tests {
         Call { peer, ..testing::call(Method::Record) }
     }
 
-    /// Eight changes, two of them of one organisation; two streams, one of them of one organisation.
+    /// Eight changes, two of them of one organisation; two streams, one of them of one organisation, and as many beside them.
     fn limits() -> Limits {
         Limits { max_in_flight: 8, share_percent: 25, ..Limits::default() }
     }
@@ -217,10 +229,37 @@ mod tests {
     async fn streams_take_no_place_of_changes() {
         let place = Place::new();
         let (services, _running) = testing::services_within(&place, limits());
-        let held = services.begin_stream(by("R1H")).expect("a place");
-        assert_eq!(reason(&services.begin_stream(by("R1H")).expect_err("it has one")), "OVERLOADED");
+        let given_up = services.begin_stream(by("R1H")).expect("a place");
+        let held = services.begin_stream(by("R1H")).expect("the one that was given up takes none of the next one's");
+        assert_eq!(reason(&services.begin_stream(by("R1H")).expect_err("it has two")), "OVERLOADED");
         assert!(services.begin_stream(by("RJ1")).is_ok() && services.try_begin(&place.engine, by("R1H")).is_some());
-        drop(held);
+        drop((given_up, held));
         assert!(services.begin_stream(by("R1H")).is_ok());
+    }
+
+    /// As where the tree's disk hangs: witnesses come again and again, and each time waits for it.
+    #[tokio::test]
+    async fn what_waits_for_the_tree_takes_no_place_of_changes() {
+        let place = Place::new();
+        let (services, _running) = testing::services_within(&place, limits());
+        let mut waiting = Vec::new();
+        for witness in ["RW1", "RW2", "RW3"] {
+            waiting.extend(services.begin_at_tree(by(witness)).ok());
+        }
+        assert_eq!(waiting.len(), 2, "all of its places are taken");
+        for organisation in ["RW1", "RW1", "R1H", "R1H"] {
+            let begun = services.begin(&place.engine, by(organisation)).expect("a place");
+            assert!(to_its_end(begun, async { Ok(()) }).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_never_begins_is_no_gap() {
+        let place = Place::new();
+        let (services, _running) = testing::services_within(&place, limits());
+        drop(services.begin(&place.engine, by("R1H")).expect("a place"));
+        let before = testing::last(&place.engine);
+        place.engine.close(now());
+        assert_eq!(testing::last(&place.engine), before + 1, "the end is one in order");
     }
 }

@@ -94,6 +94,18 @@ fn options(dir: &Path) -> EngineOptions {
     }
 }
 
+/// The number of the audit's newest entry.
+pub(super) fn last(engine: &Engine) -> u64 {
+    loop {
+        let synced = engine.positions().synced_through;
+        let unsynced = engine.audit_window().unsynced;
+        // What is synced between the two looks would be counted in neither.
+        if engine.positions().synced_through == synced {
+            return synced + unsynced;
+        }
+    }
+}
+
 pub(crate) struct Place {
     pub(crate) engine: Arc<Engine>,
     dir: tempfile::TempDir,

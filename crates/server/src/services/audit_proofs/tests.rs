@@ -14,7 +14,7 @@ use tonic::metadata::MetadataValue;
 use super::*;
 use crate::connection::ConnectInfo;
 use crate::identity::PeerIdentity;
-use crate::services::testing::{self, Place};
+use crate::services::testing::{self, Place, last};
 
 const WITNESS: &str = "RW1";
 
@@ -52,11 +52,6 @@ async fn cosigned_head(place: &Place) -> String {
     let witness = WitnessSigner::from_seed("witness.test/one", &[6; 32]).unwrap();
     note.signatures.push(witness.cosign(&note.text, 1_700_000_000).unwrap());
     note.to_string()
-}
-
-/// The number of the newest entry.
-fn last(engine: &Engine) -> u64 {
-    engine.positions().synced_through + engine.audit_window().unsynced
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
