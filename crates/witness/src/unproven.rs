@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use crate::watch::{Outcome, WatchError};
 
-/// Whether a round brought something new that is proven. Each cosignature becomes an entry of the log within a minute, so a log that
-/// goes on grows.
+/// Whether a round brought something new that is proven, whether or not its cosignature was taken. Each cosignature becomes an entry
+/// of the log within a minute, and each that is refused another, so a log that goes on grows.
 fn is_new(round: &Result<Outcome, WatchError>) -> bool {
     match round {
-        Ok(Outcome::First(_)) => true,
-        Ok(Outcome::Followed(had, has)) => has > had,
+        Ok(outcome) | Err(WatchError::NotTaken { outcome, why: _ }) => match outcome {
+            Outcome::First(_) => true,
+            Outcome::Followed(had, has) => has > had,
+        },
         Err(_) => false,
     }
 }
@@ -46,6 +48,7 @@ impl Unproven {
                 | WatchError::Log(_)
                 | WatchError::Head(_)
                 | WatchError::NoHead
+                | WatchError::NotTaken { .. }
                 | WatchError::Memory(_)
                 | WatchError::Key(_),
             ) => return false,

@@ -96,6 +96,14 @@ pub enum WatchError {
     /// No head is remembered, and the log has none.
     #[error("read the log's head: nothing is signed")]
     NoHead,
+    /// What is shown follows, and is remembered; its cosignature was not taken.
+    #[error("have its cosignature taken: {why}")]
+    NotTaken {
+        /// What the round came to all the same.
+        outcome: Outcome,
+        /// What came in place of thanks.
+        why: String,
+    },
     /// The memory cannot be used: nothing may be cosigned.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -151,8 +159,10 @@ impl Round<'_> {
         }
         self.memory.write(&note.to_string())?;
         let cosigned = self.cosign(note)?;
-        log.cosigned(cosigned).await.map_err(asked)?;
-        Ok(outcome)
+        match log.cosigned(cosigned).await {
+            Ok(()) => Ok(outcome),
+            Err(error) => Err(WatchError::NotTaken { outcome, why: error.to_string() }),
+        }
     }
 
     async fn judge<L: Log>(&self, log: &L, old: &Checkpoint, now: &Checkpoint) -> Result<Option<Alarm>, WatchError> {

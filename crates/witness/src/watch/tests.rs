@@ -1,11 +1,12 @@
 //! A log that behaves, and one that rolls back, forks and rewrites; and memories that fail.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use kith_merkle::{Frontier, Hashes, LogSigner, consistency_proof, leaf_hash, root_of};
 
 use super::*;
-use crate::unproven::Unproven;
+use crate::unproven::{Silence, Unproven};
 
 /// A log in memory whose leaves can be anything.
 struct Shown {
@@ -14,6 +15,7 @@ struct Shown {
     taken: Mutex<Vec<String>>,
     proofs: Proofs,
     has_head: bool,
+    takes: bool,
 }
 
 /// What comes in place of a proof.
@@ -45,7 +47,8 @@ fn leaves(history: &str, count: usize) -> Vec<Hash> {
 impl Shown {
     fn new(leaves: Vec<Hash>) -> Self {
         let signer = LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap();
-        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), proofs: Proofs::Whole, has_head: true }
+        let (taken, proofs) = (Mutex::default(), Proofs::Whole);
+        Self { leaves: Mutex::new(leaves), signer, taken, proofs, has_head: true, takes: true }
     }
 
     fn show(&self, leaves: Vec<Hash>) {
@@ -83,6 +86,9 @@ impl Log for Shown {
     }
 
     async fn cosigned(&self, note: String) -> Result<(), String> {
+        if !self.takes {
+            return Err("not kept".to_owned());
+        }
         self.taken.lock().unwrap().push(note);
         Ok(())
     }
@@ -207,6 +213,23 @@ fn a_proof_of_a_wrong_number_of_hashes_is_no_change_of_history_and_nothing_is_co
         assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1), "{proofs:?}");
         assert_eq!(witness.memory().read(&witness.key).unwrap().unwrap().0.size, 5, "{proofs:?}");
     }
+}
+
+/// A witness whose key is not configured yet still watches.
+#[test]
+fn what_follows_is_something_new_though_its_cosignature_is_not_taken() {
+    let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+    log.takes = false;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let mut silence = Silence::new(minutes(30));
+    for (at, count) in [(20, 5), (40, 6), (60, 7)] {
+        log.show(leaves("a", count));
+        let round = witness.round(&log);
+        assert!(matches!(&round, Err(WatchError::NotTaken { outcome: _, why }) if why == "not kept"), "{round:?}");
+        assert!(!silence.take(&round, minutes(at)), "{count} leaves");
+        assert_eq!(witness.memory().read(&witness.key).unwrap().unwrap().0.size, count as u64);
+    }
+    assert!(silence.take(&witness.round(&log), minutes(90)), "it does not grow any more");
 }
 
 #[test]
