@@ -47,8 +47,8 @@ pub struct Limits {
     pub max_connections_per_organisation: usize,
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
-    /// Latest deadline of a unary call, whatever its client set: until then a call that is never sent whole, or never ends, holds
-    /// its places.
+    /// Latest deadline of a unary call and of a worklist, whatever its client set: until then a call that is never sent whole, or
+    /// never ends, holds its places.
     pub max_timeout_ms: u64,
     /// Calls in progress at once over all connections, and beside them as many changes whose call may have ended. What is
     /// beyond is refused at once, so that what is taken is answered before whoever asked has given up. On a quarter of a core
