@@ -126,10 +126,11 @@ impl AuditTree {
         }
     }
 
-    /// Notes that a cosignature has just been kept. Blocks.
+    /// Notes that a cosignature has just been kept. Where it cannot be read when, the one before is the last that is known of. Blocks.
     fn cosigned_anew(&self, tree: &Tree) {
-        let at = cosigned_at(tree);
-        *self.cosigned_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        if let Some(at) = cosigned_at(tree) {
+            *self.cosigned_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        }
     }
 
     fn witnessed(&self) -> Witnessed {
