@@ -128,7 +128,11 @@ async fn every_refusal() {
     let refused = unknown.notifications().list(unknown.request(list)).await;
     expect_trouble(refused, denied, "ORGANISATION_UNKNOWN", &[]);
 
-    let refusals = refusals(&audit(&site, server));
+    let entries = audit(&site, server);
+    let told = entries.iter().filter(|entry| entry.method == Some(kith_domain::method::Method::GetStatus));
+    let told: Vec<_> = told.map(|entry| (entry.decision.clone(), entry.caller.is_some())).collect();
+    assert_eq!(told, [(Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED")), true), (Decision::Listed(6), true)]);
+    let refusals = refusals(&entries);
     let expected = [
         ("ORGANISATION_UNKNOWN", 3),
         ("ORGANISATION_MISMATCH", 1),

@@ -89,7 +89,7 @@ impl Feeds {
         let expected: Vec<FeedState> = [self.of_kind(true), self.of_kind(false)].concat();
         let codes = [AUTHORITIES, TRUSTS].concat();
         until_async("the feeds are as they should be", async || {
-            let feeds = server.status().await.feeds;
+            let feeds = server.status_with_feeds().await.feeds;
             let state =
                 |code: &str| feeds.iter().find(|feed| feed.code == code).map_or(FeedState::Absent, v1::Feed::state);
             codes.iter().zip(&expected).all(|(code, expected)| state(code) == *expected).then_some(())

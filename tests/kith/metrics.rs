@@ -90,8 +90,9 @@ fn alerts_are_about_what_the_page_has(page: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
-    let usual = ("feeds.overrides", TRUSTS[1], "{ expected_per_week = 700 }");
-    let mut site = Site::with(&[("metrics", "listen", "\"127.0.0.1:0\""), usual]);
+    let (usual, witness) = (("feeds.overrides", TRUSTS[1], "{ expected_per_week = 700 }"), awaited_witness());
+    let listen = ("metrics", "listen", "\"127.0.0.1:0\"");
+    let mut site = Site::with(&[listen, usual, ("audit", "witnesses", witness.as_str())]);
     let server = site.ready().await;
     let at = address(&server);
     let (authority, ed) = (server.client(LA).await, server.client(ED).await);
@@ -120,6 +121,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_history_lag_seconds_count 2",
         "kith_audit_sink{sink=\"primary\"} 1",
         "kith_audit_failed_segments_total 0",
+        "kith_audit_cosignature_age_seconds +Inf",
         "kith_flags_raised_total{kind=\"number-walk\"} 0",
         "kith_flags_unreviewed 0",
         "kith_watch_behind_entries 0",
@@ -144,6 +146,12 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
     assert!(exchange(at, &"x".repeat(4_096)).starts_with("HTTP/1.1 405 "), "what is no request is answered");
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
+}
+
+/// The key of a witness that never comes.
+fn awaited_witness() -> String {
+    let witness = kith_merkle::WitnessSigner::from_seed("witness.test/awaited", &[6; 32]).unwrap();
+    format!("[\"{}\"]", witness.key())
 }
 
 /// An event that is refused.

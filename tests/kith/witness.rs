@@ -131,7 +131,7 @@ fn proofs_are_audited(site: &Site, reference: &str) {
         let code = kith_domain::refusal_code::RefusalCode::of(reason);
         entries.iter().any(|entry| entry.decision == Decision::Refused(code) && by(entry) == whose)
     };
-    assert!(refused("NO_SUCH_ENTRY", TRUSTS[1]) && refused("NOT_KEPT", "RW1"));
+    assert!(refused("NO_SUCH_ENTRY", TRUSTS[1]) && refused("NOT_KEPT", "RW1") && refused("NO_SUCH_TREE", "RW1"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

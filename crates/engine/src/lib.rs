@@ -90,7 +90,7 @@ pub use refused_rows::EachUntaken;
 pub use reseal::{key_uses, resealed_to};
 pub use rows::{Acknowledgement, ProposalState};
 pub use times::Times;
-pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth};
+pub use tree::{KeepTree, ProveError, ProvenEntry, TreeCheck, TreeHealth, Witnessed};
 pub use under_way::Changing;
 pub use verify::{RolledBack, VerifyError, VerifyReport, inspect, verify};
 pub use withholdings::{StandingWithholding, WithholdingCounts, WithholdingPage};

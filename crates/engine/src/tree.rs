@@ -2,14 +2,15 @@
 //! answer waits for it and none fails by it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use kith_domain::caller::{Peer, Role};
 use kith_domain::change::AuditHead;
 use kith_domain::codes::OdsCode;
+use kith_domain::time::Moment;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
 use kith_store::{
     AuditRef, Compared, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
@@ -44,19 +45,48 @@ pub struct TreeHealth {
     /// How long ago the newest checkpoint was signed, when entries wait for the next one; nought when none wait. `None` when
     /// there is no key.
     pub unsigned_for: Option<Duration>,
+    /// Whether witnesses vouch for its heads.
+    pub witnessed: Witnessed,
 }
+
+/// Whether witnesses vouch for the tree's heads, and since when none has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witnessed {
+    /// None is configured, and none ever brought a cosignature.
+    NotAwaited,
+    /// One is configured, and none ever brought a cosignature.
+    Never,
+    /// A cosignature was last kept then.
+    LastAt(Moment),
+}
+
+/// When a cosignature was last kept. Blocks.
+fn cosigned_at(tree: &Tree) -> Option<Moment> {
+    let read = tree.cosigned_at();
+    let read =
+        read.inspect_err(|error| tracing::warn!(%error, "when the audit's tree was last cosigned cannot be read"));
+    let since = read.ok()??.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok().map(Moment)
+}
+
+/// A tree that was opened, and when a cosignature of it was last kept.
+type Opened = (Arc<Tree>, Option<Moment>);
 
 /// Opens a tree, and holds it against the head that the log knows of, in a thread of its own: its disk may hang, and no start
 /// waits for that.
-fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Result<Arc<Tree>, String> {
+fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Result<Opened, String> {
     let (done, opened) = mpsc::channel();
     let work = move || {
         let tree = Tree::open(options, clock);
         if let (Ok(tree), Some(AuditHead { leaves, root })) = (&tree, anchored) {
             tree.hold_against(leaves, &root);
         }
+        let opened = tree.map(|tree| {
+            let at = cosigned_at(&tree);
+            (tree, at)
+        });
         // Nobody may be waiting any more.
-        let _gone = done.send(tree);
+        let _gone = done.send(opened);
     };
     thread::Builder::new().name("kith-tree-open".to_owned()).spawn(work).map_err(|error| error.to_string())?;
     match opened.recv_timeout(OPEN_LIMIT) {
@@ -71,20 +101,43 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<Audi
 pub(crate) struct AuditTree {
     wanted: bool,
     tree: Option<Arc<Tree>>,
+    /// Whether witnesses are configured.
+    awaits_witnesses: bool,
+    /// When a cosignature was last kept: its disk may hang, so nobody asks it for the metrics page.
+    cosigned_at: Arc<Mutex<Option<Moment>>>,
 }
 
 impl AuditTree {
     /// Opens the tree; `anchored` is the head that the log knows of. One that cannot be opened is told, and done without: answers
     /// matter more.
     pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Self {
+        let none = |wanted| Self { wanted, tree: None, awaits_witnesses: false, cosigned_at: Arc::default() };
         match keep {
-            KeepTree::No => Self { wanted: false, tree: None },
-            KeepTree::Unusable => Self { wanted: true, tree: None },
+            KeepTree::No => none(false),
+            KeepTree::Unusable => none(true),
             KeepTree::Kept(options) => {
-                let tree = opened(options, Arc::clone(clock), anchored)
+                let awaits_witnesses = !options.witnesses.is_empty();
+                let opened = opened(options, Arc::clone(clock), anchored)
                     .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"));
-                Self { wanted: true, tree: tree.ok() }
+                let (tree, at) = opened.ok().unzip();
+                let cosigned_at = Arc::new(Mutex::new(at.flatten()));
+                Self { tree, awaits_witnesses, cosigned_at, ..none(true) }
             }
+        }
+    }
+
+    /// Notes that a cosignature has just been kept. Where it cannot be read when, the one before is the last that is known of. Blocks.
+    fn cosigned_anew(&self, tree: &Tree) {
+        if let Some(at) = cosigned_at(tree) {
+            *self.cosigned_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+        }
+    }
+
+    fn witnessed(&self) -> Witnessed {
+        match *self.cosigned_at.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(at) => Witnessed::LastAt(at),
+            None if self.awaits_witnesses => Witnessed::Never,
+            None => Witnessed::NotAwaited,
         }
     }
 
@@ -149,8 +202,10 @@ impl AuditTree {
     }
 
     fn health(&self, synced_through: u64) -> Option<TreeHealth> {
+        let witnessed = self.witnessed();
         let Some(tree) = &self.tree else {
-            return self.wanted.then_some(TreeHealth { failing: true, suspected: false, unsigned_for: None });
+            let failing = TreeHealth { failing: true, suspected: false, unsigned_for: None, witnessed };
+            return self.wanted.then_some(failing);
         };
         let status = tree.status();
         let waits = status.covered_through < synced_through;
@@ -159,6 +214,7 @@ impl AuditTree {
             failing: status.failing,
             suspected: !status.suspected.is_empty(),
             unsigned_for: status.signs.then_some(unsigned_for),
+            witnessed,
         })
     }
 }
@@ -236,7 +292,12 @@ impl Engine {
     /// # Errors
     /// [`ProveError::Tree`].
     pub fn add_cosignature(&self, note: &[u8], organisation: OdsCode) -> Result<bool, ProveError> {
-        Ok(self.kept_tree()?.add_cosignature(note, organisation.as_str())?)
+        let tree = self.kept_tree()?;
+        let kept = tree.add_cosignature(note, organisation.as_str())?;
+        if kept {
+            self.tree.cosigned_anew(tree);
+        }
+        Ok(kept)
     }
 
     /// Proves that an entry is under a signed head: a cosigned one where there is one. An auditor may have every entry

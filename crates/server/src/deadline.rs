@@ -36,7 +36,8 @@ const HEADER_OVERHEAD_BYTES: usize = 32;
 /// Most digits in that header, by the gRPC protocol.
 const TIMEOUT_DIGITS_MAX: usize = 8;
 
-/// Calls that may last: they have no deadline unless the client sets one.
+/// Calls that may last, with places of their own. They have no deadline unless the client sets one, and then that one however late,
+/// but for those of [`SOON_ENDED`].
 const STREAMING: [&str; 7] = [
     "/kith.v1.PlanService/SubmitEvents",
     "/kith.v1.PlanFileService/SubmitPlanFile",
@@ -47,6 +48,19 @@ const STREAMING: [&str; 7] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// Streams that end by themselves within the latest deadline, and would hold their places for good where the question is never sent
+/// whole or none is sent: nothing else ends them, as something does whatever sends rows, events or a file.
+const SOON_ENDED: [&str; 3] = [
+    "/kith.v1.LookupService/LookupMany",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// Whether a call goes on for as long as its client says, or until it ends.
+fn lasts(path: &str) -> bool {
+    STREAMING.contains(&path) && !SOON_ENDED.contains(&path)
+}
+
 /// Calls that are answered even under overload: whoever watches the service must be able to see it.
 const NEVER_SHED: &str = "/grpc.health.v1.Health/";
 
@@ -54,6 +68,7 @@ const NEVER_SHED: &str = "/grpc.health.v1.Health/";
 #[derive(Debug, Clone)]
 pub struct CallLimitsLayer {
     default_timeout: Duration,
+    max_timeout: Duration,
     in_flight: Arc<Bound>,
     /// Calls that may last have places of their own, so that they never take those of questions.
     streams: Arc<Bound>,
@@ -71,6 +86,7 @@ impl CallLimitsLayer {
     pub(crate) fn new(limits: &Limits, edge: Edge) -> Self {
         Self {
             default_timeout: Duration::from_millis(limits.request_timeout_ms),
+            max_timeout: Duration::from_millis(limits.max_timeout_ms),
             in_flight: Bound::new(limits.max_in_flight),
             streams: Bound::new(limits.part_in_flight()),
             shares: Shares::new(limits.part_in_flight()),
@@ -97,8 +113,10 @@ impl CallLimitsLayer {
 
     fn deadline(&self, path: &str, headers: &HeaderMap, now: Instant) -> Result<Option<Instant>, tonic::Status> {
         let timeout = match timeout_header(headers)? {
-            Some(timeout) => Some(timeout),
-            None if STREAMING.contains(&path) => None,
+            Some(timeout) if timeout <= self.max_timeout || lasts(path) => Some(timeout),
+            Some(_) => Some(self.max_timeout),
+            None if lasts(path) => None,
+            None if STREAMING.contains(&path) => Some(self.max_timeout),
             None => Some(self.default_timeout),
         };
         // A time-out beyond what the clock can count is none.

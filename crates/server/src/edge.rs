@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
-use kith_domain::caller::Role;
+use kith_domain::caller::{Peer, Role};
 use kith_domain::codes::OdsCode;
 use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
@@ -73,7 +73,16 @@ impl Edge {
     /// Counts a refusal of this peer.
     pub(crate) fn refused(&self, peer: &PeerIdentity, method: Option<Method>, reason: &str, at: Moment) {
         let Ok(organisation) = OdsCode::parse(&peer.organisation) else { return };
-        let kind = Some((organisation, peer.role, method, RefusalCode::of(reason)));
+        self.one(Peer { organisation, role: peer.role }, method, reason, at);
+    }
+
+    /// Counts what a handler refused and does not put into the audit itself.
+    pub(crate) fn refused_call(&self, peer: Peer, method: Method, reason: &str, at: Moment) {
+        self.one(peer, Some(method), reason, at);
+    }
+
+    fn one(&self, Peer { organisation, role }: Peer, method: Option<Method>, reason: &str, at: Moment) {
+        let kind = Some((organisation, role, method, RefusalCode::of(reason)));
         self.count(kind, Burst { count: 1, first: at, last: at });
     }
 

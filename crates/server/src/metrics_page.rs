@@ -18,7 +18,7 @@ use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
 use kith_domain::feed_volume::VolumeLine;
 use kith_domain::flag::FlagKind;
 use kith_domain::time::Moment;
-use kith_engine::{AnswerCounts, AuditKept, Engine, FlagTotals, Held, Sink, TreeHealth};
+use kith_engine::{AnswerCounts, AuditKept, Engine, FlagTotals, Held, Sink, TreeHealth, Witnessed};
 
 pub(crate) use files::files;
 pub(crate) use shed::shed;
@@ -63,7 +63,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         answers(&mut page, &engine.answer_counts());
         times::times(&mut page, answering, &engine.times());
         held(&mut page, engine);
-        audit(&mut page, engine);
+        audit(&mut page, engine, now);
         retention(&mut page, [("state", engine.purge_status().held), ("audit", engine.audit_kept().held)]);
         openings::openings(&mut page, engine, now);
         keys(&mut page, engine);
@@ -178,7 +178,7 @@ fn held(page: &mut Page, engine: &Engine) {
     page.family("kith_held", "gauge", "What is held.", held);
 }
 
-fn audit(page: &mut Page, engine: &Engine) {
+fn audit(page: &mut Page, engine: &Engine, now: Moment) {
     let positions = engine.positions();
     let behind = positions.synced_through.saturating_sub(positions.derived_through);
     page.one("kith_audit_not_derived", "gauge", "Audit entries whose consequences are not in the log yet.", behind);
@@ -194,7 +194,7 @@ fn audit(page: &mut Page, engine: &Engine) {
     let sinks = Sink::ALL.map(|sink| (format!("sink=\"{}\"", sink.name()), u8::from(window.sink == Some(sink))));
     page.family("kith_audit_sink", "gauge", "1 for the sink that takes audit entries.", sinks.into_iter());
     kept(page, engine.audit_kept());
-    tree(page, engine.tree_health());
+    tree(page, engine.tree_health(), now);
 }
 
 /// Of the data key. The walk over the state goes its own way: what a question changes does not show here.
@@ -244,8 +244,8 @@ fn retention(page: &mut Page, held: [(&str, Option<Held>); 2]) {
     page.family("kith_retention_held", "gauge", what, held);
 }
 
-fn tree(page: &mut Page, health: Option<TreeHealth>) {
-    let Some(TreeHealth { failing, suspected, unsigned_for }) = health else { return };
+fn tree(page: &mut Page, health: Option<TreeHealth>, now: Moment) {
+    let Some(TreeHealth { failing, suspected, unsigned_for, witnessed }) = health else { return };
     page.one("kith_audit_tree_failing", "gauge", "1 while the audit's tree does not grow.", u8::from(failing));
     let what = "1 when the audit or its tree is not as it was signed: nothing is signed until a person has looked.";
     page.one("kith_audit_tree_suspected", "gauge", what, u8::from(suspected));
@@ -255,11 +255,38 @@ fn tree(page: &mut Page, health: Option<TreeHealth>) {
         "Age of the newest signed head of the audit's tree while entries wait for the next; nought when none wait.",
         unsigned_for.into_iter().map(|age| (String::new(), age.as_secs())),
     );
+    let age = match witnessed {
+        Witnessed::NotAwaited => None,
+        // How old a thing is that never was: beyond every bound.
+        Witnessed::Never => Some("+Inf".to_owned()),
+        Witnessed::LastAt(at) => Some(now.seconds_since(at).to_string()),
+    };
+    page.family(
+        "kith_audit_cosignature_age_seconds",
+        "gauge",
+        "Since a witness's cosignature of the audit's tree was last kept; none when no witness is configured and none ever was.",
+        age.into_iter().map(|age| (String::new(), age)),
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_long_no_witness_has_cosigned_shows_where_one_is_awaited() {
+        let age = |witnessed| {
+            let mut page = Page::default();
+            let health = TreeHealth { failing: false, suspected: false, unsigned_for: None, witnessed };
+            tree(&mut page, Some(health), Moment(1_000_000));
+            let values = page.0.lines().filter_map(|line| line.strip_prefix("kith_audit_cosignature_age_seconds "));
+            values.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(age(Witnessed::NotAwaited), Vec::<String>::new());
+        assert_eq!(age(Witnessed::Never), ["+Inf"]);
+        assert_eq!(age(Witnessed::LastAt(Moment(90_000))), ["910"]);
+        assert_eq!(age(Witnessed::LastAt(Moment(2_000_000))), ["0"], "a clock that was set back");
+    }
 
     #[test]
     fn retention_that_has_stopped_shows_by_what_it_no_longer_removes() {

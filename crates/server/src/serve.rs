@@ -210,8 +210,8 @@ pub fn start<A: Application>(
     drop(entered);
     control.spawn(watch::health(application, Arc::clone(&engine), readiness.clone(), signal.clone()));
 
-    control.spawn(watch::connections(Arc::clone(&tls), signal.clone()));
-    control.spawn(watch::certificates(Arc::clone(&tls), interval, signal.clone()));
+    watch::apart("kithd-expired", watch::connections(Arc::clone(&tls), signal.clone()))?;
+    watch::apart("kithd-tls", watch::certificates(Arc::clone(&tls), interval, signal.clone()))?;
     let drain_limit = config.server.drain_limit();
     Ok(Running { control, closer, opening, engine, readiness, plane, tls, address, stop, signal, edge, drain_limit })
 }

@@ -17,6 +17,7 @@ mod identity;
 mod lookup;
 mod notifications;
 mod person;
+mod places;
 mod plans;
 mod presentations;
 mod status;

@@ -3,10 +3,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::application::Application;
@@ -49,6 +52,28 @@ fn first_look(tls: &TlsState) -> Looks<Vec<Seen>> {
     Looks::new(tls.first_seen().to_vec())
 }
 
+/// Runs a watch on a thread of its own until it ends. Everything else on the control threads may hang with a disk, all of it at
+/// once; whoever is revoked or has expired must not go on for that.
+///
+/// # Errors
+/// When there is no thread for it.
+pub(crate) fn apart(name: &str, watch: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(watch))?;
+    Ok(())
+}
+
+/// Does work on a thread of its own and waits for it, behind nobody else's.
+async fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (reply, done) = oneshot::channel();
+    let work = move || {
+        // Whoever waited may have gone.
+        let _gone = reply.send(work());
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    done.await.map_err(|_| io::Error::other("it ended in a panic"))
+}
+
 /// Reloads certificates and lists within two intervals of a change of their files, and not at the first look that finds it, so
 /// that certificate and key are hardly ever read in the middle of being replaced. Where they are, they do not go together: the
 /// old ones stay in force, and the next look finds the rest of the change.
@@ -82,7 +107,7 @@ pub(crate) async fn connections(tls: Arc<TlsState>, stop: StopSignal) {
             _ = ticks.tick() => {}
         }
         let state = Arc::clone(&tls);
-        if let Err(error) = tokio::task::spawn_blocking(move || state.examine_open(UnixTime::now())).await {
+        if let Err(error) = aside("kithd-expiry", move || state.examine_open(UnixTime::now())).await {
             tracing::error!(%error, "failed to look at open connections");
         }
     }
@@ -120,10 +145,10 @@ pub(crate) async fn health<A: Application>(
     }
 }
 
-/// Reloads the certificates off the control threads, and says how it went.
+/// Reloads the certificates on a thread of its own, and says how it went.
 pub(crate) async fn reload(tls: &Arc<TlsState>) {
     let state = Arc::clone(tls);
-    match tokio::task::spawn_blocking(move || state.reload()).await {
+    match aside("kithd-reload", move || state.reload()).await {
         Ok(Ok(())) => tracing::info!("certificates reloaded; new connections use them"),
         Ok(Err(errors)) => {
             for error in errors {
@@ -228,7 +253,25 @@ pub(crate) fn signals(stop: StopHandle, tls: Arc<TlsState>) -> io::Result<impl F
 
 #[cfg(test)]
 mod tests {
-    use super::{Looks, first_look};
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::{Looks, first_look, reload};
+
+    /// Other people's work, on every thread that there is for such work.
+    #[test]
+    fn files_are_read_anew_though_everything_else_that_blocks_hangs() {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = Arc::new(crate::accept::tests::tls(dir.path()));
+        let control =
+            tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
+        let (end, ended) = mpsc::channel::<()>();
+        // It ends when the test does, whichever way.
+        control.spawn_blocking(move || drop(ended.recv()));
+        let read = control.block_on(async { tokio::time::timeout(Duration::from_secs(60), reload(&tls)).await });
+        assert!(read.is_ok(), "it waits behind what hangs");
+        drop(end);
+    }
 
     #[test]
     fn a_change_is_read_once_at_the_second_look_that_finds_it() {

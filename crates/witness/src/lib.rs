@@ -7,5 +7,5 @@ mod unproven;
 mod watch;
 
 pub use memory::{Memory, MemoryError};
-pub use unproven::Unproven;
+pub use unproven::{Silence, Unproven};
 pub use watch::{Alarm, Log, Outcome, Round, WatchError};

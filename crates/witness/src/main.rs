@@ -1,27 +1,31 @@
 //! `kith-witness`: the program. Asks again and again, prints one line for each change, and ends with 3 when history changed, with
-//! 4 when the log does not prove that it has not.
+//! 4 when the log does not prove that it has not, and with 5 when nothing new comes of it.
 
 mod core_files;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use kith_api::client::{Client, ConnectOptions, certificate_identity};
+use kith_api::client::{Client, ConnectOptions, Trouble, certificate_identity};
 use kith_api::v1;
 use kith_merkle::{Hash, VerifierKey, WitnessSigner, new_secret_pem};
-use kith_witness::{Log, Memory, Outcome, Round, Unproven, WatchError};
+use kith_witness::{Log, Memory, Outcome, Round, Silence, Unproven, WatchError};
 use zeroize::Zeroizing;
 
 /// Exit code when history has changed.
 const CHANGED: u8 = 3;
-/// Exit code when the log shows more and does not prove that it follows.
+/// Exit code when the log shows more and does not prove that it follows, or no head that is signed with its key any more.
 const UNPROVEN: u8 = 4;
+/// Exit code when nothing new has come of the log for too long.
+const SILENT: u8 = 5;
 /// Exit code when a single round came to nothing.
 const FAILED: u8 = 1;
+/// What a server says of which nothing is signed.
+const NO_CHECKPOINT: &str = "NO_CHECKPOINT";
 /// Longest time to connect and to be answered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,7 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
     version,
     about = "Watches the audit of a Kith server from outside",
     after_help = "Ends with 3 and HISTORY HAS CHANGED when what the log shows does not follow from what it showed; with 4 and UNPROVEN \
-                  when it shows more and does not prove that it follows; with 1 when a single round came to nothing."
+                  when it shows more and does not prove that it follows, or no head that is signed with its key any more; with 5 and SILENT \
+                  when nothing new has come of it for too long; with 1 when a single round came to nothing."
 )]
 struct Arguments {
     /// `host:port` of the server.
@@ -62,10 +67,15 @@ struct Arguments {
     /// Time between two rounds, in milliseconds.
     #[arg(long, default_value_t = 1_000)]
     every_ms: u64,
-    /// Rounds in which the log may show a larger tree and not prove that it follows, before this ends with UNPROVEN. Rounds in
-    /// which it cannot be asked at all are not counted. With --once it is one.
+    /// Rounds in which the log may show a larger tree and not prove that it follows, or no head that is signed with its key once
+    /// one is remembered, before this ends with UNPROVEN. Rounds in which it cannot be asked at all are not counted. With --once
+    /// it is one.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     unproven_rounds: u32,
+    /// Minutes in which the log may not be there, or not grow, before this ends with SILENT. One that goes on grows each minute,
+    /// by the cosignatures alone.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    silent_minutes: u64,
     /// One round, and no more.
     #[arg(long)]
     once: bool,
@@ -77,9 +87,13 @@ struct Served(Client);
 impl Log for Served {
     type Error = anyhow::Error;
 
-    async fn checkpoint(&self) -> Result<String> {
+    async fn checkpoint(&self) -> Result<Option<String>> {
         let request = self.0.request(v1::GetCheckpointRequest {});
-        Ok(self.0.audit().get_checkpoint(request).await?.into_inner().note)
+        match self.0.audit().get_checkpoint(request).await {
+            Ok(shown) => Ok(Some(shown.into_inner().note)),
+            Err(status) if Trouble::from(&status).reason.as_deref() == Some(NO_CHECKPOINT) => Ok(None),
+            Err(status) => Err(status.into()),
+        }
     }
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>> {
@@ -142,10 +156,11 @@ async fn main() -> Result<ExitCode> {
     let (signer, memory) = (signer(&arguments)?, Memory::new(&arguments.state));
     println!("witness {}", signer.key());
     let mut unproven = Unproven::new(if arguments.once { 1 } else { arguments.unproven_rounds });
+    let (mut silence, began) = (Silence::new(Duration::from_secs(60 * arguments.silent_minutes)), Instant::now());
     let mut said = "";
     loop {
         let outcome = round(&arguments, &signer, &memory).await;
-        let is_unproven = unproven.take(&outcome);
+        let (is_unproven, is_silent) = (unproven.take(&outcome), silence.take(&outcome, began.elapsed()));
         let (kind, line, code) = match outcome {
             Ok(Outcome::First(size)) => ("first", format!("first head, of {size} leaves, taken on trust"), None),
             Ok(Outcome::Followed(had, has)) => ("follows", format!("{has} leaves follow from {had}"), None),
@@ -159,6 +174,13 @@ async fn main() -> Result<ExitCode> {
             }
             Err(error) => ("fails", format!("failed to {error}"), Some(FAILED)),
         };
+        if is_silent {
+            let minutes = arguments.silent_minutes;
+            eprintln!(
+                "SILENT. For {minutes} minutes nothing new has come of the log, so it cannot be told whether history has changed: {line}"
+            );
+            return Ok(ExitCode::from(SILENT));
+        }
         // One line for each change: it follows every second of every day.
         if kind != said {
             println!("{line}");
@@ -168,5 +190,33 @@ async fn main() -> Result<ExitCode> {
             return Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from));
         }
         tokio::time::sleep(Duration::from_millis(arguments.every_ms)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: &str = include_str!("../../../deploy/kith-witness.service");
+
+    fn set(key: &str) -> &'static str {
+        let value = UNIT.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.unwrap_or_else(|| panic!("{key} is not set"))
+    }
+
+    #[test]
+    fn the_unit_stays_failed_after_whatever_a_person_must_look_at() {
+        let codes = set("RestartPreventExitStatus").split(' ').map(|code| code.parse().unwrap());
+        // With 2 the command line is at fault.
+        assert_eq!(codes.collect::<Vec<u8>>(), [2, CHANGED, UNPROVEN, SILENT]);
+    }
+
+    /// Rounds of one start may take as long as the log likes, so no count of starts can stand for those codes: it is for a witness
+    /// that cannot even begin.
+    #[test]
+    fn the_unit_starts_anything_else_again_and_a_witness_that_cannot_begin_so_often() {
+        assert_eq!(set("Restart"), "on-failure");
+        let number = |key: &str| set(key).trim_end_matches('s').parse::<u64>().unwrap();
+        assert!(number("StartLimitBurst") * number("RestartSec") < number("StartLimitIntervalSec"));
     }
 }

@@ -15,8 +15,8 @@ pub trait Log {
     /// Why it cannot be asked.
     type Error: fmt::Display;
 
-    /// The newest signed head.
-    fn checkpoint(&self) -> impl Future<Output = Result<String, Self::Error>> + Send;
+    /// The newest signed head; `None` when the log says that nothing of it is signed.
+    fn checkpoint(&self) -> impl Future<Output = Result<Option<String>, Self::Error>> + Send;
     /// The proof from one tree to another.
     fn consistency(&self, from: u64, to: u64) -> impl Future<Output = Result<Vec<Hash>, Self::Error>> + Send;
     /// Takes a head with a cosignature.
@@ -81,9 +81,29 @@ pub enum WatchError {
         /// What came in place of a proof.
         why: String,
     },
-    /// What it shows is not signed with the log's key, or is no head.
+    /// A head is remembered, and what the log shows in its place is none that is signed with the log's key, or nothing at all:
+    /// whoever replaces the key can sign any history.
+    #[error("be shown a head that is signed with the log's key, as the one of {from} leaves was: {why}")]
+    NotShown {
+        /// Leaves remembered.
+        from: u64,
+        /// What came in its place.
+        why: String,
+    },
+    /// No head is remembered, and what the log shows is not signed with its key, or is no head.
     #[error("read the log's head: {0}")]
     Head(#[from] CheckpointError),
+    /// No head is remembered, and the log has none.
+    #[error("read the log's head: nothing is signed")]
+    NoHead,
+    /// What is shown follows, and is remembered; its cosignature was not taken.
+    #[error("have its cosignature taken: {why}")]
+    NotTaken {
+        /// What the round came to all the same.
+        outcome: Outcome,
+        /// What came in place of thanks.
+        why: String,
+    },
     /// The memory cannot be used: nothing may be cosigned.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -119,8 +139,12 @@ impl Round<'_> {
         };
         let before = self.memory.read(self.key)?;
         let asked = |error: L::Error| WatchError::Log(error.to_string());
-        let shown = log.checkpoint().await.map_err(asked)?;
-        let (now, note) = Checkpoint::open(shown.as_bytes(), self.key)?;
+        let shown = log.checkpoint().await.map_err(asked)?.ok_or(WatchError::NoHead);
+        let opened = shown.and_then(|shown| Ok(Checkpoint::open(shown.as_bytes(), self.key)?));
+        let (now, note) = opened.map_err(|error| match &before {
+            None => error,
+            Some((old, _)) => WatchError::NotShown { from: old.size, why: error.to_string() },
+        })?;
         let outcome = match &before {
             None => Outcome::First(now.size),
             Some((old, old_note)) => {
@@ -135,8 +159,10 @@ impl Round<'_> {
         }
         self.memory.write(&note.to_string())?;
         let cosigned = self.cosign(note)?;
-        log.cosigned(cosigned).await.map_err(asked)?;
-        Ok(outcome)
+        match log.cosigned(cosigned).await {
+            Ok(()) => Ok(outcome),
+            Err(error) => Err(WatchError::NotTaken { outcome, why: error.to_string() }),
+        }
     }
 
     async fn judge<L: Log>(&self, log: &L, old: &Checkpoint, now: &Checkpoint) -> Result<Option<Alarm>, WatchError> {
@@ -149,8 +175,14 @@ impl Round<'_> {
         }
         let unproven = |error: L::Error| WatchError::Unproven { from, to, why: error.to_string() };
         let proof = log.consistency(from, to).await.map_err(unproven)?;
-        let checked = verify_consistency(from, to, &old.root, &now.root, &proof);
-        Ok(checked.err().map(|what| Alarm::Rewritten { from, to, what }))
+        match verify_consistency(from, to, &old.root, &now.root, &proof) {
+            Ok(()) => Ok(None),
+            // As many hashes as no proof between these two has: it shows neither that history changed nor that it did not.
+            Err(what @ ProofError::Length { .. }) => Err(WatchError::Unproven { from, to, why: what.to_string() }),
+            Err(what @ (ProofError::Root | ProofError::Outside { .. } | ProofError::Shrinks { .. })) => {
+                Ok(Some(Alarm::Rewritten { from, to, what }))
+            }
+        }
     }
 
     /// History has changed. What could not be written down stands in the words, with both heads, for they are nowhere else.

@@ -295,7 +295,7 @@ async fn reading(server: &Server, answered: &mut Answered) {
     }
     let looked = v1::WhoLookedRequest { nhs_number: nhs(SHIELDED).digits(), ..v1::WhoLookedRequest::default() };
     answered.by(Method::WhoLooked, auditor.audit().who_looked(auditor.request(looked)).await);
-    answered.by(Method::GetStatus, Ok(server.status().await));
+    answered.by(Method::GetStatus, Ok(server.status_with_feeds().await));
     answered.by(Method::ListFeeds, calls::list_feeds(&ops, 100, "").await);
     let (ed, broker) = (server.client(ED).await, server.client("broker").await);
     let audit_reference = calls::ask(&ed, build::lookup(ED, nhs(SHIELDED))).await.audit_reference;

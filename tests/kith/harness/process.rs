@@ -97,10 +97,19 @@ impl Server {
         endpoint.tls_config(tls).unwrap().connect().await.unwrap()
     }
 
-    /// Its state, as it tells it.
+    /// Its state, as it tells it. Leaves no entry in the audit, so that one may wait for those of others with it.
     pub async fn status(&self) -> v1::GetStatusResponse {
+        self.status_with(false).await
+    }
+
+    /// Its state with every feed; that they were shown is in the audit.
+    pub async fn status_with_feeds(&self) -> v1::GetStatusResponse {
+        self.status_with(true).await
+    }
+
+    async fn status_with(&self, include_feeds: bool) -> v1::GetStatusResponse {
         let client = self.client("ops").await;
-        let request = client.request(v1::GetStatusRequest { include_feeds: true });
+        let request = client.request(v1::GetStatusRequest { include_feeds });
         client.status().get_status(request).await.unwrap().into_inner()
     }
 

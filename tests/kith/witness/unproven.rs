@@ -1,6 +1,7 @@
 //! A log that shows more and does not prove that it follows. That is no change of history and must not be cried as one; nor may
 //! it be taken for one that follows, or for one that cannot be asked.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use kith_merkle::{Checkpoint, Hash, LogSigner, leaf_hash, node_hash};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{command, said, signed_question, site, site_with, witness};
 use crate::harness::process::Server;
@@ -32,13 +34,24 @@ enum Proof {
     Refused,
     /// A hash that is too short to be one.
     TooShort,
+    /// One hash more than a proof between the two has.
+    TooMany,
     Whole,
+}
+
+/// Whether it shows heads, and signed with which key.
+#[derive(Debug, Clone, Copy)]
+enum Head {
+    Own,
+    OfAnotherKey,
+    None,
 }
 
 /// A log of one or two leaves, which does as it is told.
 struct Log {
     signer: LogSigner,
     shows: Mutex<(u64, Proof)>,
+    head: Mutex<Head>,
     /// Proofs asked for, and cosignatures brought.
     asked: AtomicU64,
     brought: AtomicU64,
@@ -54,6 +67,7 @@ impl Log {
         let log = Arc::new(Self {
             signer: LogSigner::from_seed(LOG, &[5; 32]).unwrap(),
             shows: Mutex::new((1, Proof::Refused)),
+            head: Mutex::new(Head::Own),
             asked: AtomicU64::new(0),
             brought: AtomicU64::new(0),
         });
@@ -83,10 +97,20 @@ impl AuditService for Log {
         &self,
         _: Request<v1::GetCheckpointRequest>,
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
+        let shown = *self.head.lock().unwrap();
+        let other = LogSigner::from_seed(LOG, &[9; 32]).unwrap();
+        let signer = match shown {
+            Head::Own => &self.signer,
+            Head::OfAnotherKey => &other,
+            Head::None => {
+                let details = ErrorDetails::with_error_info("NO_CHECKPOINT", "kith", HashMap::new());
+                return Err(Status::with_error_details(Code::NotFound, "nothing of the audit is signed", details));
+            }
+        };
         let (size, _) = self.shown();
         let root = if size == 1 { leaf(1) } else { node_hash(&leaf(1), &leaf(2)) };
         let head = Checkpoint { origin: LOG.to_owned(), size, root };
-        let note = head.sign(&self.signer).unwrap().to_string();
+        let note = head.sign(signer).unwrap().to_string();
         Ok(Response::new(v1::GetCheckpointResponse { note }))
     }
 
@@ -98,6 +122,7 @@ impl AuditService for Log {
         let hashes = match self.shown().1 {
             Proof::Refused => return Err(Status::unavailable("not now")),
             Proof::TooShort => vec![leaf(2)[1..].to_vec()],
+            Proof::TooMany => vec![leaf(2).to_vec(), leaf(1).to_vec()],
             Proof::Whole => vec![leaf(2).to_vec()],
         };
         Ok(Response::new(v1::GetConsistencyProofResponse { hashes }))
@@ -167,7 +192,7 @@ async fn what_is_never_proven_is_cried_as_unproven_whatever_comes_in_place_of_a_
     );
     let seen = || std::fs::read(site.path("w/seen")).unwrap();
     let remembered = seen();
-    for proof in [Proof::Refused, Proof::TooShort] {
+    for proof in [Proof::Refused, Proof::TooShort, Proof::TooMany] {
         log.show(2, proof);
         expect_unproven(&site, &once());
         // Whether its own disk could take an alarm, or shows whether there is one, decides nothing.
@@ -177,7 +202,7 @@ async fn what_is_never_proven_is_cried_as_unproven_whatever_comes_in_place_of_a_
             std::fs::remove_dir(site.path(in_its_place)).unwrap();
         }
     }
-    assert_eq!((log.asked.load(Ordering::SeqCst), log.brought.load(Ordering::SeqCst)), (6, 1), "one is cosigned");
+    assert_eq!((log.asked.load(Ordering::SeqCst), log.brought.load(Ordering::SeqCst)), (9, 1), "one is cosigned");
     assert!(seen() == remembered, "what is not proven is not remembered");
     // A log that is not there has neither proven nor failed to prove anything.
     let nowhere = tokio::task::block_in_place(|| watching(&site, &key, "127.0.0.1:1", &["--once"]).output().unwrap());
@@ -188,6 +213,32 @@ async fn what_is_never_proven_is_cried_as_unproven_whatever_comes_in_place_of_a_
     let last = once();
     assert!(last.status.success() && said(&last).contains("2 leaves follow from 1"), "{}", said(&last));
     assert_eq!(log.brought.load(Ordering::SeqCst), 2);
+    site.finish(&[]);
+}
+
+/// Whoever has the machine can make a new key, write the audit anew and sign all of it, or sign nothing any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_shows_no_head_of_its_key_any_more_is_cried_once_one_is_remembered() {
+    let site = site();
+    let (log, address) = Log::served(&site);
+    let (key, address) = (log.signer.key().to_string(), address.to_string());
+    let once = || tokio::task::block_in_place(|| watching(&site, &key, &address, &["--once"]).output().unwrap());
+    for head in [Head::OfAnotherKey, Head::None] {
+        *log.head.lock().unwrap() = head;
+        let never = once();
+        assert_eq!(never.status.code(), Some(FAILED), "nothing is remembered yet: {}", said(&never));
+    }
+    *log.head.lock().unwrap() = Head::Own;
+    assert!(once().status.success());
+    for head in [Head::OfAnotherKey, Head::None] {
+        *log.head.lock().unwrap() = head;
+        let cried = once();
+        expect_unproven(&site, &cried);
+        assert!(said(&cried).contains("be shown a head that is signed with the log's key"), "{}", said(&cried));
+    }
+    assert_eq!(log.brought.load(Ordering::SeqCst), 1);
+    *log.head.lock().unwrap() = Head::Own;
+    assert!(once().status.success(), "nothing of all this stands in the way once there is one");
     site.finish(&[]);
 }
 

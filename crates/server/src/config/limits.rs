@@ -47,9 +47,13 @@ pub struct Limits {
     pub max_connections_per_organisation: usize,
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
-    /// Calls in progress at once over all connections. What is beyond is refused at once, so that what is taken is answered
-    /// before whoever asked has given up. On a quarter of a core 4,096, offered eight times what it carries, answered nobody
-    /// in time; 1,024, offered five times, answered twice what it carries.
+    /// Latest deadline of a unary call and of a worklist, whatever its client set: until then a call that is never sent whole, or
+    /// never ends, holds its places.
+    pub max_timeout_ms: u64,
+    /// Calls in progress at once over all connections, and beside them as many changes whose call may have ended. What is
+    /// beyond is refused at once, so that what is taken is answered before whoever asked has given up. On a quarter of a core
+    /// 4,096, offered eight times what it carries, answered nobody in time; 1,024, offered five times, answered twice what it
+    /// carries.
     pub max_in_flight: usize,
     /// One organisation's part of the calls in progress, the streams' part of them, and one address's part of handshakes.
     pub share_percent: u32,
@@ -96,6 +100,7 @@ impl Default for Limits {
             max_connections: 4_096,
             max_connections_per_organisation: 512,
             request_timeout_ms: 5_000,
+            max_timeout_ms: 60_000,
             max_in_flight: 1_024,
             share_percent: 25,
             max_worklist: 200,
@@ -164,6 +169,11 @@ impl Limits {
             "limits.request_timeout_ms",
             "expected more than audit.fail_after_ms: the deadline would hide why an answer failed",
         );
+        check.rule(
+            self.request_timeout_ms <= self.max_timeout_ms,
+            "limits.request_timeout_ms",
+            "expected at most limits.max_timeout_ms",
+        );
     }
 
     fn check_messages(&self, check: &mut Check<'_>) {
@@ -171,6 +181,7 @@ impl Limits {
         check.range("limits.max_header_bytes", self.max_header_bytes, 1_024..=1 << 20);
         check.range("limits.max_metadata_entries", self.max_metadata_entries, 16..=4_096);
         check.range("limits.request_timeout_ms", self.request_timeout_ms, 10..=HOUR_MS);
+        check.range("limits.max_timeout_ms", self.max_timeout_ms, 10..=HOUR_MS);
         check.range("limits.max_in_flight", self.max_in_flight, 1..=1 << 20);
         check.range("limits.share_percent", self.share_percent, 1..=100);
         check.range("limits.max_worklist", self.max_worklist, 1..=1_000);

@@ -39,6 +39,16 @@ fn waits_for_streams_and_files_are_bounded() {
 }
 
 #[test]
+fn the_latest_deadline_is_bounded_and_no_earlier_than_the_default() {
+    let found = mistakes("[limits]\nmax_timeout_ms = 3600001\n", &[]);
+    assert!(found.iter().any(|mistake| mistake.contains("limits.max_timeout_ms: expected 10 to 3600000")), "{found:?}");
+    let found = mistakes("[limits]\nmax_timeout_ms = 4999\n", &[]);
+    let expected = "limits.request_timeout_ms: expected at most limits.max_timeout_ms";
+    assert!(found.iter().any(|mistake| mistake.contains(expected)), "{found:?}");
+    assert!(parse("[limits]\nmax_timeout_ms = 5000\n", &[]).is_ok());
+}
+
+#[test]
 fn the_printed_configuration_reads_back() {
     let config = parse("[feeds.overrides]\nE06000001 = { interval_seconds = 1 }", &[]).unwrap();
     let printed = config.to_toml().unwrap();

@@ -1,21 +1,21 @@
 //! `AuditService`: signed heads of the audit, proofs between them, and the proof of an entry; reading it is in `audit_reading`.
-//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. That somebody fetched a head or a proof between two is not audited, or the
-//! audit would feed itself: those who follow it fetch every head. A proof of an entry is audited as it is given, and cosignatures
-//! by the minute.
+//! Whoever asks for a proof learns hashes, signatures and sealed bytes: nothing of a child. That somebody fetched a head or a
+//! proof between two is not audited, or the audit would feed itself: those who follow it fetch every head. That they were refused
+//! one is. A proof of an entry is audited as it is given, and cosignatures by the minute.
 
 use std::sync::Arc;
 
 use kith_api::convert::fault::Faults;
 use kith_api::v1;
-use kith_domain::caller::Role;
+use kith_domain::caller::{Caller, Role};
 use kith_domain::method::Method;
-use kith_engine::{AnswerRef, AuditEntry, AuditRef, AuditRemoval, Decision, Engine, ProveError};
+use kith_engine::{AnswerRef, AuditEntry, AuditRef, AuditRemoval, Call, Decision, Engine, ProveError};
 use tonic::{Code, Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
 use super::notifications::JOURNAL;
 use super::turns::Unread;
-use super::{audit_reading, errors, person};
+use super::{audit_reading, errors, person, places};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -63,14 +63,38 @@ fn asked_for(engine: &Engine, role: Role, text: &str) -> Result<Result<AuditRef,
 }
 
 impl Services {
-    /// Runs what reads or writes files off the threads that answer calls.
-    async fn on_disk<T: Send + 'static>(
+    /// Reads or writes the tree's files in a turn of whoever calls. What could not be done is no status yet: that it was refused
+    /// is an entry first.
+    async fn at_tree<T: Send + 'static>(
         &self,
-        engine: Arc<Engine>,
+        engine: &Arc<Engine>,
+        call: Call,
         work: impl FnOnce(&Engine) -> Result<T, ProveError> + Send + 'static,
-    ) -> Result<T, Status> {
-        let done = self.control().spawn_blocking(move || work(&engine)).await;
-        done.unwrap_or_else(|_| Err(ProveError::Tree("the reading ended in a panic".to_owned()))).map_err(refusal)
+    ) -> Result<T, Unread> {
+        let engine = Arc::clone(engine);
+        let done = self.tree_turns().run(call.peer.organisation, move || work(&engine)).await;
+        done.and_then(|done| done.map_err(|error| Unread::because(refusal(error))))
+    }
+
+    /// Keeps a cosignature that a witness brings, and has the audit tell that it did, or why it did not.
+    async fn keep(&self, engine: &Arc<Engine>, call: Call, caller: Caller, note: String) -> Result<(), Status> {
+        let from = call.peer.organisation;
+        let kept = self.at_tree(engine, call, move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
+        let kept = kept.and_then(|kept| {
+            let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
+                        is known here, or that no other organisation was the first to bring";
+            let not_kept = || Unread::because(status(Code::InvalidArgument, "NOT_KEPT", what, None));
+            kept.then_some(()).ok_or_else(not_kept)
+        });
+        // Not before: the tree's disk may hang, and nobody is to hear of a gap at the next start because a stop waited for that.
+        let changing = engine.changing();
+        let told = match context::whole(engine, call, &caller, kept).await.map(|()| self.cosigned().kept(from, now())) {
+            Ok(Some(count)) => context::changed(engine, Sender::of_stream(call, Some(caller)), count, 0).await,
+            Ok(None) => Ok(()),
+            Err(status) => Err(status),
+        };
+        changing.told();
+        told
     }
 }
 
@@ -86,8 +110,8 @@ impl AuditService for Services {
         let v1::GetCheckpointRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let none = || status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None);
-        let note = engine.audit_checkpoint().ok_or_else(none)?;
+        let none = || Unread::because(status(Code::NotFound, "NO_CHECKPOINT", "nothing of the audit is signed", None));
+        let note = context::whole(&engine, call, &caller, engine.audit_checkpoint().ok_or_else(none)).await?;
         Ok(Response::new(v1::GetCheckpointResponse { note }))
     }
 
@@ -101,9 +125,11 @@ impl AuditService for Services {
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let none = || status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None);
-        let proof = self.on_disk(engine, move |engine| engine.audit_consistency(from_size, to_size)).await?;
-        let hashes = proof.ok_or_else(none)?.into_iter().map(|hash| hash.to_vec()).collect();
+        let none = || Unread::because(status(Code::NotFound, "NO_SUCH_TREE", "the tree has not so many leaves", None));
+        let proof = self.at_tree(&engine, call, move |engine| engine.audit_consistency(from_size, to_size)).await;
+        let proof = proof.and_then(|proof| proof.ok_or_else(none));
+        let proof = context::whole(&engine, call, &caller, proof).await?;
+        let hashes = proof.into_iter().map(|hash| hash.to_vec()).collect();
         Ok(Response::new(v1::GetConsistencyProofResponse { hashes }))
     }
 
@@ -117,19 +143,9 @@ impl AuditService for Services {
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
-        let from = call.peer.organisation;
-        let kept = self.on_disk(Arc::clone(&engine), move |engine| engine.add_cosignature(note.as_bytes(), from)).await;
-        let kept = kept.and_then(|kept| {
-            let what = "expected a head of this log, not older than the one that is kept, with a cosignature of a witness that \
-                        is known here, or that no other organisation was the first to bring";
-            kept.then_some(()).ok_or_else(|| status(Code::InvalidArgument, "NOT_KEPT", what, None))
-        });
-        if let Err(status) = kept {
-            return Err(context::broken(&engine, call, caller, status).await);
-        }
-        if let Some(count) = self.cosigned().kept(call.peer.organisation, now()) {
-            context::changed(&engine, Sender::of_stream(call, Some(caller)), count, 0).await?;
-        }
+        let services = self.clone();
+        let keeping = async move { services.keep(&engine, call, caller, note).await };
+        places::on_its_own(self.begin_at_tree(call)?, keeping).await?;
         Ok(Response::new(v1::AddCosignatureResponse {}))
     }
 
@@ -151,9 +167,7 @@ impl AuditService for Services {
             Ok(Err(status)) => return Err(context::broken(&engine, call, caller, status).await),
             Err(faults) => return Err(context::malformed(&engine, call, faults.by(&caller)).await),
         };
-        let prover = Arc::clone(&engine);
-        let found = self.list_turns().run(call.peer.organisation, move || prover.prove(call.peer, reference)).await;
-        let found = found.and_then(|found| found.map_err(|error| Unread::because(refusal(error))));
+        let found = self.at_tree(&engine, call, move |engine| engine.prove(call.peer, reference)).await;
         let found = context::whole(&engine, call, &caller, found).await?;
         let proven = Decision::Proven { journal: reference.journal, sequence: reference.sequence };
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, proven);
@@ -183,3 +197,6 @@ impl AuditService for Services {
         audit_reading::who_looked(self, request).await.map(Response::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

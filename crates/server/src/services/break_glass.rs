@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::context::{self, About, Sender, Services, now};
 use super::lookup::{asked, wire};
 use super::notifications::page_size;
-use super::{errors, person};
+use super::{errors, person, places};
 use v1::break_glass_service_server::BreakGlassService;
 
 /// What was sent, or its faults once they are in the audit.
@@ -43,8 +43,8 @@ impl BreakGlassService for Services {
         let limits = self.config().break_glass.limits();
         let why = WhyOpened { reference: Uuid::new_v4(), reason, words, limits };
         let (opening, asked) = (Arc::clone(&engine), asked(call, lookup));
-        let viewing =
-            context::to_its_end(engine.changing(), async move { open(&opening, call, asked, why).await }).await?;
+        let begun = self.begin(&engine, call)?;
+        let viewing = places::to_its_end(begun, async move { open(&opening, call, asked, why).await }).await?;
         let Viewing { answered, queued } = viewing;
         let response = v1::OpenShieldedResponse {
             answer: Some(wire(&engine, &answered)),
@@ -95,7 +95,7 @@ impl BreakGlassService for Services {
         let permit = context::permit_about(&engine, call, &parsed.caller, about).await?;
         let ParsedReview { caller, event_id, reference, outcome } = parsed;
         let sent = SentReview { event_id, reference, outcome };
-        let ack = context::to_its_end(engine.changing(), async move {
+        let ack = places::to_its_end(self.begin(&engine, call)?, async move {
             let verdict = engine.review_opening(&permit, &caller, now(), sent).await;
             reviewed(&engine, call, caller, sent, verdict).await
         })

@@ -1,7 +1,6 @@
 //! What every handler needs: the engine once it is open, the caller's proven identity, the clock, and the audit of
 //! refusals. Never keeps anything of a request.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,9 +16,7 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{
-    Acknowledgement, AuditEntry, Call, ChangedOne, Changing, Decision, EachUntaken, Engine, MotherRead, Verdict,
-};
+use kith_engine::{Acknowledgement, AuditEntry, Call, ChangedOne, Decision, EachUntaken, Engine, MotherRead, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
@@ -27,11 +24,13 @@ use uuid::Uuid;
 
 use super::cosigned::Cosigned;
 use super::files::Busy;
+use super::places::Places;
 use super::turns::{Turns, Unread};
 use super::{errors, person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
+use crate::edge::Edge;
 use crate::engine_slot::EngineSlot;
 use crate::person_tokens::PersonTokens;
 use crate::stop::StopSignal;
@@ -39,8 +38,10 @@ use crate::{connection, refusal};
 
 /// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor.
 const SEARCHES: usize = 1;
-/// Lists, proofs and resolved references that are read at once, for as many organisations.
+/// Lists and resolved references that are read at once, for as many organisations.
 const LISTS: usize = 4;
+/// Proofs from the audit's tree, and cosignatures that are put beside it, at once: apart from lists, for its disk may hang by itself.
+const TREES: usize = 4;
 
 /// Shared by all services; clones are cheap.
 #[derive(Debug, Clone)]
@@ -54,7 +55,10 @@ pub(crate) struct Services {
     cosigned: Arc<Cosigned>,
     audit_turns: Turns,
     list_turns: Turns,
+    tree_turns: Turns,
+    places: Places,
     tokens: Arc<PersonTokens>,
+    edge: Edge,
 }
 
 /// The time of day. Everything below the server gets it as an argument.
@@ -66,7 +70,8 @@ pub(crate) fn now() -> Moment {
 impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>, tokens: Arc<PersonTokens>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
-        control.spawn(edge.run(Arc::clone(&engine), stop.clone()));
+        control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
+        let places = Places::new(&config.limits);
         Self {
             slot: engine,
             config,
@@ -77,7 +82,10 @@ impl Services {
             cosigned: Arc::default(),
             audit_turns: Turns::new(SEARCHES),
             list_turns: Turns::new(LISTS),
+            tree_turns: Turns::new(TREES),
+            places,
             tokens,
+            edge,
         }
     }
 
@@ -124,9 +132,24 @@ impl Services {
         &self.audit_turns
     }
 
-    /// The turns to read lists, proofs and what references lead to.
+    /// The turns to read lists and what references lead to.
     pub(super) fn list_turns(&self) -> &Turns {
         &self.list_turns
+    }
+
+    /// The turns at the audit's tree.
+    pub(super) fn tree_turns(&self) -> &Turns {
+        &self.tree_turns
+    }
+
+    /// The places of work that outlives its call.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Where refusals are counted that no handler puts into the audit.
+    pub(super) fn edge(&self) -> &Edge {
+        &self.edge
     }
 
     pub(super) fn times(&self) -> &Arc<AnswerTimes> {
@@ -377,21 +400,6 @@ pub(super) async fn one_told(engine: &Engine, sender: Sender, verdict: &Verdict)
 pub(super) async fn one_changed(engine: &Engine, sender: Sender, verdict: Verdict) -> Result<Acknowledgement, Status> {
     one_told(engine, sender, &verdict).await?;
     verdict.map_err(errors::refused)
-}
-
-/// Runs a change and its audit to their end, whether or not the caller waits: a deadline that passes, or a call that is given
-/// up, between the two must not leave a change of which nobody knows who made it. Nor does the end of the process: `changing` is
-/// held until then.
-pub(super) async fn to_its_end<T: Send + 'static>(
-    changing: Changing,
-    work: impl Future<Output = Result<T, Status>> + Send + 'static,
-) -> Result<T, Status> {
-    let whole = async move {
-        let ended = work.await;
-        changing.told();
-        ended
-    };
-    tokio::spawn(whole).await.unwrap_or_else(|_| Err(errors::ended()))
 }
 
 /// Puts a change that could not even be read into the audit.

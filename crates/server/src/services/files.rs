@@ -17,7 +17,8 @@ use kith_engine::{AuditEntry, Call, Decision, Engine, FileSender};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, About, Sender, Services, now};
-use super::{errors, person};
+use super::turns::Unread;
+use super::{errors, person, places};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
 
@@ -90,7 +91,8 @@ impl PlanFileService for Services {
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
-        let position = Some(file::position(authority, &self.position(&engine, authority).await?));
+        let found = context::whole(&engine, call, &caller, self.position(&engine, call, authority).await).await?;
+        let position = Some(file::position(authority, &found));
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, Decision::Listed(1));
         engine.audit(&entry).await.map_err(errors::audit)?;
         Ok(Response::new(v1::GetFilePositionResponse { position }))
@@ -119,7 +121,7 @@ impl PlanFileService for Services {
             Err(status) => return Err(context::broken(&engine, call, caller, status).await),
         };
         let work = Arc::clone(&engine);
-        context::to_its_end(engine.changing(), async move {
+        places::to_its_end(self.begin(&engine, call)?, async move {
             let _turn = turn;
             let sender = Sender::of_event(call, caller, event_id);
             if let Err(refused) = work.reset_files(&permit, now(), reset).await {
@@ -128,7 +130,9 @@ impl PlanFileService for Services {
             context::told(&work, sender.entry(Decision::FilePositionReset(authority, reset.next))).await
         })
         .await?;
-        let position = Some(file::position(authority, &self.position(&engine, authority).await?));
+        // That it was set is in the audit.
+        let found = self.position(&engine, call, authority).await.map_err(Unread::status)?;
+        let position = Some(file::position(authority, &found));
         Ok(Response::new(v1::ResetFilePositionResponse { position }))
     }
 }
@@ -154,16 +158,10 @@ impl Services {
         }
     }
 
-    async fn position(&self, engine: &Arc<Engine>, authority: LaCode) -> Result<FileState, Status> {
+    async fn position(&self, engine: &Arc<Engine>, call: Call, authority: LaCode) -> Result<FileState, Unread> {
         let reader = Arc::clone(engine);
-        match self.control().spawn_blocking(move || reader.file_state(authority)).await {
-            Ok(Ok(state)) => Ok(state),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "where an authority's files stand cannot be read");
-                Err(errors::storage())
-            }
-            Err(_) => Err(errors::storage()),
-        }
+        let read = self.list_turns().run(call.peer.organisation, move || reader.file_state(authority)).await?;
+        read.map_err(|error| Unread::rows("where an authority's files stand", error))
     }
 }
 

@@ -16,9 +16,9 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
-use super::errors;
 use super::notifications::{JOURNAL, page_of};
 use super::turns::Unread;
+use super::{errors, places};
 use v1::flag_service_server::FlagService;
 
 /// What was sent, or its faults once they are in the audit.
@@ -87,7 +87,7 @@ impl FlagService for Services {
             // Nobody can look into what they are not shown.
             return Err(context::refused(&engine, Sender::of_event(call, caller, event_id), FLAG_UNKNOWN).await);
         }
-        let ack = context::to_its_end(engine.changing(), async move {
+        let ack = places::to_its_end(self.begin(&engine, call)?, async move {
             let found = (reviewed.event_id, reviewed.id, reviewed.outcome);
             let verdict = engine.review_flag(&permit, now(), reviewed).await;
             audited(&engine, call, caller, found, verdict).await

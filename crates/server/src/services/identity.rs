@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
 use super::notifications::page_of;
+use super::places;
 use super::turns::Unread;
 use v1::identity_service_server::IdentityService;
 
@@ -34,10 +35,10 @@ struct Sent {
 
 impl Sent {
     /// Makes the change and audits it, whether or not the caller waits.
-    async fn run(self) -> Result<v1::Acknowledgement, Status> {
+    async fn run(self, services: &Services) -> Result<v1::Acknowledgement, Status> {
         let Self { engine, call, permit, caller, subject, event_id, change } = self;
         let sender = Sender { call, caller: Some(caller), subject, event_id: Some(event_id), mother: None };
-        let ack = context::to_its_end(engine.changing(), async move {
+        let ack = places::to_its_end(services.begin(&engine, call)?, async move {
             let verdict = engine.change_one(&permit, now(), change).await;
             context::one_changed(&engine, sender, verdict).await
         })
@@ -74,7 +75,7 @@ impl IdentityService for Services {
         // The subject alone goes into the audit: no entry names two numbers.
         let (subject, event_id) = (Some(event.subject.clone()), event.event_id);
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::Identity(event) };
-        let acknowledgement = Some(sent.run().await?);
+        let acknowledgement = Some(sent.run(self).await?);
         Ok(Response::new(v1::TellIdentityResponse { acknowledgement }))
     }
 
@@ -95,7 +96,7 @@ impl IdentityService for Services {
         }
         let (subject, event_id) = (Some(proposal.subject.clone()), proposal.event_id);
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::Proposed(proposal) };
-        let acknowledgement = Some(sent.run().await?);
+        let acknowledgement = Some(sent.run(self).await?);
         Ok(Response::new(v1::ProposeIdentityResponse { acknowledgement }))
     }
 
@@ -140,7 +141,7 @@ impl IdentityService for Services {
         let subject = context::whole(&engine, call, &caller, found).await?;
         let event_id = closed.event_id;
         let sent = Sent { engine, call, permit, caller, subject, event_id, change: Change::ProposalClosed(closed) };
-        let acknowledgement = Some(sent.run().await?);
+        let acknowledgement = Some(sent.run(self).await?);
         Ok(Response::new(v1::DeclineProposalResponse { acknowledgement }))
     }
 }

@@ -24,8 +24,10 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
+use super::places::{self, Begun};
 use super::{errors, feeds, person};
 use crate::answer_times::Decoded;
+use crate::load::Held;
 use v1::lookup_service_server::LookupService;
 
 /// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
@@ -34,6 +36,8 @@ const RECORD_LIMIT: Duration = Duration::from_millis(1_500);
 const WORKLIST_BUFFER: usize = 16;
 
 const NOT_IN_TIME: Refused = Refused { words: "the disk did not confirm it in time", ..Refused::STORAGE };
+const TOO_MANY: Refused =
+    Refused { reason: "OVERLOADED", words: "too many changes are in progress", ..Refused::STORAGE };
 
 /// An answer on the wire.
 pub(super) fn wire(engine: &Engine, answered: &Answered) -> v1::Answer {
@@ -102,7 +106,8 @@ impl LookupService for Services {
         let permit = context::permit_about(&engine, call, &lookup.caller, about).await?;
         let subject = Some(lookup.question.subject.clone());
         let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id, mother };
-        let recording = record(Arc::clone(&engine), permit, recording, sender, at);
+        let begun = self.try_begin(&engine, call);
+        let recording = record((Arc::clone(&engine), begun), permit, recording, sender, at);
         let (answered, recording) = tokio::join!(engine.ask_permitted(asked(call, lookup), read), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
@@ -128,8 +133,9 @@ impl LookupService for Services {
             let sent = (worklist.caller, About::event(worklist.request_id));
             return Err(context::not_allowed_about(&engine, call, sent, refused).await);
         }
+        let place = self.begin_stream(call)?;
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        tokio::spawn(answer_worklist(self.clone(), engine, call, worklist, items));
+        tokio::spawn(answer_worklist(self.clone(), engine, call, worklist, items, place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -137,7 +143,7 @@ impl LookupService for Services {
 /// Records a check-in's presentation, and says plainly when it did not. What is begun goes on to its end, audit included, when
 /// it takes longer than the answer waits or the caller has gone.
 async fn record(
-    engine: Arc<Engine>,
+    (engine, begun): (Arc<Engine>, Option<Begun>),
     permit: ActionPermit,
     recording: Result<PresentationEvent, Faults>,
     sender: Sender,
@@ -152,7 +158,11 @@ async fn record(
             return Ok(v1::check_in_response::Recording::NotRecorded(unreadable(&faults)));
         }
     };
-    let work = context::to_its_end(engine.changing(), async move {
+    let Some(begun) = begun else {
+        context::not_changed(&engine, sender, TOO_MANY).await?;
+        return Ok(not_recorded(&TOO_MANY));
+    };
+    let work = places::to_its_end(begun, async move {
         let days = engine.settings().presentation_retention_days;
         let verdict = match validate::presentation_event(&event, engine.directory(), days, at) {
             Err(refused) => Err(refused),
@@ -171,10 +181,14 @@ async fn record(
             let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
             v1::check_in_response::Recording::Recorded(ack)
         }
-        Err(refused) => v1::check_in_response::Recording::NotRecorded(v1::NotRecorded {
-            words: words::not_recorded(&refused),
-            reason: refused.reason.to_owned(),
-        }),
+        Err(refused) => not_recorded(&refused),
+    })
+}
+
+fn not_recorded(refused: &Refused) -> v1::check_in_response::Recording {
+    v1::check_in_response::Recording::NotRecorded(v1::NotRecorded {
+        words: words::not_recorded(refused),
+        reason: refused.reason.to_owned(),
     })
 }
 
@@ -188,13 +202,14 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
     v1::NotRecorded { words, reason: context::reason(faults).to_owned() }
 }
 
-/// Answers a worklist item by item, in order; ends when the reader has gone.
+/// Answers a worklist item by item, in order; ends when the reader has gone. Holds a stream's place until then.
 async fn answer_worklist(
     services: Services,
     engine: Arc<Engine>,
     call: Call,
     worklist: ParsedWorklist,
     items: mpsc::Sender<Result<v1::LookupManyResponse, Status>>,
+    _place: Held,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
     for (position, question) in (0_u32..).zip(questions) {
@@ -249,4 +264,36 @@ fn could_not_ask(status: Status) -> v1::lookup_many_response::Item {
         reason: reason.unwrap_or_default(),
         words: status.message().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_domain::change::PresentationAction;
+    use kith_domain::child::Subject;
+    use kith_domain::presentation::{Closing, Outcome};
+    use kith_domain::text::{EncounterId, LocalKey};
+
+    use super::*;
+    use crate::services::testing::{self, Place, last};
+
+    #[tokio::test]
+    async fn a_check_in_without_a_place_for_its_recording_says_that_it_is_not_recorded() {
+        let place = Place::new();
+        let call = testing::call(Method::CheckIn);
+        let (organisation, event_id) = (call.peer.organisation, Uuid::from_u128(7));
+        let event = PresentationEvent {
+            organisation,
+            event_id,
+            subject: Subject::Local(organisation, LocalKey::parse("k1").unwrap()),
+            encounter: EncounterId::parse("e1").unwrap(),
+            version: 1,
+            action: PresentationAction::Close(Closing { outcome: Outcome::Admitted, at: now() }),
+        };
+        let sender = Sender::of_event(call, testing::caller(), event_id);
+        let (engine, before) = (Arc::clone(&place.engine), last(&place.engine));
+        let recording = record((engine, None), testing::permit(Method::SubmitPlanFile), Ok(event), sender, now()).await;
+        let Ok(v1::check_in_response::Recording::NotRecorded(told)) = recording else { panic!("it has no place") };
+        assert_eq!((told.reason.as_str(), told.words.contains("NOT recorded, send again")), ("OVERLOADED", true));
+        assert_eq!(last(&place.engine), before + 1, "and it is in the audit");
+    }
 }

@@ -12,8 +12,8 @@ use kith_engine::{Became, Call, Engine, heard};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Sender, Services, now};
-use super::errors;
 use super::turns::Unread;
+use super::{errors, places};
 use v1::notification_service_server::NotificationService;
 
 /// Notifications in a page when the caller names no number.
@@ -124,7 +124,7 @@ impl NotificationService for Services {
         let found = found.and_then(|found| found.map_err(|error| Unread::rows("notifications", error)));
         let (about, unknown_ids) = context::whole(&engine, call, &caller, found).await?;
         let sender = Sender::of_event(call, caller, event_id);
-        let ack = context::to_its_end(engine.changing(), async move {
+        let ack = places::to_its_end(self.begin(&engine, call)?, async move {
             let verdict = engine.acknowledge(&permit, now(), event_id, ids).await;
             if verdict.is_err() || about.is_empty() {
                 return context::one_changed(&engine, sender, verdict).await;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
 use super::{errors, feeds, group, notifications, person};
+use crate::load::Held;
 use v1::plan_service_server::PlanService;
 
 /// Verdicts waiting for a slow reader; then the stream is read no further.
@@ -42,6 +43,7 @@ impl PlanService for Services {
         let caller = context::person(&engine, call, named).await?;
         let permit = context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
+        let place = self.begin_stream(call)?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
         let feed = PlanFeed {
             engine,
@@ -53,7 +55,7 @@ impl PlanService for Services {
             refused: 0,
             refusals: feeds::Refusals::default(),
         };
-        tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone()));
+        tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone(), place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -105,8 +107,15 @@ struct Item {
 }
 
 impl PlanFeed {
-    /// Takes events until the stream ends, the reader has gone, or the server stops.
-    async fn run(mut self, mut stream: Streaming<v1::SubmitEventsRequest>, verdicts: Verdicts, services: Services) {
+    /// Takes events until the stream ends, the reader has gone, or the server stops. Holds a stream's place until then, and no longer
+    /// than its reader hears from it: what comes last is dropped first.
+    async fn run(
+        mut self,
+        mut stream: Streaming<v1::SubmitEventsRequest>,
+        verdicts: Verdicts,
+        services: Services,
+        _place: Held,
+    ) {
         let mut whole = false;
         let end = loop {
             let group = tokio::select! {

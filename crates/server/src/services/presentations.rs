@@ -19,7 +19,8 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
-use super::{errors, feeds, group, person};
+use super::{errors, feeds, group, person, places};
+use crate::load::Held;
 use v1::presentation_service_server::PresentationService;
 
 /// Most refused rows listed in the verdict on an import.
@@ -47,7 +48,7 @@ impl Services {
         let permit = context::permit_about(&engine, call, &caller, about).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
         let sender = Sender { call, caller: Some(caller), subject, event_id, mother: None };
-        let ack = context::to_its_end(engine.changing(), async move {
+        let ack = places::to_its_end(self.begin(&engine, call)?, async move {
             let verdict = take_event(&engine, &permit, event, now()).await;
             feeds::verdict(&engine, peer, &verdict);
             context::one_changed(&engine, sender, verdict).await
@@ -127,7 +128,8 @@ impl PresentationService for Services {
             verdict: v1::ImportResponse::default(),
             refusals: feeds::Refusals::default(),
         };
-        let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone)).await;
+        let place = self.begin_stream(call)?;
+        let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone, place)).await;
         drop::<oneshot::Sender<()>>(open);
         Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
     }
@@ -146,12 +148,14 @@ struct Import {
 }
 
 impl Import {
-    /// Takes rows until the stream ends, breaks, is too long, or the server stops; audits whatever came of it.
+    /// Takes rows until the stream ends, breaks, is too long, or the server stops; audits whatever came of it. Holds a stream's place
+    /// until then.
     async fn run(
         mut self,
         stream: Streaming<v1::ImportRequest>,
         services: Services,
         gone: oneshot::Receiver<()>,
+        _place: Held,
     ) -> Result<v1::ImportResponse, Status> {
         let end = self.take_all(stream, &services, gone).await;
         let Some((caller, permit)) = self.sender else {

@@ -7,12 +7,13 @@ use kith_domain::caller::{Caller, Role};
 use kith_domain::feed::FeedCounts;
 use kith_domain::method::Method;
 use kith_domain::permit::Refusal;
-use kith_engine::{Call, Engine, Held, PurgeStatus};
+use kith_engine::{AuditEntry, Call, Decision, Engine, Held, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
 use super::{errors, feeds, person};
 use crate::config::AuditMode;
+use crate::edge::Edge;
 use crate::engine_slot::EngineState;
 use v1::status_service_server::StatusService;
 
@@ -30,7 +31,7 @@ impl StatusService for Services {
         // Which feed is late can tell where a shielded child is, and how many children are held, asked for before and after a
         // change, whether one was: both are for operations alone.
         let of_operations = call.peer.role == Role::Ops;
-        may_see(&state, call, named, of_operations || !include_feeds).await?;
+        let caller = may_see((&state, self.edge()), call, named, of_operations || !include_feeds).await?;
         let mut status = v1::GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now: Some(time::timestamp(now())),
@@ -50,6 +51,11 @@ impl StatusService for Services {
                 let readiness = if draining { v1::Readiness::Draining } else { v1::Readiness::Ready };
                 status.set_readiness(readiness);
                 self.fill(&mut status, &engine, (of_operations, include_feeds));
+                if include_feeds {
+                    let listed = Decision::Listed(status.feeds.len() as u64);
+                    let entry = AuditEntry::of_call(now(), call, caller, None, listed);
+                    engine.audit(&entry).await.map_err(errors::audit)?;
+                }
             }
         }
         Ok(Response::new(status))
@@ -105,26 +111,30 @@ impl Services {
     }
 }
 
-/// Refuses whoever may not see the state, or not all that they asked for.
+/// Who asks, once there is an engine; refuses whoever may not see the state, or not all that they asked for.
 async fn may_see(
-    state: &EngineState<Engine>,
+    (state, edge): (&EngineState<Engine>, &Edge),
     call: Call,
     named: Result<Caller, Faults>,
     whole: bool,
-) -> Result<(), Status> {
+) -> Result<Option<Caller>, Status> {
     let engine = match state.engine() {
         Ok(engine) => engine,
         Err(refused) => {
             // Nothing can be audited yet, and nothing is told but that. Whoever wants more than they may see is refused as everybody
-            // is who wants anything else now: such refusals are counted, and the audit is told of them once there is one.
-            named.map_err(|faults| errors::invalid(&faults))?;
-            return if whole { Ok(()) } else { Err(refused) };
+            // is who wants anything else now: such refusals are counted, and the audit is told of them once there is one. So is
+            // what is malformed.
+            if let Err(faults) = named {
+                edge.refused_call(call.peer, call.method, context::reason(&faults), now());
+                return Err(errors::invalid(&faults));
+            }
+            return if whole { Ok(None) } else { Err(refused) };
         }
     };
     let caller = context::person(engine, call, named).await?;
     context::permit(engine, call, &caller).await?;
     if whole {
-        return Ok(());
+        return Ok(Some(caller));
     }
     Err(context::not_allowed(engine, call, caller, Refusal::RoleNotAllowed).await)
 }
@@ -158,6 +168,23 @@ fn summary(counts: &FeedCounts) -> v1::FeedSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::testing;
+
+    /// Whoever names nobody while nothing can be audited is in the audit once there is one.
+    #[tokio::test]
+    async fn what_is_malformed_before_there_is_an_engine_is_counted_for_the_audit() {
+        let (edge, call) = (Edge::default(), testing::call(Method::GetStatus));
+        let nobody = || person::read(&tonic::metadata::MetadataMap::new());
+        for state in [EngineState::Loading, EngineState::Failed("KEY_UNUSABLE")] {
+            let refused = may_see((&state, &edge), call, nobody(), true).await.unwrap_err();
+            assert_eq!(testing::reason(&refused), "PERSON_NOT_NAMED");
+            assert!(matches!(may_see((&state, &edge), call, Ok(testing::caller()), true).await, Ok(None)));
+            // Counted where every refusal without an engine is.
+            let refused = may_see((&state, &edge), call, Ok(testing::caller()), false).await.unwrap_err();
+            assert!(crate::refusal::is_unaudited(&refused));
+        }
+        assert_eq!(edge.told(), [(Some(Method::GetStatus), "PERSON_NOT_NAMED", 2)]);
+    }
 
     /// Suspected tampering is not hidden behind a clock that is wrong as well.
     #[test]

@@ -1,7 +1,9 @@
 //! An engine in a scratch directory, for tests of what callers hear when its audit fails.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kith_domain::caller::{Caller, Peer, Purpose, Role};
 use kith_domain::codes::{LaCode, OdsCode};
@@ -14,11 +16,19 @@ use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_engine::{
     Call, Engine, EngineOptions, JournalOptions, KeepTree, Keys, PurgeOptions, StoreOptions, SystemMonotonic,
+    TreeOptions,
 };
+use kith_merkle::LogSigner;
+use tokio::runtime::Handle;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use super::now;
+use super::{Services, now};
+use crate::application::Wiring;
+use crate::config::{Config, Limits};
+use crate::edge::Edge;
+use crate::engine_slot::EngineSlot;
+use crate::stop::{self, StopHandle};
 
 const AUTHORITY: &str = "E06000001";
 
@@ -54,7 +64,7 @@ pub(crate) fn reason(status: &Status) -> String {
     status.get_details_error_info().unwrap().reason
 }
 
-fn options(dir: &std::path::Path) -> EngineOptions {
+fn options(dir: &Path) -> EngineOptions {
     let entry = AuthorityEntry {
         name: "Authority".into(),
         office_phone: "01632 960001".into(),
@@ -84,17 +94,67 @@ fn options(dir: &std::path::Path) -> EngineOptions {
     }
 }
 
+/// The number of the audit's newest entry.
+pub(super) fn last(engine: &Engine) -> u64 {
+    loop {
+        let synced = engine.positions().synced_through;
+        let unsynced = engine.audit_window().unsynced;
+        // What is synced between the two looks would be counted in neither.
+        if engine.positions().synced_through == synced {
+            return synced + unsynced;
+        }
+    }
+}
+
 pub(crate) struct Place {
     pub(crate) engine: Arc<Engine>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+}
+
+/// The services over an engine, as the process has them; they hear the order to stop when the handle goes.
+pub(super) fn services(place: &Place) -> (Services, StopHandle) {
+    services_within(place, Limits::default())
+}
+
+/// The same, within other limits.
+pub(super) fn services_within(place: &Place, limits: Limits) -> (Services, StopHandle) {
+    let slot = Arc::new(EngineSlot::default());
+    slot.fill(Ok(Arc::clone(&place.engine)));
+    let (stop, signal) = stop::channel();
+    let wiring = Wiring {
+        engine: slot,
+        config: Arc::new(Config { limits, ..Config::default() }),
+        directory: Arc::default(),
+        stop: signal,
+        control: Handle::current(),
+        edge: Edge::default(),
+    };
+    (Services::new(wiring, Arc::default(), Arc::default()), stop)
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let engine =
-            Engine::open(options(dir.path()), now(), Arc::new(|what| panic!("the log failed: {what}"))).unwrap();
-        Self { engine: Arc::new(engine), _dir: dir }
+        Self::opened(tempfile::tempdir().unwrap(), |options, _| options)
+    }
+
+    /// With a tree over the audit, of which every entry is under a signed head at once.
+    pub(crate) fn with_tree(signer: LogSigner) -> Self {
+        Self::opened(tempfile::tempdir().unwrap(), |options, dir| {
+            let tree = TreeOptions::new(dir.join("tree"), Some(Arc::new(signer)));
+            let tree = TreeOptions { every: Duration::from_millis(1), ..tree };
+            EngineOptions { tree: KeepTree::Kept(tree), ..options }
+        })
+    }
+
+    fn opened(dir: tempfile::TempDir, with: impl FnOnce(EngineOptions, &Path) -> EngineOptions) -> Self {
+        let options = with(options(dir.path()), dir.path());
+        let engine = Engine::open(options, now(), Arc::new(|what| panic!("the log failed: {what}"))).unwrap();
+        Self { engine: Arc::new(engine), dir }
+    }
+
+    /// Its directory, with the data, the audit and the tree.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// From here on the audit takes no entry: what was changed before has none.

@@ -23,8 +23,8 @@ pub(super) struct Turns {
     of: Arc<Mutex<HashMap<OdsCode, Arc<Semaphore>>>>,
 }
 
-/// Nothing was read. It becomes a status where it is put into the audit (`context::whole`) and nowhere else: `?` hands it on to
-/// nobody, so whoever asked and was told nothing stands there.
+/// Nothing was read. It becomes a status where it is put into the audit (`context::whole`), or where the call is there already, and
+/// nowhere else: `?` hands it on to nobody, so whoever asked and was told nothing stands there.
 #[derive(Debug)]
 pub(super) struct Unread(Status);
 

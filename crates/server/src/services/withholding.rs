@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
 use super::notifications::{page_of, reader};
+use super::places;
 use v1::withholding_service_server::WithholdingService;
 
 /// What was sent, or its faults once they are in the audit.
@@ -76,7 +77,7 @@ impl WithholdingService for Services {
         let (subject, event_id) = (decided.subject.clone(), decided.event_id);
         let (reason, words, look_again) = (decided.reason, decided.words.clone(), decided.look_again);
         let decider = Decider { call, caller, subject, event_id };
-        let acknowledgement = context::to_its_end(engine.changing(), async move {
+        let acknowledgement = places::to_its_end(self.begin(&engine, call)?, async move {
             let verdict = engine.withhold(&permit, now(), decided).await;
             decider.decided(&engine, verdict, Decision::Withheld { reason, words, look_again }).await
         })
@@ -99,7 +100,7 @@ impl WithholdingService for Services {
         let lifted = parsed.of(authority);
         let (subject, event_id) = (lifted.subject.clone(), lifted.event_id);
         let decider = Decider { call, caller, subject, event_id };
-        let acknowledgement = context::to_its_end(engine.changing(), async move {
+        let acknowledgement = places::to_its_end(self.begin(&engine, call)?, async move {
             let verdict = engine.lift_withholding(&permit, now(), lifted).await;
             decider.decided(&engine, verdict, Decision::WithholdingLifted).await
         })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -16,6 +16,7 @@ use rustls::version::TLS13;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
@@ -53,6 +54,7 @@ pub struct TestServer {
     pub closed: Arc<AtomicBool>,
     pub can_answer: Arc<AtomicBool>,
     pub gate: Arc<Gate>,
+    pub control: Arc<OnceLock<Handle>>,
     running: Option<Running<ProbeApplication>>,
 }
 
@@ -100,11 +102,13 @@ impl TestServer {
         let closed = Arc::new(AtomicBool::new(false));
         let can_answer = Arc::new(AtomicBool::new(true));
         let gate = Arc::new(Gate::default());
+        let control = Arc::new(OnceLock::new());
         let application = ProbeApplication {
             open: Mutex::new(told),
             closed: Arc::clone(&closed),
             can_answer: Arc::clone(&can_answer),
             gate: Arc::clone(&gate),
+            control: Arc::clone(&control),
         };
         let running = serve::start(ground, Arc::new(config), Arc::new(directory), listener, application).unwrap();
         Self {
@@ -118,6 +122,7 @@ impl TestServer {
             closed,
             can_answer,
             gate,
+            control,
         }
     }
 

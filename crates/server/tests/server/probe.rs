@@ -6,7 +6,7 @@ use std::future::{Ready, ready};
 use std::io::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -16,6 +16,7 @@ use kith_server::config::Config;
 use kith_server::connection::ConnectInfo;
 use kith_server::directory::Directory;
 use kith_server::engine_slot::{EngineSlot, OpenFailure};
+use tokio::runtime::Handle;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
 use tonic::server::NamedService;
@@ -39,6 +40,8 @@ pub struct ProbeApplication {
     pub closed: Arc<AtomicBool>,
     pub can_answer: Arc<AtomicBool>,
     pub gate: Arc<Gate>,
+    /// Where background work runs, once the services are there.
+    pub control: Arc<OnceLock<Handle>>,
 }
 
 /// Keeps threads where they are, whole, until it is opened.
@@ -87,6 +90,7 @@ impl Application for ProbeApplication {
     }
 
     fn add_services(&self, wiring: Wiring<()>, routes: &mut RoutesBuilder) {
+        self.control.get_or_init(|| wiring.control);
         routes.add_service(Probe { engine: wiring.engine, gate: Arc::clone(&self.gate) });
     }
 

@@ -1,6 +1,7 @@
 //! Certificates replaced while connections are open.
 
 use std::fs;
+use std::sync::Arc;
 
 use rustls::version::TLS13;
 use rustls_pki_types::UnixTime;
@@ -51,6 +52,29 @@ fn changed_files_are_noticed() {
             tokio::task::yield_now().await;
         }
         assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok);
+    });
+}
+
+/// As where the disk of everything else hangs: an authority's file, a listing, whatever is read for others.
+#[test]
+fn changed_files_are_noticed_though_the_control_threads_hang() {
+    const CONTROL_THREADS: usize = 2;
+    let server = TestServer::ready(|config| config.tls.reload_interval_ms = 50);
+    let pair = server.authority.client(&[ED]);
+    let control = server.control.get().unwrap();
+    for _ in 0..CONTROL_THREADS {
+        let gate = Arc::clone(&server.gate);
+        control.spawn(async move { gate.hold() });
+    }
+    client(async {
+        while server.gate.held().len() < CONTROL_THREADS {
+            tokio::task::yield_now().await;
+        }
+        let before = presented(&server, &pair).await;
+        replace(&server);
+        while presented(&server, &pair).await == before {
+            tokio::task::yield_now().await;
+        }
     });
 }
 

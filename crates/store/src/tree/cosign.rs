@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::time::SystemTime;
 
 use kith_merkle::{Checkpoint, MAX_SIGNATURES, Note, NoteSignature, VerifierKey};
 
@@ -155,6 +156,18 @@ impl Tree {
         let Some(signer) = &self.options.signer else { return Ok(None) };
         let note = read_small(&cosigned_path(&self.options.dir))?;
         Ok(note.and_then(|note| Checkpoint::open(&note, signer.key()).ok()))
+    }
+
+    /// When a cosignature was last kept, by the clock of the disk, over restarts too; `None` when none ever was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn cosigned_at(&self) -> Result<Option<SystemTime>, TreeError> {
+        match std::fs::metadata(cosigned_path(&self.options.dir)) {
+            Ok(found) => Ok(Some(found.modified()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Keeps the cosignatures that an organisation brings on one of this log's own heads; gives whether it did. Those on an older

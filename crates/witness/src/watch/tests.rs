@@ -1,17 +1,30 @@
 //! A log that behaves, and one that rolls back, forks and rewrites; and memories that fail.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use kith_merkle::{Frontier, Hashes, LogSigner, consistency_proof, leaf_hash, root_of};
 
 use super::*;
+use crate::unproven::{Silence, Unproven};
 
 /// A log in memory whose leaves can be anything.
 struct Shown {
     leaves: Mutex<Vec<Hash>>,
     signer: LogSigner,
     taken: Mutex<Vec<String>>,
-    broken_proofs: bool,
+    proofs: Proofs,
+    has_head: bool,
+    takes: bool,
+}
+
+/// What comes in place of a proof.
+#[derive(Debug, Clone, Copy)]
+enum Proofs {
+    Whole,
+    Refused,
+    OneHashLess,
+    OneHashMore,
 }
 
 struct Leaves<'a>(&'a [Hash]);
@@ -34,7 +47,8 @@ fn leaves(history: &str, count: usize) -> Vec<Hash> {
 impl Shown {
     fn new(leaves: Vec<Hash>) -> Self {
         let signer = LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap();
-        Self { leaves: Mutex::new(leaves), signer, taken: Mutex::default(), broken_proofs: false }
+        let (taken, proofs) = (Mutex::default(), Proofs::Whole);
+        Self { leaves: Mutex::new(leaves), signer, taken, proofs, has_head: true, takes: true }
     }
 
     fn show(&self, leaves: Vec<Hash>) {
@@ -49,22 +63,32 @@ impl Shown {
 impl Log for Shown {
     type Error = String;
 
-    async fn checkpoint(&self) -> Result<String, String> {
+    async fn checkpoint(&self) -> Result<Option<String>, String> {
+        if !self.has_head {
+            return Ok(None);
+        }
         let leaves = self.leaves.lock().unwrap();
         let size = leaves.len() as u64;
         let root = root_of(&Leaves(&leaves), size).unwrap();
         let head = Checkpoint { origin: "kith.test/audit".to_owned(), size, root };
-        head.sign(&self.signer).map(|note| note.to_string()).map_err(|error| error.to_string())
+        head.sign(&self.signer).map(|note| Some(note.to_string())).map_err(|error| error.to_string())
     }
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, String> {
-        if self.broken_proofs {
-            return Err("unavailable".to_owned());
+        let mut proof = consistency_proof(&Leaves(&self.leaves.lock().unwrap()), from, to).unwrap();
+        match self.proofs {
+            Proofs::Whole => {}
+            Proofs::Refused => return Err("unavailable".to_owned()),
+            Proofs::OneHashLess => proof.truncate(proof.len() - 1),
+            Proofs::OneHashMore => proof.push(leaf_hash(&[b"more"])),
         }
-        Ok(consistency_proof(&Leaves(&self.leaves.lock().unwrap()), from, to).unwrap())
+        Ok(proof)
     }
 
     async fn cosigned(&self, note: String) -> Result<(), String> {
+        if !self.takes {
+            return Err("not kept".to_owned());
+        }
         self.taken.lock().unwrap().push(note);
         Ok(())
     }
@@ -143,12 +167,69 @@ fn a_log_that_cannot_be_asked_or_shows_another_key_is_no_change_of_history() {
     let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
     witness.round(&log).unwrap();
     log.show(leaves("a", 6));
-    log.broken_proofs = true;
+    log.proofs = Proofs::Refused;
     assert!(matches!(witness.round(&log), Err(WatchError::Unproven { from: 5, to: 6, why }) if why == "unavailable"));
-    log.broken_proofs = false;
+    log.proofs = Proofs::Whole;
     log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
-    assert!(matches!(witness.round(&log), Err(WatchError::Head(_))));
+    assert!(matches!(witness.round(&log), Err(WatchError::NotShown { from: 5, why: _ })));
     assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1));
+}
+
+/// Whoever replaces the key can sign any history, and whoever takes the heads away need not sign any.
+#[test]
+fn a_log_whose_key_was_replaced_or_that_shows_no_head_any_more_is_cried_once_one_is_remembered() {
+    let other_key = |log: &mut Shown| log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
+    let no_head = |log: &mut Shown| log.has_head = false;
+    for change in [&other_key as &dyn Fn(&mut Shown), &no_head] {
+        let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+        let mut unproven = Unproven::new(3);
+        change(&mut log);
+        let mut cried = |log: &Shown| unproven.take(&witness.round(log));
+        assert!((0..9).all(|_| !cried(&log)), "it has never been watched: there is nothing to hold it against");
+        let (good, changed) = (Shown::new(leaves("a", 5)), log);
+        assert!(!cried(&good));
+        good.show(leaves("a", 6));
+        let found = [&changed, &changed, &good, &changed, &changed, &changed].map(cried);
+        assert_eq!(found, [false, false, false, false, false, true]);
+        assert_eq!((witness.memory().alarm().unwrap(), changed.taken()), (None, 0), "no change, and not cosigned");
+    }
+}
+
+/// As many hashes as no proof has say nothing, of a log that follows no more than of one that does not.
+#[test]
+fn a_proof_of_a_wrong_number_of_hashes_is_no_change_of_history_and_nothing_is_cosigned() {
+    for (shown, proofs) in [
+        (leaves("a", 8), Proofs::OneHashLess),
+        (leaves("a", 8), Proofs::OneHashMore),
+        (leaves("b", 8), Proofs::OneHashLess),
+        (leaves("b", 8), Proofs::OneHashMore),
+    ] {
+        let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+        witness.round(&log).unwrap();
+        log.show(shown);
+        log.proofs = proofs;
+        let told = witness.round(&log).unwrap_err();
+        assert!(matches!(&told, WatchError::Unproven { from: 5, to: 8, why } if why.contains("hashes")), "{told}");
+        assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1), "{proofs:?}");
+        assert_eq!(witness.memory().read(&witness.key).unwrap().unwrap().0.size, 5, "{proofs:?}");
+    }
+}
+
+/// A witness whose key is not configured yet still watches.
+#[test]
+fn what_follows_is_something_new_though_its_cosignature_is_not_taken() {
+    let (witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+    log.takes = false;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let mut silence = Silence::new(minutes(30));
+    for (at, count) in [(20, 5), (40, 6), (60, 7)] {
+        log.show(leaves("a", count));
+        let round = witness.round(&log);
+        assert!(matches!(&round, Err(WatchError::NotTaken { outcome: _, why }) if why == "not kept"), "{round:?}");
+        assert!(!silence.take(&round, minutes(at)), "{count} leaves");
+        assert_eq!(witness.memory().read(&witness.key).unwrap().unwrap().0.size, count as u64);
+    }
+    assert!(silence.take(&witness.round(&log), minutes(90)), "it does not grow any more");
 }
 
 #[test]

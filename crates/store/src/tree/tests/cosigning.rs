@@ -31,11 +31,15 @@ fn cosignatures_of_one_head_come_together_and_are_there_after_a_restart() {
     let head = open.tree.checkpoint().unwrap();
     assert_eq!(open.tree.cosigned().unwrap(), None);
     assert!(!open.tree.add_cosignature(&head, ONE).unwrap(), "nobody else has signed it");
+    assert_eq!(open.tree.cosigned_at().unwrap(), None, "what is not kept is none");
     assert!(open.tree.add_cosignature(&cosigned(&head, &[1]), ONE).unwrap());
+    assert!(open.tree.cosigned_at().unwrap().is_some());
     assert!(open.tree.add_cosignature(&cosigned(&head, &[2]), ONE).unwrap());
     assert!(open.tree.add_cosignature(&cosigned(&head, &[2]), ONE).unwrap(), "again");
+    let at = open.tree.cosigned_at().unwrap();
     drop(open);
     let open = bench.open();
+    assert_eq!(open.tree.cosigned_at().unwrap(), at, "a restart is no cosignature");
     let (checkpoint, note) = open.tree.cosigned().unwrap().unwrap();
     assert_eq!((checkpoint.size, note.signatures.len()), (3, 3));
     for number in [1, 2] {
