@@ -73,7 +73,7 @@ const STEPS: [Step; 8] = [
         floor: 1_050,
         runs: &[Way::Tests(KITH, "canary::")],
     },
-    Step { name: "hostile", what: "figures of a steady client beside attacks", floor: 14, runs: &[Way::Hostile] },
+    Step { name: "hostile", what: "figures of a steady client beside attacks", floor: 16, runs: &[Way::Hostile] },
     Step { name: "testssl", what: "checks of testssl.sh", floor: 80, runs: &[Way::Tests(KITH, "testssl::")] },
 ];
 
@@ -133,7 +133,7 @@ fn command(workspace: &Workspace, way: &Way) -> Option<Command> {
             let program = workspace.binary("kith-hostile");
             let programs = program.parent().filter(|_| program.is_file())?;
             let mut command = workspace.command(&program);
-            command.arg("--programs").arg(programs).args(["--rounds", "3", "--seconds", "4"]);
+            command.arg("--programs").arg(programs).args(["--rounds", "3", "--seconds", "3"]);
             Some(command)
         }
     }

@@ -31,6 +31,8 @@ pub struct Heard {
     undecided: Vec<String>,
     /// Of each row of a table how often it said that every call was answered.
     all_answered: BTreeMap<String, usize>,
+    /// Of each attacked row how many clients attacked at least, where it says so.
+    attackers: BTreeMap<String, u64>,
     /// Tests that were not run for want of a right or a program.
     skipped: Vec<String>,
     /// A run that ended badly, in its own words.
@@ -68,9 +70,11 @@ impl Heard {
 
     /// What was counted, in words.
     pub fn told(&self, what: &str) -> String {
+        let attackers: u64 = self.attackers.values().sum();
+        let by = if self.attackers.is_empty() { String::new() } else { format!(" by {attackers} clients") };
         match self.undecided.len() {
-            0 => format!("{} {what}", self.counted),
-            undecided => format!("{} {what}, {undecided} undecided", self.counted),
+            0 => format!("{} {what}{by}", self.counted),
+            undecided => format!("{} {what}{by}, {undecided} undecided", self.counted),
         }
     }
 
@@ -81,8 +85,8 @@ impl Heard {
         }
     }
 
-    /// Takes a table of figures: what missed what it was to reach, what was not measured, and calls that were not answered, are
-    /// failures. A row without an attack is no figure: whether anything withstands one does not show there.
+    /// Takes a table of figures: what missed what it was to reach, what was not measured, calls that were not answered, and an attack
+    /// to which nobody came, are failures. A row without an attack is no figure: whether anything withstands one does not show there.
     pub fn take_table(&mut self, text: &str, ended_well: bool) -> Vec<String> {
         let mut shown = Vec::new();
         for line in text.lines() {
@@ -102,6 +106,11 @@ impl Heard {
                     self.failed.push(line.to_owned());
                 }
             }
+            if let Some((attack, rest)) = line.strip_prefix("- ").and_then(|line| line.split_once(", attackers: "))
+                && let Some(clients) = rest.split(' ').next().and_then(|word| word.parse().ok())
+            {
+                self.attackers.insert(attack.to_owned(), clients);
+            }
             if let Some(line) =
                 line.strip_prefix("- ").filter(|line| line.contains(", against itself without an attack: "))
             {
@@ -113,6 +122,9 @@ impl Heard {
             .map(|(attack, times)| format!("{attack}: said {times} times that every call was answered, expected once"))
             .collect();
         self.failed.extend(silent);
+        let unattacked = self.attackers.iter().filter(|(_, clients)| **clients == 0);
+        let unattacked: Vec<String> = unattacked.map(|(attack, _)| format!("{attack}: nobody attacked")).collect();
+        self.failed.extend(unattacked);
         self.ended(text, ended_well);
         shown
     }
@@ -129,6 +141,9 @@ impl Heard {
         let (attack, _) = figure.rsplit_once(": ").unwrap_or((figure, ""));
         self.all_answered.entry(attack.to_owned()).or_default();
         if verdict != "no attack" {
+            if verdict != "not measured" {
+                self.attackers.entry(attack.to_owned()).or_default();
+            }
             self.counted += 1;
             self.said += 1;
         }
@@ -208,7 +223,9 @@ mod tests {
         let figure = |what: &str| {
             format!("| {attack}: {what} | 9 [8, 9] | 7 [7, 8] | 1.2 [1.1, 1.4] | 1.0 [0.9, 1.1] | {verdict} |\n")
         };
-        format!("{}{}- {attack}, Kith: 0 not answered [] in 3 rounds\n", figure("p50"), figure("p99"))
+        let attackers = format!("- {attack}, attackers: 40 clients at least took part in each run.\n");
+        let attackers = if verdict == "no attack" { "" } else { attackers.as_str() };
+        format!("{}{}- {attack}, Kith: 0 not answered [] in 3 rounds\n{attackers}", figure("p50"), figure("p99"))
     }
 
     /// A step of four figures beside attacks.
@@ -222,9 +239,9 @@ mod tests {
     #[test]
     fn one_undecided_figure_is_not_assured_and_says_which_it_is() {
         let reached = [row("floods", "reached"), row("calls", "reached")].concat();
-        assert_eq!(judged_table(&reached), ("4 figures".into(), Ok(())));
+        assert_eq!(judged_table(&reached), ("4 figures by 80 clients".into(), Ok(())));
         let (told, judged) = judged_table(&reached.replacen("reached", "undecided", 1));
-        assert_eq!(told, "4 figures, 1 undecided");
+        assert_eq!(told, "4 figures by 80 clients, 1 undecided");
         let why = "undecided, too much noise on this machine to say: floods: p50 is 1.2 [1.1, 1.4] times the empty call's, \
                    the same server against itself 1.0 [0.9, 1.1] (9 [8, 9] and 7 [7, 8] us)";
         assert_eq!(judged, Err(why.into()));
@@ -233,9 +250,18 @@ mod tests {
     #[test]
     fn a_row_without_an_attack_is_no_figure() {
         let text = [row("none", "no attack"), row("floods", "reached")].concat();
-        assert_eq!(judged_table(&text), ("2 figures".into(), Err("too few: at least 4".into())));
+        assert_eq!(judged_table(&text), ("2 figures by 40 clients".into(), Err("too few: at least 4".into())));
         let unanswered = [text, row("calls", "reached")].concat().replace("none, Kith: 0", "none, Kith: 1");
         assert!(judged_table(&unanswered).1.is_err(), "calls without an answer are failures there too");
+    }
+
+    #[test]
+    fn a_figure_beside_an_attack_to_which_nobody_came_is_not_assured() {
+        let text = [row("floods", "reached"), row("calls", "reached")].concat();
+        let said = "- calls, attackers: 40 clients at least took part in each run.\n";
+        let why: Result<(), String> = Err("failed: calls: nobody attacked".into());
+        assert_eq!(judged_table(&text.replace(said, "")).1, why, "not said is not shown");
+        assert_eq!(judged_table(&text.replace(said, &said.replace("40", "0"))).1, why);
     }
 
     #[test]
