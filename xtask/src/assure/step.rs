@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::steps::Ended;
+
 /// What a step consists of.
 pub enum Way {
-    /// Tests: where they are, as cargo's arguments, and which of them.
-    Tests(&'static [&'static str], &'static str),
+    /// Tests: where they are, as cargo's arguments, which of them, and how many pass at least. Raised with each new one.
+    Tests(&'static [&'static str], &'static str, u64),
+    /// What a lookup costs, counted without a clock: among it, whether the cost tells where a shielded child is.
+    Cost,
     /// `kith-hostile`: its figures are of the wall clock, so no test judges them, and this does.
     Hostile,
 }
@@ -25,8 +29,8 @@ pub struct Heard {
     pub counted: u64,
     /// How often something was counted.
     said: usize,
-    /// Runs that ended well and in which there was no test: what was to be looked for is called otherwise now.
-    without_tests: usize,
+    /// Runs that ended well and in which fewer tests passed than once did: one was taken out, or is called otherwise now.
+    few_tests: Vec<String>,
     /// Figures of a table of which the machine's noise lets nobody tell: which, and their line.
     undecided: Vec<String>,
     /// Of each row of a table how often it said that every call was answered.
@@ -41,7 +45,7 @@ pub struct Heard {
 
 impl Heard {
     /// Takes what one run printed; gives what is to be shown of it. Tests beside each other print into each other's lines.
-    pub fn take(&mut self, name: &str, text: &str, ended_well: bool) -> Vec<String> {
+    pub fn take(&mut self, name: &str, text: &str, ended_well: bool, (filter, least): (&str, u64)) -> Vec<String> {
         let mut shown = Vec::new();
         for line in text.lines() {
             if let Some((_, rest)) = line.split_once("COUNTED ") {
@@ -63,9 +67,28 @@ impl Heard {
                 self.failed.push(test.to_owned());
             }
         }
-        self.without_tests += usize::from(ended_well && passed(text) == 0);
+        let passed = passed(text);
+        if ended_well && passed < least {
+            self.few_tests.push(format!("{passed} of {filter:?}, expected at least {least}"));
+        }
         self.ended(text, ended_well);
         shown
+    }
+
+    /// Takes what became of the count of a lookup's cost; gives it in words.
+    pub fn take_cost(&mut self, ended: anyhow::Result<Ended>) -> String {
+        match ended {
+            Ok(Ended::Passed) => "what a lookup costs is within its bounds".to_owned(),
+            Ok(Ended::Skipped(why)) => {
+                self.skipped.push(why.clone());
+                why
+            }
+            Err(error) => {
+                let words = format!("{error:#}");
+                self.failed.push(words.clone());
+                words
+            }
+        }
     }
 
     /// What was counted, in words.
@@ -171,8 +194,8 @@ impl Step {
         if heard.said == 0 {
             return Err(format!("MISSING: nothing says how much of {} was tried", self.name));
         }
-        if heard.without_tests > 0 {
-            return Err(format!("in {} of its {} runs there is no test", heard.without_tests, self.runs.len()));
+        if !heard.few_tests.is_empty() {
+            return Err(format!("fewer tests than there were: {}", heard.few_tests.join("; ")));
         }
         if heard.counted < self.floor {
             return Err(format!("too few: at least {}", self.floor));
@@ -188,13 +211,15 @@ impl Step {
 mod tests {
     use super::*;
 
-    const STEP: Step = Step { name: "canary", what: "forms", floor: 5, runs: &[Way::Tests(&[], "")] };
+    const STEP: Step = Step { name: "canary", what: "forms", floor: 5, runs: &[Way::Tests(&[], "", 3)] };
+    /// Of which tests, and how many of them at least.
+    const OF: (&str, u64) = ("canary::", 3);
     const PASSED: &str =
         "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.10s\n";
 
     fn judged(text: &str, ended_well: bool) -> Result<(), String> {
         let mut heard = Heard::default();
-        heard.take(STEP.name, &format!("{text}{PASSED}"), ended_well);
+        heard.take(STEP.name, &format!("{text}{PASSED}"), ended_well, OF);
         STEP.judge(&heard)
     }
 
@@ -210,12 +235,31 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_a_test_is_not_assured_whatever_the_others_count() {
+    fn a_run_with_fewer_tests_than_there_were_is_not_assured_whatever_the_others_count() {
         let mut heard = Heard::default();
-        heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true);
+        heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true, OF);
         assert_eq!(STEP.judge(&heard), Ok(()));
-        heard.take(STEP.name, &PASSED.replace("3 passed", "0 passed"), true);
-        assert_eq!(STEP.judge(&heard), Err("in 1 of its 1 runs there is no test".into()));
+        heard.take(STEP.name, &PASSED.replace("3 passed", "2 passed"), true, OF);
+        let why = "fewer tests than there were: 2 of \"canary::\", expected at least 3";
+        assert_eq!(STEP.judge(&heard), Err(why.into()));
+        // Of several binaries together there are enough.
+        let mut heard = Heard::default();
+        let both = [PASSED.replace("3 passed", "1 passed"), PASSED.replace("3 passed", "2 passed")].concat();
+        heard.take(STEP.name, &format!("COUNTED canary 9\n{both}"), true, OF);
+        assert_eq!(STEP.judge(&heard), Ok(()));
+    }
+
+    #[test]
+    fn a_cost_that_tells_a_place_or_was_not_counted_is_not_assured() {
+        let judged = |ended: anyhow::Result<Ended>| {
+            let mut heard = Heard::default();
+            heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true, OF);
+            heard.take_cost(ended);
+            STEP.judge(&heard)
+        };
+        assert_eq!(judged(Ok(Ended::Passed)), Ok(()));
+        assert_eq!(judged(Ok(Ended::Skipped("no valgrind".into()))), Err("1 could not run here: no valgrind".into()));
+        assert_eq!(judged(Err(anyhow::anyhow!("told a place"))), Err("failed: told a place".into()));
     }
 
     /// A row of the table, and what it says of its calls.
@@ -289,7 +333,7 @@ mod tests {
         let failed = judged("COUNTED canary 9\ntest canary::a ... FAILED\n", false);
         assert_eq!(failed, Err("failed: canary::a".into()));
         let mut heard = Heard::default();
-        heard.take(STEP.name, "error: no such target\n\n", false);
+        heard.take(STEP.name, "error: no such target\n\n", false, OF);
         assert_eq!(STEP.judge(&heard), Err("failed: error: no such target".into()));
         let skipped = judged("COUNTED canary 9\nSKIPPED, NOT PASSED: a: no mount\n", true);
         assert_eq!(skipped, Err("1 could not run here: a: no mount".into()));
@@ -315,7 +359,7 @@ mod tests {
 
     #[test]
     fn what_is_told_is_shown() {
-        let shown = Heard::default().take("canary", "TOLD of the certificate: x\nelse\n", true);
+        let shown = Heard::default().take("canary", "TOLD of the certificate: x\nelse\n", true, OF);
         assert_eq!(shown, ["of the certificate: x"]);
     }
 }
