@@ -189,6 +189,25 @@ pub fn headers(bytes: &[u8]) -> String {
     format!("{person}, trace {}", trace.is_some())
 }
 
+/// The size and the token of a page, as lists that go by numbers take them.
+///
+/// # Panics
+/// When a page is longer than any may be, or one is refused without a fault: a finding.
+#[must_use]
+pub fn page(size: u32, token: &str) -> String {
+    let taken = services::pages(size, token).map(|page| match page {
+        Ok((size, _)) => {
+            assert!((1..=500).contains(&size), "a page of {size}");
+            "a page"
+        }
+        Err(faults) => {
+            assert!(!faults.0.is_empty(), "a page is refused without a fault");
+            faults.0.first().map_or("", |fault| fault.reason)
+        }
+    });
+    taken.join(", ")
+}
+
 /// Each line that can be a header's value, under this name.
 fn lines(name: &'static str, bytes: &[u8]) -> HeaderMap {
     let values = bytes.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok());
