@@ -149,7 +149,13 @@ pub fn timeout(bytes: &[u8]) -> String {
 #[must_use]
 pub fn frames(bytes: &[u8]) -> String {
     // Small budgets, so that short inputs go beyond them.
-    let limits = Limits { pings_per_10s: 2, settings_per_10s: 1, control_frames_per_10s: 3, ..Limits::default() };
+    let limits = Limits {
+        pings_per_10s: 2,
+        settings_per_10s: 1,
+        resets_per_10s: 1,
+        control_frames_per_10s: 3,
+        ..Limits::default()
+    };
     let now = Instant::now();
     let mut whole = FrameCounter::new(&limits, now);
     let found = whole.read(bytes, || now);
