@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::test::cost;
 use crate::workspace::Workspace;
-use crate::{prerequisites, process, steps};
+use crate::{prerequisites, process, steps, tools};
 use step::{Heard, Step, Way};
 
 // With the whole workspace named, what the test command has built is used: a package alone has other features of what it depends on.
@@ -75,7 +75,7 @@ const STEPS: [Step; 8] = [
         name: "canary",
         what: "forms of planted identities sought and calls made with them",
         floor: 1_050,
-        runs: &[Way::Tests(KITH, "canary::", 3)],
+        runs: &[Way::Tests(KITH, "canary::", 4)],
     },
     Step { name: "hostile", what: "figures of a steady client beside attacks", floor: 16, runs: &[Way::Hostile] },
     Step { name: "testssl", what: "checks of testssl.sh", floor: 80, runs: &[Way::Tests(KITH, "testssl::", 2)] },
@@ -85,6 +85,9 @@ const STEPS: [Step; 8] = [
 pub fn run(workspace: &Workspace) -> Result<()> {
     prerequisites::ensure(prerequisites::BUILD, &[prerequisites::TEST_EXTRAS, prerequisites::ASSURE_EXTRAS].concat())?;
     process::run(workspace.cargo().args(["build", "--workspace", "--bins", "--locked"]))?;
+    if let Err(error) = tools::mesh_packages(workspace) {
+        println!("    NOTE: what a mailbox brings cannot be searched for: {error:#}");
+    }
     let folder = workspace.target().join("assure");
     fs::create_dir_all(&folder).with_context(|| format!("failed to make {}", folder.display()))?;
     let mut lines = Vec::new();
