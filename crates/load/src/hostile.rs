@@ -261,19 +261,28 @@ impl Crowd {
         let lost = flags.intersects(EventFlags::HUP | EventFlags::ERR | unread);
         let reads = attack.reads() || !begun && attack == Attack::Deaf;
         let mut went_on = !lost;
-        if let Some(link) = self.clients[index].link.as_mut().filter(|_| reads && flags.contains(EventFlags::IN)) {
-            // On a connection that is lost as well: what came before its end says whether the server let this client in.
-            went_on &= link.read(&mut self.buffer).is_ok() && !link.wire.leaving;
+        if reads && flags.contains(EventFlags::IN) {
+            went_on &= self.read(index);
         }
         self.begin(index, lost);
-        went_on = went_on && self.go_on(index);
-        if went_on {
+        if went_on && self.go_on(index) {
             self.watch(index);
-        } else {
-            self.clients[index].link = None;
-            self.count(attack).ended_by_server += 1;
-            self.due.push(attack, index);
+            return;
         }
+        if reads {
+            // The end may have been met by sending: what came before it says whether the server let this client in.
+            self.read(index);
+            self.begin(index, true);
+        }
+        self.clients[index].link = None;
+        self.count(attack).ended_by_server += 1;
+        self.due.push(attack, index);
+    }
+
+    /// Takes in what has come; false when the connection is gone.
+    fn read(&mut self, index: usize) -> bool {
+        let Some(link) = self.clients[index].link.as_mut() else { return false };
+        link.read(&mut self.buffer).is_ok() && !link.wire.leaving
     }
 
     /// Counts a connection on which the attack has begun, once.
