@@ -3,7 +3,8 @@
 //!
 //! Honest clients send such frames in proportion to their calls: a ping to measure the network after data, a window update
 //! for what was taken. So calls and sent bytes earn some more, up to a bound, and ten seconds make good for everything. Resets are
-//! earned by nothing: whoever opens calls and resets them pays for each, however few at a time.
+//! earned by nothing: whoever opens calls and resets them pays for each, however few at a time. Their budget is wide, because a
+//! client gives up every call when nothing answers, and must not lose its connection for it.
 
 use std::time::Duration;
 

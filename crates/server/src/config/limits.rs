@@ -73,7 +73,8 @@ pub struct Limits {
     pub pings_per_10s: u32,
     /// Changes of settings in ten seconds.
     pub settings_per_10s: u32,
-    /// Resets of calls in ten seconds, however few at a time.
+    /// Resets of calls in ten seconds, however few at a time. In an outage an honest client gives up all the calls that a
+    /// connection carries each time their deadline passes: nine times a second is within it.
     pub resets_per_10s: u32,
     /// Other frames that carry nothing in ten seconds, without calls.
     pub control_frames_per_10s: u32,
@@ -110,7 +111,7 @@ impl Default for Limits {
             max_reset_streams: 32,
             pings_per_10s: 100,
             settings_per_10s: 20,
-            resets_per_10s: 1_000,
+            resets_per_10s: 12_000,
             control_frames_per_10s: 200,
         }
     }

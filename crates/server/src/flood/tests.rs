@@ -26,8 +26,12 @@ struct Reader {
 
 impl Reader {
     fn new() -> Self {
+        Self::of(&limits())
+    }
+
+    fn of(limits: &Limits) -> Self {
         let now = Instant::now();
-        let mut counter = FrameCounter::new(&limits(), now);
+        let mut counter = FrameCounter::new(limits, now);
         counter.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || now).unwrap();
         Self { counter, now }
     }
@@ -94,6 +98,20 @@ fn calls_that_are_opened_and_reset_are_shed_however_few_at_a_time_and_whatever_t
     for _ in 0..1_000 {
         reader.now += Duration::from_secs(3);
         reader.read(&frame(kind::RESET, 0, 4)).expect("a reset every three seconds is within four in ten");
+    }
+}
+
+#[test]
+fn whoever_gives_up_every_call_of_a_connection_in_an_outage_keeps_it() {
+    let limits = Limits::default();
+    let mut reader = Reader::of(&limits);
+    for _ in 0..400 {
+        reader.now += Duration::from_millis(125);
+        for _ in 0..limits.max_concurrent_streams {
+            reader.read(&frame(kind::HEADERS, 4, 60)).unwrap();
+            reader.read(&frame(kind::DATA, flag::END_STREAM, 300)).unwrap();
+            reader.read(&frame(kind::RESET, 0, 4)).expect("all calls given up eight times a second are within it");
+        }
     }
 }
 
