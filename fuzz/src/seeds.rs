@@ -78,6 +78,11 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "{\"step\":\"answered\"}",
             "{\"step\":\"answering\",\"sha256\":\"00\",\"created_at\":[1,2],\"repeated\":false}",
         ]),
+        "page-tokens" => page_tokens(),
+        "cosigners" => texts(&[
+            "kith-cosigners/1\nR1H\nRRK\n\n\u{2014} witness.test/one AQIDBAA=\n\u{2014} witness.test/two BQYHCAA=\n",
+        ]),
+        "own-rows" => vec![vec![7; 40], vec![7; 72]],
         _ => Vec::new(),
     }
 }
@@ -185,6 +190,15 @@ fn row_keys() -> Vec<Vec<u8>> {
     [vec![opening, flag], texts(&["cR1H", "p/E06000001", "s/R1H"])].concat()
 }
 
+/// A first page, and the token of each kind of list; the last page is longer than any.
+fn page_tokens() -> Vec<Vec<u8>> {
+    let search = kith_engine::fuzz_entry::page_token_seed().unwrap_or_default();
+    let opening = format!("1790000000000.{ID}");
+    let tokens = ["", "7", &search, "000102030405060708090a0b0c0d0e0f", &opening];
+    let pages = tokens.map(|token| [&[25_u8][..], token.as_bytes()].concat());
+    [pages.to_vec(), vec![vec![255, b'7']]].concat()
+}
+
 /// Answers, and the details of an error.
 fn replies() -> Vec<Vec<u8>> {
     let answer = |outcome: v1::Outcome| {
@@ -229,6 +243,62 @@ fn notes() -> Vec<Vec<u8>> {
 mod tests {
     use crate::targets::TARGETS;
 
+    /// What is said of some input among the seeds of a target.
+    const EXPECTED: [(&str, &str); 52] = [
+        ("messages", "lookup: taken"),
+        ("messages", "check-in: taken"),
+        ("messages", "opening: taken"),
+        ("messages", "review: taken"),
+        ("messages", "openings: taken"),
+        ("messages", "flag's review: taken"),
+        ("messages", "rates: taken"),
+        ("messages", "withholding: taken"),
+        ("messages", "lift: taken"),
+        ("certificate", "ed"),
+        ("revocation-list", "a list, scope false, expires true"),
+        ("revocation-file", "lists"),
+        ("frames", "Ok(())"),
+        ("mailbox", "data in parts, id true, a file as it came; a page of the inbox is no JSON"),
+        ("mailbox", "report in one part, id false, a file as it came; a page"),
+        ("mailbox", "data in one part, id false, a file unpacked; a page of the inbox is no JSON"),
+        ("configuration", "taken"),
+        ("tokens", "proven"),
+        ("tokens", "header true"),
+        ("tokens", "1 keys"),
+        ("tokens", "2 listed"),
+        ("sealed", "5 bytes"),
+        ("key-file", "a key"),
+        ("watermark", "slot 1, both true"),
+        ("snapshot", "1 rows"),
+        ("checkpoint", "1 signatures, whole, Some(true)"),
+        ("tree-leaves", "Known, 3 whole, 0 other"),
+        ("tree-checkpoints", "2 whole, 0 bad, damaged false, 0 heads"),
+        ("verifier-key", "Log"),
+        ("key-pem", "a key"),
+        ("headers", "a person, trace false"),
+        ("headers", "PERSON_NOT_NAMED, trace true"),
+        ("references", "entry true, answer false"),
+        ("references", "entry false, answer true"),
+        ("row-keys", "an opening, flag false, feed false"),
+        ("row-keys", "counts of openings, flag false, feed false"),
+        ("row-keys", "none, flag true, feed false"),
+        ("row-keys", "none, flag false, feed true"),
+        ("marks", "removed true, ended false"),
+        ("marks", "removed false, ended true"),
+        ("replies", "none held, none held, exit code 11"),
+        ("replies", "reason true, 0 fields, wait false"),
+        ("mesh-notes", "answering"),
+        ("page-tokens", "search false, place false, opening true; a page, a page"),
+        ("page-tokens", "search false, place false, opening false; a page, a page"),
+        ("page-tokens", "search true, place false, opening false; BAD_PAGE_TOKEN, BAD_PAGE_TOKEN"),
+        ("page-tokens", "search false, place true, opening false; BAD_PAGE_TOKEN, BAD_PAGE_TOKEN"),
+        ("page-tokens", "search false, place false, opening true; BAD_PAGE_TOKEN, BAD_PAGE_TOKEN"),
+        ("page-tokens", "search false, place false, opening false; PAGE_TOO_LARGE, PAGE_TOO_LARGE"),
+        ("cosigners", "2 names and keys"),
+        ("own-rows", "head true, trim point false, keyring true"),
+        ("own-rows", "head false, trim point true, keyring false"),
+    ];
+
     #[test]
     fn every_target_has_seeds() {
         for target in TARGETS {
@@ -244,51 +314,7 @@ mod tests {
             let target = crate::targets::named(name).unwrap();
             super::of(name).iter().map(|bytes| (target.take)(bytes, scratch.path()).unwrap()).collect()
         };
-        for (name, expected) in [
-            ("messages", "lookup: taken"),
-            ("messages", "check-in: taken"),
-            ("messages", "opening: taken"),
-            ("messages", "review: taken"),
-            ("messages", "openings: taken"),
-            ("messages", "flag's review: taken"),
-            ("messages", "rates: taken"),
-            ("messages", "withholding: taken"),
-            ("messages", "lift: taken"),
-            ("certificate", "ed"),
-            ("revocation-list", "a list, scope false, expires true"),
-            ("revocation-file", "lists"),
-            ("frames", "Ok(())"),
-            ("mailbox", "data in parts, id true, a file as it came; a page of the inbox is no JSON"),
-            ("mailbox", "report in one part, id false, a file as it came; a page"),
-            ("mailbox", "data in one part, id false, a file unpacked; a page of the inbox is no JSON"),
-            ("configuration", "taken"),
-            ("tokens", "proven"),
-            ("tokens", "header true"),
-            ("tokens", "1 keys"),
-            ("tokens", "2 listed"),
-            ("sealed", "5 bytes"),
-            ("key-file", "a key"),
-            ("watermark", "slot 1, both true"),
-            ("snapshot", "1 rows"),
-            ("checkpoint", "1 signatures, whole, Some(true)"),
-            ("tree-leaves", "Known, 3 whole, 0 other"),
-            ("tree-checkpoints", "2 whole, 0 bad, damaged false"),
-            ("verifier-key", "Log"),
-            ("key-pem", "a key"),
-            ("headers", "a person, trace false"),
-            ("headers", "PERSON_NOT_NAMED, trace true"),
-            ("references", "entry true, answer false"),
-            ("references", "entry false, answer true"),
-            ("row-keys", "an opening, flag false, feed false"),
-            ("row-keys", "counts of openings, flag false, feed false"),
-            ("row-keys", "none, flag true, feed false"),
-            ("row-keys", "none, flag false, feed true"),
-            ("marks", "removed true, ended false"),
-            ("marks", "removed false, ended true"),
-            ("replies", "none held, none held, exit code 11"),
-            ("replies", "reason true, 0 fields, wait false"),
-            ("mesh-notes", "answering"),
-        ] {
+        for (name, expected) in EXPECTED {
             assert!(said(name).iter().any(|found| found == expected), "{name}: {:?}", said(name));
         }
         let segment = "header, 2 entries, 0 bad, 2 opened";

@@ -41,7 +41,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 32] = [
+pub const TARGETS: [Target; 35] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -74,6 +74,9 @@ pub const TARGETS: [Target; 32] = [
     target("marks", |bytes, _| Ok(store::marks(bytes)), 64),
     target("replies", |bytes, _| Ok(replies(bytes)), 2_048),
     target("mesh-notes", |bytes, _| Ok(cli::mesh_note(bytes).to_owned()), 256),
+    target("page-tokens", |bytes, _| Ok(page_tokens(bytes)), 128),
+    target("cosigners", |bytes, _| Ok(store::cosigners(bytes)), 1_024),
+    target("own-rows", |bytes, _| Ok(store::own_rows(bytes)), 128),
 ];
 
 /// The target of a name.
@@ -246,6 +249,19 @@ fn references(bytes: &[u8]) -> String {
         assert_eq!(found.text().parse::<AnswerRef>(), Ok(*found), "a reference is written as another");
     });
     format!("entry {}, answer {}", entry.is_ok(), answer.is_ok())
+}
+
+/// The size of a page, in fours, and its token: what every list that has pages makes of them.
+fn page_tokens(bytes: &[u8]) -> String {
+    let Some((first, rest)) = bytes.split_first() else { return String::from("nothing") };
+    let Ok(token) = std::str::from_utf8(rest) else { return String::from("no text") };
+    let opening = break_glass::position(token);
+    if let Ok(Some(found)) = opening {
+        let again = break_glass::position(&break_glass::token(found));
+        assert_eq!(again, Ok(Some(found)), "the token of an opening is written as another");
+    }
+    let lists = server::page(u32::from(*first) * 4, token);
+    format!("{}, opening {}; {lists}", engine::page_token(token), opening.is_ok())
 }
 
 /// An answer, or the details of an error: what a client makes of it.

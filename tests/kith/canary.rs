@@ -1,19 +1,21 @@
 //! No identity in the clear, anywhere: after every call of the service with known numbers, names, words and keys, every byte on
-//! disk, in the logs, on the metrics page and in temporary files is searched for them, in every form that a program would write
-//! them in.
+//! disk, in the logs, on the metrics page, in temporary files and in what commands print is searched for them, in every form that a
+//! program would write them in.
 
 mod every_path;
+mod mailbox;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use kith_api::v1;
 use kith_domain::NhsNumber;
 use kith_domain::method::Method;
 
 use crate::harness::build::{self, NURSE, USER, nhs};
-use crate::harness::process::Server;
+use crate::harness::process::{Server, program, temporary};
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::until_async;
 use crate::harness::{calls, certificates};
@@ -214,6 +216,16 @@ fn keep_page(site: &Site, at: SocketAddr, name: &str) {
     std::fs::write(site.path(name), page).unwrap();
 }
 
+/// Runs a command of kithd, and keeps all that it prints where it is searched.
+fn keep_said(site: &Site, arguments: &[&str]) {
+    let mut command = Command::new(program("kithd"));
+    command.current_dir(site.dir()).env("TMPDIR", temporary(site.dir()));
+    let output = command.args(arguments).args(["--config", "kithd.toml"]).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
+    std::fs::write(site.path(&format!("said-{}.txt", arguments.join("-"))), said).unwrap();
+}
+
 /// Where the server would put temporary files. Its environment is closed to other processes of the same user; root reads it.
 fn temporary_files_are_searched(site: &Site, server: &Server) {
     let below = format!("TMPDIR={}", site.path("tmp").display());
@@ -256,7 +268,7 @@ async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
     let canaries = canaries(&token);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
     // From here on under another data key, and sealed anew while it serves.
-    site.run(&["keys", "rotate", "--config", "kithd.toml"]);
+    keep_said(&site, &["keys", "rotate"]);
     let server = site.ready().await;
     let page = metrics::address(&server);
     session_again(&server).await;
@@ -266,7 +278,8 @@ async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
     let (found, searched) = search(site.dir(), &canaries);
     assert_eq!(found, Vec::<String>::new());
     assert!(searched > 100_000, "only {searched} bytes were searched");
-    site.run(&["verify", "--config", "kithd.toml"]);
+    keep_said(&site, &["verify"]);
+    keep_said(&site, &["keys", "status", "--uses"]);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
     println!("TOLD {searched} bytes of disk, logs and metrics searched");
     println!("TOLD {methods} calls made, each of the service's answered and refused");

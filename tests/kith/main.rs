@@ -19,6 +19,8 @@ mod audited;
 #[cfg(test)]
 mod births;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod break_glass;
 #[cfg(test)]
 mod broker;

@@ -3,6 +3,9 @@
 use clap::{Args, Subcommand};
 
 use crate::args::SubjectArgs;
+use crate::redacted::redacted;
+
+redacted!(OpenArgs);
 
 /// Verbs about shielded records that are opened.
 #[derive(Debug, Subcommand)]
@@ -20,8 +23,8 @@ pub enum BreakGlassVerb {
     Review(ReviewArgs),
 }
 
-/// A question that opens.
-#[derive(Debug, Args)]
+/// A question that opens. What is said of the child may name anybody.
+#[derive(Args)]
 pub struct OpenArgs {
     /// Whom it is about.
     #[command(flatten)]

@@ -1,17 +1,24 @@
-//! What fuzzing calls: reading the rows and records that stand on disk once they are unsealed, with what became of them in a
-//! few words. Never used in production.
+//! What fuzzing calls: reading the rows and records that stand on disk once they are unsealed, and the tokens of pages, with what
+//! became of them in a few words. Never used in production.
 
 use crate::audit_entry::AuditEntry;
+use crate::audit_page;
 use crate::flag_rows::{FlagDayRow, FlagMarkRow, FlagRow};
 use crate::keys::{self, OpeningKey};
 use crate::openings::{CountedRow, OpeningRow};
+use crate::own_plans::place_of;
 use crate::rows::{EventRow, KeyRow, MetaRow, OwnerRow, ProposalRow, RemovedPlanRow, RequestRow, decode, encode};
 use crate::withholdings::WithholdingRow;
+use kith_domain::audit_query::AuditQuery;
+use kith_domain::caller::{Peer, Role};
 use kith_domain::change::LogRecord;
 use kith_domain::child::ChildRecord;
+use kith_domain::codes::OdsCode;
 use kith_domain::feed_health::FeedRecord;
 use kith_domain::notify::Notification;
 use kith_domain::plan_file::FileState;
+use kith_domain::text::UserId;
+use kith_store::Keys;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -76,6 +83,35 @@ pub fn row_key(bytes: &[u8]) -> String {
         OpeningKey::CountedOf(_) => "counts of openings",
     });
     format!("{opening}, flag {}, feed {}", flag.is_some(), feed.is_some())
+}
+
+/// Keys that everybody knows, somebody who searches the audit, and a search for everything.
+fn search() -> Option<(Keys, Peer, UserId, AuditQuery)> {
+    let peer = Peer { organisation: OdsCode::parse("R1H").ok()?, role: Role::Auditor };
+    Some((Keys::from_master([7; 32]), peer, UserId::parse("auditor-1").ok()?, AuditQuery::default()))
+}
+
+/// Reads a text as the token of a page of that search, and of an authority's own plans; what it stands for is written as it is.
+///
+/// # Panics
+/// When it is not: a finding.
+#[must_use]
+pub fn page_token(text: &str) -> String {
+    let is_same = |written: &str| written.eq_ignore_ascii_case(text);
+    let searched = search().and_then(|(keys, peer, user, query)| {
+        let before = audit_page::before_of(&keys, (peer, &user), &query, text)?;
+        Some(audit_page::token_of(&keys, (peer, &user), &query, before))
+    });
+    assert!(searched.as_deref().is_none_or(is_same), "the token of a search is written as another");
+    let place = place_of(text).map(hex::encode);
+    assert!(place.as_deref().is_none_or(is_same), "the token of a place is written as another");
+    format!("search {}, place {}", searched.is_some(), place.is_some())
+}
+
+/// A token of that search.
+#[must_use]
+pub fn page_token_seed() -> Option<String> {
+    search().map(|(keys, peer, user, query)| audit_page::token_of(&keys, (peer, &user), &query, 7))
 }
 
 /// What was read and written again reads and writes the same.

@@ -4,8 +4,9 @@
 
 pub mod arguments;
 pub mod attack;
+pub mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,7 +17,6 @@ use kith_domain::time::Moment;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::process::{Resource, Rlimit};
 use rustix::time::Timespec;
-use serde::Serialize;
 
 use crate::callers::{Caller, Callers};
 use crate::dice::Dice;
@@ -24,18 +24,22 @@ use crate::england::Part;
 use crate::link::{Link, Service};
 use crate::requests::{AskerForms, Ids};
 use crate::setup::{route, routes};
-use crate::wire::Event;
+use crate::verify;
+use crate::wire::{Ended, Event, first_message};
 
 use attack::Attack;
+use told::{Became, Told};
 
 /// How much its one thread gives way to others: a hostile organisation has machines of its own.
 const NICE: i32 = 10;
+/// A site's code is its organisation's and two more; this is the first.
+const FIRST_SITE: &str = "01";
 /// Bytes read at once.
 const BUFFER: usize = 64 * 1024;
 /// Longest wait for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Deadline of its calls: as long as may be.
-const TIMEOUT_MS: u64 = 3_600_000;
+/// How often it is told what became of the clients.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Events taken at once.
 const EVENTS: usize = 512;
 
@@ -54,52 +58,27 @@ pub struct Order {
     pub opens_per_second: f64,
     /// Calls the kind `empty`, of this path, instead of asking a question.
     pub empty_path: Option<String>,
+    /// Where the check-ins say that the child is; the organisation's first site when it is not said.
+    pub site: Option<String>,
 }
 
-/// What became of the clients of one attack.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Became {
-    /// Clients at a time.
-    pub clients: u64,
-    /// Connections begun.
-    pub opened: u64,
-    /// Of these, that could not be opened.
-    pub refused: u64,
-    /// Handshakes that ended well.
-    pub shaken: u64,
-    /// Connections that the server ended.
-    pub ended_by_server: u64,
-    /// Connections open at the end.
-    pub open_at_end: u64,
-    /// Calls begun.
-    pub calls: u64,
-    /// Calls with an answer of any kind.
-    pub answered: u64,
-    /// Bytes queued to be sent, before TLS.
-    pub bytes: u64,
-}
-
-/// What became of all of them.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Told {
-    /// How long it went on.
-    pub seconds: f64,
-    /// By attack.
-    pub attacks: BTreeMap<String, Became>,
-}
-
-/// Attacks for as long as the order says.
+/// Attacks for as long as the order says, and tells each second what has become of it so far.
 ///
 /// # Errors
-/// Certificates or the address are not usable.
-pub fn run(order: &Order) -> Result<Told> {
+/// Certificates or the address are not usable, or it cannot be told.
+pub fn run(order: &Order, mut tell: impl FnMut(&Told) -> Result<()>) -> Result<Told> {
     // Without the right to it there are fewer clients, and the counts tell.
     let (_nice, _limit) = (rustix::process::nice(NICE), more_files());
     let began = Instant::now();
     let mut crowd = Crowd::new(order)?;
+    let mut next = TELL_EVERY;
     while began.elapsed().as_secs_f64() < order.seconds {
         crowd.open_due(began.elapsed());
         crowd.turn();
+        if began.elapsed() >= next {
+            tell(&crowd.told(began.elapsed()))?;
+            next = began.elapsed() + TELL_EVERY;
+        }
     }
     Ok(crowd.told(began.elapsed()))
 }
@@ -114,24 +93,80 @@ fn more_files() -> Result<(), rustix::io::Errno> {
 struct Client {
     attack: Attack,
     link: Option<Link>,
+    timeout_ms: u64,
     shaken: bool,
+    /// The attack has begun on this connection.
+    begun: bool,
+    /// It has begun on one of its connections.
+    took_part: bool,
     watched: EventFlags,
+}
+
+impl Client {
+    fn new(attack: Attack, number: usize) -> Self {
+        Self {
+            attack,
+            link: None,
+            timeout_ms: attack.timeout_ms(number),
+            shaken: false,
+            begun: false,
+            took_part: false,
+            watched: EventFlags::empty(),
+        }
+    }
+}
+
+/// The clients that are to be opened: of each attack in turn, so that none waits for another that reconnects more.
+struct Due {
+    lists: Vec<(Attack, VecDeque<usize>)>,
+    next: usize,
+}
+
+impl Due {
+    /// All clients, which are numbered in the order of the attacks.
+    fn all(attacks: &[(Attack, usize)]) -> Self {
+        let mut first = 0;
+        let list = |(attack, count): &(Attack, usize)| {
+            let list: VecDeque<usize> = (first..first + count).collect();
+            first += count;
+            (*attack, list)
+        };
+        Self { lists: attacks.iter().map(list).collect(), next: 0 }
+    }
+
+    fn push(&mut self, attack: Attack, index: usize) {
+        if let Some((_, list)) = self.lists.iter_mut().find(|(of, _)| *of == attack) {
+            list.push_back(index);
+        }
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        for _ in 0..self.lists.len() {
+            let at = self.next % self.lists.len();
+            self.next = at + 1;
+            if let Some(index) = self.lists[at].1.pop_front() {
+                return Some(index);
+            }
+        }
+        None
+    }
 }
 
 /// Every client, on one thread.
 struct Crowd {
-    service: Service,
+    /// By the deadline of the calls, in milliseconds.
+    services: BTreeMap<u64, Service>,
     caller: Caller,
     epoll: OwnedFd,
     clients: Vec<Client>,
-    /// Those that are to be opened.
-    due: VecDeque<usize>,
+    due: Due,
     opened: f64,
     opens_per_second: f64,
     forms: AskerForms,
     ids: Ids,
     dice: Dice,
-    call: usize,
+    /// The call whose answer is not looked at, instead of those of Kith.
+    is_empty: bool,
     buffer: Vec<u8>,
     became: BTreeMap<Attack, Became>,
 }
@@ -139,30 +174,32 @@ struct Crowd {
 impl Crowd {
     fn new(order: &Order) -> Result<Self> {
         let empty = order.empty_path.as_deref();
-        let routes = routes(empty.unwrap_or("/"));
-        let service = Service::new(&order.server, TIMEOUT_MS, routes, CONNECT_TIMEOUT);
-        let service = service.map_err(|words| anyhow::anyhow!("failed to {words}"))?;
         let caller = Callers::load(&order.certs, 1)?.trusts.into_iter().next().context("no certificate")?;
         let now = Moment(Timestamp::now().as_millisecond());
-        let mut clients = Vec::new();
-        let mut became = BTreeMap::new();
+        let (mut clients, mut became) = (Vec::<Client>::new(), BTreeMap::new());
         for (attack, count) in &order.attacks {
-            let client = || Client { attack: *attack, link: None, shaken: false, watched: EventFlags::empty() };
-            clients.extend((0..*count).map(|_| client()));
+            clients.extend((0..*count).map(|number| Client::new(*attack, number)));
             became.insert(*attack, Became { clients: *count as u64, ..Became::default() });
         }
+        let timeouts: BTreeSet<u64> = clients.iter().map(|client| client.timeout_ms).collect();
+        let service = |timeout_ms: u64| {
+            let service = Service::new(&order.server, timeout_ms, routes(empty.unwrap_or("/")), CONNECT_TIMEOUT);
+            service.map(|service| (timeout_ms, service)).map_err(|words| anyhow::anyhow!("failed to {words}"))
+        };
+        let services: BTreeMap<u64, Service> = timeouts.into_iter().map(service).collect::<Result<_>>()?;
+        let site = order.site.clone().unwrap_or_else(|| format!("{}{FIRST_SITE}", caller.organisation));
         Ok(Self {
-            forms: AskerForms::new(&caller.organisation, "", 1, now),
-            service,
+            forms: AskerForms::new(&caller.organisation, &site, 1, now),
+            services,
             caller,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("failed to make an epoll")?,
-            due: interleaved(&order.attacks),
+            due: Due::all(&order.attacks),
             clients,
             opened: 0.0,
             opens_per_second: order.opens_per_second,
             ids: Ids::new(0xffe),
             dice: Dice::new(1, 78),
-            call: if empty.is_some() { route::EMPTY } else { route::LOOKUP },
+            is_empty: empty.is_some(),
             buffer: vec![0; BUFFER],
             became,
         })
@@ -175,7 +212,7 @@ impl Crowd {
     /// Opens what is due, at the pace that was asked for.
     fn open_due(&mut self, elapsed: Duration) {
         while self.opened < elapsed.as_secs_f64() * self.opens_per_second {
-            let Some(index) = self.due.pop_front() else {
+            let Some(index) = self.due.pop() else {
                 // What was not needed is not saved up.
                 self.opened = elapsed.as_secs_f64() * self.opens_per_second;
                 return;
@@ -189,19 +226,19 @@ impl Crowd {
         let attack = self.clients[index].attack;
         self.count(attack).opened += 1;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP;
-        let link = Link::begin_open(&self.service, &self.caller.config);
-        let watched = link.and_then(|link| {
+        let service = self.services.get(&self.clients[index].timeout_ms).ok_or("NO_SERVICE");
+        let watched = service.and_then(|service| Link::begin_open(service, &self.caller.config)).and_then(|link| {
             let data = EventData::new_u64(index as u64);
             epoll::add(&self.epoll, &link.tcp, data, flags).map_err(|_| "EPOLL").map(|()| link)
         });
         match watched {
             Ok(link) => {
                 let client = &mut self.clients[index];
-                (client.link, client.shaken, client.watched) = (Some(link), false, flags);
+                (client.link, client.shaken, client.begun, client.watched) = (Some(link), false, false, flags);
             }
             Err(_) => {
                 self.count(attack).refused += 1;
-                self.due.push_back(index);
+                self.due.push(attack, index);
             }
         }
     }
@@ -218,30 +255,67 @@ impl Crowd {
     }
 
     fn happened(&mut self, index: usize, flags: EventFlags) {
-        let attack = self.clients[index].attack;
+        let Client { attack, begun, .. } = self.clients[index];
         // Whoever reads meets the end by reading.
         let unread = if attack.reads() { EventFlags::empty() } else { EventFlags::RDHUP };
         let lost = flags.intersects(EventFlags::HUP | EventFlags::ERR | unread);
-        let reads = attack.reads() || !self.clients[index].shaken && attack == Attack::Deaf;
+        let reads = attack.reads() || !begun && attack == Attack::Deaf;
         let mut went_on = !lost;
-        if let Some(link) = self.clients[index].link.as_mut().filter(|_| went_on && reads) {
-            went_on = !flags.contains(EventFlags::IN) || link.read(&mut self.buffer).is_ok() && !link.wire.leaving;
+        if reads && flags.contains(EventFlags::IN) {
+            went_on &= self.read(index);
         }
-        went_on = went_on && self.go_on(index);
-        if went_on {
+        self.begin(index, lost);
+        if went_on && self.go_on(index) {
             self.watch(index);
+            return;
+        }
+        if reads {
+            // The end may have been met by sending: what came before it says whether the server let this client in.
+            self.read(index);
+            self.begin(index, true);
+        }
+        self.clients[index].link = None;
+        self.count(attack).ended_by_server += 1;
+        self.due.push(attack, index);
+    }
+
+    /// Takes in what has come; false when the connection is gone.
+    fn read(&mut self, index: usize) -> bool {
+        let Some(link) = self.clients[index].link.as_mut() else { return false };
+        link.read(&mut self.buffer).is_ok() && !link.wire.leaving
+    }
+
+    /// Counts a connection on which the attack has begun, once.
+    fn begin(&mut self, index: usize, lost: bool) {
+        let Self { clients, became, .. } = self;
+        let Client { attack, link: Some(link), begun, took_part, .. } = &mut clients[index] else { return };
+        let is_there = if attack.shakes() { link.wire.greeted } else { !lost };
+        if is_there && !*begun {
+            let became = became.entry(*attack).or_default();
+            became.begun += 1;
+            became.took_part += u64::from(!*took_part);
+            (*begun, *took_part) = (true, true);
+        }
+    }
+
+    /// What the attack calls.
+    fn call(&self, attack: Attack) -> usize {
+        if self.is_empty {
+            route::EMPTY
+        } else if attack == Attack::Changes {
+            route::CHECK_IN
         } else {
-            self.clients[index].link = None;
-            self.count(attack).ended_by_server += 1;
-            self.due.push_back(index);
+            route::LOOKUP
         }
     }
 
     /// Sends what the attack sends next; false when the connection is gone.
     fn go_on(&mut self, index: usize) -> bool {
-        let Client { attack, link, shaken, .. } = &mut self.clients[index];
-        let (attack, Some(link)) = (*attack, link) else { return false };
-        let became = self.became.entry(attack).or_default();
+        let call = self.call(self.clients[index].attack);
+        let Self { clients, became, forms, ids, dice, is_empty, .. } = self;
+        let Client { attack, link: Some(link), shaken, .. } = &mut clients[index] else { return false };
+        let attack = *attack;
+        let became = became.entry(attack).or_default();
         if attack == Attack::Silent {
             return true;
         }
@@ -250,13 +324,15 @@ impl Crowd {
             became.shaken += 1;
             link.wire.out.extend_from_slice(&attack.beginning());
             if attack == Attack::Empty {
-                link.wire.start(self.call, 0, None);
+                link.wire.start(call, 0, None);
             }
         }
         for event in std::mem::take(&mut link.wire.events) {
             match event {
-                Event::Ended { body, .. } => {
+                Event::Ended { body, how, .. } => {
                     became.answered += 1;
+                    let is_kept = *is_empty || attack != Attack::Changes || is_kept(&body);
+                    became.kept += u64::from(how == Ended::Status(0) && is_kept);
                     link.wire.recycle(body);
                 }
                 Event::Message { .. } => {}
@@ -264,17 +340,22 @@ impl Crowd {
         }
         if *shaken && !link.blocked {
             while link.wire.open() < attack.open_calls() && link.wire.may_start() {
-                let number = Part::Misses.draw(&mut self.dice);
-                let question = self.forms.lookup(&mut self.ids, number, None);
                 became.calls += 1;
-                link.wire.start(self.call, became.calls, Some(question));
+                let question = if attack == Attack::Changes {
+                    forms.check_in(ids, Part::CheckIns.draw(dice))
+                } else {
+                    forms.lookup(ids, Part::Misses.draw(dice), None)
+                };
+                link.wire.start(call, became.calls, Some(question));
             }
             for number in 0..attack.resets() {
-                link.wire.start(self.call, number, None);
+                link.wire.start(call, number, None);
                 link.wire.reset(number);
                 became.calls += 1;
             }
-            link.wire.out.extend_from_slice(&attack.frames());
+            let frames = attack.frames();
+            became.frames += u64::from(!frames.is_empty());
+            link.wire.out.extend_from_slice(&frames);
         }
         became.bytes += link.wire.out.len() as u64;
         link.flush().is_ok()
@@ -285,7 +366,7 @@ impl Crowd {
         let client = &mut self.clients[index];
         let Some(link) = client.link.as_ref() else { return };
         let mut flags = EventFlags::RDHUP;
-        if client.attack.reads() || !client.shaken && client.attack == Attack::Deaf {
+        if client.attack.reads() || !client.begun && client.attack == Attack::Deaf {
             flags |= EventFlags::IN;
         }
         if link.blocked || client.shaken && client.attack.is_flood() {
@@ -297,30 +378,19 @@ impl Crowd {
         }
     }
 
-    fn told(mut self, elapsed: Duration) -> Told {
-        for client in &self.clients {
-            if client.link.is_some() {
-                self.became.entry(client.attack).or_default().open_at_end += 1;
-            }
-        }
-        let attacks = self.became.into_iter().map(|(attack, became)| (attack.to_string(), became));
-        Told { seconds: elapsed.as_secs_f64(), attacks: attacks.collect() }
+    fn told(&self, elapsed: Duration) -> Told {
+        let of_one = |(attack, became): (&Attack, &Became)| {
+            let is_open = |client: &&Client| client.attack == *attack && client.begun && client.link.is_some();
+            let open = self.clients.iter().filter(is_open).count() as u64;
+            (attack.to_string(), Became { open, ..became.clone() })
+        };
+        Told { seconds: elapsed.as_secs_f64(), attacks: self.became.iter().map(of_one).collect() }
     }
 }
 
-/// The clients in the order in which they are opened: some of each attack from the beginning on.
-fn interleaved(attacks: &[(Attack, usize)]) -> VecDeque<usize> {
-    let mut first = 0;
-    let mut lists: Vec<std::ops::Range<usize>> = Vec::new();
-    for (_, count) in attacks {
-        lists.push(first..first + count);
-        first += count;
-    }
-    let mut order = VecDeque::with_capacity(first);
-    while order.len() < first {
-        order.extend(lists.iter_mut().filter_map(Iterator::next));
-    }
-    order
+/// Whether the answer to a check-in says that it is kept.
+fn is_kept(body: &[u8]) -> bool {
+    first_message(body).and_then(verify::recorded) == Some(true)
 }
 
 #[cfg(test)]
@@ -329,7 +399,22 @@ mod tests {
 
     #[test]
     fn every_client_is_opened_once_and_each_attack_begins_early() {
-        let order = interleaved(&[(Attack::Connections, 5), (Attack::Pings, 2), (Attack::Calls, 1)]);
+        let mut due = Due::all(&[(Attack::Connections, 5), (Attack::Pings, 2), (Attack::Calls, 1)]);
+        let order: Vec<usize> = std::iter::from_fn(|| due.pop()).collect();
         assert_eq!(order, [0, 5, 7, 1, 6, 2, 3, 4]);
+    }
+
+    #[test]
+    fn whoever_reconnects_waits_for_none_but_its_own_attack() {
+        let mut due = Due::all(&[(Attack::Connections, 1_000), (Attack::Pings, 2)]);
+        let mut pings = 0;
+        for _ in 0..100 {
+            let index = due.pop().expect("there are many");
+            if index >= 1_000 {
+                pings += 1;
+                due.push(Attack::Pings, index);
+            }
+        }
+        assert_eq!(pings, 50, "every other one");
     }
 }

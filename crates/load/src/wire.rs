@@ -103,6 +103,8 @@ pub struct Wire {
     pub events: Vec<Event>,
     /// The server ends this connection: nothing new may start on it.
     pub leaving: bool,
+    /// The server has said what it takes: it speaks HTTP/2 here, so it has let this client in.
+    pub greeted: bool,
     partial: Vec<u8>,
     headers: Vec<u8>,
     headers_end_stream: bool,
@@ -126,6 +128,7 @@ impl Wire {
             out: Vec::with_capacity(4096),
             events: Vec::new(),
             leaving: false,
+            greeted: false,
             partial: Vec::new(),
             headers: Vec::new(),
             headers_end_stream: false,
@@ -447,6 +450,7 @@ impl Wire {
     }
 
     fn settings(&mut self, payload: &[u8]) -> Result<(), Broken> {
+        self.greeted = true;
         for setting in payload.chunks_exact(6) {
             let value = number(&setting[2..])?;
             match setting[1] {

@@ -88,6 +88,7 @@ async fn exchange(piece: usize, step: usize, settings: fn(&mut h2::server::Build
     let (mut near, far) = duplex(1 << 20);
     let server = tokio::spawn(serve(far, piece, settings));
     let mut wire = Wire::new("kith.test:1", 2_500, &routes());
+    assert!(!wire.greeted, "nobody has spoken yet");
     for round in 0..3_u64 {
         for (token, status) in (0..).zip(0..=16_u8) {
             wire.start(0, 100 * round + token, Some(&message(status, 300 + usize::from(status))));
@@ -105,6 +106,7 @@ async fn exchange(piece: usize, step: usize, settings: fn(&mut h2::server::Build
             (0..17_u8).map(|at| (100 * round + u64::from(at), Ended::Status(at), 305 + usize::from(at))).collect();
         assert_eq!(ended, expected);
         assert_eq!(wire.open(), 0);
+        assert!(wire.greeted);
     }
     drop(near);
     let seen = server.await.unwrap();

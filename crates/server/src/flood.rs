@@ -2,7 +2,9 @@
 //! updates, resets, empty frames. Never holds a byte back, and never looks into what a frame carries.
 //!
 //! Honest clients send such frames in proportion to their calls: a ping to measure the network after data, a window update
-//! for what was taken. So calls and sent bytes earn some more, up to a bound, and ten seconds make good for everything.
+//! for what was taken. So calls and sent bytes earn some more, up to a bound, and ten seconds make good for everything. Resets are
+//! earned by nothing: whoever opens calls and resets them pays for each, however few at a time. Their budget is wide, because a
+//! client gives up every call when nothing answers, and must not lose its connection for it.
 
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ const PREFACE_BYTES: u32 = 24;
 /// The head of a frame: length, type, flags, stream.
 const HEAD_BYTES: usize = 9;
 
-/// What one call earns: window updates for its stream and its connection, a ping, a reset.
+/// What one call earns: window updates for its stream and its connection, a ping, and one to spare.
 const EARNED_BY_CALL: u32 = 4;
 
 /// What is sent earns one frame for each of so many bytes: a client may tell of every part that it took.
@@ -32,6 +34,7 @@ const EARNED_MAX_BUDGETS: u32 = 16;
 mod kind {
     pub(super) const DATA: u8 = 0;
     pub(super) const HEADERS: u8 = 1;
+    pub(super) const RESET: u8 = 3;
     pub(super) const SETTINGS: u8 = 4;
     pub(super) const PING: u8 = 6;
 }
@@ -66,6 +69,7 @@ impl Budget {
 pub(crate) struct FrameCounter {
     pings: Budget,
     settings: Budget,
+    resets: Budget,
     others: Budget,
     /// When the budgets were whole the last time.
     whole_at: Instant,
@@ -83,6 +87,7 @@ impl FrameCounter {
         Self {
             pings: Budget::new(limits.pings_per_10s, true, Shed::Pings),
             settings: Budget::new(limits.settings_per_10s, false, Shed::Settings),
+            resets: Budget::new(limits.resets_per_10s, false, Shed::ControlFrames),
             others: Budget::new(limits.control_frames_per_10s, true, Shed::ControlFrames),
             whole_at: now,
             head: [0; HEAD_BYTES],
@@ -145,6 +150,7 @@ impl FrameCounter {
             kind::DATA if self.skip > 0 || is(flag::END_STREAM) => return Ok(()),
             kind::PING if !is(flag::ACK) => &mut self.pings,
             kind::SETTINGS if !is(flag::ACK) => &mut self.settings,
+            kind::RESET => &mut self.resets,
             _ => &mut self.others,
         };
         if let Some(left) = budget.left.checked_sub(1) {
@@ -156,7 +162,7 @@ impl FrameCounter {
             return Err(why);
         }
         self.whole_at = now;
-        for budget in [&mut self.pings, &mut self.settings, &mut self.others] {
+        for budget in [&mut self.pings, &mut self.settings, &mut self.resets, &mut self.others] {
             budget.left = budget.whole;
         }
         Ok(())

@@ -149,7 +149,13 @@ pub fn timeout(bytes: &[u8]) -> String {
 #[must_use]
 pub fn frames(bytes: &[u8]) -> String {
     // Small budgets, so that short inputs go beyond them.
-    let limits = Limits { pings_per_10s: 2, settings_per_10s: 1, control_frames_per_10s: 3, ..Limits::default() };
+    let limits = Limits {
+        pings_per_10s: 2,
+        settings_per_10s: 1,
+        resets_per_10s: 1,
+        control_frames_per_10s: 3,
+        ..Limits::default()
+    };
     let now = Instant::now();
     let mut whole = FrameCounter::new(&limits, now);
     let found = whole.read(bytes, || now);
@@ -187,6 +193,25 @@ pub fn headers(bytes: &[u8]) -> String {
         }
     };
     format!("{person}, trace {}", trace.is_some())
+}
+
+/// The size and the token of a page, as lists that go by numbers take them.
+///
+/// # Panics
+/// When a page is longer than any may be, or one is refused without a fault: a finding.
+#[must_use]
+pub fn page(size: u32, token: &str) -> String {
+    let taken = services::pages(size, token).map(|page| match page {
+        Ok((size, _)) => {
+            assert!((1..=500).contains(&size), "a page of {size}");
+            "a page"
+        }
+        Err(faults) => {
+            assert!(!faults.0.is_empty(), "a page is refused without a fault");
+            faults.0.first().map_or("", |fault| fault.reason)
+        }
+    });
+    taken.join(", ")
 }
 
 /// Each line that can be a header's value, under this name.

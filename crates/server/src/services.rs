@@ -54,6 +54,12 @@ pub(crate) fn headers(metadata: &MetadataMap) -> (Result<Caller, Faults>, Option
     (person::read(metadata), trace::read(metadata))
 }
 
+/// What a page's size and token are taken for, by lists that go by numbers and by the list of feeds, for fuzzing.
+pub(crate) fn pages(size: u32, token: &str) -> [Result<(usize, u64), Faults>; 2] {
+    let feeds = feeds::page_of(size, token).map(|(size, before)| (size, u64::try_from(before).unwrap_or(u64::MAX)));
+    [notifications::page_of(size, token), feeds]
+}
+
 /// Full names of the services, for health.
 pub(crate) const NAMES: [&str; 12] = [
     "kith.v1.AuditService",

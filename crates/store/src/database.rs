@@ -35,6 +35,11 @@ use crate::keys::{KeyringStamp, Keys};
 use crate::seal;
 use crate::watermark::Head;
 
+/// What the store's own rows say once they are open, for fuzzing: each as if it were the head's, the trim point's or the keyring's.
+pub(crate) fn own_rows(plain: &[u8]) -> (Option<Head>, Option<TrimPoint>, Option<KeyringStamp>) {
+    (open::head_of(plain), trim::point_of(plain), reseal::noted_of(plain))
+}
+
 /// Limits of an open store, all in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {

@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use kith_merkle::LogSigner;
 use ring::digest;
 
-use crate::database::snapshot;
+use crate::database::{self, snapshot};
 use crate::journal::JOURNAL_ID;
 use crate::journal::format::{ENTRY_HEAD_BYTES, HEADER_BYTES, encode_entry};
 use crate::journal::reader::{SegmentReader, Step, read_header};
@@ -16,8 +17,10 @@ use crate::key_encryption::{KeyEncryptionKey, KeySource};
 use crate::keyring::{COPY_STRIDE, Keyring, mended};
 use crate::keys::Keys;
 use crate::seal;
+use crate::tree::cosign::Brought;
 use crate::tree::files::{FrameStep, Framed, Frames, checkpoints_path, checkpoints_tail};
 use crate::tree::record::{RECORD_BYTES, Record, read_head};
+use crate::tree::signers::Signers;
 use crate::watermark::{Head, SLOT_BYTES, Watermark, encode};
 
 /// Steps through one file at most.
@@ -240,18 +243,25 @@ pub fn leaves_seed() -> Vec<u8> {
 pub fn checkpoints(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
     std::fs::write(checkpoints_path(scratch), bytes)?;
     let tail = checkpoints_tail(scratch)?;
-    let (mut whole, mut bad) = (0, 0);
+    let signer = LogSigner::from_seed("kith.test/audit", &[7; 32]).ok();
+    let mut signers = Signers::new(signer.as_ref().map(LogSigner::key));
+    let (mut whole, mut bad, mut heads) = (0, 0, 0);
     if let Some(mut frames) = Frames::open(scratch)? {
         for _ in 0..MOST_STEPS {
             match frames.step()? {
-                FrameStep::Whole(_) => whole += 1,
+                FrameStep::Whole(Framed { before, note }) => {
+                    whole += 1;
+                    heads += usize::from(signers.read(&note, before).is_ok());
+                }
                 FrameStep::Bad { .. } => bad += 1,
                 FrameStep::End => break,
             }
         }
     }
+    // What it concludes is the tree's to tell: here it must come to an end.
+    let _of_another_key = signers.conclude();
     assert!(tail.note.is_none() || whole > 0, "a checkpoint at the end that nobody finds from the beginning");
-    Ok(format!("{whole} whole, {bad} bad, damaged {}", tail.damaged))
+    Ok(format!("{whole} whole, {bad} bad, damaged {}, {heads} heads", tail.damaged))
 }
 
 /// Checkpoints to begin with.
@@ -259,6 +269,24 @@ pub fn checkpoints(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
 pub fn checkpoints_seed() -> Vec<u8> {
     let framed = |before, note: &[u8]| Framed { before, note: note.to_vec() }.encode();
     [framed(0, b"a note\n"), framed(1, b"another\n")].concat()
+}
+
+/// Whose the names and keys of witnesses are, as the file beside the tree says it.
+///
+/// # Panics
+/// When what it says has a second spelling: a finding.
+#[must_use]
+pub fn cosigners(bytes: &[u8]) -> String {
+    let Some(brought) = Brought::of(bytes) else { return String::from("none") };
+    assert_eq!(brought.to_bytes(), bytes, "whose witnesses are has a second spelling");
+    format!("{} names and keys", brought.count())
+}
+
+/// The rows of the store itself, once they are open.
+#[must_use]
+pub fn own_rows(bytes: &[u8]) -> String {
+    let (head, trimmed, keyring) = database::own_rows(bytes);
+    format!("head {}, trim point {}, keyring {}", head.is_some(), trimmed.is_some(), keyring.is_some())
 }
 
 /// A key file.

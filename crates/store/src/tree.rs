@@ -3,14 +3,14 @@
 //! when it fails, and is never signed again over leaves that are not those signed before.
 
 mod compare;
-mod cosign;
+pub(crate) mod cosign;
 pub(crate) mod files;
 mod grow;
 mod prove;
 pub(crate) mod record;
 mod recover;
 mod report;
-mod signers;
+pub(crate) mod signers;
 mod types;
 mod verify;
 

@@ -9,7 +9,7 @@ use kith_api::client::ConnectOptions;
 use serde_json::{Value as Json, json};
 
 use super::logs::has_number;
-use super::process::{Server, program};
+use super::process::{Server, program, temporary};
 use super::site::{AUTHORITIES, Site};
 use super::wait::until;
 
@@ -104,7 +104,9 @@ impl Mesh {
     /// None, and words about it, when the packages are not there.
     pub fn start(test: &str, site: &Site) -> Option<Self> {
         let Some(packages) = packages() else {
-            println!("SKIPPED: {test}: mesh-sandbox and mesh-client are not there (cargo xtask test fetches them)");
+            println!(
+                "SKIPPED, NOT PASSED: {test}: mesh-sandbox and mesh-client are not there (cargo xtask test fetches them)"
+            );
             return None;
         };
         let dir = site.dir().to_owned();
@@ -210,7 +212,8 @@ impl Mesh {
     pub fn adapter(&self, arguments: &[&str]) -> Child {
         let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = Command::new(program("kith"));
-        command.current_dir(&self.dir).args(["mesh", "--config", "mesh.toml"]).args(arguments);
+        command.current_dir(&self.dir).env("TMPDIR", temporary(&self.dir));
+        command.args(["mesh", "--config", "mesh.toml"]).args(arguments);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
@@ -250,6 +253,19 @@ impl Mesh {
 
     fn log(&self) -> PathBuf {
         self.dir.join("adapter.log")
+    }
+
+    /// How many files the councils have sent.
+    pub fn sent(&self) -> u32 {
+        self.files
+    }
+
+    /// Takes away what is the councils' own and MESH's: what they sent, and what they say. The rest is ours.
+    pub fn without_theirs(&self) {
+        let sent = (1..=self.files).map(|number| format!("sent-{number}.csv"));
+        for name in sent.chain(["sandbox.log", "council.log"].map(str::to_owned)) {
+            std::fs::remove_file(self.dir.join(name)).unwrap();
+        }
     }
 
     /// The end of a test: nothing of children, and no secret, is in what was said or noted.

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::steps::Ended;
+
 /// What a step consists of.
 pub enum Way {
-    /// Tests: where they are, as cargo's arguments, and which of them.
-    Tests(&'static [&'static str], &'static str),
+    /// Tests: where they are, as cargo's arguments, which of them, and how many pass at least. Raised with each new one.
+    Tests(&'static [&'static str], &'static str, u64),
+    /// What a lookup costs, counted without a clock: among it, whether the cost tells where a shielded child is.
+    Cost,
     /// `kith-hostile`: its figures are of the wall clock, so no test judges them, and this does.
     Hostile,
 }
@@ -25,12 +29,14 @@ pub struct Heard {
     pub counted: u64,
     /// How often something was counted.
     said: usize,
-    /// Runs that ended well and in which there was no test: what was to be looked for is called otherwise now.
-    without_tests: usize,
+    /// Runs that ended well and in which fewer tests passed than once did: one was taken out, or is called otherwise now.
+    few_tests: Vec<String>,
     /// Figures of a table of which the machine's noise lets nobody tell: which, and their line.
     undecided: Vec<String>,
     /// Of each row of a table how often it said that every call was answered.
     all_answered: BTreeMap<String, usize>,
+    /// Of each attacked row how many clients attacked at least, where it says so.
+    attackers: BTreeMap<String, u64>,
     /// Tests that were not run for want of a right or a program.
     skipped: Vec<String>,
     /// A run that ended badly, in its own words.
@@ -39,7 +45,7 @@ pub struct Heard {
 
 impl Heard {
     /// Takes what one run printed; gives what is to be shown of it. Tests beside each other print into each other's lines.
-    pub fn take(&mut self, name: &str, text: &str, ended_well: bool) -> Vec<String> {
+    pub fn take(&mut self, name: &str, text: &str, ended_well: bool, (filter, least): (&str, u64)) -> Vec<String> {
         let mut shown = Vec::new();
         for line in text.lines() {
             if let Some((_, rest)) = line.split_once("COUNTED ") {
@@ -61,16 +67,37 @@ impl Heard {
                 self.failed.push(test.to_owned());
             }
         }
-        self.without_tests += usize::from(ended_well && passed(text) == 0);
+        let passed = passed(text);
+        if ended_well && passed < least {
+            self.few_tests.push(format!("{passed} of {filter:?}, expected at least {least}"));
+        }
         self.ended(text, ended_well);
         shown
     }
 
+    /// Takes what became of the count of a lookup's cost; gives it in words.
+    pub fn take_cost(&mut self, ended: anyhow::Result<Ended>) -> String {
+        match ended {
+            Ok(Ended::Passed) => "what a lookup costs is within its bounds".to_owned(),
+            Ok(Ended::Skipped(why)) => {
+                self.skipped.push(why.clone());
+                why
+            }
+            Err(error) => {
+                let words = format!("{error:#}");
+                self.failed.push(words.clone());
+                words
+            }
+        }
+    }
+
     /// What was counted, in words.
     pub fn told(&self, what: &str) -> String {
+        let attackers: u64 = self.attackers.values().sum();
+        let by = if self.attackers.is_empty() { String::new() } else { format!(" by {attackers} clients") };
         match self.undecided.len() {
-            0 => format!("{} {what}", self.counted),
-            undecided => format!("{} {what}, {undecided} undecided", self.counted),
+            0 => format!("{} {what}{by}", self.counted),
+            undecided => format!("{} {what}{by}, {undecided} undecided", self.counted),
         }
     }
 
@@ -81,8 +108,8 @@ impl Heard {
         }
     }
 
-    /// Takes a table of figures: what missed what it was to reach, what was not measured, and calls that were not answered, are
-    /// failures. A row without an attack is no figure: whether anything withstands one does not show there.
+    /// Takes a table of figures: what missed what it was to reach, what was not measured, calls that were not answered, and an attack
+    /// to which nobody came, are failures. A row without an attack is no figure: whether anything withstands one does not show there.
     pub fn take_table(&mut self, text: &str, ended_well: bool) -> Vec<String> {
         let mut shown = Vec::new();
         for line in text.lines() {
@@ -102,6 +129,11 @@ impl Heard {
                     self.failed.push(line.to_owned());
                 }
             }
+            if let Some((attack, rest)) = line.strip_prefix("- ").and_then(|line| line.split_once(", attackers: "))
+                && let Some(clients) = rest.split(' ').next().and_then(|word| word.parse().ok())
+            {
+                self.attackers.insert(attack.to_owned(), clients);
+            }
             if let Some(line) =
                 line.strip_prefix("- ").filter(|line| line.contains(", against itself without an attack: "))
             {
@@ -113,6 +145,9 @@ impl Heard {
             .map(|(attack, times)| format!("{attack}: said {times} times that every call was answered, expected once"))
             .collect();
         self.failed.extend(silent);
+        let unattacked = self.attackers.iter().filter(|(_, clients)| **clients == 0);
+        let unattacked: Vec<String> = unattacked.map(|(attack, _)| format!("{attack}: nobody attacked")).collect();
+        self.failed.extend(unattacked);
         self.ended(text, ended_well);
         shown
     }
@@ -129,6 +164,9 @@ impl Heard {
         let (attack, _) = figure.rsplit_once(": ").unwrap_or((figure, ""));
         self.all_answered.entry(attack.to_owned()).or_default();
         if verdict != "no attack" {
+            if verdict != "not measured" {
+                self.attackers.entry(attack.to_owned()).or_default();
+            }
             self.counted += 1;
             self.said += 1;
         }
@@ -156,8 +194,8 @@ impl Step {
         if heard.said == 0 {
             return Err(format!("MISSING: nothing says how much of {} was tried", self.name));
         }
-        if heard.without_tests > 0 {
-            return Err(format!("in {} of its {} runs there is no test", heard.without_tests, self.runs.len()));
+        if !heard.few_tests.is_empty() {
+            return Err(format!("fewer tests than there were: {}", heard.few_tests.join("; ")));
         }
         if heard.counted < self.floor {
             return Err(format!("too few: at least {}", self.floor));
@@ -173,13 +211,15 @@ impl Step {
 mod tests {
     use super::*;
 
-    const STEP: Step = Step { name: "canary", what: "forms", floor: 5, runs: &[Way::Tests(&[], "")] };
+    const STEP: Step = Step { name: "canary", what: "forms", floor: 5, runs: &[Way::Tests(&[], "", 3)] };
+    /// Of which tests, and how many of them at least.
+    const OF: (&str, u64) = ("canary::", 3);
     const PASSED: &str =
         "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.10s\n";
 
     fn judged(text: &str, ended_well: bool) -> Result<(), String> {
         let mut heard = Heard::default();
-        heard.take(STEP.name, &format!("{text}{PASSED}"), ended_well);
+        heard.take(STEP.name, &format!("{text}{PASSED}"), ended_well, OF);
         STEP.judge(&heard)
     }
 
@@ -195,12 +235,31 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_a_test_is_not_assured_whatever_the_others_count() {
+    fn a_run_with_fewer_tests_than_there_were_is_not_assured_whatever_the_others_count() {
         let mut heard = Heard::default();
-        heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true);
+        heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true, OF);
         assert_eq!(STEP.judge(&heard), Ok(()));
-        heard.take(STEP.name, &PASSED.replace("3 passed", "0 passed"), true);
-        assert_eq!(STEP.judge(&heard), Err("in 1 of its 1 runs there is no test".into()));
+        heard.take(STEP.name, &PASSED.replace("3 passed", "2 passed"), true, OF);
+        let why = "fewer tests than there were: 2 of \"canary::\", expected at least 3";
+        assert_eq!(STEP.judge(&heard), Err(why.into()));
+        // Of several binaries together there are enough.
+        let mut heard = Heard::default();
+        let both = [PASSED.replace("3 passed", "1 passed"), PASSED.replace("3 passed", "2 passed")].concat();
+        heard.take(STEP.name, &format!("COUNTED canary 9\n{both}"), true, OF);
+        assert_eq!(STEP.judge(&heard), Ok(()));
+    }
+
+    #[test]
+    fn a_cost_that_tells_a_place_or_was_not_counted_is_not_assured() {
+        let judged = |ended: anyhow::Result<Ended>| {
+            let mut heard = Heard::default();
+            heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true, OF);
+            heard.take_cost(ended);
+            STEP.judge(&heard)
+        };
+        assert_eq!(judged(Ok(Ended::Passed)), Ok(()));
+        assert_eq!(judged(Ok(Ended::Skipped("no valgrind".into()))), Err("1 could not run here: no valgrind".into()));
+        assert_eq!(judged(Err(anyhow::anyhow!("told a place"))), Err("failed: told a place".into()));
     }
 
     /// A row of the table, and what it says of its calls.
@@ -208,7 +267,9 @@ mod tests {
         let figure = |what: &str| {
             format!("| {attack}: {what} | 9 [8, 9] | 7 [7, 8] | 1.2 [1.1, 1.4] | 1.0 [0.9, 1.1] | {verdict} |\n")
         };
-        format!("{}{}- {attack}, Kith: 0 not answered [] in 3 rounds\n", figure("p50"), figure("p99"))
+        let attackers = format!("- {attack}, attackers: 40 clients at least took part in each run.\n");
+        let attackers = if verdict == "no attack" { "" } else { attackers.as_str() };
+        format!("{}{}- {attack}, Kith: 0 not answered [] in 3 rounds\n{attackers}", figure("p50"), figure("p99"))
     }
 
     /// A step of four figures beside attacks.
@@ -222,9 +283,9 @@ mod tests {
     #[test]
     fn one_undecided_figure_is_not_assured_and_says_which_it_is() {
         let reached = [row("floods", "reached"), row("calls", "reached")].concat();
-        assert_eq!(judged_table(&reached), ("4 figures".into(), Ok(())));
+        assert_eq!(judged_table(&reached), ("4 figures by 80 clients".into(), Ok(())));
         let (told, judged) = judged_table(&reached.replacen("reached", "undecided", 1));
-        assert_eq!(told, "4 figures, 1 undecided");
+        assert_eq!(told, "4 figures by 80 clients, 1 undecided");
         let why = "undecided, too much noise on this machine to say: floods: p50 is 1.2 [1.1, 1.4] times the empty call's, \
                    the same server against itself 1.0 [0.9, 1.1] (9 [8, 9] and 7 [7, 8] us)";
         assert_eq!(judged, Err(why.into()));
@@ -233,9 +294,18 @@ mod tests {
     #[test]
     fn a_row_without_an_attack_is_no_figure() {
         let text = [row("none", "no attack"), row("floods", "reached")].concat();
-        assert_eq!(judged_table(&text), ("2 figures".into(), Err("too few: at least 4".into())));
+        assert_eq!(judged_table(&text), ("2 figures by 40 clients".into(), Err("too few: at least 4".into())));
         let unanswered = [text, row("calls", "reached")].concat().replace("none, Kith: 0", "none, Kith: 1");
         assert!(judged_table(&unanswered).1.is_err(), "calls without an answer are failures there too");
+    }
+
+    #[test]
+    fn a_figure_beside_an_attack_to_which_nobody_came_is_not_assured() {
+        let text = [row("floods", "reached"), row("calls", "reached")].concat();
+        let said = "- calls, attackers: 40 clients at least took part in each run.\n";
+        let why: Result<(), String> = Err("failed: calls: nobody attacked".into());
+        assert_eq!(judged_table(&text.replace(said, "")).1, why, "not said is not shown");
+        assert_eq!(judged_table(&text.replace(said, &said.replace("40", "0"))).1, why);
     }
 
     #[test]
@@ -263,7 +333,7 @@ mod tests {
         let failed = judged("COUNTED canary 9\ntest canary::a ... FAILED\n", false);
         assert_eq!(failed, Err("failed: canary::a".into()));
         let mut heard = Heard::default();
-        heard.take(STEP.name, "error: no such target\n\n", false);
+        heard.take(STEP.name, "error: no such target\n\n", false, OF);
         assert_eq!(STEP.judge(&heard), Err("failed: error: no such target".into()));
         let skipped = judged("COUNTED canary 9\nSKIPPED, NOT PASSED: a: no mount\n", true);
         assert_eq!(skipped, Err("1 could not run here: a: no mount".into()));
@@ -289,7 +359,7 @@ mod tests {
 
     #[test]
     fn what_is_told_is_shown() {
-        let shown = Heard::default().take("canary", "TOLD of the certificate: x\nelse\n", true);
+        let shown = Heard::default().take("canary", "TOLD of the certificate: x\nelse\n", true, OF);
         assert_eq!(shown, ["of the certificate: x"]);
     }
 }

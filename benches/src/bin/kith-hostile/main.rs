@@ -17,8 +17,9 @@ use place::Place;
 use runs::Side;
 
 /// What is done at once, by the names of `kith-load hostile`.
-/// Stalled handshakes keep others of the same address from theirs, so they come alone.
-const ATTACKS: [(&str, &str); 8] = [
+/// Stalled handshakes keep others of the same address from theirs, so they come alone. So do changes: beside slow reads, which hold all
+/// places of their organisation, none would be kept.
+const ATTACKS: [(&str, &str); 9] = [
     ("none", ""),
     ("floods", "pings,settings,control,empty,resets"),
     ("huge headers", "headers"),
@@ -26,6 +27,7 @@ const ATTACKS: [(&str, &str); 8] = [
     ("stalled handshakes", "stalled"),
     ("slow reads", "slow-reads,deaf"),
     ("calls", "calls"),
+    ("changes nobody waits for", "changes"),
     ("all of it", "pings,settings,control,empty,resets,headers,connections,silent,slow-reads,deaf,calls"),
 ];
 

@@ -1,33 +1,27 @@
-//! How often a row is measured: so many rounds, more where noise decides, and again what the generator could not measure. All of
-//! it bounded, so that the longest time can be told before it begins.
+//! How often a row is measured: so many rounds, more where noise decides, and again what the generator could not measure or where the
+//! attack did not take place. All of it bounded, so that the longest time can be told before it begins.
 
 use anyhow::Result;
 
-use crate::runs::{Measured, Side};
+use crate::runs::{Measured, Run, Side};
 use crate::table::Row;
 
 /// A row that stays undecided has so many times the rounds of another.
 const LONGEST: usize = 3;
-/// Runs of a row that are made again because the generator missed its own schedule; then the row is not measured.
+/// Runs of a row that are made again because their figures tell nothing; then the row is not measured.
 const REPEATS: usize = 6;
 
-/// Measures a row; `one` is one run, and gives nothing where the generator missed its schedule.
+/// Measures a row; `one` is one run.
 ///
 /// # Errors
 /// A run could not be made.
-pub fn row(
-    name: &str,
-    attacked: bool,
-    rounds: usize,
-    mut one: impl FnMut(Side) -> Result<Option<Measured>>,
-) -> Result<Row> {
+pub fn row(name: &str, attacked: bool, rounds: usize, mut one: impl FnMut(Side) -> Result<Run>) -> Result<Row> {
     let mut row = Row::new(name, attacked);
     let mut repeats = REPEATS;
     while wants_more(&row, rounds) {
         println!("{name}: round {}", row.rounds() + 1);
-        match round(&mut repeats, &mut one)? {
-            Some(round) => row.add(round),
-            None => row.give_up(),
+        if let Some(measured) = round(&mut row, &mut repeats, &mut one)? {
+            row.add(measured);
         }
     }
     Ok(row)
@@ -40,15 +34,24 @@ fn wants_more(row: &Row, rounds: usize) -> bool {
     !row.is_given_up() && (within_a_set || (done < LONGEST * rounds && row.is_undecided()))
 }
 
-fn round(repeats: &mut usize, one: &mut impl FnMut(Side) -> Result<Option<Measured>>) -> Result<Option<[Measured; 4]>> {
+/// One round; nothing when the row is given up.
+fn round(
+    row: &mut Row,
+    repeats: &mut usize,
+    one: &mut impl FnMut(Side) -> Result<Run>,
+) -> Result<Option<[Measured; 4]>> {
     let mut next = |side: Side| -> Result<Option<Measured>> {
         loop {
-            let measured = one(side)?;
-            if measured.is_some() || *repeats == 0 {
-                return Ok(measured);
+            let Run { measured, void } = one(side)?;
+            let Some(why) = void else { return Ok(Some(measured)) };
+            // Its times tell nothing. Whoever was not answered in it was not answered.
+            row.add_void(side, &measured);
+            if *repeats == 0 {
+                row.give_up(&why);
+                return Ok(None);
             }
             *repeats -= 1;
-            println!("the generator missed its own schedule: once more");
+            println!("{why}: once more");
         }
     };
     let Some(first) = next(Side::Kith)? else { return Ok(None) };
@@ -68,8 +71,21 @@ pub fn runs(attacked: usize, unattacked: usize, rounds: usize) -> (usize, usize)
 mod tests {
     use super::*;
 
-    fn measured(p50_us: f64) -> Measured {
-        Measured { p50_us, p99_us: p50_us, failed: 0, errors: String::new(), late_share: 0.0, resident_bytes: 1 << 20 }
+    fn measured(p50_us: f64) -> Run {
+        let measured = Measured {
+            p50_us,
+            p99_us: p50_us,
+            failed: 0,
+            errors: String::new(),
+            late_share: 0.0,
+            resident_bytes: 1 << 20,
+            attackers: 8,
+        };
+        Run { measured, void: None }
+    }
+
+    fn void() -> Run {
+        Run { void: Some("the generator missed its own schedule".into()), ..measured(100.0) }
     }
 
     /// Runs of a row, of which Kith's cost so much.
@@ -78,7 +94,7 @@ mod tests {
         let row = row("floods", attacked, 3, |side| {
             made += 1;
             let at = |n: usize| kith[n % kith.len()];
-            Ok(Some(measured(if side == Side::Kith { at(made / 2) } else { 100.0 })))
+            Ok(measured(if side == Side::Kith { at(made / 2) } else { 100.0 }))
         });
         (row.unwrap(), made)
     }
@@ -87,7 +103,7 @@ mod tests {
     fn what_is_decided_has_its_rounds_and_no_more() {
         assert_eq!(row_of(true, &[100.0]).1, 12);
         assert_eq!(row_of(true, &[200.0]).1, 12);
-        assert_eq!(runs(7, 1, 3), (96, 7 * 42 + 18));
+        assert_eq!(runs(8, 1, 3), (108, 8 * 42 + 18));
     }
 
     #[test]
@@ -99,17 +115,17 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_which_the_generator_missed_its_schedule_is_made_again_and_not_for_ever() {
+    fn a_run_that_tells_nothing_is_made_again_and_not_for_ever() {
         let mut made = 0;
         let again = row("floods", true, 3, |_| {
             made += 1;
-            Ok((made > REPEATS).then(|| measured(100.0)))
+            Ok(if made > REPEATS { measured(100.0) } else { void() })
         });
         assert_eq!((again.unwrap().is_given_up(), made), (false, 12 + REPEATS));
         let mut made = 0;
         let never = row("floods", true, 3, |_| {
             made += 1;
-            Ok(None)
+            Ok(void())
         });
         assert_eq!((never.unwrap().is_given_up(), made), (true, 1 + REPEATS));
     }

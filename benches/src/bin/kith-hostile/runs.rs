@@ -1,24 +1,32 @@
 //! One measurement: the attack begins, the steady client warms up beside it and is measured, and the attack goes on until that
-//! is over.
+//! is over. The attack says each second what it does; a run in which one of those that were named did nothing measures nothing.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kith_load::Outcome;
+use kith_load::hostile::told::Told;
+use kith_load::outcome::Figures;
 
 use crate::place::{Place, Server};
 
 /// How long the attack has to build up before the steady client comes in, and how long the server has to come to rest after it.
 const BUILD_UP: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(2);
+/// How long an attack may take beyond that until each of its kinds goes on, and how often it is looked at.
+const BEGIN_LIMIT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
 /// The steady client's warm-up, in seconds.
 const WARM_UP: f64 = 1.0;
 /// Connections of the steady client.
 const CONNECTIONS: &str = "4";
 /// Exit code of a run whose generator missed its schedule.
 const VOID: i32 = 3;
+/// What the steady client says of calls that its own lateness spoilt, or may have: where it was late they say nothing of the server.
+const ITS_OWN: [&str; 2] = ["NOT_SENT", "TOO_LATE"];
 /// The method of the empty call.
 const EMPTY_PATH: &str = "/kith.bench.v1.BenchService/Empty";
 
@@ -51,38 +59,75 @@ pub struct Measured {
     pub late_share: f64,
     /// The server's memory under the attack.
     pub resident_bytes: u64,
+    /// Clients that took part in the attack.
+    pub attackers: u64,
 }
 
-/// A child that is killed when it is dropped.
-struct Attacker(Child);
+/// One run.
+pub struct Run {
+    pub measured: Measured,
+    /// Why its times may not be used, where that is so; what was not answered counts all the same.
+    pub void: Option<String>,
+}
 
-impl Attacker {
+/// The attack; it is killed when it is dropped.
+struct Attacker<'a> {
+    child: Child,
+    attacks: &'a str,
+    told: PathBuf,
+}
+
+impl<'a> Attacker<'a> {
+    /// None where there is nothing to attack with.
+    fn start(place: &Place, server: &Server, attacks: &'a str, seconds: f64) -> Result<Option<Self>> {
+        if attacks.is_empty() {
+            return Ok(None);
+        }
+        let told = place.file("hostile.json");
+        // Of the run before.
+        drop(std::fs::remove_file(&told));
+        let mut command = Command::new(place.program("kith-load"));
+        command.args(["hostile", "--server", &server.address, "--attacks", attacks, "--certs"]);
+        command.arg(place.file("hostile")).args(["--seconds", &seconds.to_string(), "--quiet", "--json"]).arg(&told);
+        if server.side == Side::Empty {
+            command.args(["--empty-path", EMPTY_PATH]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Ok(Some(Self { child: child.context("failed to start the attack")?, attacks, told }))
+    }
+
+    /// What has become of it so far.
+    fn told(&self) -> Result<Told> {
+        Ok(Told::read(&self.told)?.unwrap_or_default())
+    }
+
+    /// Waits until each of its kinds goes on; gives what has become of it until then.
+    fn begun(&mut self) -> Result<Told> {
+        let began = Instant::now();
+        loop {
+            let told = self.told()?;
+            let lacks = told.lacks(self.attacks, &Told::default());
+            if lacks.is_empty() {
+                return Ok(told);
+            }
+            ensure!(self.goes_on()?, "the attack {} ended before it began: {lacks}", self.attacks);
+            ensure!(began.elapsed() < BEGIN_LIMIT, "the attack {} does not begin: {lacks}", self.attacks);
+            thread::sleep(POLL);
+        }
+    }
+
     /// Whether it is still at it.
     fn goes_on(&mut self) -> Result<bool> {
-        Ok(self.0.try_wait().context("failed to look at the attack")?.is_none())
+        Ok(self.child.try_wait().context("failed to look at the attack")?.is_none())
     }
 }
 
-impl Drop for Attacker {
+impl Drop for Attacker<'_> {
     fn drop(&mut self) {
         // It may have ended by itself.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
-}
-
-fn attacker(place: &Place, server: &Server, attacks: &str, seconds: f64) -> Result<Option<Attacker>> {
-    if attacks.is_empty() {
-        return Ok(None);
-    }
-    let mut command = Command::new(place.program("kith-load"));
-    command.args(["hostile", "--server", &server.address, "--attacks", attacks, "--certs"]).arg(place.file("hostile"));
-    command.args(["--seconds", &seconds.to_string(), "--json"]).arg(place.file("hostile.json")).arg("--quiet");
-    if server.side == Side::Empty {
-        command.args(["--empty-path", EMPTY_PATH]);
-    }
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    Ok(Some(Attacker(child.context("failed to start the attack")?)))
 }
 
 /// The least real-time priority, where the system grants it: it changes when the generator runs, not what the server gets.
@@ -102,14 +147,36 @@ pub fn run_seconds(seconds: f64) -> f64 {
     BUILD_UP.as_secs_f64() + WARM_UP + seconds + REST.as_secs_f64()
 }
 
-/// Measures once; gives nothing when the generator missed its own schedule, since no figure of such a run may be used.
+/// Measures once.
 ///
 /// # Errors
-/// A program could not run, or an answer was wrong.
-pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f64) -> Result<Option<Measured>> {
-    let long = BUILD_UP.as_secs_f64() + WARM_UP + seconds + 60.0;
-    let mut attacker = attacker(place, server, attacks, long)?;
+/// A program could not run, an answer was wrong, or the attack does not begin.
+pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f64) -> Result<Run> {
+    let long = (BUILD_UP + BEGIN_LIMIT).as_secs_f64() + WARM_UP + seconds + 60.0;
+    let mut attacker = Attacker::start(place, server, attacks, long)?;
     thread::sleep(BUILD_UP);
+    let before = attacker.as_mut().map(Attacker::begun).transpose()?;
+    let (outcome, late) = steady(place, server, seconds, rate)?;
+    let mut void = late.then(|| "the generator missed its own schedule".to_owned());
+    let mut attackers = 0;
+    // Beside an attack that never began, or that does nothing, anybody does well.
+    if let (Some(attacker), Some(before)) = (&mut attacker, before) {
+        ensure!(attacker.goes_on()?, "the attack {attacks} ended before the measurement did");
+        let told = attacker.told()?;
+        attackers = told.took_part();
+        let lacks = told.lacks(attacks, &before);
+        if !lacks.is_empty() {
+            void = Some(format!("the attack did not go on ({lacks})"));
+        }
+    }
+    let resident_bytes = server.resident_bytes()?;
+    drop(attacker);
+    thread::sleep(REST);
+    Ok(Run { measured: measured(&outcome, late, (resident_bytes, attackers)), void })
+}
+
+/// The steady client, and whether it missed its schedule.
+fn steady(place: &Place, server: &Server, seconds: f64, rate: f64) -> Result<(Outcome, bool)> {
     let json = place.file("steady.json");
     let mix = if server.side == Side::Kith { "lookup-miss=1" } else { "empty=1" };
     let mut command = punctual(place);
@@ -119,30 +186,45 @@ pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f6
     let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output();
     let output = output.context("failed to start the steady client")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let void = output.status.code() == Some(VOID);
-    ensure!(void || output.status.success(), "the steady client: {}: {}", output.status, said.trim());
-    // Beside an attack that never began anybody does well.
-    if let Some(attacker) = &mut attacker {
-        ensure!(attacker.goes_on()?, "the attack {attacks} ended before the measurement did");
-    }
-    let resident_bytes = server.resident_bytes()?;
-    drop(attacker);
-    thread::sleep(REST);
+    let late = output.status.code() == Some(VOID);
+    ensure!(late || output.status.success(), "the steady client: {}: {}", output.status, said.trim());
     let text = std::fs::read_to_string(&json).context("failed to read the outcome")?;
-    let outcome: Outcome = serde_json::from_str(&text).context("failed to understand the outcome")?;
-    Ok((!void).then(|| measured(&outcome, resident_bytes)))
+    Ok((serde_json::from_str(&text).context("failed to understand the outcome")?, late))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people")]
-fn measured(outcome: &Outcome, resident_bytes: u64) -> Measured {
-    let total = &outcome.total;
-    let errors: Vec<String> = total.errors.iter().map(|(name, count)| format!("{count} {name}")).collect();
+fn measured(outcome: &Outcome, late: bool, (resident_bytes, attackers): (u64, u64)) -> Measured {
+    let (failed, errors) = not_answered(&outcome.total, late);
+    let us = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1e6;
     Measured {
-        p50_us: total.latency_ns.p50 as f64 / 1e3,
-        p99_us: total.latency_ns.p99 as f64 / 1e3,
-        failed: total.offered.saturating_sub(total.ok),
-        errors: errors.join(" "),
+        p50_us: us(outcome.total.latency_ns.p50),
+        p99_us: us(outcome.total.latency_ns.p99),
+        failed,
+        errors,
         late_share: outcome.lateness.late_share,
         resident_bytes,
+        attackers,
+    }
+}
+
+/// How many calls were not answered well, and what they met.
+fn not_answered(total: &Figures, late: bool) -> (u64, String) {
+    let counts = |(name, _): &(&String, &u64)| !(late && ITS_OWN.contains(&name.as_str()));
+    let errors: Vec<(&String, &u64)> = total.errors.iter().filter(counts).collect();
+    let failed: u64 =
+        if late { errors.iter().map(|(_, count)| **count).sum() } else { total.offered.saturating_sub(total.ok) };
+    let words: Vec<String> = errors.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    (failed, words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_counts_in_a_run_that_is_void_and_the_generators_own_lateness_does_not() {
+        let errors = [("UNAVAILABLE".to_owned(), 3), ("TOO_LATE".to_owned(), 5), ("NOT_SENT".to_owned(), 7)];
+        let total = Figures { offered: 100, ok: 80, errors: errors.into(), ..Figures::default() };
+        assert_eq!(not_answered(&total, false), (20, "7 NOT_SENT 5 TOO_LATE 3 UNAVAILABLE".to_owned()));
+        assert_eq!(not_answered(&total, true), (3, "3 UNAVAILABLE".to_owned()));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::runs::Measured;
+use crate::runs::{Measured, Side};
 
 /// What the ratio is to reach.
 const REACH: f64 = 1.25;
@@ -20,7 +20,10 @@ pub struct Row {
     /// Without an attack there is nothing to judge.
     attacked: bool,
     rounds: Vec<[Measured; 4]>,
-    given_up: bool,
+    /// Of each run that was made again: whose it was, how many calls were not answered, and what they met.
+    void: Vec<(Side, u64, String)>,
+    /// Why it is not measured.
+    given_up: Option<String>,
 }
 
 /// Of all values the median, and the interval that holds what they are drawn about 19 times in 20: of up to eight values from the
@@ -78,7 +81,7 @@ struct Compared {
 
 impl Row {
     pub fn new(name: &str, attacked: bool) -> Self {
-        Self { name: name.to_owned(), attacked, rounds: Vec::new(), given_up: false }
+        Self { name: name.to_owned(), attacked, rounds: Vec::new(), void: Vec::new(), given_up: None }
     }
 
     pub fn add(&mut self, round: [Measured; 4]) {
@@ -89,13 +92,18 @@ impl Row {
         self.rounds.len()
     }
 
-    /// It is not measured: the generator missed its schedule too often.
-    pub fn give_up(&mut self) {
-        self.given_up = true;
+    /// A run whose times may not be used: what was not answered in it counts all the same.
+    pub fn add_void(&mut self, side: Side, measured: &Measured) {
+        self.void.push((side, measured.failed, measured.errors.clone()));
+    }
+
+    /// It is not measured: runs had to be made again too often.
+    pub fn give_up(&mut self, why: &str) {
+        self.given_up = Some(why.to_owned());
     }
 
     pub fn is_given_up(&self) -> bool {
-        self.given_up
+        self.given_up.is_some()
     }
 
     /// Whether noise decides about one of its figures.
@@ -115,7 +123,7 @@ impl Row {
 
     fn line(&self, what: &str, of: Figure) -> String {
         let name = &self.name;
-        if self.given_up {
+        if self.is_given_up() {
             return format!("| {name}: {what} | - | - | - | - | not measured |\n");
         }
         let compared = self.compared(of);
@@ -127,23 +135,29 @@ impl Row {
 
     fn notes(&self) -> String {
         let name = &self.name;
-        if self.given_up {
-            return format!("- {name}: not measured: the generator missed its own schedule too often.\n");
+        if let Some(why) = &self.given_up {
+            return format!("- {name}: not measured, too often: {why}.\n");
         }
         let of =
             |at: [usize; 2]| self.rounds.iter().flat_map(move |round| at.into_iter().filter_map(|at| round.get(at)));
         let mut text = String::new();
-        for (side, at) in [("Kith", [0, 2]), ("empty call", [1, 3])] {
-            let failed: u64 = of(at).map(|one| one.failed).sum();
-            let errors: Vec<&str> = of(at).map(|one| one.errors.as_str()).filter(|errors| !errors.is_empty()).collect();
+        for (side, words, at) in [(Side::Kith, "Kith", [0, 2]), (Side::Empty, "empty call", [1, 3])] {
+            let again: Vec<&(Side, u64, String)> = self.void.iter().filter(|(of, ..)| *of == side).collect();
+            let failed: u64 = of(at).map(|one| one.failed).chain(again.iter().map(|(_, failed, _)| *failed)).sum();
+            let errors = of(at).map(|one| one.errors.as_str()).chain(again.iter().map(|(.., errors)| errors.as_str()));
+            let errors: Vec<&str> = errors.filter(|errors| !errors.is_empty()).collect();
             let late = of(at).map(|one| one.late_share).fold(0.0, f64::max) * 100.0;
             let memory = of(at).map(|one| one.resident_bytes >> 20).max().unwrap_or(0);
-            let rounds = self.rounds.len();
+            let (rounds, again) = (self.rounds.len(), again.len());
             let _written = writeln!(
                 text,
-                "- {name}, {side}: {failed} not answered {errors:?} in {rounds} rounds; taken up late {late:.1} % at most; \
-                 {memory} MiB at most."
+                "- {name}, {words}: {failed} not answered {errors:?} in {rounds} rounds and {again} runs made again; taken up \
+                 late {late:.1} % at most; {memory} MiB at most."
             );
+        }
+        if self.attacked {
+            let least = self.rounds.iter().flatten().map(|one| one.attackers).min().unwrap_or(0);
+            let _written = writeln!(text, "- {name}, attackers: {least} clients at least took part in each run.");
         }
         text
     }
@@ -195,9 +209,9 @@ pub fn table(rows: &[Row], rounds: usize, seconds: f64, rate: f64) -> String {
     }
     text.push('\n');
     rows.iter().for_each(|row| text += &row.notes());
-    if let Some(alone) = rows.iter().find(|row| !row.attacked && !row.given_up) {
+    if let Some(alone) = rows.iter().find(|row| !row.attacked && !row.is_given_up()) {
         text.push_str("\nMedians under the attack over those without one, which no bound judges:\n\n");
-        let attacked = rows.iter().filter(|row| row.attacked && !row.given_up);
+        let attacked = rows.iter().filter(|row| row.attacked && !row.is_given_up());
         attacked.for_each(|row| text += &row.against_itself(alone));
     }
     text
@@ -215,6 +229,7 @@ mod tests {
             errors: String::new(),
             late_share: 0.0,
             resident_bytes: 1 << 20,
+            attackers: 40,
         }
     }
 
@@ -239,27 +254,41 @@ mod tests {
     }
 
     #[test]
-    fn each_attack_has_two_lines_and_three_notes() {
+    fn each_attack_has_two_lines_and_four_notes() {
         let mut row = Row::new("floods", true);
-        row.add([one(120.0), one(100.0), one(110.0), one(100.0)]);
+        let few = Measured { attackers: 39, ..one(110.0) };
+        row.add([one(120.0), one(100.0), few, one(100.0)]);
         let mut alone = Row::new("none", false);
         alone.add([one(100.0), one(50.0), one(100.0), one(50.0)]);
         let text = table(&[alone, row], 1, 5.0, 300.0);
         assert!(text.contains("| floods: p50 | 115 [110, 120] | 100 [100, 100] | 1.15 [1.10, 1.20] |"), "{text}");
         assert!(text.contains("| floods: p99 | 460 "), "{text}");
-        assert!(text.contains("- floods, Kith: 0 not answered [] in 1 rounds;"), "{text}");
+        assert!(text.contains("- floods, Kith: 0 not answered [] in 1 rounds and 0 runs made again;"), "{text}");
+        assert!(text.contains("- floods, attackers: 39 clients at least took part in each run.\n"), "{text}");
         let itself =
             "- floods, against itself without an attack: Kith p50 1.15, p99 1.15; empty call p50 2.00, p99 2.00.";
         assert!(text.contains(itself), "{text}");
-        assert_eq!(text.matches("floods, ").count(), 3);
+        assert_eq!(text.matches("floods, ").count(), 4);
+        assert!(!text.contains("none, attackers"), "nobody attacks there: {text}");
         assert_eq!(text.matches(" no attack |\n").count(), 2, "without an attack nothing is judged: {text}");
+    }
+
+    #[test]
+    fn what_was_not_answered_in_a_run_made_again_counts() {
+        let mut row = Row::new("floods", true);
+        row.add_void(Side::Kith, &Measured { failed: 2, errors: "2 UNAVAILABLE".into(), ..one(100.0) });
+        row.add([one(100.0), one(100.0), one(100.0), one(100.0)]);
+        let text = table(&[row], 1, 5.0, 300.0);
+        let kith = "- floods, Kith: 2 not answered [\"2 UNAVAILABLE\"] in 1 rounds and 1 runs made again;";
+        assert!(text.contains(kith), "{text}");
+        assert!(text.contains("- floods, empty call: 0 not answered [] in 1 rounds and 0 runs"), "{text}");
     }
 
     #[test]
     fn what_was_given_up_is_not_measured_and_no_call_of_it_was_answered() {
         let mut row = Row::new("floods", true);
         row.add([one(100.0), one(100.0), one(100.0), one(100.0)]);
-        row.give_up();
+        row.give_up("the generator missed its own schedule");
         let text = table(&[row], 1, 5.0, 300.0);
         assert_eq!(text.matches(" | not measured |\n").count(), 2, "{text}");
         assert!(!text.contains("floods, Kith: 0 not answered"), "{text}");

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
+use super::Order;
 use super::attack::Attack;
-use super::{Order, Told};
+use super::told::Told;
 
 /// `kith-load hostile`.
 #[derive(Args)]
@@ -18,8 +19,8 @@ pub struct HostileArguments {
     /// Certificates as `kithd dev-certs` writes them; the first of the role ed is the hostile organisation's
     #[arg(long, value_name = "DIR")]
     certs: PathBuf,
-    /// What it does: pings, settings, control, empty, resets, headers, connections, silent, stalled, slow-reads, deaf, calls;
-    /// each may say with how many clients, as pings=8; all of them when left out
+    /// What it does: pings, settings, control, empty, resets, headers, connections, silent, stalled, slow-reads, deaf, calls,
+    /// changes; each may say with how many clients, as pings=8; all of them when left out
     #[arg(long, value_name = "ATTACK[=CLIENTS],...", value_delimiter = ',', value_parser = attack)]
     attacks: Vec<(Attack, usize)>,
     /// How long, in seconds
@@ -31,7 +32,10 @@ pub struct HostileArguments {
     /// Call this unary method instead of asking questions: for a server that is not Kith
     #[arg(long, value_name = "PATH")]
     empty_path: Option<String>,
-    /// Write what became of the clients to this file
+    /// Where its check-ins say that the child is: a site of the hostile organisation; its code and 01 when left out
+    #[arg(long, value_name = "CODE")]
+    site: Option<String>,
+    /// Write what has become of the clients to this file, each second and at the end
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Print nothing
@@ -52,16 +56,15 @@ fn attack(text: &str) -> Result<(Attack, usize), String> {
 /// # Errors
 /// It could not begin, or a file cannot be written.
 pub fn run(arguments: HostileArguments) -> Result<ExitCode> {
-    let HostileArguments { server, certs, mut attacks, seconds, opens_per_s, empty_path, json, quiet } = arguments;
+    let HostileArguments { server, certs, mut attacks, seconds, opens_per_s, empty_path, site, json, quiet } =
+        arguments;
     if attacks.is_empty() {
         attacks = Attack::ALL.iter().map(|(attack, _, clients)| (*attack, *clients)).collect();
     }
-    let order = Order { server, certs, attacks, seconds, opens_per_second: opens_per_s, empty_path };
-    let told = super::run(&order)?;
-    if let Some(path) = json {
-        let text = serde_json::to_string_pretty(&told).context("failed to encode what became of it")? + "\n";
-        std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
-    }
+    let order = Order { server, certs, attacks, seconds, opens_per_second: opens_per_s, empty_path, site };
+    let write = |told: &Told| json.as_deref().map_or(Ok(()), |path| told.write(path));
+    let told = super::run(&order, write)?;
+    write(&told)?;
     if !quiet {
         print!("{}", table(&told));
     }
@@ -70,20 +73,35 @@ pub fn run(arguments: HostileArguments) -> Result<ExitCode> {
 
 fn table(told: &Told) -> String {
     let mut text = format!(
-        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10}\n",
-        "attack", "clients", "opened", "refused", "shaken", "ended", "open", "calls", "answered", "MB"
+        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>10}\n",
+        "attack",
+        "clients",
+        "came",
+        "opened",
+        "refused",
+        "shaken",
+        "begun",
+        "ended",
+        "open",
+        "calls",
+        "answered",
+        "kept",
+        "MB"
     );
     for (name, became) in &told.attacks {
         text += &format!(
-            "{name:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>10.1}\n",
+            "{name:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>9} {:>10.1}\n",
             became.clients,
+            became.took_part,
             became.opened,
             became.refused,
             became.shaken,
+            became.begun,
             became.ended_by_server,
-            became.open_at_end,
+            became.open,
             became.calls,
             became.answered,
+            became.kept,
             became.bytes as f64 / 1e6
         );
     }

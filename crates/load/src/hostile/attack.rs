@@ -11,6 +11,13 @@ const RESETS: u64 = 50;
 /// Bytes of one frame of headers without an end.
 const HEADER_FRAME: usize = 16_000;
 
+/// Deadline of most calls, in milliseconds: as long as may be.
+const PATIENT_MS: u64 = 3_600_000;
+/// Deadline of changes that nobody waits for, in milliseconds.
+const HASTY_MS: u64 = 1;
+/// Of the clients that change something one in so many waits for the answers: they tell whether anything is kept.
+const ONE_WAITS_IN: usize = 4;
+
 /// One way to be hostile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attack {
@@ -38,11 +45,13 @@ pub enum Attack {
     Deaf,
     /// As many calls as the connection carries, all the time.
     Calls,
+    /// As many check-ins as the connection carries, most with a deadline that passes before they are kept.
+    Changes,
 }
 
 impl Attack {
     /// Every attack, with its name and how many clients do it.
-    pub const ALL: [(Self, &'static str, usize); 12] = [
+    pub const ALL: [(Self, &'static str, usize); 13] = [
         (Self::Pings, "pings", 8),
         (Self::Settings, "settings", 8),
         (Self::Control, "control", 8),
@@ -55,6 +64,7 @@ impl Attack {
         (Self::SlowReads, "slow-reads", 64),
         (Self::Deaf, "deaf", 16),
         (Self::Calls, "calls", 8),
+        (Self::Changes, "changes", 8),
     ];
 
     /// How many clients do it.
@@ -68,7 +78,13 @@ impl Attack {
     pub fn is_flood(self) -> bool {
         match self {
             Self::Pings | Self::Settings | Self::Control | Self::Empty | Self::Resets | Self::Headers => true,
-            Self::Connections | Self::Silent | Self::Stalled | Self::SlowReads | Self::Deaf | Self::Calls => false,
+            Self::Connections
+            | Self::Silent
+            | Self::Stalled
+            | Self::SlowReads
+            | Self::Deaf
+            | Self::Calls
+            | Self::Changes => false,
         }
     }
 
@@ -78,11 +94,23 @@ impl Attack {
         !matches!(self, Self::Stalled | Self::Deaf)
     }
 
+    /// Whether it comes so far that the server speaks HTTP/2 to it.
+    #[must_use]
+    pub fn shakes(self) -> bool {
+        !matches!(self, Self::Silent | Self::Stalled)
+    }
+
+    /// Deadline of the calls of its client of this number, in milliseconds.
+    #[must_use]
+    pub fn timeout_ms(self, client: usize) -> u64 {
+        if self == Self::Changes && !client.is_multiple_of(ONE_WAITS_IN) { HASTY_MS } else { PATIENT_MS }
+    }
+
     /// Calls that are kept open on one connection.
     #[must_use]
     pub fn open_calls(self) -> usize {
         match self {
-            Self::SlowReads | Self::Deaf | Self::Calls => 100,
+            Self::SlowReads | Self::Deaf | Self::Calls | Self::Changes => 100,
             Self::Pings
             | Self::Settings
             | Self::Control
@@ -117,7 +145,8 @@ impl Attack {
             | Self::Stalled
             | Self::SlowReads
             | Self::Deaf
-            | Self::Calls => Vec::new(),
+            | Self::Calls
+            | Self::Changes => Vec::new(),
         }
     }
 
@@ -140,7 +169,8 @@ impl Attack {
             | Self::Connections
             | Self::Silent
             | Self::Stalled
-            | Self::Calls => Vec::new(),
+            | Self::Calls
+            | Self::Changes => Vec::new(),
         }
     }
 
@@ -185,6 +215,15 @@ mod tests {
             assert_eq!((name.parse(), attack.to_string(), attack.clients()), (Ok(attack), name.to_owned(), clients));
         }
         assert!("ping".parse::<Attack>().is_err());
+    }
+
+    #[test]
+    fn of_those_that_change_something_most_wait_for_nothing_and_the_first_waits() {
+        for (attack, ..) in Attack::ALL {
+            let hasty = (0..8).filter(|client| attack.timeout_ms(*client) == HASTY_MS).count();
+            assert_eq!(hasty, if attack == Attack::Changes { 6 } else { 0 }, "{attack}");
+            assert_eq!(attack.timeout_ms(0), PATIENT_MS, "{attack}");
+        }
     }
 
     #[test]

@@ -71,12 +71,15 @@ pub struct Limits {
     pub stream_window_bytes: u32,
     /// Flow-control window of a connection.
     pub connection_window_bytes: u32,
-    /// Streams a peer may open and reset before the connection is closed (rapid reset).
+    /// Streams a peer may open and reset at once before the connection is closed (rapid reset).
     pub max_reset_streams: usize,
     /// Pings in ten seconds, without calls.
     pub pings_per_10s: u32,
     /// Changes of settings in ten seconds.
     pub settings_per_10s: u32,
+    /// Resets of calls in ten seconds, however few at a time. In an outage an honest client gives up all the calls that a
+    /// connection carries each time their deadline passes: nine times a second is within it.
+    pub resets_per_10s: u32,
     /// Other frames that carry nothing in ten seconds, without calls.
     pub control_frames_per_10s: u32,
 }
@@ -113,6 +116,7 @@ impl Default for Limits {
             max_reset_streams: 32,
             pings_per_10s: 100,
             settings_per_10s: 20,
+            resets_per_10s: 12_000,
             control_frames_per_10s: 200,
         }
     }
@@ -212,6 +216,7 @@ impl Limits {
         check.range("limits.max_reset_streams", self.max_reset_streams, 1..=65_536);
         check.range("limits.pings_per_10s", self.pings_per_10s, 4..=1_000_000);
         check.range("limits.settings_per_10s", self.settings_per_10s, 4..=1_000_000);
+        check.range("limits.resets_per_10s", self.resets_per_10s, 16..=1_000_000);
         check.range("limits.control_frames_per_10s", self.control_frames_per_10s, 16..=1_000_000);
     }
 }

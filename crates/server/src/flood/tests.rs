@@ -3,13 +3,12 @@
 use super::*;
 
 const PRIORITY: u8 = 2;
-const RESET: u8 = 3;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const UNKNOWN: u8 = 200;
 
 fn limits() -> Limits {
-    Limits { pings_per_10s: 5, settings_per_10s: 3, control_frames_per_10s: 7, ..Limits::default() }
+    Limits { pings_per_10s: 5, settings_per_10s: 3, resets_per_10s: 4, control_frames_per_10s: 7, ..Limits::default() }
 }
 
 fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
@@ -27,8 +26,12 @@ struct Reader {
 
 impl Reader {
     fn new() -> Self {
+        Self::of(&limits())
+    }
+
+    fn of(limits: &Limits) -> Self {
         let now = Instant::now();
-        let mut counter = FrameCounter::new(&limits(), now);
+        let mut counter = FrameCounter::new(limits, now);
         counter.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || now).unwrap();
         Self { counter, now }
     }
@@ -58,7 +61,7 @@ fn each_sort_of_frame_that_carries_nothing_has_its_budget() {
         (kind::SETTINGS, flag::ACK, 0, (7, Shed::ControlFrames)),
         (kind::DATA, 0, 0, (7, Shed::ControlFrames)),
         (PRIORITY, 0, 5, (7, Shed::ControlFrames)),
-        (RESET, 0, 4, (7, Shed::ControlFrames)),
+        (kind::RESET, 0, 4, (4, Shed::ControlFrames)),
         (WINDOW_UPDATE, 0, 4, (7, Shed::ControlFrames)),
         (CONTINUATION, 0, 0, (7, Shed::ControlFrames)),
         (UNKNOWN, 0, 100, (7, Shed::ControlFrames)),
@@ -78,6 +81,37 @@ fn calls_and_what_they_carry_are_never_shed() {
         reader.read(&frame(kind::PING, 0, 8)).unwrap();
         reader.read(&frame(WINDOW_UPDATE, 0, 4)).unwrap();
         reader.read(&frame(WINDOW_UPDATE, 0, 4)).unwrap();
+    }
+}
+
+#[test]
+fn calls_that_are_opened_and_reset_are_shed_however_few_at_a_time_and_whatever_they_are_sent() {
+    let mut reader = Reader::new();
+    for _ in 0..4 {
+        reader.read(&frame(kind::HEADERS, 4, 60)).unwrap();
+        reader.counter.sent(100_000);
+        reader.read(&frame(kind::RESET, 0, 4)).unwrap();
+    }
+    reader.read(&frame(kind::HEADERS, 4, 60)).unwrap();
+    assert_eq!(reader.until_shed(&frame(kind::RESET, 0, 4)), (0, Shed::ControlFrames));
+    let mut reader = Reader::new();
+    for _ in 0..1_000 {
+        reader.now += Duration::from_secs(3);
+        reader.read(&frame(kind::RESET, 0, 4)).expect("a reset every three seconds is within four in ten");
+    }
+}
+
+#[test]
+fn whoever_gives_up_every_call_of_a_connection_in_an_outage_keeps_it() {
+    let limits = Limits::default();
+    let mut reader = Reader::of(&limits);
+    for _ in 0..400 {
+        reader.now += Duration::from_millis(125);
+        for _ in 0..limits.max_concurrent_streams {
+            reader.read(&frame(kind::HEADERS, 4, 60)).unwrap();
+            reader.read(&frame(kind::DATA, flag::END_STREAM, 300)).unwrap();
+            reader.read(&frame(kind::RESET, 0, 4)).expect("all calls given up eight times a second are within it");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 500;
 
 /// Page size and how many feeds come before the page.
-fn page_of(size: u32, token: &str) -> Result<(usize, usize), Faults> {
+pub(super) fn page_of(size: u32, token: &str) -> Result<(usize, usize), Faults> {
     let mut faults = Faults::default();
     if size > MAX_PAGE {
         faults.add("page_size", "PAGE_TOO_LARGE", format!("a page has at most {MAX_PAGE} feeds"));

@@ -6,6 +6,7 @@ use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::harness::{ED, LA, PREFACE, TestServer, call, client};
 
@@ -144,7 +145,9 @@ fn oversized_headers_are_refused() {
     client(async {
         let channel = server.channel(ED).await;
         let long = "x".repeat(8_192);
-        assert_ne!(call(&channel, "Who", &[("x-long", &long)]).await.code(), Code::Ok);
+        let refused = call(&channel, "Who", &[("x-long", &long)]).await;
+        assert_eq!(refused.code(), Code::ResourceExhausted, "{}", refused.message());
+        assert_eq!(refused.get_details_error_info().unwrap().reason, "HEADERS_TOO_LARGE");
         assert_eq!(call(&channel, "Who", &[("x-short", "x")]).await.code(), Code::Ok);
     });
 }

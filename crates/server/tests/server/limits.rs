@@ -121,6 +121,39 @@ fn rapid_resets_end_the_connection() {
 }
 
 #[test]
+fn calls_that_are_reset_a_few_at_a_time_give_their_places_back_and_are_bounded() {
+    let server = TestServer::ready(|config| {
+        config.limits.max_reset_streams = 64;
+        config.limits.resets_per_10s = 100;
+        // Two bursts would fill it, were the places of what was reset not given back.
+        (config.limits.max_in_flight, config.limits.share_percent) = (32, 100);
+    });
+    client(async {
+        let other = server.channel(LA).await;
+        let mut hostile = Raw::connect(&server, ED).await;
+        let mut bursts = 0;
+        loop {
+            let pair = |number: u32| {
+                let stream = 2 * (20 * bursts + number) + 1;
+                [raw::call(stream, "Wait", false), frame(RESET, 0, stream, &[0, 0, 0, 8])].concat()
+            };
+            hostile.send(&(0..20).map(pair).collect::<Vec<_>>().concat()).await;
+            // One at a time: what came before it has been read.
+            hostile.send(&frame(PING, 0, 0, &[7; 8])).await;
+            if hostile.until(PING, ACK).await.is_none() {
+                break;
+            }
+            bursts += 1;
+            assert!(answered(&other).await, "after {bursts} bursts another organisation was not answered");
+            assert!(bursts <= 40, "resets go on for ever");
+        }
+        // Within ten seconds: five bursts are the budget.
+        assert_eq!((bursts, server.shed("control_frames")), (5, 1));
+        assert!(answered(&other).await);
+    });
+}
+
+#[test]
 fn headers_without_an_end_close_the_connection() {
     let server = TestServer::ready(|_| {});
     client(async {

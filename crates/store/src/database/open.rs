@@ -194,10 +194,15 @@ pub(super) fn read_head(db: &DB, keys: &Keys) -> Result<Option<Head>, OpenError>
     }
     let plain = seal::open(keys, SYSTEM_TAG, HEAD_KEY, &head)
         .map_err(|error| unopened(error, damaged("the head row does not open")))?;
-    let mut fields = Fields(&plain);
+    head_of(&plain).map(Some).ok_or_else(|| damaged("the head row has another length"))
+}
+
+/// The head as its row says it.
+pub(super) fn head_of(plain: &[u8]) -> Option<Head> {
+    let mut fields = Fields(plain);
     match (fields.take(), fields.take(), fields.0) {
-        (Some(sequence), Some(chain), []) => Ok(Some(Head { sequence: u64::from_be_bytes(sequence), chain })),
-        _ => Err(damaged("the head row has another length")),
+        (Some(sequence), Some(chain), []) => Some(Head { sequence: u64::from_be_bytes(sequence), chain }),
+        _ => None,
     }
 }
 

@@ -71,14 +71,23 @@ pub(super) fn read_noted(db: &DB, keys: &Keys) -> Result<Option<KeyringStamp>, O
     let row = db.get(KEYRING_KEY).map_err(|error| OpenError::Database(error.into_string()))?;
     let Some(row) = row else { return Ok(None) };
     let plain = seal::open(keys, SYSTEM_TAG, KEYRING_KEY, &row).map_err(|error| unopened(error, damaged()))?;
-    let mut fields = Fields(&plain);
-    let (generation, sha256) = (fields.take().map(u64::from_be_bytes), fields.take());
-    let (Some(generation), Some(sha256), []) = (generation, sha256, fields.0) else { return Err(damaged()) };
+    let noted = noted_of(&plain).ok_or_else(damaged)?;
     match keys.stamp() {
-        Some(stamp) if stamp.generation < generation => {
-            Err(OpenError::KeyringOlder { found: stamp.generation, known: generation })
+        Some(stamp) if stamp.generation < noted.generation => {
+            Err(OpenError::KeyringOlder { found: stamp.generation, known: noted.generation })
         }
-        Some(_) | None => Ok(Some(KeyringStamp { generation, sha256 })),
+        Some(_) | None => Ok(Some(noted)),
+    }
+}
+
+/// Which keyring was noted, as its row says it.
+pub(super) fn noted_of(plain: &[u8]) -> Option<KeyringStamp> {
+    let mut fields = Fields(plain);
+    match (fields.take(), fields.take(), fields.0) {
+        (Some(generation), Some(sha256), []) => {
+            Some(KeyringStamp { generation: u64::from_be_bytes(generation), sha256 })
+        }
+        _ => None,
     }
 }
 

@@ -83,12 +83,17 @@ pub(super) fn read_point(db: &DB, keys: &Keys) -> Result<TrimPoint, OpenError> {
     let row = db.get(TRIM_KEY).map_err(|error| OpenError::Database(error.into_string()))?;
     let Some(row) = row else { return Ok(TrimPoint::NONE) };
     let plain = seal::open(keys, SYSTEM_TAG, TRIM_KEY, &row).map_err(|error| unopened(error, damaged()))?;
-    let mut fields = Fields(&plain);
+    point_of(&plain).ok_or_else(damaged)
+}
+
+/// The trim point as its row says it.
+pub(super) fn point_of(plain: &[u8]) -> Option<TrimPoint> {
+    let mut fields = Fields(plain);
     match (fields.take(), fields.take(), fields.take(), fields.0) {
         (Some(sequence), Some(chain), Some(state_hash), []) => {
-            Ok(TrimPoint { head: Head { sequence: u64::from_be_bytes(sequence), chain }, state_hash })
+            Some(TrimPoint { head: Head { sequence: u64::from_be_bytes(sequence), chain }, state_hash })
         }
-        _ => Err(damaged()),
+        _ => None,
     }
 }
 

@@ -43,7 +43,7 @@ fn same(one: &NoteSignature, other: &NoteSignature) -> bool {
 /// Which organisation was the first to bring a statement of a name and key, oldest first. Those that have a certificate of a
 /// witness are few, and each has few of these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Brought(Vec<(NoteSignature, String)>);
+pub(crate) struct Brought(Vec<(NoteSignature, String)>);
 
 impl Brought {
     /// What is kept in a directory. What cannot be read is not taken for nobody's: a person has to look.
@@ -54,17 +54,22 @@ impl Brought {
         Ok(Self::of(&bytes).ok_or_else(damaged)?)
     }
 
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         let Note { text, signatures } = Note::parse(bytes).ok()?;
         let owners = text.strip_prefix(BROUGHT)?.strip_prefix('\n')?;
         let owners: Vec<String> = owners.lines().map(str::to_owned).collect();
         (owners.len() == signatures.len()).then(|| Self(signatures.into_iter().zip(owners).collect()))
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let owners: String = self.0.iter().map(|(_, owner)| format!("{owner}\n")).collect();
         let signatures = self.0.iter().map(|(first, _)| first.clone()).collect();
         Note { text: format!("{BROUGHT}\n{owners}"), signatures }.to_string().into_bytes()
+    }
+
+    /// How many names and keys are somebody's.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
     }
 
     fn owner(&self, statement: &NoteSignature) -> Option<&str> {
