@@ -80,7 +80,8 @@ impl ClientTrust {
             };
         }
         let chain = builder.build().map_err(|error| built(&error, files))?;
-        let verifier = Arc::new(IdentityVerifier { chain, trust_domain: Arc::clone(trust_domain) });
+        let (verified_by, trust_domain) = (lists.clone(), Arc::clone(trust_domain));
+        let verifier = Arc::new(IdentityVerifier { chain, lists: verified_by, trust_domain });
         Ok(Self { authorities, lists, expired: files.crl_expired, verifier })
     }
 
@@ -116,10 +117,12 @@ fn built(error: &VerifierBuilderError, files: &config::Tls) -> TlsError {
     TlsError::Authorities { path: files.client_ca.clone(), reason: error.to_string() }
 }
 
-/// Verifies the chain, and then that the certificate carries exactly one identity of this trust domain.
+/// Verifies the chain, then that no list at all names any of it, and that the certificate carries exactly one identity of this
+/// trust domain.
 #[derive(Debug)]
 struct IdentityVerifier {
     chain: Arc<dyn ClientCertVerifier>,
+    lists: Option<Arc<Lists>>,
     trust_domain: Arc<str>,
 }
 
@@ -140,6 +143,10 @@ impl ClientCertVerifier for IdentityVerifier {
             return Err(identity(IdentityError::ChainTooLong).into());
         }
         let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let shown = std::iter::once(end_entity).chain(intermediates);
+        if self.lists.as_ref().is_some_and(|lists| lists.revoke_any_of(shown)) {
+            return Err(CertificateError::Revoked.into());
+        }
         PeerIdentity::from_certificate(end_entity, &self.trust_domain).map_err(identity)?;
         Ok(verified)
     }

@@ -1,6 +1,8 @@
 //! Revocation lists: read from a file or a directory, and held against the authorities before they come into force.
-//! Never takes a list that would shut out everybody, or that is older than the one in force.
+//! Never takes a list that would shut out everybody, or lists that would take back what those in force revoke. What is revoked
+//! never hangs on the order of files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject;
@@ -29,9 +31,11 @@ struct List {
     scope: Vec<u8>,
     issued_s: i64,
     expires_s: Option<i64>,
+    /// The numbers of the certificates that it revokes, without zeros in front.
+    revoked: HashSet<Vec<u8>>,
 }
 
-/// The newest list of each issuer and scope.
+/// The newest list of each issuer and scope, but for those that a later list about everything has overtaken.
 #[derive(Debug)]
 pub(crate) struct Lists(Vec<List>);
 
@@ -47,16 +51,51 @@ impl Lists {
                 lists.keep_newest(List::new(der).ok_or_else(|| wrong(&file, "expected DER of a revocation list"))?);
             }
         }
-        if lists.0.is_empty() { Err(wrong(path, "expected a revocation list, found none")) } else { Ok(lists) }
+        if lists.0.is_empty() {
+            return Err(wrong(path, "expected a revocation list, found none"));
+        }
+        lists.leave_out_what_is_overtaken();
+        // Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first.
+        lists.0.sort_by_key(|list| list.expires_s);
+        Ok(lists)
     }
 
-    /// An older list beside a newer one must not hide what was revoked between them.
+    /// An older list beside a newer one must not hide what was revoked between them. Two of one second both count.
     fn keep_newest(&mut self, list: List) {
-        match self.0.iter_mut().find(|known| known.is_of(&list)) {
-            Some(known) if known.issued_s >= list.issued_s => {}
-            Some(known) => *known = list,
-            None => self.0.push(list),
+        let is_known = |known: &List| known.issued_s > list.issued_s || *known.der == *list.der;
+        if self.0.iter().any(|known| known.is_of(&list) && is_known(known)) {
+            return;
         }
+        self.0.retain(|known| !known.is_of(&list) || known.issued_s == list.issued_s);
+        self.0.push(list);
+    }
+
+    /// A list without a scope is about every certificate of its issuer: one about some of them that is no newer has nothing to add.
+    fn leave_out_what_is_overtaken(&mut self) {
+        let whole: Vec<(Vec<u8>, i64)> = self
+            .0
+            .iter()
+            .filter(|list| list.scope.is_empty())
+            .map(|list| (list.issuer.clone(), list.issued_s))
+            .collect();
+        let is_overtaken =
+            |list: &List| whole.iter().any(|(issuer, issued_s)| *issuer == list.issuer && *issued_s >= list.issued_s);
+        self.0.retain(|list| list.scope.is_empty() || !is_overtaken(list));
+    }
+
+    /// Whether any list of its issuer names a certificate of this chain. The verifier asks one list alone, the first that may tell
+    /// of a certificate; which one that is must not decide who is let in.
+    pub(crate) fn revoke_any_of<'a>(&self, chain: impl IntoIterator<Item = &'a CertificateDer<'a>>) -> bool {
+        chain.into_iter().any(|der| {
+            // What cannot be read cannot be found in a list either.
+            let Ok((_, certificate)) = X509Certificate::from_der(der) else { return true };
+            let number = certificate.serial.to_bytes_be();
+            self.of(certificate.issuer().as_raw()).any(|list| list.revoked.contains(&number))
+        })
+    }
+
+    fn of<'a>(&'a self, issuer: &'a [u8]) -> impl Iterator<Item = &'a List> {
+        self.0.iter().filter(move |list| list.issuer == issuer)
     }
 
     /// Whether each authority has a list that it signed. A chain of which no list tells is refused, and so is one whose list
@@ -80,16 +119,31 @@ impl Lists {
         Ok(())
     }
 
-    /// Whether any list is older than the one of the same issuer and scope in `before`: that would take revocations back.
-    pub(crate) fn are_older_than(&self, before: &Lists) -> bool {
-        let older = |list: &List| before.0.iter().any(|known| known.is_of(list) && list.issued_s < known.issued_s);
-        self.0.iter().any(older)
+    /// What in place of `before` these lists would take back, if anything. `same_authorities`: those of clients have not changed
+    /// with them, so none of the issuers can have gone.
+    pub(crate) fn take_back(&self, before: &Lists, same_authorities: bool) -> Option<&'static str> {
+        for known in &before.0 {
+            if self.of(&known.issuer).next().is_none() {
+                if same_authorities {
+                    return Some(
+                        "an issuer that has a list in force has none here: all its certificates would be refused",
+                    );
+                }
+            } else if self.0.iter().any(|list| list.is_of(known) && list.issued_s < known.issued_s) {
+                return Some("a list is older than the one in force, which may have revoked more");
+            } else if !self.stand_for(known) {
+                return Some("a list in force is gone, and its issuer's others do not name all that it revokes");
+            }
+        }
+        None
     }
 
-    /// Whether an issuer that has a list in `before` has none any more: every chain below it would be refused.
-    pub(crate) fn lack_any_of(&self, before: &Lists) -> bool {
-        let is_lost = |known: &List| self.0.iter().all(|list| list.issuer != known.issuer);
-        before.0.iter().any(is_lost)
+    /// Whether nothing is lost with a list that was in force: a newer one is in its place, or one about everything, or whatever it
+    /// revokes others revoke. Else an old list of another scope would do to let in who is revoked.
+    fn stand_for(&self, known: &List) -> bool {
+        let is_newer = |list: &List| (list.is_of(known) || list.scope.is_empty()) && list.issued_s >= known.issued_s;
+        self.of(&known.issuer).any(is_newer)
+            || known.revoked.iter().all(|number| self.of(&known.issuer).any(|list| list.revoked.contains(number)))
     }
 
     /// When the first of them expires, in seconds since 1970.
@@ -104,7 +158,7 @@ impl Lists {
 
 impl List {
     fn new(der: CertificateRevocationListDer<'static>) -> Option<Self> {
-        let (issuer, scope, issued_s, expires_s) = {
+        let (issuer, scope, issued_s, expires_s, revoked) = {
             let (rest, parsed) = CertificateRevocationList::from_der(&der).ok()?;
             if !rest.is_empty() {
                 return None;
@@ -112,9 +166,10 @@ impl List {
             let scope = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
             let scope = scope.map_or_else(Vec::new, |found| found.value.to_vec());
             let expires_s = parsed.next_update().map(|at| at.timestamp());
-            (parsed.issuer().as_raw().to_vec(), scope, parsed.last_update().timestamp(), expires_s)
+            let revoked = parsed.iter_revoked_certificates().map(|found| found.serial().to_bytes_be()).collect();
+            (parsed.issuer().as_raw().to_vec(), scope, parsed.last_update().timestamp(), expires_s, revoked)
         };
-        Some(Self { der, issuer, scope, issued_s, expires_s })
+        Some(Self { der, issuer, scope, issued_s, expires_s, revoked })
     }
 
     fn is_of(&self, other: &List) -> bool {

@@ -256,9 +256,8 @@ impl TlsState {
     fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
         let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
         let same_authorities = authorities.as_ref().is_none_or(|read| read.are_those(&before.authorities));
-        let in_order =
-            |lists| self.not_older(lists, before).and_then(|lists| self.all_there(lists, before, same_authorities));
-        let lists = outcome.take(read_lists(&self.files).and_then(in_order));
+        let nothing_back = |lists| self.take_nothing_back(lists, before, same_authorities);
+        let lists = outcome.take(read_lists(&self.files).and_then(nothing_back));
         let (read, lists_read) = (authorities.is_some(), lists.is_some());
         let authorities = authorities.unwrap_or_else(|| Arc::clone(&before.authorities));
         let lists = lists.unwrap_or_else(|| before.lists.clone());
@@ -280,29 +279,17 @@ impl TlsState {
         trust
     }
 
-    fn not_older(&self, lists: Option<Arc<Lists>>, before: &ClientTrust) -> Result<Option<Arc<Lists>>, TlsError> {
-        match (&lists, &before.lists) {
-            (Some(new), Some(old)) if new.are_older_than(old) => {
-                let why = "a list is older than the one in force, which may have revoked more";
-                Err(revocation::wrong(&self.files.client_crls, why))
-            }
-            (Some(_) | None, _) => Ok(lists),
-        }
-    }
-
-    /// Refuses lists of which one is gone, unless the authorities have changed with them.
-    fn all_there(
+    fn take_nothing_back(
         &self,
         lists: Option<Arc<Lists>>,
         before: &ClientTrust,
         same_authorities: bool,
     ) -> Result<Option<Arc<Lists>>, TlsError> {
-        match (&lists, &before.lists) {
-            (Some(new), Some(old)) if same_authorities && new.lack_any_of(old) => {
-                let why = "an issuer that has a list in force has none here: all its certificates would be refused";
-                Err(revocation::wrong(&self.files.client_crls, why))
-            }
-            (Some(_) | None, _) => Ok(lists),
+        let lost =
+            lists.as_ref().zip(before.lists.as_ref()).and_then(|(new, old)| new.take_back(old, same_authorities));
+        match lost {
+            Some(why) => Err(revocation::wrong(&self.files.client_crls, why)),
+            None => Ok(lists),
         }
     }
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -105,7 +106,12 @@ impl Authority {
     }
 
     /// A list that revokes these numbers, PEM.
-    pub fn list(&self, revoked: &[u64], (from, until): Years) -> String {
+    pub fn list(&self, revoked: &[u64], years: Years) -> String {
+        self.list_at(None, revoked, years)
+    }
+
+    /// The same, about the certificates alone that are told to look for it at `place`.
+    pub fn list_at(&self, place: Option<&str>, revoked: &[u64], (from, until): Years) -> String {
         let entry = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(from, 1, 1),
@@ -116,12 +122,18 @@ impl Authority {
             this_update: date_time_ymd(from, 1, 1),
             next_update: date_time_ymd(until, 1, 1),
             crl_number: SerialNumber::from(u64::try_from(from).unwrap()),
-            issuing_distribution_point: None,
+            issuing_distribution_point: place
+                .map(|place| CrlIssuingDistributionPoint { distribution_point: look_at(place), scope: None }),
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
+}
+
+/// Where a list of revocations lies.
+pub fn look_at(place: &str) -> CrlDistributionPoint {
+    CrlDistributionPoint { uris: vec![place.to_owned()] }
 }
 
 fn uri_names(uris: &[&str]) -> Vec<SanType> {

@@ -1,11 +1,12 @@
 //! Revocation lists: who is shut out, and which files never come into force.
 
 use std::fs;
+use std::path::Path;
 
 use kith_server::config::ExpiredLists;
 use kith_server::tls::{Part, TlsState};
 
-use crate::authority::{Authority, LASTING, Pair, Years};
+use crate::authority::{Authority, LASTING, Pair, Years, look_at};
 use crate::harness::{ED, LA, LIST, TestServer, client};
 
 /// A list that has expired long ago.
@@ -178,4 +179,106 @@ fn a_start_with_a_bad_list_is_refused() {
     assert_eq!(kith_server::tls::faults(&files, "kith.test").len(), 1);
     files.client_crls = server.path("nowhere.pem");
     assert!(TlsState::load(files, "kith.test").is_err());
+}
+
+/// Two places of lists, as where an authority shares its certificates out over several.
+const ONE: Option<&str> = Some("http://one.example/");
+const OTHER: Option<&str> = Some("http://other.example/");
+
+/// Holds `who` to be taken or not, whichever of the two lists comes first in the directory.
+fn in_any_order(authority: Authority, lists: &[String; 2], expired: ExpiredLists, who: &[(&str, &Pair, bool)]) {
+    let write = |directory: &Path, names: [&str; 2]| {
+        names.iter().zip(lists).for_each(|(name, list)| fs::write(directory.join(name), list).unwrap());
+    };
+    let orders = [["a.pem", "b.pem"], ["b.pem", "a.pem"]];
+    let server = TestServer::started(authority, |config, dir| {
+        config.tls.client_crls = dir.join("lists");
+        config.tls.crl_expired = expired;
+        fs::create_dir(&config.tls.client_crls).unwrap();
+        write(&config.tls.client_crls, orders[0]);
+    })
+    .opened();
+    client(async {
+        for names in orders {
+            write(&server.path("lists"), names);
+            server.tls.reload().unwrap();
+            for (name, pair, taken) in who {
+                assert_eq!(server.takes(Some(pair)).await, *taken, "{name}, the lists as {names:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn no_order_of_lists_lets_in_whom_one_of_them_revokes() {
+    type Both = fn(&Authority, &[u64]) -> [String; 2];
+    let cases: [(&str, Both); 3] = [
+        ("about all, and later about some", |authority, numbers| {
+            [authority.list(&[], LASTING), authority.list_at(ONE, numbers, (2021, 2999))]
+        }),
+        ("about some, and about others", |authority, numbers| {
+            [authority.list_at(OTHER, &[], LASTING), authority.list_at(ONE, numbers, LASTING)]
+        }),
+        ("two of one second", |authority, numbers| {
+            [authority.list(numbers, LASTING), authority.list(&[], (2020, 2998))]
+        }),
+    ];
+    for (name, lists) in cases {
+        println!("{name}");
+        let authority = Authority::new();
+        let (standing, revoked) = (authority.client(&[ED]), authority.client(&[LA]));
+        let told =
+            authority.issue(&[LA], |params| params.crl_distribution_points = vec![look_at("http://one.example/")]);
+        let lists = lists(&authority, &[revoked.serial, told.serial]);
+        let who = [("standing", &standing, true), ("revoked", &revoked, false), ("told of one place", &told, false)];
+        in_any_order(authority, &lists, ExpiredLists::Accept, &who);
+    }
+}
+
+#[test]
+fn a_later_list_about_all_overtakes_those_about_some() {
+    let authority = Authority::new();
+    let released = authority.client(&[ED]);
+    let lists = [authority.list_at(ONE, &[released.serial], LASTING), authority.list(&[], (2021, 2999))];
+    in_any_order(authority, &lists, ExpiredLists::Accept, &[("released", &released, true)]);
+}
+
+#[test]
+fn where_an_expired_list_refuses_no_other_that_has_not_expired_hides_it() {
+    for (expired, taken) in [(ExpiredLists::Refuse, false), (ExpiredLists::Accept, true)] {
+        let authority = Authority::new();
+        let pair = authority.client(&[ED]);
+        let lists = [authority.list_at(ONE, &[], LASTING), authority.list_at(OTHER, &[], PAST)];
+        in_any_order(authority, &lists, expired, &[("under two lists", &pair, taken)]);
+    }
+}
+
+#[test]
+fn no_list_of_another_scope_takes_back_what_those_in_force_revoke() {
+    let (authority, standing, revoked, list) = with_revoked((2022, 2999));
+    let server = TestServer::with_list(authority, &list, |_| {});
+    let at = |place, revoked: &[u64], from| server.authority.list_at(place, revoked, (from, 2999));
+    client(async {
+        for (name, content) in [
+            ("older", at(ONE, &[], 2021)),
+            ("newer, and does not name it", at(ONE, &[], 2023)),
+            ("one of several", format!("{}{}", at(ONE, &[], 2023), at(OTHER, &[], 2023))),
+        ] {
+            fs::write(server.path(LIST), content).unwrap();
+            assert_eq!(server.tls.reload().map_err(|errors| errors.len()), Err(1), "{name}");
+            assert_eq!(server.tls.failed(), [Part::RevocationLists], "{name}");
+            assert!(server.takes(Some(&standing)).await, "{name} shut out who stands");
+            assert!(!server.takes(Some(&revoked)).await, "{name} let in who is revoked");
+        }
+        let shared_out = format!("{}{}", at(ONE, &[], 2023), at(OTHER, &[revoked.serial], 2023));
+        for (name, content, taken) in [
+            ("shared out over two", shared_out, false),
+            ("again about all, which may take it back", at(None, &[], 2024), true),
+        ] {
+            fs::write(server.path(LIST), content).unwrap();
+            server.tls.reload().unwrap();
+            assert_eq!(server.takes(Some(&revoked)).await, taken, "{name}");
+            assert!(server.takes(Some(&standing)).await, "{name}");
+        }
+    });
 }
