@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -12,6 +13,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::config::{self, ExpiredLists};
 use crate::identity::{IdentityError, PeerIdentity};
+use crate::issuers::Issuers;
 use crate::revocation::{self, Lists};
 use crate::tls::{TlsError, certificates, expires_s};
 
@@ -69,10 +71,11 @@ impl ClientTrust {
         lists: Option<Arc<Lists>>,
         files: &config::Tls,
         trust_domain: &Arc<str>,
+        issuers: &Arc<Issuers>,
     ) -> Result<Self, TlsError> {
         let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities.store), provider());
         if let Some(lists) = &lists {
-            lists.fit(&authorities.ders).map_err(|reason| revocation::wrong(&files.client_crls, &reason))?;
+            lists.fit(&authorities.ders, issuers).map_err(|reason| revocation::wrong(&files.client_crls, &reason))?;
             builder = builder.with_crls(lists.ders());
             builder = match files.crl_expired {
                 ExpiredLists::Accept => builder,
@@ -80,8 +83,14 @@ impl ClientTrust {
             };
         }
         let chain = builder.build().map_err(|error| built(&error, files))?;
-        let (verified_by, trust_domain) = (lists.clone(), Arc::clone(trust_domain));
-        let verifier = Arc::new(IdentityVerifier { chain, lists: verified_by, trust_domain });
+        let verifier = Arc::new(IdentityVerifier {
+            chain,
+            authorities: Arc::clone(&authorities),
+            lists: lists.clone(),
+            issuers: Arc::clone(issuers),
+            are_lists_foreign: AtomicBool::new(false),
+            trust_domain: Arc::clone(trust_domain),
+        });
         Ok(Self { authorities, lists, expired: files.crl_expired, verifier })
     }
 
@@ -90,6 +99,27 @@ impl ClientTrust {
         let (end_entity, intermediates) = chain.split_first()?;
         self.verifier.verify_client_cert(end_entity, intermediates, now).ok()?;
         Some(self.until_s(chain))
+    }
+
+    /// Whether a chain is refused for what the lists are, and not for whom they name: nobody meant to shut it out.
+    pub(crate) fn shuts_out_by_its_lists(&self, chain: &[CertificateDer<'static>], now: UnixTime) -> bool {
+        let Some((end_entity, intermediates)) = chain.split_first() else { return false };
+        self.verifier.verify(end_entity, intermediates, now).is_err_and(|error| {
+            is_foreign(&error)
+                || matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus))
+        })
+    }
+
+    /// Notes who stands between this chain and its authority, when there are lists that may bear their names.
+    pub(crate) fn learn(&self, chain: &[CertificateDer<'static>]) {
+        if let Some((end_entity, intermediates)) = chain.split_first() {
+            self.verifier.learn(end_entity, intermediates);
+        }
+    }
+
+    /// Whether a list has turned out not to be signed by whose name it bears: whoever is below that is refused.
+    pub(crate) fn are_lists_foreign(&self) -> bool {
+        self.verifier.are_lists_foreign.load(Ordering::Relaxed)
     }
 
     /// When a chain that stands must be judged again at the latest: as its first certificate expires, or the first list where
@@ -122,16 +152,38 @@ fn built(error: &VerifierBuilderError, files: &config::Tls) -> TlsError {
 #[derive(Debug)]
 struct IdentityVerifier {
     chain: Arc<dyn ClientCertVerifier>,
+    authorities: Arc<Authorities>,
     lists: Option<Arc<Lists>>,
+    issuers: Arc<Issuers>,
+    are_lists_foreign: AtomicBool,
     trust_domain: Arc<str>,
 }
 
-impl ClientCertVerifier for IdentityVerifier {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+/// Whether a list was asked that is not of whoever issued the certificate, or that cannot be held against it.
+fn is_foreign(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertRevocationList(_))
+}
+
+impl IdentityVerifier {
+    fn learn(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+        let Some(lists) = &self.lists else { return };
+        let authorities = &self.authorities.ders;
+        if self.issuers.learn(end_entity, intermediates, authorities) && lists.are_disowned(authorities, &self.issuers)
+        {
+            self.tell_of_foreign();
+        }
     }
 
-    fn verify_client_cert(
+    /// Somebody may be shut out whom nobody meant to: that is seen to by a person.
+    fn tell_of_foreign(&self) {
+        if !self.are_lists_foreign.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "a revocation list is not signed by the authority whose name it bears: whoever is below is refused"
+            );
+        }
+    }
+
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -149,6 +201,26 @@ impl ClientCertVerifier for IdentityVerifier {
         }
         PeerIdentity::from_certificate(end_entity, &self.trust_domain).map_err(identity)?;
         Ok(verified)
+    }
+}
+
+impl ClientCertVerifier for IdentityVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.verify(end_entity, intermediates, now).inspect_err(|error| {
+            if is_foreign(error) {
+                self.learn(end_entity, intermediates);
+                self.tell_of_foreign();
+            }
+        })
     }
 
     fn verify_tls12_signature(

@@ -26,6 +26,7 @@ pub mod fuzz_entry;
 mod gather;
 pub mod health;
 pub mod identity;
+mod issuers;
 mod keys_verb;
 mod keys_watch;
 pub mod kith;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, SubjectPublicKeyInfo, X509Certificate};
 
+use crate::issuers::Issuers;
 use crate::tls::TlsError;
 
 /// Files of lists in a directory: an authority has one, or a few.
@@ -98,31 +99,41 @@ impl Lists {
         self.0.iter().filter(move |list| list.issuer == issuer)
     }
 
-    /// Whether each authority has a list that it signed. A chain of which no list tells is refused, and so is one whose list
-    /// is signed by somebody else: without this, one bad file would shut out every hospital.
-    pub(crate) fn fit(&self, authorities: &[CertificateDer<'_>]) -> Result<(), String> {
+    /// Whether each authority has a list that it signed, and no list is in the name of an authority between that signed none such.
+    /// A chain of which no list tells is refused, and so is one whose list is signed by somebody else: without this, one bad file
+    /// would shut out every hospital.
+    pub(crate) fn fit(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> Result<(), String> {
         for (number, der) in (1_usize..).zip(authorities) {
             let (_, authority) =
                 X509Certificate::from_der(der).map_err(|_| format!("authority {number} is not readable"))?;
-            let mut own = self.0.iter().filter(|list| list.issuer == authority.subject().as_raw()).peekable();
+            let mut own = self.of(authority.subject().as_raw()).peekable();
             if own.peek().is_none() {
                 return Err(format!("expected a list of each client authority, found none of authority {number}"));
             }
-            let signed = |list: &List| {
-                CertificateRevocationList::from_der(&list.der)
-                    .is_ok_and(|(_, parsed)| parsed.verify_signature(authority.public_key()).is_ok())
-            };
-            if !own.all(signed) {
+            if !own.all(|list| list.is_signed_with(authority.public_key())) {
                 return Err(format!("a list in the name of authority {number} is not signed by it"));
             }
         }
-        Ok(())
+        match self.are_disowned(authorities, issuers) {
+            true => Err(String::from("a list in the name of an authority between is not signed by it")),
+            false => Ok(()),
+        }
     }
 
-    /// What in place of `before` these lists would take back, if anything. `same_authorities`: those of clients have not changed
-    /// with them, so none of the issuers can have gone.
-    pub(crate) fn take_back(&self, before: &Lists, same_authorities: bool) -> Option<&'static str> {
-        for known in &before.0 {
+    /// Whether any list is in the name of an authority between, and of none by that name.
+    pub(crate) fn are_disowned(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> bool {
+        self.0.iter().any(|list| list.is_disowned(authorities, issuers))
+    }
+
+    /// What in place of `before` these lists would take back, if anything; one that turned out to be nobody's, whatever its date,
+    /// stands in no other's way. `same_authorities`: those of clients have not changed with them, so none of the issuers can have gone.
+    pub(crate) fn take_back(
+        &self,
+        before: &Lists,
+        same_authorities: bool,
+        (authorities, issuers): (&[CertificateDer<'static>], &Issuers),
+    ) -> Option<&'static str> {
+        for known in before.0.iter().filter(|known| !known.is_disowned(authorities, issuers)) {
             if self.of(&known.issuer).next().is_none() {
                 if same_authorities {
                     return Some(
@@ -174,6 +185,18 @@ impl List {
 
     fn is_of(&self, other: &List) -> bool {
         self.issuer == other.issuer && self.scope == other.scope
+    }
+
+    fn is_signed_with(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
+        CertificateRevocationList::from_der(&self.der).is_ok_and(|(_, parsed)| parsed.verify_signature(key).is_ok())
+    }
+
+    /// Those in the name of an authority of the configuration are held against that one.
+    fn is_disowned(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> bool {
+        let is_named = |der: &CertificateDer<'_>| {
+            X509Certificate::from_der(der).is_ok_and(|(_, authority)| authority.subject().as_raw() == self.issuer)
+        };
+        !authorities.iter().any(is_named) && issuers.disown(&self.issuer, authorities, |key| self.is_signed_with(key))
     }
 }
 

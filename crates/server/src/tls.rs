@@ -17,6 +17,7 @@ use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
 use crate::config;
 pub use crate::file_changes::FileChange;
 use crate::file_changes::FileChanges;
+use crate::issuers::Issuers;
 use crate::open_connections::{Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
 
@@ -167,6 +168,7 @@ pub struct TlsState {
     /// Held while files are read, so that two reloads never mix.
     reloading: Mutex<()>,
     open: Arc<OpenConnections>,
+    issuers: Arc<Issuers>,
     changes: FileChanges,
     first_seen: Vec<Seen>,
 }
@@ -181,7 +183,9 @@ impl TlsState {
         let first_seen = fingerprint(&files);
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
-        let trust = Arc::new(ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain)?);
+        let issuers = Arc::<Issuers>::default();
+        let trust = ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain, &issuers)?;
+        let trust = Arc::new(trust);
         tell_of_expired(&trust);
         let first = InForce::new(pair, trust, Vec::new(), 0)?;
         let changes = FileChanges::default();
@@ -189,7 +193,7 @@ impl TlsState {
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
         let (reloading, open) = (Mutex::new(()), Arc::default());
-        Ok(Self { files, trust_domain, in_force, reloading, open, changes, first_seen })
+        Ok(Self { files, trust_domain, in_force, reloading, open, issuers, changes, first_seen })
     }
 
     /// What became of the files and is not in the audit yet.
@@ -205,6 +209,7 @@ impl TlsState {
     /// Keeps a connection in view whose handshake was done with `under`, which may have been replaced meanwhile.
     pub(crate) fn register(&self, under: &InForce, chain: &[CertificateDer<'static>]) -> Registered {
         let judged = Judged { generation: under.generation, until_s: under.trust.until_s(chain) };
+        self.in_force().trust.learn(chain);
         self.open.register(chain, judged)
     }
 
@@ -259,11 +264,10 @@ impl TlsState {
         let nothing_back = |lists| self.take_nothing_back(lists, before, same_authorities);
         let lists = outcome.take(read_lists(&self.files).and_then(nothing_back));
         let (read, lists_read) = (authorities.is_some(), lists.is_some());
-        let authorities = authorities.unwrap_or_else(|| Arc::clone(&before.authorities));
+        let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
         let lists = lists.unwrap_or_else(|| before.lists.clone());
-        let together = |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| {
-            ClientTrust::new(Arc::clone(authorities), lists.clone(), &self.files, &self.trust_domain)
-        };
+        let together =
+            |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| self.together(authorities, lists.as_ref());
         // Both new; or one new beside the other as it was; or all as it was.
         let trust = outcome
             .take(together(&authorities, &lists))
@@ -279,23 +283,42 @@ impl TlsState {
         trust
     }
 
+    /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
+    fn together(&self, authorities: &Arc<Authorities>, lists: Option<&Arc<Lists>>) -> Result<ClientTrust, TlsError> {
+        let (authorities, lists) = (Arc::clone(authorities), lists.cloned());
+        let trust = ClientTrust::new(authorities, lists, &self.files, &self.trust_domain, &self.issuers)?;
+        let now = UnixTime::now();
+        if trust.lists.is_some() && self.open.chains().iter().any(|chain| trust.shuts_out_by_its_lists(chain, now)) {
+            let why = "somebody who is connected would be refused and is not revoked: a list is missing, or another signed it";
+            return Err(revocation::wrong(&self.files.client_crls, why));
+        }
+        Ok(trust)
+    }
+
     fn take_nothing_back(
         &self,
         lists: Option<Arc<Lists>>,
         before: &ClientTrust,
         same_authorities: bool,
     ) -> Result<Option<Arc<Lists>>, TlsError> {
-        let lost =
-            lists.as_ref().zip(before.lists.as_ref()).and_then(|(new, old)| new.take_back(old, same_authorities));
+        let vouched = (before.authorities.ders.as_slice(), &*self.issuers);
+        let both = lists.as_ref().zip(before.lists.as_ref());
+        let lost = both.and_then(|(new, old)| new.take_back(old, same_authorities, vouched));
         match lost {
             Some(why) => Err(revocation::wrong(&self.files.client_crls, why)),
             None => Ok(lists),
         }
     }
 
-    /// The parts whose new files cannot be used: the old ones are in force.
+    /// The parts whose new files cannot be used, so that the old ones are in force, and lists in force that turned out not to be
+    /// signed by whose name they bear.
     pub fn failed(&self) -> Vec<Part> {
-        self.in_force().failed.clone()
+        let now = self.in_force();
+        let mut failed = now.failed.clone();
+        if now.trust.are_lists_foreign() && !failed.contains(&Part::RevocationLists) {
+            failed.push(Part::RevocationLists);
+        }
+        failed
     }
 
     /// When the first certificate of a part, or list, expires, in seconds since 1970. Authorities never do by themselves.

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use kith_server::config::ExpiredLists;
 use kith_server::tls::{Part, TlsState};
+use tonic::Code;
 
 use crate::authority::{Authority, LASTING, Pair, Years, look_at};
-use crate::harness::{ED, LA, LIST, TestServer, client};
+use crate::harness::{ED, LA, LIST, TestServer, call, client};
 
 /// A list that has expired long ago.
 const PAST: Years = (2020, 2021);
@@ -280,5 +281,76 @@ fn no_list_of_another_scope_takes_back_what_those_in_force_revoke() {
             assert_eq!(server.takes(Some(&revoked)).await, taken, "{name}");
             assert!(server.takes(Some(&standing)).await, "{name}");
         }
+    });
+}
+
+#[test]
+fn a_list_that_no_authority_of_its_name_signed_never_takes_the_place_of_its_own() {
+    let root = Authority::new();
+    let between = root.below("between", |_| {});
+    let (standing, revoked) = (between.client(&[ED]), between.client(&[LA]));
+    let of_root = root.list(&[], LASTING);
+    let server = TestServer::with_list(root, &format!("{of_root}{}", between.list(&[], LASTING)), |_| {});
+    let forged = Authority::named("between").list(&[], (2998, 2999));
+    client(async {
+        assert!(
+            server.takes(Some(&standing)).await && server.takes(Some(&revoked)).await,
+            "nobody is connected any more"
+        );
+        fs::write(server.path(LIST), format!("{of_root}{forged}")).unwrap();
+        let said = server.tls.reload().unwrap_err()[0].to_string();
+        assert!(said.contains("in the name of an authority between"), "{said}");
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        assert!(server.takes(Some(&standing)).await, "a list that anybody could write shut out a hospital");
+        fs::write(server.path(LIST), format!("{of_root}{}", between.list(&[revoked.serial], (2021, 2999)))).unwrap();
+        server.tls.reload().unwrap();
+        assert_eq!(server.tls.failed(), []);
+        assert!(server.takes(Some(&standing)).await && !server.takes(Some(&revoked)).await);
+    });
+}
+
+#[test]
+fn a_foreign_list_that_was_there_at_the_start_is_told_of_and_gives_way_whatever_its_date() {
+    let root = Authority::new();
+    let between = root.below("between", |_| {});
+    let (below, of_root) = (between.client(&[ED]), root.list(&[], LASTING));
+    let forged = Authority::named("between").list(&[], (2998, 2999));
+    let server = TestServer::with_list(root, &format!("{of_root}{forged}"), |_| {});
+    client(async {
+        assert_eq!(server.tls.failed(), [], "nobody can know yet whose it is");
+        assert!(!server.takes(Some(&below)).await);
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        assert!(server.tls.reload().is_err(), "the same again");
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        fs::write(server.path(LIST), format!("{of_root}{}", between.list(&[], LASTING))).unwrap();
+        server.tls.reload().unwrap();
+        assert_eq!(server.tls.failed(), []);
+        assert!(server.takes(Some(&below)).await);
+    });
+}
+
+#[test]
+fn no_list_comes_into_force_that_shuts_out_who_is_connected_and_not_revoked() {
+    let root = Authority::new();
+    // As where an authority has a new key and keeps its name.
+    let [old, new] = ["between", "between"].map(|name| root.below(name, |_| {}));
+    let [before, after] = [old.client(&[ED]), new.client(&[ED])];
+    let of_root = root.list(&[], LASTING);
+    let [first, second] = [old.list(&[], LASTING), new.list(&[], (2021, 2999))].map(|list| format!("{of_root}{list}"));
+    let server = TestServer::with_list(root, &first, |_| {});
+    client(async {
+        let open = server.connect(&before).await.unwrap();
+        assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok);
+        assert!(!server.takes(Some(&after)).await, "its list is not there yet");
+        fs::write(server.path(LIST), &second).unwrap();
+        let said = server.tls.reload().unwrap_err()[0].to_string();
+        assert!(said.contains("connected"), "{said}");
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok, "it was cut off by a list that does not name it");
+        drop(open);
+        while server.tls.reload().is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert!(server.takes(Some(&after)).await);
     });
 }
