@@ -153,6 +153,11 @@ impl InForce {
         Part::ALL.into_iter().zip(self.sha256).zip(before).filter_map(of).collect()
     }
 
+    /// Whether the same is in force, and the same could not be used.
+    fn is_like(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256 && self.failed == other.failed
+    }
+
     /// What a handshake is done with.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
@@ -165,8 +170,8 @@ pub struct TlsState {
     files: config::Tls,
     trust_domain: Arc<str>,
     in_force: RwLock<Arc<InForce>>,
-    /// Held while files are read, so that two reloads never mix.
-    reloading: Mutex<()>,
+    /// Held while files are read, so that two reloads never mix: what the last one failed with.
+    reloading: Mutex<Vec<String>>,
     open: Arc<OpenConnections>,
     issuers: Arc<Issuers>,
     changes: FileChanges,
@@ -192,7 +197,7 @@ impl TlsState {
         // Under which certificates and lists it begins; nothing of what is not configured.
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
-        let (reloading, open) = (Mutex::new(()), Arc::default());
+        let (reloading, open) = (Mutex::default(), Arc::default());
         Ok(Self { files, trust_domain, in_force, reloading, open, issuers, changes, first_seen })
     }
 
@@ -237,7 +242,20 @@ impl TlsState {
     /// # Errors
     /// Why parts stay as they were.
     pub fn reload(&self) -> Result<(), Vec<TlsError>> {
-        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let (errors, _) = self.read_again(true);
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Does the same for what could not be used: why it still cannot, as far as that was not said before. Where it cannot, nothing
+    /// changes and nothing is told.
+    pub fn try_again(&self) -> Vec<TlsError> {
+        let (errors, said) = self.read_again(false);
+        errors.into_iter().filter(|error| !said.contains(&error.to_string())).collect()
+    }
+
+    /// Reads the files once more. Gives what that failed with, and what the reading before did.
+    fn read_again(&self, is_changed: bool) -> (Vec<TlsError>, Vec<String>) {
+        let mut last = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.in_force();
         let mut outcome = Outcome::default();
         let pair = match outcome.take(ServerPair::read(&self.files)) {
@@ -248,13 +266,24 @@ impl TlsState {
             }
         };
         let trust = self.renewed(&before.trust, &mut outcome);
-        tell_of_expired(&trust);
-        let Outcome { errors, failed } = outcome;
-        let next = InForce::new(pair, trust, failed, before.generation + 1).map_err(|error| vec![error])?;
-        next.changes(&before.sha256).into_iter().for_each(|change| self.changes.note(change));
+        let Outcome { mut errors, failed } = outcome;
+        match InForce::new(pair, trust, failed, before.generation + 1) {
+            Ok(next) if is_changed || !next.is_like(&before) => self.take(next, &before, is_changed),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
+        let said = std::mem::replace(&mut *last, errors.iter().map(ToString::to_string).collect());
+        (errors, said)
+    }
+
+    /// What was read comes into force, and open connections are judged by it.
+    fn take(&self, next: InForce, before: &InForce, is_changed: bool) {
+        tell_of_expired(&next.trust);
+        let is_told =
+            |change: &FileChange| is_changed || change.in_force.is_some() || !before.failed.contains(&change.part);
+        next.changes(&before.sha256).into_iter().filter(is_told).for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(UnixTime::now());
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Authorities and lists as the files have them now, as far as they are usable and go together.

@@ -95,9 +95,15 @@ impl Authority {
     }
 
     pub fn server(&self) -> Pair {
+        self.server_but(|_| {})
+    }
+
+    /// The server's certificate, but for what `change` changes.
+    pub fn server_but(&self, change: impl FnOnce(&mut CertificateParams)) -> Pair {
         self.issue(&[], |params| {
             params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().unwrap())];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            change(params);
         })
     }
 
