@@ -156,6 +156,7 @@ impl Engine {
             keys: options.keys,
             directory: options.directory,
             policy: ArcSwap::new(options.policy),
+            services: ArcSwap::default(),
             settings: options.settings,
             commands,
             progress,

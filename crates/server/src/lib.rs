@@ -45,6 +45,7 @@ pub mod refusal;
 mod reloaded;
 mod revocation;
 pub mod serve;
+mod service_list;
 mod services;
 mod shares;
 mod shed;

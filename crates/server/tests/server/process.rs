@@ -44,7 +44,7 @@ fn installed() -> TempDir {
          client_ca = \"certs/ca.pem\"\n[storage]\ndata_dir = \"data\"\nkey_file = \"storage.key\"\n\
          [audit]\nprimary = \"audit\"\nspill = \"spill\"\ntree = \"tree\"\n[answers]\nnational_contact_name = \"Duty desk\"\n\
          national_contact_phone = \"01632 960001\"\n[directory]\norganisations = \"organisations.csv\"\n\
-         sites = \"sites.csv\"\nauthorities = \"authorities.csv\"\n",
+         sites = \"sites.csv\"\nauthorities = \"authorities.csv\"\nservices = \"certs/services.csv\"\n",
     )
     .unwrap();
     dir
@@ -248,6 +248,8 @@ fn development_certificates_are_private_and_not_replaced_by_accident() {
         let pem = fs::read(at.join(format!("certs/{name}.pem"))).unwrap();
         assert_eq!(kith_api::client::certificate_identity(&pem).unwrap().role, name);
     }
+    let listed = fs::read_to_string(at.join("certs/services.csv")).unwrap();
+    assert!(listed.contains(",ops auditor\n") && listed.contains(",demographics broker witness\n"), "{listed}");
     let before = fs::read(at.join("certs/ca.pem")).unwrap();
     let again = ["dev-certs", "--out", "certs", "--directory", "."];
     let refused = run(at, &again);
