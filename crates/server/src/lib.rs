@@ -45,6 +45,7 @@ pub mod refusal;
 mod reloaded;
 mod revocation;
 pub mod serve;
+mod server_pair;
 mod service_list;
 mod services;
 mod shares;

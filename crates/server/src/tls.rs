@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use ring::digest::{Context, SHA256};
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
@@ -20,6 +20,7 @@ use crate::file_changes::FileChanges;
 use crate::issuers::Issuers;
 use crate::open_connections::{Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
+use crate::server_pair::{self, ServerPair};
 
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
@@ -95,22 +96,6 @@ impl Part {
 
 /// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
 pub(crate) type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
-
-/// The server's certificate with its key.
-#[derive(Debug)]
-struct ServerPair {
-    key: Arc<CertifiedKey>,
-    expires_s: Option<i64>,
-}
-
-impl ServerPair {
-    fn read(files: &config::Tls) -> Result<Self, TlsError> {
-        let chain = server_chain(files)?;
-        let expires_s = chain.iter().filter_map(expires_s).min();
-        let key = CertifiedKey::from_der(chain, server_key(files)?, &provider())?;
-        Ok(Self { key: Arc::new(key), expires_s })
-    }
-}
 
 /// Everything in force at one moment.
 #[derive(Debug)]
@@ -425,8 +410,8 @@ fn tell_of_expired(trust: &ClientTrust) {
 /// Everything that is wrong with the certificate files; nothing when they are usable together.
 pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
     let alone = [
-        server_chain(files).err(),
-        server_key(files).err(),
+        server_pair::chain(files).err(),
+        server_pair::key(files).err(),
         Authorities::read(&files.client_ca).err(),
         read_lists(files).err(),
     ];
@@ -437,28 +422,12 @@ pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
     faults
 }
 
-fn server_chain(files: &config::Tls) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain = certificates(&files.certificate)?;
-    if !chain.first().is_some_and(is_in_force) {
-        return Err(TlsError::NotInForce { path: files.certificate.clone() });
-    }
-    Ok(chain)
-}
-
-fn server_key(files: &config::Tls) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Read { path: files.key.clone(), source })
-}
-
 /// The certificates in a PEM file, one at least.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = |source| TlsError::Read { path: path.to_owned(), source };
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(read)?.collect();
     let found = found.map_err(read)?;
     if found.is_empty() { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(found) }
-}
-
-fn is_in_force(certificate: &CertificateDer<'_>) -> bool {
-    X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| certificate.validity().is_valid())
 }
 
 /// When a certificate expires, in seconds since 1970; nothing when it is not readable.
