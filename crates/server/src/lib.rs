@@ -36,6 +36,7 @@ mod metrics_page;
 pub mod mistakes;
 pub mod new_key;
 mod open_connections;
+pub mod open_files;
 mod person_tokens;
 mod plan_file;
 mod policy_file;

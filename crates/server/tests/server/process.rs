@@ -101,6 +101,27 @@ impl Drop for Process {
     }
 }
 
+/// A shell that becomes `kithd` after it has set a limit of open files.
+fn limited(dir: &Path, limit: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+    command.current_dir(dir).args(["-c", &script, env!("CARGO_BIN_EXE_kithd")]).args(arguments).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_told_where_it_is_less_than_the_connections_that_are_let_in() {
+    let dir = installed();
+    let check = ["check-config", "--config", "kithd.toml"];
+    let soft = limited(dir.path(), "-Sn 256", &check).output().unwrap();
+    assert!(soft.status.success(), "{}", text(&soft.stderr));
+    let hard = limited(dir.path(), "-n 2048", &check).output().unwrap();
+    let said = text(&hard.stderr);
+    assert!(!hard.status.success() && said.contains("limits.max_connections: expected at most 1024"), "{said}");
+    let fewer = limited(dir.path(), "-n 2048", &check).env("KITH__LIMITS__MAX_CONNECTIONS", "1024").output().unwrap();
+    assert!(fewer.status.success(), "{}", text(&fewer.stderr));
+}
+
 #[test]
 fn sigterm_drains_and_ends_well() {
     let dir = installed();
