@@ -196,11 +196,18 @@ impl TlsState {
         Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Keeps a connection in view whose handshake was done with `under`, which may have been replaced meanwhile.
+    /// Keeps a connection in view whose handshake was done with `under`, which may have been replaced meanwhile: it is judged anew
+    /// then, for open connections were judged before it was one of them.
     pub(crate) fn register(&self, under: &InForce, chain: &[CertificateDer<'static>]) -> Registered {
         let judged = Judged { generation: under.generation, until_s: under.trust.until_s(chain) };
-        self.in_force().trust.learn(chain);
-        self.open.register(chain, judged)
+        let registered = self.open.register(chain, judged);
+        // After it is in view: files that come into force from here on are held against it like any other.
+        let now = self.in_force();
+        now.trust.learn(chain);
+        if now.generation != under.generation && now.trust.judge(chain, UnixTime::now()).is_none() {
+            registered.standing().fall();
+        }
+        registered
     }
 
     /// Judges open connections anew, as far as files or time have changed their case: one whose chain no longer stands has
@@ -433,4 +440,25 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// When a certificate expires, in seconds since 1970; nothing when it is not readable.
 pub(crate) fn expires_s(certificate: &CertificateDer<'_>) -> Option<i64> {
     X509Certificate::from_der(certificate).ok().map(|(_, certificate)| certificate.validity().not_after.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::tls;
+
+    #[test]
+    fn a_handshake_that_ends_after_the_files_were_replaced_is_judged_by_the_new_ones_at_once() {
+        let [own, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let (tls, _) = (tls(own.path()), tls(other.path()));
+        let [before, after] = [&own, &other].map(|dir| certificates(&dir.path().join("R1H.pem")).unwrap());
+        let under = tls.in_force();
+        let early = tls.register(&under, &before);
+        std::fs::copy(other.path().join("ca.pem"), own.path().join("ca.pem")).unwrap();
+        tls.reload().unwrap();
+        let (late, new) = (tls.register(&under, &before), tls.register(&under, &after));
+        assert!(!early.standing().stands(), "it was open");
+        assert!(!late.standing().stands(), "it would go on until the next look at open connections");
+        assert!(new.standing().stands());
+    }
 }

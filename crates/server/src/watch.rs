@@ -95,7 +95,7 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
 /// How often it is looked whether certificates on open connections have expired.
 const CONNECTIONS_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Ends open connections whose certificate has expired, and such as were opened while files were replaced.
+/// Ends open connections whose certificate has expired.
 pub(crate) async fn connections(tls: Arc<TlsState>, stop: StopSignal) {
     let mut ticks = tokio::time::interval(CONNECTIONS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
