@@ -9,7 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 
 use crate::config::{self, ExpiredLists};
 use crate::identity::{IdentityError, PeerIdentity};
@@ -73,18 +73,21 @@ impl ClientTrust {
         trust_domain: &Arc<str>,
         issuers: &Arc<Issuers>,
     ) -> Result<Self, TlsError> {
-        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities.store), provider());
-        if let Some(lists) = &lists {
-            lists.fit(&authorities.ders, issuers).map_err(|reason| revocation::wrong(&files.client_crls, &reason))?;
-            builder = builder.with_crls(lists.ders());
-            builder = match files.crl_expired {
-                ExpiredLists::Accept => builder,
-                ExpiredLists::Refuse => builder.enforce_revocation_expiration(),
-            };
-        }
-        let chain = builder.build().map_err(|error| built(&error, files))?;
+        let wrong = |reason: &str| revocation::wrong(&files.client_crls, reason);
+        let variants = match &lists {
+            Some(lists) => {
+                lists.fit(&authorities.ders, issuers).map_err(|reason| wrong(&reason))?;
+                lists.variants().ok_or_else(|| wrong("expected fewer keys under the same names"))?
+            }
+            None => Vec::new(),
+        };
+        let mut variants = variants.into_iter();
+        let build = |lists| with_lists(&authorities, lists, files);
+        let chain = build(variants.next().unwrap_or_default())?;
+        let further = variants.map(build).collect::<Result<Vec<_>, _>>()?;
         let verifier = Arc::new(IdentityVerifier {
             chain,
+            further,
             authorities: Arc::clone(&authorities),
             lists: lists.clone(),
             issuers: Arc::clone(issuers),
@@ -104,10 +107,7 @@ impl ClientTrust {
     /// Whether a chain is refused for what the lists are, and not for whom they name: nobody meant to shut it out.
     pub(crate) fn shuts_out_by_its_lists(&self, chain: &[CertificateDer<'static>], now: UnixTime) -> bool {
         let Some((end_entity, intermediates)) = chain.split_first() else { return false };
-        self.verifier.verify(end_entity, intermediates, now).is_err_and(|error| {
-            is_foreign(&error)
-                || matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus))
-        })
+        self.verifier.verify(end_entity, intermediates, now).is_err_and(|error| is_of_lists(&error))
     }
 
     /// Notes who stands between this chain and its authority, when there are lists that may bear their names.
@@ -140,6 +140,23 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+/// What verifies chains by these lists; by none where there are none.
+fn with_lists(
+    authorities: &Authorities,
+    lists: Vec<CertificateRevocationListDer<'static>>,
+    files: &config::Tls,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities.store), provider());
+    if !lists.is_empty() {
+        builder = builder.with_crls(lists);
+        builder = match files.crl_expired {
+            ExpiredLists::Accept => builder,
+            ExpiredLists::Refuse => builder.enforce_revocation_expiration(),
+        };
+    }
+    builder.build().map_err(|error| built(&error, files))
+}
+
 fn built(error: &VerifierBuilderError, files: &config::Tls) -> TlsError {
     if let VerifierBuilderError::InvalidCrl(_) = error {
         return revocation::wrong(&files.client_crls, &error.to_string());
@@ -152,6 +169,8 @@ fn built(error: &VerifierBuilderError, files: &config::Tls) -> TlsError {
 #[derive(Debug)]
 struct IdentityVerifier {
     chain: Arc<dyn ClientCertVerifier>,
+    /// The same with the lists of other keys under the same names.
+    further: Vec<Arc<dyn ClientCertVerifier>>,
     authorities: Arc<Authorities>,
     lists: Option<Arc<Lists>>,
     issuers: Arc<Issuers>,
@@ -162,6 +181,11 @@ struct IdentityVerifier {
 /// Whether a list was asked that is not of whoever issued the certificate, or that cannot be held against it.
 fn is_foreign(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertRevocationList(_))
+}
+
+/// Whether it is of the lists that a certificate is refused, and not of what they say of it.
+fn is_of_lists(error: &rustls::Error) -> bool {
+    is_foreign(error) || matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus))
 }
 
 impl IdentityVerifier {
@@ -194,7 +218,18 @@ impl IdentityVerifier {
         if intermediates.len() >= CHAIN_MAX_CERTIFICATES || bytes > CHAIN_MAX_BYTES {
             return Err(identity(IdentityError::ChainTooLong).into());
         }
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        let mut stands = self.chain.verify_client_cert(end_entity, intermediates, now);
+        for further in &self.further {
+            if stands.is_ok() {
+                break;
+            }
+            // The list of another key under the same name says nothing of this chain; what its own says does.
+            let next = further.verify_client_cert(end_entity, intermediates, now);
+            if next.is_ok() || stands.as_ref().is_err_and(is_of_lists) {
+                stands = next;
+            }
+        }
+        let verified = stands?;
         let shown = std::iter::once(end_entity).chain(intermediates);
         if self.lists.as_ref().is_some_and(|lists| lists.revoke_any_of(shown)) {
             return Err(CertificateError::Revoked.into());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
-use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
+use x509_parser::oid_registry::{OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT};
 use x509_parser::prelude::{CertificateRevocationList, FromDer, SubjectPublicKeyInfo, X509Certificate};
 
 use crate::issuers::Issuers;
@@ -19,6 +19,9 @@ const FILES_MAX: usize = 256;
 /// Largest file of lists: a revoked certificate takes some 40 bytes, so this is a million and a half of them.
 const FILE_MAX_BYTES: u64 = 64 << 20;
 
+/// Verifiers at most: an authority that changes its key has two lists for a while, and so may one below it.
+const VARIANTS_MAX: usize = 8;
+
 /// What the names of files end in that are read from a directory.
 const EXTENSIONS: [&str; 2] = ["pem", "crl"];
 
@@ -28,6 +31,8 @@ struct List {
     der: CertificateRevocationListDer<'static>,
     /// Who signed it, as DER.
     issuer: Vec<u8>,
+    /// Which of the keys under that name it says it is signed with, as DER; nothing when it does not say.
+    key: Vec<u8>,
     /// Which of the issuer's certificates it is about, as DER; nothing when it is about all.
     scope: Vec<u8>,
     issued_s: i64,
@@ -36,7 +41,7 @@ struct List {
     revoked: HashSet<Vec<u8>>,
 }
 
-/// The newest list of each issuer and scope, but for those that a later list about everything has overtaken.
+/// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
 #[derive(Debug)]
 pub(crate) struct Lists(Vec<List>);
 
@@ -73,15 +78,11 @@ impl Lists {
 
     /// A list without a scope is about every certificate of its issuer: one about some of them that is no newer has nothing to add.
     fn leave_out_what_is_overtaken(&mut self) {
-        let whole: Vec<(Vec<u8>, i64)> = self
-            .0
-            .iter()
-            .filter(|list| list.scope.is_empty())
-            .map(|list| (list.issuer.clone(), list.issued_s))
-            .collect();
-        let is_overtaken =
-            |list: &List| whole.iter().any(|(issuer, issued_s)| *issuer == list.issuer && *issued_s >= list.issued_s);
-        self.0.retain(|list| list.scope.is_empty() || !is_overtaken(list));
+        let (whole, of_some): (Vec<List>, Vec<List>) =
+            std::mem::take(&mut self.0).into_iter().partition(|list| list.scope.is_empty());
+        let adds = |list: &List| !whole.iter().any(|all| all.is_of_key_of(list) && all.issued_s >= list.issued_s);
+        let left: Vec<List> = of_some.into_iter().filter(adds).collect();
+        self.0 = whole.into_iter().chain(left).collect();
     }
 
     /// Whether any list of its issuer names a certificate of this chain. The verifier asks one list alone, the first that may tell
@@ -99,19 +100,28 @@ impl Lists {
         self.0.iter().filter(move |list| list.issuer == issuer)
     }
 
-    /// Whether each authority has a list that it signed, and no list is in the name of an authority between that signed none such.
+    /// Whether each authority has a list that it signed, and no list is in the name of one without being of any by that name, nor in
+    /// the name of an authority between that signed none such.
     /// A chain of which no list tells is refused, and so is one whose list is signed by somebody else: without this, one bad file
     /// would shut out every hospital.
     pub(crate) fn fit(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> Result<(), String> {
+        let mut known = Vec::new();
         for (number, der) in (1_usize..).zip(authorities) {
             let (_, authority) =
                 X509Certificate::from_der(der).map_err(|_| format!("authority {number} is not readable"))?;
-            let mut own = self.of(authority.subject().as_raw()).peekable();
-            if own.peek().is_none() {
+            if self.of(authority.subject().as_raw()).next().is_none() {
                 return Err(format!("expected a list of each client authority, found none of authority {number}"));
             }
-            if !own.all(|list| list.is_signed_with(authority.public_key())) {
-                return Err(format!("a list in the name of authority {number} is not signed by it"));
+            // Another by this name, with a key of its own, may have signed the others.
+            if !self.of(authority.subject().as_raw()).any(|list| list.is_signed_with(authority.public_key())) {
+                return Err(format!("no list in the name of authority {number} is signed by it"));
+            }
+            known.push(authority);
+        }
+        for list in &self.0 {
+            let mut named = known.iter().filter(|one| one.subject().as_raw() == list.issuer).peekable();
+            if named.peek().is_some() && !named.any(|one| list.is_signed_with(one.public_key())) {
+                return Err(String::from("a list in the name of a client authority is signed by none of that name"));
             }
         }
         match self.are_disowned(authorities, issuers) {
@@ -134,7 +144,7 @@ impl Lists {
         (authorities, issuers): (&[CertificateDer<'static>], &Issuers),
     ) -> Option<&'static str> {
         for known in before.0.iter().filter(|known| !known.is_disowned(authorities, issuers)) {
-            if self.of(&known.issuer).next().is_none() {
+            if !self.0.iter().any(|list| list.is_of_key_of(known)) {
                 if same_authorities {
                     return Some(
                         "an issuer that has a list in force has none here: all its certificates would be refused",
@@ -153,13 +163,47 @@ impl Lists {
     /// revokes others revoke. Else an old list of another scope would do to let in who is revoked.
     fn stand_for(&self, known: &List) -> bool {
         let is_newer = |list: &List| (list.is_of(known) || list.scope.is_empty()) && list.issued_s >= known.issued_s;
-        self.of(&known.issuer).any(is_newer)
+        self.0.iter().any(|list| list.is_of_key_of(known) && is_newer(list))
             || known.revoked.iter().all(|number| self.of(&known.issuer).any(|list| list.revoked.contains(number)))
     }
 
     /// When the first of them expires, in seconds since 1970.
     pub(crate) fn expires_s(&self) -> Option<i64> {
         self.0.iter().filter_map(|list| list.expires_s).min()
+    }
+
+    /// The lists as verifiers can take them, which ask the first that bears a name and no other: of each name those of one key, in
+    /// every combination. Nothing when there are too many.
+    pub(crate) fn variants(&self) -> Option<Vec<Vec<CertificateRevocationListDer<'static>>>> {
+        let mut variants: Vec<Vec<&List>> = vec![Vec::new()];
+        for keys in self.keys_by_name() {
+            let mut more: Vec<Vec<&List>> = Vec::new();
+            for before in &variants {
+                for key in &keys {
+                    let own = self.0.iter().filter(|list| list.is_of_key_of(key));
+                    more.push(before.iter().copied().chain(own).collect());
+                }
+            }
+            variants = more;
+            if variants.len() > VARIANTS_MAX {
+                return None;
+            }
+        }
+        let ders = |lists: Vec<&List>| lists.into_iter().map(|list| list.der.clone()).collect();
+        Some(variants.into_iter().map(ders).collect())
+    }
+
+    /// Of each name, one list of each key.
+    fn keys_by_name(&self) -> Vec<Vec<&List>> {
+        let mut names: Vec<Vec<&List>> = Vec::new();
+        for list in &self.0 {
+            match names.iter_mut().find(|keys| keys.iter().any(|one| one.issuer == list.issuer)) {
+                Some(keys) if keys.iter().any(|one| one.is_of_key_of(list)) => {}
+                Some(keys) => keys.push(list),
+                None => names.push(vec![list]),
+            }
+        }
+        names
     }
 
     pub(crate) fn ders(&self) -> impl Iterator<Item = CertificateRevocationListDer<'static>> {
@@ -169,22 +213,28 @@ impl Lists {
 
 impl List {
     fn new(der: CertificateRevocationListDer<'static>) -> Option<Self> {
-        let (issuer, scope, issued_s, expires_s, revoked) = {
+        let (issuer, key, scope, issued_s, expires_s, revoked) = {
             let (rest, parsed) = CertificateRevocationList::from_der(&der).ok()?;
             if !rest.is_empty() {
                 return None;
             }
             let scope = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
             let scope = scope.map_or_else(Vec::new, |found| found.value.to_vec());
+            let key = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER);
+            let key = key.map_or_else(Vec::new, |found| found.value.to_vec());
             let expires_s = parsed.next_update().map(|at| at.timestamp());
             let revoked = parsed.iter_revoked_certificates().map(|found| found.serial().to_bytes_be()).collect();
-            (parsed.issuer().as_raw().to_vec(), scope, parsed.last_update().timestamp(), expires_s, revoked)
+            (parsed.issuer().as_raw().to_vec(), key, scope, parsed.last_update().timestamp(), expires_s, revoked)
         };
-        Some(Self { der, issuer, scope, issued_s, expires_s, revoked })
+        Some(Self { der, issuer, key, scope, issued_s, expires_s, revoked })
     }
 
     fn is_of(&self, other: &List) -> bool {
-        self.issuer == other.issuer && self.scope == other.scope
+        self.is_of_key_of(other) && self.scope == other.scope
+    }
+
+    fn is_of_key_of(&self, other: &List) -> bool {
+        self.issuer == other.issuer && self.key == other.key
     }
 
     fn is_signed_with(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {

@@ -289,19 +289,24 @@ fn a_list_that_no_authority_of_its_name_signed_never_takes_the_place_of_its_own(
     let root = Authority::new();
     let between = root.below("between", |_| {});
     let (standing, revoked) = (between.client(&[ED]), between.client(&[LA]));
-    let of_root = root.list(&[], LASTING);
-    let server = TestServer::with_list(root, &format!("{of_root}{}", between.list(&[], LASTING)), |_| {});
-    let forged = Authority::named("between").list(&[], (2998, 2999));
+    let (of_root, own) = (root.list(&[], LASTING), between.list(&[], LASTING));
+    let server = TestServer::with_list(root, &format!("{of_root}{own}"), |_| {});
+    let forged = Authority::named("between").list(&[standing.serial], (2998, 2999));
     client(async {
         assert!(
             server.takes(Some(&standing)).await && server.takes(Some(&revoked)).await,
             "nobody is connected any more"
         );
-        fs::write(server.path(LIST), format!("{of_root}{forged}")).unwrap();
-        let said = server.tls.reload().unwrap_err()[0].to_string();
-        assert!(said.contains("in the name of an authority between"), "{said}");
-        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
-        assert!(server.takes(Some(&standing)).await, "a list that anybody could write shut out a hospital");
+        for (content, why) in [
+            (format!("{of_root}{own}{forged}"), "in the name of an authority between"),
+            (format!("{of_root}{forged}"), "has none here"),
+        ] {
+            fs::write(server.path(LIST), content).unwrap();
+            let said = server.tls.reload().unwrap_err()[0].to_string();
+            assert!(said.contains(why), "{said}");
+            assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+            assert!(server.takes(Some(&standing)).await, "a list that anybody could write shut out a hospital");
+        }
         fs::write(server.path(LIST), format!("{of_root}{}", between.list(&[revoked.serial], (2021, 2999)))).unwrap();
         server.tls.reload().unwrap();
         assert_eq!(server.tls.failed(), []);
@@ -331,18 +336,16 @@ fn a_foreign_list_that_was_there_at_the_start_is_told_of_and_gives_way_whatever_
 
 #[test]
 fn no_list_comes_into_force_that_shuts_out_who_is_connected_and_not_revoked() {
-    let root = Authority::new();
-    // As where an authority has a new key and keeps its name.
-    let [old, new] = ["between", "between"].map(|name| root.below(name, |_| {}));
-    let [before, after] = [old.client(&[ED]), new.client(&[ED])];
-    let of_root = root.list(&[], LASTING);
-    let [first, second] = [old.list(&[], LASTING), new.list(&[], (2021, 2999))].map(|list| format!("{of_root}{list}"));
-    let server = TestServer::with_list(root, &first, |_| {});
+    let authority = Authority::new();
+    let told = authority.issue(&[ED], |params| params.crl_distribution_points = vec![look_at("http://one.example/")]);
+    let [here, elsewhere] =
+        [(ONE, LASTING), (OTHER, (2021, 2999))].map(|(at, years)| authority.list_at(at, &[], years));
+    let server = TestServer::with_list(authority, &here, |_| {});
     client(async {
-        let open = server.connect(&before).await.unwrap();
+        let open = server.connect(&told).await.unwrap();
         assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok);
-        assert!(!server.takes(Some(&after)).await, "its list is not there yet");
-        fs::write(server.path(LIST), &second).unwrap();
+        // Nothing was revoked, so nothing is taken back; but no list tells of this certificate any more.
+        fs::write(server.path(LIST), &elsewhere).unwrap();
         let said = server.tls.reload().unwrap_err()[0].to_string();
         assert!(said.contains("connected"), "{said}");
         assert_eq!(server.tls.failed(), [Part::RevocationLists]);
@@ -351,6 +354,39 @@ fn no_list_comes_into_force_that_shuts_out_who_is_connected_and_not_revoked() {
         while server.tls.reload().is_err() {
             tokio::task::yield_now().await;
         }
-        assert!(server.takes(Some(&after)).await);
+        assert!(!server.takes(Some(&told)).await);
+    });
+}
+
+/// As where an authority is renewed with a new key: each key has a list of its own, under the same name.
+#[test]
+fn an_authority_that_changes_its_key_and_keeps_its_name_has_both_lists_for_a_while() {
+    let [old, new] = ["authority", "authority"].map(Authority::named);
+    let between = ["between", "between"].map(|name| old.below(name, |_| {}));
+    let clients = [&old, &new, &between[0], &between[1]].map(|by| [by.client(&[ED]), by.client(&[LA])]);
+    let lists: Vec<String> = [&old, &new, &between[0], &between[1]]
+        .iter()
+        .zip(&clients)
+        .map(|(by, [_, revoked])| by.list(&[revoked.serial], LASTING))
+        .collect();
+    let (first, pems) = ([&lists[0][..], &lists[2]].concat(), [old.pem.clone(), new.pem.clone()]);
+    let server = TestServer::with_list(old, &first, |_| {});
+    client(async {
+        fs::write(server.path("clients.pem"), pems.concat()).unwrap();
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+            fs::write(server.path(LIST), order.map(|at| lists[at].as_str()).concat()).unwrap();
+            server.tls.reload().unwrap();
+            for (number, [standing, revoked]) in clients.iter().enumerate() {
+                assert!(server.takes(Some(standing)).await, "{number} in the order {order:?}");
+                assert!(!server.takes(Some(revoked)).await, "{number} in the order {order:?}");
+            }
+        }
+        fs::write(server.path("clients.pem"), &pems[1]).unwrap();
+        fs::write(server.path(LIST), &lists[1]).unwrap();
+        server.tls.reload().unwrap();
+        for (number, [standing, _]) in clients.iter().enumerate() {
+            assert_eq!(server.takes(Some(standing)).await, number == 1, "{number} when the old one has gone");
+        }
+        assert!(!server.takes(Some(&clients[1][1])).await);
     });
 }
