@@ -104,10 +104,14 @@ impl ClientTrust {
         Some(self.until_s(chain))
     }
 
-    /// Whether a chain is refused for what the lists are, and not for whom they name: nobody meant to shut it out.
+    /// Whether a chain is refused for what the lists are, and not for whom they name: nobody meant to shut it out. Whom a list names
+    /// keeps none from coming into force, though none tells of just that certificate; a list of somebody else names nobody.
     pub(crate) fn shuts_out_by_its_lists(&self, chain: &[CertificateDer<'static>], now: UnixTime) -> bool {
         let Some((end_entity, intermediates)) = chain.split_first() else { return false };
-        self.verifier.verify(end_entity, intermediates, now).is_err_and(|error| is_of_lists(&error))
+        let is_named = || self.lists.as_ref().is_some_and(|lists| lists.revoke_any_of(chain));
+        self.verifier
+            .verify(end_entity, intermediates, now)
+            .is_err_and(|error| is_foreign(&error) || (is_of_lists(&error) && !is_named()))
     }
 
     /// Notes who stands between this chain and its authority, when there are lists that may bear their names.
@@ -188,6 +192,19 @@ fn is_of_lists(error: &rustls::Error) -> bool {
     is_foreign(error) || matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownRevocationStatus))
 }
 
+fn is_of_signature(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::BadSignature))
+}
+
+/// How much an error tells of a chain: nothing where a list or an authority was asked that may be another of the same name; little where
+/// no list was found.
+fn tells(error: &rustls::Error) -> u8 {
+    if is_foreign(error) || is_of_signature(error) {
+        return 0;
+    }
+    if is_of_lists(error) { 1 } else { 2 }
+}
+
 impl IdentityVerifier {
     fn learn(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
         let Some(lists) = &self.lists else { return };
@@ -220,12 +237,14 @@ impl IdentityVerifier {
         }
         let mut stands = self.chain.verify_client_cert(end_entity, intermediates, now);
         for further in &self.further {
-            if stands.is_ok() {
-                break;
-            }
+            let Err(error) = &stands else { break };
             // The list of another key under the same name says nothing of this chain; what its own says does.
             let next = further.verify_client_cert(end_entity, intermediates, now);
-            if next.is_ok() || stands.as_ref().is_err_and(is_of_lists) {
+            let tells_more = match &next {
+                Ok(_) => true,
+                Err(next) => tells(next) > tells(error),
+            };
+            if tells_more {
                 stands = next;
             }
         }
@@ -251,8 +270,11 @@ impl ClientCertVerifier for IdentityVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         self.verify(end_entity, intermediates, now).inspect_err(|error| {
-            if is_foreign(error) {
+            // Where two authorities bear one name, that the other did not sign the chain may be all that is told of it.
+            if is_foreign(error) || is_of_signature(error) {
                 self.learn(end_entity, intermediates);
+            }
+            if is_foreign(error) {
                 self.tell_of_foreign();
             }
         })

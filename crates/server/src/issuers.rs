@@ -57,6 +57,25 @@ impl Issuers {
         self.lock().iter().any(|known| *known.der == **der && roots.contains(&known.root))
     }
 
+    /// Without the lock: nobody who connects waits for signatures of lists.
+    fn below(&self, roots: &[CertificateDer<'static>]) -> Vec<CertificateDer<'static>> {
+        let known = self.lock();
+        known.iter().filter(|known| roots.contains(&known.root)).map(|known| known.der.clone()).collect()
+    }
+
+    /// Whether any of them by this name below `roots` signed what `signed` holds a key against.
+    pub(crate) fn vouch(
+        &self,
+        name: &[u8],
+        roots: &[CertificateDer<'static>],
+        signed: impl Fn(&SubjectPublicKeyInfo<'_>) -> bool,
+    ) -> bool {
+        self.below(roots).iter().any(|der| {
+            X509Certificate::from_der(der)
+                .is_ok_and(|(_, issuer)| issuer.subject().as_raw() == name && signed(issuer.public_key()))
+        })
+    }
+
     /// Whether a list in this name is none of theirs: there are such by this name below `roots`, and none of them signed it.
     /// `signed` holds a key against the list.
     pub(crate) fn disown(
@@ -65,10 +84,8 @@ impl Issuers {
         roots: &[CertificateDer<'static>],
         signed: impl Fn(&SubjectPublicKeyInfo<'_>) -> bool,
     ) -> bool {
-        let known: Vec<CertificateDer<'static>> =
-            self.lock().iter().filter(|known| roots.contains(&known.root)).map(|known| known.der.clone()).collect();
         let mut is_of_one = false;
-        for der in &known {
+        for der in &self.below(roots) {
             let Ok((_, issuer)) = X509Certificate::from_der(der) else { continue };
             if issuer.subject().as_raw() != name {
                 continue;
@@ -103,8 +120,7 @@ fn path(
 }
 
 fn readable<'a>(ders: &'a [CertificateDer<'_>]) -> Vec<(usize, X509Certificate<'a>)> {
-    let read = |(at, der): (usize, &'a CertificateDer<'_>)| Some((at, X509Certificate::from_der(der).ok()?.1));
-    ders.iter().enumerate().filter_map(read).collect()
+    ders.iter().enumerate().filter_map(|(at, der)| Some((at, X509Certificate::from_der(der).ok()?.1))).collect()
 }
 
 fn has_signed(above: &X509Certificate<'_>, below: &X509Certificate<'_>) -> bool {
@@ -169,6 +185,8 @@ mod tests {
             assert!(issuers.learn(&leaf.0, &[one.0.clone()], &roots));
         }
         assert!(issuers.disown(&name(&first), &roots, |_| false));
+        assert!(issuers.vouch(&name(&first), &roots, |_| true) && !issuers.vouch(b"another", &roots, |_| true));
+        assert!(!issuers.vouch(&name(&first), &[], |_| true), "their root is gone");
         let second_key = X509Certificate::from_der(&second.0).unwrap().1.public_key().raw.to_vec();
         assert!(!issuers.disown(&name(&first), &roots, |key| *key.raw == *second_key), "one of them signed it");
         assert!(!issuers.disown(b"another", &roots, |_| false));

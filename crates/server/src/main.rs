@@ -1,5 +1,6 @@
 //! `kithd`: parses its arguments and hands over to the library.
-//! Never does anything else, but for forbidding core files, raising the limit of open files, and ending the process when the change log has failed.
+//! Never does anything else, but for forbidding core files, raising the limit of open files, and ending the process when the change
+//! log has failed.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::oid_registry::{OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT};
-use x509_parser::prelude::{CertificateRevocationList, FromDer, SubjectPublicKeyInfo, X509Certificate};
+use x509_parser::prelude::{
+    CertificateRevocationList, FromDer, KeyIdentifier, ParsedExtension, SubjectPublicKeyInfo, X509Certificate,
+    X509Extension,
+};
 
 use crate::issuers::Issuers;
 use crate::tls::TlsError;
@@ -31,7 +34,7 @@ struct List {
     der: CertificateRevocationListDer<'static>,
     /// Who signed it, as DER.
     issuer: Vec<u8>,
-    /// Which of the keys under that name it says it is signed with, as DER; nothing when it does not say.
+    /// Which of the keys under that name it says it is signed with; nothing when it does not say.
     key: Vec<u8>,
     /// Which of the issuer's certificates it is about, as DER; nothing when it is about all.
     scope: Vec<u8>,
@@ -40,6 +43,9 @@ struct List {
     /// The numbers of the certificates that it revokes, without zeros in front.
     revoked: HashSet<Vec<u8>>,
 }
+
+/// By whom a list may be signed: the authorities of the configuration, and those between them and clients.
+type Signers<'a> = (&'a [CertificateDer<'static>], &'a Issuers);
 
 /// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
 #[derive(Debug)]
@@ -141,18 +147,20 @@ impl Lists {
         &self,
         before: &Lists,
         same_authorities: bool,
-        (authorities, issuers): (&[CertificateDer<'static>], &Issuers),
+        signers: Signers<'_>,
     ) -> Option<&'static str> {
-        for known in before.0.iter().filter(|known| !known.is_disowned(authorities, issuers)) {
-            if !self.0.iter().any(|list| list.is_of_key_of(known)) {
+        for known in before.0.iter().filter(|known| !known.is_disowned(signers.0, signers.1)) {
+            let own: Vec<&List> = self.0.iter().filter(|list| list.is_by_signer_of(known, signers)).collect();
+            let newest_s = own.iter().filter(|list| list.scope == known.scope).map(|list| list.issued_s).max();
+            if own.is_empty() {
                 if same_authorities {
                     return Some(
                         "an issuer that has a list in force has none here: all its certificates would be refused",
                     );
                 }
-            } else if self.0.iter().any(|list| list.is_of(known) && list.issued_s < known.issued_s) {
+            } else if newest_s.is_some_and(|at| at < known.issued_s) {
                 return Some("a list is older than the one in force, which may have revoked more");
-            } else if !self.stand_for(known) {
+            } else if !self.stand_for(known, &own) {
                 return Some("a list in force is gone, and its issuer's others do not name all that it revokes");
             }
         }
@@ -160,10 +168,10 @@ impl Lists {
     }
 
     /// Whether nothing is lost with a list that was in force: a newer one is in its place, or one about everything, or whatever it
-    /// revokes others revoke. Else an old list of another scope would do to let in who is revoked.
-    fn stand_for(&self, known: &List) -> bool {
-        let is_newer = |list: &List| (list.is_of(known) || list.scope.is_empty()) && list.issued_s >= known.issued_s;
-        self.0.iter().any(|list| list.is_of_key_of(known) && is_newer(list))
+    /// revokes others revoke. Else an old list of another scope would do to let in who is revoked. `own` are those by its signer.
+    fn stand_for(&self, known: &List, own: &[&List]) -> bool {
+        let is_about_it = |list: &List| list.scope.is_empty() || list.scope == known.scope;
+        own.iter().any(|list| is_about_it(list) && list.issued_s >= known.issued_s)
             || known.revoked.iter().all(|number| self.of(&known.issuer).any(|list| list.revoked.contains(number)))
     }
 
@@ -189,7 +197,7 @@ impl Lists {
                 return None;
             }
         }
-        let ders = |lists: Vec<&List>| lists.into_iter().map(|list| list.der.clone()).collect();
+        let ders = |lists: Vec<&List>| lists.into_iter().map(|list| list.der.clone()).collect::<Vec<_>>();
         Some(variants.into_iter().map(ders).collect())
     }
 
@@ -221,7 +229,7 @@ impl List {
             let scope = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
             let scope = scope.map_or_else(Vec::new, |found| found.value.to_vec());
             let key = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER);
-            let key = key.map_or_else(Vec::new, |found| found.value.to_vec());
+            let key = key.map_or_else(Vec::new, named_key);
             let expires_s = parsed.next_update().map(|at| at.timestamp());
             let revoked = parsed.iter_revoked_certificates().map(|found| found.serial().to_bytes_be()).collect();
             (parsed.issuer().as_raw().to_vec(), key, scope, parsed.last_update().timestamp(), expires_s, revoked)
@@ -237,6 +245,20 @@ impl List {
         self.issuer == other.issuer && self.key == other.key
     }
 
+    /// Whether both are by one key, though one of them does not say so, or says it in other words.
+    fn is_by_signer_of(&self, other: &List, (authorities, issuers): Signers<'_>) -> bool {
+        if self.is_of_key_of(other) || self.issuer != other.issuer {
+            return self.issuer == other.issuer;
+        }
+        let signed_both = |key: &SubjectPublicKeyInfo<'_>| self.is_signed_with(key) && other.is_signed_with(key);
+        let has_signed = |der: &CertificateDer<'_>| {
+            X509Certificate::from_der(der).is_ok_and(|(_, authority)| {
+                authority.subject().as_raw() == self.issuer && signed_both(authority.public_key())
+            })
+        };
+        authorities.iter().any(has_signed) || issuers.vouch(&self.issuer, authorities, signed_both)
+    }
+
     fn is_signed_with(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
         CertificateRevocationList::from_der(&self.der).is_ok_and(|(_, parsed)| parsed.verify_signature(key).is_ok())
     }
@@ -248,6 +270,16 @@ impl List {
         };
         !authorities.iter().any(is_named) && issuers.disown(&self.issuer, authorities, |key| self.is_signed_with(key))
     }
+}
+
+/// The key that an extension names: its identifier alone where there is one, for an authority may add or leave out the rest.
+fn named_key(said: &X509Extension<'_>) -> Vec<u8> {
+    if let ParsedExtension::AuthorityKeyIdentifier(parsed) = said.parsed_extension()
+        && let Some(KeyIdentifier(identifier)) = &parsed.key_identifier
+    {
+        return identifier.to_vec();
+    }
+    said.value.to_vec()
 }
 
 /// What a list is, in a few words.

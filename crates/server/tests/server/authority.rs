@@ -117,7 +117,18 @@ impl Authority {
     }
 
     /// The same, about the certificates alone that are told to look for it at `place`.
-    pub fn list_at(&self, place: Option<&str>, revoked: &[u64], (from, until): Years) -> String {
+    pub fn list_at(&self, place: Option<&str>, revoked: &[u64], years: Years) -> String {
+        self.list_by(KeyIdMethod::Sha256, place, revoked, years)
+    }
+
+    /// The same, with the words for its key of the test's choice.
+    pub fn list_by(
+        &self,
+        key_identifier_method: KeyIdMethod,
+        place: Option<&str>,
+        revoked: &[u64],
+        (from, until): Years,
+    ) -> String {
         let entry = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(from, 1, 1),
@@ -131,7 +142,7 @@ impl Authority {
             issuing_distribution_point: place
                 .map(|place| CrlIssuingDistributionPoint { distribution_point: look_at(place), scope: None }),
             revoked_certs: revoked.iter().map(entry).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
+            key_identifier_method,
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }

@@ -358,6 +358,68 @@ fn no_list_comes_into_force_that_shuts_out_who_is_connected_and_not_revoked() {
     });
 }
 
+#[test]
+fn a_list_that_names_who_is_connected_comes_into_force_whatever_the_order_of_authorities_and_the_scope() {
+    let place = |params: &mut rcgen::CertificateParams| {
+        params.crl_distribution_points = vec![look_at("http://one.example/")];
+    };
+    for is_old_first in [true, false] {
+        let [old, new] = ["authority", "authority"].map(Authority::named);
+        let (by_old, by_new, told) = (old.client(&[ED]), new.client(&[LA]), old.issue(&[ED], place));
+        let (pems, here) = ([old.pem.clone(), new.pem.clone()], old.list_at(ONE, &[], LASTING));
+        let elsewhere = old.list_at(OTHER, &[by_old.serial, told.serial], (2021, 2999));
+        let (empty, named) = (new.list(&[], LASTING), new.list(&[by_new.serial], (2021, 2999)));
+        let server = TestServer::started(old, |config, dir| {
+            config.tls.client_crls = dir.join(LIST);
+            fs::write(&config.tls.client_crls, format!("{here}{empty}")).unwrap();
+            let [first, second] = if is_old_first { [0, 1] } else { [1, 0] };
+            fs::write(dir.join("clients.pem"), format!("{}{}", pems[first], pems[second])).unwrap();
+        })
+        .opened();
+        client(async {
+            for (name, pair, lists) in [
+                ("of one authority", &by_new, format!("{here}{named}")),
+                ("told of a place whose list is gone", &told, format!("{elsewhere}{named}")),
+            ] {
+                let open = server.connect(pair).await.unwrap();
+                assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok, "{name}, {is_old_first}");
+                fs::write(server.path(LIST), lists).unwrap();
+                server.tls.reload().unwrap();
+                assert_ne!(call(&open, "Who", &[]).await.code(), Code::Ok, "{name}, {is_old_first}");
+            }
+            assert!(!server.takes(Some(&by_old)).await && !server.takes(Some(&by_new)).await);
+        });
+    }
+}
+
+/// As where an authority's program changes.
+#[test]
+fn a_list_that_calls_its_key_otherwise_takes_the_place_of_the_one_before() {
+    let authority = Authority::new();
+    let (standing, revoked) = (authority.client(&[ED]), authority.client(&[LA]));
+    let before = authority.list(&[], (2021, 2999));
+    let server = TestServer::with_list(authority, &before, |_| {});
+    let otherwise = |revoked: &[u64], from| {
+        let words = rcgen::KeyIdMethod::PreSpecified(vec![7; 20]);
+        server.authority.list_by(words, None, revoked, (from, 2999))
+    };
+    client(async {
+        fs::write(server.path(LIST), otherwise(&[], 2020)).unwrap();
+        let said = server.tls.reload().unwrap_err()[0].to_string();
+        assert!(said.contains("older"), "{said}");
+        let later = otherwise(&[revoked.serial], 2022);
+        // The one before need not be removed, nor may it be put back alone.
+        for content in [later.clone(), format!("{before}{later}"), later] {
+            fs::write(server.path(LIST), content).unwrap();
+            server.tls.reload().unwrap();
+            assert!(server.takes(Some(&standing)).await && !server.takes(Some(&revoked)).await);
+        }
+        fs::write(server.path(LIST), &before).unwrap();
+        assert!(server.tls.reload().is_err());
+        assert!(server.takes(Some(&standing)).await && !server.takes(Some(&revoked)).await);
+    });
+}
+
 /// As where an authority is renewed with a new key: each key has a list of its own, under the same name.
 #[test]
 fn an_authority_that_changes_its_key_and_keeps_its_name_has_both_lists_for_a_while() {
