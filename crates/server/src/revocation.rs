@@ -28,8 +28,11 @@ const VARIANTS_MAX: usize = 8;
 /// What the names of files end in that are read from a directory.
 const EXTENSIONS: [&str; 2] = ["pem", "crl"];
 
+/// What is wrong with a list that no authority of its name has signed.
+pub(crate) const DISOWNED: &str = "a list in the name of an authority between is not signed by it";
+
 /// One list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct List {
     der: CertificateRevocationListDer<'static>,
     /// Who signed it, as DER.
@@ -48,7 +51,7 @@ struct List {
 type Signers<'a> = (&'a [CertificateDer<'static>], &'a Issuers);
 
 /// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lists(Vec<List>);
 
 impl Lists {
@@ -131,7 +134,7 @@ impl Lists {
             }
         }
         match self.are_disowned(authorities, issuers) {
-            true => Err(String::from("a list in the name of an authority between is not signed by it")),
+            true => Err(String::from(DISOWNED)),
             false => Ok(()),
         }
     }
@@ -139,6 +142,12 @@ impl Lists {
     /// Whether any list is in the name of an authority between, and of none by that name.
     pub(crate) fn are_disowned(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> bool {
         self.0.iter().any(|list| list.is_disowned(authorities, issuers))
+    }
+
+    /// The others: what they revoke need not wait for whoever wrote those.
+    pub(crate) fn without_disowned(mut self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> Self {
+        self.0.retain(|list| !list.is_disowned(authorities, issuers));
+        self
     }
 
     /// What in place of `before` these lists would take back, if anything; one that turned out to be nobody's, whatever its date,

@@ -131,11 +131,12 @@ impl InForce {
 
     /// What of this is another than `before`, or could not be used.
     fn changes(&self, before: &[[u8; 32]]) -> Vec<FileChange> {
-        let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| match self.failed.contains(&part) {
-            true => Some(FileChange { part, in_force: None }),
-            false => (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) }),
+        let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| {
+            let changed = (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) });
+            let refused = self.failed.contains(&part).then_some(FileChange { part, in_force: None });
+            [changed, refused].into_iter().flatten()
         };
-        Part::ALL.into_iter().zip(self.sha256).zip(before).filter_map(of).collect()
+        Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).collect()
     }
 
     /// Whether the same is in force, and the same could not be used.
@@ -282,10 +283,12 @@ impl TlsState {
     fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
         let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
         let same_authorities = authorities.as_ref().is_none_or(|read| read.are_those(&before.authorities));
-        let nothing_back = |lists| self.take_nothing_back(lists, before, same_authorities);
-        let lists = outcome.take(read_lists(&self.files).and_then(nothing_back));
-        let (read, lists_read) = (authorities.is_some(), lists.is_some());
+        let read = authorities.is_some();
         let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
+        let lists = outcome.take(read_lists(&self.files));
+        let lists = lists.map(|lists| lists.map(|lists| self.leave_out_disowned(lists, &authorities, outcome)));
+        let lists = lists.and_then(|lists| outcome.take(self.take_nothing_back(lists, before, same_authorities)));
+        let lists_read = lists.is_some();
         let lists = lists.unwrap_or_else(|| before.lists.clone());
         let together =
             |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| self.together(authorities, lists.as_ref());
@@ -298,10 +301,22 @@ impl TlsState {
         if !read || !Arc::ptr_eq(&trust.authorities, &authorities) {
             outcome.failed.push(Part::ClientAuthorities);
         }
-        if !lists_read || !are_the_same(trust.lists.as_ref(), lists.as_ref()) {
+        let are_lists_new = lists_read && are_the_same(trust.lists.as_ref(), lists.as_ref());
+        if !are_lists_new && !outcome.failed.contains(&Part::RevocationLists) {
             outcome.failed.push(Part::RevocationLists);
         }
         trust
+    }
+
+    /// Leaves out lists in the name of an authority between that it did not sign: what the others revoke comes into force without
+    /// them. One of a new key under an old name waits so until somebody has shown that authority.
+    fn leave_out_disowned(&self, lists: Arc<Lists>, authorities: &Authorities, outcome: &mut Outcome) -> Arc<Lists> {
+        if !lists.are_disowned(&authorities.ders, &self.issuers) {
+            return lists;
+        }
+        outcome.errors.push(revocation::wrong(&self.files.client_crls, revocation::DISOWNED));
+        outcome.failed.push(Part::RevocationLists);
+        Arc::new(Arc::unwrap_or_clone(lists).without_disowned(&authorities.ders, &self.issuers))
     }
 
     /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
