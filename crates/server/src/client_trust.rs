@@ -76,11 +76,12 @@ impl ClientTrust {
         let wrong = |reason: &str| revocation::wrong(&files.client_crls, reason);
         let variants = match &lists {
             Some(lists) => {
-                lists.fit(&authorities.ders, issuers).map_err(|reason| wrong(&reason))?;
+                lists.fit(&authorities.ders).map_err(|reason| wrong(&reason))?;
                 lists.variants().ok_or_else(|| wrong("expected fewer keys under the same names"))?
             }
             None => Vec::new(),
         };
+        let is_foreign = lists.as_ref().is_some_and(|lists| lists.are_disowned(&authorities.ders, issuers));
         let mut variants = variants.into_iter();
         let build = |lists| with_lists(&authorities, lists, files);
         let chain = build(variants.next().unwrap_or_default())?;
@@ -91,7 +92,7 @@ impl ClientTrust {
             authorities: Arc::clone(&authorities),
             lists: lists.clone(),
             issuers: Arc::clone(issuers),
-            are_lists_foreign: AtomicBool::new(false),
+            are_lists_foreign: AtomicBool::new(is_foreign),
             trust_domain: Arc::clone(trust_domain),
         });
         Ok(Self { authorities, lists, expired: files.crl_expired, verifier })
@@ -196,6 +197,10 @@ fn is_of_signature(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(CertificateError::BadSignature))
 }
 
+fn is_revoked(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Revoked))
+}
+
 /// How much an error tells of a chain: nothing where a list or an authority was asked that may be another of the same name; little where
 /// no list was found.
 fn tells(error: &rustls::Error) -> u8 {
@@ -270,8 +275,9 @@ impl ClientCertVerifier for IdentityVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         self.verify(end_entity, intermediates, now).inspect_err(|error| {
-            // Where two authorities bear one name, that the other did not sign the chain may be all that is told of it.
-            if is_foreign(error) || is_of_signature(error) {
+            // Whoever is refused by a list that is not its authority's must be able to show which authority that is. Where two bear one
+            // name, that the other did not sign the chain may be all that is told of it.
+            if is_of_lists(error) || is_of_signature(error) || is_revoked(error) {
                 self.learn(end_entity, intermediates);
             }
             if is_foreign(error) {

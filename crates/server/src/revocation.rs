@@ -48,7 +48,7 @@ struct List {
 }
 
 /// By whom a list may be signed: the authorities of the configuration, and those between them and clients.
-type Signers<'a> = (&'a [CertificateDer<'static>], &'a Issuers);
+pub(crate) type Signers<'a> = (&'a [CertificateDer<'static>], &'a Issuers);
 
 /// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
 #[derive(Debug, Clone)]
@@ -109,11 +109,10 @@ impl Lists {
         self.0.iter().filter(move |list| list.issuer == issuer)
     }
 
-    /// Whether each authority has a list that it signed, and no list is in the name of one without being of any by that name, nor in
-    /// the name of an authority between that signed none such.
+    /// Whether each authority has a list that it signed, and no list is in the name of one without being of any by that name.
     /// A chain of which no list tells is refused, and so is one whose list is signed by somebody else: without this, one bad file
     /// would shut out every hospital.
-    pub(crate) fn fit(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> Result<(), String> {
+    pub(crate) fn fit(&self, authorities: &[CertificateDer<'static>]) -> Result<(), String> {
         let mut known = Vec::new();
         for (number, der) in (1_usize..).zip(authorities) {
             let (_, authority) =
@@ -133,10 +132,7 @@ impl Lists {
                 return Err(String::from("a list in the name of a client authority is signed by none of that name"));
             }
         }
-        match self.are_disowned(authorities, issuers) {
-            true => Err(String::from(DISOWNED)),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     /// Whether any list is in the name of an authority between, and of none by that name.
@@ -144,9 +140,12 @@ impl Lists {
         self.0.iter().any(|list| list.is_disowned(authorities, issuers))
     }
 
-    /// The others: what they revoke need not wait for whoever wrote those.
-    pub(crate) fn without_disowned(mut self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> Self {
-        self.0.retain(|list| !list.is_disowned(authorities, issuers));
+    /// The others: what they revoke need not wait for whoever wrote those. What is in force already stays: it may be of a new key, and
+    /// whoever has shown that of the old one must not be in its way.
+    pub(crate) fn without_disowned(mut self, signers: Signers<'_>, in_force: Option<&Lists>) -> Self {
+        let is_in_force =
+            |list: &List| in_force.is_some_and(|lists| lists.0.iter().any(|known| *known.der == *list.der));
+        self.0.retain(|list| is_in_force(list) || !list.is_disowned(signers.0, signers.1));
         self
     }
 

@@ -139,9 +139,10 @@ impl InForce {
         Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).collect()
     }
 
-    /// Whether the same is in force, and the same could not be used.
+    /// Whether the same is in force, and the same could not be used or is known to be of somebody else.
     fn is_like(&self, other: &Self) -> bool {
-        self.sha256 == other.sha256 && self.failed == other.failed
+        let are_foreign = [self, other].map(|one| one.trust.are_lists_foreign());
+        self.sha256 == other.sha256 && self.failed == other.failed && are_foreign[0] == are_foreign[1]
     }
 
     /// What a handshake is done with.
@@ -286,7 +287,7 @@ impl TlsState {
         let read = authorities.is_some();
         let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
         let lists = outcome.take(read_lists(&self.files));
-        let lists = lists.map(|lists| lists.map(|lists| self.leave_out_disowned(lists, &authorities, outcome)));
+        let lists = lists.map(|lists| lists.map(|lists| self.leave_out_disowned(lists, before, &authorities, outcome)));
         let lists = lists.and_then(|lists| outcome.take(self.take_nothing_back(lists, before, same_authorities)));
         let lists_read = lists.is_some();
         let lists = lists.unwrap_or_else(|| before.lists.clone());
@@ -310,13 +311,20 @@ impl TlsState {
 
     /// Leaves out lists in the name of an authority between that it did not sign: what the others revoke comes into force without
     /// them. One of a new key under an old name waits so until somebody has shown that authority.
-    fn leave_out_disowned(&self, lists: Arc<Lists>, authorities: &Authorities, outcome: &mut Outcome) -> Arc<Lists> {
-        if !lists.are_disowned(&authorities.ders, &self.issuers) {
+    fn leave_out_disowned(
+        &self,
+        lists: Arc<Lists>,
+        before: &ClientTrust,
+        authorities: &Authorities,
+        outcome: &mut Outcome,
+    ) -> Arc<Lists> {
+        let signers = (authorities.ders.as_slice(), &*self.issuers);
+        if !lists.are_disowned(signers.0, signers.1) {
             return lists;
         }
         outcome.errors.push(revocation::wrong(&self.files.client_crls, revocation::DISOWNED));
         outcome.failed.push(Part::RevocationLists);
-        Arc::new(Arc::unwrap_or_clone(lists).without_disowned(&authorities.ders, &self.issuers))
+        Arc::new(Arc::unwrap_or_clone(lists).without_disowned(signers, before.lists.as_deref()))
     }
 
     /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
