@@ -46,12 +46,12 @@ impl Authorities {
     }
 }
 
-/// The lists that the configuration names; nothing when it names none.
-pub(crate) fn read_lists(files: &config::Tls) -> Result<Option<Arc<Lists>>, TlsError> {
+/// All lists that the configuration names, older ones too; nothing when it names none.
+pub(crate) fn read_lists(files: &config::Tls) -> Result<Option<Lists>, TlsError> {
     if files.client_crls.as_os_str().is_empty() {
         return Ok(None);
     }
-    Lists::read(&files.client_crls).map(|lists| Some(Arc::new(lists)))
+    Lists::read(&files.client_crls).map(Some)
 }
 
 /// Authorities and lists that go together, and the verifier over them.
@@ -81,7 +81,8 @@ impl ClientTrust {
             }
             None => Vec::new(),
         };
-        let is_foreign = lists.as_ref().is_some_and(|lists| lists.are_disowned(&authorities.ders, issuers));
+        let signers = (authorities.ders.as_slice(), &**issuers);
+        let is_foreign = lists.as_ref().is_some_and(|lists| lists.are_disowned(signers));
         let mut variants = variants.into_iter();
         let build = |lists| with_lists(&authorities, lists, files);
         let chain = build(variants.next().unwrap_or_default())?;
@@ -214,8 +215,8 @@ impl IdentityVerifier {
     fn learn(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
         let Some(lists) = &self.lists else { return };
         let authorities = &self.authorities.ders;
-        if self.issuers.learn(end_entity, intermediates, authorities) && lists.are_disowned(authorities, &self.issuers)
-        {
+        let is_any_new = self.issuers.learn(end_entity, intermediates, authorities);
+        if is_any_new && lists.are_disowned((authorities.as_slice(), &*self.issuers)) {
             self.tell_of_foreign();
         }
     }

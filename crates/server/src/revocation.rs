@@ -29,10 +29,10 @@ const VARIANTS_MAX: usize = 8;
 const EXTENSIONS: [&str; 2] = ["pem", "crl"];
 
 /// What is wrong with a list that no authority of its name has signed.
-pub(crate) const DISOWNED: &str = "a list in the name of an authority between is not signed by it";
+pub(crate) const DISOWNED: &str = "a list bears the name of an authority that did not sign it";
 
 /// One list.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct List {
     der: CertificateRevocationListDer<'static>,
     /// Who signed it, as DER.
@@ -50,8 +50,8 @@ struct List {
 /// By whom a list may be signed: the authorities of the configuration, and those between them and clients.
 pub(crate) type Signers<'a> = (&'a [CertificateDer<'static>], &'a Issuers);
 
-/// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
-#[derive(Debug, Clone)]
+/// Lists as they were read, or [`Self::newest`] of them.
+#[derive(Debug)]
 pub(crate) struct Lists(Vec<List>);
 
 impl Lists {
@@ -63,16 +63,25 @@ impl Lists {
         let mut lists = Self(Vec::new());
         for file in files(path)? {
             for der in in_file(&file)? {
-                lists.keep_newest(List::new(der).ok_or_else(|| wrong(&file, "expected DER of a revocation list"))?);
+                lists.0.push(List::new(der).ok_or_else(|| wrong(&file, "expected DER of a revocation list"))?);
             }
         }
         if lists.0.is_empty() {
             return Err(wrong(path, "expected a revocation list, found none"));
         }
-        lists.leave_out_what_is_overtaken();
-        // Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first.
-        lists.0.sort_by_key(|list| list.expires_s);
         Ok(lists)
+    }
+
+    /// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
+    pub(crate) fn newest(self) -> Self {
+        let mut newest = Self(Vec::new());
+        for list in self.0 {
+            newest.keep_newest(list);
+        }
+        newest.leave_out_what_is_overtaken();
+        // Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first.
+        newest.0.sort_by_key(|list| list.expires_s);
+        newest
     }
 
     /// An older list beside a newer one must not hide what was revoked between them. Two of one second both count.
@@ -135,18 +144,24 @@ impl Lists {
         Ok(())
     }
 
-    /// Whether any list is in the name of an authority between, and of none by that name.
-    pub(crate) fn are_disowned(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> bool {
-        self.0.iter().any(|list| list.is_disowned(authorities, issuers))
+    /// Whether any list is of no authority that has its name.
+    pub(crate) fn are_disowned(&self, signers: Signers<'_>) -> bool {
+        self.0.iter().any(|list| list.is_disowned(signers))
     }
 
-    /// The others: what they revoke need not wait for whoever wrote those. What is in force already stays: it may be of a new key, and
-    /// whoever has shown that of the old one must not be in its way.
-    pub(crate) fn without_disowned(mut self, signers: Signers<'_>, in_force: Option<&Lists>) -> Self {
-        let is_in_force =
-            |list: &List| in_force.is_some_and(|lists| lists.0.iter().any(|known| *known.der == *list.der));
-        self.0.retain(|list| is_in_force(list) || !list.is_disowned(signers.0, signers.1));
-        self
+    /// The others: what they revoke need not wait for whoever wrote those, and none of those may pass for a newer list of the
+    /// authority whose name and key it bears. What is in force already stays, unless one by that key is there: it may be of a new key,
+    /// and whoever has shown that of the old one must not be in its way.
+    pub(crate) fn without_disowned(self, signers: Signers<'_>, in_force: Option<&Lists>) -> Self {
+        let (disowned, mut left): (Vec<List>, Vec<List>) =
+            self.0.into_iter().partition(|list| list.is_disowned(signers));
+        let may_stay = |list: &List| {
+            in_force.is_some_and(|lists| lists.0.iter().any(|known| *known.der == *list.der))
+                && !left.iter().any(|own| own.is_of_key_of(list))
+        };
+        let staying: Vec<List> = disowned.into_iter().filter(may_stay).collect();
+        left.extend(staying);
+        Self(left)
     }
 
     /// What in place of `before` these lists would take back, if anything; one that turned out to be nobody's, whatever its date,
@@ -157,7 +172,7 @@ impl Lists {
         same_authorities: bool,
         signers: Signers<'_>,
     ) -> Option<&'static str> {
-        for known in before.0.iter().filter(|known| !known.is_disowned(signers.0, signers.1)) {
+        for known in before.0.iter().filter(|known| !known.is_disowned(signers)) {
             let own: Vec<&List> = self.0.iter().filter(|list| list.is_by_signer_of(known, signers)).collect();
             let newest_s = own.iter().filter(|list| list.scope == known.scope).map(|list| list.issued_s).max();
             if own.is_empty() {
@@ -272,11 +287,18 @@ impl List {
     }
 
     /// Those in the name of an authority of the configuration are held against that one.
-    fn is_disowned(&self, authorities: &[CertificateDer<'static>], issuers: &Issuers) -> bool {
-        let is_named = |der: &CertificateDer<'_>| {
-            X509Certificate::from_der(der).is_ok_and(|(_, authority)| authority.subject().as_raw() == self.issuer)
-        };
-        !authorities.iter().any(is_named) && issuers.disown(&self.issuer, authorities, |key| self.is_signed_with(key))
+    fn is_disowned(&self, (authorities, issuers): Signers<'_>) -> bool {
+        let mut is_named = false;
+        for der in authorities {
+            let Ok((_, authority)) = X509Certificate::from_der(der) else { continue };
+            if authority.subject().as_raw() == self.issuer {
+                if self.is_signed_with(authority.public_key()) {
+                    return false;
+                }
+                is_named = true;
+            }
+        }
+        is_named || issuers.disown(&self.issuer, authorities, |key| self.is_signed_with(key))
     }
 }
 

@@ -176,7 +176,8 @@ impl TlsState {
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let issuers = Arc::<Issuers>::default();
-        let trust = ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain, &issuers)?;
+        let lists = read_lists(&files)?.map(|lists| Arc::new(lists.newest()));
+        let trust = ClientTrust::new(authorities, lists, &files, &trust_domain, &issuers)?;
         let trust = Arc::new(trust);
         tell_of_expired(&trust);
         let first = InForce::new(pair, trust, Vec::new(), 0)?;
@@ -287,7 +288,7 @@ impl TlsState {
         let read = authorities.is_some();
         let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
         let lists = outcome.take(read_lists(&self.files));
-        let lists = lists.map(|lists| lists.map(|lists| self.leave_out_disowned(lists, before, &authorities, outcome)));
+        let lists = lists.map(|lists| lists.map(|lists| self.newest_owned(lists, before, &authorities, outcome)));
         let lists = lists.and_then(|lists| outcome.take(self.take_nothing_back(lists, before, same_authorities)));
         let lists_read = lists.is_some();
         let lists = lists.unwrap_or_else(|| before.lists.clone());
@@ -309,22 +310,22 @@ impl TlsState {
         trust
     }
 
-    /// Leaves out lists in the name of an authority between that it did not sign: what the others revoke comes into force without
-    /// them. One of a new key under an old name waits so until somebody has shown that authority.
-    fn leave_out_disowned(
+    /// The newest lists, but for those in the name of an authority that did not sign them: what the others revoke comes into force
+    /// without them. One of a new key under an old name waits so until somebody has shown that authority.
+    fn newest_owned(
         &self,
-        lists: Arc<Lists>,
+        lists: Lists,
         before: &ClientTrust,
         authorities: &Authorities,
         outcome: &mut Outcome,
     ) -> Arc<Lists> {
         let signers = (authorities.ders.as_slice(), &*self.issuers);
-        if !lists.are_disowned(signers.0, signers.1) {
-            return lists;
+        if !lists.are_disowned(signers) {
+            return Arc::new(lists.newest());
         }
         outcome.errors.push(revocation::wrong(&self.files.client_crls, revocation::DISOWNED));
         outcome.failed.push(Part::RevocationLists);
-        Arc::new(Arc::unwrap_or_clone(lists).without_disowned(signers, before.lists.as_deref()))
+        Arc::new(lists.without_disowned(signers, before.lists.as_deref()).newest())
     }
 
     /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
