@@ -150,13 +150,14 @@ impl Lists {
     }
 
     /// The others: what they revoke need not wait for whoever wrote those, and none of those may pass for a newer list of the
-    /// authority whose name and key it bears. What is in force already stays, unless one by that key is there: it may be of a new key,
-    /// and whoever has shown that of the old one must not be in its way.
+    /// authority whose name and key it bears. What is in force already stays in the name of an authority between, unless one by that key
+    /// is there: it may be of a new key, and whoever has shown that of the old one must not be in its way.
     pub(crate) fn without_disowned(self, signers: Signers<'_>, in_force: Option<&Lists>) -> Self {
         let (disowned, mut left): (Vec<List>, Vec<List>) =
             self.0.into_iter().partition(|list| list.is_disowned(signers));
         let may_stay = |list: &List| {
             in_force.is_some_and(|lists| lists.0.iter().any(|known| *known.der == *list.der))
+                && !list.is_named_as_any_of(signers.0)
                 && !left.iter().any(|own| own.is_of_key_of(list))
         };
         let staying: Vec<List> = disowned.into_iter().filter(may_stay).collect();
@@ -284,6 +285,12 @@ impl List {
 
     fn is_signed_with(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
         CertificateRevocationList::from_der(&self.der).is_ok_and(|(_, parsed)| parsed.verify_signature(key).is_ok())
+    }
+
+    fn is_named_as_any_of(&self, authorities: &[CertificateDer<'static>]) -> bool {
+        authorities.iter().any(|der| {
+            X509Certificate::from_der(der).is_ok_and(|(_, authority)| authority.subject().as_raw() == self.issuer)
+        })
     }
 
     /// Those in the name of an authority of the configuration are held against that one.

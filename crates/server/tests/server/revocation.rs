@@ -475,8 +475,12 @@ fn an_authority_that_changes_its_key_and_keeps_its_name_has_both_lists_for_a_whi
                 assert!(!server.takes(Some(revoked)).await, "{number} in the order {order:?}");
             }
         }
+        // The old one goes, though its lists are forgotten.
         fs::write(server.path("clients.pem"), &pems[1]).unwrap();
-        fs::write(server.path(LIST), &lists[1]).unwrap();
+        assert!(server.tls.reload().is_err());
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        assert!(!server.takes(Some(&clients[0][0])).await && server.takes(Some(&clients[1][0])).await);
+        fs::write(server.path(LIST), lists[1..].concat()).unwrap();
         server.tls.reload().unwrap();
         for (number, [standing, _]) in clients.iter().enumerate() {
             assert_eq!(server.takes(Some(standing)).await, number == 1, "{number} when the old one has gone");
