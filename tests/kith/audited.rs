@@ -309,15 +309,15 @@ async fn certificates_that_change_and_such_as_cannot_be_used() {
         until_async("the change is in the audit", enough).await;
     };
     // The start, what is in force from it on, the certificate and the authorities.
-    entries(8).await;
+    entries(9).await;
     let good = std::fs::read(site.path("certs/server.pem")).unwrap();
     std::fs::write(site.path("certs/server.pem"), "no certificate").unwrap();
-    entries(9).await;
+    entries(10).await;
     site.run(&["dev-certs", "--out", "others", "--directory", "."]);
     let authorities = ["certs/ca.pem", "others/ca.pem"].map(|path| std::fs::read_to_string(site.path(path)).unwrap());
     std::fs::write(site.path("certs/server.pem"), good).unwrap();
     std::fs::write(site.path("certs/ca.pem"), authorities.concat()).unwrap();
-    entries(10).await;
+    entries(11).await;
 
     let mut found = Vec::new();
     for entry in audit(&site, server) {

@@ -128,6 +128,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_reload_failed{what=\"client_authorities\"} 0",
         "kith_reload_failed{what=\"keys\"} 0",
         "kith_reload_failed{what=\"person_tokens\"} 0",
+        "kith_reload_failed{what=\"services\"} 0",
         "kith_data_key_version 1",
         "kith_key_reseal_remaining 0",
         "kith_retention_held{what=\"state\"} 0",

@@ -180,7 +180,7 @@ async fn an_open_stream_goes_by_the_policy_of_the_moment() {
     site.finish(&[]);
 }
 
-/// Settings, directory, key and policy are told at every start, so that nobody goes back to another one unseen.
+/// Settings, directory, services, key and policy are told at every start, so that nobody goes back to another one unseen.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_force_from_a_start_on_is_told_at_each() {
     let mut site = Site::with(&[("policy", "file", "\"policy.toml\"")]);
@@ -192,6 +192,8 @@ async fn what_is_in_force_from_a_start_on_is_told_at_each() {
     // Whom an answer says to ring.
     let authorities = std::fs::read_to_string(site.path("authorities.csv")).unwrap();
     std::fs::write(site.path("authorities.csv"), authorities.replace("01632 960011", "01632 960019")).unwrap();
+    let services = std::fs::read_to_string(site.path("certs/services.csv")).unwrap();
+    std::fs::write(site.path("certs/services.csv"), format!("{services}ZZ1,Another operator,ops\n")).unwrap();
     let server = site.ready().await;
     tokio::task::block_in_place(|| server.stop());
     let audit = offline::audit(site.dir());
@@ -202,7 +204,9 @@ async fn what_is_in_force_from_a_start_on_is_told_at_each() {
         });
         told.collect()
     };
-    for what in [Configured::Settings, Configured::Directory, Configured::AuditKey, Configured::Policy] {
+    for what in
+        [Configured::Settings, Configured::Directory, Configured::Services, Configured::AuditKey, Configured::Policy]
+    {
         let told = told(what);
         assert!(told.len() == 2 && told[0] != told[1], "{what:?}: {told:?}");
     }

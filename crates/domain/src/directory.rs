@@ -1,5 +1,6 @@
 //! Who is known: organisations, sites and authorities with their numbers to ring. Loaded from configuration elsewhere.
 
+use crate::caller::Role;
 use crate::codes::{LaCode, OdsCode, SiteCode};
 use crate::time::{Day, Moment};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,28 @@ pub struct Directory {
     pub national_name: String,
     /// Number of the national contact.
     pub national_phone: String,
+}
+
+/// Which organisations run, check or witness the service, or tell and find for all of it, and in which roles. They stand among no
+/// hospitals and authorities; whoever is not listed does nothing in such a role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceRoles(BTreeMap<OdsCode, Vec<Role>>);
+
+impl ServiceRoles {
+    /// The roles that are listed here. Whoever has another stands in the [`Directory`].
+    pub const ROLES: [Role; 5] = [Role::Demographics, Role::Broker, Role::Auditor, Role::Ops, Role::Witness];
+
+    /// The list of these organisations, each with its roles.
+    #[must_use]
+    pub fn new(listed: BTreeMap<OdsCode, Vec<Role>>) -> Self {
+        Self(listed)
+    }
+
+    /// Whether an organisation may call in a role.
+    #[must_use]
+    pub fn list(&self, organisation: OdsCode, role: Role) -> bool {
+        self.0.get(&organisation).is_some_and(|roles| roles.contains(&role))
+    }
 }
 
 /// A number to ring, and why this one.

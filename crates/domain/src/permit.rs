@@ -11,7 +11,7 @@ use crate::audit_query::AuditScope;
 use crate::caller::{Caller, CareContext, Peer, Role};
 use crate::change::Feed;
 use crate::codes::LaCode;
-use crate::directory::Directory;
+use crate::directory::{Directory, ServiceRoles};
 use crate::fields::FieldSet;
 use crate::method::Method;
 use crate::policy::Policy;
@@ -262,8 +262,8 @@ pub fn authorise_action(
     }
 }
 
-/// Decides as [`authorise_action`] does for a peer that calls from outside: beside that, the directory must know its
-/// organisation or authority. A good certificate of somebody who has left the directory does nothing any more.
+/// Decides as [`authorise_action`] does for a peer that calls from outside: beside that, its organisation or authority must be
+/// known. A good certificate of somebody who has left does nothing any more.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -272,21 +272,23 @@ pub fn authorise_known(
     peer: Peer,
     caller: &Caller,
     method: Method,
-    directory: &Directory,
+    (directory, services): (&Directory, &ServiceRoles),
 ) -> Result<ActionPermit, Refusal> {
     let permit = authorise_action(policy, peer, Some(caller), method)?;
-    if is_known(peer, directory) { Ok(permit) } else { Err(Refusal::OrganisationUnknown) }
+    if is_known(peer, directory, services) { Ok(permit) } else { Err(Refusal::OrganisationUnknown) }
 }
 
-/// Whether the directory knows who calls. Those who run, check and witness the service stand in no directory of hospitals
-/// and authorities.
-fn is_known(peer: Peer, directory: &Directory) -> bool {
+/// Whether it is known who calls: by the directory, or, as those who run, check and witness the service stand in no directory of
+/// hospitals and authorities, by a list of their own.
+fn is_known(peer: Peer, directory: &Directory, services: &ServiceRoles) -> bool {
     match peer.role {
         Role::Ed | Role::ScheduledCare | Role::Safeguarding => directory.organisations.contains_key(&peer.organisation),
         Role::LocalAuthority => {
             LaCode::parse(peer.organisation.as_str()).is_ok_and(|code| directory.authorities.contains_key(&code))
         }
-        Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness => true,
+        Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness => {
+            services.list(peer.organisation, peer.role)
+        }
     }
 }
 
@@ -415,26 +417,35 @@ mod tests {
         };
         let authorities = BTreeMap::from([(LaCode::parse("E06000001").unwrap(), office)]);
         let with_authority = Directory { authorities, ..directory() };
+        // Each of the others in one role alone.
+        let codes = ["RD1", "RB1", "RA1", "RO1", "RW1"].map(|code| OdsCode::parse(code).unwrap());
+        let listed = codes.into_iter().zip(ServiceRoles::ROLES);
+        let services = ServiceRoles::new(listed.clone().map(|(code, role)| (code, vec![role])).collect());
         let decide = |role, organisation: &str, directory: &Directory| {
             let peer = Peer { organisation: OdsCode::parse(organisation).unwrap(), role };
-            authorise_known(&Policy::builtin(), peer, &caller(organisation), Method::GetStatus, directory).map(|_| ())
+            let known = (directory, &services);
+            authorise_known(&Policy::builtin(), peer, &caller(organisation), Method::GetStatus, known).map(|_| ())
         };
+        let unknown = Err(Refusal::OrganisationUnknown);
         for (role, _) in Role::WORDS {
-            let (of_hospital, unknown) = match role {
-                Role::Ed | Role::ScheduledCare | Role::Safeguarding => (Ok(()), Err(Refusal::OrganisationUnknown)),
-                Role::LocalAuthority => (Err(Refusal::OrganisationUnknown), Err(Refusal::OrganisationUnknown)),
-                Role::Demographics | Role::Broker | Role::Auditor | Role::Ops | Role::Witness => (Ok(()), Ok(())),
-            };
+            let stands_apart = role == Role::LocalAuthority || ServiceRoles::ROLES.contains(&role);
+            let of_hospital = if stands_apart { unknown } else { Ok(()) };
             assert_eq!(decide(role, "R1H", &known), of_hospital, "{role}");
             assert_eq!(decide(role, "RZ9", &known), unknown, "{role}");
+        }
+        for (code, listed_as) in listed {
+            for role in ServiceRoles::ROLES {
+                let expected = if role == listed_as { Ok(()) } else { unknown };
+                assert_eq!(decide(role, code.as_str(), &known), expected, "{} as {role}", code.as_str());
+            }
         }
         assert_eq!(decide(Role::LocalAuthority, "E06000001", &with_authority), Ok(()));
         assert_eq!(decide(Role::LocalAuthority, "E06000002", &with_authority), Err(Refusal::OrganisationUnknown));
         // A role that may not do it is told so first, whether or not it is known.
         let stranger = Peer { organisation: OdsCode::parse("RZ9").unwrap(), role: Role::Ed };
         let refused =
-            authorise_known(&Policy::builtin(), stranger, &caller("RZ9"), Method::SubmitEvents, &known).map(|_| ());
-        assert_eq!(refused, Err(Refusal::RoleNotAllowed));
+            authorise_known(&Policy::builtin(), stranger, &caller("RZ9"), Method::SubmitEvents, (&known, &services));
+        assert_eq!(refused.map(|_| ()), Err(Refusal::RoleNotAllowed));
     }
 
     #[test]

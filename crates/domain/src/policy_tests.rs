@@ -3,7 +3,7 @@
 
 use crate::caller::{Caller, CareContext, Peer, Purpose, Role};
 use crate::codes::{LaCode, OdsCode};
-use crate::directory::{AuthorityEntry, Directory, OrganisationEntry};
+use crate::directory::{AuthorityEntry, Directory, OrganisationEntry, ServiceRoles};
 use crate::fields::{Field, FieldSet};
 use crate::method::Method;
 use crate::permit::{Refusal, authorise_action, authorise_known, authorise_read};
@@ -161,6 +161,8 @@ fn product() -> impl Iterator<Item = (Role, Method, Purpose, CareContext)> {
 #[test]
 fn the_whole_product_is_decided_as_it_is_stated() {
     let (policy, directory) = (Policy::builtin(), directory());
+    let everywhere = (peer(Role::Ops).organisation, ServiceRoles::ROLES.to_vec());
+    let services = ServiceRoles::new(BTreeMap::from([everywhere]));
     let (mut walked, mut granted) = (0_u32, 0_u32);
     for (role, method, purpose, context) in product() {
         let what = format!("{role} {} {purpose:?} {context:?}", method.word());
@@ -174,7 +176,7 @@ fn the_whole_product_is_decided_as_it_is_stated() {
         }
         assert_eq!(read.is_ok(), stated && method.asks(), "{what}");
         if context == Unscheduled {
-            let act = authorise_known(&policy, peer, &caller, method, &directory);
+            let act = authorise_known(&policy, peer, &caller, method, (&directory, &services));
             assert_eq!(act.is_ok(), stated, "{what}");
             granted += u32::from(stated);
         }

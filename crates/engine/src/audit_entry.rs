@@ -296,6 +296,8 @@ pub enum Configured {
     /// The organisations, sites and authorities that are known: who may ask, and whom an answer says to ring. The hash is that of
     /// the three files, each behind its length.
     Directory,
+    /// Who may call beside those whom the directory knows: who runs, checks and witnesses the service.
+    Services,
 }
 
 /// What was disclosed, in codes.

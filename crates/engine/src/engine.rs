@@ -14,7 +14,7 @@ use crate::writer::{Command, Progress, Verdict};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
-use kith_domain::directory::Directory;
+use kith_domain::directory::{Directory, ServiceRoles};
 use kith_domain::feed_volume::ThinRule;
 use kith_domain::flag::FlagRules;
 use kith_domain::permit::ActionPermit;
@@ -88,6 +88,7 @@ pub struct Engine {
     pub(crate) keys: Arc<Keys>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) policy: ArcSwap<Policy>,
+    pub(crate) services: ArcSwap<ServiceRoles>,
     pub(crate) settings: AnswerSettings,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) progress: Arc<Progress>,
@@ -160,6 +161,17 @@ impl Engine {
     /// Puts another policy in force, for every request that is decided from now on.
     pub fn set_policy(&self, policy: Arc<Policy>) {
         self.policy.store(policy);
+    }
+
+    /// Who may call beside those whom the directory knows. Nobody, before it was said.
+    #[must_use]
+    pub fn services(&self) -> Arc<ServiceRoles> {
+        self.services.load_full()
+    }
+
+    /// Puts another list of those in force, for every request that is decided from now on.
+    pub fn set_services(&self, services: Arc<ServiceRoles>) {
+        self.services.store(services);
     }
 
     /// Settings of answers.

@@ -18,7 +18,7 @@ use crate::under_way::UnderWay;
 use crate::untold::Untold;
 use crate::watcher::{Standing, Watcher};
 use crate::working::{Empty, StateError, Working};
-use crate::writer::{Held, Progress, Writer, channel};
+use crate::writer::{Command, Held, Progress, Writer, channel};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Accessed, AuditHead, Change, Feed, LogRecord};
 use kith_domain::feed::FeedBoard;
@@ -32,6 +32,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use tokio::sync::mpsc::Receiver;
 
 /// Called once when the change log failed beyond repair: the process must end.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
@@ -123,9 +124,8 @@ impl Engine {
         let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
         let ((commands, received), stop, tally) = (channel(), Arc::<AtomicBool>::default(), Arc::<Tally>::default());
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store), progress: Arc::clone(&progress) };
-        let (keys, written) = (Arc::clone(&options.keys), Arc::clone(&progress));
-        let writer = Writer { held, keys, meta, progress: written, on_fatal: Arc::clone(&on_fatal) };
-        let writer = spawn("kith-writer", &on_fatal, move || writer.run(received))?;
+        let (keys, written, fatal) = (Arc::clone(&options.keys), Arc::clone(&progress), Arc::clone(&on_fatal));
+        let writer = writing(Writer { held, keys, meta, progress: written, on_fatal: fatal }, received)?;
         announce(&journal, &tree, &recovered, now)?;
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
@@ -156,6 +156,7 @@ impl Engine {
             keys: options.keys,
             directory: options.directory,
             policy: ArcSwap::new(options.policy),
+            services: ArcSwap::default(),
             settings: options.settings,
             commands,
             progress,
@@ -224,6 +225,11 @@ fn begun(
     let standing = Standing { mark, derived_through: meta.derived_through, audited_through };
     let progress = Arc::new(Progress::begin(store, meta, standing.unreviewed())?);
     Ok((progress, Watcher::begin(rules, Arc::clone(secrets), standing)))
+}
+
+fn writing(writer: Writer, commands: Receiver<Command>) -> std::io::Result<JoinHandle<()>> {
+    let on_fatal = Arc::clone(&writer.on_fatal);
+    spawn("kith-writer", &on_fatal, move || writer.run(commands))
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {

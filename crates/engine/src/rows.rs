@@ -348,7 +348,8 @@ mod tests {
     #[test]
     fn what_is_configured_keeps_its_number() {
         use crate::Configured::{
-            AuditKey, Certificate, ClientAuthorities, Directory, Keys, PersonTokens, Policy, RevocationLists, Settings,
+            AuditKey, Certificate, ClientAuthorities, Directory, Keys, PersonTokens, Policy, RevocationLists, Services,
+            Settings,
         };
         let refused = |what| hex(&encode(&crate::Decision::ConfigRefused(what)).unwrap());
         let all = [
@@ -361,8 +362,10 @@ mod tests {
             Settings,
             AuditKey,
             Directory,
+            Services,
         ];
-        let expected = ["00", "01", "02", "03", "04", "05", "06", "07", "08"].map(|number| format!("0109{number}"));
+        let expected =
+            ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09"].map(|number| format!("0109{number}"));
         assert_eq!(all.map(refused), expected);
     }
 

@@ -16,7 +16,7 @@ use crate::directory::Directory;
 use crate::keys_verb::{self, KeysVerb};
 use crate::mistakes::Mistakes;
 use crate::serve::{self, Ending, Ground};
-use crate::{audit_key, new_key, person_tokens, policy_file, telemetry, tls};
+use crate::{audit_key, new_key, open_files, person_tokens, policy_file, service_list, telemetry, tls};
 
 /// Exit code when the work could not be done.
 const FAILED: u8 = 1;
@@ -182,6 +182,7 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
         place_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
         person_tokens::note_mistakes(config, mistakes);
+        service_list::note_mistakes(config, mistakes);
         Directory::collect(config, mistakes)
     });
     let (config, directory) = match loaded {
@@ -195,6 +196,12 @@ fn serve<A: Application>(path: Option<&Path>, application: A) -> ExitCode {
     };
     for warning in config.warnings(today()) {
         tracing::warn!("configuration: {warning}");
+    }
+    // No reason not to answer: it will show once as many connect.
+    let mut short = Mistakes::new();
+    open_files::note_mistakes(&config, &mut short);
+    for mistake in short.iter() {
+        tracing::warn!("configuration: {mistake}");
     }
     match run_server(config, directory, application) {
         Ok(Ending::Drained | Ending::LimitReached) => ExitCode::SUCCESS,
@@ -241,6 +248,8 @@ fn check_config(path: Option<&Path>, syntax_only: bool, out: &mut dyn Write) -> 
         audit_key::note_mistakes(config, mistakes);
         policy_file::note_mistakes(config, mistakes);
         person_tokens::note_mistakes(config, mistakes);
+        service_list::note_mistakes(config, mistakes);
+        open_files::note_mistakes(config, mistakes);
     })?;
     for warning in config.warnings(today()) {
         say(out, &format!("warning: {warning}\n"))?;

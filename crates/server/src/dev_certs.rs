@@ -1,6 +1,8 @@
-//! A development certificate authority, with a certificate for the server and for everyone in the directory.
+//! A development certificate authority, with a certificate for the server and for everyone in the directory, and with the list of
+//! those who stand in none.
 //! Never for production: the authority's key lies beside the certificates.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -34,6 +36,8 @@ const APART: [(Role, &str); 5] = [
     (Role::Broker, NATIONAL),
     (Role::Witness, NATIONAL),
 ];
+/// The list of them, for `directory.services`.
+const SERVICES: &str = "services.csv";
 /// What the first hospital has a certificate for beside its emergency department's, under the name of the role.
 const FURTHER: [Role; 2] = [Role::ScheduledCare, Role::Safeguarding];
 
@@ -113,6 +117,7 @@ pub fn make(request: &DevCerts) -> Result<usize, DevCertsError> {
         workshop.issue(&name, client(request, &identity)?)?;
         made += 1;
     }
+    workshop.list()?;
     // The authority is written last: what was interrupted before can simply be run again.
     workshop.write("ca", &certificate, &key)?;
     Ok(made + 2)
@@ -128,6 +133,21 @@ impl Workshop<'_> {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         self.write(name, &certificate, &key)
+    }
+
+    /// Writes the list of those who stand in no directory.
+    fn list(&self) -> Result<(), DevCertsError> {
+        let mut rows = BTreeMap::<&str, Vec<&str>>::new();
+        for (role, organisation) in APART {
+            rows.entry(organisation).or_default().push(role.word());
+        }
+        let mut text = String::from("ods_code,name,roles\n");
+        for (organisation, roles) in rows {
+            let row = [organisation, ",", organisation, " (development),", &roles.join(" "), "\n"];
+            text.push_str(&row.concat());
+        }
+        let path = self.request.out.join(SERVICES);
+        replace(&path, &text, 0o644).map_err(|source| DevCertsError::Write { path, source })
     }
 
     fn write(&self, name: &str, certificate: &Certificate, key: &KeyPair) -> Result<(), DevCertsError> {

@@ -56,6 +56,9 @@ pub fn directory(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
     config.directory.authorities = scratch.join("authorities.csv");
     let mut mistakes = Mistakes::new();
     let found = Directory::collect(&config, &mut mistakes);
+    // The list of those who stand in none of them, whichever was chosen.
+    std::fs::write(scratch.join("services.csv"), rest)?;
+    drop(crate::directory::services::find(&scratch.join("services.csv"), None));
     Ok(format!(
         "{chosen}: {} organisations, {} mistakes",
         found.organisations().len().min(9),

@@ -33,6 +33,7 @@ use crate::person_tokens::{self, PersonTokens, PersonTokensFile};
 use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::reloaded::{Look, ReloadedFile};
+use crate::service_list::{self, ServiceList};
 use crate::services::{self, Services};
 use crate::tls::{FileChange, Part};
 use crate::translate;
@@ -45,6 +46,7 @@ pub struct Kith {
     policy: OnceLock<PolicyFile>,
     tokens: Arc<PersonTokens>,
     tokens_file: OnceLock<PersonTokensFile>,
+    services: OnceLock<ServiceList>,
     keys: KeysWatch,
     /// What was refused and is not in the audit yet, and where it is waited for.
     edge: OnceLock<(Edge, Handle)>,
@@ -61,6 +63,7 @@ impl Kith {
             policy: OnceLock::new(),
             tokens: Arc::default(),
             tokens_file: OnceLock::new(),
+            services: OnceLock::new(),
             keys: KeysWatch::default(),
             edge: OnceLock::new(),
         }
@@ -93,13 +96,17 @@ impl Application for Kith {
             .map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
         let (tokens_file, tokens) = person_tokens::begin(&config.person_tokens.file)
             .map_err(|error| OpenFailure::new(OpenFailure::PERSON_TOKENS_UNUSABLE, error))?;
+        let (service_list, listed) =
+            service_list::begin(config).map_err(|error| OpenFailure::new(OpenFailure::POLICY_UNUSABLE, error))?;
         let options = options(config, &opening, keys, Arc::clone(&first.made))
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
-        let told = in_force(config, &opening.directory, &options.tree, (first.sha256, tokens.is_some()))
+        let who_may = (first.sha256, tokens.is_some(), listed.sha256);
+        let told = in_force(config, &opening.directory, &options.tree, who_may)
             .map_err(|error| OpenFailure::new(OpenFailure::STORE_NOT_OPENED, error))?;
         let engine = Engine::open(options, services::now(), Arc::clone(&self.on_fatal))
             .map_err(|error| OpenFailure::new(error.reason(), error))?;
         engine.tell(services::now(), told).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))?;
+        engine.set_services(listed.made);
         let begun = |what, sha256| {
             let changed = Decision::ConfigChanged(what, sha256);
             audited(&engine, &opening.control, changed).map_err(|error| OpenFailure::new(AUDIT_UNAVAILABLE, error))
@@ -119,7 +126,7 @@ impl Application for Kith {
             engine.note_keyring(stamp);
         }
         // Opened once.
-        let _ = (self.policy.set(file), self.tokens_file.set(tokens_file));
+        let _ = (self.policy.set(file), self.tokens_file.set(tokens_file), self.services.set(service_list));
         Ok(engine)
     }
 
@@ -130,6 +137,10 @@ impl Application for Kith {
         if let Some(file) = self.tokens_file.get() {
             let what = (Configured::PersonTokens, person_tokens::WHAT);
             look_at(engine, file, what, asked, |table| self.tokens.put_in_force(table));
+        }
+        if let Some(file) = self.services.get() {
+            let put_in_force = |services| engine.set_services(Arc::new(services));
+            look_at(engine, file, (Configured::Services, service_list::WHAT), asked, put_in_force);
         }
         self.keys.look(engine, &|decision| audited(engine, &Handle::current(), decision));
     }
@@ -152,6 +163,7 @@ impl Application for Kith {
         vec![
             ("policy", self.policy.get().is_some_and(PolicyFile::has_failed)),
             ("person_tokens", self.tokens_file.get().is_some_and(PersonTokensFile::has_failed)),
+            (service_list::WHAT, self.services.get().is_some_and(ServiceList::has_failed)),
             ("keys", self.keys.has_failed()),
         ]
     }
@@ -245,19 +257,20 @@ fn keys(config: &Config) -> Result<Arc<Keys>, KeyError> {
     Keys::open(&config.storage.data_dir, &new_key::source(&config.storage)).map(Arc::new)
 }
 
-/// What is in force from the start on and stands in no file that is looked at again: the settings, the directory, whose files the
-/// settings only name, the key that signs the audit, and, where no file says otherwise, that the policy is the one built in and that
-/// nobody needs a token. Told at every start, so that whoever goes back to any of them cannot do so unseen.
+/// What is in force from the start on: the settings, the directory, whose files the settings only name, who may call beside those,
+/// the key that signs the audit, and, where no file says otherwise, that the policy is the one built in and that nobody needs a
+/// token. Told at every start, so that whoever goes back to any of them cannot do so unseen.
 fn in_force(
     config: &Config,
     directory: &Directory,
     tree: &KeepTree,
-    (policy, has_tokens): ([u8; 32], bool),
+    (policy, has_tokens, services): ([u8; 32], bool, [u8; 32]),
 ) -> Result<Vec<Decision>, Failure> {
     let settings = sha256_of(config.to_toml()?.as_bytes());
     let mut told = vec![
         Decision::ConfigChanged(Configured::Settings, settings),
         Decision::ConfigChanged(Configured::Directory, directory.sha256()),
+        Decision::ConfigChanged(Configured::Services, services),
         signing(tree),
     ];
     if policy == [0; 32] {

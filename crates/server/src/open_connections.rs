@@ -1,7 +1,7 @@
 //! Every open connection with the chain that its client showed, judged anew after each reload and as certificates expire.
 //! Never ends a connection of anybody else: who still stands notices nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -120,6 +120,12 @@ impl OpenConnections {
         let open = Open { chain: Arc::from(chain), standing: Arc::clone(&standing), judged };
         self.lock().insert(number, open);
         Registered { all: Arc::clone(self), number, standing }
+    }
+
+    /// The chains of connections that stand, each once.
+    pub(crate) fn chains(&self) -> HashSet<Chain> {
+        let all = self.lock();
+        all.values().filter(|open| open.standing.stands()).map(|open| Arc::clone(&open.chain)).collect()
     }
 
     /// Judges every connection whose verdict was made under other files, or no longer holds at `now_s`; a chain that many

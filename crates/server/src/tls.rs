@@ -8,17 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use ring::digest::{Context, SHA256};
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
 use crate::config;
 pub use crate::file_changes::FileChange;
 use crate::file_changes::FileChanges;
+use crate::issuers::Issuers;
 use crate::open_connections::{Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
+use crate::server_pair::{self, ServerPair};
 
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
@@ -95,22 +97,6 @@ impl Part {
 /// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
 pub(crate) type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
 
-/// The server's certificate with its key.
-#[derive(Debug)]
-struct ServerPair {
-    key: Arc<CertifiedKey>,
-    expires_s: Option<i64>,
-}
-
-impl ServerPair {
-    fn read(files: &config::Tls) -> Result<Self, TlsError> {
-        let chain = server_chain(files)?;
-        let expires_s = chain.iter().filter_map(expires_s).min();
-        let key = CertifiedKey::from_der(chain, server_key(files)?, &provider())?;
-        Ok(Self { key: Arc::new(key), expires_s })
-    }
-}
-
 /// Everything in force at one moment.
 #[derive(Debug)]
 pub(crate) struct InForce {
@@ -145,11 +131,18 @@ impl InForce {
 
     /// What of this is another than `before`, or could not be used.
     fn changes(&self, before: &[[u8; 32]]) -> Vec<FileChange> {
-        let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| match self.failed.contains(&part) {
-            true => Some(FileChange { part, in_force: None }),
-            false => (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) }),
+        let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| {
+            let changed = (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) });
+            let refused = self.failed.contains(&part).then_some(FileChange { part, in_force: None });
+            [changed, refused].into_iter().flatten()
         };
-        Part::ALL.into_iter().zip(self.sha256).zip(before).filter_map(of).collect()
+        Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).collect()
+    }
+
+    /// Whether the same is in force, and the same could not be used or is known to be of somebody else.
+    fn is_like(&self, other: &Self) -> bool {
+        let are_foreign = [self, other].map(|one| one.trust.are_lists_foreign());
+        self.sha256 == other.sha256 && self.failed == other.failed && are_foreign[0] == are_foreign[1]
     }
 
     /// What a handshake is done with.
@@ -164,9 +157,10 @@ pub struct TlsState {
     files: config::Tls,
     trust_domain: Arc<str>,
     in_force: RwLock<Arc<InForce>>,
-    /// Held while files are read, so that two reloads never mix.
-    reloading: Mutex<()>,
+    /// Held while files are read, so that two reloads never mix: what the last one failed with.
+    reloading: Mutex<Vec<String>>,
     open: Arc<OpenConnections>,
+    issuers: Arc<Issuers>,
     changes: FileChanges,
     first_seen: Vec<Seen>,
 }
@@ -181,15 +175,18 @@ impl TlsState {
         let first_seen = fingerprint(&files);
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
-        let trust = Arc::new(ClientTrust::new(authorities, read_lists(&files)?, &files, &trust_domain)?);
+        let issuers = Arc::<Issuers>::default();
+        let lists = read_lists(&files)?.map(|lists| Arc::new(lists.newest()));
+        let trust = ClientTrust::new(authorities, lists, &files, &trust_domain, &issuers)?;
+        let trust = Arc::new(trust);
         tell_of_expired(&trust);
         let first = InForce::new(pair, trust, Vec::new(), 0)?;
         let changes = FileChanges::default();
         // Under which certificates and lists it begins; nothing of what is not configured.
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
-        let (reloading, open) = (Mutex::new(()), Arc::default());
-        Ok(Self { files, trust_domain, in_force, reloading, open, changes, first_seen })
+        let (reloading, open) = (Mutex::default(), Arc::default());
+        Ok(Self { files, trust_domain, in_force, reloading, open, issuers, changes, first_seen })
     }
 
     /// What became of the files and is not in the audit yet.
@@ -202,10 +199,18 @@ impl TlsState {
         Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Keeps a connection in view whose handshake was done with `under`, which may have been replaced meanwhile.
+    /// Keeps a connection in view whose handshake was done with `under`, which may have been replaced meanwhile: it is judged anew
+    /// then, for open connections were judged before it was one of them.
     pub(crate) fn register(&self, under: &InForce, chain: &[CertificateDer<'static>]) -> Registered {
         let judged = Judged { generation: under.generation, until_s: under.trust.until_s(chain) };
-        self.open.register(chain, judged)
+        let registered = self.open.register(chain, judged);
+        // After it is in view: files that come into force from here on are held against it like any other.
+        let now = self.in_force();
+        now.trust.learn(chain);
+        if now.generation != under.generation && now.trust.judge(chain, UnixTime::now()).is_none() {
+            registered.standing().fall();
+        }
+        registered
     }
 
     /// Judges open connections anew, as far as files or time have changed their case: one whose chain no longer stands has
@@ -232,7 +237,20 @@ impl TlsState {
     /// # Errors
     /// Why parts stay as they were.
     pub fn reload(&self) -> Result<(), Vec<TlsError>> {
-        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let (errors, _) = self.read_again(true);
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Does the same for what could not be used: why it still cannot, as far as that was not said before. Where it cannot, nothing
+    /// changes and nothing is told.
+    pub fn try_again(&self) -> Vec<TlsError> {
+        let (errors, said) = self.read_again(false);
+        errors.into_iter().filter(|error| !said.contains(&error.to_string())).collect()
+    }
+
+    /// Reads the files once more. Gives what that failed with, and what the reading before did.
+    fn read_again(&self, is_changed: bool) -> (Vec<TlsError>, Vec<String>) {
+        let mut last = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.in_force();
         let mut outcome = Outcome::default();
         let pair = match outcome.take(ServerPair::read(&self.files)) {
@@ -243,28 +261,39 @@ impl TlsState {
             }
         };
         let trust = self.renewed(&before.trust, &mut outcome);
-        tell_of_expired(&trust);
-        let Outcome { errors, failed } = outcome;
-        let next = InForce::new(pair, trust, failed, before.generation + 1).map_err(|error| vec![error])?;
-        next.changes(&before.sha256).into_iter().for_each(|change| self.changes.note(change));
+        let Outcome { mut errors, failed } = outcome;
+        match InForce::new(pair, trust, failed, before.generation + 1) {
+            Ok(next) if is_changed || !next.is_like(&before) => self.take(next, &before, is_changed),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
+        let said = std::mem::replace(&mut *last, errors.iter().map(ToString::to_string).collect());
+        (errors, said)
+    }
+
+    /// What was read comes into force, and open connections are judged by it.
+    fn take(&self, next: InForce, before: &InForce, is_changed: bool) {
+        tell_of_expired(&next.trust);
+        let is_told =
+            |change: &FileChange| is_changed || change.in_force.is_some() || !before.failed.contains(&change.part);
+        next.changes(&before.sha256).into_iter().filter(is_told).for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(UnixTime::now());
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Authorities and lists as the files have them now, as far as they are usable and go together.
     fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
         let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
         let same_authorities = authorities.as_ref().is_none_or(|read| read.are_those(&before.authorities));
-        let in_order =
-            |lists| self.not_older(lists, before).and_then(|lists| self.all_there(lists, before, same_authorities));
-        let lists = outcome.take(read_lists(&self.files).and_then(in_order));
-        let (read, lists_read) = (authorities.is_some(), lists.is_some());
-        let authorities = authorities.unwrap_or_else(|| Arc::clone(&before.authorities));
+        let read = authorities.is_some();
+        let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
+        let lists = outcome.take(read_lists(&self.files));
+        let lists = lists.map(|lists| lists.map(|lists| self.newest_owned(lists, before, &authorities, outcome)));
+        let lists = lists.and_then(|lists| outcome.take(self.take_nothing_back(lists, before, same_authorities)));
+        let lists_read = lists.is_some();
         let lists = lists.unwrap_or_else(|| before.lists.clone());
-        let together = |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| {
-            ClientTrust::new(Arc::clone(authorities), lists.clone(), &self.files, &self.trust_domain)
-        };
+        let together =
+            |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| self.together(authorities, lists.as_ref());
         // Both new; or one new beside the other as it was; or all as it was.
         let trust = outcome
             .take(together(&authorities, &lists))
@@ -274,41 +303,67 @@ impl TlsState {
         if !read || !Arc::ptr_eq(&trust.authorities, &authorities) {
             outcome.failed.push(Part::ClientAuthorities);
         }
-        if !lists_read || !are_the_same(trust.lists.as_ref(), lists.as_ref()) {
+        let are_lists_new = lists_read && are_the_same(trust.lists.as_ref(), lists.as_ref());
+        if !are_lists_new && !outcome.failed.contains(&Part::RevocationLists) {
             outcome.failed.push(Part::RevocationLists);
         }
         trust
     }
 
-    fn not_older(&self, lists: Option<Arc<Lists>>, before: &ClientTrust) -> Result<Option<Arc<Lists>>, TlsError> {
-        match (&lists, &before.lists) {
-            (Some(new), Some(old)) if new.are_older_than(old) => {
-                let why = "a list is older than the one in force, which may have revoked more";
-                Err(revocation::wrong(&self.files.client_crls, why))
-            }
-            (Some(_) | None, _) => Ok(lists),
+    /// The newest lists, but for those in the name of an authority that did not sign them: what the others revoke comes into force
+    /// without them. One of a new key under an old name waits so until somebody has shown that authority.
+    fn newest_owned(
+        &self,
+        lists: Lists,
+        before: &ClientTrust,
+        authorities: &Authorities,
+        outcome: &mut Outcome,
+    ) -> Arc<Lists> {
+        let signers = (authorities.ders.as_slice(), &*self.issuers);
+        if !lists.are_disowned(signers) {
+            return Arc::new(lists.newest());
         }
+        outcome.errors.push(revocation::wrong(&self.files.client_crls, revocation::DISOWNED));
+        outcome.failed.push(Part::RevocationLists);
+        Arc::new(lists.without_disowned(signers, before.lists.as_deref()).newest())
     }
 
-    /// Refuses lists of which one is gone, unless the authorities have changed with them.
-    fn all_there(
+    /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
+    fn together(&self, authorities: &Arc<Authorities>, lists: Option<&Arc<Lists>>) -> Result<ClientTrust, TlsError> {
+        let (authorities, lists) = (Arc::clone(authorities), lists.cloned());
+        let trust = ClientTrust::new(authorities, lists, &self.files, &self.trust_domain, &self.issuers)?;
+        let now = UnixTime::now();
+        if trust.lists.is_some() && self.open.chains().iter().any(|chain| trust.shuts_out_by_its_lists(chain, now)) {
+            let why = "somebody who is connected would be refused and is not revoked: a list is missing, or another signed it";
+            return Err(revocation::wrong(&self.files.client_crls, why));
+        }
+        Ok(trust)
+    }
+
+    fn take_nothing_back(
         &self,
         lists: Option<Arc<Lists>>,
         before: &ClientTrust,
         same_authorities: bool,
     ) -> Result<Option<Arc<Lists>>, TlsError> {
-        match (&lists, &before.lists) {
-            (Some(new), Some(old)) if same_authorities && new.lack_any_of(old) => {
-                let why = "an issuer that has a list in force has none here: all its certificates would be refused";
-                Err(revocation::wrong(&self.files.client_crls, why))
-            }
-            (Some(_) | None, _) => Ok(lists),
+        let vouched = (before.authorities.ders.as_slice(), &*self.issuers);
+        let both = lists.as_ref().zip(before.lists.as_ref());
+        let lost = both.and_then(|(new, old)| new.take_back(old, same_authorities, vouched));
+        match lost {
+            Some(why) => Err(revocation::wrong(&self.files.client_crls, why)),
+            None => Ok(lists),
         }
     }
 
-    /// The parts whose new files cannot be used: the old ones are in force.
+    /// The parts whose new files cannot be used, so that the old ones are in force, and lists in force that turned out not to be
+    /// signed by whose name they bear.
     pub fn failed(&self) -> Vec<Part> {
-        self.in_force().failed.clone()
+        let now = self.in_force();
+        let mut failed = now.failed.clone();
+        if now.trust.are_lists_foreign() && !failed.contains(&Part::RevocationLists) {
+            failed.push(Part::RevocationLists);
+        }
+        failed
     }
 
     /// When the first certificate of a part, or list, expires, in seconds since 1970. Authorities never do by themselves.
@@ -386,8 +441,8 @@ fn tell_of_expired(trust: &ClientTrust) {
 /// Everything that is wrong with the certificate files; nothing when they are usable together.
 pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
     let alone = [
-        server_chain(files).err(),
-        server_key(files).err(),
+        server_pair::chain(files).err(),
+        server_pair::key(files).err(),
         Authorities::read(&files.client_ca).err(),
         read_lists(files).err(),
     ];
@@ -398,18 +453,6 @@ pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
     faults
 }
 
-fn server_chain(files: &config::Tls) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain = certificates(&files.certificate)?;
-    if !chain.first().is_some_and(is_in_force) {
-        return Err(TlsError::NotInForce { path: files.certificate.clone() });
-    }
-    Ok(chain)
-}
-
-fn server_key(files: &config::Tls) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Read { path: files.key.clone(), source })
-}
-
 /// The certificates in a PEM file, one at least.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = |source| TlsError::Read { path: path.to_owned(), source };
@@ -418,11 +461,28 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     if found.is_empty() { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(found) }
 }
 
-fn is_in_force(certificate: &CertificateDer<'_>) -> bool {
-    X509Certificate::from_der(certificate).is_ok_and(|(_, certificate)| certificate.validity().is_valid())
-}
-
 /// When a certificate expires, in seconds since 1970; nothing when it is not readable.
 pub(crate) fn expires_s(certificate: &CertificateDer<'_>) -> Option<i64> {
     X509Certificate::from_der(certificate).ok().map(|(_, certificate)| certificate.validity().not_after.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::tls;
+
+    #[test]
+    fn a_handshake_that_ends_after_the_files_were_replaced_is_judged_by_the_new_ones_at_once() {
+        let [own, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let (tls, _) = (tls(own.path()), tls(other.path()));
+        let [before, after] = [&own, &other].map(|dir| certificates(&dir.path().join("R1H.pem")).unwrap());
+        let under = tls.in_force();
+        let early = tls.register(&under, &before);
+        std::fs::copy(other.path().join("ca.pem"), own.path().join("ca.pem")).unwrap();
+        tls.reload().unwrap();
+        let (late, new) = (tls.register(&under, &before), tls.register(&under, &after));
+        assert!(!early.standing().stands(), "it was open");
+        assert!(!late.standing().stands(), "it would go on until the next look at open connections");
+        assert!(new.standing().stands());
+    }
 }

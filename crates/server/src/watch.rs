@@ -20,27 +20,49 @@ use crate::tls::{Seen, TlsState};
 
 /// When files are read anew: at the second look in a row that finds them other than they were when they were last read. The first
 /// may be in the middle of a replacement. To wait until two looks find the same would leave it to whoever touches any of them again
-/// and again that nothing is ever read, and that whoever is revoked goes on.
+/// and again that nothing is ever read, and that whoever is revoked goes on. What could not be used is read again though it stays the
+/// same: the reason may have passed, as with a certificate that was not in force yet or a disk in trouble.
 #[derive(Debug)]
 struct Looks<F> {
     /// What was found before the last reading.
     read: F,
     /// The look before found something else than that.
     differed: bool,
+    /// How many there were since the last reading.
+    since: u32,
+}
+
+/// After how many looks what could not be used is read again: no later than what changes.
+const AGAIN_LOOKS: u32 = 2;
+
+/// Why files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// They are others.
+    Changed,
+    /// They are the same, and could not be used.
+    Again,
 }
 
 impl<F: PartialEq> Looks<F> {
     fn new(read: F) -> Self {
-        Self { read, differed: false }
+        Self { read, differed: false, since: 0 }
     }
 
-    /// Takes what a look found; whether everything is to be read now. What changes while it is read, the next look finds.
-    fn is_due(&mut self, found: F) -> bool {
+    /// Takes what a look found, and whether anything that was read could not be used; why everything is to be read now, if it is.
+    /// What changes while it is read, the next look finds.
+    fn due(&mut self, found: F, has_failed: bool) -> Option<Due> {
+        self.since = self.since.saturating_add(1);
         let differs = found != self.read;
-        let due = differs && self.differed;
-        self.differed = differs && !due;
-        if due {
+        let due = match (differs && self.differed, has_failed && self.since >= AGAIN_LOOKS) {
+            (true, _) => Some(Due::Changed),
+            (false, true) if !differs => Some(Due::Again),
+            (false, _) => None,
+        };
+        self.differed = differs && due.is_none();
+        if due.is_some() {
             self.read = found;
+            self.since = 0;
         }
         due
     }
@@ -87,8 +109,10 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
             () = stop.draining() => return,
             _ = ticks.tick() => {}
         }
-        if looks.is_due(tls.fingerprint()) {
-            reload(&tls).await;
+        match looks.due(tls.fingerprint(), !tls.failed().is_empty()) {
+            Some(Due::Changed) => reload(&tls).await,
+            Some(Due::Again) => try_again(&tls).await,
+            None => {}
         }
     }
 }
@@ -96,7 +120,7 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
 /// How often it is looked whether certificates on open connections have expired.
 const CONNECTIONS_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Ends open connections whose certificate has expired, and such as were opened while files were replaced.
+/// Ends open connections whose certificate has expired.
 pub(crate) async fn connections(tls: Arc<TlsState>, stop: StopSignal) {
     let mut ticks = tokio::time::interval(CONNECTIONS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -153,6 +177,22 @@ pub(crate) async fn reload(tls: &Arc<TlsState>) {
         Ok(Err(errors)) => {
             for error in errors {
                 tracing::error!("failed to {error}; what was in force of it stays in force");
+            }
+        }
+        Err(error) => tracing::error!(%error, "failed to reload certificates"),
+    }
+}
+
+/// Reads once more what could not be used, and tells of what is new in that alone.
+async fn try_again(tls: &Arc<TlsState>) {
+    let state = Arc::clone(tls);
+    match aside("kithd-reload", move || state.try_again()).await {
+        Ok(errors) => {
+            for error in errors {
+                tracing::error!("failed to {error}; what was in force of it stays in force");
+            }
+            if tls.failed().is_empty() {
+                tracing::info!("certificates can be used that could not before; new connections use them");
             }
         }
         Err(error) => tracing::error!(%error, "failed to reload certificates"),
@@ -256,7 +296,8 @@ mod tests {
     use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
-    use super::{Looks, first_look, reload};
+    use super::{Due, Looks, first_look, reload};
+    use crate::tls::Part;
 
     /// Other people's work, on every thread that there is for such work.
     #[test]
@@ -273,11 +314,25 @@ mod tests {
         drop(end);
     }
 
+    /// What becomes of looks at files that can all be used.
+    fn changed(looks: &mut Looks<char>, found: char) -> bool {
+        looks.due(found, false).is_some_and(|due| due == Due::Changed)
+    }
+
     #[test]
     fn a_change_is_read_once_at_the_second_look_that_finds_it() {
         let mut looks = Looks::new('a');
-        let due = ['a', 'b', 'b', 'b', 'a', 'b', 'c', 'c', 'c'].map(|found| looks.is_due(found));
+        let due = ['a', 'b', 'b', 'b', 'a', 'b', 'c', 'c', 'c'].map(|found| changed(&mut looks, found));
         assert_eq!(due, [false, false, true, false, false, false, false, true, false]);
+    }
+
+    #[test]
+    fn what_could_not_be_used_is_read_again_at_every_second_look_and_a_change_of_it_as_any() {
+        let mut looks = Looks::new('a');
+        let due = ['b', 'b', 'b', 'b', 'b', 'b', 'c', 'c'].map(|found| looks.due(found, true));
+        let (again, change) = (Some(Due::Again), Some(Due::Changed));
+        assert_eq!(due, [None, change, None, again, None, again, None, change]);
+        assert_eq!([looks.due('c', false), looks.due('c', false)], [None, None]);
     }
 
     #[test]
@@ -287,15 +342,45 @@ mod tests {
         let authorities = std::fs::read(dir.path().join("ca.pem")).unwrap();
         std::fs::write(dir.path().join("ca.pem"), [authorities, b"\n".to_vec()].concat()).unwrap();
         let mut looks = first_look(&tls);
-        assert!(!looks.is_due(tls.fingerprint()) && looks.is_due(tls.fingerprint()));
-        assert!(!looks.is_due(tls.fingerprint()), "once");
+        let due = [(); 3].map(|()| looks.due(tls.fingerprint(), false));
+        assert_eq!(due, [None, Some(Due::Changed), None], "once");
     }
 
     /// As where a list is fetched anew between any two looks.
     #[test]
     fn what_never_stays_the_same_is_read_at_every_second_look() {
-        let mut looks = Looks::new(0);
-        let due: Vec<bool> = (1..=6).map(|found| looks.is_due(found)).collect();
-        assert_eq!(due, [false, true, false, true, false, true]);
+        for has_failed in [false, true] {
+            let mut looks = Looks::new(0);
+            let due: Vec<bool> = (1..=6).map(|found| looks.due(found, has_failed).is_some()).collect();
+            assert_eq!(due, [false, true, false, true, false, true], "{has_failed}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_again_is_told_when_it_is_new_and_comes_into_force_once_it_can_be_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let tls = crate::accept::tests::tls(dir.path());
+        let certificate = dir.path().join("server.pem");
+        let good = std::fs::read(&certificate).unwrap();
+        let told = || {
+            let mut told = 0;
+            tls.changes().hand(|_| {
+                told += 1;
+                true
+            });
+            told
+        };
+        told();
+        std::fs::write(&certificate, "no certificate").unwrap();
+        assert_eq!((tls.reload().unwrap_err().len(), told()), (1, 1));
+        for _ in 0..3 {
+            assert_eq!((tls.try_again().len(), told()), (0, 0), "the same again");
+        }
+        assert_eq!(tls.failed(), [Part::Certificate]);
+        std::fs::write(&certificate, "-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
+        assert_eq!((tls.try_again().len(), told()), (1, 0), "another reason");
+        std::fs::write(&certificate, good).unwrap();
+        assert!(tls.try_again().is_empty());
+        assert_eq!(tls.failed(), []);
     }
 }

@@ -107,6 +107,7 @@ impl Site {
             ("directory", "organisations", "\"organisations.csv\""),
             ("directory", "sites", "\"sites.csv\""),
             ("directory", "authorities", "\"authorities.csv\""),
+            ("directory", "services", "\"certs/services.csv\""),
             ("limits", "request_timeout_ms", "30000"),
             ("log", "format", "\"json\""),
         ];

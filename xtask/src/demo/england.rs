@@ -76,6 +76,7 @@ national_contact_phone = "020 7946 0999"
 organisations = "{organisations}"
 sites = "{sites}"
 authorities = "{authorities}"
+services = "{services}"
 {overrides}"#,
         address = place.address,
         certificate = file("certs/server.pem"),
@@ -90,5 +91,6 @@ authorities = "{authorities}"
         organisations = file("england/directory/organisations.csv"),
         sites = file("england/directory/sites.csv"),
         authorities = file("england/directory/authorities.csv"),
+        services = file("certs/services.csv"),
     )
 }

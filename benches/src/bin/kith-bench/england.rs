@@ -77,8 +77,8 @@ impl Place {
     }
 
     fn config(&self, (address, metrics): (&str, &str), data: &Path, more: &str) -> String {
-        let [certificate, key, ca, storage_key, audit_key] =
-            ["certs/server.pem", "certs/server.key", "certs/ca.pem", "kith.key", "audit.key"]
+        let [certificate, key, ca, services, storage_key, audit_key] =
+            ["certs/server.pem", "certs/server.key", "certs/ca.pem", "certs/services.csv", "kith.key", "audit.key"]
                 .map(|name| self.text(name));
         let [store, primary, spill, tree] =
             ["store", "audit/primary", "audit/spill", "audit/tree"].map(|name| data.join(name).display().to_string());
@@ -102,6 +102,7 @@ national_contact_phone = "020 7946 0999"
 organisations = "{organisations}"
 sites = "{sites}"
 authorities = "{authorities}"
+services = "{services}"
 [purge]
 enabled = false
 [flags]
@@ -170,7 +171,8 @@ impl Place {
     pub fn prepare(&self, scale: &str) -> Result<()> {
         let folder = &self.folder;
         let marker = self.file("ready");
-        if is_kept(&marker, scale) && self.file("audit.key").exists() {
+        let complete = ["audit.key", "certs/services.csv"].iter().all(|name| self.file(name).exists());
+        if is_kept(&marker, scale) && complete {
             println!("England of scale {scale} is kept in {}", folder.display());
             return Ok(());
         }

@@ -87,7 +87,7 @@ impl Place {
              [storage]\ndata_dir = \"{}\"\nkey_file = \"{}\"\n\
              [audit]\nprimary = \"{}\"\nspill = \"{}\"\ntree = \"{}\"\n\
              [answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n\
-             [directory]\norganisations = \"{}\"\nsites = \"{}\"\nauthorities = \"{}\"\n",
+             [directory]\norganisations = \"{}\"\nsites = \"{}\"\nauthorities = \"{}\"\nservices = \"{}\"\n",
             at("certs/server.pem"),
             at("certs/server.key"),
             at("certs/ca.pem"),
@@ -99,6 +99,7 @@ impl Place {
             at("organisations.csv"),
             at("sites.csv"),
             at("authorities.csv"),
+            at("certs/services.csv"),
         );
         for part in ["data", "audit", "spill", "tree"] {
             fs::create_dir_all(self.file(&format!("{name}-{part}")))?;

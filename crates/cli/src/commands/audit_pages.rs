@@ -293,7 +293,7 @@ fn service(event: &v1::ServiceEvent) -> String {
         authority,
         next_file_number,
         sha256,
-        through_audit_reference,
+        through_audit_reference: through,
         leaves_kept,
         made_before: _,
     } = event;
@@ -318,9 +318,9 @@ fn service(event: &v1::ServiceEvent) -> String {
         Ok(Kind::AuditKeyChanged) => format!("the audit is signed with this key, {sha256}"),
         Ok(Kind::AuditKeyRefused) => "the key that signs the audit could not be used".to_owned(),
         Ok(Kind::DirectoryChanged) => format!("this directory of organisations and authorities is in force, {sha256}"),
-        Ok(Kind::AuditRemoved) => {
-            format!("removed entries up to {through_audit_reference} under retention, {leaves_kept} leaves kept")
-        }
+        Ok(Kind::ServicesChanged) => format!("this list of who runs and checks the service is in force, {sha256}"),
+        Ok(Kind::ServicesRefused) => "a list of who runs and checks the service could not be used".to_owned(),
+        Ok(Kind::AuditRemoved) => format!("removed entries up to {through} under retention, {leaves_kept} leaves kept"),
         Ok(Kind::Unspecified) | Err(_) => "an event that this program does not know".to_owned(),
     }
 }

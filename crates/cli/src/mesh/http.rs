@@ -12,11 +12,14 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, InconsistentKeys, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
 use super::config::Mesh;
 use crate::failure::Failure;
@@ -155,14 +158,26 @@ fn tls(mesh: &Mesh) -> Result<ClientConfig, Failure> {
         roots.add(root).map_err(|error| file(ca, error.to_string()))?;
     }
     let chain = certificates(cert).map_err(|why| file(cert, why))?;
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, error.to_string()))?;
+    let own = certified(chain, key).map_err(|why| file(key, why))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| file(cert, error.to_string()))?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| file(cert, error.to_string()))
+        .with_root_certificates(roots);
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))))
+}
+
+/// The certificate with its key. What was read of the key is wiped; the transport keeps the one that it works with.
+fn certified(chain: Vec<CertificateDer<'static>>, key: &std::path::Path) -> Result<CertifiedKey, String> {
+    let text = std::fs::read(key).map(Zeroizing::new).map_err(|error| error.to_string())?;
+    let key: Zeroizing<PrivateKeyDer<'static>> =
+        PrivateKeyDer::from_pem_slice(&text).map(Zeroizing::new).map_err(|error| error.to_string())?;
+    let own = CertifiedKey::new(chain, any_supported_type(&key).map_err(|error| error.to_string())?);
+    match own.keys_match() {
+        // A kind of key of which it cannot be told is no mistake.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(own),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -260,7 +260,7 @@ pub struct FeedOverride {
     pub expected_per_week: Option<u32>,
 }
 
-/// Organisations, sites and authorities.
+/// Organisations, sites and authorities, and who else may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Directory {
@@ -270,6 +270,8 @@ pub struct Directory {
     pub sites: PathBuf,
     /// authorities.csv
     pub authorities: PathBuf,
+    /// services.csv; empty: nobody else may call.
+    pub services: PathBuf,
     /// Days on which offices are closed besides weekends.
     pub bank_holidays: Vec<Day>,
 }
@@ -280,6 +282,7 @@ impl Default for Directory {
             organisations: PathBuf::from("/etc/kith/organisations.csv"),
             sites: PathBuf::from("/etc/kith/sites.csv"),
             authorities: PathBuf::from("/etc/kith/authorities.csv"),
+            services: PathBuf::from("/etc/kith/services.csv"),
             bank_holidays: BANK_HOLIDAYS.iter().map(|&(y, m, d)| Day(jiff::civil::date(y, m, d))).collect(),
         }
     }

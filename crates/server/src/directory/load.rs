@@ -19,10 +19,10 @@ const AUTHORITY_COLUMNS: [&str; 6] =
     ["gss_code", "name", "office_phone", "out_of_hours_phone", "office_opens", "office_closes"];
 
 /// What the columns must hold, as a person is told.
-const CODE: &str = "an ODS code: 3 to 9 capitals and digits";
+pub(super) const CODE: &str = "an ODS code: 3 to 9 capitals and digits";
 const SITE_CODE: &str = "an ODS site code: 5 to 9 capitals and digits";
 const GSS_CODE: &str = "a GSS code: E and 8 digits";
-const NAME: &str = "a name";
+pub(super) const NAME: &str = "a name";
 const PHONE: &str = "a telephone number";
 const TIME: &str = "a time HH:MM";
 
@@ -123,7 +123,7 @@ fn authority(row: &Row, mistakes: &mut Mistakes) -> Option<Authority> {
     })
 }
 
-fn is_name(cell: &str) -> bool {
+pub(super) fn is_name(cell: &str) -> bool {
     !cell.is_empty()
 }
 

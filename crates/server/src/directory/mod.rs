@@ -2,6 +2,7 @@
 //! Loaded whole or refused whole; never holds anything about a child.
 
 mod load;
+pub(crate) mod services;
 mod table;
 
 use std::collections::BTreeMap;

@@ -61,7 +61,7 @@ pub(super) fn read(
     mistakes: &mut Mistakes,
 ) -> Vec<Row> {
     let name = path.display().to_string();
-    let text = match bounded_text(path, FILE_MAX_BYTES) {
+    let text = match text(path) {
         Ok(text) => text,
         Err(what) => {
             mistakes.note(name, what);
@@ -70,13 +70,23 @@ pub(super) fn read(
     };
     hash.update(&(text.len() as u64).to_be_bytes());
     hash.update(text.as_bytes());
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    rows(&name, &text, columns, mistakes)
+}
+
+/// What a file holds, or what is wrong with it.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    bounded_text(path, FILE_MAX_BYTES)
+}
+
+/// The rows of a file's text.
+pub(super) fn rows(name: &str, text: &str, columns: &'static [&'static str], mistakes: &mut Mistakes) -> Vec<Row> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let Some(order) = header(&name, &mut reader, columns, mistakes) else { return Vec::new() };
+    let Some(order) = header(name, &mut reader, columns, mistakes) else { return Vec::new() };
     let mut rows = Vec::new();
     for record in reader.records() {
         match record {
-            Ok(record) => rows.push(row(&name, &record, &order, columns, mistakes)),
+            Ok(record) => rows.push(row(name, &record, &order, columns, mistakes)),
             Err(error) => mistakes.note(format!("{name}: row {}", error_line(&error)), error_text(&error)),
         }
     }

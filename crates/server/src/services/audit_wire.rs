@@ -144,6 +144,7 @@ fn configured(what: Configured) -> (v1::ServiceEventKind, v1::ServiceEventKind) 
         Configured::Settings => (Kind::SettingsChanged, Kind::Unspecified),
         Configured::AuditKey => (Kind::AuditKeyChanged, Kind::AuditKeyRefused),
         Configured::Directory => (Kind::DirectoryChanged, Kind::Unspecified),
+        Configured::Services => (Kind::ServicesChanged, Kind::ServicesRefused),
     }
 }
 
@@ -369,7 +370,8 @@ mod tests {
     #[test]
     fn whatever_is_configured_is_told_by_its_own_name() {
         use Configured::{
-            AuditKey, Certificate, ClientAuthorities, Directory, Keys, PersonTokens, Policy, RevocationLists, Settings,
+            AuditKey, Certificate, ClientAuthorities, Directory, Keys, PersonTokens, Policy, RevocationLists, Services,
+            Settings,
         };
         let all = [
             Policy,
@@ -381,6 +383,7 @@ mod tests {
             Settings,
             AuditKey,
             Directory,
+            Services,
         ];
         let decisions = all.map(|what| [Decision::ConfigChanged(what, [7; 32]), Decision::ConfigRefused(what)]);
         let told = decisions.iter().flatten().map(|decision| service(decision).kind().as_str_name());

@@ -219,8 +219,10 @@ pub(super) async fn permit_about(
     caller: &Caller,
     about: About,
 ) -> Result<ActionPermit, Status> {
+    let (policy, services) = (engine.policy(), engine.services());
+    let known = (engine.directory(), &*services);
     let decided = person::proven(call, caller)
-        .and_then(|()| permit::authorise_known(&engine.policy(), call.peer, caller, call.method, engine.directory()));
+        .and_then(|()| permit::authorise_known(&policy, call.peer, caller, call.method, known));
     match decided {
         Ok(permit) => Ok(permit),
         Err(refused) => {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -94,9 +95,15 @@ impl Authority {
     }
 
     pub fn server(&self) -> Pair {
+        self.server_but(|_| {})
+    }
+
+    /// The server's certificate, but for what `change` changes.
+    pub fn server_but(&self, change: impl FnOnce(&mut CertificateParams)) -> Pair {
         self.issue(&[], |params| {
             params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().unwrap())];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            change(params);
         })
     }
 
@@ -105,7 +112,23 @@ impl Authority {
     }
 
     /// A list that revokes these numbers, PEM.
-    pub fn list(&self, revoked: &[u64], (from, until): Years) -> String {
+    pub fn list(&self, revoked: &[u64], years: Years) -> String {
+        self.list_at(None, revoked, years)
+    }
+
+    /// The same, about the certificates alone that are told to look for it at `place`.
+    pub fn list_at(&self, place: Option<&str>, revoked: &[u64], years: Years) -> String {
+        self.list_by(KeyIdMethod::Sha256, place, revoked, years)
+    }
+
+    /// The same, with the words for its key of the test's choice.
+    pub fn list_by(
+        &self,
+        key_identifier_method: KeyIdMethod,
+        place: Option<&str>,
+        revoked: &[u64],
+        (from, until): Years,
+    ) -> String {
         let entry = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date_time_ymd(from, 1, 1),
@@ -116,12 +139,18 @@ impl Authority {
             this_update: date_time_ymd(from, 1, 1),
             next_update: date_time_ymd(until, 1, 1),
             crl_number: SerialNumber::from(u64::try_from(from).unwrap()),
-            issuing_distribution_point: None,
+            issuing_distribution_point: place
+                .map(|place| CrlIssuingDistributionPoint { distribution_point: look_at(place), scope: None }),
             revoked_certs: revoked.iter().map(entry).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
+            key_identifier_method,
         };
         params.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
+}
+
+/// Where a list of revocations lies.
+pub fn look_at(place: &str) -> CrlDistributionPoint {
+    CrlDistributionPoint { uris: vec![place.to_owned()] }
 }
 
 fn uri_names(uris: &[&str]) -> Vec<SanType> {

@@ -44,7 +44,7 @@ fn installed() -> TempDir {
          client_ca = \"certs/ca.pem\"\n[storage]\ndata_dir = \"data\"\nkey_file = \"storage.key\"\n\
          [audit]\nprimary = \"audit\"\nspill = \"spill\"\ntree = \"tree\"\n[answers]\nnational_contact_name = \"Duty desk\"\n\
          national_contact_phone = \"01632 960001\"\n[directory]\norganisations = \"organisations.csv\"\n\
-         sites = \"sites.csv\"\nauthorities = \"authorities.csv\"\n",
+         sites = \"sites.csv\"\nauthorities = \"authorities.csv\"\nservices = \"certs/services.csv\"\n",
     )
     .unwrap();
     dir
@@ -99,6 +99,27 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A shell that becomes `kithd` after it has set a limit of open files.
+fn limited(dir: &Path, limit: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
+    command.current_dir(dir).args(["-c", &script, env!("CARGO_BIN_EXE_kithd")]).args(arguments).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_told_where_it_is_less_than_the_connections_that_are_let_in() {
+    let dir = installed();
+    let check = ["check-config", "--config", "kithd.toml"];
+    let soft = limited(dir.path(), "-Sn 256", &check).output().unwrap();
+    assert!(soft.status.success(), "{}", text(&soft.stderr));
+    let hard = limited(dir.path(), "-n 2048", &check).output().unwrap();
+    let said = text(&hard.stderr);
+    assert!(!hard.status.success() && said.contains("limits.max_connections: expected at most 1024"), "{said}");
+    let fewer = limited(dir.path(), "-n 2048", &check).env("KITH__LIMITS__MAX_CONNECTIONS", "1024").output().unwrap();
+    assert!(fewer.status.success(), "{}", text(&fewer.stderr));
 }
 
 #[test]
@@ -248,6 +269,8 @@ fn development_certificates_are_private_and_not_replaced_by_accident() {
         let pem = fs::read(at.join(format!("certs/{name}.pem"))).unwrap();
         assert_eq!(kith_api::client::certificate_identity(&pem).unwrap().role, name);
     }
+    let listed = fs::read_to_string(at.join("certs/services.csv")).unwrap();
+    assert!(listed.contains(",ops auditor\n") && listed.contains(",demographics broker witness\n"), "{listed}");
     let before = fs::read(at.join("certs/ca.pem")).unwrap();
     let again = ["dev-certs", "--out", "certs", "--directory", "."];
     let refused = run(at, &again);

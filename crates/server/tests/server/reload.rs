@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use kith_server::tls::Part;
 use rustls::version::TLS13;
 use rustls_pki_types::UnixTime;
 use tonic::transport::Channel;
@@ -79,6 +81,31 @@ fn changed_files_are_noticed_though_the_control_threads_hang() {
 }
 
 #[test]
+fn a_certificate_that_is_not_in_force_yet_comes_into_force_by_itself() {
+    let server = TestServer::ready(|config| config.tls.reload_interval_ms = 50);
+    let pair = server.authority.client(&[ED]);
+    let soon = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(5);
+    let next = server.authority.server_but(|params| params.not_before = rcgen::date_time_ymd(1970, 1, 1) + soon);
+    client(async {
+        let before = presented(&server, &pair).await;
+        next.write(&server.path("server.pem"), &server.path("server.key"));
+        until(|| !server.tls.failed().is_empty()).await;
+        assert_eq!(server.tls.failed(), [Part::Certificate]);
+        assert_eq!(presented(&server, &pair).await, before);
+        // Nobody touches the files again.
+        until(|| server.tls.failed().is_empty()).await;
+        assert_ne!(presented(&server, &pair).await, before);
+    });
+}
+
+/// Waits for what the server does by itself, as long as a test may take.
+async fn until(met: impl Fn() -> bool) {
+    while !met() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
 fn a_bad_new_file_keeps_the_old_one_in_force() {
     let server = TestServer::ready(|_| {});
     let pair = server.authority.client(&[ED]);
@@ -144,7 +171,7 @@ fn a_removed_client_authority_is_out_on_open_connections_too_and_nobody_else_is(
         for _ in 0..50 {
             assert_eq!(call(&other, "Who", &[]).await.code(), Code::Ok, "somebody else's call failed");
         }
-        let more = tokio::time::timeout(std::time::Duration::from_millis(1), goes_on.message());
+        let more = tokio::time::timeout(Duration::from_millis(1), goes_on.message());
         assert!(more.await.is_err(), "somebody else's stream ended");
     });
 }
@@ -213,7 +240,7 @@ fn a_certificate_that_expires_is_out_on_its_open_connection() {
         assert_eq!(call(&ends, "Who", &[]).await.code(), Code::Ok);
         assert_eq!(server.tls.examine_open(UnixTime::now()), 0);
         // Some day in 2410.
-        let later = UnixTime::since_unix_epoch(std::time::Duration::from_secs(440 * 365 * 86_400));
+        let later = UnixTime::since_unix_epoch(Duration::from_secs(440 * 365 * 86_400));
         assert_eq!(server.tls.examine_open(later), 1);
         assert!(is_told(&call(&ends, "Who", &[]).await));
         assert_eq!(call(&stays, "Who", &[]).await.code(), Code::Ok);

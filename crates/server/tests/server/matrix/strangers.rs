@@ -21,10 +21,21 @@ use tonic_types::StatusExt;
 use crate::authority::Authority;
 use crate::harness::{ED, LA, PATIENCE, client, config_in};
 
+/// The file of those who stand in no directory.
+const SERVICES: &str = "services.csv";
+
+/// With one organisation, in these roles.
+fn listed(roles: &str) -> String {
+    format!("ods_code,name,roles\nKITH,Operations,{roles}\n")
+}
+
 /// The service as production starts it, ready.
 fn service(dir: &TempDir, authority: &Authority) -> Running<Kith> {
     let at = |name: &str| dir.path().join(name);
     let mut config = config_in(dir, authority);
+    config.directory.services = at(SERVICES);
+    std::fs::write(at(SERVICES), listed("ops")).unwrap();
+    config.tls.reload_interval_ms = 50;
     config.storage.data_dir = at("data");
     config.storage.key_file = at("storage.key");
     config.storage.reserve_bytes = 1 << 20;
@@ -45,6 +56,8 @@ fn service(dir: &TempDir, authority: &Authority) -> Running<Kith> {
     }
     running
 }
+
+const OPS: &str = "spiffe://kith.test/org/KITH/role/ops";
 
 /// A person of the organisation that the certificate names.
 fn person(uri: &str) -> Person {
@@ -82,7 +95,9 @@ fn unknown_organisations() {
     let cases = [
         ("a known hospital", ED, (Code::Ok, None)),
         ("a known authority", LA, (Code::Ok, None)),
-        ("operations, which stand in no directory", "spiffe://kith.test/org/KITH/role/ops", (Code::Ok, None)),
+        ("operations, which stand in no directory and are listed", OPS, (Code::Ok, None)),
+        ("operations of whom nothing is listed", "spiffe://kith.test/org/ZZ9/role/ops", unknown.clone()),
+        ("operations of a known hospital", "spiffe://kith.test/org/R1H/role/ops", unknown.clone()),
         ("an unknown hospital", "spiffe://kith.test/org/RZ9/role/ed", unknown.clone()),
         ("an unknown authority", "spiffe://kith.test/org/E06000999/role/local-authority", unknown.clone()),
         ("a hospital as an authority", "spiffe://kith.test/org/R1H/role/local-authority", unknown.clone()),
@@ -102,6 +117,32 @@ fn unknown_organisations() {
     });
     println!("certificate matrix: unknown organisations: {} kinds, each as it should be", cases.len());
     println!("COUNTED certificates {}", cases.len());
+    running.stop_handle().drain();
+    running.wait();
+}
+
+#[test]
+fn who_is_taken_off_the_list_does_nothing_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let running = service(&dir, &authority);
+    let tls = authority.client(&[OPS]).tonic(&authority.pem);
+    let endpoint = Endpoint::from_shared(format!("https://{}", running.address())).unwrap().tls_config(tls).unwrap();
+    let write = |text: &str| std::fs::write(dir.path().join(SERVICES), text).unwrap();
+    client(async {
+        let channel = endpoint.connect().await.unwrap();
+        let refused = || async { ask(channel.clone(), OPS).await.err().map(|status| status.code()) };
+        assert_eq!(refused().await, None);
+        write(&listed("auditor"));
+        while refused().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(refused().await, Some(Code::PermissionDenied));
+        write(&listed("auditor ops"));
+        while refused().await.is_some() {
+            tokio::task::yield_now().await;
+        }
+    });
     running.stop_handle().drain();
     running.wait();
 }
