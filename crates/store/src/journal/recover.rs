@@ -1,13 +1,13 @@
 //! What is on disk when the journal opens: which segments, how far they go, and whether the last end was clean.
 //! It never writes to an old segment; a torn tail simply ends it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::format::{Header, HeaderFault, open_entry};
-use super::reader::{SegmentReader, Step, read_header};
+use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::types::{Gap, GapCause, JournalError, Recovered};
 use crate::disk::{replace_durably, sync_parent};
 use crate::keys::Keys;
@@ -46,7 +46,8 @@ pub(crate) struct Segment {
     pub(crate) last: u64,
 }
 
-/// A segment file without a whole entry: one was being written, or none had been, when its opening ended.
+/// A segment file without a whole entry: one was being written, or none had been, or the file itself was being made, when its
+/// opening ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Torn {
     /// Where.
@@ -138,20 +139,31 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
 /// Finds the segments that hold entries and puts them in order.
 fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
     let mut found = Scan { segments: Vec::new(), torn: Vec::new(), next_index: 1, starts: BTreeSet::new() };
+    let (mut begins, mut unmade) = (BTreeMap::new(), Vec::new());
     for dir in dirs {
         for file in list(dir)? {
             found.next_index = found.next_index.max(file.index.saturating_add(1));
             if let Some(header) = usable_header(&file.path)? {
                 found.starts.insert(header.first_sequence);
+                begins.insert(file.index, header.first_sequence);
                 // What was written before the last end may still be in memory only.
                 File::open(&file.path)?.sync_data()?;
                 match examine(&file.path, header, keys)? {
                     Some(segment) => found.segments.push(segment),
                     None => found.torn.push((file.path, header.first_sequence)),
                 }
+            } else if was_being_made(&file.path)? {
+                unmade.push(file);
+            } else {
+                tracing::warn!(segment = %file_name(&file.path), "audit segment has no readable header");
             }
         }
     }
+    // Files are numbered over both sinks in the order in which they are made: it goes with the one before it.
+    found.torn.extend(unmade.into_iter().map(|SegmentFile { path, index }| {
+        tracing::info!(segment = %file_name(&path), "audit segment was being made at the last end, and holds nothing");
+        (path, begins.range(..index).next_back().map_or(0, |(_, first)| *first))
+    }));
     found.segments.sort_by_key(|segment| segment.first);
     let firsts: Vec<u64> = found.segments.iter().skip(1).map(|segment| segment.first).collect();
     for (segment, following) in found.segments.iter_mut().zip(firsts) {
@@ -160,15 +172,12 @@ fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
     Ok(found)
 }
 
-/// The header of a segment; `None` when it was torn while being made, and so holds nothing.
+/// The header of a segment; `None` when it has none that can be read.
 fn usable_header(path: &Path) -> Result<Option<Header>, JournalError> {
     match read_header(path)? {
         Ok(header) => Ok(Some(header)),
         Err(HeaderFault::Newer(found)) => Err(JournalError::NewerFormat { segment: file_name(path), found }),
-        Err(HeaderFault::NotAHeader) => {
-            tracing::warn!(segment = %file_name(path), "audit segment has no readable header");
-            Ok(None)
-        }
+        Err(HeaderFault::NotAHeader) => Ok(None),
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::format::{Header, HeaderFault, open_entry};
-use super::reader::{SegmentReader, Step, read_header};
+use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::recover::{file_name, list, read_markers};
 use super::types::{Gap, GapCause, JournalError, Removal, Sink};
 use super::{Journal, lock_path};
@@ -115,7 +115,8 @@ pub struct JournalReport {
     pub removed_through: u64,
     /// Ranges that an opening left out after an unclean end: what may have been lost there was announced.
     pub declared_gaps: Vec<Gap>,
-    /// Segments that end in part of an entry: a write that never returned, or never reached the disk.
+    /// Segments that end in part of an entry, or hold part of a header and nothing else: a write that never returned, or never
+    /// reached the disk.
     pub torn_tails: Vec<String>,
     /// What is wrong, at most 1,000 of it.
     pub faults: Vec<JournalFault>,
@@ -160,6 +161,10 @@ impl JournalReport {
             Ok(header) => Some(header),
             Err(HeaderFault::Newer(found)) => {
                 self.add(JournalFault::NewerFormat { segment: name, found });
+                return Ok(None);
+            }
+            Err(HeaderFault::NotAHeader) if was_being_made(path)? => {
+                self.torn_tails.push(name);
                 return Ok(None);
             }
             Err(HeaderFault::NotAHeader) => {

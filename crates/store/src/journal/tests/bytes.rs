@@ -82,6 +82,55 @@ fn a_tail_torn_at_any_byte_ends_the_segment_and_is_reported() {
     }
 }
 
+/// A kill between the making of a file and its first write, or a power cut before that was synced, is no change of anything.
+#[test]
+fn a_segment_that_was_just_being_made_is_a_torn_tail_and_goes_with_what_was_written_beside_it() {
+    for left in [vec![], vec![b'K'], header().encode()[..95].to_vec(), vec![0; 96], vec![0; 300_000]] {
+        let (bench, path, _) = five();
+        let unmade = bench.spill().join("audit-00000009.seg");
+        fs::write(&unmade, &left).unwrap();
+        let what = format!("{} bytes", left.len());
+        let report = bench.verify();
+        assert!(report.is_sound(), "{what}: {report}");
+        assert_eq!(
+            (report.entries, &report.torn_tails[..]),
+            (5, &["spill/audit-00000009.seg".to_owned()][..]),
+            "{what}"
+        );
+        let (journal, recovered) = bench.open();
+        assert_eq!(recovered.last_sequence, 5, "{what}");
+        append_all(&journal, 6..=6);
+        eventually("sync", || journal.window().unsynced == 0);
+        assert_eq!((journal.remove_through(4).unwrap(), unmade.exists()), (0, true), "{what}");
+        assert_eq!((journal.remove_through(u64::MAX).unwrap(), unmade.exists()), (1, false), "{what}");
+        assert!(!path.exists(), "{what}");
+        kill(journal);
+    }
+}
+
+/// Nothing but its length and noughts make it one: what was a segment once is not passed over as if it had never been.
+#[test]
+fn a_header_that_was_written_over_is_named_whether_or_not_entries_stand_behind_it() {
+    for keeps_entries in [true, false] {
+        let (bench, path, starts) = five();
+        let mut bytes = fs::read(&path).unwrap();
+        if keeps_entries {
+            bytes[..HEADER_BYTES].fill(0);
+        } else {
+            bytes.truncate(starts[0]);
+            bytes[95] ^= 1;
+        }
+        fs::write(&path, &bytes).unwrap();
+        assert!(matches!(&bench.verify().faults[..], [JournalFault::Header { .. }, ..]), "{keeps_entries}");
+        let (journal, _) = bench.open();
+        append_all(&journal, 6..=6);
+        eventually("sync", || journal.window().unsynced == 0);
+        journal.remove_through(u64::MAX).unwrap();
+        assert!(path.exists(), "{keeps_entries}: it stays for whoever looks into it");
+        kill(journal);
+    }
+}
+
 #[test]
 fn damage_in_the_middle_is_named_and_reading_can_go_on_after_it() {
     let (bench, path, starts) = five();
