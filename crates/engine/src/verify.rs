@@ -156,8 +156,8 @@ pub fn verify(
     let fact = |key: &[u8]| store.get(Table::Meta, key).ok().flatten();
     let anchored = fact(keys::AUDIT_HEAD).and_then(|bytes| decode::<AuditHead>(&bytes).ok());
     let tree = tree.map(|tree| tree.verify([primary, spill], anchored, survey.removals())).transpose()?;
-    // Without a signed tree nothing says that what is missing was rightly removed.
-    let audit = survey.judged(tree.as_ref().map_or(0, |tree| tree.removed_through));
+    // Without a signed tree nothing says that what is missing was rightly removed, or was lost before it could be signed.
+    let audit = survey.judged(tree.as_ref().and_then(|tree| tree.accounted.as_ref()));
     let meta = fact(keys::META).and_then(|bytes| decode::<MetaRow>(&bytes).ok());
     let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
     let rolled_back = (derived > last).then_some(RolledBack { last, derived });

@@ -36,8 +36,8 @@ pub use late::Follower;
 pub use read::Stretch;
 pub(crate) use types::JOURNAL_ID;
 pub use types::{
-    AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Gap, GapCause, JournalError, JournalOptions,
-    MAX_ENTRY_BYTES, Recovered, Removal, Sink, Times, Window,
+    Accounted, AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Gap, GapCause, JournalError,
+    JournalOptions, MAX_ENTRY_BYTES, Recovered, Removal, Sink, Times, Window,
 };
 pub use verify::{JournalFault, JournalReport, JournalSurvey, TellsOfRemoval};
 pub(crate) use verify::{entries_in, segments_of};

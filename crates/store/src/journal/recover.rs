@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::types::{Gap, GapCause, JournalError, Recovered};
+use super::verify::visit;
 use crate::disk::{replace_durably, sync_parent};
 use crate::keys::Keys;
 use crate::watermark::Fields;
@@ -16,6 +18,10 @@ use crate::watermark::Fields;
 /// Numbers left out after an unclean end: more than can be given between two syncs, so that a reference that
 /// left with an answer is never given again.
 pub(crate) const UNCLEAN_STRIDE: u64 = 1 << 20;
+
+/// So many numbers before one that is known to have been given, a loss may not have been announced yet: whoever announces looks
+/// some times a second, and so many are not given meanwhile.
+const ANNOUNCED_WITHIN: u64 = 1 << 17;
 
 const SEGMENT_PREFIX: &str = "audit-";
 const SEGMENT_SUFFIX: &str = ".seg";
@@ -114,6 +120,7 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
         newest.last = last_entry(newest)?;
         last_sequence = newest.last;
     }
+    let lost_after = before_loss(&segments, floor)?;
     let marker = read_markers(dirs)?;
     remove_markers(dirs)?;
     let floor = floor.max(marker.map_or(0, |marker| marker.last));
@@ -122,7 +129,7 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     let cause = if floor > last_sequence {
         Some(GapCause::EntriesMissing)
     } else if marker.is_some_and(|marker| marker.last == last_sequence) || highest_start.is_none() {
-        None
+        lost_after.map(|_| GapCause::EntriesMissing)
     } else if segments.last().is_some_and(|newest| newest.header.boot_id == boot_id) {
         Some(GapCause::ProcessEnded)
     } else {
@@ -130,7 +137,8 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     };
     let left_out = if cause.is_some() { UNCLEAN_STRIDE } else { 0 };
     let next_sequence = known.saturating_add(1 + left_out);
-    let gap = cause.map(|cause| Gap { after_sequence: last_sequence, before_sequence: next_sequence, cause });
+    let after_sequence = lost_after.unwrap_or(last_sequence).min(last_sequence);
+    let gap = cause.map(|cause| Gap { after_sequence, before_sequence: next_sequence, cause });
     let before = |start: u64| starts.range(start.saturating_add(1)..).next().copied().unwrap_or(next_sequence);
     let torn = torn.into_iter().map(|(path, start)| Torn { path, before: before(start) }).collect();
     Ok(Found { segments, torn, recovered: Recovered { last_sequence, gap }, next_sequence, next_index })
@@ -201,6 +209,36 @@ fn examine(path: &Path, header: Header, keys: &Keys) -> Result<Option<Segment>, 
             }
         }
     }
+}
+
+/// The last entry before the first that the opening which wrote last has lost although later ones are there; `None` when there is
+/// none. The sinks are two disks: a power cut can take what one had still to sync, and leave what the other took after it. What
+/// earlier openings lost, the first entry of the next one told; unless that entry is lost as well.
+fn before_loss(segments: &[Segment], floor: u64) -> Result<Option<u64>, JournalError> {
+    let Some(newest) = segments.last() else { return Ok(None) };
+    let Header { first_sequence, resumes_after, boot_id: _ } = newest.header;
+    let older = segments.partition_point(|segment| segment.header.first_sequence < first_sequence);
+    let mut previous = floor.saturating_sub(ANNOUNCED_WITHIN).max(first_sequence.saturating_sub(1));
+    let looked_at = segments.iter().skip(older).filter(|segment| segment.last > previous);
+    for segment in looked_at.collect::<Vec<_>>() {
+        let mut lost = false;
+        visit(&segment.path, &mut |sequence, _| {
+            lost = sequence > previous.saturating_add(1);
+            if lost {
+                return ControlFlow::Break(());
+            }
+            previous = previous.max(sequence);
+            ControlFlow::Continue(())
+        })?;
+        if lost && previous >= first_sequence {
+            return Ok(Some(previous));
+        }
+        if lost {
+            let earlier = before_loss(segments.get(..older).unwrap_or_default(), floor)?;
+            return Ok(Some(earlier.map_or(resumes_after, |earlier| earlier.min(resumes_after))));
+        }
+    }
+    Ok(None)
 }
 
 /// The number of the last whole entry of a segment.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::recover::{file_name, list, read_markers};
-use super::types::{Gap, GapCause, JournalError, Removal, Sink};
+use super::types::{Accounted, Gap, GapCause, JournalError, Removal, Sink};
 use super::{Journal, lock_path};
 use crate::database::count;
 use crate::keys::Keys;
@@ -78,7 +78,7 @@ pub enum JournalFault {
         /// The one before it.
         previous: u64,
     },
-    /// Entries are missing and no opening declared it.
+    /// Entries are missing, no opening declared it, and no signed tree tells that they were lost before it was signed.
     #[error("entries {first} to {last} are missing")]
     Missing {
         /// The first missing.
@@ -118,6 +118,11 @@ pub struct JournalReport {
     /// Segments that end in part of an entry, or hold part of a header and nothing else: a write that never returned, or never
     /// reached the disk.
     pub torn_tails: Vec<String>,
+    /// Ranges, first and last number, that are missing and that the tree was signed without: an end without order took them, or a
+    /// disk that failed, and it was announced.
+    pub announced: Vec<(u64, u64)>,
+    /// Ranges that are missing and were under no signed head yet: the next start announces them.
+    pub unsigned: Vec<(u64, u64)>,
     /// What is wrong, at most 1,000 of it.
     pub faults: Vec<JournalFault>,
     /// Faults found beyond those listed.
@@ -135,7 +140,7 @@ struct Run {
 }
 
 impl JournalReport {
-    /// Whether nothing is wrong. Declared gaps and torn tails are not faults, and are listed.
+    /// Whether nothing is wrong. Declared gaps, torn tails and what was announced or never signed are not faults, and are listed.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty() && self.more_faults == 0
@@ -220,15 +225,20 @@ impl JournalReport {
         let mut missing = Vec::new();
         for run in &runs {
             let previous = self.last_sequence;
-            let declared =
-                run.header.is_some_and(|header| header.resumes_after == previous && header.first_sequence == run.first);
+            // What an opening left out before its first number was never given; what is not there from that number on is missing.
+            let opening = run.header.filter(|header| header.resumes_after == previous);
+            let began = opening.map(|header| header.first_sequence);
+            let began = began.filter(|first| (previous + 1..=run.first).contains(first)).unwrap_or(previous + 1);
             if run.first <= previous {
                 self.add(JournalFault::Duplicate { segment: run.name.clone(), sequence: run.first });
-            } else if run.first > previous + 1 && declared {
-                let cause = GapCause::EntriesMissing;
-                self.declared_gaps.push(Gap { after_sequence: previous, before_sequence: run.first, cause });
-            } else if run.first > previous + 1 {
-                missing.push((previous + 1, run.first - 1));
+            } else {
+                if began > previous + 1 {
+                    let cause = GapCause::EntriesMissing;
+                    self.declared_gaps.push(Gap { after_sequence: previous, before_sequence: began, cause });
+                }
+                if run.first > began {
+                    missing.push((began, run.first - 1));
+                }
             }
             missing.extend(run.holes.iter().copied());
             self.last_sequence = previous.max(run.last);
@@ -242,6 +252,8 @@ impl JournalReport {
 pub struct JournalSurvey {
     report: JournalReport,
     missing: Vec<(u64, u64)>,
+    /// What was on disk when the journal was closed in order, and is not there.
+    closed_over: Option<(u64, u64)>,
     removals: Vec<Removal>,
 }
 
@@ -252,15 +264,28 @@ impl JournalSurvey {
         &self.removals
     }
 
-    /// The report; entries up to `removed_through` are rightly missing, and no others.
+    /// The report, by what a signed tree says of the numbers that are missing; without one all of them are faults. Rightly missing
+    /// is what was removed; what the tree was signed without was lost before it, and announced; what it was not signed over yet the
+    /// next start announces, but for what was there when the journal was closed in order.
     #[must_use]
-    pub fn judged(self, removed_through: u64) -> JournalReport {
-        let Self { mut report, missing, removals } = self;
-        let first_excused = removed_through.saturating_add(1);
-        let wrongly = missing.into_iter().map(|(first, last)| (first.max(first_excused), last));
-        let wrongly: Vec<(u64, u64)> = wrongly.filter(|(first, last)| first <= last).collect();
-        let unsigned = removals.into_iter().filter(|told| told.through > removed_through).max();
-        if let Some(Removal { through, entry }) = unsigned
+    pub fn judged(self, signed: Option<&Accounted>) -> JournalReport {
+        let Self { mut report, missing, closed_over, removals } = self;
+        let nothing = Accounted { through: u64::MAX, ..Accounted::default() };
+        let Accounted { removed_through, passed_over, through: signed_through } = signed.unwrap_or(&nothing);
+        let kept = |(first, last): (u64, u64)| (first.max(removed_through.saturating_add(1)), last);
+        let mut wrongly = Vec::new();
+        for range in missing.into_iter().map(kept) {
+            let (announced, others) = parted(range, passed_over);
+            report.announced.extend(announced);
+            for range in others {
+                let (unsigned, wrong) = parted(range, &[(signed_through.saturating_add(1), u64::MAX)]);
+                report.unsigned.extend(unsigned);
+                wrongly.extend(wrong);
+            }
+        }
+        wrongly.extend(closed_over.map(kept).filter(|(first, last)| first <= last));
+        let not_signed = removals.into_iter().filter(|told| told.through > *removed_through).max();
+        if let Some(Removal { through, entry }) = not_signed
             && wrongly.iter().any(|(first, _)| *first <= through)
         {
             report.add(JournalFault::RemovalNotSigned { entry, through });
@@ -268,9 +293,29 @@ impl JournalSurvey {
         for (first, last) in wrongly {
             report.add(JournalFault::Missing { first, last });
         }
-        report.removed_through = removed_through;
+        report.removed_through = *removed_through;
         report
     }
+}
+
+/// The parts of a range that lie in `ranges`, which stand in their order, and those that do not. An empty range has neither.
+fn parted((first, last): (u64, u64), ranges: &[(u64, u64)]) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+    let (mut within, mut outside, mut next) = (Vec::new(), Vec::new(), first);
+    for (begin, end) in ranges {
+        let (begin, end) = ((*begin).max(next), (*end).min(last));
+        if begin > end {
+            continue;
+        }
+        if next < begin {
+            outside.push((next, begin - 1));
+        }
+        within.push((begin, end));
+        next = end.saturating_add(1);
+    }
+    if next <= last {
+        outside.push((next, last));
+    }
+    (within, outside)
 }
 
 /// The segments of both sinks that hold an entry, by the number of their first, with that number.
@@ -301,7 +346,7 @@ pub(crate) fn entries_in<T>(path: &Path, take: impl Fn(u64, &[u8]) -> T) -> std:
 }
 
 /// Visits the whole entries of a segment and passes over what is damaged.
-fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> std::io::Result<()> {
+pub(crate) fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> std::io::Result<()> {
     let mut reader = SegmentReader::open(path, 0)?;
     loop {
         match reader.step()? {
@@ -372,7 +417,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`] when a directory cannot be listed; everything else is in the report.
     pub fn verify(primary: &Path, spill: &Path, keys: &Keys) -> Result<JournalReport, JournalError> {
-        Ok(Self::survey(primary, spill, keys, &|_| None)?.judged(0))
+        Ok(Self::survey(primary, spill, keys, &|_| None)?.judged(None))
     }
 
     /// As [`Journal::verify`], before it is judged what is rightly missing: `tells` finds the entries that speak of it.
@@ -398,14 +443,11 @@ impl Journal {
                 }
             }
         }
-        let mut missing = report.join(runs);
+        let missing = report.join(runs);
         let last = report.last_sequence;
-        if let Some(marked) = read_markers([primary, spill])?
-            && marked.last > last
-        {
-            missing.push((last + 1, marked.last));
-        }
-        Ok(JournalSurvey { report, missing, removals })
+        let marked = read_markers([primary, spill])?;
+        let closed_over = marked.filter(|marked| marked.last > last).map(|marked| (last + 1, marked.last));
+        Ok(JournalSurvey { report, missing, closed_over, removals })
     }
 }
 
@@ -417,6 +459,18 @@ impl fmt::Display for JournalReport {
         }
         for gap in &self.declared_gaps {
             writeln!(f, "gap declared between entries {} and {}", gap.after_sequence, gap.before_sequence)?;
+        }
+        for (first, last) in &self.announced {
+            writeln!(
+                f,
+                "entries {first} to {last} are missing; the tree was signed without them: lost before it, and announced"
+            )?;
+        }
+        for (first, last) in &self.unsigned {
+            writeln!(
+                f,
+                "entries {first} to {last} are missing, and were under no signed head: the next start announces it"
+            )?;
         }
         for name in &self.torn_tails {
             writeln!(f, "torn tail: {name}")?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::types::TreeFault;
+use crate::journal::Accounted;
 
 /// Most faults listed one by one; beyond them only their number grows.
 const MAX_FAULTS_LISTED: usize = 1_000;
@@ -26,6 +27,8 @@ pub struct TreeReport {
     pub removed: u64,
     /// Up to this number entries are rightly missing, by an entry that is under a signed head. 0 when there is none.
     pub removed_through: u64,
+    /// What it says of the audit's numbers, where it is as it was signed; `None` when nothing of it is to be believed.
+    pub accounted: Option<Accounted>,
     /// Checkpoints that others kept, and that were held against the tree.
     pub outside: u64,
     /// What was suspected at a start.

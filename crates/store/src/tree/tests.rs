@@ -5,6 +5,7 @@ mod changed;
 mod cosigning;
 mod failing;
 mod growing;
+mod lost;
 mod opening;
 mod removed;
 

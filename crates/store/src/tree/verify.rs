@@ -18,7 +18,7 @@ use super::recover::suspicion;
 use super::report::TreeReport;
 use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
-use crate::journal::{Removal, segments_of};
+use crate::journal::{Accounted, Removal, segments_of};
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
@@ -51,6 +51,7 @@ impl Tree {
         // Of a tree that is not as it was signed nothing is believed.
         if key.is_some() && report.is_sound() && signers.conclude().is_none() {
             report.removed_through = growth.removed_through(removals, &segments, report.signed_leaves)?;
+            report.accounted = Some(growth.accounted(report.removed_through));
         }
         growth.hold_against_entries(dir, &segments, &mut report)?;
         let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
@@ -78,6 +79,8 @@ struct Growth {
     /// Index and leaf of the entries that tell of removals.
     told: BTreeMap<u64, (u64, Hash)>,
     covered: u64,
+    /// The same of the leaves under the newest signed head, and how many of `passed` are among them.
+    signed: (u64, usize),
     /// The file cannot be read as one.
     unreadable: bool,
 }
@@ -120,6 +123,9 @@ impl Growth {
             }
             edge.push(record.leaf(), |level, index, hash| levels.compare(level, index, &hash, report));
             signed.compare(&edge, report)?;
+            if report.signed_leaves == edge.size() {
+                growth.signed = (order.covered, growth.passed.len());
+            }
         }
         (report.leaves, growth.covered) = (edge.size(), order.covered);
         report.covered_through = order.covered;
@@ -178,6 +184,12 @@ impl Growth {
             }
         }
         Ok(0)
+    }
+
+    /// What its signed leaves say of the audit's numbers.
+    fn accounted(&self, removed_through: u64) -> Accounted {
+        let (through, passed) = self.signed;
+        Accounted { removed_through, passed_over: self.passed.iter().take(passed).copied().collect(), through }
     }
 
     fn was_passed(&self, sequence: u64) -> bool {

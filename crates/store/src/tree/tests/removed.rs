@@ -27,10 +27,10 @@ fn tell(bench: &Bench, through: u64) -> Open {
 }
 
 /// What is found when nothing has it open: the tree's report, and the journal's by what the tree excuses.
-fn found(bench: &Bench) -> (TreeReport, JournalReport) {
+pub(super) fn found(bench: &Bench) -> (TreeReport, JournalReport) {
     let tree = bench.verify();
     let survey = Journal::survey(&bench.path("primary"), &bench.path("spill"), &keys(), &told).unwrap();
-    let audit = survey.judged(tree.removed_through);
+    let audit = survey.judged(tree.accounted.as_ref());
     (tree, audit)
 }
 

@@ -1,0 +1,101 @@
+//! What a power cut or a failing disk took below entries that are there: announced and listed, and never taken for a change; and
+//! nothing else passes for it.
+
+use super::removed::found;
+use super::*;
+use crate::journal::{JournalFault, Sink};
+
+/// Bytes of a segment before its first entry, and of each of the entries of these tests.
+const HEADER: u64 = 96;
+const ENTRY: u64 = 16 + 42 + "entry 1".len() as u64;
+
+/// As a cut leaves a segment of which so many entries had been synced.
+fn cut(path: &Path, entries: u64) {
+    fs::File::options().write(true).open(path).unwrap().set_len(HEADER + entries * ENTRY).unwrap();
+}
+
+/// An audit whose second sink, with entries from 1 on, lost all after the third, of which the tree is signed, while the first sink
+/// kept what it took after them. Gives its segment, and the last entry that is lost.
+fn handed_over() -> (Bench, PathBuf, u64) {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    bench.disk.fail(&bench.path("primary"), Call::Write, 1, true, 28);
+    open.append(3);
+    open.grow(&bench);
+    bench.disk.heal();
+    open.append(2);
+    bench.clock.advance_ms(1_000);
+    let mut last = 0;
+    eventually("the first sink takes entries again", || {
+        last = open.append(1);
+        open.journal.window().sink == Some(Sink::Primary)
+    });
+    drop(open);
+    let slow = bench.segments().remove(0);
+    cut(&slow, 3);
+    (bench, slow, last - 1)
+}
+
+#[test]
+fn what_one_sink_lost_below_what_the_other_kept_is_announced_and_no_fault() {
+    let (bench, slow, lost) = handed_over();
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert_eq!((&audit.announced[..], &audit.unsigned[..]), (&[][..], &[(4, lost)][..]), "{audit}");
+    let mut open = bench.open();
+    assert_eq!(open.tree.status().suspected, Vec::<String>::new());
+    open.append(1);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert_eq!((&audit.announced[..], &audit.unsigned[..]), (&[(4, lost)][..], &[][..]), "{audit}");
+    assert!(audit.to_string().contains("the tree was signed without them"), "{audit}");
+    // One more that is gone was signed.
+    cut(&slow, 2);
+    let (tree, audit) = found(&bench);
+    assert_eq!(tree.faults, [TreeFault::EntryMissing { first: 3, last: 3 }]);
+    assert_eq!(audit.faults, [JournalFault::Missing { first: 3, last: 3 }]);
+}
+
+#[test]
+fn without_the_key_that_signed_nothing_passes_for_a_loss() {
+    let (mut bench, _, lost) = handed_over();
+    bench.signer = None;
+    let (_, audit) = found(&bench);
+    assert_eq!(audit.faults, [JournalFault::Missing { first: 4, last: lost }]);
+}
+
+/// What was there when the journal was closed in order no power cut takes.
+#[test]
+fn what_was_closed_over_and_is_gone_is_named_though_it_was_never_signed() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let last = open.append(2);
+    open.journal.close().unwrap();
+    drop(open);
+    cut(&bench.segments().remove(0), 3);
+    let (_, audit) = found(&bench);
+    assert_eq!(audit.faults, [JournalFault::Missing { first: 4, last }]);
+}
+
+#[test]
+fn what_was_given_up_and_announced_and_then_lost_is_no_fault() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2);
+    open.grow(&bench);
+    bench.disk.fail(&bench.path("primary"), Call::Sync, 1, true, 5);
+    assert_eq!(open.journal.append(b"entry 3").unwrap().sequence, 3);
+    eventually("given up", || open.journal.window().given_up == 1);
+    open.append(2);
+    open.grow(&bench);
+    drop(open);
+    cut(&bench.segments().remove(0), 2);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert_eq!(audit.announced, [(3, 3)], "{audit}");
+}
