@@ -313,16 +313,29 @@ fn board(options: &EngineOptions) -> FeedBoard {
     FeedBoard::new(plans, presentations).with_volumes(options.thin, &options.expected_per_week)
 }
 
-/// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
+/// Writes a gap into the audit where the last run did not end in order, and then the start; from there it is derived into the
 /// log, so that every authority hears of it. From here on the tree grows.
 fn announce(journal: &Arc<Journal>, tree: &AuditTree, recovered: &Recovered, now: Moment) -> Result<(), EngineError> {
     tree.follow(journal, recovered.last_sequence);
-    journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
-    let Some(gap) = recovered.gap else { return Ok(()) };
-    tracing::warn!(
-        after = gap.after_sequence,
-        "the last run did not end in order: audit entries after this may be missing"
-    );
-    journal.append(&encode(&AuditEntry::of_service(now, Decision::Gap(gap.after_sequence)))?)?;
-    Ok(())
+    first_entries(recovered, |decision| {
+        journal.append(&encode(&AuditEntry::of_service(now, decision))?)?;
+        Ok(())
+    })
 }
+
+/// What a start writes, in this order. The next start tells only of what may be missing after the last entry that it finds: were
+/// another the first, and the gap not written or lost again, nobody would ever hear of it.
+fn first_entries(
+    recovered: &Recovered,
+    mut append: impl FnMut(Decision) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    if let Some(gap) = recovered.gap {
+        let after = gap.after_sequence;
+        tracing::warn!(after, "the last run did not end in order: audit entries after this may be missing");
+        append(Decision::Gap(after))?;
+    }
+    append(Decision::Started)
+}
+
+#[cfg(test)]
+mod tests;
