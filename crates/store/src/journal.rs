@@ -215,6 +215,11 @@ impl Journal {
         Ok((journal, recovered))
     }
 
+    /// The first number that this opening could give.
+    pub(crate) fn first_of_opening(&self) -> u64 {
+        self.shared.header.first_sequence
+    }
+
     /// Every entry up to this number is on disk, or was given up and is among the gaps.
     #[must_use]
     pub fn synced_through(&self) -> u64 {

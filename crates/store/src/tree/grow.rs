@@ -18,6 +18,7 @@ use super::record::{RECORD_BYTES, Record, entry_leaf};
 use super::types::{TreeError, TreeOptions};
 use super::{Published, Shared};
 use crate::disk::{DataFile, Disk, replace_durably};
+use crate::journal::recover::UNCLEAN_STRIDE;
 use crate::journal::{Follower, Journal, JournalError};
 
 /// Most entries taken in at once. Far behind, a checkpoint covers so many.
@@ -101,6 +102,8 @@ pub(crate) struct Grower {
 struct Batch {
     records: Vec<Record>,
     covered: u64,
+    /// The first number that the journal's opening could give.
+    opening: u64,
     passed: Vec<(u64, u64)>,
 }
 
@@ -209,7 +212,8 @@ impl Grower {
 
     /// What there is to be taken in: late entries first, then the next ones in order, with the numbers between them.
     fn next_batch(&self, journal: &Journal) -> Result<Batch, TreeError> {
-        let mut batch = Batch { records: Vec::new(), covered: self.grown.covered, passed: self.passed.clone() };
+        let (covered, opening, passed) = (self.grown.covered, journal.first_of_opening(), self.passed.clone());
+        let mut batch = Batch { records: Vec::new(), covered, opening, passed };
         for (first, last) in &self.late {
             batch.take_late(journal, *first, *last)?;
         }
@@ -255,10 +259,13 @@ impl Grower {
 }
 
 impl Batch {
-    /// Numbers up to `last` have no entry now.
+    /// Numbers up to `last` have no entry now. Those before the opening never will: they stand in records of their own, as long as
+    /// what it left out. Of those after it, which were given up, an entry may still come, and no record of them is as long as that.
     fn pass_over(&mut self, last: u64) {
-        let first = self.covered + 1;
-        if first <= last {
+        while self.covered < last {
+            let first = self.covered + 1;
+            let end = if first < self.opening { self.opening - 1 } else { first + (UNCLEAN_STRIDE - 2) };
+            let last = last.min(end);
             self.records.push(Record::PassedOver { first, last });
             self.passed.push((first, last));
             self.covered = last;
@@ -329,5 +336,25 @@ pub(crate) fn open_or_create(disk: &dyn Disk, dir: &Path, path: &Path) -> io::Re
             Ok(file)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_still_come_stands_in_no_record_as_long_as_what_an_opening_leaves_out() {
+        let mut batch = Batch { records: Vec::new(), covered: 2, opening: 10, passed: Vec::new() };
+        let last = 9 + 2 * UNCLEAN_STRIDE;
+        batch.pass_over(last);
+        assert_eq!(batch.passed[..2], [(3, 9), (10, 8 + UNCLEAN_STRIDE)]);
+        assert!(batch.passed.iter().all(|(first, last)| last - first + 1 < UNCLEAN_STRIDE));
+        assert!(batch.passed.windows(2).all(|two| two[0].1 + 1 == two[1].0));
+        assert_eq!((batch.covered, batch.passed.last().map(|passed| passed.1)), (last, Some(last)));
+        // What an opening left out is one.
+        let mut batch = Batch { opening: 3 + UNCLEAN_STRIDE, covered: 2, records: Vec::new(), passed: Vec::new() };
+        batch.pass_over(3 + UNCLEAN_STRIDE);
+        assert_eq!(batch.passed, [(3, 2 + UNCLEAN_STRIDE), (3 + UNCLEAN_STRIDE, 3 + UNCLEAN_STRIDE)]);
     }
 }

@@ -23,6 +23,8 @@ pub struct TreeReport {
     pub after: u64,
     /// Entries that were passed over, and are on disk.
     pub passed_over: u64,
+    /// Their numbers: ranges, first and last, at most 1,000 of them.
+    pub passed_over_ranges: Vec<(u64, u64)>,
     /// Leaves whose entries were removed when their time had passed.
     pub removed: u64,
     /// Up to this number entries are rightly missing, by an entry that is under a signed head. 0 when there is none.
@@ -52,6 +54,18 @@ impl TreeReport {
             self.removed += 1;
         } else {
             self.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+        }
+    }
+
+    /// An entry is on disk that was passed over.
+    pub(crate) fn passed(&mut self, sequence: u64) {
+        self.passed_over += 1;
+        if let Some((_, last)) = self.passed_over_ranges.last_mut()
+            && *last + 1 == sequence
+        {
+            *last = sequence;
+        } else if self.passed_over_ranges.len() < MAX_FAULTS_LISTED {
+            self.passed_over_ranges.push((sequence, sequence));
         }
     }
 
@@ -97,6 +111,12 @@ impl fmt::Display for TreeReport {
             if count > 0 {
                 writeln!(f, "audit tree: {count} {what}")?;
             }
+        }
+        for (first, last) in &self.passed_over_ranges {
+            writeln!(
+                f,
+                "audit tree: entries {first} to {last} were passed over, are on disk, and are proven by nothing"
+            )?;
         }
         for told in &self.suspected {
             writeln!(f, "audit tree: suspected at a start: {told}")?;

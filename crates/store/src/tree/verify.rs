@@ -13,7 +13,7 @@ use super::files::{
     FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
     level_path, read_small, suspected_path,
 };
-use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, read_head};
+use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, may_come, read_head};
 use super::recover::suspicion;
 use super::report::TreeReport;
 use super::signers::{Signers, read_checkpoint};
@@ -150,7 +150,7 @@ impl Growth {
         Ok(false)
     }
 
-    /// Notes a record; gives whether a late entry was passed over before, and not yet taken in.
+    /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in.
     fn note(&mut self, record: &Record) -> bool {
         match *record {
             Record::PassedOver { first, last } => {
@@ -159,7 +159,7 @@ impl Growth {
             }
             Record::Entry { late: false, .. } => true,
             Record::Entry { sequence, leaf, late: true } => {
-                self.was_passed(sequence) && self.late.insert(sequence, leaf).is_none()
+                self.passed_with(sequence).is_some_and(may_come) && self.late.insert(sequence, leaf).is_none()
             }
         }
     }
@@ -192,9 +192,11 @@ impl Growth {
         Accounted { removed_through, passed_over: self.passed.iter().take(passed).copied().collect(), through }
     }
 
-    fn was_passed(&self, sequence: u64) -> bool {
+    /// The numbers that were passed over together with this one.
+    fn passed_with(&self, sequence: u64) -> Option<(u64, u64)> {
         let after = self.passed.partition_point(|(first, _)| *first <= sequence);
-        after.checked_sub(1).and_then(|at| self.passed.get(at)).is_some_and(|(_, last)| sequence <= *last)
+        let passed = after.checked_sub(1).and_then(|at| self.passed.get(at)).copied();
+        passed.filter(|(_, last)| sequence <= *last)
     }
 
     /// Goes over leaves and entries side by side.
@@ -246,8 +248,12 @@ impl Growth {
             Some(taken_in) if taken_in == *leaf => {}
             Some(_) => report.add(TreeFault::LeafDiffers { sequence }),
             None if sequence > self.covered => report.after += 1,
-            None if self.was_passed(sequence) => report.passed_over += 1,
-            None => report.add(TreeFault::NotInTree { first: sequence, last: sequence }),
+            None => match self.passed_with(sequence) {
+                // It was given up: its disk may have had it after all, and the process have been killed before the tree had.
+                Some(passed) if may_come(passed) => report.passed(sequence),
+                // What an opening left out was never given.
+                Some(_) | None => report.add(TreeFault::NotInTree { first: sequence, last: sequence }),
+            },
         }
         Ok(())
     }

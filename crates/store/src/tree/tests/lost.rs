@@ -3,7 +3,8 @@
 
 use super::removed::found;
 use super::*;
-use crate::journal::{JournalFault, Sink};
+use crate::journal::recover::UNCLEAN_STRIDE;
+use crate::journal::{JournalFault, Sink, encode_entry};
 
 /// Bytes of a segment before its first entry, and of each of the entries of these tests.
 const HEADER: u64 = 96;
@@ -98,4 +99,91 @@ fn what_was_given_up_and_announced_and_then_lost_is_no_fault() {
     let (tree, audit) = found(&bench);
     assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
     assert_eq!(audit.announced, [(3, 3)], "{audit}");
+}
+
+/// Whoever has the disks and the key that seals can write an entry, and a header after it that says it was found.
+#[test]
+fn an_entry_slipped_into_what_an_opening_left_out_is_named() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2);
+    open.grow(&bench);
+    drop(open);
+    let mut open = bench.open();
+    let last = open.append(1);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    let segments = bench.segments();
+    let [first, second] = &segments[..] else { panic!("two segments") };
+    let (whole, mut following) = (fs::read(first).unwrap(), fs::read(second).unwrap());
+    for slipped in [3, 3 + UNCLEAN_STRIDE / 2, last - 1] {
+        let mut entry = Vec::new();
+        encode_entry(&mut entry, &keys(), slipped, b"entry ?").unwrap();
+        fs::write(first, [&whole[..], &entry[..]].concat()).unwrap();
+        following[20..28].copy_from_slice(&slipped.to_be_bytes());
+        let sum = crc32c::crc32c(&following[..92]);
+        following[92..96].copy_from_slice(&sum.to_be_bytes());
+        fs::write(second, &following).unwrap();
+        let (tree, audit) = found(&bench);
+        assert_eq!(tree.faults, [TreeFault::NotInTree { first: slipped, last: slipped }]);
+        assert!(audit.is_sound() && tree.passed_over == 0, "the audit alone cannot tell: {audit}");
+        let open = bench.open();
+        let compared = open.tree.compare(&open.journal, (1, last), &|| true).unwrap();
+        assert_eq!(compared, Compared::Differs { entry: slipped }, "nor would retention remove it");
+    }
+}
+
+/// A leaf that nothing was signed over yet: the next start would sign it, if it could have come late.
+#[test]
+fn a_late_leaf_of_what_was_given_up_is_taken_up_at_a_start_once() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2);
+    open.grow(&bench);
+    bench.disk.fail(&bench.path("primary"), Call::Sync, 1, true, 5);
+    assert_eq!(open.journal.append(b"entry 3").unwrap().sequence, 3);
+    eventually("given up", || open.journal.window().given_up == 1);
+    open.append(2);
+    open.grow(&bench);
+    drop(open);
+    bench.disk.heal();
+    let path = leaves_path(&bench.tree());
+    let whole = fs::read(&path).unwrap();
+    let leaf = |sequence| record::Record::Entry { sequence, leaf: [9; 32], late: true }.encode();
+    for (late, stands) in [(3, true), (2, false), (4, false), (6, false)] {
+        fs::write(&path, [&whole[..], &leaf(late)[..]].concat()).unwrap();
+        let suspected = bench.open_tree().status().suspected;
+        assert_eq!(suspected.is_empty(), stands, "{late}: {suspected:?}");
+        let _gone = fs::remove_file(suspected_path(&bench.tree()));
+    }
+    // The same twice: verifying knows.
+    fs::write(&path, [&whole[..], &leaf(3)[..], &leaf(3)[..]].concat()).unwrap();
+    assert!(bench.verify().faults.contains(&TreeFault::OrderDiffers { index: 6, covered: 5 }));
+}
+
+/// Given up, passed over, on disk after all, and the process killed before the tree took it in: no fault, and its number is named.
+/// So is the first of an opening, which stands beside what that left out.
+#[test]
+fn what_was_given_up_and_is_on_disk_after_all_is_named_and_no_fault() {
+    let bench = Bench::new();
+    for round in 0..2 {
+        let mut open = bench.open();
+        if round == 0 {
+            open.append(2);
+            open.grow(&bench);
+        }
+        bench.disk.fail(&bench.path("primary"), Call::Sync, 1, true, 5);
+        let given_up = open.journal.append(b"entry ?").unwrap().sequence;
+        eventually("given up", || open.journal.window().given_up == 1);
+        open.append(2);
+        open.grow(&bench);
+        drop(open);
+        bench.disk.heal();
+        let (tree, audit) = found(&bench);
+        assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+        assert_eq!(tree.passed_over_ranges.last(), Some(&(given_up, given_up)), "{tree}");
+        assert_eq!(tree.passed_over, round + 1, "{tree}");
+        assert!(tree.to_string().contains(&format!("entries {given_up} to {given_up} were passed over")), "{tree}");
+    }
 }
