@@ -411,11 +411,6 @@ fn removal_in(plain: &[u8]) -> Option<AuditRemoval> {
     }
 }
 
-/// Up to which number an entry tells that the audit was removed.
-pub(crate) fn tells_of_removal(plain: &[u8]) -> Option<u64> {
-    removal_in(plain).map(|removal| removal.through)
-}
-
 /// The last removal, and the entry that tells of it. The mark says where to look; only an entry that tells it is believed, so
 /// that whoever can write to the disk and has no key makes nothing read as removed.
 fn last_told(journal: &Journal) -> Option<(u64, AuditRemoval)> {

@@ -29,7 +29,7 @@ pub use histogram::{BOUNDS_NS, Counted, Histogram};
 pub use journal::{
     Accounted, Appended, AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Follower, Gap, GapCause,
     Journal, JournalError, JournalFault, JournalOptions, JournalReport, JournalSurvey, Later, MAX_ENTRY_BYTES,
-    Monotonic, Recovered, Removal, Sink, Stretch, SystemMonotonic, TellsOfRemoval, Times, Window,
+    Monotonic, Recovered, Removal, Sink, Stretch, SystemMonotonic, TellsOf, Times, Told, Window,
 };
 pub use key_encryption::{KeyEncryptionKey, KeyError, KeyId, KeySource};
 pub use keyring::{KeyringEdit, KeyringStatus};

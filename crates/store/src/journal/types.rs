@@ -191,6 +191,21 @@ pub struct Removal {
     pub entry: u64,
 }
 
+/// What an entry tells of numbers that have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Segments were removed.
+    Removed {
+        /// Up to this number.
+        through: u64,
+    },
+    /// Entries may be missing.
+    Gap {
+        /// After this number, and before the entry that tells it.
+        after: u64,
+    },
+}
+
 /// What a signed tree says of the audit's numbers, for judging which entries are rightly missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accounted {

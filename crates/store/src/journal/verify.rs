@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::recover::{file_name, list, read_markers};
-use super::types::{Accounted, Gap, GapCause, JournalError, Removal, Sink};
+use super::survey::JournalSurvey;
+use super::types::{Gap, GapCause, JournalError, Sink, Told};
 use super::{Journal, lock_path};
 use crate::database::count;
 use crate::keys::Keys;
@@ -78,7 +79,7 @@ pub enum JournalFault {
         /// The one before it.
         previous: u64,
     },
-    /// Entries are missing, no opening declared it, and no signed tree tells that they were lost before it was signed.
+    /// Entries are missing, no opening declared it, and no entry told of it, or the tree was signed with them.
     #[error("entries {first} to {last} are missing")]
     Missing {
         /// The first missing.
@@ -99,8 +100,8 @@ pub enum JournalFault {
     },
 }
 
-/// Whether an entry, as it was before it was sealed, tells that segments were removed: up to which number.
-pub type TellsOfRemoval<'a> = &'a dyn Fn(&[u8]) -> Option<u64>;
+/// What an entry, as it was before it was sealed, tells of numbers that have none.
+pub type TellsOf<'a> = &'a dyn Fn(&[u8]) -> Option<Told>;
 
 /// What [`Journal::verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,8 +119,8 @@ pub struct JournalReport {
     /// Segments that end in part of an entry, or hold part of a header and nothing else: a write that never returned, or never
     /// reached the disk.
     pub torn_tails: Vec<String>,
-    /// Ranges, first and last number, that are missing and that the tree was signed without: an end without order took them, or a
-    /// disk that failed, and it was announced.
+    /// Ranges, first and last number, that are missing, of which an entry told that they may be, and that a tree, where one is
+    /// signed, was signed without: an end without order took them, or a disk that failed.
     pub announced: Vec<(u64, u64)>,
     /// Ranges that are missing and were under no signed head yet: the next start announces them.
     pub unsigned: Vec<(u64, u64)>,
@@ -146,7 +147,7 @@ impl JournalReport {
         self.faults.is_empty() && self.more_faults == 0
     }
 
-    fn add(&mut self, fault: JournalFault) {
+    pub(super) fn add(&mut self, fault: JournalFault) {
         if self.faults.len() < MAX_FAULTS_LISTED {
             self.faults.push(fault);
         } else {
@@ -158,8 +159,8 @@ impl JournalReport {
         &mut self,
         name: String,
         path: &Path,
-        (keys, tells): (&Keys, TellsOfRemoval<'_>),
-        removals: &mut Vec<Removal>,
+        (keys, tells): (&Keys, TellsOf<'_>),
+        told: &mut Vec<(u64, Told)>,
     ) -> std::io::Result<Option<Run>> {
         self.segments += 1;
         let header = match read_header(path)? {
@@ -184,7 +185,7 @@ impl JournalReport {
                 Step::Entry { sequence, sealed, .. } => {
                     self.entries += 1;
                     match open_entry(keys, sequence, &sealed) {
-                        Ok(plain) => removals.extend(tells(&plain).map(|through| Removal { through, entry: sequence })),
+                        Ok(plain) => told.extend(tells(&plain).map(|tells| (sequence, tells))),
                         Err(_) => self.add(JournalFault::Sealed { segment: name.clone(), sequence }),
                     }
                     self.extend(&mut run, &name, header, sequence);
@@ -245,77 +246,6 @@ impl JournalReport {
         }
         missing
     }
-}
-
-/// What reading a journal found, before it is known which of the missing entries were rightly removed.
-#[derive(Debug)]
-pub struct JournalSurvey {
-    report: JournalReport,
-    missing: Vec<(u64, u64)>,
-    /// What was on disk when the journal was closed in order, and is not there.
-    closed_over: Option<(u64, u64)>,
-    removals: Vec<Removal>,
-}
-
-impl JournalSurvey {
-    /// What entries tell of segments that were removed. Whether it is to be believed, the tree over them says.
-    #[must_use]
-    pub fn removals(&self) -> &[Removal] {
-        &self.removals
-    }
-
-    /// The report, by what a signed tree says of the numbers that are missing; without one all of them are faults. Rightly missing
-    /// is what was removed; what the tree was signed without was lost before it, and announced; what it was not signed over yet the
-    /// next start announces, but for what was there when the journal was closed in order.
-    #[must_use]
-    pub fn judged(self, signed: Option<&Accounted>) -> JournalReport {
-        let Self { mut report, missing, closed_over, removals } = self;
-        let nothing = Accounted { through: u64::MAX, ..Accounted::default() };
-        let Accounted { removed_through, passed_over, through: signed_through } = signed.unwrap_or(&nothing);
-        let kept = |(first, last): (u64, u64)| (first.max(removed_through.saturating_add(1)), last);
-        let mut wrongly = Vec::new();
-        for range in missing.into_iter().map(kept) {
-            let (announced, others) = parted(range, passed_over);
-            report.announced.extend(announced);
-            for range in others {
-                let (unsigned, wrong) = parted(range, &[(signed_through.saturating_add(1), u64::MAX)]);
-                report.unsigned.extend(unsigned);
-                wrongly.extend(wrong);
-            }
-        }
-        wrongly.extend(closed_over.map(kept).filter(|(first, last)| first <= last));
-        let not_signed = removals.into_iter().filter(|told| told.through > *removed_through).max();
-        if let Some(Removal { through, entry }) = not_signed
-            && wrongly.iter().any(|(first, _)| *first <= through)
-        {
-            report.add(JournalFault::RemovalNotSigned { entry, through });
-        }
-        for (first, last) in wrongly {
-            report.add(JournalFault::Missing { first, last });
-        }
-        report.removed_through = *removed_through;
-        report
-    }
-}
-
-/// The parts of a range that lie in `ranges`, which stand in their order, and those that do not. An empty range has neither.
-fn parted((first, last): (u64, u64), ranges: &[(u64, u64)]) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
-    let (mut within, mut outside, mut next) = (Vec::new(), Vec::new(), first);
-    for (begin, end) in ranges {
-        let (begin, end) = ((*begin).max(next), (*end).min(last));
-        if begin > end {
-            continue;
-        }
-        if next < begin {
-            outside.push((next, begin - 1));
-        }
-        within.push((begin, end));
-        next = end.saturating_add(1);
-    }
-    if next <= last {
-        outside.push((next, last));
-    }
-    (within, outside)
 }
 
 /// The segments of both sinks that hold an entry, by the number of their first, with that number.
@@ -420,7 +350,8 @@ impl Journal {
         Ok(Self::survey(primary, spill, keys, &|_| None)?.judged(None))
     }
 
-    /// As [`Journal::verify`], before it is judged what is rightly missing: `tells` finds the entries that speak of it.
+    /// As [`Journal::verify`], before it is judged what is rightly missing or was announced: `tells` finds the entries that speak
+    /// of it.
     ///
     /// # Errors
     /// Those of [`Journal::verify`].
@@ -428,14 +359,14 @@ impl Journal {
         primary: &Path,
         spill: &Path,
         keys: &Keys,
-        tells: TellsOfRemoval<'_>,
+        tells: TellsOf<'_>,
     ) -> Result<JournalSurvey, JournalError> {
         let mut report = JournalReport::default();
-        let (mut runs, mut removals) = (Vec::new(), Vec::new());
+        let (mut runs, mut told) = (Vec::new(), Vec::new());
         for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
             for file in list(dir)? {
                 let name = format!("{}/{}", sink.name(), file_name(&file.path));
-                match report.read_segment(name.clone(), &file.path, (keys, tells), &mut removals) {
+                match report.read_segment(name.clone(), &file.path, (keys, tells), &mut told) {
                     Ok(run) => runs.extend(run),
                     Err(error) => {
                         report.add(JournalFault::Unreadable { segment: name, what: error.to_string() });
@@ -447,7 +378,7 @@ impl Journal {
         let last = report.last_sequence;
         let marked = read_markers([primary, spill])?;
         let closed_over = marked.filter(|marked| marked.last > last).map(|marked| (last + 1, marked.last));
-        Ok(JournalSurvey { report, missing, closed_over, removals })
+        Ok(JournalSurvey { report, missing, closed_over, told })
     }
 }
 
@@ -463,7 +394,7 @@ impl fmt::Display for JournalReport {
         for (first, last) in &self.announced {
             writeln!(
                 f,
-                "entries {first} to {last} are missing; the tree was signed without them: lost before it, and announced"
+                "entries {first} to {last} are missing, as an entry told: lost, and announced to every authority"
             )?;
         }
         for (first, last) in &self.unsigned {

@@ -51,7 +51,8 @@ impl Tree {
         // Of a tree that is not as it was signed nothing is believed.
         if key.is_some() && report.is_sound() && signers.conclude().is_none() {
             report.removed_through = growth.removed_through(removals, &segments, report.signed_leaves)?;
-            report.accounted = Some(growth.accounted(report.removed_through));
+            // One of which nothing is signed says nothing.
+            report.accounted = (report.signed_leaves > 0).then(|| growth.accounted(report.removed_through));
         }
         growth.hold_against_entries(dir, &segments, &mut report)?;
         let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();

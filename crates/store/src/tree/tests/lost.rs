@@ -15,6 +15,12 @@ fn cut(path: &Path, entries: u64) {
     fs::File::options().write(true).open(path).unwrap().set_len(HEADER + entries * ENTRY).unwrap();
 }
 
+/// Writes the entry that tells that some may be missing after a number.
+fn tell(open: &Open, after: u64) {
+    let entry = open.journal.append(format!("gap {after}").as_bytes()).unwrap().sequence;
+    eventually("sync", || open.journal.synced_through() >= entry);
+}
+
 /// An audit whose second sink, with entries from 1 on, lost all after the third, of which the tree is signed, while the first sink
 /// kept what it took after them. Gives its segment, and the last entry that is lost.
 fn handed_over() -> (Bench, PathBuf, u64) {
@@ -45,14 +51,26 @@ fn what_one_sink_lost_below_what_the_other_kept_is_announced_and_no_fault() {
     assert_eq!((&audit.announced[..], &audit.unsigned[..]), (&[][..], &[(4, lost)][..]), "{audit}");
     let mut open = bench.open();
     assert_eq!(open.tree.status().suspected, Vec::<String>::new());
-    open.append(1);
+    tell(&open, 3);
     open.grow(&bench);
     open.journal.close().unwrap();
     drop(open);
     let (tree, audit) = found(&bench);
     assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
     assert_eq!((&audit.announced[..], &audit.unsigned[..]), (&[(4, lost)][..], &[][..]), "{audit}");
-    assert!(audit.to_string().contains("the tree was signed without them"), "{audit}");
+    assert!(audit.to_string().contains("are missing, as an entry told"), "{audit}");
+    // A tree that was begun anew over what is left is signed without more.
+    let aside = bench.path("aside");
+    fs::rename(bench.tree(), &aside).unwrap();
+    cut(&slow, 2);
+    let mut open = bench.open();
+    open.append(1);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    assert_eq!(found(&bench).1.faults, [JournalFault::Missing { first: 3, last: 3 }]);
+    fs::remove_dir_all(bench.tree()).unwrap();
+    fs::rename(&aside, bench.tree()).unwrap();
     // One more that is gone was signed.
     cut(&slow, 2);
     let (tree, audit) = found(&bench);
@@ -92,7 +110,8 @@ fn what_was_given_up_and_announced_and_then_lost_is_no_fault() {
     bench.disk.fail(&bench.path("primary"), Call::Sync, 1, true, 5);
     assert_eq!(open.journal.append(b"entry 3").unwrap().sequence, 3);
     eventually("given up", || open.journal.window().given_up == 1);
-    open.append(2);
+    tell(&open, 2);
+    open.append(1);
     open.grow(&bench);
     drop(open);
     cut(&bench.segments().remove(0), 2);
