@@ -71,6 +71,8 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<Audi
 pub(crate) struct AuditTree {
     wanted: bool,
     tree: Option<Arc<Tree>>,
+    /// The log's key, whether or not the tree could be opened.
+    key: Option<VerifierKey>,
 }
 
 impl AuditTree {
@@ -78,12 +80,13 @@ impl AuditTree {
     /// matter more.
     pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Self {
         match keep {
-            KeepTree::No => Self { wanted: false, tree: None },
-            KeepTree::Unusable => Self { wanted: true, tree: None },
+            KeepTree::No => Self { wanted: false, tree: None, key: None },
+            KeepTree::Unusable => Self { wanted: true, tree: None, key: None },
             KeepTree::Kept(options) => {
+                let key = options.signer.as_ref().map(|signer| signer.key().clone());
                 let tree = opened(options, Arc::clone(clock), anchored)
                     .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"));
-                Self { wanted: true, tree: tree.ok() }
+                Self { wanted: true, tree: tree.ok(), key }
             }
         }
     }
@@ -128,6 +131,18 @@ impl AuditTree {
         let Some(tree) = self.tree.as_ref().filter(|tree| tree.status().suspected.is_empty()) else { return false };
         let Some((size, _)) = tree.signed() else { return false };
         tree.inclusion(entry, size).is_ok_and(|proven| proven.is_some())
+    }
+
+    /// Signs that entries up to a number are removed.
+    pub(crate) fn sign_removal(&self, through: u64) -> Result<Vec<u8>, String> {
+        let unsigned = || "there is no key to sign with what is to be removed from the audit".to_owned();
+        let tree = self.tree.as_ref().ok_or_else(unsigned)?;
+        tree.sign_removal(through).map_err(|error| error.to_string())?.ok_or_else(unsigned)
+    }
+
+    /// Up to which number the log's key has signed that entries were removed; 0 without a key.
+    pub(crate) fn removal_through(&self, journal: &Journal) -> u64 {
+        self.key.as_ref().map_or(0, |key| Tree::removal_through(&journal.signed_removals(), key))
     }
 
     /// Holds entries, from a first to a last number, against their leaves, until `go_on` says no; without a tree there is nothing

@@ -9,6 +9,7 @@ mod grow;
 mod prove;
 pub(crate) mod record;
 mod recover;
+mod removal;
 mod report;
 mod signers;
 mod types;

@@ -87,10 +87,10 @@ pub enum JournalFault {
         /// The last missing.
         last: u64,
     },
-    /// An entry tells of a removal, entries that it would explain are missing, and it is not under a signed head: whoever has the
-    /// storage key could have written it.
+    /// An entry tells of a removal, entries that it would explain are missing, and it is not under a signed head, or the log's key
+    /// never signed that removal: whoever has the storage key could have written it.
     #[error(
-        "entry {entry} tells that entries up to {through} were removed, and is under no signed head: it excuses nothing"
+        "entry {entry} tells that entries up to {through} were removed, and that is not signed: it excuses nothing"
     )]
     RemovalNotSigned {
         /// The entry that tells it.

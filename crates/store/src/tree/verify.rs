@@ -18,13 +18,14 @@ use super::recover::suspicion;
 use super::report::TreeReport;
 use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
+use crate::journal::remove::signed_removals;
 use crate::journal::{Accounted, Removal, segments_of};
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
     /// signature (when `key` is given), every entry against its leaf; `outside`, notes that others kept; and `anchored`, leaves and
     /// root of a head that the log knows of. What `removals` tell of is rightly missing where the entry that tells it is itself
-    /// under a head signed with `key`.
+    /// under a head signed with `key`, and a sink keeps that the same key signed the removal.
     ///
     /// # Errors
     /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
@@ -50,7 +51,8 @@ impl Tree {
         let (growth, mut signers) = Growth::read(dir, key, &told, &mut report)?;
         // Of a tree that is not as it was signed nothing is believed.
         if key.is_some() && report.is_sound() && signers.conclude().is_none() {
-            report.removed_through = growth.removed_through(removals, &segments, report.signed_leaves)?;
+            let told = key.map_or(0, |key| Self::removal_through(&signed_removals([primary, spill]), key));
+            report.removed_through = growth.removed_through(removals, &segments, (report.signed_leaves, told))?;
             // One of which nothing is signed says nothing.
             report.accounted = (report.signed_leaves > 0).then(|| growth.accounted(report.removed_through));
         }
@@ -165,18 +167,20 @@ impl Growth {
         }
     }
 
-    /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed.
+    /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed, and that
+    /// the log's key signed as well, up to `told`: the head over an entry says when it was there, and not who wrote it.
     fn removed_through(
         &self,
         removals: &[Removal],
         segments: &[(u64, PathBuf)],
-        signed_leaves: u64,
+        (signed_leaves, told): (u64, u64),
     ) -> Result<u64, TreeError> {
         let mut highest_first = removals.to_vec();
         highest_first.sort_unstable_by(|a, b| b.cmp(a));
         for Removal { through, entry } in highest_first {
             // Nothing tells of what comes after it.
-            let Some((index, signed)) = self.told.get(&entry).filter(|_| through < entry) else { continue };
+            let may_tell = through < entry && through <= told;
+            let Some((index, signed)) = self.told.get(&entry).filter(|_| may_tell) else { continue };
             let at = segments.partition_point(|(first, _)| *first <= entry).checked_sub(1);
             let Some((_, path)) = at.and_then(|at| segments.get(at)) else { continue };
             let is_it = |(sequence, leaf): &(u64, Hash)| *sequence == entry && leaf == signed;

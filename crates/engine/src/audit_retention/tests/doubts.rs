@@ -129,3 +129,25 @@ async fn what_somebody_else_took_away_is_not_told_as_removed() {
         assert_eq!(lived.engine().retain_audit(NOW).unwrap().map(|removed| removed.through), Some(lived.lasts[1]));
     }
 }
+
+/// Whoever has the disks and the key that seals can write it while the service is stopped, and the start signs what it finds. It
+/// must not only be named afterwards: what it tells of must not be removed by it.
+#[tokio::test]
+async fn an_entry_that_somebody_else_wrote_removes_nothing_and_nothing_reads_as_removed() {
+    let mut lived = Lived::on(&[-100, -50, -1]).await;
+    let (through, before) = (lived.lasts[1], days_on(-10));
+    let decision = Decision::AuditRemoved { through, leaves: lived.engine().purger.audit.tree.leaves(), before };
+    let forged = encode(&AuditEntry::of_service(NOW, decision)).unwrap();
+    let entry = lived.engine().journal().append(&forged).unwrap().sequence;
+    lived.engine().journal().mark_removed(entry, b"no note").unwrap();
+    lived.reopened();
+    while !lived.engine().purger.audit.tree.has_signed(entry) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let files = lived.segments();
+    assert_eq!(lived.engine().audit_kept().removed, None);
+    assert_eq!(lived.engine().retain_audit(NOW).unwrap(), None);
+    assert!(files[..3].iter().all(|path| path.exists()));
+    assert_eq!(lived.search(&of_child()).removed, None);
+    assert!(lived.verified().is_sound(), "all of it is there");
+}
