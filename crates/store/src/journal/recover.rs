@@ -23,6 +23,9 @@ pub(crate) const UNCLEAN_STRIDE: u64 = 1 << 20;
 /// some times a second, and so many are not given meanwhile.
 const ANNOUNCED_WITHIN: u64 = 1 << 17;
 
+/// Entries of a segment that are tried with the keys: the first may have been altered.
+const LOOKED_AT: usize = 16;
+
 const SEGMENT_PREFIX: &str = "audit-";
 const SEGMENT_SUFFIX: &str = ".seg";
 /// The mark of a clean end: `[magic 8][last sequence u64][next sequence u64][crc32c u32]`.
@@ -148,6 +151,7 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
 fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
     let mut found = Scan { segments: Vec::new(), torn: Vec::new(), next_index: 1, starts: BTreeSet::new() };
     let (mut begins, mut unmade) = (BTreeMap::new(), Vec::new());
+    let (mut any_opens, mut unopened) = (false, Vec::new());
     for dir in dirs {
         for file in list(dir)? {
             found.next_index = found.next_index.max(file.index.saturating_add(1));
@@ -156,7 +160,9 @@ fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
                 begins.insert(file.index, header.first_sequence);
                 // What was written before the last end may still be in memory only.
                 File::open(&file.path)?.sync_data()?;
-                match examine(&file.path, header, keys)? {
+                let (segment, opens) = examine(&file.path, header, keys, &mut unopened)?;
+                any_opens |= opens;
+                match segment {
                     Some(segment) => found.segments.push(segment),
                     None => found.torn.push((file.path, header.first_sequence)),
                 }
@@ -166,6 +172,13 @@ fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
                 tracing::warn!(segment = %file_name(&file.path), "audit segment has no readable header");
             }
         }
+    }
+    // One that does not open beside others that do was altered, and keeps nobody from being answered.
+    if !any_opens && !found.segments.is_empty() {
+        return Err(JournalError::KeyMismatch);
+    }
+    for sequence in unopened {
+        tracing::error!(sequence, "an audit entry does not open under its number");
     }
     // Files are numbered over both sinks in the order in which they are made: it goes with the one before it.
     found.torn.extend(unmade.into_iter().map(|SegmentFile { path, index }| {
@@ -189,26 +202,39 @@ fn usable_header(path: &Path) -> Result<Option<Header>, JournalError> {
     }
 }
 
-/// Looks at the first entry: its number places the segment, and it must open under our keys.
-fn examine(path: &Path, header: Header, keys: &Keys) -> Result<Option<Segment>, JournalError> {
+/// Looks at the first entries of a segment: the number of the first places it; and whether one of them opens under our keys, with
+/// those before it that do not.
+fn examine(
+    path: &Path,
+    header: Header,
+    keys: &Keys,
+    unopened: &mut Vec<u64>,
+) -> Result<(Option<Segment>, bool), JournalError> {
     let mut reader = SegmentReader::open(path, 0)?;
-    loop {
+    let (mut first, mut looked_at) = (None, 0);
+    let opens = loop {
         match reader.step()? {
             Step::Entry { sequence, sealed, .. } => {
-                if open_entry(keys, sequence, &sealed).is_err() {
-                    return Err(JournalError::KeyMismatch);
+                first = first.or(Some(sequence));
+                looked_at += 1;
+                if open_entry(keys, sequence, &sealed).is_ok() {
+                    break true;
                 }
-                return Ok(Some(Segment { path: path.to_owned(), header, first: sequence, last: sequence }));
+                unopened.push(sequence);
+                if looked_at >= LOOKED_AT {
+                    break false;
+                }
             }
-            Step::End => return Ok(None),
+            Step::End => break false,
             Step::Bad { offset } => {
                 tracing::warn!(segment = %file_name(path), offset, "audit segment is damaged or torn");
                 if reader.skip_damage(offset)?.is_none() {
-                    return Ok(None);
+                    break false;
                 }
             }
         }
-    }
+    };
+    Ok((first.map(|first| Segment { path: path.to_owned(), header, first, last: first }), opens))
 }
 
 /// The last entry before the first that the opening which wrote last has lost although later ones are there; `None` when there is

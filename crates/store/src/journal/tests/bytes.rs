@@ -204,6 +204,36 @@ fn removed_repeated_reordered_and_forged_entries_are_named() {
     assert_eq!(faults, [copied]);
 }
 
+/// Whoever alters the entry with which a segment begins, and mends its sum, does not end the service, and is not taken for a wrong key.
+#[test]
+fn a_forged_first_entry_of_a_segment_is_named_and_the_start_goes_on() {
+    let other = crate::keys::Keys::from_master([9; 32]);
+    for alone in [true, false] {
+        let (bench, path, starts) = five();
+        let mut last = 5;
+        if !alone {
+            let (journal, _) = bench.open();
+            last = append_all(&journal, 1..=2)[1];
+            synced(&journal, last);
+            kill(journal);
+        }
+        let whole = fs::read(&path).unwrap();
+        // The first alone; where another segment opens, all of them.
+        let forged = if alone { 1..=1 } else { 1..=5 };
+        let mut bytes = whole[..HEADER_BYTES].to_vec();
+        forged.clone().for_each(|number| bytes.extend(encoded(&other, number, b"entry ?")));
+        bytes.extend_from_slice(&whole[starts[usize::try_from(*forged.end()).unwrap()]..]);
+        fs::write(&path, bytes).unwrap();
+        let named = |sequence| JournalFault::Sealed { segment: "primary/audit-00000001.seg".to_owned(), sequence };
+        assert_eq!(bench.verify().faults, forged.map(named).collect::<Vec<_>>());
+        let (journal, recovered) = bench.open();
+        assert_eq!(recovered.last_sequence, last);
+        assert!(matches!(journal.read_from(1, 10), Err(JournalError::Sealed { sequence: 1 })));
+        assert!(journal.append(b"x").unwrap().sequence > last);
+        kill(journal);
+    }
+}
+
 #[test]
 fn a_lost_last_segment_is_named_after_a_clean_end() {
     let bench = Bench::new(AuditMode::Bounded);
