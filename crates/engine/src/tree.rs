@@ -52,8 +52,11 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<Audi
     let (done, opened) = mpsc::channel();
     let work = move || {
         let tree = Tree::open(options, clock);
-        if let (Ok(tree), Some(AuditHead { leaves, root })) = (&tree, anchored) {
-            tree.hold_against(leaves, &root);
+        if let (Ok(tree), Some(AuditHead { leaves, root })) = (&tree, anchored)
+            && tree.hold_against(leaves, &root)
+        {
+            // A second later its own head is in the log, and nothing else tells of the one before.
+            tracing::error!(had = leaves, "the audit's tree has begun anew: the log knows of a head that it has not");
         }
         // Nobody may be waiting any more.
         let _gone = done.send(tree);
