@@ -11,6 +11,8 @@ const MAX_FAULTS_LISTED: usize = 1_000;
 /// What [`super::Tree::verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeReport {
+    /// There was no key, and no signature was looked at.
+    pub without_key: bool,
     /// Whole leaves.
     pub leaves: u64,
     /// Signed checkpoints.
@@ -102,6 +104,12 @@ impl fmt::Display for TreeReport {
             "audit tree: {} leaves over entries up to {}, {} checkpoints, signed {}",
             self.leaves, self.covered_through, self.checkpoints, self.signed_leaves
         )?;
+        if self.without_key {
+            writeln!(
+                f,
+                "audit tree: NO KEY: no signature was looked at, so whoever has the disks could have written all of it"
+            )?;
+        }
         for (count, what) in [
             (self.after, "entries after the last growth"),
             (self.passed_over, "entries passed over and on disk"),

@@ -36,7 +36,8 @@ impl Tree {
         (outside, anchored): (&[Vec<u8>], Option<(u64, Hash)>),
         removals: &[Removal],
     ) -> Result<TreeReport, TreeError> {
-        let mut report = TreeReport { suspected: suspicion(&suspected_path(dir))?, ..TreeReport::default() };
+        let suspected = suspicion(&suspected_path(dir))?;
+        let mut report = TreeReport { without_key: key.is_none(), suspected, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
         let nothing_known = outside.is_empty() && anchored.is_none();
         if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {

@@ -59,6 +59,7 @@ fn what_one_sink_lost_below_what_the_other_kept_is_announced_and_no_fault() {
     assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
     assert_eq!((&audit.announced[..], &audit.unsigned[..]), (&[(4, lost)][..], &[][..]), "{audit}");
     assert!(audit.to_string().contains("are missing, as an entry told"), "{audit}");
+    assert!(!tree.to_string().contains("NO KEY"), "{tree}");
     // A tree that was begun anew over what is left is signed without more.
     let aside = bench.path("aside");
     fs::rename(bench.tree(), &aside).unwrap();
@@ -82,8 +83,9 @@ fn what_one_sink_lost_below_what_the_other_kept_is_announced_and_no_fault() {
 fn without_the_key_that_signed_nothing_passes_for_a_loss() {
     let (mut bench, _, lost) = handed_over();
     bench.signer = None;
-    let (_, audit) = found(&bench);
+    let (tree, audit) = found(&bench);
     assert_eq!(audit.faults, [JournalFault::Missing { first: 4, last: lost }]);
+    assert!(tree.is_sound() && tree.to_string().contains("NO KEY: no signature was looked at"), "{tree}");
 }
 
 /// What was there when the journal was closed in order no power cut takes.
