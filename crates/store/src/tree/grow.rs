@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kith_merkle::{Checkpoint, Frontier, HASH_BYTES};
+use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, LogSigner};
 
 use super::files::{
     Framed, HASH_LENGTH, KEPT_EVERY, KEPT_LEVELS, checkpoint_path, checkpoints_path, kept_hashes, leaves_path,
@@ -21,8 +21,10 @@ use crate::disk::{DataFile, Disk, replace_durably};
 use crate::journal::recover::UNCLEAN_STRIDE;
 use crate::journal::{Follower, Journal, JournalError};
 
-/// Most entries taken in at once. Far behind, a checkpoint covers so many.
+/// Most entries taken in at once.
 const BATCH: usize = 8_192;
+/// Most heads signed over them: what a power cut tears of them is still found from the end of their file.
+const MAX_HEADS: u64 = 16;
 /// After a failure it is tried again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -98,6 +100,28 @@ pub(crate) struct Grower {
     retry_at: Duration,
 }
 
+/// Heads over what is taken in, signed before it is on disk and written after it.
+struct Heads {
+    /// As they stand in the checkpoints file.
+    frames: Vec<u8>,
+    /// Leaves of the newest.
+    signed: u64,
+    /// The newest's note.
+    note: Option<Vec<u8>>,
+}
+
+impl Heads {
+    /// Signs one more; none without a key.
+    fn sign(&mut self, signer: Option<&LogSigner>, edge: &Frontier) -> Result<(), TreeError> {
+        let Some(signer) = signer else { return Ok(()) };
+        let checkpoint = Checkpoint { origin: signer.key().name().to_owned(), size: edge.size(), root: edge.root() };
+        let note = checkpoint.sign(signer)?.to_string().into_bytes();
+        self.frames.extend_from_slice(&Framed { before: self.signed, note: note.clone() }.encode());
+        (self.signed, self.note) = (checkpoint.size, Some(note));
+        Ok(())
+    }
+}
+
 /// What is to be taken in next.
 struct Batch {
     records: Vec<Record>,
@@ -168,33 +192,35 @@ impl Grower {
         let mut edge = self.grown.edge.clone();
         let mut kept = Kept::default();
         let mut bytes = Vec::with_capacity(batch.records.len() * RECORD_BYTES);
+        let signer = self.options.signer.as_deref();
+        let mut heads = Heads { frames: Vec::new(), signed: self.grown.signed, note: None };
+        // Far behind as well, no head covers more entries than it may.
+        let every = self.options.every_entries.max(BATCH as u64 / MAX_HEADS);
         for record in &batch.records {
             bytes.extend_from_slice(&record.encode());
             kept.push(&mut edge, record);
+            if edge.size() - heads.signed >= every {
+                heads.sign(signer, &edge)?;
+            }
+        }
+        if heads.signed < edge.size() {
+            heads.sign(signer, &edge)?;
         }
         files.leaves.write_at(&bytes, record_offset(self.grown.edge.size()))?;
         files.leaves.sync_data()?;
         let (disk, dir) = (&self.disk, &self.options.dir);
         kept.write(|level| level_file(&mut files.levels, disk, dir, level))?;
         let mut next = Grown { edge, covered: batch.covered, ..self.grown.clone() };
-        let note = match &self.options.signer {
-            None => None,
-            Some(signer) => {
-                let origin = signer.key().name().to_owned();
-                let checkpoint = Checkpoint { origin, size: next.edge.size(), root: next.edge.root() };
-                let note = checkpoint.sign(signer)?.to_string().into_bytes();
-                let frame = Framed { before: next.signed, note: note.clone() }.encode();
-                files.checkpoints.write_at(&frame, next.checkpoints_end)?;
-                files.checkpoints.sync_data()?;
-                next.checkpoints_end += frame.len() as u64;
-                next.signed = checkpoint.size;
-                Some(note)
-            }
-        };
+        if !heads.frames.is_empty() {
+            files.checkpoints.write_at(&heads.frames, next.checkpoints_end)?;
+            files.checkpoints.sync_data()?;
+            next.checkpoints_end += heads.frames.len() as u64;
+            next.signed = heads.signed;
+        }
         self.grown = next;
         self.passed = batch.passed;
         self.late.clear();
-        self.publish(note, now);
+        self.publish(heads.note, now);
         Ok(Step::Grew)
     }
 
