@@ -212,6 +212,10 @@ pub enum ProveError {
     /// It is not under a signed head yet.
     #[error("prove audit entry: it is not signed yet")]
     NotYetSigned,
+    /// It is under no signed head and never will be: later ones are, and what was passed over before the last start is not taken in any
+    /// more. It was given up and came late, and the service ended; or somebody else wrote it.
+    #[error("prove audit entry: the tree was signed without it")]
+    NeverSigned,
     /// No tree is kept, or it cannot be read.
     #[error("prove audit entry: the tree cannot be read: {0}")]
     Tree(String),
@@ -279,7 +283,9 @@ impl Engine {
             return Err(ProveError::NotThere);
         }
         let sealed = self.journal().sealed(sequence)?.ok_or(ProveError::NotThere)?;
-        let (proven, note) = included(tree, sequence)?.ok_or(ProveError::NotYetSigned)?;
+        let passed_over = sequence <= tree.covered_through() && sequence < self.journal().first_of_opening();
+        let why = || if passed_over { ProveError::NeverSigned } else { ProveError::NotYetSigned };
+        let (proven, note) = included(tree, sequence)?.ok_or_else(why)?;
         Ok(ProvenEntry { sealed: Some(sealed), proven, note })
     }
 }

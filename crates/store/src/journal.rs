@@ -218,7 +218,8 @@ impl Journal {
     }
 
     /// The first number that this opening could give.
-    pub(crate) fn first_of_opening(&self) -> u64 {
+    #[must_use]
+    pub fn first_of_opening(&self) -> u64 {
         self.shared.header.first_sequence
     }
 

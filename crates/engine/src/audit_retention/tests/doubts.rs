@@ -151,3 +151,26 @@ async fn an_entry_that_somebody_else_wrote_removes_nothing_and_nothing_reads_as_
     assert_eq!(lived.search(&of_child()).removed, None);
     assert!(lived.verified().is_sound(), "all of it is there");
 }
+
+/// Its segment was not there when the tree was begun, and is there now: as with what was given up and came late before a kill, to ask
+/// again would never help.
+#[tokio::test]
+async fn an_entry_that_the_tree_was_signed_without_is_told_as_never_signed() {
+    let mut lived = Lived::on(&[-2, -1]).await;
+    lived.close(NOW);
+    let (path, aside) = (lived.segments().remove(0), lived.dir.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::remove_dir_all(lived.dir.path().join("tree")).unwrap();
+    lived.open(NOW);
+    lived.close(NOW);
+    std::fs::rename(&aside, &path).unwrap();
+    lived.open(NOW);
+    let auditor = Peer { organisation: OdsCode::parse("X26").unwrap(), role: Role::Auditor };
+    let proven = |sequence| lived.engine().prove(auditor, AuditRef { journal: 1, sequence });
+    assert!(matches!(proven(1), Err(ProveError::NeverSigned)), "{:?}", proven(1));
+    assert!(proven(lived.lasts[0] + 1).is_ok());
+    let young = encode(&lookup(1, 99, NOW)).unwrap();
+    let young = lived.engine().journal().append(&young).unwrap().sequence;
+    let told = proven(young);
+    assert!(!matches!(told, Err(ProveError::NeverSigned)), "{told:?}");
+}
