@@ -14,6 +14,20 @@ pub struct JournalSurvey {
     pub(super) closed_over: Option<(u64, u64)>,
     /// What entries tell of numbers that have none, with their own numbers.
     pub(super) told: Vec<(u64, Told)>,
+    /// Bytes that are no whole entries, before entries that are.
+    pub(super) damaged: Vec<Damage>,
+}
+
+/// Bytes in the midst of a segment that are not whole entries. Blocks reach a disk in any order: what was not synced when the power
+/// went may be there in part.
+#[derive(Debug)]
+pub(super) struct Damage {
+    /// The segment.
+    pub(super) segment: String,
+    /// Where it begins.
+    pub(super) offset: u64,
+    /// The numbers that must have stood there: first and last.
+    pub(super) range: (u64, u64),
 }
 
 impl JournalSurvey {
@@ -44,7 +58,7 @@ impl JournalSurvey {
     #[must_use]
     pub fn judged(self, signed: Option<&Accounted>) -> JournalReport {
         let (gaps, removals) = (self.gaps(), self.removals());
-        let Self { mut report, missing, closed_over, told: _ } = self;
+        let Self { mut report, missing, closed_over, told: _, damaged } = self;
         let removed_through = signed.map_or(0, |signed| signed.removed_through);
         let kept = |(first, last): (u64, u64)| (first.max(removed_through.saturating_add(1)), last);
         let mut wrongly = Vec::new();
@@ -66,6 +80,7 @@ impl JournalSurvey {
         }
         wrongly.extend(closed_over.map(kept).filter(|(first, last)| first <= last));
         wrongly.sort_unstable();
+        report.judge(damaged);
         let not_signed = removals.into_iter().filter(|told| told.through > removed_through).max();
         if let Some(Removal { through, entry }) = not_signed
             && wrongly.iter().any(|(first, _)| *first <= through)
@@ -77,6 +92,22 @@ impl JournalSurvey {
         }
         report.removed_through = removed_through;
         report
+    }
+}
+
+impl JournalReport {
+    /// Bytes that are no entries are torn where all that stood there was lost, as is told elsewhere, and a fault where any of it was not.
+    fn judge(&mut self, damaged: Vec<Damage>) {
+        let mut lost: Vec<(u64, u64)> = self.announced.iter().chain(&self.unsigned).copied().collect();
+        lost.sort_unstable();
+        for Damage { segment, offset, range } in damaged {
+            let next_sequence = range.1.saturating_add(1);
+            if parted(range, &lost).1.is_empty() {
+                self.torn_tails.push(format!("{segment}, from byte {offset} up to entry {next_sequence}"));
+            } else {
+                self.add(JournalFault::Damaged { segment, offset, next_sequence });
+            }
+        }
     }
 }
 
@@ -106,7 +137,7 @@ mod tests {
 
     fn survey(missing: (u64, u64), told: &[(u64, Told)]) -> JournalSurvey {
         let report = JournalReport::default();
-        JournalSurvey { report, missing: vec![missing], closed_over: None, told: told.to_vec() }
+        JournalSurvey { report, missing: vec![missing], closed_over: None, told: told.to_vec(), damaged: Vec::new() }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::recover::{file_name, list, read_markers};
-use super::survey::JournalSurvey;
+use super::survey::{Damage, JournalSurvey};
 use super::types::{Gap, GapCause, JournalError, Sink, Told};
 use super::{Journal, lock_path};
 use crate::database::count;
@@ -116,8 +116,8 @@ pub struct JournalReport {
     pub removed_through: u64,
     /// Ranges that an opening left out after an unclean end: what may have been lost there was announced.
     pub declared_gaps: Vec<Gap>,
-    /// Segments that end in part of an entry, or hold part of a header and nothing else: a write that never returned, or never
-    /// reached the disk.
+    /// Segments that end in part of an entry, hold part of a header and nothing else, or have in their midst what was not whole on
+    /// disk when the power went: a write that never returned, or never reached the disk.
     pub torn_tails: Vec<String>,
     /// Ranges, first and last number, that are missing, of which an entry told that they may be, and that a tree, where one is
     /// signed, was signed without: an end without order took them, or a disk that failed.
@@ -160,7 +160,7 @@ impl JournalReport {
         name: String,
         path: &Path,
         (keys, tells): (&Keys, TellsOf<'_>),
-        told: &mut Vec<(u64, Told)>,
+        (told, damaged): (&mut Vec<(u64, Told)>, &mut Vec<Damage>),
     ) -> std::io::Result<Option<Run>> {
         self.segments += 1;
         let header = match read_header(path)? {
@@ -193,7 +193,13 @@ impl JournalReport {
                 Step::End => return Ok(run),
                 Step::Bad { offset } => match reader.skip_damage(offset)? {
                     Some(next_sequence) => {
-                        self.add(JournalFault::Damaged { segment: name.clone(), offset, next_sequence });
+                        let before = next_sequence.saturating_sub(1);
+                        let first = run.as_ref().map_or(before, |run| run.last.saturating_add(1));
+                        if first < next_sequence {
+                            damaged.push(Damage { segment: name.clone(), offset, range: (first, before) });
+                        } else {
+                            self.add(JournalFault::Damaged { segment: name.clone(), offset, next_sequence });
+                        }
                     }
                     None => {
                         self.torn_tails.push(name);
@@ -362,11 +368,11 @@ impl Journal {
         tells: TellsOf<'_>,
     ) -> Result<JournalSurvey, JournalError> {
         let mut report = JournalReport::default();
-        let (mut runs, mut told) = (Vec::new(), Vec::new());
+        let (mut runs, mut told, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
         for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
             for file in list(dir)? {
                 let name = format!("{}/{}", sink.name(), file_name(&file.path));
-                match report.read_segment(name.clone(), &file.path, (keys, tells), &mut told) {
+                match report.read_segment(name.clone(), &file.path, (keys, tells), (&mut told, &mut damaged)) {
                     Ok(run) => runs.extend(run),
                     Err(error) => {
                         report.add(JournalFault::Unreadable { segment: name, what: error.to_string() });
@@ -378,7 +384,7 @@ impl Journal {
         let last = report.last_sequence;
         let marked = read_markers([primary, spill])?;
         let closed_over = marked.filter(|marked| marked.last > last).map(|marked| (last + 1, marked.last));
-        Ok(JournalSurvey { report, missing, closed_over, told })
+        Ok(JournalSurvey { report, missing, closed_over, told, damaged })
     }
 }
 

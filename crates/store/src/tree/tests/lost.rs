@@ -122,6 +122,43 @@ fn what_was_given_up_and_announced_and_then_lost_is_no_fault() {
     assert_eq!(audit.announced, [(3, 3)], "{audit}");
 }
 
+/// Blocks reach a disk in any order: of what was not synced a part in the midst may be noughts, and what was written after it whole.
+#[test]
+fn what_never_reached_the_disk_in_the_midst_of_a_segment_is_torn_and_no_fault() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2);
+    open.grow(&bench);
+    open.append(3);
+    drop(open);
+    let path = bench.segments().remove(0);
+    let never_written = |entries: std::ops::Range<u64>| {
+        let mut bytes = fs::read(&path).unwrap();
+        let at = |entries: u64| usize::try_from(HEADER + entries * ENTRY).unwrap();
+        bytes[at(entries.start)..at(entries.end)].fill(0);
+        fs::write(&path, bytes).unwrap();
+    };
+    never_written(2..4);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert_eq!((&audit.unsigned[..], audit.torn_tails.len()), (&[(3, 4)][..], 1), "{audit}");
+    let mut open = bench.open();
+    tell(&open, 2);
+    open.grow(&bench);
+    open.journal.close().unwrap();
+    drop(open);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert_eq!((&audit.announced[..], audit.torn_tails.len()), (&[(3, 4)][..], 1), "{audit}");
+    // One that was signed as well.
+    never_written(1..4);
+    let (tree, audit) = found(&bench);
+    assert_eq!(tree.faults, [TreeFault::EntryMissing { first: 2, last: 2 }]);
+    let segment = "primary/audit-00000001.seg".to_owned();
+    let damaged = JournalFault::Damaged { segment, offset: HEADER + ENTRY, next_sequence: 5 };
+    assert_eq!(audit.faults, [damaged, JournalFault::Missing { first: 2, last: 2 }]);
+}
+
 /// Whoever has the disks and the key that seals can write an entry, and a header after it that says it was found.
 #[test]
 fn an_entry_slipped_into_what_an_opening_left_out_is_named() {
