@@ -186,7 +186,8 @@ fn covered_at(reader: &TreeReader, size: u64) -> Result<u64, ReadFault> {
 }
 
 /// Takes up the leaves after the last checkpoint: they were synced before it would have been signed, or were not, and then
-/// the first that is torn ends them. Kept hashes above them are written anew.
+/// the first that is torn ends them. So does a late one: the journal tells of those after it anew, and of it nothing does but who has
+/// the key that seals, who could have written both while nobody looked. Kept hashes above them are written anew.
 fn take_up(
     dir: &Path,
     disk: &Arc<dyn Disk>,
@@ -203,6 +204,15 @@ fn take_up(
         if !order.takes(&record) || !may_stand(&reader, &record, edge.size())? {
             faults.push(TreeFault::OrderDiffers { index: edge.size(), covered });
             return Ok((edge, covered));
+        }
+        if let Record::Entry { sequence, late: true, .. } = record
+            && signed > 0
+        {
+            tracing::warn!(
+                sequence,
+                "an audit entry that came late was not signed in time, and is not signed any more"
+            );
+            break;
         }
         kept.push(&mut edge, &record);
     }

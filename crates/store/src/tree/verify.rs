@@ -117,7 +117,9 @@ impl Growth {
                 break;
             };
             let covered = order.covered;
-            if !order.takes(&record) || !growth.note(&record) {
+            // What came late and is not signed, no start signs any more.
+            let late_counts = signed.newest == 0 || index < signed.newest;
+            if !order.takes(&record) || !growth.note(&record, late_counts) {
                 report.add(TreeFault::OrderDiffers { index, covered });
             }
             if let Record::Entry { sequence, leaf, late: _ } = record
@@ -154,8 +156,9 @@ impl Growth {
         Ok(false)
     }
 
-    /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in.
-    fn note(&mut self, record: &Record) -> bool {
+    /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in. One that does not count
+    /// is not noted.
+    fn note(&mut self, record: &Record, late_counts: bool) -> bool {
         match *record {
             Record::PassedOver { first, last } => {
                 self.passed.push((first, last));
@@ -163,7 +166,8 @@ impl Growth {
             }
             Record::Entry { late: false, .. } => true,
             Record::Entry { sequence, leaf, late: true } => {
-                self.passed_with(sequence).is_some_and(may_come) && self.late.insert(sequence, leaf).is_none()
+                let may_stand = self.passed_with(sequence).is_some_and(may_come);
+                may_stand && (!late_counts || self.late.insert(sequence, leaf).is_none())
             }
         }
     }
