@@ -23,7 +23,7 @@ use crate::journal::{Follower, Journal, JournalError};
 
 /// Most entries taken in at once.
 const BATCH: usize = 8_192;
-/// Most heads signed over them: what a power cut tears of them is still found from the end of their file.
+/// Most heads signed over them: each is on disk before the next is written, so that a power cut tears the last of them at most.
 const MAX_HEADS: u64 = 16;
 /// After a failure it is tried again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -102,8 +102,8 @@ pub(crate) struct Grower {
 
 /// Heads over what is taken in, signed before it is on disk and written after it.
 struct Heads {
-    /// As they stand in the checkpoints file.
-    frames: Vec<u8>,
+    /// As they stand in the checkpoints file, one after the other.
+    frames: Vec<Vec<u8>>,
     /// Leaves of the newest.
     signed: u64,
     /// The newest's note.
@@ -116,7 +116,7 @@ impl Heads {
         let Some(signer) = signer else { return Ok(()) };
         let checkpoint = Checkpoint { origin: signer.key().name().to_owned(), size: edge.size(), root: edge.root() };
         let note = checkpoint.sign(signer)?.to_string().into_bytes();
-        self.frames.extend_from_slice(&Framed { before: self.signed, note: note.clone() }.encode());
+        self.frames.push(Framed { before: self.signed, note: note.clone() }.encode());
         (self.signed, self.note) = (checkpoint.size, Some(note));
         Ok(())
     }
@@ -211,12 +211,13 @@ impl Grower {
         let (disk, dir) = (&self.disk, &self.options.dir);
         kept.write(|level| level_file(&mut files.levels, disk, dir, level))?;
         let mut next = Grown { edge, covered: batch.covered, ..self.grown.clone() };
-        if !heads.frames.is_empty() {
-            files.checkpoints.write_at(&heads.frames, next.checkpoints_end)?;
+        // One by one: blocks reach a disk in any order, and a head that is torn before one that is whole looks like a change.
+        for frame in &heads.frames {
+            files.checkpoints.write_at(frame, next.checkpoints_end)?;
             files.checkpoints.sync_data()?;
-            next.checkpoints_end += heads.frames.len() as u64;
-            next.signed = heads.signed;
+            next.checkpoints_end += frame.len() as u64;
         }
+        next.signed = heads.signed;
         self.grown = next;
         self.passed = batch.passed;
         self.late.clear();
