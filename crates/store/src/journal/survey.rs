@@ -1,6 +1,8 @@
 //! Which of the entries that are missing are rightly so, which were lost and announced, and which are a fault: judged by what
 //! entries tell and by what a signed tree says. Nothing here reads a file.
 
+use std::collections::BTreeSet;
+
 use super::types::{Accounted, Removal, Told};
 use super::verify::{JournalFault, JournalReport};
 
@@ -12,6 +14,8 @@ pub struct JournalSurvey {
     pub(super) missing: Vec<(u64, u64)>,
     /// What was on disk when the journal was closed in order, and is not there.
     pub(super) closed_over: Option<(u64, u64)>,
+    /// What is missing from this number on, and not told of, the next start announces.
+    pub(super) announced_from: u64,
     /// What entries tell of numbers that have none, with their own numbers.
     pub(super) told: Vec<(u64, Told)>,
     /// Bytes that are no whole entries, before entries that are.
@@ -53,14 +57,15 @@ impl JournalSurvey {
     }
 
     /// The report, by what a signed tree says of the numbers that are missing. Rightly missing is what was removed. What an entry told
-    /// of was lost and announced, unless the tree was signed with it. What the tree was not signed over yet the next start announces,
-    /// but for what was there when the journal was closed in order. All else is a fault.
+    /// of was lost and announced, unless the tree was signed with it. What is under no signed head the next start announces where the
+    /// opening that wrote last has lost it, but for what was there when the journal was closed in order. All else is a fault.
     #[must_use]
     pub fn judged(self, signed: Option<&Accounted>) -> JournalReport {
         let (gaps, removals) = (self.gaps(), self.removals());
-        let Self { mut report, missing, closed_over, told: _, damaged } = self;
+        let Self { mut report, missing, closed_over, announced_from, told: _, damaged } = self;
         let removed_through = signed.map_or(0, |signed| signed.removed_through);
         let kept = |(first, last): (u64, u64)| (first.max(removed_through.saturating_add(1)), last);
+        let not_signed = signed.map_or_else(Vec::new, |signed| not_signed(signed, announced_from));
         let mut wrongly = Vec::new();
         for range in missing.into_iter().map(kept) {
             let (told, mut others) = parted(range, &gaps);
@@ -72,8 +77,7 @@ impl JournalSurvey {
                 others.extend(signed_with);
             }
             for range in others {
-                let from = signed.map_or(u64::MAX, |signed| signed.through.saturating_add(1));
-                let (unsigned, wrong) = parted(range, &[(from, u64::MAX)]);
+                let (unsigned, wrong) = parted(range, &not_signed);
                 report.unsigned.extend(unsigned);
                 wrongly.extend(wrong);
             }
@@ -81,8 +85,8 @@ impl JournalSurvey {
         wrongly.extend(closed_over.map(kept).filter(|(first, last)| first <= last));
         wrongly.sort_unstable();
         report.judge(damaged);
-        let not_signed = removals.into_iter().filter(|told| told.through > removed_through).max();
-        if let Some(Removal { through, entry }) = not_signed
+        let not_believed = removals.into_iter().filter(|told| told.through > removed_through).max();
+        if let Some(Removal { through, entry }) = not_believed
             && wrongly.iter().any(|(first, _)| *first <= through)
         {
             report.add(JournalFault::RemovalNotSigned { entry, through });
@@ -111,6 +115,20 @@ impl JournalReport {
     }
 }
 
+/// From which number on the next start announces what is missing: the first that the opening which wrote last could give; where what
+/// it wrote first is missing too, which told of losses before it, that of the one before.
+pub(super) fn announced_from(openings: &BTreeSet<u64>, missing: &[(u64, u64)]) -> u64 {
+    let is_there = |first: &u64| !missing.iter().any(|(begin, end)| (*begin..=*end).contains(first));
+    openings.iter().rev().copied().find(is_there).unwrap_or(0)
+}
+
+/// The numbers from `from` on of which no entry is under the signed head, in their order.
+fn not_signed(signed: &Accounted, from: u64) -> Vec<(u64, u64)> {
+    let after = (signed.through.saturating_add(1), u64::MAX);
+    let ranges = signed.passed_over.iter().copied().chain([after]);
+    ranges.map(|(first, last)| (first.max(from), last)).filter(|(first, last)| first <= last).collect()
+}
+
 /// The parts of a range that lie in `ranges`, which stand in their order, and those that do not. An empty range has neither.
 fn parted((first, last): (u64, u64), ranges: &[(u64, u64)]) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
     let (mut within, mut outside, mut next) = (Vec::new(), Vec::new(), first);
@@ -137,7 +155,14 @@ mod tests {
 
     fn survey(missing: (u64, u64), told: &[(u64, Told)]) -> JournalSurvey {
         let report = JournalReport::default();
-        JournalSurvey { report, missing: vec![missing], closed_over: None, told: told.to_vec(), damaged: Vec::new() }
+        JournalSurvey {
+            report,
+            missing: vec![missing],
+            closed_over: None,
+            announced_from: 40,
+            told: told.to_vec(),
+            damaged: Vec::new(),
+        }
     }
 
     #[test]
@@ -171,7 +196,25 @@ mod tests {
             let faults = judged(&[(50, tells_of_others)], Some(&signed(vec![(10, 19)]))).2;
             assert!(faults.contains(&missing(10, 19)), "{faults:?}");
         }
-        let unsigned = Accounted { through: 14, ..signed(vec![]) };
-        assert_eq!(judged(&[], Some(&unsigned)), (vec![], vec![(15, 19)], vec![missing(10, 14)]));
+    }
+
+    /// No start announces what an earlier opening has lost: its successor did.
+    #[test]
+    fn what_no_entry_tells_of_is_announced_by_the_next_start_where_the_last_opening_lost_what_was_not_signed() {
+        let judged = |announced_from, passed_over, through| {
+            let signed = Accounted { removed_through: 0, passed_over, through };
+            let report = JournalSurvey { announced_from, ..survey((10, 19), &[]) }.judged(Some(&signed));
+            (report.unsigned, report.faults)
+        };
+        let missing = |first, last| JournalFault::Missing { first, last };
+        assert_eq!(judged(1, vec![], 14), (vec![(15, 19)], vec![missing(10, 14)]));
+        assert_eq!(judged(1, vec![(10, 12)], 14), (vec![(10, 12), (15, 19)], vec![missing(13, 14)]));
+        assert_eq!(judged(1, vec![(10, 19)], 100), (vec![(10, 19)], vec![]), "given up, and not told yet");
+        assert_eq!(judged(17, vec![(10, 12)], 14), (vec![(17, 19)], vec![missing(10, 16)]));
+        assert_eq!(judged(20, vec![(10, 19)], 14), (vec![], vec![missing(10, 19)]));
+        let openings = BTreeSet::from([1, 20, 40]);
+        assert_eq!(announced_from(&openings, &[(10, 19)]), 40);
+        assert_eq!(announced_from(&openings, &[(10, 19), (40, 41)]), 20, "what told of losses before it is lost");
+        assert_eq!(announced_from(&openings, &[(1, 1), (15, 45)]), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Verifying a journal that no process has open: every entry of both sinks is read, opened and put in order,
 //! and what is wrong is named. It never changes a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::format::{Header, HeaderFault, open_entry};
 use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::recover::{file_name, list, read_markers};
-use super::survey::{Damage, JournalSurvey};
+use super::survey::{Damage, JournalSurvey, announced_from};
 use super::types::{Gap, GapCause, JournalError, Sink, Told};
 use super::{Journal, lock_path};
 use crate::database::count;
@@ -122,7 +122,7 @@ pub struct JournalReport {
     /// Ranges, first and last number, that are missing, of which an entry told that they may be, and that a tree, where one is
     /// signed, was signed without: an end without order took them, or a disk that failed.
     pub announced: Vec<(u64, u64)>,
-    /// Ranges that are missing and were under no signed head yet: the next start announces them.
+    /// Ranges that the opening which wrote last has lost, and of which nothing was under a signed head: the next start announces them.
     pub unsigned: Vec<(u64, u64)>,
     /// What is wrong, at most 1,000 of it.
     pub faults: Vec<JournalFault>,
@@ -232,14 +232,15 @@ impl JournalReport {
         let mut missing = Vec::new();
         for run in &runs {
             let previous = self.last_sequence;
+            let next = previous.saturating_add(1);
             // What an opening left out before its first number was never given; what is not there from that number on is missing.
             let opening = run.header.filter(|header| header.resumes_after == previous);
             let began = opening.map(|header| header.first_sequence);
-            let began = began.filter(|first| (previous + 1..=run.first).contains(first)).unwrap_or(previous + 1);
+            let began = began.filter(|first| (next..=run.first).contains(first)).unwrap_or(next);
             if run.first <= previous {
                 self.add(JournalFault::Duplicate { segment: run.name.clone(), sequence: run.first });
             } else {
-                if began > previous + 1 {
+                if began > next {
                     let cause = GapCause::EntriesMissing;
                     self.declared_gaps.push(Gap { after_sequence: previous, before_sequence: began, cause });
                 }
@@ -380,11 +381,13 @@ impl Journal {
                 }
             }
         }
+        let openings: BTreeSet<u64> = runs.iter().filter_map(|run| Some(run.header?.first_sequence)).collect();
         let missing = report.join(runs);
+        let announced_from = announced_from(&openings, &missing);
         let last = report.last_sequence;
         let marked = read_markers([primary, spill])?;
         let closed_over = marked.filter(|marked| marked.last > last).map(|marked| (last + 1, marked.last));
-        Ok(JournalSurvey { report, missing, closed_over, told, damaged })
+        Ok(JournalSurvey { report, missing, closed_over, announced_from, told, damaged })
     }
 }
 
