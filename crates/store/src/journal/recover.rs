@@ -120,7 +120,7 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     let highest_start = starts.last().copied();
     let mut last_sequence = 0;
     if let Some(newest) = segments.last_mut() {
-        newest.last = last_entry(newest)?;
+        newest.last = last_entry(newest, keys)?;
         last_sequence = newest.last;
     }
     let lost_after = before_loss(&segments, floor)?;
@@ -202,8 +202,8 @@ fn usable_header(path: &Path) -> Result<Option<Header>, JournalError> {
     }
 }
 
-/// Looks at the first entries of a segment: the number of the first places it; and whether one of them opens under our keys, with
-/// those before it that do not.
+/// Looks at the first entries of a segment: the number of the first that opens under our keys places it, for whoever altered one before
+/// it could give that any; and whether one opens, with those before it that do not.
 fn examine(
     path: &Path,
     header: Header,
@@ -215,11 +215,12 @@ fn examine(
     let opens = loop {
         match reader.step()? {
             Step::Entry { sequence, sealed, .. } => {
-                first = first.or(Some(sequence));
                 looked_at += 1;
                 if open_entry(keys, sequence, &sealed).is_ok() {
+                    first = Some(sequence);
                     break true;
                 }
+                first = Some(first.map_or(sequence, |first: u64| first.min(sequence)));
                 unopened.push(sequence);
                 if looked_at >= LOOKED_AT {
                     break false;
@@ -267,13 +268,18 @@ fn before_loss(segments: &[Segment], floor: u64) -> Result<Option<u64>, JournalE
     Ok(None)
 }
 
-/// The number of the last whole entry of a segment.
-fn last_entry(segment: &Segment) -> Result<u64, JournalError> {
+/// The number of the last whole entry of a segment. One that does not follow those before it is believed only of an entry that opens:
+/// numbers go on after it, and a sum anybody can mend.
+fn last_entry(segment: &Segment, keys: &Keys) -> Result<u64, JournalError> {
     let mut reader = SegmentReader::open(&segment.path, 0)?;
     let mut last = segment.first;
     loop {
         match reader.step()? {
-            Step::Entry { sequence, .. } => last = last.max(sequence),
+            Step::Entry { sequence, sealed, .. } => {
+                if sequence <= last.saturating_add(1) || open_entry(keys, sequence, &sealed).is_ok() {
+                    last = last.max(sequence);
+                }
+            }
             Step::End => return Ok(last),
             Step::Bad { offset } => {
                 tracing::warn!(segment = %file_name(&segment.path), offset, "audit segment is damaged or torn");

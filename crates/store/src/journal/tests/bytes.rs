@@ -234,6 +234,44 @@ fn a_forged_first_entry_of_a_segment_is_named_and_the_start_goes_on() {
     }
 }
 
+/// Nor does it lead anybody on to a number that was never given, as the first, in the midst or as the last.
+#[test]
+fn a_number_that_nobody_gave_leads_nobody_on_and_hides_nothing() {
+    let other = crate::keys::Keys::from_master([9; 32]);
+    let strange = encoded(&other, u64::MAX, b"entry ?");
+    for at in [0, 2, 4] {
+        let (bench, path, starts) = five();
+        let whole = fs::read(&path).unwrap();
+        let bytes = [&whole[..starts[at]], &strange[..], &whole[starts[at + 1]..]].concat();
+        fs::write(&path, bytes).unwrap();
+        assert!(!bench.verify().is_sound(), "{at}");
+        let (journal, recovered) = bench.open();
+        assert_eq!(recovered.last_sequence, if at == 4 { 4 } else { 5 }, "{at}");
+        let next = journal.append(b"x").unwrap().sequence;
+        assert_eq!(next, recovered.last_sequence + 1 + recover::UNCLEAN_STRIDE, "{at}");
+        synced(&journal, next);
+        let read: Vec<u64> = read_all(&journal).into_iter().map(|entry| entry.0).collect();
+        let left: Vec<u64> = (1..=5).filter(|number| *number != at as u64 + 1).chain([next]).collect();
+        assert_eq!(read, left, "{at}");
+        kill(journal);
+        assert!(!bench.verify().is_sound(), "{at}");
+    }
+    // After damage, in a segment that another follows.
+    let (bench, path, starts) = five();
+    let (journal, _) = bench.open();
+    let following = append_all(&journal, 1..=1)[0];
+    synced(&journal, following);
+    kill(journal);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[starts[1] + ENTRY_HEAD_BYTES] ^= 1;
+    bytes[starts[2]..starts[3]].copy_from_slice(&strange);
+    fs::write(&path, bytes).unwrap();
+    let (journal, _) = bench.open();
+    let Err(JournalError::Damaged { next_sequence, .. }) = journal.read_from(2, 10) else { panic!("damaged") };
+    assert_eq!(next_sequence, following, "and not beyond all that will ever be given");
+    kill(journal);
+}
+
 #[test]
 fn a_lost_last_segment_is_named_after_a_clean_end() {
     let bench = Bench::new(AuditMode::Bounded);
