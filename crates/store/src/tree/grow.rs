@@ -264,10 +264,12 @@ impl Grower {
         Ok(batch)
     }
 
-    /// Opens the files and cuts off what was never published.
+    /// Opens the files and cuts off what was never published, the heads first: one without its leaves looks like a change.
     fn opened(&self) -> io::Result<Files> {
         let (disk, dir) = (&self.disk, &self.options.dir);
         let (size, end) = (self.grown.edge.size(), self.grown.checkpoints_end);
+        let checkpoints = open_or_create(&**disk, dir, &checkpoints_path(dir))?;
+        checkpoints.truncate(end)?;
         let leaves = disk.open(&leaves_path(dir))?;
         leaves.truncate(record_offset(size))?;
         let mut levels = BTreeMap::new();
@@ -279,8 +281,6 @@ impl Grower {
                 levels.insert(kept, file);
             }
         }
-        let checkpoints = open_or_create(&**disk, dir, &checkpoints_path(dir))?;
-        checkpoints.truncate(end)?;
         Ok(Files { leaves, levels, checkpoints })
     }
 }
