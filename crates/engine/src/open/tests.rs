@@ -18,8 +18,7 @@ fn start(dir: &Path, room: usize) -> (Option<u64>, bool) {
     let mut left = room;
     let outcome = first_entries(&recovered, |decision| {
         left = left.checked_sub(1).ok_or(AuditError::NoSink)?;
-        journal.append(&encode(&AuditEntry::of_service(NOW, decision))?)?;
-        Ok(())
+        Ok(journal.append(&encode(&AuditEntry::of_service(NOW, decision))?)?.sequence)
     });
     journal.close_unmarked().unwrap();
     (recovered.gap.map(|gap| gap.after_sequence), outcome.is_ok())
