@@ -283,7 +283,8 @@ impl Engine {
             return Err(ProveError::NotThere);
         }
         let sealed = self.journal().sealed(sequence)?.ok_or(ProveError::NotThere)?;
-        let passed_over = sequence <= tree.covered_through() && sequence < self.journal().first_of_opening();
+        // Looked at before the head is asked for: what is taken in and not signed yet is under the next one.
+        let passed_over = sequence <= self.tree.signed_through() && sequence < self.journal().first_of_opening();
         let why = || if passed_over { ProveError::NeverSigned } else { ProveError::NotYetSigned };
         let (proven, note) = included(tree, sequence)?.ok_or_else(why)?;
         Ok(ProvenEntry { sealed: Some(sealed), proven, note })
