@@ -1,5 +1,6 @@
-//! What somebody could do to the audit of a stopped server, with the disks and even with the key in hand: each way is found
-//! and named by `kithd verify`, and told at the next start, which answers all the same. A kill is never taken for one.
+//! What somebody could do to the audit of a stopped server, with the disks and even with the storage key in hand, to what is under a
+//! signed head: each way is found and named by `kithd verify`, and told at the next start, which answers all the same. A kill is never
+//! taken for one. What they can still choose, after the newest head, is in the threat model.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};

@@ -190,6 +190,8 @@ const WORDS: &[&str] = &[
     "AUDIT_BLOCKED",
     // No refusal, and never kept as one: what was changed stands, and its entry follows.
     "CHANGE_NOT_AUDITED",
+    // A proof that there will never be.
+    "NEVER_SIGNED",
 ];
 
 /// Why something was refused, as the audit keeps it.

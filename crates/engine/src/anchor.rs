@@ -44,10 +44,6 @@ impl Anchor {
 
     /// Runs until told to stop, by a flag and an unparking; the last head of an end in order is written.
     pub(crate) fn run(mut self) {
-        if let Some(head) = self.tree.head().filter(|head| head.leaves < self.anchored) {
-            let (has, had) = (head.leaves, self.anchored);
-            tracing::error!(has, had, "the audit's tree has begun anew: the log knows of more leaves");
-        }
         let mut written_at = None;
         while !self.stop.load(Ordering::Acquire) {
             std::thread::park_timeout(LOOK);

@@ -102,7 +102,7 @@ type Shared = (Arc<Journal>, AuditTree, Arc<Progress>, Arc<AtomicBool>);
 
 impl AuditKeeper {
     pub(crate) fn new((journal, tree, progress, stop): Shared, days: Option<u32>, guard: Guard) -> Self {
-        let told = last_told(&journal);
+        let told = last_told(&journal, &tree);
         let removed = told.map(|(_, removal)| removal);
         let memory = Memory {
             kept: AuditKept { removed, ..AuditKept::default() },
@@ -161,7 +161,9 @@ impl AuditKeeper {
         let (entry, removal) = self.tell(removal)?;
         self.wait_for_head(entry)?;
         let passed = self.closed_through(removal.through);
-        self.journal.mark_removed(entry)?;
+        // No start signs this: an entry that somebody else wrote would be as good as this one, once it is under a head.
+        let signed = self.tree.sign_removal(removal.through).map_err(PurgeError::State)?;
+        self.journal.mark_removed(entry, &signed)?;
         let today = now.london_day();
         let mut memory = self.memory();
         // From here on whoever asks for it hears that it was removed.
@@ -411,14 +413,10 @@ fn removal_in(plain: &[u8]) -> Option<AuditRemoval> {
     }
 }
 
-/// Up to which number an entry tells that the audit was removed.
-pub(crate) fn tells_of_removal(plain: &[u8]) -> Option<u64> {
-    removal_in(plain).map(|removal| removal.through)
-}
-
-/// The last removal, and the entry that tells of it. The mark says where to look; only an entry that tells it is believed, so
-/// that whoever can write to the disk and has no key makes nothing read as removed.
-fn last_told(journal: &Journal) -> Option<(u64, AuditRemoval)> {
+/// The last removal, and the entry that tells of it. The mark says where to look; only an entry that tells it is believed, of a removal
+/// that the log's key has signed, so that whoever can write to the disk, with the key that seals or without it, makes nothing read as
+/// removed, and has nothing removed.
+fn last_told(journal: &Journal, tree: &AuditTree) -> Option<(u64, AuditRemoval)> {
     let entry = journal.removal_mark()?;
     let read = journal.read_from(entry, 1).unwrap_or_default();
     let plain = read.into_iter().find_map(|(reference, plain)| (reference.sequence == entry).then_some(plain));
@@ -426,7 +424,15 @@ fn last_told(journal: &Journal) -> Option<(u64, AuditRemoval)> {
     if removal.is_none() {
         tracing::error!(entry, "the mark of what was removed from the audit names no entry that tells of it");
     }
-    Some((entry, removal?))
+    let removal = removal?;
+    if removal.through > tree.removal_through(journal) {
+        tracing::error!(
+            entry,
+            "an entry tells that some of the audit was removed, and that is not signed: nothing reads as removed"
+        );
+        return None;
+    }
+    Some((entry, removal))
 }
 
 impl From<JournalError> for PurgeError {

@@ -22,6 +22,11 @@ impl Gaps {
         }
     }
 
+    /// Takes the beginning of a gap that a start found, and the entry that tells of it.
+    pub(crate) fn told_by(&mut self, entry: u64, after: u64) {
+        self.0.told_by(entry, after);
+    }
+
     /// Tells what is not told; `append` gives the number of the entry that tells of a gap. Of what is on disk up to `synced`,
     /// as it was before gaps were last looked for, nothing will be given up any more. True when telling begins to fail.
     pub(crate) fn tell(&mut self, synced: u64, mut append: impl FnMut(u64) -> Option<u64>) -> bool {
@@ -52,6 +57,30 @@ mod tests {
             }));
         }
         assert_eq!(told, [2]);
+    }
+
+    #[test]
+    fn a_gap_that_a_start_told_of_is_told_again_where_that_entry_was_given_up() {
+        let mut gaps = Gaps::default();
+        gaps.told_by(7, 3);
+        gaps.found(&gap(6, 8));
+        let mut told = Vec::new();
+        for synced in [6, 9, 12] {
+            assert!(!gaps.tell(synced, |after| {
+                told.push(after);
+                Some(9)
+            }));
+        }
+        assert_eq!(told, [3, 6]);
+        // And not where it reached the disk.
+        gaps.told_by(20, 15);
+        assert!(!gaps.tell(20, |_| None));
+        gaps.found(&gap(18, 22));
+        assert!(!gaps.tell(22, |after| {
+            told.push(after);
+            Some(23)
+        }));
+        assert_eq!(told, [3, 6, 18]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::audit_entry::{AuditEntry, Decision};
 use crate::derive::Deriver;
 use crate::engine::{Engine, EngineOptions};
 use crate::feed_tally::{FeedWatch, Tally};
+use crate::gaps::Gaps;
 use crate::keys;
 use crate::loading::load;
 use crate::purge::Purger;
@@ -126,7 +127,7 @@ impl Engine {
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store), progress: Arc::clone(&progress) };
         let (keys, written, fatal) = (Arc::clone(&options.keys), Arc::clone(&progress), Arc::clone(&on_fatal));
         let writer = writing(Writer { held, keys, meta, progress: written, on_fatal: fatal }, received)?;
-        announce(&journal, &tree, &recovered, now)?;
+        let gaps = announce(&journal, &tree, &recovered, now)?;
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), (&journal, &tree), &on_fatal);
@@ -139,7 +140,7 @@ impl Engine {
             stop: Arc::clone(&stop),
             clock: Arc::clone(&options.clock),
             wall_clock: Arc::clone(&options.wall_clock),
-            gaps: RefCell::default(),
+            gaps: RefCell::new(gaps),
             watcher: RefCell::new(watcher),
             read_again_days: options.flags.read_again_days,
         };
@@ -319,16 +320,28 @@ fn board(options: &EngineOptions) -> FeedBoard {
     FeedBoard::new(plans, presentations).with_volumes(options.thin, &options.expected_per_week)
 }
 
-/// Writes the start into the audit, and a gap where the last run did not end in order; from there it is derived into the
-/// log, so that every authority hears of it. From here on the tree grows.
-fn announce(journal: &Arc<Journal>, tree: &AuditTree, recovered: &Recovered, now: Moment) -> Result<(), EngineError> {
+/// Writes a gap into the audit where the last run did not end in order, and then the start; from there it is derived into the
+/// log, so that every authority hears of it. From here on the tree grows. Gives what was told, until it is known to be on disk.
+fn announce(journal: &Arc<Journal>, tree: &AuditTree, recovered: &Recovered, now: Moment) -> Result<Gaps, EngineError> {
     tree.follow(journal, recovered.last_sequence);
-    journal.append(&encode(&AuditEntry::of_service(now, Decision::Started))?)?;
-    let Some(gap) = recovered.gap else { return Ok(()) };
-    tracing::warn!(
-        after = gap.after_sequence,
-        "the last run did not end in order: audit entries after this may be missing"
-    );
-    journal.append(&encode(&AuditEntry::of_service(now, Decision::Gap(gap.after_sequence)))?)?;
-    Ok(())
+    first_entries(recovered, |decision| Ok(journal.append(&encode(&AuditEntry::of_service(now, decision))?)?.sequence))
 }
+
+/// What a start writes, in this order. The next start tells only of what may be missing after the last entry that it finds: were
+/// another the first, and the gap not written or lost again, nobody would ever hear of it.
+fn first_entries(
+    recovered: &Recovered,
+    mut append: impl FnMut(Decision) -> Result<u64, EngineError>,
+) -> Result<Gaps, EngineError> {
+    let mut gaps = Gaps::default();
+    if let Some(gap) = recovered.gap {
+        let after = gap.after_sequence;
+        tracing::warn!(after, "the last run did not end in order: audit entries after this may be missing");
+        gaps.told_by(append(Decision::Gap(after))?, after);
+    }
+    append(Decision::Started)?;
+    Ok(gaps)
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,11 @@ impl<T> Telling<T> {
         self.untold.push(what);
     }
 
+    /// Takes what an entry tells that is not known to be on disk.
+    pub(crate) fn told_by(&mut self, entry: u64, what: T) {
+        self.told.push((entry, what));
+    }
+
     /// Entries within a gap told nothing.
     pub(crate) fn lost(&mut self, gap: &Gap) {
         let within = |entry: u64| gap.after_sequence < entry && entry < gap.before_sequence;

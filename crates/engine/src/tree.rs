@@ -78,8 +78,11 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<Audi
     let (done, opened) = mpsc::channel();
     let work = move || {
         let tree = Tree::open(options, clock);
-        if let (Ok(tree), Some(AuditHead { leaves, root })) = (&tree, anchored) {
-            tree.hold_against(leaves, &root);
+        if let (Ok(tree), Some(AuditHead { leaves, root })) = (&tree, anchored)
+            && tree.hold_against(leaves, &root)
+        {
+            // A second later its own head is in the log, and nothing else tells of the one before.
+            tracing::error!(had = leaves, "the audit's tree has begun anew: the log knows of a head that it has not");
         }
         let opened = tree.map(|tree| {
             let at = cosigned_at(&tree);
@@ -105,23 +108,26 @@ pub(crate) struct AuditTree {
     awaits_witnesses: bool,
     /// When a cosignature was last kept: its disk may hang, so nobody asks it for the metrics page.
     cosigned_at: Arc<Mutex<Option<Moment>>>,
+    /// The log's key, whether or not the tree could be opened.
+    key: Option<VerifierKey>,
 }
 
 impl AuditTree {
     /// Opens the tree; `anchored` is the head that the log knows of. One that cannot be opened is told, and done without: answers
     /// matter more.
     pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Self {
-        let none = |wanted| Self { wanted, tree: None, awaits_witnesses: false, cosigned_at: Arc::default() };
+        let none = |wanted| Self { wanted, tree: None, awaits_witnesses: false, cosigned_at: Arc::default(), key: None };
         match keep {
             KeepTree::No => none(false),
             KeepTree::Unusable => none(true),
             KeepTree::Kept(options) => {
+                let key = options.signer.as_ref().map(|signer| signer.key().clone());
                 let awaits_witnesses = !options.witnesses.is_empty();
                 let opened = opened(options, Arc::clone(clock), anchored)
                     .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"));
                 let (tree, at) = opened.ok().unzip();
                 let cosigned_at = Arc::new(Mutex::new(at.flatten()));
-                Self { tree, awaits_witnesses, cosigned_at, ..none(true) }
+                Self { tree, awaits_witnesses, cosigned_at, key, ..none(true) }
             }
         }
     }
@@ -181,6 +187,18 @@ impl AuditTree {
         let Some(tree) = self.tree.as_ref().filter(|tree| tree.status().suspected.is_empty()) else { return false };
         let Some((size, _)) = tree.signed() else { return false };
         tree.inclusion(entry, size).is_ok_and(|proven| proven.is_some())
+    }
+
+    /// Signs that entries up to a number are removed.
+    pub(crate) fn sign_removal(&self, through: u64) -> Result<Vec<u8>, String> {
+        let unsigned = || "there is no key to sign with what is to be removed from the audit".to_owned();
+        let tree = self.tree.as_ref().ok_or_else(unsigned)?;
+        tree.sign_removal(through).map_err(|error| error.to_string())?.ok_or_else(unsigned)
+    }
+
+    /// Up to which number the log's key has signed that entries were removed; 0 without a key.
+    pub(crate) fn removal_through(&self, journal: &Journal) -> u64 {
+        self.key.as_ref().map_or(0, |key| Tree::removal_through(&journal.signed_removals(), key))
     }
 
     /// Holds entries, from a first to a last number, against their leaves, until `go_on` says no; without a tree there is nothing
@@ -250,6 +268,10 @@ pub enum ProveError {
     /// It is not under a signed head yet.
     #[error("prove audit entry: it is not signed yet")]
     NotYetSigned,
+    /// It is under no signed head and never will be: later ones are, and what was passed over before the last start is not taken in any
+    /// more. It was given up and came late, and the service ended; or somebody else wrote it.
+    #[error("prove audit entry: the tree was signed without it")]
+    NeverSigned,
     /// No tree is kept, or it cannot be read.
     #[error("prove audit entry: the tree cannot be read: {0}")]
     Tree(String),
@@ -322,7 +344,10 @@ impl Engine {
             return Err(ProveError::NotThere);
         }
         let sealed = self.journal().sealed(sequence)?.ok_or(ProveError::NotThere)?;
-        let (proven, note) = included(tree, sequence)?.ok_or(ProveError::NotYetSigned)?;
+        // Looked at before the head is asked for: what is taken in and not signed yet is under the next one.
+        let passed_over = sequence <= self.tree.signed_through() && sequence < self.journal().first_of_opening();
+        let why = || if passed_over { ProveError::NeverSigned } else { ProveError::NotYetSigned };
+        let (proven, note) = included(tree, sequence)?.ok_or_else(why)?;
         Ok(ProvenEntry { sealed: Some(sealed), proven, note })
     }
 }

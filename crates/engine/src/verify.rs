@@ -2,7 +2,7 @@
 //! that it was trimmed behind, to the very state that is stored, and every audit entry opens. Runs offline; answers nothing.
 
 use crate::apply::{Applied, apply};
-use crate::audit_retention::tells_of_removal;
+use crate::audit_entry::{AuditEntry, Decision};
 use crate::keys;
 use crate::rows::{MetaRow, decode};
 use crate::state_hash;
@@ -12,7 +12,7 @@ use kith_domain::change::{AuditHead, LogRecord};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_store::{
-    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, TreeError, TreeFault,
+    Journal, JournalReport, Keys, Row, Store, StoreError, StoreOptions, StoreReport, Table, Told, TreeError, TreeFault,
     TreeReport,
 };
 use std::collections::BTreeMap;
@@ -152,12 +152,12 @@ pub fn verify(
 ) -> Result<VerifyReport, VerifyError> {
     let store = Store::open_read_only(data_dir, Arc::clone(keys), StoreOptions::default())?;
     let report = store.verify()?;
-    let survey = Journal::survey(primary, spill, keys, &tells_of_removal)?;
+    let survey = Journal::survey(primary, spill, keys, &told_in)?;
     let fact = |key: &[u8]| store.get(Table::Meta, key).ok().flatten();
     let anchored = fact(keys::AUDIT_HEAD).and_then(|bytes| decode::<AuditHead>(&bytes).ok());
-    let tree = tree.map(|tree| tree.verify([primary, spill], anchored, survey.removals())).transpose()?;
+    let tree = tree.map(|tree| tree.verify([primary, spill], anchored, &survey.removals())).transpose()?;
     // Without a signed tree nothing says that what is missing was rightly removed.
-    let audit = survey.judged(tree.as_ref().map_or(0, |tree| tree.removed_through));
+    let audit = survey.judged(tree.as_ref().and_then(|tree| tree.accounted.as_ref()));
     let meta = fact(keys::META).and_then(|bytes| decode::<MetaRow>(&bytes).ok());
     let (last, derived) = (audit.last_sequence, meta.unwrap_or_default().derived_through);
     let rolled_back = (derived > last).then_some(RolledBack { last, derived });
@@ -167,6 +167,15 @@ pub fn verify(
         Err(error) => StateReport::Unreadable(error.to_string()),
     };
     Ok(VerifyReport { store: report, audit, rolled_back, tree, state })
+}
+
+/// What an entry tells of numbers that have none.
+fn told_in(plain: &[u8]) -> Option<Told> {
+    let entry = decode::<AuditEntry>(plain).ok()?;
+    if let Decision::AuditRemoved { through, leaves: _, before: _ } = entry.decision {
+        return Some(Told::Removed { through });
+    }
+    if let Decision::Gap(after) = entry.decision { Some(Told::Gap { after }) } else { None }
 }
 
 /// Hashes of the stored state and of the replayed one.

@@ -14,6 +14,7 @@ pub(crate) mod recover;
 pub(crate) mod remove;
 mod settle;
 mod state;
+mod survey;
 mod turn;
 mod types;
 mod verify;
@@ -34,12 +35,13 @@ pub use clock::{Monotonic, SystemMonotonic};
 pub(crate) use format::encode_entry;
 pub use late::Follower;
 pub use read::Stretch;
+pub use survey::JournalSurvey;
 pub(crate) use types::JOURNAL_ID;
 pub use types::{
-    AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Gap, GapCause, JournalError, JournalOptions,
-    MAX_ENTRY_BYTES, Recovered, Removal, Sink, Times, Window,
+    Accounted, AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Gap, GapCause, JournalError,
+    JournalOptions, MAX_ENTRY_BYTES, Recovered, Removal, Sink, Times, Told, Window,
 };
-pub use verify::{JournalFault, JournalReport, JournalSurvey, TellsOfRemoval};
+pub use verify::{JournalFault, JournalReport, TellsOf};
 pub(crate) use verify::{entries_in, segments_of};
 
 use crate::disk::{Disk, RealDisk, create_dir_durably};
@@ -213,6 +215,12 @@ impl Journal {
         prepare_sinks(&shared)?;
         let journal = Arc::new(Self { threads: Mutex::new(start(&shared)?), shared, _locks: locks });
         Ok((journal, recovered))
+    }
+
+    /// The first number that this opening could give.
+    #[must_use]
+    pub fn first_of_opening(&self) -> u64 {
+        self.shared.header.first_sequence
     }
 
     /// Every entry up to this number is on disk, or was given up and is among the gaps.

@@ -27,9 +27,9 @@ pub use database::{
 };
 pub use histogram::{BOUNDS_NS, Counted, Histogram};
 pub use journal::{
-    Appended, AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Follower, Gap, GapCause, Journal,
-    JournalError, JournalFault, JournalOptions, JournalReport, JournalSurvey, Later, MAX_ENTRY_BYTES, Monotonic,
-    Recovered, Removal, Sink, Stretch, SystemMonotonic, TellsOfRemoval, Times, Window,
+    Accounted, Appended, AuditError, AuditMode, AuditRef, AuditRefError, ClosedSegment, Follower, Gap, GapCause,
+    Journal, JournalError, JournalFault, JournalOptions, JournalReport, JournalSurvey, Later, MAX_ENTRY_BYTES,
+    Monotonic, Recovered, Removal, Sink, Stretch, SystemMonotonic, TellsOf, Times, Told, Window,
 };
 pub use key_encryption::{KeyEncryptionKey, KeyError, KeyId, KeySource};
 pub use keyring::{KeyringEdit, KeyringStatus};

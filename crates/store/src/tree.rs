@@ -9,6 +9,7 @@ mod grow;
 mod prove;
 pub(crate) mod record;
 mod recover;
+mod removal;
 mod report;
 pub(crate) mod signers;
 mod types;
@@ -224,20 +225,26 @@ impl Tree {
 
     /// Holds it against a head that the log knows of: its leaves and their root. A tree that was put back to an earlier state, or
     /// that another was put in the place of, is suspected, so that it does not grow over the evidence; one of which nothing is
-    /// signed begins anew. It is called before [`Tree::follow`].
-    pub fn hold_against(&self, known: u64, root: &Hash) {
+    /// signed begins anew, and true is given then. It is called before [`Tree::follow`].
+    #[must_use]
+    pub fn hold_against(&self, known: u64, root: &Hash) -> bool {
         let seen = self.shared.lock();
         let (found, told) = (seen.signed_leaves, !seen.suspected.is_empty());
         drop(seen);
-        let Some(found) = found.filter(|_| !told) else { return };
+        if told {
+            return false;
+        }
+        let Some(found) = found else { return true };
         if known > found {
-            return self.suspect(&[TreeFault::RolledBack { known, found }]);
+            self.suspect(&[TreeFault::RolledBack { known, found }]);
+            return false;
         }
         // Leaves that cannot be read were named when it was opened.
         let there = TreeReader::open(&self.options.dir).ok().and_then(|reader| root_of(&reader, known).ok());
         if there.is_some_and(|there| there != *root) {
             self.suspect(&[TreeFault::Forked { size: known }]);
         }
+        false
     }
 
     /// Whether the tree may grow over an audit whose last entry is `last`; takes whoever lets it.

@@ -10,6 +10,9 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Sent};
 use crate::settings::Settings;
 
+/// Why the service refuses a proof that there will never be.
+const NEVER_SIGNED: &str = "NEVER_SIGNED";
+
 /// What was proven.
 #[derive(Debug, PartialEq, Eq)]
 struct Proven {
@@ -31,7 +34,10 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
     let client = settings.connect_as_person().await?;
     let request = v1::GetInclusionProofRequest { audit_reference: args.reference.clone() };
     let response = client.audit().get_inclusion_proof(client.request(request)).await;
-    let response = response.map_err(|status| Failure::status(&status, Sent::Question))?.into_inner();
+    let response = match response {
+        Ok(response) => response.into_inner(),
+        Err(status) => return unproven(&args.reference, Failure::status(&status, Sent::Question)),
+    };
     Ok(match check(&response, &args.reference, &args.log_key, &args.witness_keys) {
         Ok(Proven { entry, leaf_index, size, witnessed: _, removed_leaf: Some(leaf) }) => {
             removed(&response, args.log_key.name(), &entry, (leaf_index, size, &leaf))
@@ -60,12 +66,24 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
             });
             Done { text: Text::Plain(text), json, exit: Exit::Done }
         }
-        Err(why) => {
-            let text = format!("NOT PROVEN: entry {}: {why}\n", args.reference);
-            let json = json!({"proven": false, "why": why, "exit_code": Exit::NotProven.code()});
-            Done { text: Text::Plain(text), json, exit: Exit::NotProven }
-        }
+        Err(why) => not_proven(&args.reference, &why),
     })
+}
+
+/// What is said of an entry of which there is no proof, or none that holds.
+fn not_proven(reference: &str, why: &str) -> Done {
+    let text = format!("NOT PROVEN: entry {reference}: {why}\n");
+    let json = json!({"proven": false, "why": why, "exit_code": Exit::NotProven.code()});
+    Done { text: Text::Plain(text), json, exit: Exit::NotProven }
+}
+
+/// A refusal of a proof: where the service says that there will never be one, that is the answer, and no question is left to ask.
+fn unproven(reference: &str, failure: Failure) -> Result<Done, Failure> {
+    if failure.reason.as_deref() == Some(NEVER_SIGNED) {
+        Ok(not_proven(reference, &failure.message))
+    } else {
+        Err(failure)
+    }
 }
 
 /// What is said of an entry that was removed: nothing is proven of what it was, and its leaf is for whoever kept it.
@@ -226,5 +244,21 @@ mod tests {
         assert!(told.starts_with("witness witness.test/two:"), "{told}");
         let other = LogSigner::from_seed("kith.test/audit", &[8; 32]).unwrap();
         assert!(check(&right, REFERENCE, other.key(), &[]).is_err());
+    }
+
+    #[test]
+    fn that_there_will_never_be_a_proof_is_not_proven_and_every_other_refusal_is_none() {
+        let refused = |reason: Option<&str>| {
+            let reason = reason.map(str::to_owned);
+            unproven(REFERENCE, Failure { reason, ..Failure::bad_input("signed without it") })
+        };
+        let told = refused(Some("NEVER_SIGNED")).unwrap();
+        let Text::Plain(text) = &told.text else { panic!("plain text") };
+        assert_eq!((told.exit, &told.json["proven"]), (Exit::NotProven, &json!(false)));
+        assert!(text.starts_with("NOT PROVEN: entry 1-000000000007: ") && text.contains("signed without it"), "{text}");
+        for reason in [None, Some("NOT_YET_SIGNED"), Some("AUDIT_REMOVED")] {
+            let Err(failure) = refused(reason) else { panic!("{reason:?} is no answer") };
+            assert_eq!(failure.reason.as_deref(), reason);
+        }
     }
 }

@@ -225,7 +225,8 @@ async fn it_is_told_as_removed_after_a_restart_and_only_by_an_entry_that_tells_i
     assert_eq!(lived.engine().audit_kept().removed, Some(removed));
     assert_eq!(lived.search(&of_child()).removed, Some(removed));
     // A mark that names another entry: what is missing is then missing.
-    lived.engine().journal().mark_removed(removed.through + 1).unwrap();
+    let signed = lived.engine().journal().signed_removals().remove(0);
+    lived.engine().journal().mark_removed(removed.through + 1, &signed).unwrap();
     lived.reopened();
     assert_eq!(lived.engine().audit_kept().removed, None);
     let page = lived.search(&of_child());

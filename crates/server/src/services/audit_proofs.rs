@@ -28,6 +28,10 @@ fn refusal(error: ProveError) -> Status {
         ProveError::NotYetSigned => {
             status(Code::Unavailable, "NOT_YET_SIGNED", "the entry is not under a signed head yet: ask again", None)
         }
+        ProveError::NeverSigned => {
+            let what = "the tree was signed without this entry: nothing proves it, and asking again changes nothing";
+            status(Code::FailedPrecondition, "NEVER_SIGNED", what, None)
+        }
         ProveError::Tree(what) => {
             tracing::error!(%what, "the audit's tree cannot be read");
             status(Code::Unavailable, "TREE_UNAVAILABLE", "the audit's tree cannot be read now", None)

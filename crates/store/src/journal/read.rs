@@ -66,6 +66,12 @@ impl Part {
         }
     }
 
+    /// Whether a number beyond those that are wanted ends the reading, after one that was `seen`. One beyond the segment's last is none
+    /// that was given: somebody wrote it there, and it hides nothing that stands after it.
+    fn ends_before(&self, sequence: u64, seen: u64, through: u64) -> bool {
+        sequence > through && (sequence <= self.last || seen >= self.last.min(through))
+    }
+
     /// Notes a place, and says whether it did: not every entry's is worth it.
     fn note(&mut self, sequence: u64, offset: u64) -> bool {
         let worth_it = sequence >= self.next_mark;
@@ -228,7 +234,10 @@ fn read_segment<T>(
             return Ok(false);
         }
         match reader.step()? {
-            Step::Entry { sequence, .. } if sequence > request.through => return Ok(false),
+            Step::Entry { sequence, .. } if part.ends_before(sequence, seen, request.through) => {
+                return Ok(part.last < request.through);
+            }
+            Step::Entry { sequence, .. } if sequence > request.through => {}
             Step::Entry { sequence, sealed, offset } => {
                 seen = sequence;
                 let _noted = part.note(sequence, offset);
@@ -251,8 +260,11 @@ fn read_segment<T>(
             Step::Bad { offset } => match reader.skip_damage(offset)? {
                 None => return Ok(true),
                 Some(next) if next <= request.from => {}
+                Some(_) if request.from > part.last => return Ok(true),
                 Some(_) if !taken.entries.is_empty() => return Ok(false),
-                Some(next_sequence) => {
+                Some(next) => {
+                    // A number that cannot stand here leads nobody beyond the segment.
+                    let next_sequence = next.min(part.last.saturating_add(1));
                     let segment = file_name(&part.path);
                     return Err(JournalError::Damaged { segment, offset, next_sequence });
                 }
@@ -272,7 +284,8 @@ fn read_to_the_end(
     let mut seen = 0;
     loop {
         match reader.step()? {
-            Step::Entry { sequence, .. } if sequence > request.through => return Ok(()),
+            Step::Entry { sequence, .. } if part.ends_before(sequence, seen, request.through) => return Ok(()),
+            Step::Entry { sequence, .. } if sequence > request.through => {}
             Step::Entry { sequence, sealed, offset } => {
                 seen = sequence;
                 if part.note(sequence, offset) {

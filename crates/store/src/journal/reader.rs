@@ -46,6 +46,26 @@ pub(crate) fn read_header(path: &Path) -> io::Result<Result<Header, HeaderFault>
     Ok(if fill(&mut file, &mut bytes)? == HEADER_BYTES { Header::decode(&bytes) } else { Err(HeaderFault::NotAHeader) })
 }
 
+/// Whether the file at `path`, which has no whole header, was being made when everything stopped. A header is on disk before the
+/// first entry, so what such a file holds is less than a header, or noughts where bytes never reached the disk; anything else
+/// was a segment, and is one no more.
+pub(crate) fn was_being_made(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.len() < HEADER_LENGTH {
+        return Ok(true);
+    }
+    let mut bytes = vec![0; BUFFER_BYTES];
+    loop {
+        let count = fill(&mut file, &mut bytes)?;
+        if bytes.iter().take(count).any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        if count < BUFFER_BYTES {
+            return Ok(true);
+        }
+    }
+}
+
 impl SegmentReader {
     /// Reads the segment at `path` from `offset` on, which must be where an entry begins.
     pub(crate) fn open(path: &Path, offset: u64) -> io::Result<Self> {

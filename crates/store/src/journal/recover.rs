@@ -1,14 +1,16 @@
 //! What is on disk when the journal opens: which segments, how far they go, and whether the last end was clean.
 //! It never writes to an old segment; a torn tail simply ends it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::format::{Header, HeaderFault, open_entry};
-use super::reader::{SegmentReader, Step, read_header};
+use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::types::{Gap, GapCause, JournalError, Recovered};
+use super::verify::visit;
 use crate::disk::{replace_durably, sync_parent};
 use crate::keys::Keys;
 use crate::watermark::Fields;
@@ -16,6 +18,13 @@ use crate::watermark::Fields;
 /// Numbers left out after an unclean end: more than can be given between two syncs, so that a reference that
 /// left with an answer is never given again.
 pub(crate) const UNCLEAN_STRIDE: u64 = 1 << 20;
+
+/// So many numbers before one that is known to have been given, a loss may not have been announced yet: whoever announces looks
+/// some times a second, and so many are not given meanwhile.
+const ANNOUNCED_WITHIN: u64 = 1 << 17;
+
+/// Entries of a segment that are tried with the keys: the first may have been altered.
+const LOOKED_AT: usize = 16;
 
 const SEGMENT_PREFIX: &str = "audit-";
 const SEGMENT_SUFFIX: &str = ".seg";
@@ -46,7 +55,8 @@ pub(crate) struct Segment {
     pub(crate) last: u64,
 }
 
-/// A segment file without a whole entry: one was being written, or none had been, when its opening ended.
+/// A segment file without a whole entry: one was being written, or none had been, or the file itself was being made, when its
+/// opening ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Torn {
     /// Where.
@@ -110,9 +120,10 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     let highest_start = starts.last().copied();
     let mut last_sequence = 0;
     if let Some(newest) = segments.last_mut() {
-        newest.last = last_entry(newest)?;
+        newest.last = last_entry(newest, keys)?;
         last_sequence = newest.last;
     }
+    let lost_after = before_loss(&segments, floor)?;
     let marker = read_markers(dirs)?;
     remove_markers(dirs)?;
     let floor = floor.max(marker.map_or(0, |marker| marker.last));
@@ -121,7 +132,7 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     let cause = if floor > last_sequence {
         Some(GapCause::EntriesMissing)
     } else if marker.is_some_and(|marker| marker.last == last_sequence) || highest_start.is_none() {
-        None
+        lost_after.map(|_| GapCause::EntriesMissing)
     } else if segments.last().is_some_and(|newest| newest.header.boot_id == boot_id) {
         Some(GapCause::ProcessEnded)
     } else {
@@ -129,7 +140,8 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
     };
     let left_out = if cause.is_some() { UNCLEAN_STRIDE } else { 0 };
     let next_sequence = known.saturating_add(1 + left_out);
-    let gap = cause.map(|cause| Gap { after_sequence: last_sequence, before_sequence: next_sequence, cause });
+    let after_sequence = lost_after.unwrap_or(last_sequence).min(last_sequence);
+    let gap = cause.map(|cause| Gap { after_sequence, before_sequence: next_sequence, cause });
     let before = |start: u64| starts.range(start.saturating_add(1)..).next().copied().unwrap_or(next_sequence);
     let torn = torn.into_iter().map(|(path, start)| Torn { path, before: before(start) }).collect();
     Ok(Found { segments, torn, recovered: Recovered { last_sequence, gap }, next_sequence, next_index })
@@ -138,20 +150,41 @@ pub(crate) fn recover(dirs: [&Path; 2], keys: &Keys, floor: u64, boot_id: [u8; 3
 /// Finds the segments that hold entries and puts them in order.
 fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
     let mut found = Scan { segments: Vec::new(), torn: Vec::new(), next_index: 1, starts: BTreeSet::new() };
+    let (mut begins, mut unmade) = (BTreeMap::new(), Vec::new());
+    let (mut any_opens, mut unopened) = (false, Vec::new());
     for dir in dirs {
         for file in list(dir)? {
             found.next_index = found.next_index.max(file.index.saturating_add(1));
             if let Some(header) = usable_header(&file.path)? {
                 found.starts.insert(header.first_sequence);
+                begins.insert(file.index, header.first_sequence);
                 // What was written before the last end may still be in memory only.
                 File::open(&file.path)?.sync_data()?;
-                match examine(&file.path, header, keys)? {
+                let (segment, opens) = examine(&file.path, header, keys, &mut unopened)?;
+                any_opens |= opens;
+                match segment {
                     Some(segment) => found.segments.push(segment),
                     None => found.torn.push((file.path, header.first_sequence)),
                 }
+            } else if was_being_made(&file.path)? {
+                unmade.push(file);
+            } else {
+                tracing::warn!(segment = %file_name(&file.path), "audit segment has no readable header");
             }
         }
     }
+    // One that does not open beside others that do was altered, and keeps nobody from being answered.
+    if !any_opens && !found.segments.is_empty() {
+        return Err(JournalError::KeyMismatch);
+    }
+    for sequence in unopened {
+        tracing::error!(sequence, "an audit entry does not open under its number");
+    }
+    // Files are numbered over both sinks in the order in which they are made: it goes with the one before it.
+    found.torn.extend(unmade.into_iter().map(|SegmentFile { path, index }| {
+        tracing::info!(segment = %file_name(&path), "audit segment was being made at the last end, and holds nothing");
+        (path, begins.range(..index).next_back().map_or(0, |(_, first)| *first))
+    }));
     found.segments.sort_by_key(|segment| segment.first);
     let firsts: Vec<u64> = found.segments.iter().skip(1).map(|segment| segment.first).collect();
     for (segment, following) in found.segments.iter_mut().zip(firsts) {
@@ -160,47 +193,93 @@ fn scan(dirs: [&Path; 2], keys: &Keys) -> Result<Scan, JournalError> {
     Ok(found)
 }
 
-/// The header of a segment; `None` when it was torn while being made, and so holds nothing.
+/// The header of a segment; `None` when it has none that can be read.
 fn usable_header(path: &Path) -> Result<Option<Header>, JournalError> {
     match read_header(path)? {
         Ok(header) => Ok(Some(header)),
         Err(HeaderFault::Newer(found)) => Err(JournalError::NewerFormat { segment: file_name(path), found }),
-        Err(HeaderFault::NotAHeader) => {
-            tracing::warn!(segment = %file_name(path), "audit segment has no readable header");
-            Ok(None)
-        }
+        Err(HeaderFault::NotAHeader) => Ok(None),
     }
 }
 
-/// Looks at the first entry: its number places the segment, and it must open under our keys.
-fn examine(path: &Path, header: Header, keys: &Keys) -> Result<Option<Segment>, JournalError> {
+/// Looks at the first entries of a segment: the number of the first that opens under our keys places it, for whoever altered one before
+/// it could give that any; and whether one opens, with those before it that do not.
+fn examine(
+    path: &Path,
+    header: Header,
+    keys: &Keys,
+    unopened: &mut Vec<u64>,
+) -> Result<(Option<Segment>, bool), JournalError> {
     let mut reader = SegmentReader::open(path, 0)?;
-    loop {
+    let (mut first, mut looked_at) = (None, 0);
+    let opens = loop {
         match reader.step()? {
             Step::Entry { sequence, sealed, .. } => {
-                if open_entry(keys, sequence, &sealed).is_err() {
-                    return Err(JournalError::KeyMismatch);
+                looked_at += 1;
+                if open_entry(keys, sequence, &sealed).is_ok() {
+                    first = Some(sequence);
+                    break true;
                 }
-                return Ok(Some(Segment { path: path.to_owned(), header, first: sequence, last: sequence }));
+                first = Some(first.map_or(sequence, |first: u64| first.min(sequence)));
+                unopened.push(sequence);
+                if looked_at >= LOOKED_AT {
+                    break false;
+                }
             }
-            Step::End => return Ok(None),
+            Step::End => break false,
             Step::Bad { offset } => {
                 tracing::warn!(segment = %file_name(path), offset, "audit segment is damaged or torn");
                 if reader.skip_damage(offset)?.is_none() {
-                    return Ok(None);
+                    break false;
                 }
             }
         }
-    }
+    };
+    Ok((first.map(|first| Segment { path: path.to_owned(), header, first, last: first }), opens))
 }
 
-/// The number of the last whole entry of a segment.
-fn last_entry(segment: &Segment) -> Result<u64, JournalError> {
+/// The last entry before the first that the opening which wrote last has lost although later ones are there; `None` when there is
+/// none. The sinks are two disks: a power cut can take what one had still to sync, and leave what the other took after it. What
+/// earlier openings lost, the first entry of the next one told; unless that entry is lost as well.
+fn before_loss(segments: &[Segment], floor: u64) -> Result<Option<u64>, JournalError> {
+    let Some(newest) = segments.last() else { return Ok(None) };
+    let Header { first_sequence, resumes_after, boot_id: _ } = newest.header;
+    let older = segments.partition_point(|segment| segment.header.first_sequence < first_sequence);
+    let mut previous = floor.saturating_sub(ANNOUNCED_WITHIN).max(first_sequence.saturating_sub(1));
+    let looked_at = segments.iter().skip(older).filter(|segment| segment.last > previous);
+    for segment in looked_at.collect::<Vec<_>>() {
+        let mut lost = false;
+        visit(&segment.path, &mut |sequence, _| {
+            lost = sequence > previous.saturating_add(1);
+            if lost {
+                return ControlFlow::Break(());
+            }
+            previous = previous.max(sequence);
+            ControlFlow::Continue(())
+        })?;
+        if lost && previous >= first_sequence {
+            return Ok(Some(previous));
+        }
+        if lost {
+            let earlier = before_loss(segments.get(..older).unwrap_or_default(), floor)?;
+            return Ok(Some(earlier.map_or(resumes_after, |earlier| earlier.min(resumes_after))));
+        }
+    }
+    Ok(None)
+}
+
+/// The number of the last whole entry of a segment. One that does not follow those before it is believed only of an entry that opens:
+/// numbers go on after it, and a sum anybody can mend.
+fn last_entry(segment: &Segment, keys: &Keys) -> Result<u64, JournalError> {
     let mut reader = SegmentReader::open(&segment.path, 0)?;
     let mut last = segment.first;
     loop {
         match reader.step()? {
-            Step::Entry { sequence, .. } => last = last.max(sequence),
+            Step::Entry { sequence, sealed, .. } => {
+                if sequence <= last.saturating_add(1) || open_entry(keys, sequence, &sealed).is_ok() {
+                    last = last.max(sequence);
+                }
+            }
             Step::End => return Ok(last),
             Step::Bad { offset } => {
                 tracing::warn!(segment = %file_name(&segment.path), offset, "audit segment is damaged or torn");

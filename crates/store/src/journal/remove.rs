@@ -10,12 +10,15 @@ use super::recover::{Torn, file_name};
 use super::state::{Catalogued, State};
 use super::types::{ClosedSegment, JournalError, Sink};
 use crate::disk::{replace_durably, sync_parent};
+use crate::tree::files::read_small;
 use crate::watermark::Fields;
 
 /// The number of the entry that tells of the last removal: `[magic 8][number u64][crc32c u32]`.
 const MARK_NAME: &str = "removed";
 const MARK_MAGIC: [u8; 8] = *b"KITHRMVD";
 const MARK_BYTES: usize = 20;
+/// Up to which number entries were removed, signed with the key of the audit's tree: a note.
+const SIGNED_NAME: &str = "removed-signed";
 
 impl State {
     /// How many segments, from the oldest on, take no more entries and have none that is waited for or was given up. The newest
@@ -94,16 +97,26 @@ impl Journal {
         Ok(removed)
     }
 
-    /// Notes on disk which entry tells of the last removal. Where it cannot be read, the entry still stands: the mark only says
-    /// where to look, and proves nothing.
+    /// Notes on disk what was signed of a removal, and which entry tells of it. Where the mark cannot be read, both still stand: it
+    /// only says where to look, and proves nothing.
     ///
     /// # Errors
-    /// [`JournalError::Io`] when neither sink takes it.
-    pub fn mark_removed(&self, entry: u64) -> Result<(), JournalError> {
+    /// [`JournalError::Io`] when neither sink takes them.
+    pub fn mark_removed(&self, entry: u64, signed: &[u8]) -> Result<(), JournalError> {
         let bytes = encode_mark(entry);
-        let marks = Sink::ALL.map(|sink| replace_durably(&self.shared.dir(sink).join(MARK_NAME), &bytes));
+        let marks = Sink::ALL.map(|sink| {
+            let dir = self.shared.dir(sink);
+            replace_durably(&dir.join(SIGNED_NAME), signed)?;
+            replace_durably(&dir.join(MARK_NAME), &bytes)
+        });
         let [primary, spill] = marks;
         Ok(primary.or(spill)?)
+    }
+
+    /// What the sinks keep of what was signed of removals: notes, of which none is believed without its signature.
+    #[must_use]
+    pub fn signed_removals(&self) -> Vec<Vec<u8>> {
+        signed_removals(Sink::ALL.map(|sink| self.shared.dir(sink)))
     }
 
     /// The entry that tells of the last removal; `None` when nothing was removed, or no mark can be read.
@@ -111,6 +124,18 @@ impl Journal {
     pub fn removal_mark(&self) -> Option<u64> {
         Sink::ALL.into_iter().filter_map(|sink| read_mark(self.shared.dir(sink))).max()
     }
+}
+
+/// What the sinks keep of what was signed of removals. Whether it is to be believed, its signature says.
+pub(crate) fn signed_removals(dirs: [&Path; 2]) -> Vec<Vec<u8>> {
+    let read = |dir: &Path| {
+        let path = dir.join(SIGNED_NAME);
+        read_small(&path).unwrap_or_else(|error| {
+            tracing::error!(path = %path.display(), %error, "what was signed of what was removed from the audit cannot be read");
+            None
+        })
+    };
+    dirs.into_iter().filter_map(read).collect()
 }
 
 /// Removes a file for good; one that is gone already is.

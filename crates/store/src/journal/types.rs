@@ -191,6 +191,32 @@ pub struct Removal {
     pub entry: u64,
 }
 
+/// What an entry tells of numbers that have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Segments were removed.
+    Removed {
+        /// Up to this number.
+        through: u64,
+    },
+    /// Entries may be missing.
+    Gap {
+        /// After this number, and before the entry that tells it.
+        after: u64,
+    },
+}
+
+/// What a signed tree says of the audit's numbers, for judging which entries are rightly missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accounted {
+    /// Up to this number entries were removed under retention. 0 when none were.
+    pub removed_through: u64,
+    /// Ranges, first and last number, of which no entry was on disk when the tree was signed over them, in their order.
+    pub passed_over: Vec<(u64, u64)>,
+    /// Every number up to here is under the signed head.
+    pub through: u64,
+}
+
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {

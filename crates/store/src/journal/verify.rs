@@ -1,15 +1,16 @@
 //! Verifying a journal that no process has open: every entry of both sinks is read, opened and put in order,
 //! and what is wrong is named. It never changes a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::format::{Header, HeaderFault, open_entry};
-use super::reader::{SegmentReader, Step, read_header};
+use super::reader::{SegmentReader, Step, read_header, was_being_made};
 use super::recover::{file_name, list, read_markers};
-use super::types::{Gap, GapCause, JournalError, Removal, Sink};
+use super::survey::{Damage, JournalSurvey, announced_from};
+use super::types::{Gap, GapCause, JournalError, Sink, Told};
 use super::{Journal, lock_path};
 use crate::database::count;
 use crate::keys::Keys;
@@ -78,7 +79,7 @@ pub enum JournalFault {
         /// The one before it.
         previous: u64,
     },
-    /// Entries are missing and no opening declared it.
+    /// Entries are missing, no opening declared it, and no entry told of it, or the tree was signed with them.
     #[error("entries {first} to {last} are missing")]
     Missing {
         /// The first missing.
@@ -86,10 +87,10 @@ pub enum JournalFault {
         /// The last missing.
         last: u64,
     },
-    /// An entry tells of a removal, entries that it would explain are missing, and it is not under a signed head: whoever has the
-    /// storage key could have written it.
+    /// An entry tells of a removal, entries that it would explain are missing, and it is not under a signed head, or the log's key
+    /// never signed that removal: whoever has the storage key could have written it.
     #[error(
-        "entry {entry} tells that entries up to {through} were removed, and is under no signed head: it excuses nothing"
+        "entry {entry} tells that entries up to {through} were removed, and that is not signed: it excuses nothing"
     )]
     RemovalNotSigned {
         /// The entry that tells it.
@@ -99,8 +100,8 @@ pub enum JournalFault {
     },
 }
 
-/// Whether an entry, as it was before it was sealed, tells that segments were removed: up to which number.
-pub type TellsOfRemoval<'a> = &'a dyn Fn(&[u8]) -> Option<u64>;
+/// What an entry, as it was before it was sealed, tells of numbers that have none.
+pub type TellsOf<'a> = &'a dyn Fn(&[u8]) -> Option<Told>;
 
 /// What [`Journal::verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,8 +116,14 @@ pub struct JournalReport {
     pub removed_through: u64,
     /// Ranges that an opening left out after an unclean end: what may have been lost there was announced.
     pub declared_gaps: Vec<Gap>,
-    /// Segments that end in part of an entry: a write that never returned, or never reached the disk.
+    /// Segments that end in part of an entry, hold part of a header and nothing else, or have in their midst what was not whole on
+    /// disk when the power went: a write that never returned, or never reached the disk.
     pub torn_tails: Vec<String>,
+    /// Ranges, first and last number, that are missing, of which an entry told that they may be, and that a tree, where one is
+    /// signed, was signed without: an end without order took them, or a disk that failed.
+    pub announced: Vec<(u64, u64)>,
+    /// Ranges that the opening which wrote last has lost, and of which nothing was under a signed head: the next start announces them.
+    pub unsigned: Vec<(u64, u64)>,
     /// What is wrong, at most 1,000 of it.
     pub faults: Vec<JournalFault>,
     /// Faults found beyond those listed.
@@ -134,13 +141,13 @@ struct Run {
 }
 
 impl JournalReport {
-    /// Whether nothing is wrong. Declared gaps and torn tails are not faults, and are listed.
+    /// Whether nothing is wrong. Declared gaps, torn tails and what was announced or never signed are not faults, and are listed.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty() && self.more_faults == 0
     }
 
-    fn add(&mut self, fault: JournalFault) {
+    pub(super) fn add(&mut self, fault: JournalFault) {
         if self.faults.len() < MAX_FAULTS_LISTED {
             self.faults.push(fault);
         } else {
@@ -152,14 +159,18 @@ impl JournalReport {
         &mut self,
         name: String,
         path: &Path,
-        (keys, tells): (&Keys, TellsOfRemoval<'_>),
-        removals: &mut Vec<Removal>,
+        (keys, tells): (&Keys, TellsOf<'_>),
+        (told, damaged): (&mut Vec<(u64, Told)>, &mut Vec<Damage>),
     ) -> std::io::Result<Option<Run>> {
         self.segments += 1;
         let header = match read_header(path)? {
             Ok(header) => Some(header),
             Err(HeaderFault::Newer(found)) => {
                 self.add(JournalFault::NewerFormat { segment: name, found });
+                return Ok(None);
+            }
+            Err(HeaderFault::NotAHeader) if was_being_made(path)? => {
+                self.torn_tails.push(name);
                 return Ok(None);
             }
             Err(HeaderFault::NotAHeader) => {
@@ -174,7 +185,7 @@ impl JournalReport {
                 Step::Entry { sequence, sealed, .. } => {
                     self.entries += 1;
                     match open_entry(keys, sequence, &sealed) {
-                        Ok(plain) => removals.extend(tells(&plain).map(|through| Removal { through, entry: sequence })),
+                        Ok(plain) => told.extend(tells(&plain).map(|tells| (sequence, tells))),
                         Err(_) => self.add(JournalFault::Sealed { segment: name.clone(), sequence }),
                     }
                     self.extend(&mut run, &name, header, sequence);
@@ -182,7 +193,13 @@ impl JournalReport {
                 Step::End => return Ok(run),
                 Step::Bad { offset } => match reader.skip_damage(offset)? {
                     Some(next_sequence) => {
-                        self.add(JournalFault::Damaged { segment: name.clone(), offset, next_sequence });
+                        let before = next_sequence.saturating_sub(1);
+                        let first = run.as_ref().map_or(before, |run| run.last.saturating_add(1));
+                        if first < next_sequence {
+                            damaged.push(Damage { segment: name.clone(), offset, range: (first, before) });
+                        } else {
+                            self.add(JournalFault::Damaged { segment: name.clone(), offset, next_sequence });
+                        }
                     }
                     None => {
                         self.torn_tails.push(name);
@@ -215,56 +232,26 @@ impl JournalReport {
         let mut missing = Vec::new();
         for run in &runs {
             let previous = self.last_sequence;
-            let declared =
-                run.header.is_some_and(|header| header.resumes_after == previous && header.first_sequence == run.first);
+            let next = previous.saturating_add(1);
+            // What an opening left out before its first number was never given; what is not there from that number on is missing.
+            let opening = run.header.filter(|header| header.resumes_after == previous);
+            let began = opening.map(|header| header.first_sequence);
+            let began = began.filter(|first| (next..=run.first).contains(first)).unwrap_or(next);
             if run.first <= previous {
                 self.add(JournalFault::Duplicate { segment: run.name.clone(), sequence: run.first });
-            } else if run.first > previous + 1 && declared {
-                let cause = GapCause::EntriesMissing;
-                self.declared_gaps.push(Gap { after_sequence: previous, before_sequence: run.first, cause });
-            } else if run.first > previous + 1 {
-                missing.push((previous + 1, run.first - 1));
+            } else {
+                if began > next {
+                    let cause = GapCause::EntriesMissing;
+                    self.declared_gaps.push(Gap { after_sequence: previous, before_sequence: began, cause });
+                }
+                if run.first > began {
+                    missing.push((began, run.first - 1));
+                }
             }
             missing.extend(run.holes.iter().copied());
             self.last_sequence = previous.max(run.last);
         }
         missing
-    }
-}
-
-/// What reading a journal found, before it is known which of the missing entries were rightly removed.
-#[derive(Debug)]
-pub struct JournalSurvey {
-    report: JournalReport,
-    missing: Vec<(u64, u64)>,
-    removals: Vec<Removal>,
-}
-
-impl JournalSurvey {
-    /// What entries tell of segments that were removed. Whether it is to be believed, the tree over them says.
-    #[must_use]
-    pub fn removals(&self) -> &[Removal] {
-        &self.removals
-    }
-
-    /// The report; entries up to `removed_through` are rightly missing, and no others.
-    #[must_use]
-    pub fn judged(self, removed_through: u64) -> JournalReport {
-        let Self { mut report, missing, removals } = self;
-        let first_excused = removed_through.saturating_add(1);
-        let wrongly = missing.into_iter().map(|(first, last)| (first.max(first_excused), last));
-        let wrongly: Vec<(u64, u64)> = wrongly.filter(|(first, last)| first <= last).collect();
-        let unsigned = removals.into_iter().filter(|told| told.through > removed_through).max();
-        if let Some(Removal { through, entry }) = unsigned
-            && wrongly.iter().any(|(first, _)| *first <= through)
-        {
-            report.add(JournalFault::RemovalNotSigned { entry, through });
-        }
-        for (first, last) in wrongly {
-            report.add(JournalFault::Missing { first, last });
-        }
-        report.removed_through = removed_through;
-        report
     }
 }
 
@@ -296,7 +283,7 @@ pub(crate) fn entries_in<T>(path: &Path, take: impl Fn(u64, &[u8]) -> T) -> std:
 }
 
 /// Visits the whole entries of a segment and passes over what is damaged.
-fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> std::io::Result<()> {
+pub(crate) fn visit(path: &Path, each: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>) -> std::io::Result<()> {
     let mut reader = SegmentReader::open(path, 0)?;
     loop {
         match reader.step()? {
@@ -367,10 +354,11 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`] when a directory cannot be listed; everything else is in the report.
     pub fn verify(primary: &Path, spill: &Path, keys: &Keys) -> Result<JournalReport, JournalError> {
-        Ok(Self::survey(primary, spill, keys, &|_| None)?.judged(0))
+        Ok(Self::survey(primary, spill, keys, &|_| None)?.judged(None))
     }
 
-    /// As [`Journal::verify`], before it is judged what is rightly missing: `tells` finds the entries that speak of it.
+    /// As [`Journal::verify`], before it is judged what is rightly missing or was announced: `tells` finds the entries that speak
+    /// of it.
     ///
     /// # Errors
     /// Those of [`Journal::verify`].
@@ -378,14 +366,14 @@ impl Journal {
         primary: &Path,
         spill: &Path,
         keys: &Keys,
-        tells: TellsOfRemoval<'_>,
+        tells: TellsOf<'_>,
     ) -> Result<JournalSurvey, JournalError> {
         let mut report = JournalReport::default();
-        let (mut runs, mut removals) = (Vec::new(), Vec::new());
+        let (mut runs, mut told, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
         for (sink, dir) in Sink::ALL.into_iter().zip([primary, spill]) {
             for file in list(dir)? {
                 let name = format!("{}/{}", sink.name(), file_name(&file.path));
-                match report.read_segment(name.clone(), &file.path, (keys, tells), &mut removals) {
+                match report.read_segment(name.clone(), &file.path, (keys, tells), (&mut told, &mut damaged)) {
                     Ok(run) => runs.extend(run),
                     Err(error) => {
                         report.add(JournalFault::Unreadable { segment: name, what: error.to_string() });
@@ -393,14 +381,13 @@ impl Journal {
                 }
             }
         }
-        let mut missing = report.join(runs);
+        let openings: BTreeSet<u64> = runs.iter().filter_map(|run| Some(run.header?.first_sequence)).collect();
+        let missing = report.join(runs);
+        let announced_from = announced_from(&openings, &missing);
         let last = report.last_sequence;
-        if let Some(marked) = read_markers([primary, spill])?
-            && marked.last > last
-        {
-            missing.push((last + 1, marked.last));
-        }
-        Ok(JournalSurvey { report, missing, removals })
+        let marked = read_markers([primary, spill])?;
+        let closed_over = marked.filter(|marked| marked.last > last).map(|marked| (last + 1, marked.last));
+        Ok(JournalSurvey { report, missing, closed_over, announced_from, told, damaged })
     }
 }
 
@@ -412,6 +399,18 @@ impl fmt::Display for JournalReport {
         }
         for gap in &self.declared_gaps {
             writeln!(f, "gap declared between entries {} and {}", gap.after_sequence, gap.before_sequence)?;
+        }
+        for (first, last) in &self.announced {
+            writeln!(
+                f,
+                "entries {first} to {last} are missing, as an entry told: lost, and announced to every authority"
+            )?;
+        }
+        for (first, last) in &self.unsigned {
+            writeln!(
+                f,
+                "entries {first} to {last} are missing, and were under no signed head: the next start announces it"
+            )?;
         }
         for name in &self.torn_tails {
             writeln!(f, "torn tail: {name}")?;

@@ -187,7 +187,7 @@ impl Shared {
         let made =
             file.write_at(&header.encode(), 0).and_then(|()| file.sync_data()).and_then(|()| self.disk.sync_dir(dir));
         if let Err(error) = made {
-            // It holds nothing; left behind it would only be told as a segment without a header.
+            // It holds nothing; left behind it would only be told as a torn tail.
             let _gone_or_not = std::fs::remove_file(&path);
             return Err(error);
         }

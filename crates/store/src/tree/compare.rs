@@ -8,7 +8,7 @@ use kith_merkle::Hash;
 use super::Tree;
 use super::files::{Records, TreeReader};
 use super::prove::{LATE_WITHIN, reaching};
-use super::record::{Record, entry_leaf};
+use super::record::{Record, entry_leaf, may_come};
 use super::types::TreeError;
 use crate::journal::Journal;
 
@@ -138,7 +138,10 @@ impl Leaves {
         loop {
             match self.peek()? {
                 Some(Record::PassedOver { last, .. }) if last < sequence => self.next = None,
-                Some(Record::PassedOver { first, .. }) if first <= sequence => return Ok(Place::PassedOver),
+                // What an opening left out was never given, and none of it is there by right.
+                Some(Record::PassedOver { first, last }) if first <= sequence => {
+                    return Ok(if may_come((first, last)) { Place::PassedOver } else { Place::Differs(sequence) });
+                }
                 Some(Record::Entry { sequence: own, .. }) if own < sequence => return Ok(Place::Differs(own)),
                 Some(Record::Entry { sequence: own, leaf, .. }) if own == sequence => {
                     self.next = None;

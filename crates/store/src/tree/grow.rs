@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kith_merkle::{Checkpoint, Frontier, HASH_BYTES};
+use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, LogSigner};
 
 use super::files::{
     Framed, HASH_LENGTH, KEPT_EVERY, KEPT_LEVELS, checkpoint_path, checkpoints_path, kept_hashes, leaves_path,
@@ -18,10 +18,13 @@ use super::record::{RECORD_BYTES, Record, entry_leaf};
 use super::types::{TreeError, TreeOptions};
 use super::{Published, Shared};
 use crate::disk::{DataFile, Disk, replace_durably};
+use crate::journal::recover::UNCLEAN_STRIDE;
 use crate::journal::{Follower, Journal, JournalError};
 
-/// Most entries taken in at once. Far behind, a checkpoint covers so many.
+/// Most entries taken in at once.
 const BATCH: usize = 8_192;
+/// Most heads signed over them: each is on disk before the next is written, so that a power cut tears the last of them at most.
+const MAX_HEADS: u64 = 16;
 /// After a failure it is tried again after this long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -97,10 +100,34 @@ pub(crate) struct Grower {
     retry_at: Duration,
 }
 
+/// Heads over what is taken in, signed before it is on disk and written after it.
+struct Heads {
+    /// As they stand in the checkpoints file, one after the other.
+    frames: Vec<Vec<u8>>,
+    /// Leaves of the newest.
+    signed: u64,
+    /// The newest's note.
+    note: Option<Vec<u8>>,
+}
+
+impl Heads {
+    /// Signs one more; none without a key.
+    fn sign(&mut self, signer: Option<&LogSigner>, edge: &Frontier) -> Result<(), TreeError> {
+        let Some(signer) = signer else { return Ok(()) };
+        let checkpoint = Checkpoint { origin: signer.key().name().to_owned(), size: edge.size(), root: edge.root() };
+        let note = checkpoint.sign(signer)?.to_string().into_bytes();
+        self.frames.push(Framed { before: self.signed, note: note.clone() }.encode());
+        (self.signed, self.note) = (checkpoint.size, Some(note));
+        Ok(())
+    }
+}
+
 /// What is to be taken in next.
 struct Batch {
     records: Vec<Record>,
     covered: u64,
+    /// The first number that the journal's opening could give.
+    opening: u64,
     passed: Vec<(u64, u64)>,
 }
 
@@ -165,33 +192,36 @@ impl Grower {
         let mut edge = self.grown.edge.clone();
         let mut kept = Kept::default();
         let mut bytes = Vec::with_capacity(batch.records.len() * RECORD_BYTES);
+        let signer = self.options.signer.as_deref();
+        let mut heads = Heads { frames: Vec::new(), signed: self.grown.signed, note: None };
+        // Far behind as well, no head covers more entries than it may.
+        let every = self.options.every_entries.max(BATCH as u64 / MAX_HEADS);
         for record in &batch.records {
             bytes.extend_from_slice(&record.encode());
             kept.push(&mut edge, record);
+            if edge.size() - heads.signed >= every {
+                heads.sign(signer, &edge)?;
+            }
+        }
+        if heads.signed < edge.size() {
+            heads.sign(signer, &edge)?;
         }
         files.leaves.write_at(&bytes, record_offset(self.grown.edge.size()))?;
         files.leaves.sync_data()?;
         let (disk, dir) = (&self.disk, &self.options.dir);
         kept.write(|level| level_file(&mut files.levels, disk, dir, level))?;
         let mut next = Grown { edge, covered: batch.covered, ..self.grown.clone() };
-        let note = match &self.options.signer {
-            None => None,
-            Some(signer) => {
-                let origin = signer.key().name().to_owned();
-                let checkpoint = Checkpoint { origin, size: next.edge.size(), root: next.edge.root() };
-                let note = checkpoint.sign(signer)?.to_string().into_bytes();
-                let frame = Framed { before: next.signed, note: note.clone() }.encode();
-                files.checkpoints.write_at(&frame, next.checkpoints_end)?;
-                files.checkpoints.sync_data()?;
-                next.checkpoints_end += frame.len() as u64;
-                next.signed = checkpoint.size;
-                Some(note)
-            }
-        };
+        // One by one: blocks reach a disk in any order, and a head that is torn before one that is whole looks like a change.
+        for frame in &heads.frames {
+            files.checkpoints.write_at(frame, next.checkpoints_end)?;
+            files.checkpoints.sync_data()?;
+            next.checkpoints_end += frame.len() as u64;
+        }
+        next.signed = heads.signed;
         self.grown = next;
         self.passed = batch.passed;
         self.late.clear();
-        self.publish(note, now);
+        self.publish(heads.note, now);
         Ok(Step::Grew)
     }
 
@@ -209,7 +239,8 @@ impl Grower {
 
     /// What there is to be taken in: late entries first, then the next ones in order, with the numbers between them.
     fn next_batch(&self, journal: &Journal) -> Result<Batch, TreeError> {
-        let mut batch = Batch { records: Vec::new(), covered: self.grown.covered, passed: self.passed.clone() };
+        let (covered, opening, passed) = (self.grown.covered, journal.first_of_opening(), self.passed.clone());
+        let mut batch = Batch { records: Vec::new(), covered, opening, passed };
         for (first, last) in &self.late {
             batch.take_late(journal, *first, *last)?;
         }
@@ -233,10 +264,12 @@ impl Grower {
         Ok(batch)
     }
 
-    /// Opens the files and cuts off what was never published.
+    /// Opens the files and cuts off what was never published, the heads first: one without its leaves looks like a change.
     fn opened(&self) -> io::Result<Files> {
         let (disk, dir) = (&self.disk, &self.options.dir);
         let (size, end) = (self.grown.edge.size(), self.grown.checkpoints_end);
+        let checkpoints = open_or_create(&**disk, dir, &checkpoints_path(dir))?;
+        checkpoints.truncate(end)?;
         let leaves = disk.open(&leaves_path(dir))?;
         leaves.truncate(record_offset(size))?;
         let mut levels = BTreeMap::new();
@@ -248,17 +281,18 @@ impl Grower {
                 levels.insert(kept, file);
             }
         }
-        let checkpoints = open_or_create(&**disk, dir, &checkpoints_path(dir))?;
-        checkpoints.truncate(end)?;
         Ok(Files { leaves, levels, checkpoints })
     }
 }
 
 impl Batch {
-    /// Numbers up to `last` have no entry now.
+    /// Numbers up to `last` have no entry now. Those before the opening never will: they stand in records of their own, as long as
+    /// what it left out. Of those after it, which were given up, an entry may still come, and no record of them is as long as that.
     fn pass_over(&mut self, last: u64) {
-        let first = self.covered + 1;
-        if first <= last {
+        while self.covered < last {
+            let first = self.covered + 1;
+            let end = if first < self.opening { self.opening - 1 } else { first + (UNCLEAN_STRIDE - 2) };
+            let last = last.min(end);
             self.records.push(Record::PassedOver { first, last });
             self.passed.push((first, last));
             self.covered = last;
@@ -329,5 +363,25 @@ pub(crate) fn open_or_create(disk: &dyn Disk, dir: &Path, path: &Path) -> io::Re
             Ok(file)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_still_come_stands_in_no_record_as_long_as_what_an_opening_leaves_out() {
+        let mut batch = Batch { records: Vec::new(), covered: 2, opening: 10, passed: Vec::new() };
+        let last = 9 + 2 * UNCLEAN_STRIDE;
+        batch.pass_over(last);
+        assert_eq!(batch.passed[..2], [(3, 9), (10, 8 + UNCLEAN_STRIDE)]);
+        assert!(batch.passed.iter().all(|(first, last)| last - first + 1 < UNCLEAN_STRIDE));
+        assert!(batch.passed.windows(2).all(|two| two[0].1 + 1 == two[1].0));
+        assert_eq!((batch.covered, batch.passed.last().map(|passed| passed.1)), (last, Some(last)));
+        // What an opening left out is one.
+        let mut batch = Batch { opening: 3 + UNCLEAN_STRIDE, covered: 2, records: Vec::new(), passed: Vec::new() };
+        batch.pass_over(3 + UNCLEAN_STRIDE);
+        assert_eq!(batch.passed, [(3, 2 + UNCLEAN_STRIDE), (3 + UNCLEAN_STRIDE, 3 + UNCLEAN_STRIDE)]);
     }
 }

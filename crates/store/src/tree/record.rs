@@ -4,6 +4,7 @@
 use kith_merkle::{HASH_BYTES, Hash, leaf_hash};
 
 use crate::journal::JOURNAL_ID;
+use crate::journal::recover::UNCLEAN_STRIDE;
 use crate::watermark::Fields;
 
 /// Length of a record, and of the file's head before the first: `[kind u32][crc32c u32][number u64][32 bytes]`. The sum
@@ -49,6 +50,12 @@ pub(crate) fn entry_leaf(sequence: u64, sealed: &[u8]) -> Hash {
 /// The leaf of numbers passed over. No entry has the number 0, so that it is never the leaf of one.
 fn passed_over_leaf(first: u64, last: u64) -> Hash {
     leaf_hash(&[&JOURNAL_ID.to_be_bytes(), &[0; 8], &first.to_be_bytes(), &last.to_be_bytes()])
+}
+
+/// Whether numbers that were passed over together had been given, so that an entry of theirs may still come: what an opening left out
+/// never was, and none stands beside it.
+pub(crate) fn may_come((first, last): (u64, u64)) -> bool {
+    last - first < UNCLEAN_STRIDE - 1
 }
 
 impl Record {

@@ -14,7 +14,8 @@ use super::files::{
     leaves_path, length_of, level_path, read_small, record_offset,
 };
 use super::grow::{Grown, Kept, level_file, open_or_create};
-use super::record::{Head, Order, RECORD_BYTES, RECORD_LENGTH, Record, head, read_head};
+use super::prove::reaching;
+use super::record::{Head, Order, RECORD_BYTES, RECORD_LENGTH, Record, head, may_come, read_head};
 use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
 use crate::disk::Disk;
@@ -185,7 +186,8 @@ fn covered_at(reader: &TreeReader, size: u64) -> Result<u64, ReadFault> {
 }
 
 /// Takes up the leaves after the last checkpoint: they were synced before it would have been signed, or were not, and then
-/// the first that is torn ends them. Kept hashes above them are written anew.
+/// the first that is torn ends them. So does a late one: the journal tells of those after it anew, and of it nothing does but who has
+/// the key that seals, who could have written both while nobody looked. Kept hashes above them are written anew.
 fn take_up(
     dir: &Path,
     disk: &Arc<dyn Disk>,
@@ -195,12 +197,22 @@ fn take_up(
 ) -> Result<(Frontier, u64), TreeError> {
     let signed = edge.size();
     let mut records = Records::open(dir, signed)?;
+    let reader = TreeReader::open(dir)?;
     let mut kept = Kept::default();
     while let Some(Some(record)) = records.step()? {
         let covered = order.covered;
-        if !order.takes(&record) {
+        if !order.takes(&record) || !may_stand(&reader, &record, edge.size())? {
             faults.push(TreeFault::OrderDiffers { index: edge.size(), covered });
             return Ok((edge, covered));
+        }
+        if let Record::Entry { sequence, late: true, .. } = record
+            && signed > 0
+        {
+            tracing::warn!(
+                sequence,
+                "an audit entry that came late was not signed in time, and is not signed any more"
+            );
+            break;
         }
         kept.push(&mut edge, &record);
     }
@@ -213,6 +225,20 @@ fn take_up(
     let mut open = BTreeMap::new();
     kept.write(|level| level_file(&mut open, disk, dir, level))?;
     Ok((edge, order.covered))
+}
+
+/// Whether a record may stand at an index as far as late entries are concerned: only what was given, and passed over before it, comes
+/// late. Nothing was signed over it yet, and from here on it would be.
+fn may_stand(reader: &TreeReader, record: &Record, index: u64) -> Result<bool, TreeError> {
+    let Record::Entry { sequence, late: true, .. } = *record else { return Ok(true) };
+    let at = reaching(reader, sequence, index)?;
+    if at >= index {
+        return Ok(false);
+    }
+    Ok(match reader.record(at)? {
+        Record::PassedOver { first, last } => (first..=last).contains(&sequence) && may_come((first, last)),
+        Record::Entry { .. } => false,
+    })
 }
 
 /// Why a tree must not be signed, as told before; empty when it was not suspected.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::types::TreeFault;
+use crate::journal::Accounted;
 
 /// Most faults listed one by one; beyond them only their number grows.
 const MAX_FAULTS_LISTED: usize = 1_000;
@@ -10,6 +11,8 @@ const MAX_FAULTS_LISTED: usize = 1_000;
 /// What [`super::Tree::verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeReport {
+    /// There was no key, and no signature was looked at.
+    pub without_key: bool,
     /// Whole leaves.
     pub leaves: u64,
     /// Signed checkpoints.
@@ -22,10 +25,14 @@ pub struct TreeReport {
     pub after: u64,
     /// Entries that were passed over, and are on disk.
     pub passed_over: u64,
+    /// Their numbers: ranges, first and last, at most 1,000 of them.
+    pub passed_over_ranges: Vec<(u64, u64)>,
     /// Leaves whose entries were removed when their time had passed.
     pub removed: u64,
     /// Up to this number entries are rightly missing, by an entry that is under a signed head. 0 when there is none.
     pub removed_through: u64,
+    /// What it says of the audit's numbers, where it is as it was signed; `None` when nothing of it is to be believed.
+    pub accounted: Option<Accounted>,
     /// Checkpoints that others kept, and that were held against the tree.
     pub outside: u64,
     /// What was suspected at a start.
@@ -49,6 +56,18 @@ impl TreeReport {
             self.removed += 1;
         } else {
             self.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+        }
+    }
+
+    /// An entry is on disk that was passed over.
+    pub(crate) fn passed(&mut self, sequence: u64) {
+        self.passed_over += 1;
+        if let Some((_, last)) = self.passed_over_ranges.last_mut()
+            && *last + 1 == sequence
+        {
+            *last = sequence;
+        } else if self.passed_over_ranges.len() < MAX_FAULTS_LISTED {
+            self.passed_over_ranges.push((sequence, sequence));
         }
     }
 
@@ -85,6 +104,12 @@ impl fmt::Display for TreeReport {
             "audit tree: {} leaves over entries up to {}, {} checkpoints, signed {}",
             self.leaves, self.covered_through, self.checkpoints, self.signed_leaves
         )?;
+        if self.without_key {
+            writeln!(
+                f,
+                "audit tree: NO KEY: no signature was looked at, so whoever has the disks could have written all of it"
+            )?;
+        }
         for (count, what) in [
             (self.after, "entries after the last growth"),
             (self.passed_over, "entries passed over and on disk"),
@@ -94,6 +119,12 @@ impl fmt::Display for TreeReport {
             if count > 0 {
                 writeln!(f, "audit tree: {count} {what}")?;
             }
+        }
+        for (first, last) in &self.passed_over_ranges {
+            writeln!(
+                f,
+                "audit tree: entries {first} to {last} were passed over, are on disk, and are proven by nothing"
+            )?;
         }
         for told in &self.suspected {
             writeln!(f, "audit tree: suspected at a start: {told}")?;

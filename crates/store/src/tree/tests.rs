@@ -5,6 +5,7 @@ mod changed;
 mod cosigning;
 mod failing;
 mod growing;
+mod lost;
 mod opening;
 mod removed;
 
@@ -16,7 +17,7 @@ use kith_merkle::{Checkpoint, Hash, LogSigner, VerifierKey, verify_consistency};
 
 use super::files::{checkpoint_path, checkpoints_path, leaves_path, level_path};
 use super::*;
-use crate::journal::{AuditMode, JournalOptions, Removal, segments_of};
+use crate::journal::{AuditMode, JournalOptions, Removal, Told, segments_of};
 use crate::testing::{Call, FaultyDisk, ManualClock, eventually, keys};
 
 const BOOT: &str = "6f7f4b7e-1111-4222-8333-944444444444";
@@ -99,9 +100,9 @@ impl Bench {
         Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], key, (outside, anchored), &removals).unwrap()
     }
 
-    /// What entries like `removed 7` tell of, as the engine finds it in its own.
+    /// What entries like `removed 7` tell of removals, as the engine finds it in its own.
     fn told_removals(&self) -> Vec<Removal> {
-        Journal::survey(&self.path("primary"), &self.path("spill"), &keys(), &told).unwrap().removals().to_vec()
+        Journal::survey(&self.path("primary"), &self.path("spill"), &keys(), &told).unwrap().removals()
     }
 
     /// Segments of the primary sink, oldest first.
@@ -110,9 +111,15 @@ impl Bench {
     }
 }
 
-/// Up to which number an entry of these tests tells that entries were removed.
-fn told(plain: &[u8]) -> Option<u64> {
-    std::str::from_utf8(plain).ok()?.strip_prefix("removed ")?.parse().ok()
+/// What an entry of these tests tells of numbers that have none.
+fn told(plain: &[u8]) -> Option<Told> {
+    let (what, number) = std::str::from_utf8(plain).ok()?.split_once(' ')?;
+    let number = number.parse().ok()?;
+    match what {
+        "removed" => Some(Told::Removed { through: number }),
+        "gap" => Some(Told::Gap { after: number }),
+        _ => None,
+    }
 }
 
 impl Open {

@@ -151,7 +151,8 @@ pub enum TreeFault {
         /// The last.
         last: u64,
     },
-    /// Entries are there that were never taken in, although later ones were.
+    /// Entries are there that were never taken in, although later ones were, and under numbers that were never given, or not given
+    /// up.
     #[error("entries {first} to {last} are in the audit and not in the tree")]
     NotInTree {
         /// The first.

@@ -13,18 +13,19 @@ use super::files::{
     FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
     level_path, read_small, suspected_path,
 };
-use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, read_head};
+use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, may_come, read_head};
 use super::recover::suspicion;
 use super::report::TreeReport;
 use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
-use crate::journal::{Removal, segments_of};
+use crate::journal::remove::signed_removals;
+use crate::journal::{Accounted, Removal, segments_of};
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
     /// signature (when `key` is given), every entry against its leaf; `outside`, notes that others kept; and `anchored`, leaves and
     /// root of a head that the log knows of. What `removals` tell of is rightly missing where the entry that tells it is itself
-    /// under a head signed with `key`.
+    /// under a head signed with `key`, and a sink keeps that the same key signed the removal.
     ///
     /// # Errors
     /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
@@ -35,7 +36,8 @@ impl Tree {
         (outside, anchored): (&[Vec<u8>], Option<(u64, Hash)>),
         removals: &[Removal],
     ) -> Result<TreeReport, TreeError> {
-        let mut report = TreeReport { suspected: suspicion(&suspected_path(dir))?, ..TreeReport::default() };
+        let suspected = suspicion(&suspected_path(dir))?;
+        let mut report = TreeReport { without_key: key.is_none(), suspected, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
         let nothing_known = outside.is_empty() && anchored.is_none();
         if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {
@@ -50,7 +52,10 @@ impl Tree {
         let (growth, mut signers) = Growth::read(dir, key, &told, &mut report)?;
         // Of a tree that is not as it was signed nothing is believed.
         if key.is_some() && report.is_sound() && signers.conclude().is_none() {
-            report.removed_through = growth.removed_through(removals, &segments, report.signed_leaves)?;
+            let told = key.map_or(0, |key| Self::removal_through(&signed_removals([primary, spill]), key));
+            report.removed_through = growth.removed_through(removals, &segments, (report.signed_leaves, told))?;
+            // One of which nothing is signed says nothing.
+            report.accounted = (report.signed_leaves > 0).then(|| growth.accounted(report.removed_through));
         }
         growth.hold_against_entries(dir, &segments, &mut report)?;
         let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
@@ -78,6 +83,8 @@ struct Growth {
     /// Index and leaf of the entries that tell of removals.
     told: BTreeMap<u64, (u64, Hash)>,
     covered: u64,
+    /// The same of the leaves under the newest signed head, and how many of `passed` are among them.
+    signed: (u64, usize),
     /// The file cannot be read as one.
     unreadable: bool,
 }
@@ -110,7 +117,9 @@ impl Growth {
                 break;
             };
             let covered = order.covered;
-            if !order.takes(&record) || !growth.note(&record) {
+            // What came late and is not signed, no start signs any more.
+            let late_counts = signed.newest == 0 || index < signed.newest;
+            if !order.takes(&record) || !growth.note(&record, late_counts) {
                 report.add(TreeFault::OrderDiffers { index, covered });
             }
             if let Record::Entry { sequence, leaf, late: _ } = record
@@ -120,6 +129,9 @@ impl Growth {
             }
             edge.push(record.leaf(), |level, index, hash| levels.compare(level, index, &hash, report));
             signed.compare(&edge, report)?;
+            if report.signed_leaves == edge.size() {
+                growth.signed = (order.covered, growth.passed.len());
+            }
         }
         (report.leaves, growth.covered) = (edge.size(), order.covered);
         report.covered_through = order.covered;
@@ -144,8 +156,9 @@ impl Growth {
         Ok(false)
     }
 
-    /// Notes a record; gives whether a late entry was passed over before, and not yet taken in.
-    fn note(&mut self, record: &Record) -> bool {
+    /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in. One that does not count
+    /// is not noted.
+    fn note(&mut self, record: &Record, late_counts: bool) -> bool {
         match *record {
             Record::PassedOver { first, last } => {
                 self.passed.push((first, last));
@@ -153,23 +166,26 @@ impl Growth {
             }
             Record::Entry { late: false, .. } => true,
             Record::Entry { sequence, leaf, late: true } => {
-                self.was_passed(sequence) && self.late.insert(sequence, leaf).is_none()
+                let may_stand = self.passed_with(sequence).is_some_and(may_come);
+                may_stand && (!late_counts || self.late.insert(sequence, leaf).is_none())
             }
         }
     }
 
-    /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed.
+    /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed, and that
+    /// the log's key signed as well, up to `told`: the head over an entry says when it was there, and not who wrote it.
     fn removed_through(
         &self,
         removals: &[Removal],
         segments: &[(u64, PathBuf)],
-        signed_leaves: u64,
+        (signed_leaves, told): (u64, u64),
     ) -> Result<u64, TreeError> {
         let mut highest_first = removals.to_vec();
         highest_first.sort_unstable_by(|a, b| b.cmp(a));
         for Removal { through, entry } in highest_first {
             // Nothing tells of what comes after it.
-            let Some((index, signed)) = self.told.get(&entry).filter(|_| through < entry) else { continue };
+            let may_tell = through < entry && through <= told;
+            let Some((index, signed)) = self.told.get(&entry).filter(|_| may_tell) else { continue };
             let at = segments.partition_point(|(first, _)| *first <= entry).checked_sub(1);
             let Some((_, path)) = at.and_then(|at| segments.get(at)) else { continue };
             let is_it = |(sequence, leaf): &(u64, Hash)| *sequence == entry && leaf == signed;
@@ -180,9 +196,17 @@ impl Growth {
         Ok(0)
     }
 
-    fn was_passed(&self, sequence: u64) -> bool {
+    /// What its signed leaves say of the audit's numbers.
+    fn accounted(&self, removed_through: u64) -> Accounted {
+        let (through, passed) = self.signed;
+        Accounted { removed_through, passed_over: self.passed.iter().take(passed).copied().collect(), through }
+    }
+
+    /// The numbers that were passed over together with this one.
+    fn passed_with(&self, sequence: u64) -> Option<(u64, u64)> {
         let after = self.passed.partition_point(|(first, _)| *first <= sequence);
-        after.checked_sub(1).and_then(|at| self.passed.get(at)).is_some_and(|(_, last)| sequence <= *last)
+        let passed = after.checked_sub(1).and_then(|at| self.passed.get(at)).copied();
+        passed.filter(|(_, last)| sequence <= *last)
     }
 
     /// Goes over leaves and entries side by side.
@@ -234,8 +258,12 @@ impl Growth {
             Some(taken_in) if taken_in == *leaf => {}
             Some(_) => report.add(TreeFault::LeafDiffers { sequence }),
             None if sequence > self.covered => report.after += 1,
-            None if self.was_passed(sequence) => report.passed_over += 1,
-            None => report.add(TreeFault::NotInTree { first: sequence, last: sequence }),
+            None => match self.passed_with(sequence) {
+                // It was given up: its disk may have had it after all, and the process have been killed before the tree had.
+                Some(passed) if may_come(passed) => report.passed(sequence),
+                // What an opening left out was never given.
+                Some(_) | None => report.add(TreeFault::NotInTree { first: sequence, last: sequence }),
+            },
         }
         Ok(())
     }

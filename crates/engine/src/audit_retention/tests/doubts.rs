@@ -129,3 +129,48 @@ async fn what_somebody_else_took_away_is_not_told_as_removed() {
         assert_eq!(lived.engine().retain_audit(NOW).unwrap().map(|removed| removed.through), Some(lived.lasts[1]));
     }
 }
+
+/// Whoever has the disks and the key that seals can write it while the service is stopped, and the start signs what it finds. It
+/// must not only be named afterwards: what it tells of must not be removed by it.
+#[tokio::test]
+async fn an_entry_that_somebody_else_wrote_removes_nothing_and_nothing_reads_as_removed() {
+    let mut lived = Lived::on(&[-100, -50, -1]).await;
+    let (through, before) = (lived.lasts[1], days_on(-10));
+    let decision = Decision::AuditRemoved { through, leaves: lived.engine().purger.audit.tree.leaves(), before };
+    let forged = encode(&AuditEntry::of_service(NOW, decision)).unwrap();
+    let entry = lived.engine().journal().append(&forged).unwrap().sequence;
+    lived.engine().journal().mark_removed(entry, b"no note").unwrap();
+    lived.reopened();
+    while !lived.engine().purger.audit.tree.has_signed(entry) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let files = lived.segments();
+    assert_eq!(lived.engine().audit_kept().removed, None);
+    assert_eq!(lived.engine().retain_audit(NOW).unwrap(), None);
+    assert!(files[..3].iter().all(|path| path.exists()));
+    assert_eq!(lived.search(&of_child()).removed, None);
+    assert!(lived.verified().is_sound(), "all of it is there");
+}
+
+/// Its segment was not there when the tree was begun, and is there now: as with what was given up and came late before a kill, to ask
+/// again would never help.
+#[tokio::test]
+async fn an_entry_that_the_tree_was_signed_without_is_told_as_never_signed() {
+    let mut lived = Lived::on(&[-2, -1]).await;
+    lived.close(NOW);
+    let (path, aside) = (lived.segments().remove(0), lived.dir.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::remove_dir_all(lived.dir.path().join("tree")).unwrap();
+    lived.open(NOW);
+    lived.close(NOW);
+    std::fs::rename(&aside, &path).unwrap();
+    lived.open(NOW);
+    let auditor = Peer { organisation: OdsCode::parse("X26").unwrap(), role: Role::Auditor };
+    let proven = |sequence| lived.engine().prove(auditor, AuditRef { journal: 1, sequence });
+    assert!(matches!(proven(1), Err(ProveError::NeverSigned)), "{:?}", proven(1));
+    assert!(proven(lived.lasts[0] + 1).is_ok());
+    let young = encode(&lookup(1, 99, NOW)).unwrap();
+    let young = lived.engine().journal().append(&young).unwrap().sequence;
+    let told = proven(young);
+    assert!(!matches!(told, Err(ProveError::NeverSigned)), "{told:?}");
+}

@@ -82,6 +82,55 @@ fn a_tail_torn_at_any_byte_ends_the_segment_and_is_reported() {
     }
 }
 
+/// A kill between the making of a file and its first write, or a power cut before that was synced, is no change of anything.
+#[test]
+fn a_segment_that_was_just_being_made_is_a_torn_tail_and_goes_with_what_was_written_beside_it() {
+    for left in [vec![], vec![b'K'], header().encode()[..95].to_vec(), vec![0; 96], vec![0; 300_000]] {
+        let (bench, path, _) = five();
+        let unmade = bench.spill().join("audit-00000009.seg");
+        fs::write(&unmade, &left).unwrap();
+        let what = format!("{} bytes", left.len());
+        let report = bench.verify();
+        assert!(report.is_sound(), "{what}: {report}");
+        assert_eq!(
+            (report.entries, &report.torn_tails[..]),
+            (5, &["spill/audit-00000009.seg".to_owned()][..]),
+            "{what}"
+        );
+        let (journal, recovered) = bench.open();
+        assert_eq!(recovered.last_sequence, 5, "{what}");
+        append_all(&journal, 6..=6);
+        eventually("sync", || journal.window().unsynced == 0);
+        assert_eq!((journal.remove_through(4).unwrap(), unmade.exists()), (0, true), "{what}");
+        assert_eq!((journal.remove_through(u64::MAX).unwrap(), unmade.exists()), (1, false), "{what}");
+        assert!(!path.exists(), "{what}");
+        kill(journal);
+    }
+}
+
+/// Nothing but its length and noughts make it one: what was a segment once is not passed over as if it had never been.
+#[test]
+fn a_header_that_was_written_over_is_named_whether_or_not_entries_stand_behind_it() {
+    for keeps_entries in [true, false] {
+        let (bench, path, starts) = five();
+        let mut bytes = fs::read(&path).unwrap();
+        if keeps_entries {
+            bytes[..HEADER_BYTES].fill(0);
+        } else {
+            bytes.truncate(starts[0]);
+            bytes[95] ^= 1;
+        }
+        fs::write(&path, &bytes).unwrap();
+        assert!(matches!(&bench.verify().faults[..], [JournalFault::Header { .. }, ..]), "{keeps_entries}");
+        let (journal, _) = bench.open();
+        append_all(&journal, 6..=6);
+        eventually("sync", || journal.window().unsynced == 0);
+        journal.remove_through(u64::MAX).unwrap();
+        assert!(path.exists(), "{keeps_entries}: it stays for whoever looks into it");
+        kill(journal);
+    }
+}
+
 #[test]
 fn damage_in_the_middle_is_named_and_reading_can_go_on_after_it() {
     let (bench, path, starts) = five();
@@ -153,6 +202,74 @@ fn removed_repeated_reordered_and_forged_entries_are_named() {
     let faults = bench.verify().faults;
     let copied = JournalFault::Duplicate { segment: "spill/audit-00000009.seg".to_owned(), sequence: 1 };
     assert_eq!(faults, [copied]);
+}
+
+/// Whoever alters the entry with which a segment begins, and mends its sum, does not end the service, and is not taken for a wrong key.
+#[test]
+fn a_forged_first_entry_of_a_segment_is_named_and_the_start_goes_on() {
+    let other = crate::keys::Keys::from_master([9; 32]);
+    for alone in [true, false] {
+        let (bench, path, starts) = five();
+        let mut last = 5;
+        if !alone {
+            let (journal, _) = bench.open();
+            last = append_all(&journal, 1..=2)[1];
+            synced(&journal, last);
+            kill(journal);
+        }
+        let whole = fs::read(&path).unwrap();
+        // The first alone; where another segment opens, all of them.
+        let forged = if alone { 1..=1 } else { 1..=5 };
+        let mut bytes = whole[..HEADER_BYTES].to_vec();
+        forged.clone().for_each(|number| bytes.extend(encoded(&other, number, b"entry ?")));
+        bytes.extend_from_slice(&whole[starts[usize::try_from(*forged.end()).unwrap()]..]);
+        fs::write(&path, bytes).unwrap();
+        let named = |sequence| JournalFault::Sealed { segment: "primary/audit-00000001.seg".to_owned(), sequence };
+        assert_eq!(bench.verify().faults, forged.map(named).collect::<Vec<_>>());
+        let (journal, recovered) = bench.open();
+        assert_eq!(recovered.last_sequence, last);
+        assert!(matches!(journal.read_from(1, 10), Err(JournalError::Sealed { sequence: 1 })));
+        assert!(journal.append(b"x").unwrap().sequence > last);
+        kill(journal);
+    }
+}
+
+/// Nor does it lead anybody on to a number that was never given, as the first, in the midst or as the last.
+#[test]
+fn a_number_that_nobody_gave_leads_nobody_on_and_hides_nothing() {
+    let other = crate::keys::Keys::from_master([9; 32]);
+    let strange = encoded(&other, u64::MAX, b"entry ?");
+    for at in [0, 2, 4] {
+        let (bench, path, starts) = five();
+        let whole = fs::read(&path).unwrap();
+        let bytes = [&whole[..starts[at]], &strange[..], &whole[starts[at + 1]..]].concat();
+        fs::write(&path, bytes).unwrap();
+        assert!(!bench.verify().is_sound(), "{at}");
+        let (journal, recovered) = bench.open();
+        assert_eq!(recovered.last_sequence, if at == 4 { 4 } else { 5 }, "{at}");
+        let next = journal.append(b"x").unwrap().sequence;
+        assert_eq!(next, recovered.last_sequence + 1 + recover::UNCLEAN_STRIDE, "{at}");
+        synced(&journal, next);
+        let read: Vec<u64> = read_all(&journal).into_iter().map(|entry| entry.0).collect();
+        let left: Vec<u64> = (1..=5).filter(|number| *number != at as u64 + 1).chain([next]).collect();
+        assert_eq!(read, left, "{at}");
+        kill(journal);
+        assert!(!bench.verify().is_sound(), "{at}");
+    }
+    // After damage, in a segment that another follows.
+    let (bench, path, starts) = five();
+    let (journal, _) = bench.open();
+    let following = append_all(&journal, 1..=1)[0];
+    synced(&journal, following);
+    kill(journal);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[starts[1] + ENTRY_HEAD_BYTES] ^= 1;
+    bytes[starts[2]..starts[3]].copy_from_slice(&strange);
+    fs::write(&path, bytes).unwrap();
+    let (journal, _) = bench.open();
+    let Err(JournalError::Damaged { next_sequence, .. }) = journal.read_from(2, 10) else { panic!("damaged") };
+    assert_eq!(next_sequence, following, "and not beyond all that will ever be given");
+    kill(journal);
 }
 
 #[test]

@@ -82,10 +82,13 @@ fn the_mark_is_read_from_either_sink() {
     let bench = three_runs();
     let (journal, _) = bench.open();
     assert_eq!(journal.removal_mark(), None);
-    journal.mark_removed(30).unwrap();
+    assert!(journal.signed_removals().is_empty());
+    journal.mark_removed(30, b"a note").unwrap();
+    assert_eq!(journal.signed_removals(), [b"a note", b"a note"]);
     assert_eq!(journal.removal_mark(), Some(30));
     fs::remove_file(bench.primary().join("removed")).unwrap();
-    assert_eq!(journal.removal_mark(), Some(30));
+    fs::remove_file(bench.primary().join("removed-signed")).unwrap();
+    assert_eq!((journal.removal_mark(), journal.signed_removals()), (Some(30), vec![b"a note".to_vec()]));
     fs::write(bench.spill().join("removed"), b"no mark").unwrap();
     assert_eq!(journal.removal_mark(), None, "a mark that cannot be read says nothing");
     journal.close().unwrap();

@@ -65,6 +65,50 @@ fn a_floor_above_what_was_found_is_a_gap() {
     assert!(journal.append(b"x").unwrap().sequence > 9);
 }
 
+/// The second sink is slower: what it had still to sync when the power went is gone, and what the first took after it is there.
+#[test]
+fn what_one_sink_lost_below_what_the_other_kept_is_a_gap_from_there_on() {
+    let bench = Bench::new(AuditMode::Bounded);
+    let (journal, _) = bench.open();
+    bench.disk.fail(&bench.primary(), Call::Write, 1, true, 28);
+    append_all(&journal, 1..=5);
+    synced(&journal, 5);
+    bench.disk.heal();
+    bench.clock.advance_ms(1_000);
+    eventually("new segment", || journal.shared.lock().sink(Sink::Primary).standby.is_some());
+    append_all(&journal, 6..=8);
+    synced(&journal, 8);
+    assert_eq!(journal.window().sink, Some(Sink::Primary));
+    kill(journal);
+    let entry = 16 + 42 + "entry 1".len() as u64;
+    let slow = bench.segments(&bench.spill()).remove(0);
+    fs::File::options().write(true).open(slow).unwrap().set_len(96 + 3 * entry).unwrap();
+    // Also where what follows them is known to have been synced: those that were given up count as well.
+    for floor in [0, 8] {
+        let (journal, recovered) = bench.try_open(floor, "another boot").unwrap();
+        let before_sequence = journal.shared.header.first_sequence;
+        let gap = Gap { after_sequence: 3, before_sequence, cause: GapCause::MachineRestarted };
+        assert_eq!(recovered, Recovered { last_sequence: 8, gap: Some(gap) });
+        kill(journal);
+    }
+    let (journal, _) = bench.open();
+    let told = append_all(&journal, 1..=3);
+    synced(&journal, told[2]);
+    kill(journal);
+    let (journal, recovered) = bench.open();
+    assert_eq!(recovered.gap.unwrap().after_sequence, told[2], "once it was told");
+    kill(journal);
+    // The entry that told of it is lost, and one after it is there.
+    let path =
+        bench.segments(&bench.primary()).into_iter().rfind(|path| fs::metadata(path).unwrap().len() > 96).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let second = usize::try_from(96 + entry).unwrap();
+    fs::write(&path, [&whole[..96], &whole[second..]].concat()).unwrap();
+    let (journal, recovered) = bench.open();
+    assert_eq!(recovered.gap.unwrap().after_sequence, 3);
+    kill(journal);
+}
+
 #[test]
 fn other_keys_are_refused() {
     let bench = Bench::new(AuditMode::Bounded);

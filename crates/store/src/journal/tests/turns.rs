@@ -168,7 +168,7 @@ fn a_write_that_fails_after_it_was_given_up_stays_a_gap_and_is_cut_off() {
         assert_eq!(read, [1, 3, 4]);
         assert!(matches!(journal.close(), Err(JournalError::Unsynced { unsynced: 1 })));
         let report = bench.verify();
-        assert_eq!(report.faults, [JournalFault::Missing { first: 2, last: 2 }], "announced, and still named");
+        assert_eq!(report.faults, [JournalFault::Missing { first: 2, last: 2 }], "no entry told of it");
         assert!(report.torn_tails.is_empty(), "{report}");
     }
 }

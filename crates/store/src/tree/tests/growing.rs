@@ -211,3 +211,29 @@ fn the_thread_takes_in_what_is_left_when_it_is_closed() {
     tree.close();
     assert!(bench.verify().is_sound());
 }
+
+/// Far behind, as after a tree was begun anew, all is taken in at once and no head covers more than it may; a cut among the heads
+/// leaves those before it, and no fault.
+#[test]
+fn no_head_covers_more_than_a_thousand_entries_however_far_behind_it_is() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2_500);
+    assert_eq!(open.step(&bench, false).unwrap(), Step::Grew);
+    assert_eq!((open.checkpoint().size, open.tree.covered_through()), (2_500, 2_500), "in one step");
+    drop(open);
+    let report = bench.verify();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!((report.checkpoints, report.signed_leaves), (3, 2_500));
+    fs::remove_file(checkpoint_path(&bench.tree())).unwrap();
+    let history = checkpoints_path(&bench.tree());
+    let whole = fs::read(&history).unwrap();
+    for cut in [whole.len() - 1, whole.len() / 2, 10] {
+        fs::write(&history, &whole[..cut]).unwrap();
+        let report = bench.verify();
+        assert!(report.is_sound(), "{cut}: {report}");
+        assert_eq!(report.signed_leaves, 1_000 * report.checkpoints, "{cut}");
+        let open = bench.open();
+        assert_eq!(open.tree.status().suspected, Vec::<String>::new(), "{cut}");
+    }
+}

@@ -161,7 +161,7 @@ fn a_tree_behind_the_head_that_the_log_knows_of_or_beside_it_is_suspected() {
     let held = |known, root: &Hash| {
         left.put_back();
         let tree = left.bench.open_tree();
-        tree.hold_against(known, root);
+        assert!(!tree.hold_against(known, root), "it does not begin anew");
         let grows = tree.begin(100).is_some();
         (tree.status().suspected, grows)
     };
@@ -173,7 +173,7 @@ fn a_tree_behind_the_head_that_the_log_knows_of_or_beside_it_is_suspected() {
     // One that was put aside to begin anew has signed nothing.
     let bench = Bench::new();
     let tree = bench.open_tree();
-    tree.hold_against(11, &root);
+    assert!(tree.hold_against(11, &root), "whatever it has signed a second later");
     assert!(tree.status().suspected.is_empty() && tree.begin(100).is_some());
 }
 

@@ -26,11 +26,16 @@ fn tell(bench: &Bench, through: u64) -> Open {
     open
 }
 
+/// Has it signed that entries were removed, as whoever removes them does.
+fn sign(open: &Open, entry: u64, through: u64) {
+    open.journal.mark_removed(entry, &open.tree.sign_removal(through).unwrap().unwrap()).unwrap();
+}
+
 /// What is found when nothing has it open: the tree's report, and the journal's by what the tree excuses.
-fn found(bench: &Bench) -> (TreeReport, JournalReport) {
+pub(super) fn found(bench: &Bench) -> (TreeReport, JournalReport) {
     let tree = bench.verify();
     let survey = Journal::survey(&bench.path("primary"), &bench.path("spill"), &keys(), &told).unwrap();
-    let audit = survey.judged(tree.removed_through);
+    let audit = survey.judged(tree.accounted.as_ref());
     (tree, audit)
 }
 
@@ -40,6 +45,7 @@ fn what_a_signed_entry_tells_of_is_rightly_missing_and_proves_as_before() {
     let mut open = tell(&bench, 20);
     let before = open.checkpoint();
     open.grow(&bench);
+    sign(&open, 31, 20);
     let closed = open.journal.closed_segments();
     assert_eq!(
         closed.iter().map(|segment| (segment.first, segment.last)).collect::<Vec<_>>(),
@@ -81,6 +87,7 @@ fn whatever_no_signed_entry_tells_of_is_named() {
     let bench = lived();
     let mut open = tell(&bench, 10);
     open.grow(&bench);
+    sign(&open, 31, 10);
     open.journal.close().unwrap();
     drop(open);
     fs::remove_file(&bench.segments()[0]).unwrap();
@@ -92,6 +99,7 @@ fn whatever_no_signed_entry_tells_of_is_named() {
     let bench = lived();
     let mut open = tell(&bench, 10);
     open.grow(&bench);
+    sign(&open, 31, 10);
     open.journal.close().unwrap();
     drop(open);
     fs::remove_file(&bench.segments()[2]).unwrap();
@@ -104,6 +112,7 @@ fn whatever_no_signed_entry_tells_of_is_named() {
 fn an_entry_that_is_not_signed_excuses_nothing() {
     let bench = lived();
     let open = tell(&bench, 20);
+    sign(&open, 31, 20);
     open.journal.remove_through(20).unwrap();
     open.journal.close().unwrap();
     drop(open);
@@ -113,11 +122,45 @@ fn an_entry_that_is_not_signed_excuses_nothing() {
     assert_eq!(audit.faults, [forged, JournalFault::Missing { first: 1, last: 20 }]);
 }
 
+/// With the disks and the key that seals in hand, and the service stopped: the entry is there when the next start signs what it
+/// finds. Without and with a removal before it that was signed, whose note is all that there is to put in the place of one.
+#[test]
+fn an_entry_that_was_forged_and_signed_by_the_next_start_excuses_nothing() {
+    for earlier in [0, 10] {
+        let bench = lived();
+        if earlier > 0 {
+            let mut open = tell(&bench, earlier);
+            open.grow(&bench);
+            sign(&open, 31, earlier);
+            open.journal.remove_through(earlier).unwrap();
+            open.journal.close().unwrap();
+        }
+        let open = tell(&bench, 20);
+        let forged = open.journal.synced_through();
+        open.journal.remove_through(20).unwrap();
+        open.journal.close().unwrap();
+        drop(open);
+        let mut open = bench.open();
+        open.append(5);
+        open.grow(&bench);
+        assert!(open.checkpoint().size > 31, "it is under a signed head");
+        open.journal.close().unwrap();
+        drop(open);
+        let (tree, audit) = found(&bench);
+        let missing = (earlier + 1, 20);
+        assert_eq!(tree.faults, [TreeFault::EntryMissing { first: missing.0, last: missing.1 }]);
+        let told = JournalFault::RemovalNotSigned { entry: forged, through: 20 };
+        assert_eq!(audit.faults, [told, JournalFault::Missing { first: missing.0, last: missing.1 }]);
+        assert_eq!(audit.removed_through, earlier);
+    }
+}
+
 #[test]
 fn without_the_key_that_signed_nothing_is_excused() {
     let mut bench = lived();
     let mut open = tell(&bench, 20);
     open.grow(&bench);
+    sign(&open, 31, 20);
     open.journal.remove_through(20).unwrap();
     open.journal.close().unwrap();
     drop(open);
@@ -137,6 +180,7 @@ fn an_entry_excuses_nothing_that_comes_after_it() {
     let bench = lived();
     let mut open = tell(&bench, 1_000);
     open.grow(&bench);
+    sign(&open, 31, 1_000);
     open.journal.close().unwrap();
     drop(open);
     fs::remove_file(&bench.segments()[0]).unwrap();
@@ -148,7 +192,7 @@ fn killed_between_two_files_it_is_sound_and_the_rest_goes_later() {
     let bench = lived();
     let mut open = tell(&bench, 20);
     open.grow(&bench);
-    open.journal.mark_removed(31).unwrap();
+    sign(&open, 31, 20);
     open.journal.close().unwrap();
     drop(open);
     // Either of the two may be gone after a power cut.
