@@ -28,6 +28,7 @@ fn pair(seed: u64, shielded: bool) -> (Shape, [v1::Answer; 2]) {
 #[test]
 fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
     let (mut held, mut siblings, mut cannot_say, mut withheld) = (0, 0, 0, 0);
+    let (mut unconfirmed, mut matched, mut uncompared) = (0, 0, 0);
     for seed in 1..=PAIRS {
         let (shape, [one, other]) = pair(seed, true);
         assert_eq!(
@@ -38,7 +39,11 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
             other.words
         );
         assert_eq!(placeless::places(&one), Vec::<&str>::new(), "seed {seed}");
-        assert!(one.shielded);
+        let identity = one.identity.as_ref().unwrap().outcome();
+        unconfirmed += usize::from(identity == v1::IdentityOutcome::NotConfirmed);
+        matched += usize::from(identity == v1::IdentityOutcome::Matched);
+        uncompared += usize::from(identity == v1::IdentityOutcome::NothingToCompare);
+        assert_eq!(one.shielded, identity != v1::IdentityOutcome::NotConfirmed, "what is withheld tells of no shield");
         let plans = one.plans.as_ref().unwrap().outcome();
         held += usize::from(plans == v1::Outcome::Held);
         withheld += usize::from(one.plans.as_ref().is_some_and(|plans| plans.withheld));
@@ -46,7 +51,15 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
         siblings += usize::from(one.siblings.as_ref().is_some_and(|siblings| !siblings.notices.is_empty()));
     }
     // The generator reaches what the comparison is about.
-    for (count, what) in [(held, "held"), (siblings, "siblings"), (cannot_say, "cannot say"), (withheld, "withheld")] {
+    for (count, what) in [
+        (held, "held"),
+        (siblings, "siblings"),
+        (cannot_say, "cannot say"),
+        (withheld, "withheld"),
+        (unconfirmed, "not confirmed"),
+        (matched, "matched"),
+        (uncompared, "nothing to compare"),
+    ] {
         assert!(count > 100, "{what}: {count} of {PAIRS}");
     }
     println!("COUNTED shielding {PAIRS}");
@@ -56,14 +69,16 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
 /// here would find nothing above.
 #[test]
 fn without_a_shield_the_same_pairs_differ_and_tell_places() {
-    let mut differ = 0;
+    let (mut differ, mut differ_by_date) = (0, 0);
     let mut told = std::collections::BTreeSet::new();
     for seed in 1..=PAIRS {
         let (_, [one, other]) = pair(seed, false);
         differ += u64::from(one.encode_to_vec() != other.encode_to_vec());
+        differ_by_date += u64::from(one.identity != other.identity);
         told.extend(placeless::places(&one));
     }
     assert!(differ * 10 > PAIRS * 9, "only {differ} of {PAIRS} differ");
+    assert!(differ_by_date > 5, "only {differ_by_date} tell by a birth date whether the asker's own saw the child");
     for field in placeless::FIELDS.iter().filter(|field| **field != "words") {
         assert!(told.contains(field), "no place was ever found in {field}: {told:?}");
     }
@@ -72,7 +87,7 @@ fn without_a_shield_the_same_pairs_differ_and_tell_places() {
 /// What is opened for one viewing tells the places of its child and stays marked; what needs no opening is answered as ever.
 #[test]
 fn an_opening_tells_the_places_of_a_shielded_record_alone() {
-    let (mut told, mut opened) = (std::collections::BTreeSet::new(), 0);
+    let (mut told, mut opened, mut unconfirmed) = (std::collections::BTreeSet::new(), 0, 0);
     for seed in 1..=PAIRS {
         let mut random = Random::new(seed);
         let mut shape = Shape::any(&mut random);
@@ -83,6 +98,15 @@ fn an_opening_tells_the_places_of_a_shielded_record_alone() {
         shape.shielded = true;
         let world = World::of(&shape, &places);
         let viewing = world.opened();
+        if viewing.identity.as_ref().unwrap().outcome() == v1::IdentityOutcome::NotConfirmed {
+            assert_eq!(
+                placeless::places(&viewing),
+                Vec::<&str>::new(),
+                "seed {seed}: nothing is opened of somebody else"
+            );
+            unconfirmed += 1;
+            continue;
+        }
         assert!(viewing.shielded, "seed {seed}");
         told.extend(placeless::places(&viewing));
         opened += usize::from(viewing.words.first().is_some_and(|line| line == kith_domain::words::OPENED));
@@ -92,7 +116,8 @@ fn an_opening_tells_the_places_of_a_shielded_record_alone() {
             "seed {seed}: it is shut for every other call"
         );
     }
-    assert_eq!(opened, PAIRS as usize);
+    assert_eq!(opened + unconfirmed, PAIRS as usize);
+    assert!(opened > unconfirmed && unconfirmed > 100, "{opened} opened, {unconfirmed} not confirmed");
     for field in placeless::FIELDS.iter().filter(|field| **field != "words") {
         assert!(told.contains(field), "no place was ever told in {field}: {told:?}");
     }

@@ -92,6 +92,10 @@ impl Case<'_> {
                 (false, false) => IdentityCheck::NotConfirmed,
             };
         }
+        // Of a shielded child no department's date is compared: by whose date it is the answer would tell a place.
+        if self.is_shielded() {
+            return IdentityCheck::NothingToCompare;
+        }
         // What the asker has recorded itself tells nothing, and one department's doubt outweighs another's match.
         let asker = self.asked.peer.organisation;
         let others =

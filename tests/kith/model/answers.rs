@@ -228,8 +228,10 @@ impl Model {
         seen.retain(|one| one.moment.london_day() >= today.plus_days(-SETTINGS.presentation_retention_days));
         let hidden = self.hidden_by_a_wrong_clock(&all, &self.seen(&question.subject), question.now);
         let shown = plans_shown(&plans, today);
-        let identity = Self::identity(&plans, &seen, question.birth_date, asker);
         let shielded = !self.shielded_by(&question.subject).is_empty();
+        // Of a shielded child no department's date is compared.
+        let compared: &[SeenFacts] = if shielded { &[] } else { &seen };
+        let identity = Self::identity(&plans, compared, question.birth_date, asker);
         let ring = match shown.first() {
             _ if shielded => NATIONAL.to_owned(),
             Some(plan) => plan.authority.to_string(),

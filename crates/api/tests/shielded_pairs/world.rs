@@ -31,6 +31,10 @@ pub const FEEDS: usize = 20;
 /// How long a feed is fresh.
 const FRESH_SECONDS: i64 = 3_600;
 const DAY_SECONDS: i64 = 86_400;
+/// The birth date that the asker gives, one that nearly matches it, and another.
+const BORN: &str = "2019-03-04";
+const BORN_NEAR: &str = "2018-03-04";
+const BORN_OTHER: &str = "2015-06-17";
 
 /// Numbers that depend on the seed alone (xorshift64*).
 pub struct Random(u64);
@@ -79,6 +83,7 @@ pub struct PlanShape {
     lasts: Option<i64>,
     moving: bool,
     family: bool,
+    born: Option<&'static str>,
 }
 
 /// A presentation without its place.
@@ -88,6 +93,7 @@ pub struct SeenShape {
     days_ago: i64,
     complaint: Complaint,
     outcome: Outcome,
+    born: Option<&'static str>,
 }
 
 /// Another child of the family.
@@ -125,6 +131,7 @@ fn plan_shape(random: &mut Random, kinds: &[PlanKind]) -> PlanShape {
         lasts: random.pick(&[None, None, Some(10), Some(200)]),
         moving: random.one_in(4),
         family: random.one_in(2),
+        born: random.pick(&[None, None, Some(BORN), Some(BORN_NEAR), Some(BORN_OTHER), Some(BORN_OTHER)]),
     }
 }
 
@@ -136,6 +143,7 @@ impl Shape {
             days_ago: random.pick(&[1, 1, 2, 40, 200, 500]),
             complaint: random.pick(&[Complaint::Injury, Complaint::Illness, Complaint::Bite, Complaint::Other]),
             outcome: random.pick(&[Outcome::Waiting, Outcome::Discharged, Outcome::Admitted, Outcome::EnteredInError]),
+            born: random.pick(&[None, Some(BORN), Some(BORN_NEAR), Some(BORN_OTHER)]),
         };
         let sibling = |random: &mut Random| SiblingShape {
             plans: random.list(3, |random| PlanShape { family: true, ..plan_shape(random, &OWN) }),
@@ -288,7 +296,7 @@ impl<'a> World<'a> {
         let question = Question {
             subject: Subject::Nhs(number(1)),
             number_traced: true,
-            birth_date: self.shape.birth_date.then(|| Day::parse("2019-03-04").unwrap()),
+            birth_date: self.shape.birth_date.then(|| Day::parse(BORN).unwrap()),
             checking_in: None,
             now: now(),
             mother: self.shape.mother.is_some().then(|| number(2)),
@@ -349,7 +357,8 @@ impl<'a> World<'a> {
         if shape.shielded {
             record.shielded_by = vec![self.places.authority(6)];
         }
-        let injury = |at| SeenShape { at, days_ago: 3, complaint: Complaint::Injury, outcome: Outcome::Discharged };
+        let (complaint, outcome) = (Complaint::Injury, Outcome::Discharged);
+        let injury = |at| SeenShape { at, days_ago: 3, complaint, outcome, born: None };
         record.presentations = shape.injured_at.map(|at| self.seen(0, &injury(at))).into_iter().collect();
         record
     }
@@ -357,7 +366,7 @@ impl<'a> World<'a> {
     /// Plans as a record keeps them: in order of authority and name. A family stands with every authority that names it.
     fn plans(&self, shapes: &[PlanShape], n: u32) -> Vec<Plan> {
         let one = |(at, shape): (usize, &PlanShape)| {
-            let PlanShape { by, kind, start, lasts, moving, family } = shape;
+            let PlanShape { by, kind, start, lasts, moving, family, born } = shape;
             let reference = PlanReference::parse(&format!("P{n}-{at}")).unwrap();
             // The whole family is known to one authority.
             let authority = self.places.authority(if *family { 3 } else { *by });
@@ -366,7 +375,7 @@ impl<'a> World<'a> {
             plan.start.set(1, Some(day(*start)));
             plan.end.set(1, lasts.map(|lasts| day(start + lasts)));
             plan.moving_to.set(1, moving.then(|| self.places.authority(4)));
-            plan.birth_date.set(1, Day::parse("2019-03-04").ok().filter(|_| n == 1));
+            plan.birth_date.set(1, born.map(|born| Day::parse(born).unwrap()).filter(|_| n == 1));
             plan.family.set(1, family.then(|| FamilyReference::parse("FAMILY").unwrap()));
             plan
         };
@@ -376,7 +385,7 @@ impl<'a> World<'a> {
     }
 
     fn seen(&self, n: usize, shape: &SeenShape) -> Presentation {
-        let SeenShape { at, days_ago, complaint, outcome } = shape;
+        let SeenShape { at, days_ago, complaint, outcome, born } = shape;
         let mut seen = Presentation::new(self.places.trust(*at), EncounterId::parse(&format!("E{n}")).unwrap());
         // Many at the same moment: their order must not come from the place.
         let arrived_at = now().plus_seconds(-DAY_SECONDS * days_ago);
@@ -385,7 +394,7 @@ impl<'a> World<'a> {
             arrived_at,
             setting: CareSetting::EmergencyDepartment,
             complaint: *complaint,
-            birth_date: None,
+            birth_date: born.map(|born| Day::parse(born).unwrap()),
         };
         seen.details.set(1, Some(details));
         seen.closing.set(2, (*outcome != Outcome::Waiting).then_some(Closing { outcome: *outcome, at: arrived_at }));
