@@ -16,29 +16,46 @@ use world::{Places, Random, Shape, World};
 /// How many pairs are compared.
 const PAIRS: u64 = 2_000;
 
-/// The same shape in two places: the answers' bytes.
-fn pair(seed: u64, shielded: bool) -> (Shape, [v1::Answer; 2]) {
+/// The same shape in two places, and in each the answer and the one to the same question put again.
+fn pair_asked_twice(seed: u64, shielded: bool) -> (Shape, [[v1::Answer; 2]; 2]) {
     let mut random = Random::new(seed);
     let mut shape = Shape::any(&mut random);
     shape.shielded = shielded;
-    let answers = [(); 2].map(|()| World::of(&shape, &Places::any(&mut random)).answer());
+    let answers = [(); 2].map(|()| World::of(&shape, &Places::any(&mut random)).answers());
     (shape, answers)
+}
+
+/// The same shape in two places: the first answers.
+fn pair(seed: u64, shielded: bool) -> (Shape, [v1::Answer; 2]) {
+    let (shape, answers) = pair_asked_twice(seed, shielded);
+    (shape, answers.map(|[first, _]| first))
+}
+
+/// How many earlier lookups an answer lists or counts.
+fn looked_up(answer: &v1::Answer) -> Option<(usize, u32)> {
+    answer.access_history.as_ref().map(|history| (history.accesses.len(), history.more))
 }
 
 #[test]
 fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
-    let (mut held, mut siblings, mut cannot_say, mut withheld) = (0, 0, 0, 0);
-    let (mut unconfirmed, mut matched, mut uncompared) = (0, 0, 0);
+    let (mut compared, mut held, mut siblings, mut cannot_say, mut withheld) = (0, 0, 0, 0, 0);
+    let (mut unconfirmed, mut matched, mut uncompared, mut counted_again) = (0, 0, 0, 0);
     for seed in 1..=PAIRS {
-        let (shape, [one, other]) = pair(seed, true);
-        assert_eq!(
-            one.encode_to_vec(),
-            other.encode_to_vec(),
-            "seed {seed}: {shape:?}\n{:?}\n{:?}",
-            one.words,
-            other.words
-        );
+        let (shape, [[one, again], [other, other_again]]) = pair_asked_twice(seed, true);
+        for (one, other) in [(&one, &other), (&again, &other_again)] {
+            assert_eq!(
+                one.encode_to_vec(),
+                other.encode_to_vec(),
+                "seed {seed}: {shape:?}\n{:?} {:?}\n{:?} {:?}",
+                one.words,
+                looked_up(one),
+                other.words,
+                looked_up(other)
+            );
+        }
+        counted_again += usize::from(looked_up(&one) != looked_up(&again));
         assert_eq!(placeless::places(&one), Vec::<&str>::new(), "seed {seed}");
+        compared += 1;
         let identity = one.identity.as_ref().unwrap().outcome();
         unconfirmed += usize::from(identity == v1::IdentityOutcome::NotConfirmed);
         matched += usize::from(identity == v1::IdentityOutcome::Matched);
@@ -59,26 +76,30 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
         (unconfirmed, "not confirmed"),
         (matched, "matched"),
         (uncompared, "nothing to compare"),
+        (counted_again, "another count when asked again"),
     ] {
         assert!(count > 100, "{what}: {count} of {PAIRS}");
     }
-    println!("COUNTED shielding {PAIRS}");
+    println!("COUNTED shielding {compared}");
 }
 
 /// The control: without a shield the same pairs differ, and places are found in them. A comparison that would find nothing
 /// here would find nothing above.
 #[test]
 fn without_a_shield_the_same_pairs_differ_and_tell_places() {
-    let (mut differ, mut differ_by_date) = (0, 0);
+    let (mut differ, mut differ_by_date, mut differ_again) = (0, 0, 0);
     let mut told = std::collections::BTreeSet::new();
     for seed in 1..=PAIRS {
-        let (_, [one, other]) = pair(seed, false);
+        let (_, [[one, again], [other, other_again]]) = pair_asked_twice(seed, false);
+        let grown = |first: &v1::Answer, again: &v1::Answer| looked_up(first) != looked_up(again);
+        differ_again += u64::from(grown(&one, &again) != grown(&other, &other_again));
         differ += u64::from(one.encode_to_vec() != other.encode_to_vec());
         differ_by_date += u64::from(one.identity != other.identity);
         told.extend(placeless::places(&one));
     }
     assert!(differ * 10 > PAIRS * 9, "only {differ} of {PAIRS} differ");
     assert!(differ_by_date > 5, "only {differ_by_date} tell by a birth date whether the asker's own saw the child");
+    assert!(differ_again > 20, "only {differ_again} tell who asks twice whether somebody of their own asked before");
     for field in placeless::FIELDS.iter().filter(|field| **field != "words") {
         assert!(told.contains(field), "no place was ever found in {field}: {told:?}");
     }

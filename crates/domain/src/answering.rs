@@ -448,6 +448,7 @@ fn shielded(
     means: Means<'_>,
 ) -> ShieldedBody {
     let known = knowledge(Some(record), mother.as_ref(), (question, asker), means);
+    let first_held = means.settings.retention().first_day(question.now.london_day());
     let counted = counted(Some(record), question, asker, means.settings);
     let seen = windowed(counted, question.now.london_day(), means.settings);
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
@@ -470,6 +471,6 @@ fn shielded(
         plan_completeness: Completeness { counts: known.plans.counts, named: () },
         presentations: outcome(held, without_place(known.presentation_doubts, &known.presentations.counts)),
         presentation_completeness: Completeness { counts: known.presentations.counts, named: () },
-        accesses: count(record.accesses.len() + record.accesses_beyond.len()),
+        looked_up_days: count(record.looked_up_days(first_held)),
     }
 }

@@ -284,18 +284,47 @@ mod tests {
         assert!(child.is_shielded());
     }
 
-    #[test]
-    fn four_hours_of_one_organisation_are_one_row() {
-        let mut child = record();
-        let facts = |organisation: &str, hours: i64| AccessFacts {
-            subject: child.subject.clone(),
+    fn facts(organisation: &str, hours: i64) -> AccessFacts {
+        AccessFacts {
+            subject: record().subject,
             organisation: OdsCode::parse(organisation).unwrap(),
             request_id: Uuid::nil(),
             at: Moment(0).plus_seconds(hours * 3600),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
             responsible: Vec::new(),
+        }
+    }
+
+    /// The same lookups by one organisation and by two: they are other rows, and the same days, over midnight and beyond the bound
+    /// too.
+    #[test]
+    fn days_looked_up_on_do_not_tell_by_whom() {
+        // Four in the afternoon of a winter's day.
+        let begin = 490_000;
+        let looked = |organisations: &[&str], hours: &[i64]| {
+            let mut child = record();
+            for (organisation, hour) in organisations.iter().cycle().zip(hours) {
+                apply_access(&mut child, &facts(organisation, begin + hour));
+            }
+            child
         };
+        let daily: Vec<i64> = (0..40).flat_map(|day| [24 * day, 24 * day + 1]).collect();
+        let cases: [(&[i64], usize); 3] = [(&[1, 2], 1), (&[7, 9], 2), (&daily, 40)];
+        for (hours, expected) in cases {
+            let (one, two) = (looked(&["R1H"], hours), looked(&["R1H", "RRK"], hours));
+            let rows = |child: &ChildRecord| child.accesses.len() + child.accesses_beyond.len();
+            assert_eq!(rows(&two), 2 * rows(&one));
+            let first = Day::parse("2000-01-01").unwrap();
+            assert_eq!([&one, &two].map(|child| child.looked_up_days(first)), [expected; 2], "{hours:?}");
+        }
+        let first = facts("R1H", begin + 24 * 30).at.london_day();
+        assert_eq!(looked(&["R1H"], &daily).looked_up_days(first), 10, "what is not held any more does not count");
+    }
+
+    #[test]
+    fn four_hours_of_one_organisation_are_one_row() {
+        let mut child = record();
         let all = [facts("R1H", 1), facts("R1H", 4), facts("RRK", 4), facts("R1H", 5)];
         for one in &all {
             apply_access(&mut child, one);

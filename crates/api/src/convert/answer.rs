@@ -25,7 +25,7 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
             (plans(body, directory), presentations(body, directory), Some(history(body, directory)), true)
         }
         Body::Shielded(body) => {
-            let history = v1::AccessHistory { accesses: Vec::new(), more: body.accesses };
+            let history = v1::AccessHistory { accesses: Vec::new(), more: body.looked_up_days };
             (shielded_plans(body), shielded_presentations(body), Some(history), true)
         }
         Body::IdentityNotConfirmed => withheld(),

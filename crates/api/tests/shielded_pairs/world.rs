@@ -9,13 +9,14 @@ use kith_domain::NhsNumber;
 use kith_domain::answer::Question;
 use kith_domain::answering::{Found, Means, answer};
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
-use kith_domain::change::Feed;
-use kith_domain::child::{Access, ChildRecord, Subject};
+use kith_domain::change::{AccessFacts, Feed};
+use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry, SiteEntry};
 use kith_domain::family::{Relatives, families};
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_volume::ThinRule;
+use kith_domain::fold;
 use kith_domain::links::Person;
 use kith_domain::method::Method;
 use kith_domain::permit::{ReadPermit, authorise_opening, authorise_read};
@@ -25,6 +26,7 @@ use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcom
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{EncounterId, FamilyReference, PersonText, PlanReference, RoleCode, UserId};
 use kith_domain::time::{Day, Moment};
+use uuid::Uuid;
 
 /// Feeds of each kind.
 pub const FEEDS: usize = 20;
@@ -110,8 +112,8 @@ pub struct Shape {
     pub shielded: bool,
     plans: Vec<PlanShape>,
     seen: Vec<SeenShape>,
-    /// Who looked, one row each.
-    looked: Vec<usize>,
+    /// Who looked, and how many minutes ago: often enough that rows are pushed out.
+    looked: Vec<(usize, i64)>,
     siblings: Vec<SiblingShape>,
     mother: Option<(Vec<PlanShape>, bool)>,
     /// How many feeds of plans are stale and absent, and of presentations stale, absent and thin.
@@ -154,7 +156,11 @@ impl Shape {
             shielded: true,
             plans: random.list(5, |random| plan_shape(random, &OWN)),
             seen: random.list(6, seen),
-            looked: random.list(6, |random| random.below(FEEDS)),
+            looked: {
+                let most = random.pick(&[1, 6, 40]);
+                let ago = [5, 90, 239, 300, 1_440, 1_500, 2_880, 4_320, 10_080, 20_160];
+                random.list(most, |random| (random.below(FEEDS), random.pick(&ago)))
+            },
             siblings: random.list(4, sibling),
             mother: random.one_in(2).then(|| {
                 let plans = random.list(3, |random| plan_shape(random, &[PlanKind::Unborn]));
@@ -256,11 +262,20 @@ pub struct World<'a> {
     shape: &'a Shape,
     places: &'a Places,
     board: FeedBoard,
+    /// The asker has asked just before.
+    asked_before: bool,
 }
 
 impl<'a> World<'a> {
     pub fn of(shape: &'a Shape, places: &'a Places) -> Self {
-        Self { shape, places, board: board(shape, places) }
+        Self { shape, places, board: board(shape, places), asked_before: false }
+    }
+
+    /// The answer, and the one to the same question put again.
+    pub fn answers(mut self) -> [v1::Answer; 2] {
+        let first = self.answer();
+        self.asked_before = true;
+        [first, self.answer()]
     }
 
     /// The answer to the same asker's same question, on the wire.
@@ -340,14 +355,22 @@ impl<'a> World<'a> {
         record.withheld_by = self.shape.withheld.map(|at| self.places.authority(at)).into_iter().collect();
         record.presentations = self.shape.seen.iter().enumerate().map(|(n, one)| self.seen(n, one)).collect();
         record.presentations.sort_by_key(|one| (one.organisation, one.encounter.as_str().to_owned()));
-        let looked = |(n, by): (usize, &usize)| {
-            let at = now().plus_seconds(-DAY_SECONDS * i64::try_from(n + 1).unwrap());
-            let user_name = PersonText::parse(&format!("Viewer {}", self.places.viewer)).unwrap();
-            let user_role = PersonText::parse("Nurse").unwrap();
-            let organisation = self.places.trust(*by);
-            Access { organisation, user_name, user_role, first_at: at, last_at: at, count: 1 }
+        let user_name = PersonText::parse(&format!("Viewer {}", self.places.viewer)).unwrap();
+        let user_role = PersonText::parse("Nurse").unwrap();
+        let access = |organisation, minutes_ago: i64| AccessFacts {
+            subject: Subject::Nhs(number(1)),
+            organisation,
+            request_id: Uuid::nil(),
+            at: now().plus_seconds(-60 * minutes_ago),
+            user_name: user_name.clone(),
+            user_role: user_role.clone(),
+            responsible: Vec::new(),
         };
-        record.accesses = self.shape.looked.iter().enumerate().map(looked).rev().collect();
+        let mut looked: Vec<AccessFacts> =
+            self.shape.looked.iter().map(|(by, ago)| access(self.places.trust(*by), *ago)).collect();
+        looked.sort_by_key(|one| one.at);
+        looked.extend(self.asked_before.then(|| access(trust(0), 0)));
+        looked.iter().for_each(|one| fold::apply_access(&mut record, one));
         record
     }
 
