@@ -18,7 +18,8 @@ pub enum Effect {
     /// A later version had arrived before it and still stands, for all that it says or for a part.
     Overtaken,
     /// Kept, and what is held contradicts it or waits for more: an outcome of an encounter that has not been recorded, or
-    /// a plan whose end lies before its start. The sender is to look at it.
+    /// a plan whose end lies before its start; or a baby's plan is withheld from its start, as the mother's was. The sender is to look
+    /// at it.
     Kept,
 }
 

@@ -136,6 +136,7 @@ pub(crate) fn plan(
     }
     let used = Name::of_plan(working.keys(), event, &name, Some(working.child(&event.subject)?));
     keep_shield(working, event, (&name, &used))?;
+    keep_withheld(working, event, (&name, &used))?;
     used.own(working, event.version)?;
     // Plan files tell of starts as changes.
     let starts = matches!(event.action, PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change);
@@ -167,6 +168,20 @@ fn keep_shield(
         |between: &ChildRecord, before: &ChildRecord| shield::was_lifted(between, before, event.authority, name);
     if let Some(before) = used.key_before(working, lifted)? {
         shield::keep(working.child(&event.subject)?, &before, event.authority, name);
+    }
+    Ok(())
+}
+
+/// A plan that was begun under its authority's own key goes on under the number withheld as it was there: that the number is known is
+/// no decision to tell. One that was entered in error there is somebody else's by now.
+fn keep_withheld(
+    working: &mut Working<'_>,
+    event: &PlanEvent,
+    (name, used): (&PlanName, &Name<'_>),
+) -> Result<(), StateError> {
+    let before = used.key_before(working, |_, _| false)?;
+    if let Some(before) = before.filter(|before| !linked::is_withdrawn(event.authority, name)(before)) {
+        withholdings::carry_over(working, event.authority, std::iter::once(&before), &event.subject)?;
     }
     Ok(())
 }

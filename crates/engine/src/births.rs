@@ -1,13 +1,20 @@
 //! Births: one event that ends the mother's unborn plan and starts each baby's own, in one record of the log. The babies'
 //! records are published before the mother's, so that a reader of either sees the old, the new or both, and never neither.
+//!
+//! Where the authority withholds what it holds of the mother, it withholds the babies' plans from their start: the unborn child whose
+//! plan somebody decided to withhold is this one, and that it was born is no decision to tell. Refused until somebody has decided, a
+//! newborn would be one about whom nothing is held; so it is taken, read as held and withheld, and acknowledged as *kept*, for the
+//! authority to look at.
 
 use crate::apply;
 use crate::changes;
 use crate::linked;
+use crate::withholdings;
 use crate::working::{StateError, Working};
 use kith_domain::birth;
 use kith_domain::change::{Baby, PlanAction, PlanEvent};
 use kith_domain::fold::Effect;
+use kith_domain::links::Person;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 
@@ -38,6 +45,17 @@ pub(crate) fn homed(working: &Working<'_>, event: &PlanEvent) -> Result<Vec<Baby
     event.babies.iter().map(home).collect()
 }
 
+/// Carries what the authority withholds of the mother over to a baby whose plan begins with its birth. A plan that had begun before
+/// stays as it was: somebody may have lifted what was carried over, and a birth that is told anew decides nothing.
+fn withheld_as_the_mothers(working: &mut Working<'_>, mother: &Person, start: &PlanEvent) -> Result<bool, StateError> {
+    let Some(name) = start.name() else { return Ok(false) };
+    let held = working.peek(&start.subject)?;
+    if held.is_some_and(|record| linked::holds_plan(start.authority, &name)(&record)) {
+        return Ok(false);
+    }
+    withholdings::carry_over(working, start.authority, mother.records(), &start.subject)
+}
+
 /// Starts the babies' plans. `sent` are the babies as they were sent, those of `event` the records that their plans stand on.
 pub(crate) fn apply(
     working: &mut Working<'_>,
@@ -45,9 +63,15 @@ pub(crate) fn apply(
     sent: &[Baby],
     at: Moment,
 ) -> Result<Option<Effect>, StateError> {
+    if event.babies.is_empty() {
+        return Ok(None);
+    }
+    let mother = working.person(&event.subject)?;
     let mut whole = None;
     for (start, baby) in event.starts().zip(sent) {
+        let withheld = withheld_as_the_mothers(working, &mother, &start)?;
         let effect = apply::plan(working, &start, &baby.subject, at)?;
+        let effect = if withheld { both(effect, Effect::Kept) } else { effect };
         working.publish_first(start.subject);
         whole = Some(whole.map_or(effect, |before| both(before, effect)));
     }

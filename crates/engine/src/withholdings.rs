@@ -8,7 +8,7 @@ use crate::rows::decode;
 use crate::working::{StateError, Working};
 use crate::writer::Verdict;
 use kith_domain::change::Change;
-use kith_domain::child::Subject;
+use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::fold::Effect;
 use kith_domain::permit::ActionPermit;
@@ -32,6 +32,8 @@ pub(crate) struct WithholdingRow {
     /// Without them nobody who looks again could tell whether the reason still holds.
     pub(crate) words: WithholdingWords,
     pub(crate) look_again: Day,
+    /// It was decided about another record, from which it was carried over to this one.
+    pub(crate) carried_over: bool,
 }
 
 /// A decision that stands, as its authority sees it.
@@ -47,6 +49,9 @@ pub struct StandingWithholding {
     pub words: WithholdingWords,
     /// The day on which somebody has to look again. That it has passed ends nothing.
     pub look_again: Day,
+    /// Nobody decided it about this child: at a birth it was carried over from the mother's record, or from the authority's own key
+    /// when the number was known.
+    pub carried_over: bool,
 }
 
 /// A page of an authority's decisions.
@@ -77,8 +82,9 @@ pub(crate) struct Noted {
 
 impl Noted {
     fn of(row: WithholdingRow) -> Self {
-        let WithholdingRow { authority, subject, decided_at, reason, words, look_again } = row;
-        let standing = StandingWithholding { subject: subject.clone(), decided_at, reason, words, look_again };
+        let WithholdingRow { authority, subject, decided_at, reason, words, look_again, carried_over } = row;
+        let standing =
+            StandingWithholding { subject: subject.clone(), decided_at, reason, words, look_again, carried_over };
         Self { authority, subject, stands: Some(standing) }
     }
 }
@@ -102,10 +108,37 @@ pub(crate) fn decide(working: &mut Working<'_>, decided: &Withholding, at: Momen
     withholding::withhold(working.child(&subject)?, authority);
     let key = keys::withholding(working.keys(), authority, &subject);
     let more = isize::from(working.bytes(Table::Withholding, &key)?.is_none());
-    let row = WithholdingRow { authority, subject, decided_at: at, reason, words, look_again };
+    let row = WithholdingRow { authority, subject, decided_at: at, reason, words, look_again, carried_over: false };
     working.put(Table::Withholding, key, &row)?;
     working.note_withholding(Noted::of(row), more);
     Ok(Effect::Applied)
+}
+
+/// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on, with
+/// its reason, its words and its date; whether there was one to carry. It goes by no bound: a newborn's plan is not kept out for want
+/// of room for a decision, and each that is carried stands beside a plan. What was decided about the person itself stays as it is.
+pub(crate) fn carry_over<'r>(
+    working: &mut Working<'_>,
+    authority: LaCode,
+    from: impl Iterator<Item = &'r ChildRecord>,
+    to: &Subject,
+) -> Result<bool, StateError> {
+    let withholds = |record: &&ChildRecord| record.withheld_by.contains(&authority);
+    let mut before: Option<WithholdingRow> = None;
+    for record in from.filter(withholds) {
+        let key = keys::withholding(working.keys(), authority, &record.subject);
+        before = before.or(working.row(Table::Withholding, &key)?);
+    }
+    let Some(before) = before else { return Ok(false) };
+    if working.person(to)?.records().any(|record| withholds(&record)) {
+        return Ok(false);
+    }
+    withholding::withhold(working.child(to)?, authority);
+    let key = keys::withholding(working.keys(), authority, to);
+    let row = WithholdingRow { subject: to.clone(), carried_over: true, ..before };
+    working.put(Table::Withholding, key, &row)?;
+    working.note_withholding(Noted::of(row), 1);
+    Ok(true)
 }
 
 /// Whether there is anything to lift.
