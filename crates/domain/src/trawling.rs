@@ -17,6 +17,9 @@
 //! what is usual to be held is that of their first questions, and not of those alone who are looked up again later; and an
 //! organisation that sends its check-ins wrong for an evening has that evening's volume.
 //!
+//! The mother's number that is given with a question is asked about like a child's: whoever names one mother after another with the
+//! same child walks, and asks about many.
+//!
 //! What is usual to be held goes by the way in which people ask (`held.rs`): whoever checks everybody in finds less than whoever
 //! looks up on suspicion.
 //!
@@ -108,6 +111,14 @@ pub struct Sighting {
 pub enum Sight {
     /// A question was answered.
     Question(Asking),
+    /// The mother's number was given with a question about a child: her unborn plans were told of too. The sighting is about her, and
+    /// comes after the child's.
+    OfMother {
+        /// The question, as one about her.
+        asking: Asking,
+        /// The child.
+        with: ChildMark,
+    },
     /// A presentation was told of, or something of one.
     Presentation,
 }
@@ -202,6 +213,7 @@ impl Watch {
         match what {
             Sight::Presentation => self.waiting.presented(organisation, child, self.now, bounds),
             Sight::Question(asking) => self.asked(entry, organisation, child, asking),
+            Sight::OfMother { asking, with } => self.asked_of_mother(entry, organisation, (child, with), asking),
         }
         std::mem::take(&mut self.found)
     }
@@ -286,6 +298,31 @@ impl Watch {
             // What was told of the child just now is held: that it is found says nothing.
             question.held = None;
         }
+        if let Some(question) = self.waiting.ask(question, bounds) {
+            self.settle(&question);
+        }
+    }
+
+    /// A child has one mother: whoever names another with the same child, while it is waited to see whether that child is there, asks
+    /// about one more, whom no presentation of the child makes be there. Her number is a step like any other, whichever field it
+    /// stands in, and many who ask about her are many.
+    fn asked_of_mother(
+        &mut self,
+        entry: u64,
+        organisation: OdsCode,
+        (mother, with): (ChildMark, ChildMark),
+        asking: Asking,
+    ) {
+        let Asking { user_id, role, unscheduled, number, held, checks_in } = asking;
+        let who = self.known(Who { organisation, user_id }, entry);
+        self.walks(&who, number, entry);
+        self.whole_walks(&who, number, entry);
+        self.crowds(&who, mother, entry);
+        if !self.waiting.is_another_mother(&who, with, mother) {
+            return;
+        }
+        let (at, held, bounds) = (self.now, Some(held), self.waiting_bounds());
+        let question = Waited { who, role, child: mother, at, entry, unscheduled, checks_in, held, told: None };
         if let Some(question) = self.waiting.ask(question, bounds) {
             self.settle(&question);
         }

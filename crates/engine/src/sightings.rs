@@ -1,4 +1,5 @@
-//! What entries of the audit tell of somebody's use: a question about a child, or that a child was there.
+//! What entries of the audit tell of somebody's use: a question about a child, and about the mother who was named with it, or that a
+//! child was there.
 //!
 //! A child was there when an organisation told of a presentation, one by one or row by row in a stream of them, and also when it
 //! tried to and Kith refused for a reason of its own: whoever sits before the child cannot mend Kith's disks. No refusal that
@@ -7,7 +8,7 @@
 //! person was refused within milliseconds, the audit does not know whom it was about: that counts for nobody. Questions are not
 //! answered at the first of these times either.
 
-use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed};
+use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed, MotherRead};
 use crate::changed_one::Became;
 use crate::keys;
 use kith_domain::caller::{CareContext, Purpose, Role};
@@ -28,16 +29,26 @@ pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Ve
         return there.filter_map(|one| seen(one.subject.as_ref()?, Sight::Presentation)).collect();
     }
     let Some(subject) = &entry.subject else { return Vec::new() };
-    let what = match entry.decision.disclosed() {
-        Some(disclosed) => asking(entry, (subject, method), disclosed).map(Sight::Question),
-        None => tells_of_a_presentation(method, &entry.decision).then_some(Sight::Presentation),
+    let Some(disclosed) = entry.decision.disclosed() else {
+        let there = tells_of_a_presentation(method, &entry.decision).then_some(Sight::Presentation);
+        return there.and_then(|what| seen(subject, what)).into_iter().collect();
     };
-    what.and_then(|what| seen(subject, what)).into_iter().collect()
+    let child = asking(entry, (subject, method), disclosed).and_then(|asking| seen(subject, Sight::Question(asking)));
+    let of_mother = entry.mother.as_ref().zip(child.as_ref()).and_then(|(MotherRead { subject, .. }, child)| {
+        let asking = asking(entry, (subject, method), disclosed)?;
+        let asking = Asking { held: disclosed.mother.is_some_and(is_held), ..asking };
+        seen(subject, Sight::OfMother { asking, with: child.child })
+    });
+    child.into_iter().chain(of_mother).collect()
+}
+
+/// Whether something is held.
+fn is_held(code: Code) -> bool {
+    matches!(code, Code::Held(_))
 }
 
 /// Who asked what; none where nobody is named.
 fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: Disclosed) -> Option<Asking> {
-    let held = |code| matches!(code, Code::Held(_));
     let (caller, role) = (entry.caller.as_ref()?, entry.role?);
     // In planned care, and of a worklist, nobody needs to be there. But an emergency department expects nobody by appointment, and
     // its worklists would be a way to ask about children who are not there: those for a review, or in planned care, need a policy
@@ -50,7 +61,7 @@ fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: 
         role,
         unscheduled: !uncounted || of_department,
         number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
-        held: held(disclosed.plans) || held(disclosed.presentations),
+        held: is_held(disclosed.plans) || is_held(disclosed.presentations),
         checks_in: method == Method::CheckIn,
     })
 }

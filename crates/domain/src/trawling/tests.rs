@@ -4,6 +4,8 @@ use super::*;
 
 #[path = "held_tests.rs"]
 mod held;
+#[path = "mothers_tests.rs"]
+mod mothers;
 #[path = "whole_tests.rs"]
 mod whole;
 

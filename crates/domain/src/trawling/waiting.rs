@@ -5,7 +5,7 @@ use super::{ChildMark, Who};
 use crate::caller::Role;
 use crate::codes::OdsCode;
 use crate::time::Moment;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// To make room, such a part of what is remembered of one organisation is forgotten at once.
@@ -41,8 +41,8 @@ pub(super) struct Bounds {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     queue: VecDeque<Waited>,
-    /// Whose question about whom waits already: a question repeated counts once.
-    asked: HashSet<(Arc<Who>, ChildMark)>,
+    /// Whose question about whom waits already, for a question repeated counts once; and the first mother named with it.
+    asked: HashMap<(Arc<Who>, ChildMark), Option<ChildMark>>,
     of: BTreeMap<OdsCode, Of>,
     /// How many presentations are remembered of all.
     told: usize,
@@ -116,7 +116,7 @@ impl Waiting {
     /// Takes a question. Where too many of the organisation's wait, it does not; where too many of all, the oldest waits no more.
     pub(super) fn ask(&mut self, question: Waited, bounds: Bounds) -> Option<Waited> {
         let asked = (Arc::clone(&question.who), question.child);
-        if self.asked.contains(&asked) {
+        if self.asked.contains_key(&asked) {
             return None;
         }
         let of = self.of.entry(question.who.organisation).or_default();
@@ -128,9 +128,16 @@ impl Waiting {
         let about = of.about.entry(question.child).or_default();
         about.waiting += 1;
         about.told = about.told.max(told);
-        self.asked.insert(asked);
+        self.asked.insert(asked, None);
         self.queue.push_back(question);
         if self.queue.len() > bounds.most { self.pop() } else { None }
+    }
+
+    /// Whether somebody whose question about a child waits has named another mother with it before. One whose question does not wait,
+    /// for want of room, is counted with each question.
+    pub(super) fn is_another_mother(&mut self, who: &Arc<Who>, child: ChildMark, mother: ChildMark) -> bool {
+        let Some(first) = self.asked.get_mut(&(Arc::clone(who), child)) else { return false };
+        *first.get_or_insert(mother) != mother
     }
 
     /// The oldest question, once it has waited long enough.

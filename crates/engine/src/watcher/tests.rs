@@ -2,7 +2,7 @@
 //! there.
 
 use super::*;
-use crate::audit_entry::{Call, Code, Disclosed};
+use crate::audit_entry::{Call, Code, Disclosed, MotherRead};
 use crate::changed_one::{Became, ChangedOne};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Caller, Peer, Purpose, Role};
@@ -121,6 +121,20 @@ fn entries_of_a_worklist_are_questions_too() {
     };
     let mut watcher = watcher(None, 0);
     watcher.follow(0, 20, &asked(20).into_iter().map(listed).collect::<Vec<_>>());
+    let kinds: Vec<FlagKind> = told(&mut watcher).iter().map(|flag| flag.kind).collect();
+    assert_eq!(kinds, [FlagKind::NumberWalk]);
+}
+
+/// Nor does it help to name mothers one after another, with a child who may be anybody's.
+#[test]
+fn mothers_who_are_named_with_a_child_are_asked_about_too() {
+    let named = |(sequence, entry): (u64, AuditEntry)| {
+        let mother = entry.subject.clone().map(|subject| MotherRead { subject, responsible: Vec::new() });
+        let subject = Some(Subject::Local(organisation(), LocalKey::parse("dummy").unwrap()));
+        (sequence, AuditEntry { subject, mother, method: Some(Method::LookupMany), ..entry })
+    };
+    let mut watcher = watcher(None, 0);
+    watcher.follow(0, 20, &asked(20).into_iter().map(named).collect::<Vec<_>>());
     let kinds: Vec<FlagKind> = told(&mut watcher).iter().map(|flag| flag.kind).collect();
     assert_eq!(kinds, [FlagKind::NumberWalk]);
 }
