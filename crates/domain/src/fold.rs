@@ -274,6 +274,32 @@ mod tests {
         assert_eq!(effects(&[(change, 2, end), (withdrawn, 1, None)]), [Effect::Applied, Effect::Overtaken]);
     }
 
+    /// Told out of order, a recording is shown no more than in order: the error is the later version.
+    #[test]
+    fn what_is_recorded_under_an_error_is_overtaken_and_what_is_recorded_after_it_is_not() {
+        use crate::presentation::{CareSetting, Complaint, Outcome};
+        let (at, organisation) = (Moment(1_790_000_000_000), OdsCode::parse("R1H").unwrap());
+        let details = Details {
+            site: crate::codes::SiteCode::parse("R1H01").unwrap(),
+            arrived_at: at,
+            setting: CareSetting::EmergencyDepartment,
+            complaint: Complaint::Injury,
+            birth_date: None,
+        };
+        let mut child = record();
+        let mut told = |version: u64, action| {
+            let (event_id, subject) = (Uuid::from_u128(u128::from(version)), record().subject);
+            let encounter = crate::text::EncounterId::parse("E").unwrap();
+            let event = PresentationEvent { organisation, event_id, subject, encounter, version, action };
+            apply_presentation(&mut child, &event)
+        };
+        let error = Closing { outcome: Outcome::EnteredInError, at };
+        assert_eq!(told(3, PresentationAction::Close(error)), Effect::Kept, "nothing was recorded");
+        assert_eq!(told(1, PresentationAction::Record(details.clone())), Effect::Overtaken);
+        assert_eq!(told(2, PresentationAction::Import(details.clone(), None)), Effect::Overtaken);
+        assert_eq!(told(4, PresentationAction::Amend(details)), Effect::Applied, "it was no error");
+    }
+
     #[test]
     fn a_missing_flag_never_unshields() {
         let mut child = record();

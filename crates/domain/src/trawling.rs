@@ -121,6 +121,11 @@ pub enum Sight {
     },
     /// A presentation was told of, or something of one.
     Presentation,
+    /// What was told of a presentation is taken back: there was none.
+    TakenBack {
+        /// Who says so; none where that is no sign of anything by itself.
+        by: Option<(UserId, Role)>,
+    },
 }
 
 /// A question that was answered.
@@ -212,6 +217,7 @@ impl Watch {
         }
         match what {
             Sight::Presentation => self.waiting.presented(organisation, child, self.now, bounds),
+            Sight::TakenBack { by } => self.taken_back(entry, (organisation, child), by),
             Sight::Question(asking) => self.asked(entry, organisation, child, asking),
             Sight::OfMother { asking, with } => self.asked_of_mother(entry, organisation, (child, with), asking),
         }
@@ -326,6 +332,19 @@ impl Watch {
         if let Some(question) = self.waiting.ask(question, bounds) {
             self.settle(&question);
         }
+    }
+
+    /// A presentation that was none: of questions that wait about the child nobody came. One that is taken back later counts as another
+    /// to which nobody came, on the day and of the person who takes it back: so much is taken back by somebody every day, and far more
+    /// than that is a volume.
+    fn taken_back(&mut self, entry: u64, (organisation, child): (OdsCode, ChildMark), by: Option<(UserId, Role)>) {
+        let waits = self.waiting.take_back(organisation, child);
+        let Some((user_id, role)) = by.filter(|_| !waits) else { return };
+        let who = self.known(Who { organisation, user_id }, entry);
+        let (at, unscheduled, checks_in) = (self.now, true, false);
+        let question = Waited { who, role, child, at, entry, unscheduled, checks_in, held: None, told: None };
+        self.whole_volume(&question);
+        self.volume(&question);
     }
 
     fn walks(&mut self, who: &Arc<Who>, number: Option<NhsNumber>, entry: u64) {

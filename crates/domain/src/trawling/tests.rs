@@ -6,6 +6,8 @@ use super::*;
 mod held;
 #[path = "mothers_tests.rs"]
 mod mothers;
+#[path = "taken_back_tests.rs"]
+mod taken_back;
 #[path = "whole_tests.rs"]
 mod whole;
 

@@ -176,6 +176,21 @@ impl Waiting {
         }
     }
 
+    /// An organisation tells that what it told of a child was no presentation: it counts no more until it is told again. Whether any of
+    /// its questions about the child wait.
+    pub(super) fn take_back(&mut self, organisation: OdsCode, child: ChildMark) -> bool {
+        let Some(of) = self.of.get_mut(&organisation) else { return false };
+        if of.told.by_child.remove(&child).is_some() {
+            of.told.order.retain(|(_, other)| *other != child);
+            self.told = self.told.saturating_sub(1);
+        }
+        let about = of.about.get_mut(&child);
+        about.is_some_and(|about| {
+            about.told = None;
+            about.waiting > 0
+        })
+    }
+
     /// What is too old is forgotten, whosever it is: an organisation that tells of nothing any more takes no room of those that do.
     /// Where that makes none, the one of which most is remembered forgets its oldest: many at once, so that organisations are gone
     /// through seldom.
@@ -254,6 +269,25 @@ mod tests {
             waiting.presented(elsewhere, asked.child, at(told_s), BOUNDS);
             assert!(!waiting.is_attended(&asked, BOUNDS), "another organisation");
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_belongs_to_no_question_until_it_is_told_again_and_takes_no_room() {
+        let (mut waiting, organisation) = (Waiting::default(), OdsCode::parse("R1H").unwrap());
+        let asked = question(1, 10);
+        for _ in 0..20 {
+            waiting.presented(organisation, asked.child, at(5), BOUNDS);
+            assert!(!waiting.take_back(organisation, asked.child), "no question waits");
+        }
+        assert!(!waiting.is_attended(&asked, BOUNDS));
+        assert!(waiting.told == 0 && waiting.of[&organisation].told.order.is_empty());
+        waiting.presented(organisation, asked.child, at(6), BOUNDS);
+        assert!(waiting.ask(asked.clone(), BOUNDS).is_none());
+        assert!(!waiting.take_back(OdsCode::parse("RRK").unwrap(), asked.child), "another's");
+        assert!(waiting.is_attended(&asked, BOUNDS) && waiting.take_back(organisation, asked.child));
+        assert!(!waiting.is_attended(&asked, BOUNDS));
+        waiting.presented(organisation, asked.child, at(20), BOUNDS);
+        assert!(waiting.is_attended(&asked, BOUNDS));
     }
 
     #[test]

@@ -242,7 +242,7 @@ fn an_evening_beside_a_stream(became: Became) -> BTreeSet<(FlagKind, Option<Stri
         for n in 0..60 {
             let moment = (day, 8 * 3_600 + n * 240);
             let (at, subject) = asked.ask(&format!("u{}", n % 5), Method::Lookup, moment, true);
-            let row = ChangedOne { subject, event_id: None, became, shielded: false };
+            let row = ChangedOne { subject, event_id: None, became, shielded: false, not_there: None };
             asked.tell("feed", at.plus_seconds(600), (Method::Import, None), Decision::ChangedEach(vec![row]));
         }
     }
