@@ -118,6 +118,9 @@ pub enum Sight {
         asking: Asking,
         /// The child.
         with: ChildMark,
+        /// The child is known by a number, and not by a key of the organisation's own, under which it can record whatever it likes and
+        /// nobody hears of it.
+        numbered: bool,
     },
     /// A presentation was told of, or something of one.
     Presentation,
@@ -219,7 +222,9 @@ impl Watch {
             Sight::Presentation => self.waiting.presented(organisation, child, self.now, bounds),
             Sight::TakenBack { by } => self.taken_back(entry, (organisation, child), by),
             Sight::Question(asking) => self.asked(entry, organisation, child, asking),
-            Sight::OfMother { asking, with } => self.asked_of_mother(entry, organisation, (child, with), asking),
+            Sight::OfMother { asking, with, numbered } => {
+                self.asked_of_mother((entry, organisation), (child, with), asking, numbered);
+            }
         }
         std::mem::take(&mut self.found)
     }
@@ -311,23 +316,26 @@ impl Watch {
 
     /// A child has one mother: whoever names another with the same child, while it is waited to see whether that child is there, asks
     /// about one more, whom no presentation of the child makes be there. Her number is a step like any other, whichever field it
-    /// stands in, and many who ask about her are many.
+    /// stands in, and many who ask about her are many. With a child without a number every mother counts, as a volume alone: so are
+    /// newborns asked about, and how many of a day's says nothing but that.
     fn asked_of_mother(
         &mut self,
-        entry: u64,
-        organisation: OdsCode,
+        (entry, organisation): (u64, OdsCode),
         (mother, with): (ChildMark, ChildMark),
         asking: Asking,
+        numbered: bool,
     ) {
         let Asking { user_id, role, unscheduled, number, held, checks_in } = asking;
         let who = self.known(Who { organisation, user_id }, entry);
         self.walks(&who, number, entry);
         self.whole_walks(&who, number, entry);
         self.crowds(&who, mother, entry);
-        if !self.waiting.is_another_mother(&who, with, mother) {
+        let is_another = self.waiting.is_another_mother(&who, with, mother);
+        if numbered && !is_another {
             return;
         }
-        let (at, held, bounds) = (self.now, Some(held), self.waiting_bounds());
+        let (unscheduled, held) = if is_another { (unscheduled, Some(held)) } else { (false, None) };
+        let (at, bounds) = (self.now, self.waiting_bounds());
         let question = Waited { who, role, child: mother, at, entry, unscheduled, checks_in, held, told: None };
         if let Some(question) = self.waiting.ask(question, bounds) {
             self.settle(&question);

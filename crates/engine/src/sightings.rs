@@ -42,7 +42,8 @@ pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Ve
     let of_mother = entry.mother.as_ref().zip(child.as_ref()).and_then(|(MotherRead { subject, .. }, child)| {
         let asking = asking(entry, (subject, method), disclosed)?;
         let asking = Asking { held: disclosed.mother.is_some_and(is_held), ..asking };
-        seen(subject, Sight::OfMother { asking, with: child.child })
+        let numbered = matches!(entry.subject, Some(Subject::Nhs(_)));
+        seen(subject, Sight::OfMother { asking, with: child.child, numbered })
     });
     child.into_iter().chain(of_mother).collect()
 }

@@ -5,11 +5,16 @@ use super::*;
 impl Traffic {
     /// A question about a child with a mother's number; something of hers is held.
     fn ask_of(&mut self, at: Moment, user: u32, (child, mother): (u32, NhsNumber)) {
+        self.ask_with(at, user, (child, true), mother);
+    }
+
+    /// The same of a child who has a number, or has none.
+    fn ask_with(&mut self, at: Moment, user: u32, (child, numbered): (u32, bool), mother: NhsNumber) {
         self.ask(at, ask(user, child));
         let user_id = UserId::parse(&format!("u{user}")).unwrap();
         let (role, number) = (Role::Ed, Some(mother));
         let asking = Asking { user_id, role, unscheduled: true, number, held: true, checks_in: false };
-        let what = Sight::OfMother { asking, with: mark(child) };
+        let what = Sight::OfMother { asking, with: mark(child), numbered };
         self.sight(at, u32::try_from(mother.value() / 10).unwrap(), what);
     }
 }
@@ -63,6 +68,24 @@ fn a_child_and_its_one_mother_are_one_question() {
     }
     traffic.present(at(10, 23 * 3_600), 0);
     assert_eq!(traffic.kinds(), []);
+}
+
+/// A newborn without a number can be made up and recorded for each mother, and nobody hears of it.
+#[test]
+fn far_more_newborns_without_a_number_than_usual_are_a_volume_of_their_mothers() {
+    for (newborns, expected) in [(12, vec![]), (80, vec![FlagKind::Volume])] {
+        let (mut traffic, mut fresh) = (Traffic::new(FlagRules::default()), Fresh(0));
+        usual_days(&mut traffic, &mut fresh, 5, 6, false);
+        for n in 0..newborns {
+            let (child, moment) = (fresh.next(), at(10, 9 * 3_600 + i64::from(n) * 60));
+            traffic.present(moment, child);
+            for again in 0..3 {
+                traffic.ask_with(moment.plus_seconds(again), 0, (child, false), scattered(n));
+            }
+        }
+        traffic.present(at(10, 23 * 3_600), 0);
+        assert_eq!(traffic.kinds(), expected, "{newborns}");
+    }
 }
 
 #[test]
