@@ -125,7 +125,7 @@ pub(crate) fn plan(
     let feed = Feed::Plans(event.authority);
     let standing = working.person(sent_for)?.standing;
     let matched = standing == Standing::Current
-        && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
+        && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date, false);
     working.feed(feed)?.plan_event(at, event.version, matched);
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
     // Who holds a plan under this number was told when it was replaced.
@@ -222,7 +222,8 @@ fn told(working: &mut Working<'_>, moment: Moment, at: Moment) {
 
 fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment) -> Result<Effect, StateError> {
     let feed = Feed::Presentations(event.organisation);
-    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, birth_date(&event.action));
+    let (given, shielded) = (birth_date(&event.action), working.person(&event.subject)?.is_shielded());
+    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, given, shielded);
     working.feed(feed)?.event(at, matched);
     let used = Name::of_encounter(working.keys(), event, Some(working.child(&event.subject)?));
     used.own(working, event.version)?;
