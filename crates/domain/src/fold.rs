@@ -18,8 +18,8 @@ pub enum Effect {
     /// A later version had arrived before it and still stands, for all that it says or for a part.
     Overtaken,
     /// Kept, and what is held contradicts it or waits for more: an outcome of an encounter that has not been recorded, or
-    /// a plan whose end lies before its start; or a baby's plan is withheld from its start, as the mother's was. The sender is to look
-    /// at it.
+    /// a plan whose end lies before its start; or a baby's plan is withheld from its start, as the mother's was, or is shown
+    /// beside others although hers is withheld. The sender is to look at it.
     Kept,
 }
 
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn days_looked_up_on_do_not_tell_by_whom() {
         // Four in the afternoon of a winter's day.
-        let begin = 490_000;
+        let begin: i64 = 490_000;
         let looked = |organisations: &[&str], hours: &[i64]| {
             let mut child = record();
             for (organisation, hour) in organisations.iter().cycle().zip(hours) {

@@ -273,6 +273,48 @@ async fn a_birth_told_anew_withholds_nothing_again_and_changes_no_decision_about
     place.hash();
 }
 
+/// The number of a newborn is known, and the birth is told again with it: what was decided under the key counts, and not once more
+/// what was decided about the mother.
+#[tokio::test]
+async fn a_birth_told_anew_with_the_number_leaves_what_was_lifted_under_the_key_lifted() {
+    for lifted in [false, true] {
+        let (place, number) = (Place::new(), Subject::Nhs(nhs(2)));
+        told(&place, unborn(1)).await;
+        withhold(&place, 1, 1, 30).await.unwrap();
+        told(&place, born(1, 2, &[own_key()])).await;
+        assert_eq!(withheld_by(&place, &own_key()), [authority(1)]);
+        if lifted {
+            let (authority, event_id, subject) = (authority(1), Uuid::new_v4(), own_key());
+            let lifted = WithholdingLifted { authority, event_id, subject };
+            place.engine.lift_withholding(&permit(1), NOW, lifted).await.unwrap();
+        }
+        told(&place, born(1, 3, std::slice::from_ref(&number))).await;
+        let expected = if lifted { vec![] } else { vec![authority(1)] };
+        assert_eq!(withheld_by(&place, &number), expected, "lifted {lifted}");
+        place.hash();
+    }
+}
+
+/// A mistyped number leads to a child of whom the authority has told something: nobody decided to withhold that.
+#[tokio::test]
+async fn a_birth_hides_nothing_that_was_shown_of_a_child_before() {
+    let (place, another) = (Place::new(), Subject::Nhs(nhs(2)));
+    place.event(1, PlanEvent { birth_date: None, ..event(1, 2, 1) }).await;
+    told(&place, unborn(1)).await;
+    withhold(&place, 1, 1, 30).await.unwrap();
+    assert_eq!(told(&place, born(1, 2, std::slice::from_ref(&another))).await, Effect::Kept, "somebody is to look");
+    assert!(withheld_by(&place, &another).is_empty() && listed(&place, 1).iter().all(|one| !one.carried_over));
+    // Taken back there, and told with the right number.
+    let number = Subject::Nhs(nhs(3));
+    assert_eq!(told(&place, born(1, 3, std::slice::from_ref(&another))).await, Effect::Applied);
+    let start = born(1, 4, std::slice::from_ref(&another)).starts().next().unwrap();
+    told(&place, PlanEvent { action: PlanAction::Withdraw, event_id: Uuid::new_v4(), ..start }).await;
+    assert_eq!(told(&place, born(1, 5, std::slice::from_ref(&number))).await, Effect::Kept);
+    assert_eq!(withheld_by(&place, &number), [authority(1)]);
+    assert!(withheld_by(&place, &another).is_empty());
+    place.hash();
+}
+
 #[tokio::test]
 async fn what_is_withheld_under_an_own_key_is_withheld_under_the_number_once_that_is_known() {
     let plan = |subject: &Subject, version, action| {
