@@ -3,8 +3,9 @@
 
 use crate::engine::Engine;
 use crate::keys;
+use crate::linked;
 use crate::open::EngineError;
-use crate::rows::decode;
+use crate::rows::{OwnerRow, decode};
 use crate::working::{StateError, Working};
 use crate::writer::Verdict;
 use kith_domain::change::Change;
@@ -18,7 +19,7 @@ use kith_domain::time::{Day, Moment};
 use kith_domain::withholding::{self, Withholding, WithholdingLifted, WithholdingReason};
 use kith_store::{Store, Table};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -102,16 +103,41 @@ pub(crate) fn check(working: &Working<'_>, decided: &Withholding, at: Moment) ->
     Ok(is_full.then_some(withholding::TOO_MANY))
 }
 
-/// Notes a decision, in the place of the one before.
+/// Notes a decision, in the place of the one before. One about the authority's own key counts for the number as well under which what
+/// was begun there goes on: answers are about the number, and whoever decided would take for withheld what is shown.
 pub(crate) fn decide(working: &mut Working<'_>, decided: &Withholding, at: Moment) -> Result<Effect, StateError> {
     let Withholding { authority, event_id: _, subject, reason, words, look_again } = decided.clone();
     withholding::withhold(working.child(&subject)?, authority);
     let key = keys::withholding(working.keys(), authority, &subject);
     let more = isize::from(working.bytes(Table::Withholding, &key)?.is_none());
+    let numbers = gone_on(working, authority, &subject)?;
+    let decided = working.peek(&subject)?;
     let row = WithholdingRow { authority, subject, decided_at: at, reason, words, look_again, carried_over: false };
     working.put(Table::Withholding, key, &row)?;
     working.note_withholding(Noted::of(row), more);
+    for number in numbers {
+        carry_over(working, authority, decided.iter(), &number)?;
+    }
     Ok(Effect::Applied)
+}
+
+/// Numbers under which plans of an authority go on that were begun under this key of its own.
+fn gone_on(working: &Working<'_>, authority: LaCode, key: &Subject) -> Result<BTreeSet<Subject>, StateError> {
+    let mut numbers = BTreeSet::new();
+    if matches!(key, Subject::Nhs(_)) {
+        return Ok(numbers);
+    }
+    let plans = working.peek(key)?.map(|record| record.plans).unwrap_or_default();
+    for plan in plans.iter().filter(|plan| plan.authority == authority && !plan.is_withdrawn()) {
+        let name = keys::plan(working.keys(), authority, &plan.name, key);
+        let owner = working.row::<OwnerRow>(Table::Plan, &name)?.map(|row| row.subject);
+        let Some(number) = owner.filter(|owner| owner != key) else { continue };
+        let held = working.peek(&number)?;
+        if held.as_ref().is_some_and(linked::goes_on(authority, &plan.name)) && !working.is_invalid(&number)? {
+            numbers.insert(number);
+        }
+    }
+    Ok(numbers)
 }
 
 /// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on, with

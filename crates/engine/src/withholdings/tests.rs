@@ -338,6 +338,37 @@ async fn what_is_withheld_under_an_own_key_is_withheld_under_the_number_once_tha
     }
 }
 
+/// Whoever decides under a key though the number is known would take for withheld what every answer shows.
+#[tokio::test]
+async fn what_is_decided_under_a_key_counts_for_the_number_under_which_its_plan_goes_on() {
+    let plan = |subject: &Subject, version| {
+        let reference = PlanReference::parse("P").ok();
+        PlanEvent { subject: subject.clone(), version, reference, event_id: Uuid::new_v4(), ..event(1, 7, 1) }
+    };
+    for key_first in [false, true] {
+        let (place, number) = (Place::new(), Subject::Nhs(nhs(7)));
+        told(&place, plan(&own_key(), 1)).await;
+        told(&place, plan(&number, 2)).await;
+        let decided = Withholding { subject: own_key(), ..decision(1, 7, 30) };
+        place.engine.withhold(&permit(1), NOW, decided).await.unwrap();
+        assert_eq!(withheld_by(&place, &number), [authority(1)]);
+        let carried: Vec<Subject> =
+            listed(&place, 1).into_iter().filter(|one| one.carried_over).map(|one| one.subject).collect();
+        assert_eq!(carried, std::slice::from_ref(&number), "and is shown as that");
+        // Each is lifted by itself, in either order.
+        let key = WithholdingLifted { authority: authority(1), event_id: Uuid::new_v4(), subject: own_key() };
+        let of_number = WithholdingLifted { event_id: Uuid::new_v4(), subject: number.clone(), ..key.clone() };
+        let in_order = if key_first { [key, of_number] } else { [of_number, key] };
+        for (lifted, left) in in_order.into_iter().zip([1, 0]) {
+            place.engine.lift_withholding(&permit(1), NOW, lifted).await.unwrap();
+            assert_eq!(listed(&place, 1).len(), left);
+        }
+        told(&place, plan(&number, 3)).await;
+        assert!(withheld_by(&place, &number).is_empty(), "what was lifted stays lifted");
+        place.hash();
+    }
+}
+
 #[tokio::test]
 async fn what_stands_is_counted_by_authority() {
     let place = Place::new();
