@@ -308,6 +308,7 @@ async fn what_was_answered_recorded_refused_or_read_about_a_shielded_child_is_ke
             words: "as was agreed".into(),
             look_again: Some(build::day(0)),
             event_id: build::id(),
+            local_key: String::new(),
         };
         let refused = a.withholding().decide_withholding(a.request(today)).await.map(|_| ());
         expect_trouble(refused, Code::InvalidArgument, "LOOK_AGAIN_OUT_OF_RANGE", &["look_again"]);

@@ -189,7 +189,8 @@ async fn a_burst_of_refusals_is_counted_before_any_is_answered() {
         | Decision::AuditRemoved { .. }
         | Decision::Resolved(_)
         | Decision::ToldAgain { .. }
-        | Decision::RefusedRows { .. } => 0,
+        | Decision::RefusedRows { .. }
+        | Decision::NotThere(_) => 0,
     };
     let refused: Vec<&AuditEntry> = entries.iter().filter(|entry| counted(entry) > 0).collect();
     assert_eq!(refused.iter().map(|entry| counted(entry)).sum::<u64>(), CALLS);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kith_api::client::{Client, to_json};
 use kith_api::v1;
 use kith_domain::text::UserId;
-use kith_engine::{AuditEntry, Decision};
+use kith_engine::{AuditEntry, Decision, NotThere};
 use rand::RngExt;
 use tonic::{Code, Status};
 use v1::audit_entry::Decision as Decided;
@@ -288,4 +288,42 @@ async fn killed_at_any_moment_a_flag_is_neither_repeated_nor_forgotten() {
     everybody.sort_unstable();
     assert_eq!(told, everybody, "one entry of the audit each");
     site.finish(&["did not end in order"]);
+}
+
+/// Whether an event of a presentation tells of a child who is there stands with it in the audit, one by one and row by row: the watch
+/// knows nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_tells_of_nobody_who_is_there_is_in_the_audit_as_that() {
+    let mut site = site();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let came = |days: i64| Some(build::ago(days * 86_400 + 60));
+    let today = build::record(ED, nhs(1), "e1");
+    let mut long_ago = build::record(ED, nhs(2), "e2");
+    long_ago.presentation.as_mut().unwrap().arrived_at = came(364);
+    for request in [&today, &today, &long_ago] {
+        calls::record(&ed, request.clone()).await.unwrap();
+    }
+    let error = build::close(&today, v1::PresentationOutcome::EnteredInError);
+    calls::close(&ed, error.clone()).await.unwrap();
+    let mut rows = vec![build::import(ED, nhs(3), "e3"), build::import(ED, nhs(4), "e4")];
+    rows[0].presentation.as_mut().unwrap().arrived_at = came(2);
+    calls::import(&ed, rows).await.unwrap();
+    tokio::task::block_in_place(|| server.stop());
+
+    let audit = offline::audit(site.dir());
+    let decided = |id: &str| -> Vec<Decision> {
+        let own = audit.values().filter(|entry| entry.request_id.is_some_and(|own| own.to_string() == id));
+        own.map(|entry| entry.decision.clone()).collect()
+    };
+    let there = Decision::Changed { acknowledged: 1, refused: 0 };
+    assert_eq!(decided(&today.event_id), [there, Decision::NotThere(NotThere::Again)]);
+    assert_eq!(decided(&long_ago.event_id), [Decision::NotThere(NotThere::Earlier)]);
+    assert_eq!(decided(&error.event_id), [Decision::NotThere(NotThere::InError)]);
+    let each = |entry: &AuditEntry| {
+        if let Decision::ChangedEach(each) = &entry.decision { each.clone() } else { Vec::new() }
+    };
+    let imported: Vec<Option<NotThere>> = audit.values().flat_map(each).map(|one| one.not_there).collect();
+    assert_eq!(imported, [Some(NotThere::Earlier), None]);
+    site.finish(&[]);
 }

@@ -37,6 +37,7 @@ fn decision(of: &str, days: i32) -> v1::DecideWithholdingRequest {
         words: SAID.into(),
         look_again: Some(build::day(days)),
         event_id: build::id(),
+        local_key: String::new(),
     }
 }
 
@@ -47,7 +48,8 @@ async fn decide(client: &Client, request: v1::DecideWithholdingRequest) -> Resul
 
 async fn lift(client: &Client, of: &str) -> Result<(), Status> {
     let (caller, nhs_number) = (Some(build::caller(of)), nhs(CHILD).digits());
-    let request = v1::LiftWithholdingRequest { caller, nhs_number, event_id: build::id() };
+    let local_key = String::new();
+    let request = v1::LiftWithholdingRequest { caller, nhs_number, event_id: build::id(), local_key };
     client.withholding().lift_withholding(client.request(request)).await.map(|_| ())
 }
 
@@ -131,6 +133,57 @@ async fn what_is_withheld_reads_as_held_until_its_authority_lifts_it_and_no_kill
     files_with(site.dir(), SAID, &mut found);
     assert_eq!(found, Vec::<String>::new(), "the words of who decided stand in the clear");
     site.finish(&["did not end in order"]);
+}
+
+/// A mother's unborn plan is withheld, and the night's feed tells of the birth: of whoever was born, known by a number or by the
+/// authority's key, the plan is held and withheld, until somebody lifts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_birth_ends_no_withholding() {
+    let mut site = site();
+    let server = site.ready().await;
+    let (a, ed) = (server.client(A).await, server.client(ED).await);
+    let unborn = v1::PlanEvent { kind: v1::PlanKind::Unborn.into(), ..build::plan(nhs(CHILD), "U") };
+    calls::accept(&a, vec![unborn.clone()]).await;
+    decide(&a, decision(A, 30)).await.unwrap();
+    let number = nhs(CHILD + 1);
+    let baby = |subject, reference: &str| v1::Baby {
+        subject,
+        kind: v1::PlanKind::ChildProtection.into(),
+        reference: reference.into(),
+        date_of_birth: None,
+    };
+    let birth = v1::PlanEvent {
+        action: v1::PlanAction::Born.into(),
+        version: 2,
+        event_id: build::id(),
+        start: None,
+        end: Some(build::day(0)),
+        babies: vec![baby(build::subject(number), "B1"), baby(build::local("newborn-1"), "B2")],
+        ..unborn
+    };
+    let taken = calls::accept(&a, vec![birth]).await;
+    assert_eq!(taken[0].effect(), v1::Effect::Kept, "somebody is to look at it");
+    let answer = calls::ask(&ed, build::lookup(ED, number)).await;
+    assert_eq!((listed(&answer), is_withheld(&answer)), (Vec::new(), true));
+    assert_eq!(answer.ring.as_ref().unwrap().code, A);
+    let carried: Vec<(String, String)> = list(&a, A)
+        .await
+        .into_iter()
+        .filter(|one| one.carried_over && one.words == SAID && one.look_again == Some(build::day(30)))
+        .map(|one| (one.nhs_number, one.local_key))
+        .collect();
+    assert_eq!(carried, [(number.digits(), String::new()), (String::new(), "newborn-1".to_owned())]);
+    for (nhs_number, local_key) in carried {
+        let caller = Some(build::caller(A));
+        let request = v1::LiftWithholdingRequest { caller, nhs_number, event_id: build::id(), local_key };
+        a.withholding().lift_withholding(a.request(request)).await.unwrap();
+    }
+    assert_eq!(list(&a, A).await.len(), 1, "the mother's stands");
+    let answer = calls::ask(&ed, build::lookup(ED, number)).await;
+    assert_eq!((listed(&answer), is_withheld(&answer)), (vec![A], false));
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    site.finish(&[]);
 }
 
 /// Who decided what about whom, and that it was lifted.

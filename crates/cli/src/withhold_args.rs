@@ -14,7 +14,8 @@ pub enum WithholdVerb {
     /// Whoever asks about the child is told that something is HELD, that an authority withholds it by a person's decision, and to
     /// ring you. Your plans are not shown, whether you have sent them or send them later; those of other authorities are. It
     /// does not hide where a child is: shield the record for that. It stands until you lift it: when the date to look again has
-    /// passed, it is shown as overdue, and nothing else changes.
+    /// passed, it is shown as overdue, and nothing else changes. Nor does a birth end it: what you withhold of a mother you withhold of
+    /// each baby whose plan begins with the birth, and `list` says that it was carried over.
     Decide(DecideArgs),
     /// Withhold no longer: answers show again what your authority has sent.
     Lift(LiftArgs),
@@ -26,8 +27,11 @@ pub enum WithholdVerb {
 #[derive(Args)]
 pub struct DecideArgs {
     /// The child's NHS number, with or without spaces; - reads it from standard input.
-    #[arg(long, value_name = "NUMBER")]
-    pub nhs_number: String,
+    #[arg(long, value_name = "NUMBER", required_unless_present = "local_key", conflicts_with = "local_key")]
+    pub nhs_number: Option<String>,
+    /// Your authority's own key, for a child who has no NHS number yet.
+    #[arg(long, value_name = "KEY")]
+    pub local_key: Option<String>,
     /// Why: harm-to-child, harm-to-other, investigation or court-order.
     #[arg(long, value_name = "REASON")]
     pub reason: String,
@@ -46,9 +50,12 @@ pub struct DecideArgs {
 /// A lift.
 #[derive(Args)]
 pub struct LiftArgs {
-    /// The NHS number that the decision was made under; - reads it from standard input.
-    #[arg(long, value_name = "NUMBER")]
-    pub nhs_number: String,
+    /// The NHS number that the decision stands under; - reads it from standard input.
+    #[arg(long, value_name = "NUMBER", required_unless_present = "local_key", conflicts_with = "local_key")]
+    pub nhs_number: Option<String>,
+    /// Your authority's own key that the decision stands under.
+    #[arg(long, value_name = "KEY")]
+    pub local_key: Option<String>,
     /// UUID of the change; give the same again to repeat it.
     #[arg(long, value_name = "UUID")]
     pub event_id: Option<String>,

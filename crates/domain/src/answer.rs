@@ -277,8 +277,8 @@ pub struct ShieldedBody {
     pub presentations: Outcome<ShieldedSeen>,
     /// What the presentation answer does not know.
     pub presentation_completeness: Completeness<()>,
-    /// Rows of access history, none of them shown.
-    pub accesses: u32,
+    /// Days held on which anybody looked the child up, none of them shown.
+    pub looked_up_days: u32,
     /// What authorities have linked.
     pub siblings: Siblings<()>,
     /// Unborn plans of the mother, where her number was given.

@@ -20,7 +20,7 @@ use crate::directory::{Contact, Directory};
 use crate::family::Relatives;
 use crate::feed::{FeedBoard, FeedCounts, FeedState};
 use crate::fields::{Field, FieldSet};
-use crate::identity::{self, IdentityCheck};
+use crate::identity::{self, Departments, IdentityCheck};
 use crate::links::{Person, Standing};
 use crate::notify::last_day_of;
 use crate::permit::ReadPermit;
@@ -68,25 +68,28 @@ pub fn answer(permit: &ReadPermit, question: &Question, found: &Found, means: Me
     let held = person.held(means.settings.retention(), today);
     let record = held.as_deref();
     let asker = permit.peer().organisation;
-    let identity = identity::check(person.standing, record, question.birth_date, asker);
+    let is_shielded = record.is_some_and(ChildRecord::is_shielded);
+    let departments = match is_shielded && !permit.opens() {
+        true => Departments::NotCompared,
+        false => Departments::OthersThan(asker),
+    };
+    let identity = identity::check(person.standing, record, question.birth_date, departments);
     let plans = record.map(|record| shown_plans((person, record), today, means.settings)).unwrap_or_default();
     let told = !identity.withholds();
     let mother = mother::of(found.mother.as_ref().filter(|_| told), question, means);
-    let placeless = record.is_some_and(ChildRecord::is_shielded) && !(permit.opens() && told);
+    let placeless = is_shielded && !(permit.opens() && told);
     let withheld = told && (is_withheld(record) || mother.as_ref().is_some_and(OfMother::is_withheld));
     let by = withholding(record, mother.as_ref());
     let (rung, because) = whom(placeless, by, (&plans, mother.as_ref()), identity);
     let ring = rung.contact(because, (question.now, asker), means.directory);
     let shows_mother = mother.as_ref().is_some_and(|mother| mother.shielded) && permit.fields().has(Field::Mother);
     // Decided before anything is left out: whom to ring never is, and may be the only thing that tells of a shield.
-    let brokered = rung == Whom::Broker || record.is_some_and(ChildRecord::is_shielded) || shows_mother;
+    let brokered = rung == Whom::Broker || is_shielded || shows_mother;
     let family = Family { siblings: siblings::siblings(record, found, question, means), mother };
     let mut body = match (identity, record) {
         (IdentityCheck::NotConfirmed | IdentityCheck::NumberInvalid, _) => Body::IdentityNotConfirmed,
         (_, Some(record)) if placeless => Body::Shielded(shielded(record, plans, family, (question, asker), means)),
-        (_, Some(record)) if record.is_shielded() => {
-            Body::Opened(open(Some(record), plans, family, (question, asker), means))
-        }
+        (_, Some(record)) if is_shielded => Body::Opened(open(Some(record), plans, family, (question, asker), means)),
         (_, record) => Body::Open(open(record, plans, family, (question, asker), means)),
     };
     clock_doubt::tell(&mut body, found, question, asker, means);
@@ -445,6 +448,7 @@ fn shielded(
     means: Means<'_>,
 ) -> ShieldedBody {
     let known = knowledge(Some(record), mother.as_ref(), (question, asker), means);
+    let first_held = means.settings.retention().first_day(question.now.london_day());
     let counted = counted(Some(record), question, asker, means.settings);
     let seen = windowed(counted, question.now.london_day(), means.settings);
     let more_plans = count(plans.len().saturating_sub(means.settings.max_plans));
@@ -467,6 +471,6 @@ fn shielded(
         plan_completeness: Completeness { counts: known.plans.counts, named: () },
         presentations: outcome(held, without_place(known.presentation_doubts, &known.presentations.counts)),
         presentation_completeness: Completeness { counts: known.presentations.counts, named: () },
-        accesses: count(record.accesses.len() + record.accesses_beyond.len()),
+        looked_up_days: count(record.looked_up_days(first_held)),
     }
 }

@@ -108,6 +108,10 @@ fn nurse(organisation: OdsCode) -> Caller {
 }
 
 fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
+    ask_born(record, day, stale, None)
+}
+
+fn ask_born(record: Option<&ChildRecord>, day: &str, stale: &[&str], born: Option<&str>) -> Answer {
     let organisation = OdsCode::parse("T01").unwrap();
     let caller = nurse(organisation);
     let (peer, directory) = (Peer { organisation, role: Role::Ed }, directory());
@@ -115,8 +119,9 @@ fn ask(record: Option<&ChildRecord>, day: &str, stale: &[&str]) -> Answer {
         authorise_read(&Policy::builtin(), peer, &caller, (Method::Lookup, CareContext::Unscheduled), &directory)
             .unwrap();
     let now = noon(day);
+    let birth_date = born.map(|born| Day::parse(born).unwrap());
     let question =
-        Question { subject: subject(), number_traced: true, birth_date: None, checking_in: None, now, mother: None };
+        Question { subject: subject(), number_traced: true, birth_date, checking_in: None, now, mother: None };
     let settings = AnswerSettings { max_presentations: 2, ..AnswerSettings::default() };
     let feeds = board(now, stale);
     answer(&permit, &question, &Found::of(record), Means { settings: &settings, directory: &directory, feeds: &feeds })
@@ -348,12 +353,13 @@ fn born(by: &str, id: &str, born: &str) -> PresentationEvent {
 /// it do not silence the one that does not.
 #[test]
 fn a_departments_own_check_in_confirms_nothing() {
-    use crate::identity::{IdentityCheck, check};
+    use crate::identity::{Departments, IdentityCheck, check};
     use crate::links::Standing;
-    let check = |record: &ChildRecord| {
+    let compared = |record: &ChildRecord, departments: Departments| {
         let given = Day::parse("2019-03-04").unwrap();
-        check(Standing::Current, Some(record), Some(given), OdsCode::parse("T01").unwrap())
+        check(Standing::Current, Some(record), Some(given), departments)
     };
+    let others = Departments::OthersThan(OdsCode::parse("T01").unwrap());
     let stories: [(&[(&str, &str)], IdentityCheck); 7] = [
         (&[("T01", "2019-03-04")], IdentityCheck::NothingToCompare),
         (&[("T01", "2015-06-17")], IdentityCheck::NothingToCompare),
@@ -368,7 +374,40 @@ fn a_departments_own_check_in_confirms_nothing() {
         for (by, date) in dates {
             fold::apply_presentation(&mut record, &born(by, "E", date));
         }
-        assert_eq!(check(&record), expected, "{dates:?}");
+        assert_eq!(compared(&record, others), expected, "{dates:?}");
+        let shielded = compared(&record, Departments::NotCompared);
+        assert_eq!(shielded, IdentityCheck::NothingToCompare, "whoever recorded which: {dates:?}");
+    }
+}
+
+/// Wherever it was seen and whichever date was recorded there: the answer about a shielded child is the same, asks who it is, and
+/// says that nothing was compared. What an authority has told is compared as ever, and withholds.
+#[test]
+fn a_shielded_childs_answer_does_not_tell_by_a_birth_date_where_it_was_seen() {
+    use crate::identity::IdentityCheck;
+    let told = |born_at: &str, date: &str, by_authority: Option<&str>, given: &str| {
+        let mut start = event(A, "P", 1, PlanAction::Start, ("2025-05-01", ""));
+        start.shielded = true;
+        start.birth_date = by_authority.map(|date| Day::parse(date).unwrap());
+        let mut record = after(&[start]);
+        fold::apply_presentation(&mut record, &born(born_at, "E", date));
+        let answer = ask_born(Some(&record), "2026-01-10", &[], Some(given));
+        (answer.identity, words::lines(&answer, &directory(), 90))
+    };
+    let (identity, words) = told("T02", "2019-03-04", None, "2019-03-04");
+    assert_eq!(identity, IdentityCheck::NothingToCompare);
+    assert!(words.iter().any(|line| line.starts_with("Date of birth NOT compared: ")), "{words:?}");
+    assert!(!words.iter().any(|line| line.contains("No date of birth is held")), "one is: {words:?}");
+    for (born_at, date) in [("T02", "2015-06-17"), ("T01", "2019-03-04"), ("T01", "2015-06-17")] {
+        assert_eq!(told(born_at, date, None, "2019-03-04"), (identity, words.clone()), "{born_at} {date}");
+    }
+    for (by_authority, expected) in
+        [("2019-03-04", IdentityCheck::Matched), ("2015-06-17", IdentityCheck::NotConfirmed)]
+    {
+        for born_at in ["T01", "T02"] {
+            let (identity, _) = told(born_at, "2019-03-04", Some(by_authority), "2019-03-04");
+            assert_eq!(identity, expected, "{by_authority} {born_at}");
+        }
     }
 }
 

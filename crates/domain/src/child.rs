@@ -144,6 +144,21 @@ impl ChildRecord {
             || self.identity.as_ref().is_some_and(|facts| facts.shielded.get().is_some())
     }
 
+    /// On how many days from `first_held` on anybody looked the person up, as far as rows tell: of one that went past midnight and was
+    /// pushed out, the last day alone. Of a shielded record neither rows nor lookups may be counted: a row takes an organisation's
+    /// lookups of four hours together, and of one that was pushed out no count is left, so that whoever asks twice would see whether
+    /// somebody of their own had asked before, where the child then is. A day counts once, whoever asked on it.
+    #[must_use]
+    pub fn looked_up_days(&self, first_held: Day) -> usize {
+        let last = self.accesses.iter().map(|row| row.last_at.london_day());
+        let longer = self.accesses.iter().filter(|row| row.count > 1);
+        let days = last.chain(longer.map(|row| row.first_at.london_day())).chain(self.accesses_beyond.iter().copied());
+        let mut days: Vec<Day> = days.filter(|day| *day >= first_held).collect();
+        days.sort_unstable();
+        days.dedup();
+        days.len()
+    }
+
     /// Authorities that shield this child, in order. A missing flag never removes one.
     #[must_use]
     pub fn setters(&self) -> Vec<LaCode> {

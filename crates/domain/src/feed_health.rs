@@ -158,8 +158,10 @@ impl FeedRecord {
 
 /// Whether an event's person is matched: it has an NHS number, which is valid by its type, and its birth date is the one that
 /// the demographics service has told; where it has told none, no other sender holds another unless one holds this one. `record` is as it was before the event.
+/// Of a person who is `shielded` no department's date is compared with another department's: the sender sees its counts, and would
+/// see by them whether the child was seen elsewhere.
 #[must_use]
-pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>) -> bool {
+pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>, shielded: bool) -> bool {
     if !matches!(record.subject, Subject::Nhs(_)) {
         return false;
     }
@@ -173,9 +175,11 @@ pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>) -> boo
         .iter()
         .filter(|plan| !plan.is_withdrawn() && Feed::Plans(plan.authority) != sender)
         .filter_map(|plan| plan.birth_date.get().copied());
+    let hidden = shielded && matches!(sender, Feed::Presentations(_));
     let of_presentations = record
         .presentations
         .iter()
+        .filter(|_| !hidden)
         .filter(|one| one.outcome() != Outcome::EnteredInError && Feed::Presentations(one.organisation) != sender)
         .filter_map(|one| one.details.get()?.birth_date);
     let mut others = of_plans.chain(of_presentations).peekable();
@@ -186,9 +190,11 @@ pub fn is_matched(record: &ChildRecord, sender: Feed, given: Option<Day>) -> boo
 mod tests {
     use super::*;
     use crate::change::{IdentityAction, IdentityEvent};
-    use crate::codes::{LaCode, OdsCode};
+    use crate::codes::{LaCode, OdsCode, SiteCode};
     use crate::nhs_number::NhsNumber;
     use crate::plan::{Plan, PlanKind, PlanName};
+    use crate::presentation::{CareSetting, Complaint, Details, Presentation};
+    use crate::text::EncounterId;
 
     const DAY_SECONDS: i64 = 86_400;
 
@@ -206,7 +212,7 @@ mod tests {
         let mut plan = Plan::new(other_feed, PlanName::KindAndStart(PlanKind::ChildProtection, other));
         plan.birth_date.set(1, Some(other));
         record.plans.push(plan);
-        assert!(is_matched(&record, Feed::Plans(feed), Some(other)));
+        assert!(is_matched(&record, Feed::Plans(feed), Some(other), false));
         let event = IdentityEvent {
             organisation: OdsCode::parse("X26").unwrap(),
             event_id: uuid::Uuid::nil(),
@@ -216,8 +222,34 @@ mod tests {
             proposal: None,
         };
         record.identity.get_or_insert_default().apply(&event);
-        assert!(!is_matched(&record, Feed::Plans(feed), Some(other)));
-        assert!(is_matched(&record, Feed::Plans(feed), Some(told)) && is_matched(&record, Feed::Plans(feed), None));
+        let matched = |given| is_matched(&record, Feed::Plans(feed), given, false);
+        assert!(!matched(Some(other)) && matched(Some(told)) && matched(None));
+    }
+
+    #[test]
+    fn a_department_does_not_see_by_its_counts_whether_a_shielded_child_was_seen_elsewhere() {
+        let (here, day) = (OdsCode::parse("R1H").unwrap(), |text| Day::parse(text).unwrap());
+        let record = |seen_at: &str| {
+            let mut record = ChildRecord::new(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()));
+            let mut seen = Presentation::new(OdsCode::parse(seen_at).unwrap(), EncounterId::parse("E").unwrap());
+            let details = Details {
+                site: SiteCode::parse("R1H01").unwrap(),
+                arrived_at: Moment(0),
+                setting: CareSetting::EmergencyDepartment,
+                complaint: Complaint::Injury,
+                birth_date: Some(day("2019-03-04")),
+            };
+            seen.details.set(1, Some(details));
+            record.presentations.push(seen);
+            record
+        };
+        for (seen_at, unshielded) in [("R1H", true), ("RRK", false)] {
+            let matched =
+                |shielded| is_matched(&record(seen_at), Feed::Presentations(here), Some(day("2015-06-17")), shielded);
+            assert_eq!((matched(false), matched(true)), (unshielded, true), "{seen_at}");
+            let authority = Feed::Plans(LaCode::parse("E06000001").unwrap());
+            assert!(!is_matched(&record(seen_at), authority, Some(day("2015-06-17")), true), "{seen_at}");
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub enum Effect {
     /// A later version had arrived before it and still stands, for all that it says or for a part.
     Overtaken,
     /// Kept, and what is held contradicts it or waits for more: an outcome of an encounter that has not been recorded, or
-    /// a plan whose end lies before its start. The sender is to look at it.
+    /// a plan whose end lies before its start; or a baby's plan is withheld from its start, as the mother's was, or is shown
+    /// beside others although hers is withheld. The sender is to look at it.
     Kept,
 }
 
@@ -273,6 +274,32 @@ mod tests {
         assert_eq!(effects(&[(change, 2, end), (withdrawn, 1, None)]), [Effect::Applied, Effect::Overtaken]);
     }
 
+    /// Told out of order, a recording is shown no more than in order: the error is the later version.
+    #[test]
+    fn what_is_recorded_under_an_error_is_overtaken_and_what_is_recorded_after_it_is_not() {
+        use crate::presentation::{CareSetting, Complaint, Outcome};
+        let (at, organisation) = (Moment(1_790_000_000_000), OdsCode::parse("R1H").unwrap());
+        let details = Details {
+            site: crate::codes::SiteCode::parse("R1H01").unwrap(),
+            arrived_at: at,
+            setting: CareSetting::EmergencyDepartment,
+            complaint: Complaint::Injury,
+            birth_date: None,
+        };
+        let mut child = record();
+        let mut told = |version: u64, action| {
+            let (event_id, subject) = (Uuid::from_u128(u128::from(version)), record().subject);
+            let encounter = crate::text::EncounterId::parse("E").unwrap();
+            let event = PresentationEvent { organisation, event_id, subject, encounter, version, action };
+            apply_presentation(&mut child, &event)
+        };
+        let error = Closing { outcome: Outcome::EnteredInError, at };
+        assert_eq!(told(3, PresentationAction::Close(error)), Effect::Kept, "nothing was recorded");
+        assert_eq!(told(1, PresentationAction::Record(details.clone())), Effect::Overtaken);
+        assert_eq!(told(2, PresentationAction::Import(details.clone(), None)), Effect::Overtaken);
+        assert_eq!(told(4, PresentationAction::Amend(details)), Effect::Applied, "it was no error");
+    }
+
     #[test]
     fn a_missing_flag_never_unshields() {
         let mut child = record();
@@ -284,18 +311,47 @@ mod tests {
         assert!(child.is_shielded());
     }
 
-    #[test]
-    fn four_hours_of_one_organisation_are_one_row() {
-        let mut child = record();
-        let facts = |organisation: &str, hours: i64| AccessFacts {
-            subject: child.subject.clone(),
+    fn facts(organisation: &str, hours: i64) -> AccessFacts {
+        AccessFacts {
+            subject: record().subject,
             organisation: OdsCode::parse(organisation).unwrap(),
             request_id: Uuid::nil(),
             at: Moment(0).plus_seconds(hours * 3600),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
             responsible: Vec::new(),
+        }
+    }
+
+    /// The same lookups by one organisation and by two: they are other rows, and the same days, over midnight and beyond the bound
+    /// too.
+    #[test]
+    fn days_looked_up_on_do_not_tell_by_whom() {
+        // Four in the afternoon of a winter's day.
+        let begin: i64 = 490_000;
+        let looked = |organisations: &[&str], hours: &[i64]| {
+            let mut child = record();
+            for (organisation, hour) in organisations.iter().cycle().zip(hours) {
+                apply_access(&mut child, &facts(organisation, begin + hour));
+            }
+            child
         };
+        let daily: Vec<i64> = (0..40).flat_map(|day| [24 * day, 24 * day + 1]).collect();
+        let cases: [(&[i64], usize); 3] = [(&[1, 2], 1), (&[7, 9], 2), (&daily, 40)];
+        for (hours, expected) in cases {
+            let (one, two) = (looked(&["R1H"], hours), looked(&["R1H", "RRK"], hours));
+            let rows = |child: &ChildRecord| child.accesses.len() + child.accesses_beyond.len();
+            assert_eq!(rows(&two), 2 * rows(&one));
+            let first = Day::parse("2000-01-01").unwrap();
+            assert_eq!([&one, &two].map(|child| child.looked_up_days(first)), [expected; 2], "{hours:?}");
+        }
+        let first = facts("R1H", begin + 24 * 30).at.london_day();
+        assert_eq!(looked(&["R1H"], &daily).looked_up_days(first), 10, "what is not held any more does not count");
+    }
+
+    #[test]
+    fn four_hours_of_one_organisation_are_one_row() {
+        let mut child = record();
         let all = [facts("R1H", 1), facts("R1H", 4), facts("RRK", 4), facts("R1H", 5)];
         for one in &all {
             apply_access(&mut child, one);

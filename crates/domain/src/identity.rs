@@ -15,7 +15,7 @@ pub enum IdentityCheck {
     Matched,
     /// No date was given.
     NotGiven,
-    /// No date is held.
+    /// No date is held that may be compared; of a shielded record a department's may not.
     NothingToCompare,
     /// Day and month swapped, or one digit off: answered, with a warning.
     NearMiss,
@@ -42,10 +42,26 @@ impl IdentityCheck {
     }
 }
 
-/// Compares a birth date with those held: the demographics service's before an authority's before a department's. What the
-/// `asker` has recorded itself confirms nothing: its check-in would, on a second look, turn a warning into a match.
+/// Which dates of departments a birth date may be compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departments {
+    /// Those of all but the asker. What it has recorded itself confirms nothing: its check-in would, on a second look, turn a
+    /// warning into a match.
+    OthersThan(OdsCode),
+    /// None, for the record is shielded and nobody opened it. The outcome would tell whether the child was seen at the asker's or
+    /// elsewhere: of the same records and the same date, only the place decides whether there is anything to compare.
+    NotCompared,
+}
+
+/// Compares a birth date with those held: the demographics service's before an authority's before a department's. None of a
+/// department's decides whether the identity is confirmed, whichever are compared.
 #[must_use]
-pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day>, asker: OdsCode) -> IdentityCheck {
+pub fn check(
+    standing: Standing,
+    record: Option<&ChildRecord>,
+    given: Option<Day>,
+    departments: Departments,
+) -> IdentityCheck {
     match standing {
         Standing::Invalid => return IdentityCheck::NumberInvalid,
         Standing::Current | Standing::ReplacedBy(_) => {}
@@ -59,6 +75,10 @@ pub fn check(standing: Standing, record: Option<&ChildRecord>, given: Option<Day
     if let Some(check) = compare(authorities, given, IdentityCheck::NotConfirmed) {
         return check;
     }
+    let asker = match departments {
+        Departments::OthersThan(asker) => asker,
+        Departments::NotCompared => return IdentityCheck::NothingToCompare,
+    };
     let departments = record
         .presentations
         .iter()

@@ -3,7 +3,7 @@
 
 use crate::change::{PlanAction, PlanEvent, PresentationAction, PresentationEvent};
 use crate::plan::Plan;
-use crate::presentation::{Closing, Details, Presentation};
+use crate::presentation::{Closing, Details, Outcome, Presentation};
 
 /// Whether `plan` shows what the event said.
 pub(crate) fn plan(plan: &Plan, event: &PlanEvent) -> bool {
@@ -33,13 +33,17 @@ fn happened(plan: &Plan, event: &PlanEvent) -> bool {
     }
 }
 
-/// Whether `presentation` shows what the event said.
+/// Whether `presentation` shows what the event said. One that was entered in error by a later version shows nothing of it, and must
+/// not read as one that was recorded.
 pub(crate) fn presentation(presentation: &Presentation, event: &PresentationEvent) -> bool {
     let details = |told: &Details| presentation.details.get() == Some(told);
     let closing = |told: &Closing| presentation.closing.get() == Some(told);
+    let stands = presentation.outcome() != Outcome::EnteredInError;
     match &event.action {
-        PresentationAction::Record(told) | PresentationAction::Amend(told) => details(told),
+        PresentationAction::Record(told) | PresentationAction::Amend(told) | PresentationAction::Import(told, None) => {
+            details(told) && stands
+        }
         PresentationAction::Close(told) => closing(told),
-        PresentationAction::Import(told, end) => details(told) && end.as_ref().is_none_or(closing),
+        PresentationAction::Import(told, Some(end)) => details(told) && closing(end),
     }
 }

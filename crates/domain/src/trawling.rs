@@ -17,6 +17,9 @@
 //! what is usual to be held is that of their first questions, and not of those alone who are looked up again later; and an
 //! organisation that sends its check-ins wrong for an evening has that evening's volume.
 //!
+//! The mother's number that is given with a question is asked about like a child's: whoever names one mother after another with the
+//! same child walks, and asks about many.
+//!
 //! What is usual to be held goes by the way in which people ask (`held.rs`): whoever checks everybody in finds less than whoever
 //! looks up on suspicion.
 //!
@@ -108,8 +111,24 @@ pub struct Sighting {
 pub enum Sight {
     /// A question was answered.
     Question(Asking),
+    /// The mother's number was given with a question about a child: her unborn plans were told of too. The sighting is about her, and
+    /// comes after the child's.
+    OfMother {
+        /// The question, as one about her.
+        asking: Asking,
+        /// The child.
+        with: ChildMark,
+        /// The child is known by a number, and not by a key of the organisation's own, under which it can record whatever it likes and
+        /// nobody hears of it.
+        numbered: bool,
+    },
     /// A presentation was told of, or something of one.
     Presentation,
+    /// What was told of a presentation is taken back: there was none.
+    TakenBack {
+        /// Who says so; none where that is no sign of anything by itself.
+        by: Option<(UserId, Role)>,
+    },
 }
 
 /// A question that was answered.
@@ -201,7 +220,11 @@ impl Watch {
         }
         match what {
             Sight::Presentation => self.waiting.presented(organisation, child, self.now, bounds),
+            Sight::TakenBack { by } => self.taken_back(entry, (organisation, child), by),
             Sight::Question(asking) => self.asked(entry, organisation, child, asking),
+            Sight::OfMother { asking, with, numbered } => {
+                self.asked_of_mother((entry, organisation), (child, with), asking, numbered);
+            }
         }
         std::mem::take(&mut self.found)
     }
@@ -289,6 +312,47 @@ impl Watch {
         if let Some(question) = self.waiting.ask(question, bounds) {
             self.settle(&question);
         }
+    }
+
+    /// A child has one mother: whoever names another with the same child, while it is waited to see whether that child is there, asks
+    /// about one more, whom no presentation of the child makes be there. Her number is a step like any other, whichever field it
+    /// stands in, and many who ask about her are many. With a child without a number every mother counts, as a volume alone: so are
+    /// newborns asked about, and how many of a day's says nothing but that.
+    fn asked_of_mother(
+        &mut self,
+        (entry, organisation): (u64, OdsCode),
+        (mother, with): (ChildMark, ChildMark),
+        asking: Asking,
+        numbered: bool,
+    ) {
+        let Asking { user_id, role, unscheduled, number, held, checks_in } = asking;
+        let who = self.known(Who { organisation, user_id }, entry);
+        self.walks(&who, number, entry);
+        self.whole_walks(&who, number, entry);
+        self.crowds(&who, mother, entry);
+        let is_another = self.waiting.is_another_mother(&who, with, mother);
+        if numbered && !is_another {
+            return;
+        }
+        let (unscheduled, held) = if is_another { (unscheduled, Some(held)) } else { (false, None) };
+        let (at, bounds) = (self.now, self.waiting_bounds());
+        let question = Waited { who, role, child: mother, at, entry, unscheduled, checks_in, held, told: None };
+        if let Some(question) = self.waiting.ask(question, bounds) {
+            self.settle(&question);
+        }
+    }
+
+    /// A presentation that was none: of questions that wait about the child nobody came. One that is taken back later counts as another
+    /// to which nobody came, on the day and of the person who takes it back: so much is taken back by somebody every day, and far more
+    /// than that is a volume.
+    fn taken_back(&mut self, entry: u64, (organisation, child): (OdsCode, ChildMark), by: Option<(UserId, Role)>) {
+        let waits = self.waiting.take_back(organisation, child);
+        let Some((user_id, role)) = by.filter(|_| !waits) else { return };
+        let who = self.known(Who { organisation, user_id }, entry);
+        let (at, unscheduled, checks_in) = (self.now, true, false);
+        let question = Waited { who, role, child, at, entry, unscheduled, checks_in, held: None, told: None };
+        self.whole_volume(&question);
+        self.volume(&question);
     }
 
     fn walks(&mut self, who: &Arc<Who>, number: Option<NhsNumber>, entry: u64) {

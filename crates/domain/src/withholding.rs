@@ -1,6 +1,6 @@
 //! Withholding: an authority holds back what it knows of a child, because it considers telling it worse for the child than not
 //! telling it. A person decides it, with a reason, for as long as it takes to look again. What is told to whoever asks is never
-//! that nothing is held: it is that something is, and whom to ring. No passing of time begins or ends it.
+//! that nothing is held: it is that something is, and whom to ring. No passing of time begins or ends it, and no birth ends it.
 
 use crate::child::{ChildRecord, Subject};
 use crate::codes::LaCode;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub const MAX_LOOK_AGAIN_DAYS: i32 = 184;
 
 /// Most decisions of one authority that stand at once: as many as the largest have children on plans. More would be no decisions of
-/// persons any more, and they are held in memory.
+/// persons any more, and they are held in memory. What a birth carries over counts, and is not kept out: each stands beside a plan.
 pub const MAX_STANDING: usize = 5_000;
 
 /// Why it is withheld. A closed list; the numbers stand on disk: new ones are added at the end.
@@ -90,7 +90,7 @@ pub const UNKNOWN: Refused = Refused {
     kind: RefusedKind::Conflict,
     field: "nhs_number",
     reason: "WITHHOLDING_UNKNOWN",
-    words: "your authority withholds nothing under this number: nothing was changed",
+    words: "your authority withholds nothing under this number or key: nothing was changed",
 };
 
 /// As many decisions of the authority stand as may be.

@@ -40,10 +40,14 @@ pub fn not_recorded(refused: &Refused) -> String {
 
 /// Words of the identity check.
 #[must_use]
-pub fn identity(check: IdentityCheck) -> &'static str {
-    match check {
+pub fn identity(answer: &Answer) -> &'static str {
+    match answer.identity {
         IdentityCheck::Matched => "Date of birth matches the one held.",
         IdentityCheck::NotGiven => "No date of birth was given: check that this is the right person.",
+        // Said whatever departments hold: whether there was anything to compare would tell a place.
+        IdentityCheck::NothingToCompare if matches!(answer.body, Body::Shielded(_)) => {
+            "Date of birth NOT compared: no authority's is held, and a shielded record's others are not compared. Check who this is."
+        }
         IdentityCheck::NothingToCompare => "No date of birth is held to compare with.",
         IdentityCheck::NearMiss => {
             "WARNING: date of birth nearly matches (swapped or one digit off). Check who this is."
@@ -231,7 +235,7 @@ pub fn lines_with(answer: &Answer, directory: &Directory, plans: &str, presentat
         Body::Opened(_) => lines.push(OPENED.to_owned()),
         Body::Open(_) | Body::IdentityNotConfirmed => {}
     }
-    let check = identity(answer.identity);
+    let check = identity(answer);
     let first = matches!(
         answer.identity,
         IdentityCheck::NotConfirmed

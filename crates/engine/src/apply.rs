@@ -125,7 +125,7 @@ pub(crate) fn plan(
     let feed = Feed::Plans(event.authority);
     let standing = working.person(sent_for)?.standing;
     let matched = standing == Standing::Current
-        && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date);
+        && feed_health::is_matched(working.child(&event.subject)?, feed, event.birth_date, false);
     working.feed(feed)?.plan_event(at, event.version, matched);
     let Some(name) = event.name() else { return Ok(Effect::Overtaken) };
     // Who holds a plan under this number was told when it was replaced.
@@ -136,6 +136,7 @@ pub(crate) fn plan(
     }
     let used = Name::of_plan(working.keys(), event, &name, Some(working.child(&event.subject)?));
     keep_shield(working, event, (&name, &used))?;
+    keep_withheld(working, event, (&name, &used))?;
     used.own(working, event.version)?;
     // Plan files tell of starts as changes.
     let starts = matches!(event.action, PlanAction::Start | PlanAction::TransferIn(_) | PlanAction::Change);
@@ -167,6 +168,20 @@ fn keep_shield(
         |between: &ChildRecord, before: &ChildRecord| shield::was_lifted(between, before, event.authority, name);
     if let Some(before) = used.key_before(working, lifted)? {
         shield::keep(working.child(&event.subject)?, &before, event.authority, name);
+    }
+    Ok(())
+}
+
+/// A plan that was begun under its authority's own key goes on under the number withheld as it was there: that the number is known is
+/// no decision to tell. One that was entered in error there is somebody else's by now.
+fn keep_withheld(
+    working: &mut Working<'_>,
+    event: &PlanEvent,
+    (name, used): (&PlanName, &Name<'_>),
+) -> Result<(), StateError> {
+    let before = used.key_before(working, |_, _| false)?;
+    if let Some(before) = before.filter(|before| !linked::is_withdrawn(event.authority, name)(before)) {
+        withholdings::carry_over(working, event.authority, std::iter::once(&before), &event.subject)?;
     }
     Ok(())
 }
@@ -207,7 +222,8 @@ fn told(working: &mut Working<'_>, moment: Moment, at: Moment) {
 
 fn presentation(working: &mut Working<'_>, event: &PresentationEvent, at: Moment) -> Result<Effect, StateError> {
     let feed = Feed::Presentations(event.organisation);
-    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, birth_date(&event.action));
+    let (given, shielded) = (birth_date(&event.action), working.person(&event.subject)?.is_shielded());
+    let matched = feed_health::is_matched(working.child(&event.subject)?, feed, given, shielded);
     working.feed(feed)?.event(at, matched);
     let used = Name::of_encounter(working.keys(), event, Some(working.child(&event.subject)?));
     used.own(working, event.version)?;

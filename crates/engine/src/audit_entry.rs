@@ -2,6 +2,7 @@
 //! journal seals it; nothing of it is logged.
 
 use crate::changed_one::{ChangedOne, ListedOne};
+use crate::not_there::NotThere;
 use kith_domain::answer::{Answer, Body, Mother, MotherView, Outcome, Siblings};
 use kith_domain::caller::{Caller, CareContext, Peer, Role};
 use kith_domain::change::AccessFacts;
@@ -202,6 +203,8 @@ pub enum Decision {
         /// How many had been acknowledged before and changed nothing this time.
         repeated: u64,
     },
+    /// One event of a presentation was acknowledged as any change is, and it does not tell that the child is there: why.
+    NotThere(NotThere),
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -252,7 +255,8 @@ impl Decision {
             | Self::ChangedEach(_)
             | Self::ListedEach(_)
             | Self::ToldAgain { .. }
-            | Self::RefusedRows { .. } => None,
+            | Self::RefusedRows { .. }
+            | Self::NotThere(_) => None,
         }
     }
 

@@ -1,15 +1,27 @@
 //! Births: one event that ends the mother's unborn plan and starts each baby's own, in one record of the log. The babies'
 //! records are published before the mother's, so that a reader of either sees the old, the new or both, and never neither.
+//!
+//! Where the authority withholds what it holds of the mother, it withholds the babies' plans from their start: the unborn child whose
+//! plan somebody decided to withhold is this one, and that it was born is no decision to tell. Refused until somebody has decided, a
+//! newborn would be one about whom nothing is held; so it is taken, read as held and withheld, and acknowledged as *kept*, for the
+//! authority to look at.
 
 use crate::apply;
 use crate::changes;
 use crate::linked;
+use crate::names::Name;
+use crate::rows::OwnerRow;
+use crate::withholdings;
 use crate::working::{StateError, Working};
 use kith_domain::birth;
 use kith_domain::change::{Baby, PlanAction, PlanEvent};
+use kith_domain::child::ChildRecord;
 use kith_domain::fold::Effect;
+use kith_domain::links::Person;
+use kith_domain::plan::PlanName;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
+use kith_store::Table;
 
 /// Whether the babies' plans of an event may start; `None` also for an event without babies.
 pub(crate) fn check(working: &Working<'_>, event: &PlanEvent) -> Result<Option<Refused>, StateError> {
@@ -38,6 +50,40 @@ pub(crate) fn homed(working: &Working<'_>, event: &PlanEvent) -> Result<Vec<Baby
     event.babies.iter().map(home).collect()
 }
 
+/// Carries what the authority withholds of the mother over to a baby whose plan begins with its birth; whether somebody is to look at
+/// it. A plan that had begun before stays as it was: somebody may have lifted what was carried over, and a birth that is told anew
+/// decides nothing. Nor is anything carried over to a child of whom other plans of the authority are shown: a newborn has none, so that
+/// the number is likelier mistyped, and what is shown of another child nobody has decided to withhold.
+fn withheld_as_the_mothers(working: &mut Working<'_>, mother: &Person, start: &PlanEvent) -> Result<bool, StateError> {
+    let Some(name) = start.name() else { return Ok(false) };
+    let authority = start.authority;
+    let withholds = |record: &ChildRecord| record.withheld_by.contains(&authority);
+    if !mother.records().any(withholds) || has_begun(working, start, &name)? {
+        return Ok(false);
+    }
+    let baby = working.person(&start.subject)?;
+    let shows =
+        |record: &ChildRecord| record.plans.iter().any(|plan| plan.authority == authority && !plan.is_withdrawn());
+    if !baby.records().any(withholds) && baby.records().any(shows) {
+        return Ok(true);
+    }
+    withholdings::carry_over(working, authority, mother.records(), &start.subject)
+}
+
+/// Whether a baby's plan had begun before: under the same number, or under the authority's own key, which gives way to the number now.
+/// What was decided under the key goes with the plan (`apply.rs`), and what was lifted there stays lifted.
+fn has_begun(working: &Working<'_>, start: &PlanEvent, name: &PlanName) -> Result<bool, StateError> {
+    let held = working.peek(&start.subject)?;
+    if held.as_ref().is_some_and(linked::holds_plan(start.authority, name)) {
+        return Ok(true);
+    }
+    let used = Name::of_plan(working.keys(), start, name, held.as_ref());
+    let owner = working.row::<OwnerRow>(Table::Plan, &used.key)?.map(|row| row.subject);
+    // Not behind a number that was mistyped: there the key may have been lifted because the number had its own.
+    let key = used.key_before(working, |_, _| false)?.filter(|key| owner.as_ref() == Some(&key.subject));
+    Ok(key.as_ref().is_some_and(linked::goes_on(start.authority, name)))
+}
+
 /// Starts the babies' plans. `sent` are the babies as they were sent, those of `event` the records that their plans stand on.
 pub(crate) fn apply(
     working: &mut Working<'_>,
@@ -45,9 +91,15 @@ pub(crate) fn apply(
     sent: &[Baby],
     at: Moment,
 ) -> Result<Option<Effect>, StateError> {
+    if event.babies.is_empty() {
+        return Ok(None);
+    }
+    let mother = working.person(&event.subject)?;
     let mut whole = None;
     for (start, baby) in event.starts().zip(sent) {
+        let withheld = withheld_as_the_mothers(working, &mother, &start)?;
         let effect = apply::plan(working, &start, &baby.subject, at)?;
+        let effect = if withheld { both(effect, Effect::Kept) } else { effect };
         working.publish_first(start.subject);
         whole = Some(whole.map_or(effect, |before| both(before, effect)));
     }

@@ -4,6 +4,7 @@
 
 use crate::audit_entry::Decision;
 use crate::engine::Engine;
+use crate::not_there::NotThere;
 use crate::writer::Verdict;
 use kith_domain::child::Subject;
 use kith_domain::fold::Effect;
@@ -27,6 +28,8 @@ pub struct ChangedOne {
     /// Somebody whom the event is about was or had been shielded when this was written, or the event says so: it is shown to
     /// nobody, whatever is held by then.
     pub shielded: bool,
+    /// Why an acknowledged row about a presentation does not tell that the child is there; none where it does, and of anything else.
+    pub not_there: Option<NotThere>,
 }
 
 /// What became of one of several changes.
@@ -153,10 +156,13 @@ impl Engine {
     ) -> Vec<ChangedOne> {
         let shielded = tells_of_shield || about.iter().any(|subject| self.is_or_was_shielded(subject));
         if about.is_empty() {
-            return vec![ChangedOne { subject: None, event_id, became, shielded }];
+            return vec![ChangedOne { subject: None, event_id, became, shielded, not_there: None }];
         }
         let ids = std::iter::once(event_id).chain(std::iter::repeat(None));
-        let one = |(subject, event_id)| ChangedOne { subject: Some(subject), event_id, became, shielded };
+        let one = |(subject, event_id)| {
+            let subject = Some(subject);
+            ChangedOne { subject, event_id, became, shielded, not_there: None }
+        };
         about.into_iter().zip(ids).map(one).collect()
     }
 
@@ -177,6 +183,7 @@ impl Decision {
     pub fn changed(&self) -> Option<(u64, u64)> {
         match self {
             Self::Changed { acknowledged, refused } => Some((*acknowledged, *refused)),
+            Self::NotThere(_) => Some((1, 0)),
             Self::ChangedEach(each) => Some(ChangedOne::counts(each)),
             Self::RefusedRows { counted, repeated, .. } => {
                 Some((*repeated, counted.iter().fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))))
@@ -235,7 +242,7 @@ mod tests {
     fn one(refused: Option<&str>) -> ChangedOne {
         let subject = Some(Subject::Nhs(NhsNumber::from_first_nine(999_000_001).unwrap()));
         let became = refused.map_or(Became::Applied, Became::refused);
-        ChangedOne { subject, event_id: Some(Uuid::from_u128(7)), became, shielded: false }
+        ChangedOne { subject, event_id: Some(Uuid::from_u128(7)), became, shielded: false, not_there: None }
     }
 
     #[test]
@@ -270,6 +277,7 @@ mod tests {
         assert!(!each(vec![one(Some("ADULT"))]).stands() && !each(Vec::new()).stands());
         assert!(Decision::Changed { acknowledged: 1, refused: 0 }.stands());
         assert!(!Decision::Changed { acknowledged: 0, refused: 1 }.stands());
+        assert_eq!(Decision::NotThere(NotThere::Again).changed(), Some((1, 0)));
         assert!(Decision::WithholdingLifted.stands() && !Decision::Listed(1).stands());
         assert_eq!(Decision::Listed(1).changed(), None);
     }
@@ -277,11 +285,12 @@ mod tests {
     #[test]
     fn each_has_the_bytes_that_are_kept() {
         let became = Became::refused("UNLISTED");
-        let nobody = ChangedOne { subject: None, event_id: None, became, shielded: true };
+        let not_there = Some(NotThere::InError);
+        let nobody = ChangedOne { subject: None, event_id: None, became, shielded: true, not_there };
         let entry = AuditEntry::of_service(Moment(1_000), Decision::ChangedEach(vec![one(None), nobody]));
         let bytes = encode(&entry).unwrap();
         let id = format!("{}07", "00".repeat(15));
-        let expected = format!("01d00f00000000000015020100929bcd9b250110{id}0000000004000100000000000000");
+        let expected = format!("01d00f00000000000015020100929bcd9b250110{id}0000000000040001010200000000000000");
         assert_eq!(hex::encode(bytes), expected);
     }
 

@@ -33,6 +33,7 @@ mod keys;
 mod linked;
 mod loading;
 mod names;
+mod not_there;
 mod notifications;
 mod open;
 mod openings;
@@ -77,6 +78,7 @@ pub use kith_store::{
     KeyEncryptionKey, KeyError, KeyId, KeySource, KeyUses, KeyringEdit, KeyringStamp, KeyringStatus, Keys, Monotonic,
     NewKeys, Sink, StoreOptions, SystemMonotonic, TreeOptions, TrimError, give_way,
 };
+pub use not_there::NotThere;
 pub use notifications::{NotificationPage, StoredNotification};
 pub use open::{EngineError, OnFatal, WallClock};
 pub use openings::{ListedOpening, OpeningCounts};

@@ -230,7 +230,12 @@ fn begun(
 
 fn writing(writer: Writer, commands: Receiver<Command>) -> std::io::Result<JoinHandle<()>> {
     let on_fatal = Arc::clone(&writer.on_fatal);
-    spawn("kith-writer", &on_fatal, move || writer.run(commands))
+    let work = move || {
+        // It waits for a disk in any case, and takes its time for history and files.
+        kith_store::stand_back();
+        writer.run(commands);
+    };
+    spawn("kith-writer", &on_fatal, work)
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {

@@ -1,15 +1,19 @@
-//! What entries of the audit tell of somebody's use: a question about a child, or that a child was there.
+//! What entries of the audit tell of somebody's use: a question about a child, and about the mother who was named with it, or that a
+//! child was there.
 //!
 //! A child was there when an organisation told of a presentation, one by one or row by row in a stream of them, and also when it
 //! tried to and Kith refused for a reason of its own: whoever sits before the child cannot mend Kith's disks. No refusal that
-//! whoever asks can bring about counts, or it would be a way to look like one who has the child before them. Nor does a row that
-//! was sent again count: what it told was told before. Of what was refused before the audit took entries, and of several that one
+//! whoever asks can bring about counts, or it would be a way to look like one who has the child before them. Nor does what was
+//! sent again, what a later version stands over, or an arrival of more than a day ago count (`not_there.rs`). What is taken back as
+//! entered in error takes back that the child was there, and so does an arrival of so long ago, to which one of today may have been
+//! moved. Of what was refused before the audit took entries, and of several that one
 //! person was refused within milliseconds, the audit does not know whom it was about: that counts for nobody. Questions are not
 //! answered at the first of these times either.
 
-use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed};
-use crate::changed_one::Became;
+use crate::audit_entry::{AuditEntry, Code, Decision, Disclosed, MotherRead};
+use crate::changed_one::{Became, ChangedOne};
 use crate::keys;
+use crate::not_there::NotThere;
 use kith_domain::caller::{CareContext, Purpose, Role};
 use kith_domain::child::Subject;
 use kith_domain::method::Method;
@@ -24,20 +28,33 @@ pub(crate) fn sightings(secrets: &Keys, sequence: u64, entry: &AuditEntry) -> Ve
         Some(Sighting { entry: sequence, at: entry.at, organisation, child, what })
     };
     if let Decision::ChangedEach(each) = &entry.decision {
-        let there = each.iter().filter(|one| method == Method::Import && was_there(one.became));
-        return there.filter_map(|one| seen(one.subject.as_ref()?, Sight::Presentation)).collect();
+        let rows = each.iter().filter(|_| method == Method::Import);
+        return rows.filter_map(|one| seen(one.subject.as_ref()?, of_row(entry, one)?)).collect();
     }
     let Some(subject) = &entry.subject else { return Vec::new() };
-    let what = match entry.decision.disclosed() {
-        Some(disclosed) => asking(entry, (subject, method), disclosed).map(Sight::Question),
-        None => tells_of_a_presentation(method, &entry.decision).then_some(Sight::Presentation),
+    let Some(disclosed) = entry.decision.disclosed() else {
+        let there = tells_of_a_presentation(method, &entry.decision).then_some(Sight::Presentation);
+        let not_there = if let Decision::NotThere(why) = &entry.decision { Some(*why) } else { None };
+        let what = there.or_else(|| taken_back(entry, not_there?));
+        return what.and_then(|what| seen(subject, what)).into_iter().collect();
     };
-    what.and_then(|what| seen(subject, what)).into_iter().collect()
+    let child = asking(entry, (subject, method), disclosed).and_then(|asking| seen(subject, Sight::Question(asking)));
+    let of_mother = entry.mother.as_ref().zip(child.as_ref()).and_then(|(MotherRead { subject, .. }, child)| {
+        let asking = asking(entry, (subject, method), disclosed)?;
+        let asking = Asking { held: disclosed.mother.is_some_and(is_held), ..asking };
+        let numbered = matches!(entry.subject, Some(Subject::Nhs(_)));
+        seen(subject, Sight::OfMother { asking, with: child.child, numbered })
+    });
+    child.into_iter().chain(of_mother).collect()
+}
+
+/// Whether something is held.
+fn is_held(code: Code) -> bool {
+    matches!(code, Code::Held(_))
 }
 
 /// Who asked what; none where nobody is named.
 fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: Disclosed) -> Option<Asking> {
-    let held = |code| matches!(code, Code::Held(_));
     let (caller, role) = (entry.caller.as_ref()?, entry.role?);
     // In planned care, and of a worklist, nobody needs to be there. But an emergency department expects nobody by appointment, and
     // its worklists would be a way to ask about children who are not there: those for a review, or in planned care, need a policy
@@ -50,17 +67,33 @@ fn asking(entry: &AuditEntry, (subject, method): (&Subject, Method), disclosed: 
         role,
         unscheduled: !uncounted || of_department,
         number: if let Subject::Nhs(number) = subject { Some(*number) } else { None },
-        held: held(disclosed.plans) || held(disclosed.presentations),
+        held: is_held(disclosed.plans) || is_held(disclosed.presentations),
         checks_in: method == Method::CheckIn,
     })
 }
 
-/// Whether a row of a stream of presentations tells that a child was there.
-fn was_there(became: Became) -> bool {
-    match became {
-        Became::Applied | Became::Kept | Became::Overtaken => true,
-        Became::Repeated => false,
-        Became::Refused(code) => code.is_kiths_own(),
+/// What a row of a stream of presentations tells of whether a child was there.
+fn of_row(entry: &AuditEntry, ChangedOne { became, not_there, .. }: &ChangedOne) -> Option<Sight> {
+    match (became, not_there) {
+        (Became::Applied | Became::Kept, None) => Some(Sight::Presentation),
+        (Became::Applied | Became::Kept, Some(why)) => taken_back(entry, *why),
+        // What stands over it has told so.
+        (Became::Overtaken | Became::Repeated, _) => None,
+        (Became::Refused(code), _) => code.is_kiths_own().then_some(Sight::Presentation),
+    }
+}
+
+/// What an event of an entry takes back of what was told before.
+fn taken_back(entry: &AuditEntry, why: NotThere) -> Option<Sight> {
+    match why {
+        NotThere::InError => {
+            let by = entry.caller.as_ref().map(|caller| caller.user_id.clone()).zip(entry.role);
+            Some(Sight::TakenBack { by })
+        }
+        // Encounters of before are told and amended in whatever number, and that is nobody's trawling. One of today that is moved there
+        // takes its child with it.
+        NotThere::Earlier => Some(Sight::TakenBack { by: None }),
+        NotThere::Again => None,
     }
 }
 
@@ -92,7 +125,9 @@ fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
         | Decision::ListedEach(_)
         // Taken apart before they come here, or about nobody by name.
         | Decision::ToldAgain { .. }
-        | Decision::RefusedRows { .. } => false,
+        | Decision::RefusedRows { .. }
+        // Acknowledged, and not there.
+        | Decision::NotThere(_) => false,
     };
     // Not what closes one: a child who was there was recorded before. Of one who never was, "entered in error" is taken too, and
     // nobody is ever shown it.
@@ -103,7 +138,6 @@ fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
 mod tests {
     use super::*;
     use crate::audit_entry::Call;
-    use crate::changed_one::ChangedOne;
     use kith_domain::NhsNumber;
     use kith_domain::caller::{Caller, Peer};
     use kith_domain::codes::OdsCode;
@@ -156,9 +190,41 @@ mod tests {
         }
     }
 
+    /// Of each event that is acknowledged and tells of nobody who is there: whether it takes back that somebody was, and by whom.
+    #[test]
+    fn what_is_taken_back_is_known_with_who_took_it_back_and_what_is_of_before_tells_nothing() {
+        let organisation = OdsCode::parse("R1H").unwrap();
+        let told = |method, decision| -> Vec<Option<Option<String>>> {
+            let peer = Peer { organisation, role: Role::Ed };
+            let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+            let entry = AuditEntry::of_call(Moment(1_000), call, Some(caller(Purpose::DirectCare)), None, decision);
+            let seen = sightings(&Keys::from_master([7; 32]), 1, &AuditEntry { subject: subject(0), ..entry });
+            let by = |seen: Sighting| match seen.what {
+                Sight::TakenBack { by } => Some(by.map(|(user_id, _)| user_id.as_str().to_owned())),
+                Sight::Presentation | Sight::Question(_) | Sight::OfMother { .. } => None,
+            };
+            seen.into_iter().map(by).collect()
+        };
+        let by_u1 = || vec![Some(Some("u1".to_owned()))];
+        assert_eq!(told(Method::Close, Decision::NotThere(NotThere::InError)), by_u1());
+        for method in [Method::CheckIn, Method::Record, Method::Amend] {
+            assert_eq!(told(method, Decision::NotThere(NotThere::Earlier)), [Some(None)], "{method:?}");
+            assert!(told(method, Decision::NotThere(NotThere::Again)).is_empty(), "{method:?}");
+        }
+        let (subject, became, not_there) = (subject(1), Became::Applied, Some(NotThere::InError));
+        let row = ChangedOne { subject, event_id: None, became, shielded: false, not_there };
+        assert_eq!(told(Method::Import, Decision::ChangedEach(vec![row.clone()])), by_u1());
+        let earlier = ChangedOne { not_there: Some(NotThere::Earlier), ..row.clone() };
+        assert_eq!(told(Method::Import, Decision::ChangedEach(vec![earlier])), [Some(None)]);
+        assert!(told(Method::SubmitEvents, Decision::ChangedEach(vec![row])).is_empty());
+    }
+
     #[test]
     fn each_row_that_a_stream_of_presentations_told_of_is_one() {
-        let one = |n, became| ChangedOne { subject: subject(n), event_id: None, became, shielded: false };
+        let one = |n, became| {
+            let (subject, event_id) = (subject(n), None);
+            ChangedOne { subject, event_id, became, shielded: false, not_there: None }
+        };
         let rows = vec![
             one(1, Became::Applied),
             one(20, Became::Kept),
@@ -168,24 +234,34 @@ mod tests {
             one(100, Became::refused("BAD_TEXT")),
             ChangedOne { subject: None, ..one(0, Became::Applied) },
         ];
-        assert_eq!(presentations(Method::Import, Decision::ChangedEach(rows.clone())), 4);
+        assert_eq!(
+            presentations(Method::Import, Decision::ChangedEach(rows.clone())),
+            3,
+            "what stands over it has told"
+        );
+        let again = rows.iter().map(|row| ChangedOne { not_there: Some(NotThere::Again), ..row.clone() }).collect();
+        assert_eq!(presentations(Method::Import, Decision::ChangedEach(again)), 1, "what Kith could not take");
         // What authorities send, and what they have heard of, tells of nobody who is there.
         for method in [Method::SubmitEvents, Method::SubmitPlanFile, Method::AcknowledgeNotifications] {
             assert_eq!(presentations(method, Decision::ChangedEach(rows.clone())), 0);
         }
     }
 
-    /// Whether a question of a worklist is one of unscheduled care.
-    fn is_unscheduled(role: Role, purpose: Purpose, context: CareContext) -> bool {
-        let organisation = OdsCode::parse("R1H").unwrap();
-        let caller = Caller {
+    fn caller(purpose: Purpose) -> Caller {
+        Caller {
             user_id: UserId::parse("u1").unwrap(),
             user_name: PersonText::parse("A Nurse").unwrap(),
             user_role: PersonText::parse("Nurse").unwrap(),
             purpose,
-            organisation,
+            organisation: OdsCode::parse("R1H").unwrap(),
             role_code: RoleCode::parse("R8000").unwrap(),
-        };
+        }
+    }
+
+    /// Whether a question of a worklist is one of unscheduled care.
+    fn is_unscheduled(role: Role, purpose: Purpose, context: CareContext) -> bool {
+        let caller = caller(purpose);
+        let organisation = caller.organisation;
         let disclosed = Disclosed {
             identity: IdentityCheck::NotGiven,
             plans: Code::NoneHeld,

@@ -3,12 +3,13 @@
 
 use crate::engine::Engine;
 use crate::keys;
+use crate::linked;
 use crate::open::EngineError;
-use crate::rows::decode;
+use crate::rows::{OwnerRow, decode};
 use crate::working::{StateError, Working};
 use crate::writer::Verdict;
 use kith_domain::change::Change;
-use kith_domain::child::Subject;
+use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::LaCode;
 use kith_domain::fold::Effect;
 use kith_domain::permit::ActionPermit;
@@ -18,7 +19,7 @@ use kith_domain::time::{Day, Moment};
 use kith_domain::withholding::{self, Withholding, WithholdingLifted, WithholdingReason};
 use kith_store::{Store, Table};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +33,8 @@ pub(crate) struct WithholdingRow {
     /// Without them nobody who looks again could tell whether the reason still holds.
     pub(crate) words: WithholdingWords,
     pub(crate) look_again: Day,
+    /// It was decided about another record, from which it was carried over to this one.
+    pub(crate) carried_over: bool,
 }
 
 /// A decision that stands, as its authority sees it.
@@ -47,6 +50,9 @@ pub struct StandingWithholding {
     pub words: WithholdingWords,
     /// The day on which somebody has to look again. That it has passed ends nothing.
     pub look_again: Day,
+    /// Nobody decided it about this child: at a birth it was carried over from the mother's record, or from the authority's own key
+    /// when the number was known.
+    pub carried_over: bool,
 }
 
 /// A page of an authority's decisions.
@@ -77,8 +83,9 @@ pub(crate) struct Noted {
 
 impl Noted {
     fn of(row: WithholdingRow) -> Self {
-        let WithholdingRow { authority, subject, decided_at, reason, words, look_again } = row;
-        let standing = StandingWithholding { subject: subject.clone(), decided_at, reason, words, look_again };
+        let WithholdingRow { authority, subject, decided_at, reason, words, look_again, carried_over } = row;
+        let standing =
+            StandingWithholding { subject: subject.clone(), decided_at, reason, words, look_again, carried_over };
         Self { authority, subject, stands: Some(standing) }
     }
 }
@@ -96,16 +103,68 @@ pub(crate) fn check(working: &Working<'_>, decided: &Withholding, at: Moment) ->
     Ok(is_full.then_some(withholding::TOO_MANY))
 }
 
-/// Notes a decision, in the place of the one before.
+/// Notes a decision, in the place of the one before. One about the authority's own key counts for the number as well under which what
+/// was begun there goes on: answers are about the number, and whoever decided would take for withheld what is shown.
 pub(crate) fn decide(working: &mut Working<'_>, decided: &Withholding, at: Moment) -> Result<Effect, StateError> {
     let Withholding { authority, event_id: _, subject, reason, words, look_again } = decided.clone();
     withholding::withhold(working.child(&subject)?, authority);
     let key = keys::withholding(working.keys(), authority, &subject);
     let more = isize::from(working.bytes(Table::Withholding, &key)?.is_none());
-    let row = WithholdingRow { authority, subject, decided_at: at, reason, words, look_again };
+    let numbers = gone_on(working, authority, &subject)?;
+    let decided = working.peek(&subject)?;
+    let row = WithholdingRow { authority, subject, decided_at: at, reason, words, look_again, carried_over: false };
     working.put(Table::Withholding, key, &row)?;
     working.note_withholding(Noted::of(row), more);
+    for number in numbers {
+        carry_over(working, authority, decided.iter(), &number)?;
+    }
     Ok(Effect::Applied)
+}
+
+/// Numbers under which plans of an authority go on that were begun under this key of its own.
+fn gone_on(working: &Working<'_>, authority: LaCode, key: &Subject) -> Result<BTreeSet<Subject>, StateError> {
+    let mut numbers = BTreeSet::new();
+    if matches!(key, Subject::Nhs(_)) {
+        return Ok(numbers);
+    }
+    let plans = working.peek(key)?.map(|record| record.plans).unwrap_or_default();
+    for plan in plans.iter().filter(|plan| plan.authority == authority && !plan.is_withdrawn()) {
+        let name = keys::plan(working.keys(), authority, &plan.name, key);
+        let owner = working.row::<OwnerRow>(Table::Plan, &name)?.map(|row| row.subject);
+        let Some(number) = owner.filter(|owner| owner != key) else { continue };
+        let held = working.peek(&number)?;
+        if held.as_ref().is_some_and(linked::goes_on(authority, &plan.name)) && !working.is_invalid(&number)? {
+            numbers.insert(number);
+        }
+    }
+    Ok(numbers)
+}
+
+/// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on, with
+/// its reason, its words and its date; whether there was one to carry. It goes by no bound: a newborn's plan is not kept out for want
+/// of room for a decision, and each that is carried stands beside a plan. What was decided about the person itself stays as it is.
+pub(crate) fn carry_over<'r>(
+    working: &mut Working<'_>,
+    authority: LaCode,
+    from: impl Iterator<Item = &'r ChildRecord>,
+    to: &Subject,
+) -> Result<bool, StateError> {
+    let withholds = |record: &&ChildRecord| record.withheld_by.contains(&authority);
+    let mut before: Option<WithholdingRow> = None;
+    for record in from.filter(withholds) {
+        let key = keys::withholding(working.keys(), authority, &record.subject);
+        before = before.or(working.row(Table::Withholding, &key)?);
+    }
+    let Some(before) = before else { return Ok(false) };
+    if working.person(to)?.records().any(|record| withholds(&record)) {
+        return Ok(false);
+    }
+    withholding::withhold(working.child(to)?, authority);
+    let key = keys::withholding(working.keys(), authority, to);
+    let row = WithholdingRow { subject: to.clone(), carried_over: true, ..before };
+    working.put(Table::Withholding, key, &row)?;
+    working.note_withholding(Noted::of(row), 1);
+    Ok(true)
 }
 
 /// Whether there is anything to lift.

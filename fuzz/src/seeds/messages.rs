@@ -195,8 +195,10 @@ fn withholdings() -> Vec<(u8, Vec<u8>)> {
         words: "the father looks for her".into(),
         look_again: Some(v1::Date { year: 2026, month: 12, day: 24 }),
         event_id: ID.into(),
+        local_key: String::new(),
     };
-    let lift = v1::LiftWithholdingRequest { caller: caller(), nhs_number: NUMBER.into(), event_id: ID.into() };
+    let (nhs_number, local_key) = (String::new(), String::from("newborn-1"));
+    let lift = v1::LiftWithholdingRequest { caller: caller(), nhs_number, event_id: ID.into(), local_key };
     vec![(21, decision.encode_to_vec()), (22, lift.encode_to_vec())]
 }
 

@@ -216,6 +216,7 @@ async fn withholdings(server: &Server, answered: &mut Answered) {
             words: WORDS.into(),
             look_again: Some(build::day(30)),
             event_id: build::id(),
+            local_key: String::new(),
         };
         answered.by(Method::DecideWithholding, la.withholding().decide_withholding(traced(&la, decision)).await);
         let page = v1::ListWithholdingsRequest { caller: caller.clone(), ..v1::ListWithholdingsRequest::default() };
@@ -224,7 +225,8 @@ async fn withholdings(server: &Server, answered: &mut Answered) {
         assert!(listed.len() == 1 && listed[0].words == WORDS, "the words are kept");
         if !stands {
             let (caller, nhs_number) = (caller.clone(), nhs_number.clone());
-            let lift = v1::LiftWithholdingRequest { caller, nhs_number, event_id: build::id() };
+            let (event_id, local_key) = (build::id(), String::new());
+            let lift = v1::LiftWithholdingRequest { caller, nhs_number, event_id, local_key };
             answered.by(Method::LiftWithholding, la.withholding().lift_withholding(la.request(lift)).await);
         }
     }

@@ -17,7 +17,7 @@ use super::calendar::{holidays, london_day, london_minute, weekday};
 use super::ledger::{Ledger, Told};
 use super::place::{self, INTERVAL_SECONDS, NATIONAL_PHONE};
 use super::plans::{self, Line, Plan};
-use super::seen::{self, ROWS, Seen, WINDOW_DAYS};
+use super::seen::{self, HELD_DAYS, ROWS, Seen, WINDOW_DAYS};
 use super::view::{Both, Known, Listed, Said, View, ordered};
 
 /// Most presentations and plans listed.
@@ -92,6 +92,10 @@ impl Case<'_> {
                 (false, false) => IdentityCheck::NotConfirmed,
             };
         }
+        // Of a shielded child no department's date is compared: by whose date it is the answer would tell a place.
+        if self.is_shielded() {
+            return IdentityCheck::NothingToCompare;
+        }
         // What the asker has recorded itself tells nothing, and one department's doubt outweighs another's match.
         let asker = self.asked.peer.organisation;
         let others =
@@ -164,9 +168,16 @@ impl Case<'_> {
             elsewhere: (!shielded).then(|| said(any_there.then_some(()), &seen_doubts)),
             seen_known: known(seen_known),
             history: if shielded { Vec::new() } else { rows.iter().take(ROWS).cloned().collect() },
-            // A shielded record shows no row and counts all.
-            more_history: count(if shielded { rows.len() } else { rows.len().saturating_sub(ROWS) }),
+            // A shielded record shows no row and counts days.
+            more_history: count(if shielded { self.days(rows) } else { rows.len().saturating_sub(ROWS) }),
         }
+    }
+
+    /// Days on which the child was looked up; of rows beyond those that are kept the last alone.
+    fn days(&self, rows: &[seen::Row]) -> usize {
+        let (last, begun) = (rows.iter().map(|row| row.last), rows.iter().take(ROWS).map(|row| row.first));
+        let held = |day: &Day| *day >= self.today.plus_days(-HELD_DAYS);
+        last.chain(begun).map(london_day).filter(held).collect::<BTreeSet<Day>>().len()
     }
 
     fn listed(&self, seen: &[&Seen], shielded: bool) -> Listed {

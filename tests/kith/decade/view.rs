@@ -163,7 +163,7 @@ fn shielded(body: &ShieldedBody) -> Both {
         elsewhere: None,
         seen_known: known(body.presentation_completeness.counts, Vec::new()),
         history: Vec::new(),
-        more_history: body.accesses,
+        more_history: body.looked_up_days,
     }
 }
 

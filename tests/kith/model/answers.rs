@@ -9,7 +9,7 @@ use kith_domain::answer::{
     Seen, ShieldedBody, ShieldedPlanView, ShieldedSeen, Siblings,
 };
 use kith_domain::change::Feed;
-use kith_domain::child::Subject;
+use kith_domain::child::{Access, Subject};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::feed::{FeedCounts, FeedState};
 use kith_domain::identity::IdentityCheck;
@@ -228,8 +228,10 @@ impl Model {
         seen.retain(|one| one.moment.london_day() >= today.plus_days(-SETTINGS.presentation_retention_days));
         let hidden = self.hidden_by_a_wrong_clock(&all, &self.seen(&question.subject), question.now);
         let shown = plans_shown(&plans, today);
-        let identity = Self::identity(&plans, &seen, question.birth_date, asker);
         let shielded = !self.shielded_by(&question.subject).is_empty();
+        // Of a shielded child no department's date is compared.
+        let compared: &[SeenFacts] = if shielded { &[] } else { &seen };
+        let identity = Self::identity(&plans, compared, question.birth_date, asker);
         let ring = match shown.first() {
             _ if shielded => NATIONAL.to_owned(),
             Some(plan) => plan.authority.to_string(),
@@ -269,8 +271,8 @@ impl Model {
         });
         if shielded {
             let (listed, beyond) = listed(counted.collect(), today);
-            let rows = self.accesses(&question.subject).len() as u32;
-            return shielded_body((shown, more_plans), plan_feeds, (listed, beyond), seen_feeds, rows);
+            let days = looked_up_days(&self.accesses(&question.subject));
+            return shielded_body((shown, more_plans), plan_feeds, (listed, beyond), seen_feeds, days);
         }
         let (here, elsewhere) = counted.partition::<Vec<&SeenFacts>, _>(|one| one.organisation == asker);
         let (any_here, any_elsewhere) = (!here.is_empty(), !elsewhere.is_empty());
@@ -310,6 +312,13 @@ impl Model {
     }
 }
 
+/// Days on which a shielded child was looked up, from rows with the oldest first. Of those beyond the rows shown the last day alone
+/// is kept.
+fn looked_up_days(rows: &[Access]) -> u32 {
+    let begun = rows.iter().rev().take(HISTORY).map(|row| row.first_at.london_day());
+    rows.iter().map(|row| row.last_at.london_day()).chain(begun).collect::<BTreeSet<Day>>().len() as u32
+}
+
 /// A shielded record's doubts do not tell that its own feed is the late one.
 fn placeless(doubts: Vec<Doubt>) -> Vec<Doubt> {
     let local = doubts.contains(&Doubt::NoNhsNumber);
@@ -324,7 +333,7 @@ fn shielded_body(
     plan_feeds: Feeds<LaCode>,
     (listed, beyond): (Vec<&SeenFacts>, Beyond),
     seen_feeds: Feeds<OdsCode>,
-    accesses: u32,
+    looked_up_days: u32,
 ) -> Body {
     let plan = |p: PlanView| ShieldedPlanView {
         kind: p.kind,
@@ -346,7 +355,7 @@ fn shielded_body(
         plan_completeness: Completeness { counts: plan_feeds.counts, named: () },
         presentations: outcome(any.then_some(held), &placeless(seen_feeds.doubts)),
         presentation_completeness: Completeness { counts: seen_feeds.counts, named: () },
-        accesses,
+        looked_up_days,
         siblings: Siblings::NoReference,
         mother: None,
     })

@@ -404,7 +404,9 @@ impl Model {
         let (details, closing) = (latest(&own, version, details_told), latest(&own, version, closing_told));
         let stands = details_told(event).is_none_or(|told| details.is_some_and(|(_, held)| held == told))
             && closing_told(event).is_none_or(|told| closing.is_some_and(|(_, held)| held == told));
-        Ok(kept_if(waits, effect(stands, event.version, tells(event), &earlier)))
+        // What is an error by a later version shows nothing that was recorded before it.
+        let in_error = closing_told(event).is_none() && seen_facts(&own).outcome == Outcome::EnteredInError;
+        Ok(kept_if(waits, effect(stands && !in_error, event.version, tells(event), &earlier)))
     }
 
     /// A counted lookup, once per request.

@@ -163,8 +163,10 @@ async fn withholdings(la: &Client, authority: &str, said: Said) -> Vec<Made> {
         words: said.words.into(),
         look_again: Some(build::day(30)),
         event_id: build::id(),
+        local_key: String::new(),
     };
-    let lift = v1::LiftWithholdingRequest { caller: caller.clone(), nhs_number, event_id: build::id() };
+    let (event_id, local_key) = (build::id(), String::new());
+    let lift = v1::LiftWithholdingRequest { caller: caller.clone(), nhs_number, event_id, local_key };
     let page = v1::ListWithholdingsRequest { caller, ..v1::ListWithholdingsRequest::default() };
     vec![
         (Method::DecideWithholding, la.withholding().decide_withholding(decision).await.map(|_| ())),

@@ -25,7 +25,7 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
             (plans(body, directory), presentations(body, directory), Some(history(body, directory)), true)
         }
         Body::Shielded(body) => {
-            let history = v1::AccessHistory { accesses: Vec::new(), more: body.accesses };
+            let history = v1::AccessHistory { accesses: Vec::new(), more: body.looked_up_days };
             (shielded_plans(body), shielded_presentations(body), Some(history), true)
         }
         Body::IdentityNotConfirmed => withheld(),
@@ -42,7 +42,7 @@ pub fn wire(answer: &Answer, reference: String, directory: &Directory, window_da
     v1::Answer {
         identity: Some(v1::IdentityAnswer {
             outcome: words::identity(answer.identity).into(),
-            words: lines::identity(answer.identity).to_owned(),
+            words: lines::identity(answer).to_owned(),
             number_traced: answer.number_traced,
             current_nhs_number: current.map(NhsNumber::digits),
             other_nhs_numbers: others.iter().map(|number| number.digits()).collect(),

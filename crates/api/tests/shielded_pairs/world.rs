@@ -9,13 +9,14 @@ use kith_domain::NhsNumber;
 use kith_domain::answer::Question;
 use kith_domain::answering::{Found, Means, answer};
 use kith_domain::caller::{Caller, CareContext, Peer, Purpose, Role};
-use kith_domain::change::Feed;
-use kith_domain::child::{Access, ChildRecord, Subject};
+use kith_domain::change::{AccessFacts, Feed};
+use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::{LaCode, OdsCode, SiteCode};
 use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry, SiteEntry};
 use kith_domain::family::{Relatives, families};
 use kith_domain::feed::FeedBoard;
 use kith_domain::feed_volume::ThinRule;
+use kith_domain::fold;
 use kith_domain::links::Person;
 use kith_domain::method::Method;
 use kith_domain::permit::{ReadPermit, authorise_opening, authorise_read};
@@ -25,12 +26,17 @@ use kith_domain::presentation::{CareSetting, Closing, Complaint, Details, Outcom
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{EncounterId, FamilyReference, PersonText, PlanReference, RoleCode, UserId};
 use kith_domain::time::{Day, Moment};
+use uuid::Uuid;
 
 /// Feeds of each kind.
 pub const FEEDS: usize = 20;
 /// How long a feed is fresh.
 const FRESH_SECONDS: i64 = 3_600;
 const DAY_SECONDS: i64 = 86_400;
+/// The birth date that the asker gives, one that nearly matches it, and another.
+const BORN: &str = "2019-03-04";
+const BORN_NEAR: &str = "2018-03-04";
+const BORN_OTHER: &str = "2015-06-17";
 
 /// Numbers that depend on the seed alone (xorshift64*).
 pub struct Random(u64);
@@ -79,6 +85,7 @@ pub struct PlanShape {
     lasts: Option<i64>,
     moving: bool,
     family: bool,
+    born: Option<&'static str>,
 }
 
 /// A presentation without its place.
@@ -88,6 +95,7 @@ pub struct SeenShape {
     days_ago: i64,
     complaint: Complaint,
     outcome: Outcome,
+    born: Option<&'static str>,
 }
 
 /// Another child of the family.
@@ -104,8 +112,8 @@ pub struct Shape {
     pub shielded: bool,
     plans: Vec<PlanShape>,
     seen: Vec<SeenShape>,
-    /// Who looked, one row each.
-    looked: Vec<usize>,
+    /// Who looked, and how many minutes ago: often enough that rows are pushed out.
+    looked: Vec<(usize, i64)>,
     siblings: Vec<SiblingShape>,
     mother: Option<(Vec<PlanShape>, bool)>,
     /// How many feeds of plans are stale and absent, and of presentations stale, absent and thin.
@@ -125,6 +133,7 @@ fn plan_shape(random: &mut Random, kinds: &[PlanKind]) -> PlanShape {
         lasts: random.pick(&[None, None, Some(10), Some(200)]),
         moving: random.one_in(4),
         family: random.one_in(2),
+        born: random.pick(&[None, None, Some(BORN), Some(BORN_NEAR), Some(BORN_OTHER), Some(BORN_OTHER)]),
     }
 }
 
@@ -136,6 +145,7 @@ impl Shape {
             days_ago: random.pick(&[1, 1, 2, 40, 200, 500]),
             complaint: random.pick(&[Complaint::Injury, Complaint::Illness, Complaint::Bite, Complaint::Other]),
             outcome: random.pick(&[Outcome::Waiting, Outcome::Discharged, Outcome::Admitted, Outcome::EnteredInError]),
+            born: random.pick(&[None, Some(BORN), Some(BORN_NEAR), Some(BORN_OTHER)]),
         };
         let sibling = |random: &mut Random| SiblingShape {
             plans: random.list(3, |random| PlanShape { family: true, ..plan_shape(random, &OWN) }),
@@ -146,7 +156,11 @@ impl Shape {
             shielded: true,
             plans: random.list(5, |random| plan_shape(random, &OWN)),
             seen: random.list(6, seen),
-            looked: random.list(6, |random| random.below(FEEDS)),
+            looked: {
+                let most = random.pick(&[1, 6, 40]);
+                let ago = [5, 90, 239, 300, 1_440, 1_500, 2_880, 4_320, 10_080, 20_160];
+                random.list(most, |random| (random.below(FEEDS), random.pick(&ago)))
+            },
             siblings: random.list(4, sibling),
             mother: random.one_in(2).then(|| {
                 let plans = random.list(3, |random| plan_shape(random, &[PlanKind::Unborn]));
@@ -248,11 +262,20 @@ pub struct World<'a> {
     shape: &'a Shape,
     places: &'a Places,
     board: FeedBoard,
+    /// The asker has asked just before.
+    asked_before: bool,
 }
 
 impl<'a> World<'a> {
     pub fn of(shape: &'a Shape, places: &'a Places) -> Self {
-        Self { shape, places, board: board(shape, places) }
+        Self { shape, places, board: board(shape, places), asked_before: false }
+    }
+
+    /// The answer, and the one to the same question put again.
+    pub fn answers(mut self) -> [v1::Answer; 2] {
+        let first = self.answer();
+        self.asked_before = true;
+        [first, self.answer()]
     }
 
     /// The answer to the same asker's same question, on the wire.
@@ -288,7 +311,7 @@ impl<'a> World<'a> {
         let question = Question {
             subject: Subject::Nhs(number(1)),
             number_traced: true,
-            birth_date: self.shape.birth_date.then(|| Day::parse("2019-03-04").unwrap()),
+            birth_date: self.shape.birth_date.then(|| Day::parse(BORN).unwrap()),
             checking_in: None,
             now: now(),
             mother: self.shape.mother.is_some().then(|| number(2)),
@@ -332,14 +355,22 @@ impl<'a> World<'a> {
         record.withheld_by = self.shape.withheld.map(|at| self.places.authority(at)).into_iter().collect();
         record.presentations = self.shape.seen.iter().enumerate().map(|(n, one)| self.seen(n, one)).collect();
         record.presentations.sort_by_key(|one| (one.organisation, one.encounter.as_str().to_owned()));
-        let looked = |(n, by): (usize, &usize)| {
-            let at = now().plus_seconds(-DAY_SECONDS * i64::try_from(n + 1).unwrap());
-            let user_name = PersonText::parse(&format!("Viewer {}", self.places.viewer)).unwrap();
-            let user_role = PersonText::parse("Nurse").unwrap();
-            let organisation = self.places.trust(*by);
-            Access { organisation, user_name, user_role, first_at: at, last_at: at, count: 1 }
+        let user_name = PersonText::parse(&format!("Viewer {}", self.places.viewer)).unwrap();
+        let user_role = PersonText::parse("Nurse").unwrap();
+        let access = |organisation, minutes_ago: i64| AccessFacts {
+            subject: Subject::Nhs(number(1)),
+            organisation,
+            request_id: Uuid::nil(),
+            at: now().plus_seconds(-60 * minutes_ago),
+            user_name: user_name.clone(),
+            user_role: user_role.clone(),
+            responsible: Vec::new(),
         };
-        record.accesses = self.shape.looked.iter().enumerate().map(looked).rev().collect();
+        let mut looked: Vec<AccessFacts> =
+            self.shape.looked.iter().map(|(by, ago)| access(self.places.trust(*by), *ago)).collect();
+        looked.sort_by_key(|one| one.at);
+        looked.extend(self.asked_before.then(|| access(trust(0), 0)));
+        looked.iter().for_each(|one| fold::apply_access(&mut record, one));
         record
     }
 
@@ -349,7 +380,8 @@ impl<'a> World<'a> {
         if shape.shielded {
             record.shielded_by = vec![self.places.authority(6)];
         }
-        let injury = |at| SeenShape { at, days_ago: 3, complaint: Complaint::Injury, outcome: Outcome::Discharged };
+        let (complaint, outcome) = (Complaint::Injury, Outcome::Discharged);
+        let injury = |at| SeenShape { at, days_ago: 3, complaint, outcome, born: None };
         record.presentations = shape.injured_at.map(|at| self.seen(0, &injury(at))).into_iter().collect();
         record
     }
@@ -357,7 +389,7 @@ impl<'a> World<'a> {
     /// Plans as a record keeps them: in order of authority and name. A family stands with every authority that names it.
     fn plans(&self, shapes: &[PlanShape], n: u32) -> Vec<Plan> {
         let one = |(at, shape): (usize, &PlanShape)| {
-            let PlanShape { by, kind, start, lasts, moving, family } = shape;
+            let PlanShape { by, kind, start, lasts, moving, family, born } = shape;
             let reference = PlanReference::parse(&format!("P{n}-{at}")).unwrap();
             // The whole family is known to one authority.
             let authority = self.places.authority(if *family { 3 } else { *by });
@@ -366,7 +398,7 @@ impl<'a> World<'a> {
             plan.start.set(1, Some(day(*start)));
             plan.end.set(1, lasts.map(|lasts| day(start + lasts)));
             plan.moving_to.set(1, moving.then(|| self.places.authority(4)));
-            plan.birth_date.set(1, Day::parse("2019-03-04").ok().filter(|_| n == 1));
+            plan.birth_date.set(1, born.map(|born| Day::parse(born).unwrap()).filter(|_| n == 1));
             plan.family.set(1, family.then(|| FamilyReference::parse("FAMILY").unwrap()));
             plan
         };
@@ -376,7 +408,7 @@ impl<'a> World<'a> {
     }
 
     fn seen(&self, n: usize, shape: &SeenShape) -> Presentation {
-        let SeenShape { at, days_ago, complaint, outcome } = shape;
+        let SeenShape { at, days_ago, complaint, outcome, born } = shape;
         let mut seen = Presentation::new(self.places.trust(*at), EncounterId::parse(&format!("E{n}")).unwrap());
         // Many at the same moment: their order must not come from the place.
         let arrived_at = now().plus_seconds(-DAY_SECONDS * days_ago);
@@ -385,7 +417,7 @@ impl<'a> World<'a> {
             arrived_at,
             setting: CareSetting::EmergencyDepartment,
             complaint: *complaint,
-            birth_date: None,
+            birth_date: born.map(|born| Day::parse(born).unwrap()),
         };
         seen.details.set(1, Some(details));
         seen.closing.set(2, (*outcome != Outcome::Waiting).then_some(Closing { outcome: *outcome, at: arrived_at }));

@@ -47,7 +47,7 @@ fn one_of(one: &v1::AuditChange) -> String {
     }
     let became = match v1::Effect::try_from(*effect) {
         Ok(v1::Effect::Applied) => "and applied",
-        Ok(v1::Effect::Kept) => "and KEPT: it contradicted what was held, or waited for more",
+        Ok(v1::Effect::Kept) => "and KEPT: it contradicted what was held, waited for more, or began withheld",
         Ok(v1::Effect::Overtaken) => "and OVERTAKEN: a later version stood for all of it or for a part",
         Ok(v1::Effect::Unspecified) | Err(_) => "with an effect that this program does not know",
     };
@@ -79,7 +79,7 @@ mod tests {
         let told = words(&v1::AuditChanged { acknowledged: 5, refused: 2, each });
         let expected = "5 changes acknowledged, 2 refused; event e1 acknowledged and applied; event e2 REFUSED, ADULT; \
                         one REFUSED, VERSION_REUSED; \
-                        one acknowledged and KEPT: it contradicted what was held, or waited for more; \
+                        one acknowledged and KEPT: it contradicted what was held, waited for more, or began withheld; \
                         event e3 acknowledged and OVERTAKEN: a later version stood for all of it or for a part; \
                         event e1 acknowledged AGAIN: nothing was changed this time; \
                         event e4 acknowledged with an effect that this program does not know";

@@ -154,6 +154,13 @@ fn accesses(page: &mut Page, answer: &v1::Answer) {
         page.gap();
         return;
     }
+    if answer.shielded && accesses.is_empty() {
+        page.text(0, 2, "LOOKED UP BEFORE (unscheduled)");
+        let days = if *more == 1 { "one day".to_owned() } else { format!("{more} days") };
+        page.text(2, 6, &format!("on {days}; who looked is not listed of a shielded record"));
+        page.gap();
+        return;
+    }
     page.text(0, 2, "LOOKED UP BEFORE (unscheduled, newest first)");
     for access in accesses.iter().take(ACCESSES_SHOWN) {
         page.text(2, 6, &format!("- {}", access_line(access)));

@@ -60,7 +60,7 @@ fn shielded(body: ShieldedBody, shown: FieldSet) -> ShieldedBody {
         plan_completeness,
         presentations,
         presentation_completeness,
-        accesses,
+        looked_up_days,
         siblings,
         mother,
     } = body;
@@ -70,7 +70,7 @@ fn shielded(body: ShieldedBody, shown: FieldSet) -> ShieldedBody {
         plan_completeness,
         presentations,
         presentation_completeness,
-        accesses: if shown.has(Field::History) { accesses } else { 0 },
+        looked_up_days: if shown.has(Field::History) { looked_up_days } else { 0 },
         siblings: if shown.has(Field::Siblings) { siblings } else { Siblings::NotShown },
         mother: mother.filter(|_| shown.has(Field::Mother)),
     }

@@ -98,7 +98,7 @@ fn shielded_answer() -> Answer {
         plan_completeness: Completeness { counts: counts(), named: () },
         presentations: Outcome::Held(seen),
         presentation_completeness: Completeness { counts: counts(), named: () },
-        accesses: 3,
+        looked_up_days: 3,
         siblings: siblings(()),
         mother: Some(Mother::Plans { held: Outcome::Held(vec![one]), more: 1 }),
     }))
@@ -146,13 +146,13 @@ fn put_back(cut: &Answer, whole: &Answer) -> Answer {
         }
         (Body::Shielded(body), Body::Shielded(whole)) => {
             for (field, shown) in [
-                (Field::History, body.accesses == whole.accesses),
+                (Field::History, body.looked_up_days == whole.looked_up_days),
                 (Field::Siblings, body.siblings == whole.siblings),
                 (Field::Mother, body.mother == whole.mother),
             ] {
                 assert_eq!(shown, !cut.not_shown.has(field), "{field:?}");
             }
-            body.accesses = whole.accesses;
+            body.looked_up_days = whole.looked_up_days;
             body.siblings.clone_from(&whole.siblings);
             body.mother.clone_from(&whole.mother);
         }

@@ -4,6 +4,10 @@ use super::*;
 
 #[path = "held_tests.rs"]
 mod held;
+#[path = "mothers_tests.rs"]
+mod mothers;
+#[path = "taken_back_tests.rs"]
+mod taken_back;
 #[path = "whole_tests.rs"]
 mod whole;
 

@@ -5,7 +5,7 @@ use super::{ChildMark, Who};
 use crate::caller::Role;
 use crate::codes::OdsCode;
 use crate::time::Moment;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 /// To make room, such a part of what is remembered of one organisation is forgotten at once.
@@ -41,8 +41,8 @@ pub(super) struct Bounds {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     queue: VecDeque<Waited>,
-    /// Whose question about whom waits already: a question repeated counts once.
-    asked: HashSet<(Arc<Who>, ChildMark)>,
+    /// Whose question about whom waits already, for a question repeated counts once; and the first mother named with it.
+    asked: HashMap<(Arc<Who>, ChildMark), Option<ChildMark>>,
     of: BTreeMap<OdsCode, Of>,
     /// How many presentations are remembered of all.
     told: usize,
@@ -116,7 +116,7 @@ impl Waiting {
     /// Takes a question. Where too many of the organisation's wait, it does not; where too many of all, the oldest waits no more.
     pub(super) fn ask(&mut self, question: Waited, bounds: Bounds) -> Option<Waited> {
         let asked = (Arc::clone(&question.who), question.child);
-        if self.asked.contains(&asked) {
+        if self.asked.contains_key(&asked) {
             return None;
         }
         let of = self.of.entry(question.who.organisation).or_default();
@@ -128,9 +128,16 @@ impl Waiting {
         let about = of.about.entry(question.child).or_default();
         about.waiting += 1;
         about.told = about.told.max(told);
-        self.asked.insert(asked);
+        self.asked.insert(asked, None);
         self.queue.push_back(question);
         if self.queue.len() > bounds.most { self.pop() } else { None }
+    }
+
+    /// Whether somebody whose question about a child waits has named another mother with it before. One whose question does not wait,
+    /// for want of room, is counted with each question.
+    pub(super) fn is_another_mother(&mut self, who: &Arc<Who>, child: ChildMark, mother: ChildMark) -> bool {
+        let Some(first) = self.asked.get_mut(&(Arc::clone(who), child)) else { return false };
+        *first.get_or_insert(mother) != mother
     }
 
     /// The oldest question, once it has waited long enough.
@@ -167,6 +174,21 @@ impl Waiting {
         while self.told > bounds.most {
             self.make_room(now, bounds);
         }
+    }
+
+    /// An organisation tells that what it told of a child was no presentation: it counts no more until it is told again. Whether any of
+    /// its questions about the child wait.
+    pub(super) fn take_back(&mut self, organisation: OdsCode, child: ChildMark) -> bool {
+        let Some(of) = self.of.get_mut(&organisation) else { return false };
+        if of.told.by_child.remove(&child).is_some() {
+            of.told.order.retain(|(_, other)| *other != child);
+            self.told = self.told.saturating_sub(1);
+        }
+        let about = of.about.get_mut(&child);
+        about.is_some_and(|about| {
+            about.told = None;
+            about.waiting > 0
+        })
     }
 
     /// What is too old is forgotten, whosever it is: an organisation that tells of nothing any more takes no room of those that do.
@@ -247,6 +269,25 @@ mod tests {
             waiting.presented(elsewhere, asked.child, at(told_s), BOUNDS);
             assert!(!waiting.is_attended(&asked, BOUNDS), "another organisation");
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_belongs_to_no_question_until_it_is_told_again_and_takes_no_room() {
+        let (mut waiting, organisation) = (Waiting::default(), OdsCode::parse("R1H").unwrap());
+        let asked = question(1, 10);
+        for _ in 0..20 {
+            waiting.presented(organisation, asked.child, at(5), BOUNDS);
+            assert!(!waiting.take_back(organisation, asked.child), "no question waits");
+        }
+        assert!(!waiting.is_attended(&asked, BOUNDS));
+        assert!(waiting.told == 0 && waiting.of[&organisation].told.order.is_empty());
+        waiting.presented(organisation, asked.child, at(6), BOUNDS);
+        assert!(waiting.ask(asked.clone(), BOUNDS).is_none());
+        assert!(!waiting.take_back(OdsCode::parse("RRK").unwrap(), asked.child), "another's");
+        assert!(waiting.is_attended(&asked, BOUNDS) && waiting.take_back(organisation, asked.child));
+        assert!(!waiting.is_attended(&asked, BOUNDS));
+        waiting.presented(organisation, asked.child, at(20), BOUNDS);
+        assert!(waiting.is_attended(&asked, BOUNDS));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use uuid::Uuid;
 const ALL: AuditBounds = AuditBounds { given: 1_000, looked_at: 1_000 };
 
 fn one(child: u32, id: u128, reason: Option<&str>) -> ChangedOne {
-    let subject = Some(Subject::Nhs(nhs(child)));
-    ChangedOne { subject, event_id: Some(Uuid::from_u128(id)), became: became(reason), shielded: false }
+    let (subject, event_id, became) = (Some(Subject::Nhs(nhs(child))), Some(Uuid::from_u128(id)), became(reason));
+    ChangedOne { subject, event_id, became, shielded: false, not_there: None }
 }
 
 fn became(reason: Option<&str>) -> Became {

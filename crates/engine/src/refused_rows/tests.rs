@@ -24,7 +24,7 @@ fn caller(user: &str) -> Caller {
 
 fn one(n: u32, became: Became) -> ChangedOne {
     let (subject, event_id) = (Some(Subject::Nhs(nhs(n))), Some(Uuid::from_u128(u128::from(n))));
-    ChangedOne { subject, event_id, became, shielded: false }
+    ChangedOne { subject, event_id, became, shielded: false, not_there: None }
 }
 
 /// Refused ones, every other for another reason.

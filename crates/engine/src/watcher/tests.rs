@@ -2,7 +2,7 @@
 //! there.
 
 use super::*;
-use crate::audit_entry::{Call, Code, Disclosed};
+use crate::audit_entry::{Call, Code, Disclosed, MotherRead};
 use crate::changed_one::{Became, ChangedOne};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Caller, Peer, Purpose, Role};
@@ -125,6 +125,20 @@ fn entries_of_a_worklist_are_questions_too() {
     assert_eq!(kinds, [FlagKind::NumberWalk]);
 }
 
+/// Nor does it help to name mothers one after another, with a child who may be anybody's.
+#[test]
+fn mothers_who_are_named_with_a_child_are_asked_about_too() {
+    let named = |(sequence, entry): (u64, AuditEntry)| {
+        let mother = entry.subject.clone().map(|subject| MotherRead { subject, responsible: Vec::new() });
+        let subject = Some(Subject::Local(organisation(), LocalKey::parse("dummy").unwrap()));
+        (sequence, AuditEntry { subject, mother, method: Some(Method::LookupMany), ..entry })
+    };
+    let mut watcher = watcher(None, 0);
+    watcher.follow(0, 20, &asked(20).into_iter().map(named).collect::<Vec<_>>());
+    let kinds: Vec<FlagKind> = told(&mut watcher).iter().map(|flag| flag.kind).collect();
+    assert_eq!(kinds, [FlagKind::NumberWalk]);
+}
+
 /// Check-ins as the audit tells of them: each question, and a second later what became of its recording.
 #[derive(Default)]
 struct CheckIns {
@@ -228,7 +242,7 @@ fn an_evening_beside_a_stream(became: Became) -> BTreeSet<(FlagKind, Option<Stri
         for n in 0..60 {
             let moment = (day, 8 * 3_600 + n * 240);
             let (at, subject) = asked.ask(&format!("u{}", n % 5), Method::Lookup, moment, true);
-            let row = ChangedOne { subject, event_id: None, became, shielded: false };
+            let row = ChangedOne { subject, event_id: None, became, shielded: false, not_there: None };
             asked.tell("feed", at.plus_seconds(600), (Method::Import, None), Decision::ChangedEach(vec![row]));
         }
     }

@@ -7,10 +7,12 @@ use crate::files::tests::place::*;
 use crate::rows::encode;
 use crate::working::{Base, StateError, Working};
 use crate::{Acknowledgement, Verdict};
-use kith_domain::change::{Change, LogRecord};
+use kith_domain::change::{Baby, Change, LogRecord, PlanAction, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
-use kith_domain::codes::LaCode;
-use kith_domain::text::WithholdingWords;
+use kith_domain::codes::{LaCode, OdsCode};
+use kith_domain::fold::Effect;
+use kith_domain::plan::PlanKind;
+use kith_domain::text::{LocalKey, PlanReference, WithholdingWords};
 use kith_domain::time::{Day, Moment};
 use kith_domain::withholding::{self, Withholding, WithholdingLifted, WithholdingReason};
 use kith_store::Table;
@@ -130,7 +132,7 @@ async fn a_date_that_has_passed_lifts_nothing_and_is_counted_as_overdue() {
     }
     let later = days_on(300);
     // Something is told of that day, else the clock would not be believed.
-    let told = kith_domain::change::PlanEvent { start: Some(later.london_day()), ..event(1, 9, 1) };
+    let told = PlanEvent { start: Some(later.london_day()), ..event(1, 9, 1) };
     place.engine.change(&permit(1), later, vec![Change::Plan(told)]).await.remove(0).unwrap();
     std::thread::scope(|scope| scope.spawn(|| place.engine.purge(later)).join().unwrap()).unwrap();
     assert_eq!(place.record(1).unwrap().withheld_by, [authority(1), authority(2)], "no purge lifts it");
@@ -186,6 +188,187 @@ fn an_authority_withholds_so_much_at_once_and_may_decide_anew_what_it_withholds(
     assert_eq!(found(&working, 1, 2), None, "a lifted one makes room");
 }
 
+/// An unborn plan of the mother, and the event of her giving birth to whom it names.
+fn unborn(mother: u32) -> PlanEvent {
+    let reference = PlanReference::parse(&format!("U{mother}")).ok();
+    PlanEvent { kind: PlanKind::Unborn, reference, ..event(1, mother, 1) }
+}
+
+fn born(mother: u32, version: u64, babies: &[Subject]) -> PlanEvent {
+    let one = |(n, subject): (usize, &Subject)| Baby {
+        subject: subject.clone(),
+        kind: PlanKind::ChildProtection,
+        reference: PlanReference::parse(&format!("B{mother}-{n}")).ok(),
+        birth_date: None,
+    };
+    let (action, end) = (PlanAction::Born, Some(today()));
+    let babies = babies.iter().enumerate().map(one).collect();
+    PlanEvent { action, version, event_id: Uuid::new_v4(), start: None, end, babies, ..unborn(mother) }
+}
+
+fn own_key() -> Subject {
+    Subject::Local(OdsCode::parse(authority(1).as_str()).unwrap(), LocalKey::parse("newborn-1").unwrap())
+}
+
+async fn told(place: &Place, event: PlanEvent) -> Effect {
+    let verdict = place.engine.change(&permit(1), NOW, vec![Change::Plan(event)]).await.remove(0);
+    verdict.expect("a change that is taken").effect
+}
+
+fn withheld_by(place: &Place, subject: &Subject) -> Vec<LaCode> {
+    place.engine.index().for_writer(subject).map(|record| record.withheld_by.clone()).unwrap_or_default()
+}
+
+/// A birth ends no decision: each baby's plan is withheld from its start, under a number or a key, and the authority sees both, with
+/// the date on which it has to look again.
+#[tokio::test]
+async fn a_birth_carries_what_is_withheld_of_the_mother_over_to_each_baby() {
+    let place = Place::new();
+    told(&place, unborn(1)).await;
+    withhold(&place, 1, 1, 30).await.unwrap();
+    withhold(&place, 2, 1, 10).await.unwrap();
+    let babies = [Subject::Nhs(nhs(2)), own_key()];
+    assert_eq!(told(&place, born(1, 2, &babies)).await, Effect::Kept, "the sender is to look at it");
+    for baby in &babies {
+        let record = place.engine.index().for_writer(baby).expect("a baby who is known");
+        assert_eq!((record.plans.len(), &record.withheld_by[..]), (1, &[authority(1)][..]), "its own plan, by its own");
+    }
+    let place = place.reopened();
+    let stands = |place: &Place, carried: bool| -> Vec<Subject> {
+        let all = listed(place, 1).into_iter();
+        let as_decided = all.inspect(|one| {
+            let StandingWithholding { reason, words, decided_at, look_again, .. } = one;
+            assert_eq!((*reason, words.as_str(), *decided_at), (WithholdingReason::HarmToChild, SAID, NOW));
+            assert_eq!(*look_again, today().plus_days(30));
+        });
+        as_decided.filter(|one| one.carried_over == carried).map(|one| one.subject).collect()
+    };
+    assert_eq!(stands(&place, false), [Subject::Nhs(nhs(1))]);
+    assert_eq!(stands(&place, true), babies);
+    assert_eq!(place.engine.withholding_counts(today().plus_days(31)).overdue, 4, "and one of another authority's");
+    // Lifting the one lifts no other.
+    lift(&place, 1, 2).await.unwrap();
+    assert_eq!((withheld_by(&place, &babies[0]), withheld_by(&place, &babies[1])), (vec![], vec![authority(1)]));
+    place.hash();
+}
+
+#[tokio::test]
+async fn a_birth_told_anew_withholds_nothing_again_and_changes_no_decision_about_a_baby() {
+    let place = Place::new();
+    let (first, second, third) = (Subject::Nhs(nhs(2)), Subject::Nhs(nhs(3)), Subject::Nhs(nhs(4)));
+    told(&place, unborn(1)).await;
+    // Nothing is withheld of her yet.
+    assert_eq!(told(&place, born(1, 2, std::slice::from_ref(&first))).await, Effect::Applied);
+    assert!(withheld_by(&place, &first).is_empty());
+    withhold(&place, 1, 1, 30).await.unwrap();
+    withhold(&place, 1, 4, 90).await.unwrap();
+    told(&place, born(1, 3, &[first.clone(), second.clone(), third.clone()])).await;
+    assert!(withheld_by(&place, &first).is_empty(), "its plan was shown before, and nobody decided about it");
+    assert_eq!(withheld_by(&place, &second), [authority(1)]);
+    let of_third = listed(&place, 1).into_iter().find(|one| one.subject == third).unwrap();
+    assert_eq!((of_third.look_again, of_third.carried_over), (today().plus_days(90), false), "its own decision stands");
+    lift(&place, 1, 3).await.unwrap();
+    assert_eq!(told(&place, born(1, 4, &[first, second.clone()])).await, Effect::Applied);
+    assert!(withheld_by(&place, &second).is_empty(), "what a person has lifted stays lifted");
+    place.hash();
+}
+
+/// The number of a newborn is known, and the birth is told again with it: what was decided under the key counts, and not once more
+/// what was decided about the mother.
+#[tokio::test]
+async fn a_birth_told_anew_with_the_number_leaves_what_was_lifted_under_the_key_lifted() {
+    for lifted in [false, true] {
+        let (place, number) = (Place::new(), Subject::Nhs(nhs(2)));
+        told(&place, unborn(1)).await;
+        withhold(&place, 1, 1, 30).await.unwrap();
+        told(&place, born(1, 2, &[own_key()])).await;
+        assert_eq!(withheld_by(&place, &own_key()), [authority(1)]);
+        if lifted {
+            let (authority, event_id, subject) = (authority(1), Uuid::new_v4(), own_key());
+            let lifted = WithholdingLifted { authority, event_id, subject };
+            place.engine.lift_withholding(&permit(1), NOW, lifted).await.unwrap();
+        }
+        told(&place, born(1, 3, std::slice::from_ref(&number))).await;
+        let expected = if lifted { vec![] } else { vec![authority(1)] };
+        assert_eq!(withheld_by(&place, &number), expected, "lifted {lifted}");
+        place.hash();
+    }
+}
+
+/// A mistyped number leads to a child of whom the authority has told something: nobody decided to withhold that.
+#[tokio::test]
+async fn a_birth_hides_nothing_that_was_shown_of_a_child_before() {
+    let (place, another) = (Place::new(), Subject::Nhs(nhs(2)));
+    place.event(1, PlanEvent { birth_date: None, ..event(1, 2, 1) }).await;
+    told(&place, unborn(1)).await;
+    withhold(&place, 1, 1, 30).await.unwrap();
+    assert_eq!(told(&place, born(1, 2, std::slice::from_ref(&another))).await, Effect::Kept, "somebody is to look");
+    assert!(withheld_by(&place, &another).is_empty() && listed(&place, 1).iter().all(|one| !one.carried_over));
+    // Taken back there, and told with the right number.
+    let number = Subject::Nhs(nhs(3));
+    assert_eq!(told(&place, born(1, 3, std::slice::from_ref(&another))).await, Effect::Applied);
+    let start = born(1, 4, std::slice::from_ref(&another)).starts().next().unwrap();
+    told(&place, PlanEvent { action: PlanAction::Withdraw, event_id: Uuid::new_v4(), ..start }).await;
+    assert_eq!(told(&place, born(1, 5, std::slice::from_ref(&number))).await, Effect::Kept);
+    assert_eq!(withheld_by(&place, &number), [authority(1)]);
+    assert!(withheld_by(&place, &another).is_empty());
+    place.hash();
+}
+
+#[tokio::test]
+async fn what_is_withheld_under_an_own_key_is_withheld_under_the_number_once_that_is_known() {
+    let plan = |subject: &Subject, version, action| {
+        let reference = PlanReference::parse("P").ok();
+        PlanEvent { subject: subject.clone(), version, action, reference, event_id: Uuid::new_v4(), ..event(1, 7, 1) }
+    };
+    for in_error in [false, true] {
+        let (place, number) = (Place::new(), Subject::Nhs(nhs(7)));
+        told(&place, plan(&own_key(), 1, PlanAction::Start)).await;
+        let decided = Withholding { subject: own_key(), ..decision(1, 7, 30) };
+        place.engine.withhold(&permit(1), NOW, decided).await.unwrap();
+        if in_error {
+            told(&place, plan(&own_key(), 2, PlanAction::Withdraw)).await;
+        }
+        told(&place, plan(&number, 3, PlanAction::Start)).await;
+        let expected = if in_error { vec![] } else { vec![authority(1)] };
+        assert_eq!(withheld_by(&place, &number), expected, "a name that was an error is another child's by now");
+        let carried = listed(&place, 1).iter().filter(|one| one.carried_over && one.subject == number).count();
+        assert_eq!(carried, expected.len());
+        place.hash();
+    }
+}
+
+/// Whoever decides under a key though the number is known would take for withheld what every answer shows.
+#[tokio::test]
+async fn what_is_decided_under_a_key_counts_for_the_number_under_which_its_plan_goes_on() {
+    let plan = |subject: &Subject, version| {
+        let reference = PlanReference::parse("P").ok();
+        PlanEvent { subject: subject.clone(), version, reference, event_id: Uuid::new_v4(), ..event(1, 7, 1) }
+    };
+    for key_first in [false, true] {
+        let (place, number) = (Place::new(), Subject::Nhs(nhs(7)));
+        told(&place, plan(&own_key(), 1)).await;
+        told(&place, plan(&number, 2)).await;
+        let decided = Withholding { subject: own_key(), ..decision(1, 7, 30) };
+        place.engine.withhold(&permit(1), NOW, decided).await.unwrap();
+        assert_eq!(withheld_by(&place, &number), [authority(1)]);
+        let carried: Vec<Subject> =
+            listed(&place, 1).into_iter().filter(|one| one.carried_over).map(|one| one.subject).collect();
+        assert_eq!(carried, std::slice::from_ref(&number), "and is shown as that");
+        // Each is lifted by itself, in either order.
+        let key = WithholdingLifted { authority: authority(1), event_id: Uuid::new_v4(), subject: own_key() };
+        let of_number = WithholdingLifted { event_id: Uuid::new_v4(), subject: number.clone(), ..key.clone() };
+        let in_order = if key_first { [key, of_number] } else { [of_number, key] };
+        for (lifted, left) in in_order.into_iter().zip([1, 0]) {
+            place.engine.lift_withholding(&permit(1), NOW, lifted).await.unwrap();
+            assert_eq!(listed(&place, 1).len(), left);
+        }
+        told(&place, plan(&number, 3)).await;
+        assert!(withheld_by(&place, &number).is_empty(), "what was lifted stays lifted");
+        place.hash();
+    }
+}
+
 #[tokio::test]
 async fn what_stands_is_counted_by_authority() {
     let place = Place::new();
@@ -216,7 +399,9 @@ fn what_is_stored_has_these_bytes() {
     let decided =
         Withholding { authority, event_id, subject: subject.clone(), reason, words: words.clone(), look_again };
     let lifted = WithholdingLifted { authority, event_id, subject: subject.clone() };
-    let row = WithholdingRow { authority, subject, decided_at: at, reason, words: words.clone(), look_again };
+    let (words_of_row, carried_over) = (words.clone(), true);
+    let row =
+        WithholdingRow { authority, subject, decided_at: at, reason, words: words_of_row, look_again, carried_over };
     let (la, id) = ("09453036303030303031", format!("10{:032x}", event_id.as_u128()));
     let (who, why) = (hex::encode(&encode(&row.subject).unwrap()[1..]), "030157");
     let day = hex::encode(&encode(&look_again).unwrap()[1..]);
@@ -230,7 +415,7 @@ fn what_is_stored_has_these_bytes() {
     let expected = [
         format!("01d00f15{la}{id}{who}{why}{day}"),
         format!("01d00f16{la}{id}{who}"),
-        format!("01{la}{who}d00f{why}{day}"),
+        format!("01{la}{who}d00f{why}{day}01"),
         format!("01d00f00000000000011{why}{day}00000000000000"),
         "01d00f0000000000001200000000000000".to_owned(),
     ];

@@ -89,8 +89,8 @@ fn decision(decision: &Decision) -> Wire {
         Decision::Changed { acknowledged, refused } => {
             Wire::Changed(v1::AuditChanged { acknowledged: *acknowledged, refused: *refused, each: Vec::new() })
         }
-        // The engine shows what of them may be seen.
-        Decision::ChangedEach(_) => {
+        // The engine shows what of them may be seen. Why a child was not there is for the watch of use alone.
+        Decision::ChangedEach(_) | Decision::NotThere(_) => {
             let (acknowledged, refused) = decision.changed().unwrap_or_default();
             Wire::Changed(v1::AuditChanged { acknowledged, refused, each: Vec::new() })
         }
@@ -187,6 +187,7 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
         | Decision::Resolved(_)
         | Decision::ToldAgain { .. }
         | Decision::RefusedRows { .. }
+        | Decision::NotThere(_)
         | Decision::Proven { .. } => event(v1::ServiceEventKind::Unspecified),
     }
 }

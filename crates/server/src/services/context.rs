@@ -390,6 +390,28 @@ pub(super) async fn listed(engine: &Engine, call: Call, caller: Caller, subjects
     Ok(())
 }
 
+/// Puts the outcome of one event of a presentation into the audit, and whether it tells that the child is there.
+pub(super) async fn presented_told(
+    engine: &Engine,
+    sender: Sender,
+    (verdict, told_by): (&Verdict, Option<kith_engine::NotThere>),
+) -> Result<(), Status> {
+    match kith_engine::NotThere::of(told_by, kith_engine::Became::of(verdict)) {
+        Some(why) => told(engine, sender.entry(Decision::NotThere(why))).await,
+        None => one_told(engine, sender, verdict).await,
+    }
+}
+
+/// As [`presented_told`], and gives what is to be said of it.
+pub(super) async fn one_presented(
+    engine: &Engine,
+    sender: Sender,
+    (verdict, told_by): (Verdict, Option<kith_engine::NotThere>),
+) -> Result<Acknowledgement, Status> {
+    presented_told(engine, sender, (&verdict, told_by)).await?;
+    verdict.map_err(errors::refused)
+}
+
 /// Puts the outcome of one change into the audit, with why where it was refused.
 pub(super) async fn one_told(engine: &Engine, sender: Sender, verdict: &Verdict) -> Result<(), Status> {
     match verdict {

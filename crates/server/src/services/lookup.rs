@@ -17,7 +17,7 @@ use kith_domain::permit::{ActionPermit, ReadPermit, Refusal, authorise_read};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_domain::{validate, words};
-use kith_engine::{Answered, Asked, Call, Engine, ReadError};
+use kith_engine::{Answered, Asked, Call, Engine, NotThere, ReadError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -164,12 +164,13 @@ async fn record(
     };
     let work = places::to_its_end(begun, async move {
         let days = engine.settings().presentation_retention_days;
+        let not_there = NotThere::told_by(&event.action, at);
         let verdict = match validate::presentation_event(&event, engine.directory(), days, at) {
             Err(refused) => Err(refused),
             Ok(()) => engine.change_one(&permit, at, Change::Presentation(event)).await,
         };
         feeds::verdict(&engine, peer, &verdict);
-        context::one_told(&engine, sender, &verdict).await?;
+        context::presented_told(&engine, sender, (&verdict, not_there)).await?;
         Ok(verdict)
     });
     let verdict = match tokio::time::timeout(RECORD_LIMIT, work).await {

@@ -13,7 +13,7 @@ use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::time::Moment;
 use kith_domain::validate;
-use kith_engine::{Became, Call, ChangedOne, Decision, Engine, Verdict};
+use kith_engine::{Became, Call, ChangedOne, Decision, Engine, NotThere, Verdict};
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
@@ -44,6 +44,7 @@ impl Services {
                 return Err(context::malformed(&engine, call, faults).await);
             }
         };
+        let not_there = NotThere::told_by(&event.action, now());
         let about = About::child(&event.subject, event.event_id);
         let permit = context::permit_about(&engine, call, &caller, about).await?;
         let (subject, event_id) = (Some(event.subject.clone()), Some(event.event_id));
@@ -51,7 +52,7 @@ impl Services {
         let ack = places::to_its_end(self.begin(&engine, call)?, async move {
             let verdict = take_event(&engine, &permit, event, now()).await;
             feeds::verdict(&engine, peer, &verdict);
-            context::one_changed(&engine, sender, verdict).await
+            context::one_presented(&engine, sender, (verdict, not_there)).await
         })
         .await?;
         Ok(plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect))
@@ -254,7 +255,8 @@ impl Import {
             self.verdict.processed += 1;
             match read_row(row, self.call.peer, &self.engine, at) {
                 Ok(event) => {
-                    sent.push((self.verdict.processed, event.subject.clone(), event.event_id));
+                    let not_there = NotThere::told_by(&event.action, at);
+                    sent.push((self.verdict.processed, event.subject.clone(), event.event_id, not_there));
                     changes.push(Change::Presentation(event));
                 }
                 Err(faults) => {
@@ -273,8 +275,11 @@ impl Import {
         for (number, fault) in refused {
             self.reject(number, fault, false);
         }
-        for ((number, subject, event_id), verdict) in sent.into_iter().zip(verdicts) {
-            each.extend(self.engine.each_of(Some(event_id), vec![subject], Became::of(&verdict), false));
+        for ((number, subject, event_id, told_by), verdict) in sent.into_iter().zip(verdicts) {
+            let became = Became::of(&verdict);
+            let not_there = NotThere::of(told_by, became);
+            let told = self.engine.each_of(Some(event_id), vec![subject], became, false);
+            each.extend(told.into_iter().map(|one| ChangedOne { not_there, ..one }));
             match verdict {
                 Ok(ack) => {
                     self.verdict.accepted += 1;

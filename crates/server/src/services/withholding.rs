@@ -128,8 +128,8 @@ impl WithholdingService for Services {
         context::listed(&engine, call, caller, listed).await?;
         let today = at.london_day();
         let one = |standing: &StandingWithholding| {
-            let StandingWithholding { subject, decided_at, reason, words, look_again } = standing;
-            withholding::wire(subject, (*reason, words), (*decided_at, *look_again), today)
+            let StandingWithholding { subject, decided_at, reason, words, look_again, carried_over } = standing;
+            withholding::wire((subject, *carried_over), (*reason, words), (*decided_at, *look_again), today)
         };
         Ok(Response::new(v1::ListWithholdingsResponse {
             withholdings: page.withholdings.iter().map(one).collect(),

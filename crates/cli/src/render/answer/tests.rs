@@ -144,8 +144,8 @@ RING 020 7946 0999
    Older than 90 days, held and not listed here: 4
    Heard of in time: 137 of 137 trusts and services; 0 late, 0 never heard of.
 
-LOOKED UP BEFORE (unscheduled, newest first)
-  and 5 more on record, not listed here
+LOOKED UP BEFORE (unscheduled)
+  on 5 days; who looked is not listed of a shielded record
 
 As of Sun 22 Nov 2026 03:12 (UK time). Audit reference 1-4711
 ";

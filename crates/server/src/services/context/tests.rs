@@ -12,7 +12,7 @@ fn sender(event_id: Uuid) -> Sender {
 
 fn one(refused: Option<&str>) -> ChangedOne {
     let became = refused.map_or(Became::Applied, Became::refused);
-    ChangedOne { subject: None, event_id: Some(Uuid::from_u128(7)), became, shielded: false }
+    ChangedOne { subject: None, event_id: Some(Uuid::from_u128(7)), became, shielded: false, not_there: None }
 }
 
 async fn told(place: &Place, each: &[ChangedOne]) -> Result<(), String> {
