@@ -182,7 +182,7 @@ mod tests {
         assert!(!issuers.disown(&name(&first), &roots, |_| false), "nobody of that name is known");
         for one in [&first, &second] {
             let leaf = authority("leaf", Some(one), false);
-            assert!(issuers.learn(&leaf.0, &[one.0.clone()], &roots));
+            assert!(issuers.learn(&leaf.0, std::slice::from_ref(&one.0), &roots));
         }
         assert!(issuers.disown(&name(&first), &roots, |_| false));
         assert!(issuers.vouch(&name(&first), &roots, |_| true) && !issuers.vouch(b"another", &roots, |_| true));

@@ -25,7 +25,8 @@ impl ServerPair {
     pub(crate) fn read(files: &config::Tls) -> Result<Self, TlsError> {
         let chain = chain(files)?;
         let expires_s = chain.iter().filter_map(expires_s).min();
-        let pair = CertifiedKey::new(chain, any_supported_type(&key(files)?)?);
+        let read = key(files)?;
+        let pair = CertifiedKey::new(chain, any_supported_type(&read)?);
         match pair.keys_match() {
             // A kind of key of which it cannot be told is no mistake.
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}

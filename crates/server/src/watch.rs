@@ -308,7 +308,7 @@ mod tests {
             tokio::runtime::Builder::new_current_thread().enable_time().max_blocking_threads(1).build().unwrap();
         let (end, ended) = mpsc::channel::<()>();
         // It ends when the test does, whichever way.
-        control.spawn_blocking(move || drop(ended.recv()));
+        control.spawn_blocking(move || ended.recv());
         let read = control.block_on(async { tokio::time::timeout(Duration::from_secs(60), reload(&tls)).await });
         assert!(read.is_ok(), "it waits behind what hangs");
         drop(end);

@@ -128,9 +128,11 @@ fn not_signed(signed: &Accounted, from: u64) -> Vec<(u64, u64)> {
     let ranges = signed.passed_over.iter().copied().chain([after]);
     ranges.map(|(first, last)| (first.max(from), last)).filter(|(first, last)| first <= last).collect()
 }
+/// The first and the last of numbers in a row.
+type Range = (u64, u64);
 
 /// The parts of a range that lie in `ranges`, which stand in their order, and those that do not. An empty range has neither.
-fn parted((first, last): (u64, u64), ranges: &[(u64, u64)]) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+fn parted((first, last): Range, ranges: &[Range]) -> (Vec<Range>, Vec<Range>) {
     let (mut within, mut outside, mut next) = (Vec::new(), Vec::new(), first);
     for (begin, end) in ranges {
         let (begin, end) = ((*begin).max(next), (*end).min(last));
