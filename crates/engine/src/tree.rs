@@ -116,7 +116,8 @@ impl AuditTree {
     /// Opens the tree; `anchored` is the head that the log knows of. One that cannot be opened is told, and done without: answers
     /// matter more.
     pub(crate) fn open(keep: KeepTree, clock: &Arc<dyn Monotonic>, anchored: Option<AuditHead>) -> Self {
-        let none = |wanted| Self { wanted, tree: None, awaits_witnesses: false, cosigned_at: Arc::default(), key: None };
+        let none =
+            |wanted| Self { wanted, tree: None, awaits_witnesses: false, cosigned_at: Arc::default(), key: None };
         match keep {
             KeepTree::No => none(false),
             KeepTree::Unusable => none(true),
