@@ -127,7 +127,6 @@ async fn every_refusal() {
     let list = v1::ListRequest { caller: Some(build::caller("E06000999")), ..v1::ListRequest::default() };
     let refused = unknown.notifications().list(unknown.request(list)).await;
     expect_trouble(refused, denied, "ORGANISATION_UNKNOWN", &[]);
-
     let entries = audit(&site, server);
     let told = entries.iter().filter(|entry| entry.method == Some(kith_domain::method::Method::GetStatus));
     let told: Vec<_> = told.map(|entry| (entry.decision.clone(), entry.caller.is_some())).collect();

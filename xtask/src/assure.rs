@@ -33,7 +33,7 @@ const STEPS: [Step; 8] = [
         name: "certificates",
         what: "kinds of certificates and lists",
         floor: 121,
-        runs: &[Way::Tests(SERVER, "matrix::", 8)],
+        runs: &[Way::Tests(SERVER, "matrix::", 9)],
     },
     Step {
         name: "policy",

@@ -2,12 +2,32 @@
 //! entry just then, so what is usable comes into force first, and its entry follows; it is never forgotten meanwhile.
 
 use std::collections::VecDeque;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::tls::Part;
+use crate::{config, revocation};
 
 /// Kept at most while the audit takes no entry; nobody is answered then, and the oldest give way.
 const KEPT: usize = 256;
+
+/// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
+pub(crate) type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
+
+/// What the certificate files look like now, to notice a replacement.
+pub(crate) fn fingerprint(files: &config::Tls) -> Vec<Seen> {
+    let mut paths = vec![files.certificate.clone(), files.key.clone(), files.client_ca.clone()];
+    if !files.client_crls.as_os_str().is_empty() {
+        paths.push(files.client_crls.clone());
+        paths.extend(revocation::files(&files.client_crls).unwrap_or_default());
+    }
+    let look = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.len(), found.ctime(), found.ctime_nsec(), found.ino()))
+    };
+    paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
+}
 
 /// One change of what is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

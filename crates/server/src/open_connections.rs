@@ -64,7 +64,7 @@ impl Standing {
     }
 }
 
-type Chain = Arc<[CertificateDer<'static>]>;
+pub(crate) type Chain = Arc<[CertificateDer<'static>]>;
 
 /// Until when a verdict holds, and under which generation of files it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,7 +58,8 @@ pub(crate) fn not_opened(reason: &str) -> Status {
 }
 
 pub(crate) fn overloaded() -> Status {
-    let message = "no answer was given: too many calls are in progress; ask again shortly";
+    let message =
+        "no answer was given and nothing was changed: too many calls or changes are in progress; ask again shortly";
     status(Code::ResourceExhausted, "OVERLOADED", message, Some(OVERLOAD_RETRY))
 }
 

@@ -1,7 +1,7 @@
 //! The TLS configuration in force: TLS 1.3 only, a client certificate with one identity required, replaced on reload.
 //! Never resumes a session: every connection shows its certificate again. Never lets a bad new file replace a good old one.
 
-use std::os::unix::fs::MetadataExt;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -16,9 +16,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::client_trust::{Authorities, ClientTrust, provider, read_lists};
 use crate::config;
 pub use crate::file_changes::FileChange;
-use crate::file_changes::FileChanges;
+use crate::file_changes::{FileChanges, Seen, fingerprint};
 use crate::issuers::Issuers;
-use crate::open_connections::{Judged, OpenConnections, Registered};
+use crate::open_connections::{Chain, Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
 use crate::server_pair::{self, ServerPair};
 
@@ -94,9 +94,6 @@ impl Part {
     }
 }
 
-/// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
-pub(crate) type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
-
 /// Everything in force at one moment.
 #[derive(Debug)]
 pub(crate) struct InForce {
@@ -160,6 +157,8 @@ pub struct TlsState {
     /// Held while files are read, so that two reloads never mix: what the last one failed with.
     reloading: Mutex<Vec<String>>,
     open: Arc<OpenConnections>,
+    /// For whose sake lists were refused: in the way until files change, though not connected any more.
+    in_the_way: Mutex<HashSet<Chain>>,
     issuers: Arc<Issuers>,
     changes: FileChanges,
     first_seen: Vec<Seen>,
@@ -185,8 +184,13 @@ impl TlsState {
         // Under which certificates and lists it begins; nothing of what is not configured.
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
-        let (reloading, open) = (Mutex::default(), Arc::default());
-        Ok(Self { files, trust_domain, in_force, reloading, open, issuers, changes, first_seen })
+        let (reloading, open, in_the_way) = (Mutex::default(), Arc::default(), Mutex::default());
+        Ok(Self { files, trust_domain, in_force, reloading, open, in_the_way, issuers, changes, first_seen })
+    }
+
+    /// How many different certificates with their chains are connected.
+    pub fn connected(&self) -> usize {
+        self.open.chains().len()
     }
 
     /// What became of the files and is not in the audit yet.
@@ -251,6 +255,9 @@ impl TlsState {
     /// Reads the files once more. Gives what that failed with, and what the reading before did.
     fn read_again(&self, is_changed: bool) -> (Vec<TlsError>, Vec<String>) {
         let mut last = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_changed {
+            self.in_the_way.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         let before = self.in_force();
         let mut outcome = Outcome::default();
         let pair = match outcome.take(ServerPair::read(&self.files)) {
@@ -333,7 +340,14 @@ impl TlsState {
         let (authorities, lists) = (Arc::clone(authorities), lists.cloned());
         let trust = ClientTrust::new(authorities, lists, &self.files, &self.trust_domain, &self.issuers)?;
         let now = UnixTime::now();
-        if trust.lists.is_some() && self.open.chains().iter().any(|chain| trust.shuts_out_by_its_lists(chain, now)) {
+        if trust.lists.is_none() {
+            return Ok(trust);
+        }
+        let mut in_the_way = self.in_the_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let shut_out = |chain: &&Chain| trust.shuts_out_by_its_lists(chain, now);
+        let shut_out: Vec<Chain> = self.open.chains().union(&in_the_way).filter(shut_out).cloned().collect();
+        if !shut_out.is_empty() {
+            in_the_way.extend(shut_out);
             let why = "somebody who is connected would be refused and is not revoked: a list is missing, or another signed it";
             return Err(revocation::wrong(&self.files.client_crls, why));
         }
@@ -385,19 +399,6 @@ impl TlsState {
     pub(crate) fn first_seen(&self) -> &[Seen] {
         &self.first_seen
     }
-}
-
-fn fingerprint(files: &config::Tls) -> Vec<Seen> {
-    let mut paths = vec![files.certificate.clone(), files.key.clone(), files.client_ca.clone()];
-    if !files.client_crls.as_os_str().is_empty() {
-        paths.push(files.client_crls.clone());
-        paths.extend(revocation::files(&files.client_crls).unwrap_or_default());
-    }
-    let look = |path: &Path| {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.len(), found.ctime(), found.ctime_nsec(), found.ino()))
-    };
-    paths.into_iter().map(|path| (path.clone(), look(&path))).collect()
 }
 
 /// What became of reading the files again.

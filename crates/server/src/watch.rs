@@ -14,9 +14,10 @@ use tokio::time::MissedTickBehavior;
 
 use crate::application::Application;
 use crate::engine_slot::{EngineSlot, EngineState};
+use crate::file_changes::Seen;
 use crate::health::Readiness;
 use crate::stop::{StopHandle, StopSignal};
-use crate::tls::{Seen, TlsState};
+use crate::tls::TlsState;
 
 /// When files are read anew: at the second look in a row that finds them other than they were when they were last read. The first
 /// may be in the middle of a replacement. To wait until two looks find the same would leave it to whoever touches any of them again

@@ -7,9 +7,9 @@ use std::io;
 
 use libc::{c_long, sched_attr};
 
-/// The thread that calls.
-const THIS_THREAD: libc::pid_t = 0;
-const NO_FLAGS: libc::c_uint = 0;
+/// The thread that calls. Every argument is as wide as a register: C's `syscall` takes them so, and a filter may look at all of it.
+const THIS_THREAD: c_long = 0;
+const NO_FLAGS: c_long = 0;
 
 /// The length of the structure, which also stands in its first field: a kernel that knows fewer or more fields goes by it.
 #[expect(clippy::cast_possible_truncation, reason = "56 bytes or fewer")]
@@ -30,7 +30,9 @@ pub fn of_this_thread() -> io::Result<sched_attr> {
     // SAFETY: sched_getattr(2) takes a thread id, a pointer, the number of bytes it may write there, and flags. The pointer is to a
     // live value of this frame that nobody else refers to, the number is that value's size, and the kernel keeps no pointer beyond
     // the call. It consists of integers alone, so that any bytes are a valid value.
-    let said = unsafe { libc::syscall(libc::SYS_sched_getattr, THIS_THREAD, &raw mut attributes, LENGTH, NO_FLAGS) };
+    let said = unsafe {
+        libc::syscall(libc::SYS_sched_getattr, THIS_THREAD, &raw mut attributes, size_of::<sched_attr>(), NO_FLAGS)
+    };
     result(said)?;
     Ok(attributes)
 }

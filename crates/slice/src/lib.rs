@@ -11,12 +11,12 @@ mod call;
 use std::io;
 use std::time::Duration;
 
-/// Gives the calling thread slices of this length, which the kernel keeps between 0.1 and 100 ms. Its policy and its nice value stay
-/// as they are.
+/// Gives the calling thread slices of this length, which the kernel keeps between 0.1 and 100 ms; of nought, the usual one. Its policy
+/// and its nice value stay as they are. Threads that it starts have the usual length, and a nice value below nought does not pass to them.
 ///
 /// # Errors
-/// What the kernel says, or a filter of system calls before it; `Unsupported` of a thread with a real-time policy, which has no
-/// slices of this kind.
+/// What the kernel says, or a filter of system calls before it; `Unsupported` of a thread whose policy is neither the usual one nor
+/// batch, which has no slices of this kind.
 #[cfg(target_os = "linux")]
 pub fn set(slice: Duration) -> io::Result<()> {
     let mut attributes = call::of_this_thread()?;
@@ -24,6 +24,8 @@ pub fn set(slice: Duration) -> io::Result<()> {
         return Err(io::ErrorKind::Unsupported.into());
     }
     attributes.sched_runtime = u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX);
+    // Threads that this one starts are not meant: they have slices of the usual length.
+    attributes.sched_flags |= RESET_ON_FORK;
     call::set_of_this_thread(&attributes)
 }
 
@@ -35,6 +37,10 @@ pub fn set(slice: Duration) -> io::Result<()> {
 pub fn set(_slice: Duration) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// What the thread starts has none of this.
+#[cfg(target_os = "linux")]
+const RESET_ON_FORK: u64 = libc::SCHED_FLAG_RESET_ON_FORK.cast_unsigned() as u64;
 
 /// The usual one, and that of work nobody waits for.
 #[cfg(target_os = "linux")]
@@ -72,6 +78,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_thread_starts_has_the_usual_slice() {
+        let usual = nanoseconds();
+        let started = std::thread::spawn(|| {
+            set(Duration::from_micros(100)).unwrap();
+            std::thread::spawn(nanoseconds).join().unwrap()
+        });
+        assert_eq!(started.join().unwrap(), usual);
+    }
+
+    #[test]
     fn what_else_the_thread_has_stays() {
         let (before, after) = std::thread::spawn(|| {
             let before = call::of_this_thread().unwrap();
@@ -80,7 +96,7 @@ mod tests {
         })
         .join()
         .unwrap();
-        let kept = |a: &libc::sched_attr| (a.sched_policy, a.sched_nice, a.sched_priority, a.sched_flags);
+        let kept = |a: &libc::sched_attr| (a.sched_policy, a.sched_nice, a.sched_priority);
         assert_eq!(kept(&before), kept(&after));
     }
 

@@ -403,7 +403,7 @@ impl fmt::Display for JournalReport {
         for (first, last) in &self.announced {
             writeln!(
                 f,
-                "entries {first} to {last} are missing, as an entry told: lost, and announced to every authority"
+                "entries {first} to {last} are missing, as an entry told that they may be; what they held is not known"
             )?;
         }
         for (first, last) in &self.unsigned {

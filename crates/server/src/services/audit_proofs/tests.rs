@@ -1,11 +1,14 @@
 //! What a witness brings, when it does not wait to hear what became of it.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
 use kith_api::client::CALLER_METADATA;
+use kith_domain::codes::OdsCode;
+use kith_domain::directory::ServiceRoles;
 use kith_engine::Witnessed;
 use kith_merkle::{Checkpoint, LogSigner, WitnessSigner};
 use prost::Message;
@@ -57,6 +60,8 @@ async fn cosigned_head(place: &Place) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cosignature_whose_witness_has_gone_is_kept_and_told() {
     let place = Place::with_tree(signer());
+    let listed = BTreeMap::from([(OdsCode::parse(WITNESS).unwrap(), vec![Role::Witness])]);
+    place.engine.set_services(Arc::new(ServiceRoles::new(listed)));
     let (services, _running) = testing::services(&place);
     let (note, before) = (cosigned_head(&place).await, last(&place.engine));
     assert_eq!(place.engine.tree_health().unwrap().witnessed, Witnessed::NotAwaited);
