@@ -178,6 +178,14 @@ impl AuditTree {
         if believed { status.covered_through } else { 0 }
     }
 
+    /// Up to which number the newest signed head has whatever it will ever have, also of a tree that is suspected and signs no more; 0
+    /// while there are leaves beyond it.
+    fn passed_through(&self) -> u64 {
+        let status = self.tree.as_ref().map(|tree| tree.status());
+        let whole = status.filter(|status| status.signed_leaves == Some(status.leaves));
+        whole.map_or(0, |status| status.covered_through)
+    }
+
     /// How many leaves there are.
     pub(crate) fn leaves(&self) -> u64 {
         self.tree.as_ref().map_or(0, |tree| tree.status().leaves)
@@ -346,7 +354,7 @@ impl Engine {
         }
         let sealed = self.journal().sealed(sequence)?.ok_or(ProveError::NotThere)?;
         // Looked at before the head is asked for: what is taken in and not signed yet is under the next one.
-        let passed_over = sequence <= self.tree.signed_through() && sequence < self.journal().first_of_opening();
+        let passed_over = sequence <= self.tree.passed_through() && sequence < self.journal().first_of_opening();
         let why = || if passed_over { ProveError::NeverSigned } else { ProveError::NotYetSigned };
         let (proven, note) = included(tree, sequence)?.ok_or_else(why)?;
         Ok(ProvenEntry { sealed: Some(sealed), proven, note })
