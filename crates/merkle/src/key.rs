@@ -9,7 +9,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
-use crate::note::{Note, NoteSignature, decode, encode};
+use crate::note::{Note, NoteSignature, decode, decode_secret, encode};
 
 /// Length of a key's identifier.
 pub(crate) const ID_BYTES: usize = 4;
@@ -218,7 +218,7 @@ fn der_of(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
             line => encoded.push_str(line),
         }
     }
-    if lines.next().is_some() { None } else { decode(&encoded).map(Zeroizing::new) }
+    if lines.next().is_some() { None } else { decode_secret(&encoded) }
 }
 
 /// A new secret key as PKCS#8 in PEM, wiped when it is dropped.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use crate::key::{ID_BYTES, is_name};
 
@@ -143,4 +144,13 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let bytes = STANDARD.decode(text).ok()?;
     (encode(&bytes) == text).then_some(bytes)
+}
+
+/// The same of a secret: neither the bytes nor the spelling that they are held against stay behind.
+pub(crate) fn decode_secret(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    // With room for all of it: bytes that grow leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    STANDARD.decode_vec(text, &mut bytes).ok()?;
+    let spelling = Zeroizing::new(encode(&bytes));
+    (spelling.as_str() == text).then_some(bytes)
 }

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kith_merkle::{LogSigner, VerifierKey, new_secret_pem};
-use zeroize::Zeroizing;
 
-use crate::config::{Config, bounded_text};
+use crate::config::{Config, bounded_secret, bounded_text};
 use crate::mistakes::Mistakes;
 
 /// Mode bits that would let others than the owner read the file.
@@ -51,7 +50,7 @@ pub fn load(config: &Config) -> Result<Option<Arc<LogSigner>>, String> {
     if metadata.mode() & OTHERS != 0 {
         return Err(format!("expected mode 0600, found {:04o}", metadata.mode() & 0o7777));
     }
-    let pem = Zeroizing::new(bounded_text(path, KEY_MAX_BYTES)?);
+    let pem = bounded_secret(path, KEY_MAX_BYTES)?;
     let signer = LogSigner::from_pem(&origin(&config.server.trust_domain), &pem).map_err(|error| error.to_string())?;
     Ok(Some(Arc::new(signer)))
 }

@@ -51,7 +51,7 @@ pub fn examine(source: &KeySource) -> Result<(), String> {
     if metadata.mode() & others != 0 {
         return Err(format!("expected mode 0600, found {:04o}", metadata.mode() & 0o7777));
     }
-    let text = Zeroizing::new(crate::config::bounded_text(&path, 4_096)?);
+    let text = crate::config::bounded_secret(&path, 4_096)?;
     let digits = text.trim_end();
     let usable = digits.len() == 2 * KEY_BYTES && digits.bytes().all(|b| b.is_ascii_hexdigit());
     if usable { Ok(()) } else { Err(String::from("expected 64 hexadecimal digits")) }

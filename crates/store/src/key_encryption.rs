@@ -182,10 +182,11 @@ impl KeyEncryptionKey {
     /// [`KeyError::Io`] when the file exists or cannot be written.
     pub fn create(path: &Path) -> Result<Self, KeyError> {
         let key = random::<KEY_BYTES>()?;
-        let mut text = Zeroizing::new(hex::encode(key.as_slice()));
-        text.push('\n');
+        // The line end by itself: text that grows leaves copies behind.
+        let digits = Zeroizing::new(hex::encode(key.as_slice()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(digits.as_bytes())?;
+        file.write_all(b"\n")?;
         file.sync_all()?;
         sync_parent(path)?;
         Ok(Self(key))
@@ -237,14 +238,15 @@ impl Wrapping {
     /// Wraps `plain`, bound to `data`: a fresh random nonce, the ciphertext, the tag.
     pub(crate) fn wrap(&self, data: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
         let nonce = random::<NONCE_BYTES>()?;
-        let mut wrapped = Vec::with_capacity(plain.len() + WRAP_OVERHEAD_BYTES);
+        // What cannot be wrapped is wiped.
+        let mut wrapped = Zeroizing::new(Vec::<u8>::with_capacity(plain.len() + WRAP_OVERHEAD_BYTES));
         wrapped.extend_from_slice(nonce.as_slice());
         wrapped.extend_from_slice(plain);
         let (key, own) = cipher(&self.wrap, &nonce).ok_or(KeyError::Crypto)?;
         let in_place = wrapped.get_mut(NONCE_BYTES..).unwrap_or_default();
         let tag = key.seal_in_place_separate_tag(own, Aad::from(data), in_place).map_err(|_| KeyError::Crypto)?;
         wrapped.extend_from_slice(tag.as_ref());
-        Ok(wrapped)
+        Ok(std::mem::take(&mut *wrapped))
     }
 
     /// Opens what was wrapped with the same `data`; `None` when it was not.

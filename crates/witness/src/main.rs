@@ -119,9 +119,11 @@ fn signer(arguments: &Arguments) -> Result<WitnessSigner> {
             .and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()))
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
-    let pem = std::fs::read_to_string(path).map(Zeroizing::new);
-    let pem = pem.with_context(|| format!("failed to read {}", path.display()))?;
-    Ok(WitnessSigner::from_pem(&arguments.name, &pem)?)
+    let failed = || format!("failed to read {}", path.display());
+    // Wiped whether or not it is text.
+    let bytes = std::fs::read(path).map(Zeroizing::new).with_context(failed)?;
+    let pem = std::str::from_utf8(&bytes).with_context(failed)?;
+    Ok(WitnessSigner::from_pem(&arguments.name, pem)?)
 }
 
 async fn round(arguments: &Arguments, signer: &WitnessSigner, memory: &Memory) -> Result<Outcome, WatchError> {

@@ -42,18 +42,29 @@ impl Credentials {
     #[must_use]
     pub fn authorization(&self, now: Timestamp) -> String {
         let Self { mailbox, password, key, nonce, count } = self;
-        let count = count.fetch_add(1, Ordering::Relaxed);
+        let (nonce, count) = (nonce.to_string(), count.fetch_add(1, Ordering::Relaxed).to_string());
         let at = now.to_zoned(TimeZone::UTC).strftime("%Y%m%d%H%M").to_string();
-        let password = password.as_str();
-        let proven = Zeroizing::new(format!("{mailbox}:{nonce}:{count}:{password}:{at}"));
+        let proven = joined([mailbox.as_str(), nonce.as_str(), count.as_str(), password.as_str(), at.as_str()]);
         let proof = hmac::sign(key, proven.as_bytes());
         format!("NHSMESH {mailbox}:{nonce}:{count}:{at}:{}", hex::encode(proof))
     }
 }
 
+/// What is proven. It gets all its room at once and is wiped: text that grows leaves copies behind.
+fn joined(parts: [&str; 5]) -> Zeroizing<String> {
+    Zeroizing::new(parts.join(":"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_with_the_password_is_wiped_and_never_grew() {
+        let proven: Zeroizing<String> = joined(["X26ABC1", "nonce", "0", "password", "202611251038"]);
+        assert_eq!(proven.as_str(), "X26ABC1:nonce:0:password:202611251038");
+        assert_eq!(proven.capacity(), proven.len());
+    }
 
     #[test]
     fn the_header_is_the_one_that_the_national_client_makes() {

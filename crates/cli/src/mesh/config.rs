@@ -171,8 +171,9 @@ pub fn secret(path: &Path) -> Result<Zeroizing<String>, Failure> {
     if mode & OTHERS != 0 {
         return Err(failed(format!("others can reach it (mode {:o}): expected 600, 400 or 640", mode & 0o777)));
     }
-    let text = String::from_utf8(read(path).map_err(&failed)?).map_err(|_| failed("expected ASCII".to_owned()))?;
-    let text = Zeroizing::new(text);
+    // Wiped whether or not it is text.
+    let bytes = Zeroizing::new(read(path).map_err(&failed)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed("expected ASCII".to_owned()))?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Err(failed("expected one line of ASCII".to_owned()));

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use kith_domain::flag::FlagRules;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 pub use break_glass::BreakGlass;
 pub use limits::Limits;
@@ -36,6 +37,8 @@ pub const ENVIRONMENT_PREFIX: &str = "KITH__";
 
 /// Largest configuration file read: a hundred times the default one.
 const FILE_MAX_BYTES: u64 = 1 << 20;
+/// What is wrong with a file that is no text.
+const NO_TEXT: &str = "expected UTF-8 text";
 
 /// How long a child's own health record is kept at most, in days: 26 years, by the rule that the default file names.
 const CHILD_RECORD_DAYS: u32 = 9_497;
@@ -199,12 +202,23 @@ fn read(path: Option<&Path>) -> Result<(String, String), Mistakes> {
 
 /// Reads a text file of at most `max_bytes`; the error says what is wrong with it.
 pub(crate) fn bounded_text(path: &Path, max_bytes: u64) -> Result<String, String> {
+    String::from_utf8(bounded_bytes(path, max_bytes)?).map_err(|_| NO_TEXT.to_owned())
+}
+
+/// The same of a secret: what was read is wiped when it is dropped, whether or not it is text.
+pub(crate) fn bounded_secret(path: &Path, max_bytes: u64) -> Result<Zeroizing<String>, String> {
+    String::from_utf8(bounded_bytes(path, max_bytes)?).map(Zeroizing::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        NO_TEXT.to_owned()
+    })
+}
+
+fn bounded_bytes(path: &Path, max_bytes: u64) -> Result<Vec<u8>, String> {
     let length = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
     if length > max_bytes {
         return Err(format!("expected at most {max_bytes} bytes, found {length}"));
     }
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| String::from("expected UTF-8 text"))
+    std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))
 }
 
 /// The files that the configuration names and `kithd` must be able to read.
