@@ -8,6 +8,7 @@ mod calls;
 mod files;
 mod hazards;
 mod identities;
+mod included;
 mod length;
 mod papers;
 mod revealing;
@@ -50,7 +51,8 @@ impl fmt::Display for Finding {
 }
 
 pub fn run(workspace: &Workspace) -> Result<()> {
-    let mut findings = arrows::check(&metadata(workspace)?)?;
+    let metadata = metadata(workspace)?;
+    let mut findings = arrows::check(&metadata)?;
     let paths = tracked(workspace)?;
     let mut read = 0;
     let mut papers = papers::Papers::default();
@@ -61,7 +63,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
         read += 1;
         check_text(path, &text, &mut papers, &mut findings);
     }
-    papers.check(&mut findings);
+    papers.check(&included::roots(&metadata)?, &mut findings);
     for finding in &findings {
         println!("    {finding}");
     }
@@ -84,7 +86,7 @@ fn check_text(path: &str, text: &str, papers: &mut papers::Papers, findings: &mu
     }
     if path.ends_with(".rs") {
         let masked = source::mask(text);
-        files::rust(path, text, findings);
+        files::rust(path, text, &masked, findings);
         length::check(path, &masked, findings);
         calls::check(path, &masked, findings);
         revealing::check(path, &masked, findings);

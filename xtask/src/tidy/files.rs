@@ -1,15 +1,18 @@
 //! Rules about a file as a whole: its length, its header, its letters, its manifest.
 
 use super::Finding;
+use super::source::Masked;
 
 const FILE_LINES: usize = 500;
 /// The one package with lints of its own, and the one file of it that may hold unsafe code.
 const OWN_LINTS: &str = "crates/slice/Cargo.toml";
 const UNSAFE_CODE: &str = "crates/slice/src/call.rs";
+/// The words that such code cannot do without: of the code itself, and of whatever lifts the lint.
+const UNSAFE_WORDS: [&str; 2] = ["unsafe", "unsafe_code"];
 /// What its own lints say at least.
 const SAYS: [&str; 3] = ["unsafe_code = \"deny\"", "undocumented_unsafe_blocks = \"deny\"", "missing_docs = \"warn\""];
 
-pub fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
+pub fn rust(path: &str, text: &str, masked: &Masked, findings: &mut Vec<Finding>) {
     let lines = text.lines().count();
     if lines > FILE_LINES {
         findings.push(Finding::new(path, 0, format!("{lines} lines, at most {FILE_LINES}")));
@@ -27,15 +30,22 @@ pub fn rust(path: &str, text: &str, findings: &mut Vec<Finding>) {
             let what = format!("U+{:04X} is not ASCII", u32::from(letter));
             findings.push(Finding::new(path, number + 1, what));
         }
-        if path != UNSAFE_CODE && line.trim_start().starts_with('#') && line.contains("(unsafe_code") {
-            findings.push(Finding::new(path, number + 1, format!("unsafe code: only {UNSAFE_CODE} may hold any")));
-        }
         if line.contains("#[allow(") || line.contains("#![allow(") {
             let code = line.trim_start();
             if code.starts_with('#') {
                 findings.push(Finding::new(path, number + 1, "an allow attribute: use expect with a reason"));
             }
         }
+    }
+    unsafe_code(path, masked, findings);
+}
+
+/// Looked for in the code as a whole, whatever lines the formatter makes of an attribute.
+fn unsafe_code(path: &str, masked: &Masked, findings: &mut Vec<Finding>) {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let holds = |line: &str| line.split(|c: char| !is_word(c)).any(|word| UNSAFE_WORDS.contains(&word));
+    for (number, _) in masked.lines().filter(|(_, line)| path != UNSAFE_CODE && holds(line)) {
+        findings.push(Finding::new(path, number, format!("unsafe code: only {UNSAFE_CODE} may hold any")));
     }
 }
 
@@ -54,11 +64,12 @@ pub fn manifest(path: &str, text: &str, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::mask;
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
         let mut findings = Vec::new();
-        rust("f.rs", text, &mut findings);
+        rust("f.rs", text, &mask(text), &mut findings);
         findings.into_iter().map(|finding| finding.what).collect()
     }
 
@@ -91,11 +102,22 @@ mod tests {
 
     #[test]
     fn unsafe_code_is_found_outside_its_place() {
-        let text = format!("//! Header.\n#![{}(unsafe_code, reason = \"r\")]\n", "expect");
-        assert!(found(&text)[0].contains("unsafe code"));
-        let mut findings = Vec::new();
-        rust(UNSAFE_CODE, &text, &mut findings);
-        assert!(findings.is_empty());
+        let attributes = [
+            format!("#![{}(unsafe_code, reason = \"r\")]\n", "expect"),
+            "#![expect(\n    unsafe_code,\n    reason = \"r\"\n)]\n".to_owned(),
+            "#[cfg_attr(\n    unix,\n    expect(clippy::all, unsafe_code)\n)]\nmod a;\n".to_owned(),
+            "#[unsafe(no_mangle)]\nfn f() {}\n".to_owned(),
+            "fn f() {\n    unsafe { g() }\n}\n".to_owned(),
+        ];
+        for attribute in attributes {
+            let text = format!("//! Header.\n{attribute}");
+            let told = found(&text);
+            assert!(told.len() == 1 && told[0].contains("unsafe code"), "{text}: {told:?}");
+            let mut findings = Vec::new();
+            rust(UNSAFE_CODE, &text, &mask(&text), &mut findings);
+            assert!(findings.is_empty(), "{text}");
+        }
+        assert!(found("//! No unsafe code.\nconst A: &str = \"unsafe\"; // unsafe\nfn unsafely() {}\n").is_empty());
     }
 
     #[test]

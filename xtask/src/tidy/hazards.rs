@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
+use super::included::conditional;
 use super::source::Masked;
 
 /// The log.
@@ -17,20 +18,22 @@ const SEVERITIES: [&str; 5] = ["Minor", "Significant", "Considerable", "Major", 
 /// Likelihood by severity, as the guidance to DCB0129 rates them.
 const RISKS: [[u8; 5]; 5] = [[1, 1, 2, 2, 3], [1, 2, 2, 3, 4], [2, 2, 3, 3, 4], [2, 3, 3, 4, 5], [3, 4, 4, 5, 5]];
 
-/// Test functions that are not ignored, by file.
+/// Test functions that are neither ignored nor under a condition of their own, by file.
 pub type Tests = BTreeMap<String, BTreeSet<String>>;
 
 /// Takes the test functions of a Rust file.
 pub fn collect(path: &str, masked: &Masked, tests: &mut Tests) {
+    let conditional = conditional(masked);
     let mut attributes = Vec::new();
-    for (_, line) in masked.lines() {
+    for (number, line) in masked.lines() {
         let line = line.trim();
         if line.starts_with("#[") {
             attributes.push(line.to_owned());
         } else if !line.is_empty() {
             let has = |begin: &str| attributes.iter().any(|attribute| attribute.starts_with(begin));
             let is_test = (has("#[test]") || has("#[tokio::test")) && !has("#[ignore");
-            if is_test && let Some(name) = function(line) {
+            let runs = is_test && !conditional.iter().any(|lines| lines.contains(&number));
+            if runs && let Some(name) = function(line) {
                 tests.entry(path.to_owned()).or_default().insert(name.to_owned());
             }
             attributes.clear();
@@ -48,7 +51,7 @@ pub fn named(path: &str, text: &str, tests: &Tests, findings: &mut Vec<Finding>)
     for (number, line) in text.lines().enumerate() {
         for (file, name) in references(line) {
             let what = match tests.get(file) {
-                None => format!("{file} has no test, {name} is to be one of it"),
+                None => format!("{file} has no test that the test command runs, {name} is to be one of it"),
                 Some(known) if !known.contains(name) => {
                     format!("{name} is no test of {file} that the test command runs")
                 }
@@ -156,7 +159,8 @@ mod tests {
     fn tests() -> Tests {
         let mut tests = Tests::new();
         let text = "#[test]\nfn it_is_checked() {}\n/// Waits.\n#[tokio::test(flavor = \"x\")]\nasync fn waits() {}\n\
-            #[test]\n#[ignore = \"long\"]\nfn long() {}\nfn helper() {}\n// #[test]\nfn remark() {}\n";
+            #[test]\n#[ignore = \"long\"]\nfn long() {}\nfn helper() {}\n// #[test]\nfn remark() {}\n\
+            #[cfg(feature = \"x\")]\nmod tests {\n    #[test]\n    fn below() {}\n}\n#[cfg_attr(unix, ignore)]\n#[test]\nfn odd() {}\n";
         collect("a/x.rs", &mask(text), &mut tests);
         tests
     }

@@ -1,10 +1,10 @@
 //! The papers in `deploy/` against the code: what they name exists, and what must stand in them does. Reads text alone; what
 //! commands they name is held against the programs by `cargo xtask test`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::Masked;
-use super::{Finding, hazards, stored};
+use super::{Finding, hazards, included, stored};
 
 /// Where series of the metrics page are listed, and where alerts are.
 const SERIES: &str = "docs/watching.md";
@@ -15,6 +15,7 @@ const ALERTS: &str = "deploy/kith-alerts.yml";
 pub struct Papers {
     texts: BTreeMap<String, String>,
     tests: hazards::Tests,
+    included: included::Included,
     stored: stored::Stored,
 }
 
@@ -29,11 +30,15 @@ impl Papers {
     /// Takes a Rust file.
     pub fn take_code(&mut self, path: &str, masked: &Masked) {
         hazards::collect(path, masked, &mut self.tests);
+        self.included.take(path, masked);
         stored::collect(path, masked, &mut self.stored);
     }
 
-    /// Judges.
-    pub fn check(&self, findings: &mut Vec<Finding>) {
+    /// Judges. `roots` are those of the targets that the test command runs: a test in a file that none of them includes is none.
+    pub fn check(&self, roots: &BTreeSet<String>, findings: &mut Vec<Finding>) {
+        let reached = self.included.reached(roots);
+        let tests = self.tests.iter().filter(|(file, _)| reached.contains(file.as_str()));
+        let tests: hazards::Tests = tests.map(|(file, names)| (file.clone(), names.clone())).collect();
         match self.texts.get(hazards::LOG) {
             Some(text) => hazards::log(text, findings),
             None => findings.push(Finding::new(hazards::LOG, 0, "there is no hazard log")),
@@ -43,7 +48,7 @@ impl Papers {
             None => findings.push(Finding::new(stored::NOTE, 0, "there is no data-protection note")),
         }
         for (path, text) in self.texts.iter().filter(|(path, _)| is_paper(path)) {
-            hazards::named(path, text, &self.tests, findings);
+            hazards::named(path, text, &tests, findings);
             self.watched(path, text, findings);
         }
     }
@@ -87,6 +92,7 @@ fn is_alert(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::mask;
     use super::*;
 
     fn found(runbook: &str) -> Vec<String> {
@@ -95,8 +101,12 @@ mod tests {
         papers.take(ALERTS, "      - alert: KithDoesNotAnswer\n");
         papers.take("deploy/runbook.md", runbook);
         papers.take("docs/other.md", "`kith_gone`");
+        papers.take_code("a/src/lib.rs", &mask("#[cfg(test)]\nmod x;\n"));
+        let tests = mask("#[test]\nfn it_is_checked() {}\n#[cfg(windows)]\n#[test]\nfn it_never_runs() {}\n");
+        papers.take_code("a/src/x.rs", &tests);
+        papers.take_code("a/src/left.rs", &tests);
         let mut findings = Vec::new();
-        papers.check(&mut findings);
+        papers.check(&BTreeSet::from(["a/src/lib.rs".to_owned()]), &mut findings);
         findings.into_iter().map(|finding| finding.what).filter(|what| !what.starts_with("there is no")).collect()
     }
 
@@ -112,13 +122,26 @@ mod tests {
     fn series_alerts_and_tests_that_are_gone_are_found() {
         assert_eq!(found("`kith_gone`"), ["kith_gone is not in docs/watching.md"]);
         assert_eq!(found("`KithGone`"), ["KithGone is not in deploy/kith-alerts.yml"]);
-        assert_eq!(found("`a/x.rs::gone`"), ["a/x.rs has no test, gone is to be one of it"]);
+        assert_eq!(found("`a/x.rs::gone`"), ["a/x.rs has no test that the test command runs, gone is to be one of it"]);
+    }
+
+    #[test]
+    fn a_test_in_a_file_that_nothing_includes_or_under_a_condition_is_none() {
+        assert_eq!(found("`a/src/x.rs::it_is_checked`"), Vec::<String>::new());
+        assert_eq!(
+            found("`a/src/left.rs::it_is_checked`"),
+            ["a/src/left.rs has no test that the test command runs, it_is_checked is to be one of it"]
+        );
+        assert_eq!(
+            found("`a/src/x.rs::it_never_runs`"),
+            ["it_never_runs is no test of a/src/x.rs that the test command runs"]
+        );
     }
 
     #[test]
     fn papers_that_must_be_there_are_missed() {
         let mut findings = Vec::new();
-        Papers::default().check(&mut findings);
+        Papers::default().check(&BTreeSet::new(), &mut findings);
         assert_eq!(findings.len(), 2);
     }
 }
