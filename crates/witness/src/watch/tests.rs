@@ -175,6 +175,23 @@ fn a_log_that_cannot_be_asked_or_shows_another_key_is_no_change_of_history() {
     assert_eq!((witness.memory().alarm().unwrap(), log.taken()), (None, 1));
 }
 
+/// After a change of the key that was decided on, what is remembered under the old one has to be put aside by a person.
+#[test]
+fn what_is_remembered_under_another_key_is_no_empty_memory_and_nothing_is_cosigned_until_it_is_put_aside() {
+    let (mut witness, mut log) = (Witness::new(), Shown::new(leaves("a", 5)));
+    witness.round(&log).unwrap();
+    log.signer = LogSigner::from_seed("kith.test/audit", &[9; 32]).unwrap();
+    witness.key = log.signer.key().clone();
+    log.show(leaves("b", 2));
+    for _ in 0..3 {
+        assert!(matches!(witness.round(&log), Err(WatchError::Memory(MemoryError::Changed { .. }))));
+    }
+    assert_eq!(log.taken(), 1);
+    std::fs::rename(witness.dir.path().join("seen"), witness.dir.path().join("seen-before")).unwrap();
+    assert_eq!(witness.round(&log).unwrap(), Outcome::First(2));
+    assert_eq!(log.taken(), 2);
+}
+
 /// Whoever replaces the key can sign any history, and whoever takes the heads away need not sign any.
 #[test]
 fn a_log_whose_key_was_replaced_or_that_shows_no_head_any_more_is_cried_once_one_is_remembered() {
