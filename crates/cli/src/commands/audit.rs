@@ -39,35 +39,42 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
         Err(status) => return unproven(&args.reference, Failure::status(&status, Sent::Question)),
     };
     Ok(match check(&response, &args.reference, &args.log_key, &args.witness_keys) {
-        Ok(Proven { entry, leaf_index, size, witnessed: _, removed_leaf: Some(leaf) }) => {
-            removed(&response, args.log_key.name(), &entry, (leaf_index, size, &leaf))
-        }
-        Ok(proven) => {
-            let mut text = format!(
-                "PROVEN: entry {} is leaf {} of {} under a head signed by {}\n",
-                proven.entry,
-                proven.leaf_index,
-                proven.size,
-                args.log_key.name()
-            );
-            if !is_numbered(&args.reference) {
-                text.push_str(
-                    "which entry the reference leads to, the service says alone: this reference does not tell\n",
-                );
-            }
-            for (name, time_s) in &proven.witnessed {
-                text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
-            }
-            let witnesses: Vec<_> =
-                proven.witnessed.iter().map(|(name, time)| json!({"name": name, "at": time})).collect();
-            let json = json!({
-                "proven": true, "entry": proven.entry, "leaf_index": proven.leaf_index, "size": proven.size,
-                "witnesses": witnesses, "exit_code": Exit::Done.code(),
-            });
-            Done { text: Text::Plain(text), json, exit: Exit::Done }
-        }
+        Ok(Proven { entry, leaf_index, size, witnessed: _, removed_leaf: Some(leaf) }) => removed(
+            &response,
+            args.log_key.name(),
+            (args.reference.as_str(), entry.as_str()),
+            (leaf_index, size, &leaf),
+        ),
+        Ok(found) => proven(&found, &args.reference, args.log_key.name()),
         Err(why) => not_proven(&args.reference, &why),
     })
+}
+
+/// What is said of an entry that is proven.
+fn proven(found: &Proven, reference: &str, log: &str) -> Done {
+    let Proven { entry, leaf_index, size, witnessed, removed_leaf: _ } = found;
+    let mut text = format!("PROVEN: entry {entry} is leaf {leaf_index} of {size} under a head signed by {log}\n");
+    text.push_str(&unbound(reference));
+    for (name, time_s) in witnessed {
+        text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
+    }
+    let witnesses: Vec<_> = witnessed.iter().map(|(name, time)| json!({"name": name, "at": time})).collect();
+    let json = json!({
+        "proven": true, "reference_proven": is_numbered(reference), "entry": entry, "leaf_index": leaf_index,
+        "size": size, "witnesses": witnesses, "exit_code": Exit::Done.code(),
+    });
+    Done { text: Text::Plain(text), json, exit: Exit::Done }
+}
+
+/// What no proof shows of a reference that does not tell its entry: that it leads there. Nothing for one that does.
+fn unbound(reference: &str) -> String {
+    if is_numbered(reference) {
+        return String::new();
+    }
+    format!(
+        "NOT PROVEN: that reference {reference} leads to this entry. The service alone says so, nothing binds the proof to it, and a \
+         service that lies can have any other entry proven\n"
+    )
 }
 
 /// What is said of an entry of which there is no proof, or none that holds.
@@ -90,18 +97,19 @@ fn unproven(reference: &str, failure: Failure) -> Result<Done, Failure> {
 fn removed(
     response: &v1::GetInclusionProofResponse,
     log: &str,
-    entry: &str,
+    (reference, entry): (&str, &str),
     (leaf_index, size, leaf): (u64, u64, &Hash),
 ) -> Done {
     let leaf = hex::encode(leaf);
-    let text = format!(
+    let mut text = format!(
         "NOT PROVEN: entry {entry} itself was removed under retention, as the service says. Leaf {leaf_index} of {size} under a \
          head signed by {log} is {leaf}: whoever kept the entry as it stood can show by it what it was\n"
     );
+    text.push_str(&unbound(reference));
     let hashes: Vec<String> = response.hashes.iter().map(hex::encode).collect();
     let json = json!({
         "proven": false, "why": "the entry itself was removed under retention", "entry": entry, "leaf": leaf,
-        "leaf_index": leaf_index, "size": size, "hashes": hashes, "note": response.note,
+        "reference_proven": is_numbered(reference), "leaf_index": leaf_index, "size": size, "hashes": hashes, "note": response.note,
         "exit_code": Exit::NotProven.code(),
     });
     Done { text: Text::Plain(text), json, exit: Exit::NotProven }
@@ -194,7 +202,7 @@ mod tests {
         let leaf = leaf_hash(&[&[0, 1], &7_u64.to_be_bytes(), b"sealed"]);
         let removed = v1::GetInclusionProofResponse { sealed: Vec::new(), removed_leaf: leaf.to_vec(), ..response() };
         assert_eq!(found(&removed).unwrap().removed_leaf, Some(leaf));
-        let said = super::removed(&removed, "kith.test/audit", REFERENCE, (1, 2, &leaf));
+        let said = super::removed(&removed, "kith.test/audit", (REFERENCE, REFERENCE), (1, 2, &leaf));
         let Text::Plain(text) = &said.text else { panic!("{}", said.json) };
         assert!(text.starts_with("NOT PROVEN: entry 1-000000000007 itself was removed under retention"), "{text}");
         assert!(said.exit == Exit::NotProven && said.json["proven"] == false && text.contains(&hex::encode(leaf)));
@@ -219,6 +227,30 @@ mod tests {
             check(&response(), "1-000000000008", log().key(), &[]).unwrap_err(),
             "the proof is of another entry"
         );
+    }
+
+    /// A service that lies answers with a right proof of another entry. It holds, and says nothing of the reference.
+    #[test]
+    fn of_a_reference_that_tells_no_entry_it_is_said_that_nothing_binds_the_proof_to_it() {
+        let found = found(&response()).unwrap();
+        let removed_leaf = leaf_hash(&[b"sealed"]);
+        let said = |reference: &str| {
+            let removed = super::removed(&response(), "kith.test/audit", (reference, REFERENCE), (1, 2, &removed_leaf));
+            [proven(&found, reference, "kith.test/audit"), removed].map(|done| match done.text {
+                Text::Plain(text) => (text, done.json["reference_proven"] == true),
+                Text::Page(_) => panic!("plain text"),
+            })
+        };
+        for (text, bound) in said("7KQM2XBD9F4TH3") {
+            assert!(
+                text.contains("\nNOT PROVEN: that reference 7KQM2XBD9F4TH3 leads to this entry.") && !bound,
+                "{text}"
+            );
+            assert!(text.contains("a service that lies can have any other entry proven"), "{text}");
+        }
+        for (text, bound) in said(REFERENCE) {
+            assert!(!text.contains("that reference") && bound, "{text}");
+        }
     }
 
     #[test]
