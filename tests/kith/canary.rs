@@ -6,6 +6,7 @@ mod every_path;
 mod mailbox;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -216,14 +217,36 @@ fn keep_page(site: &Site, at: SocketAddr, name: &str) {
     std::fs::write(site.path(name), page).unwrap();
 }
 
-/// Runs a command of kithd, and keeps all that it prints where it is searched.
-fn keep_said(site: &Site, arguments: &[&str]) {
+/// Runs a command of kithd, which ends with this code, and keeps all that it prints where it is searched.
+fn keep_said(site: &Site, arguments: &[&str], code: i32) {
     let mut command = Command::new(program("kithd"));
     command.current_dir(site.dir()).env("TMPDIR", temporary(site.dir()));
     let output = command.args(arguments).args(["--config", "kithd.toml"]).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
-    std::fs::write(site.path(&format!("said-{}.txt", arguments.join("-"))), said).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&said));
+    assert!(!said.is_empty(), "{arguments:?}");
+    let kept = site.path(&format!("said-{}.txt", arguments.join("-")));
+    std::fs::File::options().create(true).append(true).open(kept).unwrap().write_all(&said).unwrap();
+}
+
+/// Whatever can be asked of a stopped kithd's data and keys: what is done, and what is refused.
+fn keep_all_said(site: &Site) {
+    for arguments in [
+        &["verify"][..],
+        &["inspect"],
+        &["check-config"],
+        &["print-config"],
+        &["keys", "status", "--uses"],
+        &["keys", "forget", "2"],
+    ] {
+        keep_said(site, arguments, 0);
+    }
+    // The audit needs the first for as long as it is kept.
+    keep_said(site, &["keys", "forget", "1"], 1);
+    site.run(&["new-key", "--out", "other.key"]);
+    keep_said(site, &["keys", "rewrap", "--new-key-file", "other.key"], 0);
+    // The old key does not open the keyring any more.
+    keep_said(site, &["keys", "status"], 1);
 }
 
 /// Where the server would put temporary files. Its environment is closed to other processes of the same user; root reads it.
@@ -267,8 +290,9 @@ async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
     tokio::task::block_in_place(|| server.kill());
     let canaries = canaries(&token);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
-    // From here on under another data key, and sealed anew while it serves.
-    keep_said(&site, &["keys", "rotate"]);
+    // From here on under another data key, and sealed anew while it serves. Between the two is one that seals nothing.
+    keep_said(&site, &["keys", "rotate"], 0);
+    keep_said(&site, &["keys", "rotate"], 0);
     let server = site.ready().await;
     let page = metrics::address(&server);
     session_again(&server).await;
@@ -278,8 +302,7 @@ async fn no_identity_stands_in_the_clear_on_disk_or_in_a_log() {
     let (found, searched) = search(site.dir(), &canaries);
     assert_eq!(found, Vec::<String>::new());
     assert!(searched > 100_000, "only {searched} bytes were searched");
-    keep_said(&site, &["verify"]);
-    keep_said(&site, &["keys", "status", "--uses"]);
+    keep_all_said(&site);
     assert_eq!(search(site.dir(), &canaries).0, Vec::<String>::new());
     println!("TOLD {searched} bytes of disk, logs and metrics searched");
     println!("TOLD {methods} calls made, each of the service's answered and refused");
