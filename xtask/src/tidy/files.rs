@@ -37,11 +37,11 @@ pub fn rust(path: &str, text: &str, masked: &Masked, findings: &mut Vec<Finding>
             }
         }
     }
-    unsafe_code(path, masked, findings);
+    without_unsafe(path, masked, findings);
 }
 
 /// Looked for in the code as a whole, whatever lines the formatter makes of an attribute.
-fn unsafe_code(path: &str, masked: &Masked, findings: &mut Vec<Finding>) {
+fn without_unsafe(path: &str, masked: &Masked, findings: &mut Vec<Finding>) {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let holds = |line: &str| line.split(|c: char| !is_word(c)).any(|word| UNSAFE_WORDS.contains(&word));
     for (number, _) in masked.lines().filter(|(_, line)| path != UNSAFE_CODE && holds(line)) {
