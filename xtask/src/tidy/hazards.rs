@@ -160,7 +160,8 @@ mod tests {
         let mut tests = Tests::new();
         let text = "#[test]\nfn it_is_checked() {}\n/// Waits.\n#[tokio::test(flavor = \"x\")]\nasync fn waits() {}\n\
             #[test]\n#[ignore = \"long\"]\nfn long() {}\nfn helper() {}\n// #[test]\nfn remark() {}\n\
-            #[cfg(feature = \"x\")]\nmod tests {\n    #[test]\n    fn below() {}\n}\n#[cfg_attr(unix, ignore)]\n#[test]\nfn odd() {}\n";
+            #[cfg(feature = \"x\")]\nmod tests {\n    #[test]\n    fn below() {}\n}\n\
+            #[cfg_attr(unix, ignore)]\n#[test]\nfn odd() {}\n";
         collect("a/x.rs", &mask(text), &mut tests);
         tests
     }

@@ -111,12 +111,13 @@ fn item_end(code: &[char], start: usize) -> usize {
     code.len()
 }
 
-/// Roots of the targets that `cargo test` runs, by the output of `cargo metadata --no-deps`.
+/// Roots of the targets that `cargo test` runs, whatever features are asked for, by the output of `cargo metadata --no-deps`.
 pub fn roots(metadata: &Value) -> Result<BTreeSet<String>> {
     let base = metadata["workspace_root"].as_str().context("cargo metadata names no workspace_root")?;
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let targets = packages.iter().filter_map(|package| package["targets"].as_array()).flatten();
-    let tested = targets.filter(|target| target["test"] == true).filter_map(|target| target["src_path"].as_str());
+    let runs = |target: &&Value| target["test"] == true && target["required-features"].is_null();
+    let tested = targets.filter(runs).filter_map(|target| target["src_path"].as_str());
     Ok(tested.filter_map(|path| path.strip_prefix(base)?.strip_prefix('/')).map(str::to_owned).collect())
 }
 
@@ -149,8 +150,8 @@ mod tests {
 
     #[test]
     fn what_nothing_includes_or_a_condition_does_is_not() {
-        let declared = "// mod a;\nmod inside {\n    mod b;\n}\n#[cfg(feature = \"x\")]\nmod c;\n#[cfg(\n    any()\n)]\nmod d;\n\
-            #[cfg_attr(unix, path = \"e.rs\")]\nmod e;\nmod f;\n";
+        let declared = "// mod a;\nmod inside {\n    mod b;\n}\n#[cfg(feature = \"x\")]\nmod c;\n\
+            #[cfg(\n    any()\n)]\nmod d;\n#[cfg_attr(unix, path = \"e.rs\")]\nmod e;\nmod f;\n";
         let mut files = vec![("a/src/lib.rs", declared), ("a/src/inside/b.rs", ""), ("a/src/g.rs", "")];
         let others = ["a/src/a.rs", "a/src/b.rs", "a/src/c.rs", "a/src/d.rs", "a/src/e.rs", "a/src/f.rs"];
         files.extend(others.map(|path| (path, "")));
@@ -162,7 +163,8 @@ mod tests {
     #[test]
     fn an_item_under_a_condition_ends_where_it_ends() {
         let text = "fn a() {}\n#[cfg(unix)]\nfn b(c: [u8; 3]) {\n    d();\n}\nfn e() {}\n#[cfg(test)]\nfn f() {}\n";
-        assert_eq!(conditional(&mask(text)), [2..=5]);
+        let lines = conditional(&mask(text)).into_iter().map(RangeInclusive::into_inner);
+        assert_eq!(Vec::from_iter(lines), [(2, 5)]);
     }
 
     #[test]
@@ -171,6 +173,7 @@ mod tests {
             { "test": true, "src_path": "/w/a/src/lib.rs" },
             { "test": false, "src_path": "/w/a/build.rs" },
             { "test": true, "src_path": "/w/a/tests/b.rs" },
+            { "test": true, "src_path": "/w/a/tests/c.rs", "required-features": ["x"] },
         ]);
         let metadata = json!({ "workspace_root": "/w", "packages": [{ "targets": targets }] });
         assert_eq!(Vec::from_iter(roots(&metadata).unwrap()), ["a/src/lib.rs", "a/tests/b.rs"]);
