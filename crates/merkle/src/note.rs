@@ -149,7 +149,7 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
 /// The same of a secret: neither the bytes nor the spelling that they are held against stay behind.
 pub(crate) fn decode_secret(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     // With room for all of it: bytes that grow leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut bytes = Zeroizing::new(Vec::<u8>::with_capacity(text.len()));
     STANDARD.decode_vec(text, &mut bytes).ok()?;
     let spelling = Zeroizing::new(encode(&bytes));
     (spelling.as_str() == text).then_some(bytes)

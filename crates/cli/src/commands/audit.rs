@@ -72,8 +72,8 @@ fn unbound(reference: &str) -> String {
         return String::new();
     }
     format!(
-        "NOT PROVEN: that reference {reference} leads to this entry. The service alone says so, nothing binds the proof to it, and a \
-         service that lies can have any other entry proven\n"
+        "NOT PROVEN: that reference {reference} leads to this entry. The service alone says so, nothing binds the proof to it, \
+         and a service that lies can have any other entry proven\n"
     )
 }
 
@@ -108,9 +108,9 @@ fn removed(
     text.push_str(&unbound(reference));
     let hashes: Vec<String> = response.hashes.iter().map(hex::encode).collect();
     let json = json!({
-        "proven": false, "why": "the entry itself was removed under retention", "entry": entry, "leaf": leaf,
-        "reference_proven": is_numbered(reference), "leaf_index": leaf_index, "size": size, "hashes": hashes, "note": response.note,
-        "exit_code": Exit::NotProven.code(),
+        "proven": false, "why": "the entry itself was removed under retention",
+        "reference_proven": is_numbered(reference), "entry": entry, "leaf": leaf, "leaf_index": leaf_index, "size": size,
+        "hashes": hashes, "note": response.note, "exit_code": Exit::NotProven.code(),
     });
     Done { text: Text::Plain(text), json, exit: Exit::NotProven }
 }
