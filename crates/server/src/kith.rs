@@ -209,7 +209,8 @@ impl Application for Kith {
         let audit = &config.audit;
         let key = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
         let key = key.map(|signer| signer.key().clone());
-        let tree = TreeCheck { dir: &audit.tree, key, kept: kept.to_vec() };
+        let witnesses = audit.witnesses.iter().map(|key| key.0.clone()).collect();
+        let tree = TreeCheck { dir: &audit.tree, key, witnesses, kept: kept.to_vec() };
         let tree = (!audit.tree.as_os_str().is_empty()).then_some(&tree);
         let sinks = [audit.primary.as_path(), audit.spill.as_path()];
         let verdict = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
