@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use kith_server::application::{Application, Opening, Verdict, Wiring};
+use kith_server::application::{Application, Opening, Pinned, Verdict, Wiring};
 use kith_server::config::Config;
 use kith_server::directory::Directory;
 use kith_server::engine_slot::OpenFailure;
@@ -54,7 +54,7 @@ impl Application for Empty {
         &self,
         _: &Config,
         _: &Directory,
-        _: &[Vec<u8>],
+        _: Pinned<'_>,
         _: &mut dyn Write,
     ) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
         Err(io::Error::other("there is no data").into())

@@ -121,6 +121,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_history_lag_seconds_count 2",
         "kith_audit_sink{sink=\"primary\"} 1",
         "kith_audit_failed_segments_total 0",
+        "kith_audit_signed 1",
         "kith_audit_cosignature_age_seconds +Inf",
         "kith_flags_raised_total{kind=\"number-walk\"} 0",
         "kith_flags_unreviewed 0",
@@ -186,7 +187,8 @@ async fn a_key_of_the_audit_that_cannot_be_used_shows_and_keeps_no_answer_back()
     let server = site.ready().await;
     let reference = calls::ask(&server.client(ED).await, build::lookup(ED, nhs(1))).await.audit_reference;
     assert!(!reference.is_empty(), "it is answered");
-    assert_eq!(value(&page(address(&server)), "kith_audit_tree_failing"), 1);
+    let shown = page(address(&server));
+    assert_eq!((value(&shown, "kith_audit_tree_failing"), value(&shown, "kith_audit_signed")), (1, 0));
     assert!(server.has_logged("the audit's key cannot be used"));
     tokio::task::block_in_place(|| server.stop());
     // With the key the tree takes in what it missed.
@@ -195,6 +197,7 @@ async fn a_key_of_the_audit_that_cannot_be_used_shows_and_keeps_no_answer_back()
     let at = address(&server);
     until("the tree is signed", || (value(&page(at), "kith_audit_tree_failing") == 0).then_some(()));
     until("nothing waits to be signed", || (value(&page(at), "kith_audit_checkpoint_age_seconds") == 0).then_some(()));
+    assert_eq!(value(&page(at), "kith_audit_signed"), 1);
     tokio::task::block_in_place(|| server.stop());
     site.finish(&["the audit's key cannot be used"]);
 }
@@ -206,4 +209,18 @@ async fn without_configuration_nothing_is_served() {
     assert!(!server.has_logged("metrics are served"));
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
+}
+
+/// As it is without a line of the configuration: no other series of the tree is there, so that nothing else would be raised.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_that_no_key_signs_shows_as_not_signed() {
+    let unsigned = ("audit", "signing_key_file", "\"\"");
+    let mut site = Site::with(&[("metrics", "listen", "\"127.0.0.1:0\""), unsigned]);
+    let server = site.ready().await;
+    let page = page(address(&server));
+    assert_eq!(value(&page, "kith_audit_signed"), 0);
+    assert!(!page.contains("kith_audit_tree_") && !page.contains("kith_audit_checkpoint_age_seconds"), "{page}");
+    promtool(&page);
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&["audit.signing_key_file: none"]);
 }

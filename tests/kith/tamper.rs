@@ -212,6 +212,54 @@ async fn another_key_is_told_apart_from_damage_and_hides_none() {
     site.finish(&["the last run did not end in order"]);
 }
 
+/// Whoever has the disks and the storage key can write another audit, with a tree that fits it: only a signature tells, and only who has
+/// the key from elsewhere knows whose it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_key_the_audit_is_called_not_signed_and_the_public_line_is_enough_to_verify_it() {
+    let (mut site, _) = lived().await;
+    let ends = |code: i32, word: &str, more: &[&str]| {
+        let (found, said) = verified(&site, more);
+        let last = said.lines().last().unwrap_or_default();
+        assert!(
+            found == Some(code) && last.starts_with(word),
+            "{more:?} ended with {found:?}, {code} was expected: {said}"
+        );
+        assert_eq!(said.lines().any(|line| line == "sound"), code == 0, "{said}");
+        said
+    };
+    let (own, other) = (offline::audit_key(site.dir()).to_string(), site.run(&["new-audit-key", "--out", "other.key"]));
+    let (own, other) = (["--log-key", own.as_str()], ["--log-key", other.trim()]);
+    ends(0, "sound", &[]);
+    ends(0, "sound", &own);
+    // The configuration's key, and every head that it signed, may have been put there by whoever rewrote the audit.
+    let said = ends(4, "KEY CHANGED", &other);
+    assert!(
+        said.contains("FAULT the configuration signs with key") && said.contains("FAULT the signing key was changed")
+    );
+    site.configure(&[("audit", "signing_key_file", "\"other.key\"")]);
+    let said = ends(4, "KEY CHANGED", &own);
+    assert!(
+        said.contains("FAULT the configuration signs with key") && !said.contains("FAULT the signing key was changed")
+    );
+    // Nobody needs the private key to verify.
+    site.configure(&[("audit", "signing_key_file", "\"gone.key\"")]);
+    assert!(ends(0, "sound", &own).contains("was not compared with the one that was given"));
+    site.configure(&[("audit", "signing_key_file", "\"\"")]);
+    assert!(ends(5, "NOT SIGNED", &[]).contains("NO KEY: no signature was looked at"));
+    assert!(ends(0, "sound", &own).contains("names no signing key"), "all of it was signed before");
+    // What is written from here on comes under no head.
+    let server = site.ready().await;
+    ask(&server, 1..5).await;
+    tokio::task::block_in_place(|| server.stop());
+    let ends = |word: &str, more: &[&str]| {
+        let (found, said) = verified(&site, more);
+        assert!(found == Some(5) && said.lines().last().unwrap_or_default().starts_with(word), "{found:?}: {said}");
+    };
+    ends("NOT SIGNED", &[]);
+    ends("NOT SIGNED", &own);
+    site.finish(&["the last run did not end in order", "audit.signing_key_file: none"]);
+}
+
 /// The newest segment of the first sink that holds entries.
 fn newest_segment(site: &Path) -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir(site.join(AUDIT[0]))

@@ -54,7 +54,7 @@ pub struct TreeHealth {
 pub enum Witnessed {
     /// None is configured, and none ever brought a cosignature.
     NotAwaited,
-    /// One is configured, and none ever brought a cosignature.
+    /// One is configured and none ever brought a cosignature, or one has and what it brought is not there any more.
     Never,
     /// A cosignature was last kept then.
     LastAt(Moment),
@@ -69,8 +69,26 @@ fn cosigned_at(tree: &Tree) -> Option<Moment> {
     i64::try_from(since.as_millis()).ok().map(Moment)
 }
 
-/// A tree that was opened, and when a cosignature of it was last kept.
-type Opened = (Arc<Tree>, Option<Moment>);
+/// A tree that was opened.
+struct Opened {
+    tree: Arc<Tree>,
+    /// When a cosignature of it was last kept.
+    cosigned_at: Option<Moment>,
+    /// Whether a witness has brought one, configured or not.
+    knows_witnesses: bool,
+}
+
+/// Looks what an opened tree has of witnesses. A head that was cosigned and is gone is told, and no more: a machine that goes down
+/// over a witness's first leaves the same. Blocks.
+fn looked_at(tree: Arc<Tree>) -> Opened {
+    let (cosigned_at, knows_witnesses) = (cosigned_at(&tree), tree.knows_witnesses());
+    if knows_witnesses && cosigned_at.is_none() {
+        tracing::warn!(
+            "a witness of the audit is known, and no head that it cosigned is there: it was removed, or never came about"
+        );
+    }
+    Opened { tree, cosigned_at, knows_witnesses }
+}
 
 /// Opens a tree, and holds it against the head that the log knows of, in a thread of its own: its disk may hang, and no start
 /// waits for that.
@@ -84,12 +102,8 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<Audi
             // A second later its own head is in the log, and nothing else tells of the one before.
             tracing::error!(had = leaves, "the audit's tree has begun anew: the log knows of a head that it has not");
         }
-        let opened = tree.map(|tree| {
-            let at = cosigned_at(&tree);
-            (tree, at)
-        });
         // Nobody may be waiting any more.
-        let _gone = done.send(opened);
+        let _gone = done.send(tree.map(looked_at));
     };
     thread::Builder::new().name("kith-tree-open".to_owned()).spawn(work).map_err(|error| error.to_string())?;
     match opened.recv_timeout(OPEN_LIMIT) {
@@ -104,7 +118,7 @@ fn opened(options: TreeOptions, clock: Arc<dyn Monotonic>, anchored: Option<Audi
 pub(crate) struct AuditTree {
     wanted: bool,
     tree: Option<Arc<Tree>>,
-    /// Whether witnesses are configured.
+    /// Whether witnesses are configured, or one has brought a cosignature.
     awaits_witnesses: bool,
     /// When a cosignature was last kept: its disk may hang, so nobody asks it for the metrics page.
     cosigned_at: Arc<Mutex<Option<Moment>>>,
@@ -123,12 +137,20 @@ impl AuditTree {
             KeepTree::Unusable => none(true),
             KeepTree::Kept(options) => {
                 let key = options.signer.as_ref().map(|signer| signer.key().clone());
-                let awaits_witnesses = !options.witnesses.is_empty();
-                let opened = opened(options, Arc::clone(clock), anchored)
-                    .inspect_err(|error| tracing::error!(%error, "the audit has no tree: nothing of it is signed"));
-                let (tree, at) = opened.ok().unzip();
-                let cosigned_at = Arc::new(Mutex::new(at.flatten()));
-                Self { tree, awaits_witnesses, cosigned_at, key, ..none(true) }
+                let configured = !options.witnesses.is_empty();
+                match opened(options, Arc::clone(clock), anchored) {
+                    Ok(Opened { tree, cosigned_at, knows_witnesses }) => Self {
+                        wanted: true,
+                        tree: Some(tree),
+                        awaits_witnesses: configured || knows_witnesses,
+                        cosigned_at: Arc::new(Mutex::new(cosigned_at)),
+                        key,
+                    },
+                    Err(error) => {
+                        tracing::error!(%error, "the audit has no tree: nothing of it is signed");
+                        Self { awaits_witnesses: configured, key, ..none(true) }
+                    }
+                }
             }
         }
     }
@@ -380,6 +402,8 @@ pub struct TreeCheck<'a> {
     pub dir: &'a Path,
     /// The log's key; without it no signature is looked at.
     pub key: Option<VerifierKey>,
+    /// The witnesses that are configured: what they say on the newest cosigned head is looked at.
+    pub witnesses: Vec<VerifierKey>,
     /// Checkpoints that others kept: signed notes.
     pub kept: Vec<Vec<u8>>,
 }
@@ -393,6 +417,32 @@ impl TreeCheck<'_> {
         removals: &[Removal],
     ) -> Result<TreeReport, TreeError> {
         let anchored = anchored.map(|AuditHead { leaves, root }| (leaves, root));
-        Tree::verify(self.dir, sinks, self.key.as_ref(), (self.kept.as_slice(), anchored), removals)
+        let keys = (self.key.as_ref(), self.witnesses.as_slice());
+        Tree::verify(self.dir, sinks, keys, (self.kept.as_slice(), anchored), removals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_merkle::LogSigner;
+    use kith_store::SystemMonotonic;
+
+    use super::*;
+
+    #[test]
+    fn a_cosigned_head_that_is_gone_is_awaited_where_a_witness_has_brought_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let witnessed = || {
+            let signer = Arc::new(LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap());
+            let clock: Arc<dyn Monotonic> = Arc::new(SystemMonotonic::default());
+            let keep = KeepTree::Kept(TreeOptions::new(dir.path(), Some(signer)));
+            AuditTree::open(keep, &clock, None).witnessed()
+        };
+        let whose = |text: &str| std::fs::write(dir.path().join("cosigners"), text).unwrap();
+        assert_eq!(witnessed(), Witnessed::NotAwaited);
+        whose("kith-cosigners/1\nRW1\n\n\u{2014} witness.test/one AQIDBAA=\n");
+        assert_eq!(witnessed(), Witnessed::Never);
+        whose("no names");
+        assert_eq!(witnessed(), Witnessed::Never, "what cannot be read is not taken for nobody's");
     }
 }

@@ -70,6 +70,14 @@ impl VerifyReport {
         self.store.is_sound() && audit && matches!(self.state, StateReport::Same(_))
     }
 
+    /// Whether a signature stands for the audit: the log's key was there to look at them with, and has signed a head, or there is
+    /// nothing yet to sign. Without that a report that is sound says nothing of who wrote the audit.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        let looked_at = self.tree.as_ref().filter(|tree| !tree.without_key);
+        looked_at.is_some_and(|tree| tree.signed_leaves > 0 || self.audit.last_sequence == 0)
+    }
+
     /// Whether all that is wrong is that the heads of the tree are signed with another key than the one that is configured. That
     /// may be a mistake in the configuration, or somebody who replaced every head: it is not sound.
     #[must_use]

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 
+use kith_merkle::VerifierKey;
 use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
 
@@ -55,8 +56,20 @@ pub enum Verdict {
     Sound,
     /// Something is wrong, and was named in the output.
     Damaged,
-    /// Nothing else is wrong than that the audit's heads are signed with another key than the one that is configured.
+    /// Nothing else is wrong than that the audit's heads are signed with another key than the one that is configured or was given, or
+    /// that these two differ.
     KeyChanged,
+    /// Nothing else is wrong than that no signature stands for the audit: there was no key to look at any with, or nothing is signed.
+    NotSigned,
+}
+
+/// What whoever examines the audit brings, so that they need not believe the machine that it is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Pinned<'a> {
+    /// The log's public key; without it the configuration's.
+    pub log_key: Option<&'a VerifierKey>,
+    /// Checkpoints of the audit that others kept: signed notes.
+    pub kept: &'a [Vec<u8>],
 }
 
 /// The engine and its services, as the process runs them.
@@ -115,8 +128,7 @@ pub trait Application: Send + Sync + 'static {
     /// Closes the engine after the last call has ended.
     fn close(&self, engine: Arc<Self::Engine>);
 
-    /// Verifies the audit and the data of a stopped server, writing what it finds. `kept` are checkpoints of the audit that
-    /// others kept, to hold it against.
+    /// Verifies the audit and the data of a stopped server, writing what it finds; `pinned` is held against it.
     ///
     /// # Errors
     /// When the data cannot be examined at all.
@@ -124,7 +136,7 @@ pub trait Application: Send + Sync + 'static {
         &self,
         config: &Config,
         directory: &Directory,
-        kept: &[Vec<u8>],
+        pinned: Pinned<'_>,
         out: &mut dyn Write,
     ) -> Result<Verdict, Box<dyn Error + Send + Sync>>;
 

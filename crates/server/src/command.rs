@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use kith_merkle::{KeyError, KeyKind, VerifierKey};
 
-use crate::application::{Application, Verdict};
+use crate::application::{Application, Pinned, Verdict};
 use crate::config::{Config, DEFAULT_FILE, Storage};
 use crate::dev_certs::{self, DevCerts};
 use crate::directory::Directory;
@@ -29,6 +30,9 @@ const DAMAGED: u8 = 3;
 
 /// Exit code when an examination found nothing but another key than the one that signed.
 const KEY_CHANGED: u8 = 4;
+
+/// Exit code when an examination found nothing wrong, and no signature that stands for the audit.
+const NOT_SIGNED: u8 = 5;
 
 /// Exit code when a second SIGTERM ended everything at once: 128 and the signal's number, as a shell would say it.
 const ENDED_AT_ONCE: u8 = 143;
@@ -62,9 +66,18 @@ enum Verb {
         defaults: bool,
     },
     /// Verify the audit and the data of a stopped server.
+    #[command(
+        after_help = "Ends with 0 and sound when nothing is wrong and the audit is signed; with 3 and DAMAGED when damage was found; with 4 \
+                      and KEY CHANGED when all that is wrong is the log's key; with 5 and NOT SIGNED when there was no key to look at \
+                      signatures with, or nothing is signed: then nothing says who wrote the audit; with 1 when it could not be examined."
+    )]
     Verify {
         #[command(flatten)]
         config: ConfigArgument,
+        /// The log's public key, as `kithd new-audit-key` printed it, kept outside this machine. Without it the public half of the
+        /// configuration's key is believed.
+        #[arg(long, value_name = "LINE", value_parser = read_log_key)]
+        log_key: Option<VerifierKey>,
         /// A checkpoint of the audit that somebody kept, to hold it against; may be given more than once.
         #[arg(long = "checkpoint")]
         checkpoints: Vec<PathBuf>,
@@ -130,6 +143,12 @@ struct DevCertsArguments {
     force: bool,
 }
 
+/// Reads the log's public key; a witness's is none.
+fn read_log_key(text: &str) -> Result<VerifierKey, KeyError> {
+    let key: VerifierKey = text.parse()?;
+    if key.kind() == KeyKind::Log { Ok(key) } else { Err(KeyError::Kind) }
+}
+
 /// Why a verb could not be carried out.
 #[derive(Debug, thiserror::Error)]
 enum VerbError {
@@ -149,7 +168,9 @@ pub fn run<A: Application>(arguments: Arguments, application: A) -> ExitCode {
         }
         Verb::CheckConfig { config, syntax_only } => check_config(config.config.as_deref(), syntax_only, &mut out),
         Verb::PrintConfig { config, defaults } => print_config(config.config.as_deref(), defaults, &mut out),
-        Verb::Verify { config, checkpoints } => verify(config.config.as_deref(), &checkpoints, &application, &mut out),
+        Verb::Verify { config, log_key, checkpoints } => {
+            verify(config.config.as_deref(), (log_key.as_ref(), checkpoints.as_slice()), &application, &mut out)
+        }
         Verb::Inspect(argument) => inspect(argument.config.as_deref(), &application, &mut out),
         Verb::DevCerts(arguments) => dev_certs(arguments, &mut out),
         Verb::NewKey { out: path } => make_key(&path, &mut out),
@@ -323,16 +344,17 @@ fn print_config(path: Option<&Path>, defaults: bool, out: &mut dyn Write) -> Res
 
 fn verify<A: Application>(
     path: Option<&Path>,
-    checkpoints: &[PathBuf],
+    (log_key, checkpoints): (Option<&VerifierKey>, &[PathBuf]),
     application: &A,
     out: &mut dyn Write,
 ) -> Result<ExitCode, VerbError> {
     let (config, directory) = Config::load_with(path, Directory::collect)?;
     let kept = audit_key::read_kept(checkpoints)?;
-    match application.verify(&config, &directory, &kept, out)? {
+    match application.verify(&config, &directory, Pinned { log_key, kept: &kept }, out)? {
         Verdict::Sound => Ok(ExitCode::SUCCESS),
         Verdict::Damaged => Ok(ExitCode::from(DAMAGED)),
         Verdict::KeyChanged => Ok(ExitCode::from(KEY_CHANGED)),
+        Verdict::NotSigned => Ok(ExitCode::from(NOT_SIGNED)),
     }
 }
 
@@ -406,6 +428,23 @@ mod tests {
         assert!(Arguments::try_parse_from(["kithd", "serve", "--unknown"]).is_err());
         for line in ["kithd keys", "kithd keys forget", "kithd keys forget 256", "kithd keys rewrap"] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn verifying_takes_the_logs_public_key_and_no_other_and_says_how_it_ends() {
+        let log = kith_merkle::LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap().key().to_string();
+        let witness = kith_merkle::WitnessSigner::from_seed("witness.test/one", &[6; 32]).unwrap().key().to_string();
+        let verify = |key: &str| Arguments::try_parse_from(["kithd", "verify", "--log-key", key]).is_ok();
+        assert!(verify(&log));
+        for bad in [witness.as_str(), &log[1..], "kith.test/audit", ""] {
+            assert!(!verify(bad), "{bad:?}");
+        }
+        let mut command = Arguments::command();
+        let help = command.find_subcommand_mut("verify").unwrap().render_help().to_string();
+        for (code, word) in [(DAMAGED, "DAMAGED"), (KEY_CHANGED, "KEY CHANGED"), (NOT_SIGNED, "NOT SIGNED")] {
+            let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(help.contains(&format!("with {code} and {word} when")), "{help}");
         }
     }
 }

@@ -12,7 +12,7 @@ use kith_domain::codes::OdsCode;
 use kith_domain::policy::Policy;
 use kith_engine::{
     AuditEntry, AuditError, Configured, Decision, Engine, EngineOptions, JournalOptions, KeepTree, KeyError, Keys,
-    OnFatal, PurgeOptions, StoreOptions, SystemMonotonic, TreeCheck, TreeOptions, VerifyReport,
+    OnFatal, PurgeOptions, StoreOptions, SystemMonotonic, TreeOptions,
 };
 use kith_merkle::LogSigner;
 use ring::digest::{SHA256, digest};
@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tonic::service::RoutesBuilder;
 
 use crate::answer_times::AnswerTimes;
-use crate::application::{Application, Opening, Verdict, Wiring};
+use crate::application::{Application, Opening, Pinned, Verdict, Wiring};
 use crate::audit_key;
 use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
@@ -37,6 +37,7 @@ use crate::service_list::{self, ServiceList};
 use crate::services::{self, Services};
 use crate::tls::{FileChange, Part};
 use crate::translate;
+use crate::verify_verb;
 
 /// Kith itself.
 pub struct Kith {
@@ -202,34 +203,10 @@ impl Application for Kith {
         &self,
         config: &Config,
         _: &Directory,
-        kept: &[Vec<u8>],
+        pinned: Pinned<'_>,
         out: &mut dyn Write,
     ) -> Result<Verdict, Failure> {
-        let keys = keys(config)?;
-        let audit = &config.audit;
-        let key = audit_key::load(config).map_err(|what| format!("read the audit's key: {what}"))?;
-        let key = key.map(|signer| signer.key().clone());
-        let tree = TreeCheck { dir: &audit.tree, key, kept: kept.to_vec() };
-        let tree = (!audit.tree.as_os_str().is_empty()).then_some(&tree);
-        let sinks = [audit.primary.as_path(), audit.spill.as_path()];
-        let verdict = match kith_engine::verify(&config.storage.data_dir, sinks, tree, &keys) {
-            Ok(report) => {
-                write!(out, "{report}")?;
-                verdict(&report)
-            }
-            Err(error) if error.is_damage() => {
-                writeln!(out, "FAULT failed to {error}")?;
-                Verdict::Damaged
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let word = match verdict {
-            Verdict::Sound => "sound",
-            Verdict::Damaged => "DAMAGED",
-            Verdict::KeyChanged => "KEY CHANGED: if nobody configured another key, every head was replaced",
-        };
-        writeln!(out, "{word}")?;
-        Ok(verdict)
+        verify_verb::run(config, pinned, &keys(config)?, out)
     }
 
     fn inspect(&self, config: &Config, _: &Directory, out: &mut dyn Write) -> Result<(), Failure> {
@@ -239,14 +216,6 @@ impl Application for Kith {
         }
         Ok(())
     }
-}
-
-/// What a report comes to.
-fn verdict(report: &VerifyReport) -> Verdict {
-    if report.is_sound() {
-        return Verdict::Sound;
-    }
-    if report.only_the_key_changed() { Verdict::KeyChanged } else { Verdict::Damaged }
 }
 
 /// Why the service takes no questions when the audit takes no entry.

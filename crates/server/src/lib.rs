@@ -58,4 +58,5 @@ mod taking;
 pub mod telemetry;
 pub mod tls;
 mod translate;
+mod verify_verb;
 mod watch;

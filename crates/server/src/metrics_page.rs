@@ -53,6 +53,8 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
     let mut page = Page::default();
     let ready = matches!(state, EngineState::Ready(_));
     page.one("kith_ready", "gauge", "1 while questions can be answered.", u8::from(ready));
+    let health = if let EngineState::Ready(engine) = state { engine.tree_health() } else { None };
+    signed(&mut page, health);
     if let EngineState::Ready(engine) = state {
         let lines = engine.feeds().lines(now);
         let counts =
@@ -244,6 +246,18 @@ fn retention(page: &mut Page, held: [(&str, Option<Held>); 2]) {
     page.family("kith_retention_held", "gauge", what, held);
 }
 
+/// Always there, whether or not a tree is kept: no alert is raised on a series that is missing.
+fn signed(page: &mut Page, health: Option<TreeHealth>) {
+    let is_signed = health.is_some_and(|health| {
+        let TreeHealth { failing, suspected, unsigned_for, witnessed: _ } = health;
+        // What no key signs has no age.
+        !failing && !suspected && unsigned_for.is_some()
+    });
+    let what = "1 while the audit comes under signed heads; 0 without a key, while its tree is suspected or does not grow, and while \
+                no questions are answered.";
+    page.one("kith_audit_signed", "gauge", what, u8::from(is_signed));
+}
+
 fn tree(page: &mut Page, health: Option<TreeHealth>, now: Moment) {
     let Some(TreeHealth { failing, suspected, unsigned_for, witnessed }) = health else { return };
     page.one("kith_audit_tree_failing", "gauge", "1 while the audit's tree does not grow.", u8::from(failing));
@@ -272,6 +286,32 @@ fn tree(page: &mut Page, health: Option<TreeHealth>, now: Moment) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whether_the_audit_is_signed_shows_with_and_without_a_tree() {
+        let shown = |health| {
+            let mut page = Page::default();
+            signed(&mut page, health);
+            assert!(
+                page.0.starts_with("# HELP kith_audit_signed 1 while ")
+                    && page.0.contains("\n# TYPE kith_audit_signed gauge\n")
+            );
+            page.0.lines().last().unwrap().to_owned()
+        };
+        let (unsigned_for, witnessed) = (Some(std::time::Duration::ZERO), Witnessed::NotAwaited);
+        let well = TreeHealth { failing: false, suspected: false, unsigned_for, witnessed };
+        assert_eq!(shown(Some(well)), "kith_audit_signed 1");
+        for bad in [
+            None,
+            Some(TreeHealth { failing: true, ..well }),
+            Some(TreeHealth { suspected: true, ..well }),
+            Some(TreeHealth { unsigned_for: None, ..well }),
+        ] {
+            assert_eq!(shown(bad), "kith_audit_signed 0", "{bad:?}");
+        }
+        let page = page(&EngineState::Loading, &AnswerTimes::default(), Moment(0));
+        assert!(page.ends_with("\nkith_audit_signed 0\n"), "{page}");
+    }
 
     #[test]
     fn how_long_no_witness_has_cosigned_shows_where_one_is_awaited() {

@@ -129,7 +129,8 @@ impl Tree {
         let lock = lock(&options.dir)?;
         let now = clock.now();
         let told = recover::suspicion(&suspected_path(&options.dir))?;
-        let found = recover::recover(&options.dir, &disk, options.signer.as_deref().map(kith_merkle::LogSigner::key))?;
+        let key = options.signer.as_deref().map(kith_merkle::LogSigner::key);
+        let found = recover::recover(&options.dir, &disk, key, &options.witnesses)?;
         let published = Published {
             leaves: found.grown.edge.size(),
             covered: found.grown.covered,

@@ -54,7 +54,8 @@ pub fn verify(dir: &Path) {
 /// What verifying everything finds; `kept` are checkpoints that somebody kept.
 pub fn report(dir: &Path, kept: &[Vec<u8>]) -> VerifyReport {
     let sinks = [dir.join("disk/audit"), dir.join("disk/spill")];
-    let tree = TreeCheck { dir: &dir.join("disk/audit-tree"), key: Some(audit_key(dir)), kept: kept.to_vec() };
+    let (key, witnesses) = (Some(audit_key(dir)), Vec::new());
+    let tree = TreeCheck { dir: &dir.join("disk/audit-tree"), key, witnesses, kept: kept.to_vec() };
     kith_engine::verify(&dir.join("disk/data"), [&sinks[0], &sinks[1]], Some(&tree), &keys(dir)).unwrap()
 }
 

@@ -272,7 +272,8 @@ impl Place {
         assert!(self.engine.is_none(), "close the engine first");
         let dir = self.dir();
         until("verify", || {
-            let tree = TreeCheck { dir: &dir.join("tree"), key: Some(signer().key().clone()), kept: Vec::new() };
+            let key = Some(signer().key().clone());
+            let tree = TreeCheck { dir: &dir.join("tree"), key, witnesses: Vec::new(), kept: Vec::new() };
             let sinks = [dir.join("audit"), dir.join("spill")];
             let found = verify(&dir.join("store"), [&sinks[0], &sinks[1]], Some(&tree), &self.keys);
             found.map_err(|error| eprintln!("not verified yet: {error}")).ok()

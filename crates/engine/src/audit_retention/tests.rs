@@ -152,7 +152,7 @@ impl Lived {
         }
         let dir = self.dir.path();
         let key = Some(signer().key().clone());
-        let tree = TreeCheck { dir: &dir.join("tree"), key, kept: Vec::new() };
+        let tree = TreeCheck { dir: &dir.join("tree"), key, witnesses: Vec::new(), kept: Vec::new() };
         crate::verify(&dir.join("store"), [&dir.join("audit"), &dir.join("spill")], Some(&tree), &keys()).unwrap()
     }
 }

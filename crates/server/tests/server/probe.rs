@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Frame;
-use kith_server::application::{Application, Opening, Verdict, Wiring};
+use kith_server::application::{Application, Opening, Pinned, Verdict, Wiring};
 use kith_server::config::Config;
 use kith_server::connection::ConnectInfo;
 use kith_server::directory::Directory;
@@ -114,7 +114,7 @@ impl Application for ProbeApplication {
         &self,
         _: &Config,
         _: &Directory,
-        _: &[Vec<u8>],
+        _: Pinned<'_>,
         _: &mut dyn Write,
     ) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
         Ok(Verdict::Sound)

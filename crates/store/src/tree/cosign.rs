@@ -2,17 +2,21 @@
 //! signed is kept and nothing else. Where none is, nothing can be judged here, and whoever relies on a cosignature knows the
 //! witness's key; but then a name and key belong to the organisation that brought them first, so that no statement makes way for
 //! another organisation's. Whose they are is kept beside the statements: a restart gives nobody's name away.
+//!
+//! A witness sees a head once it is in the history on disk, and only then can anything stand in the file `cosigned`: no power cut
+//! leaves one there that the history has not. So it is one more head that was published, and the tree is held against it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use kith_merkle::{Checkpoint, MAX_SIGNATURES, Note, NoteSignature, VerifierKey};
+use kith_merkle::{Checkpoint, CheckpointError, MAX_SIGNATURES, Note, NoteSignature, VerifierKey, root_of};
 
 use super::Tree;
-use super::files::read_small;
-use super::types::{TreeError, TreeOptions};
+use super::files::{TreeReader, read_small};
+use super::signers::Signers;
+use super::types::{TreeError, TreeFault, TreeOptions};
 use crate::disk::replace_durably;
 
 /// Witnesses of one organisation, where no key is configured: none fills the places of all others. One with a new key takes the
@@ -25,7 +29,7 @@ const MAX_STATEMENT_BYTES: usize = 2_560;
 const BROUGHT: &str = "kith-cosigners/1";
 
 /// The newest head that was cosigned.
-fn cosigned_path(dir: &Path) -> PathBuf {
+pub(crate) fn cosigned_path(dir: &Path) -> PathBuf {
     dir.join("cosigned")
 }
 
@@ -152,15 +156,102 @@ fn keep_known(witnesses: &[VerifierKey], held: Option<&Note>, offered: &Note) ->
     Some(witnesses.iter().filter_map(latest).collect())
 }
 
+/// Whether these bytes are what the witness said of the text, under whatever name they stand.
+fn holds(key: &VerifierKey, text: &str, statement: &NoteSignature) -> bool {
+    let own = NoteSignature { name: key.name().to_owned(), key_id: key.id(), bytes: statement.bytes.clone() };
+    key.verify_cosignature(&Note { text: text.to_owned(), signatures: vec![own] }).is_ok()
+}
+
+/// What is wrong with what witnesses said on a cosigned head, as far as it can be told here. Of a statement under a key that is not
+/// configured nothing can: whoever relies on it knows the key (`kith audit prove --witness-key`).
+fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], brought: &Brought) -> Option<String> {
+    if said.is_empty() {
+        return Some("no witness's statement stands on it".to_owned());
+    }
+    said.iter().find_map(|statement| {
+        let is_of = |key: &&VerifierKey| key.name() == statement.name && key.id() == statement.key_id;
+        match witnesses.iter().find(is_of) {
+            // What an organisation brought before the key was configured was kept unverified.
+            Some(key) if !holds(key, text, statement) && brought.owner(statement).is_none() => {
+                Some(format!("what stands there of {} is not what it said", key.name()))
+            }
+            Some(_) => None,
+            None => {
+                let own = witnesses.iter().find(|key| holds(key, text, statement))?;
+                Some(format!("what {} said stands there under another name or identifier", own.name()))
+            }
+        }
+    })
+}
+
+/// The newest cosigned head, as one more that was published, and what is wrong with it; `after` leaves are in the history. That
+/// there is none is no fault: [`brought_any`] says whether that is to be told.
+pub(crate) fn published(
+    dir: &Path,
+    signers: &mut Signers<'_>,
+    after: u64,
+    witnesses: &[VerifierKey],
+) -> (Option<Checkpoint>, Option<TreeFault>) {
+    let damaged = |what: String| Some(TreeFault::Cosigned { what });
+    let note = match read_small(&cosigned_path(dir)) {
+        Ok(Some(note)) => note,
+        Ok(None) => return (None, None),
+        Err(error) => return (None, damaged(format!("it cannot be read: {error}"))),
+    };
+    let read = signers.read(&note, after).and_then(|checkpoint| Ok((checkpoint, Note::parse(&note)?)));
+    let (checkpoint, note) = match read {
+        Ok(read) => read,
+        Err(what) => return (None, damaged(what.to_string())),
+    };
+    let key = signers.key();
+    let is_logs =
+        |line: &NoteSignature| line.name == checkpoint.origin && key.is_none_or(|key| key.id() == line.key_id);
+    let said: Vec<&NoteSignature> = note.signatures.iter().filter(|line| !is_logs(line)).collect();
+    let brought = Brought::kept_in(dir).unwrap_or_default();
+    let fault = misstated(&note.text, &said, witnesses, &brought).and_then(damaged);
+    (Some(checkpoint), fault)
+}
+
+/// Whether a witness that nobody configured has brought anything that was kept, or was about to be when the machine went down.
+///
+/// # Errors
+/// When that cannot be read.
+pub(crate) fn brought_any(dir: &Path) -> Result<bool, TreeError> {
+    Ok(Brought::kept_in(dir)?.count() > 0)
+}
+
 impl Tree {
     /// The newest head that was cosigned, with the log's signature and the witnesses'.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read, or is none that this log signed: that is not taken for none, nor is anything put in its place.
     pub fn cosigned(&self) -> Result<Option<(Checkpoint, Note)>, TreeError> {
         let Some(signer) = &self.options.signer else { return Ok(None) };
-        let note = read_small(&cosigned_path(&self.options.dir))?;
-        Ok(note.and_then(|note| Checkpoint::open(&note, signer.key()).ok()))
+        let Some(note) = read_small(&cosigned_path(&self.options.dir))? else { return Ok(None) };
+        let damaged = |what: CheckpointError| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("the newest cosigned head, the file cosigned: {what}"))
+        };
+        Ok(Some(Checkpoint::open(&note, signer.key()).map_err(damaged)?))
+    }
+
+    /// Whether a witness is known that nobody configured: one that has brought a cosignature, which was kept. What cannot be read is
+    /// not taken for nobody. Blocks.
+    #[must_use]
+    pub fn knows_witnesses(&self) -> bool {
+        brought_any(&self.options.dir).unwrap_or_else(|error| {
+            tracing::error!(%error, "whose witnesses are cannot be read: no cosignature is kept before a person has looked");
+            true
+        })
+    }
+
+    /// Whether a head is one of this tree's. One that the log's key signed and that is not here is of another history, or of what
+    /// the tree was before it began anew; kept, it would pass for a roll-back at the next start.
+    fn has_head(&self, head: &Checkpoint) -> Result<bool, TreeError> {
+        let signed = self.shared.lock().signed_leaves.unwrap_or(0);
+        if head.size > signed {
+            return Ok(false);
+        }
+        Ok(root_of(&TreeReader::open(&self.options.dir)?, head.size)? == head.root)
     }
 
     /// When a cosignature was last kept, by the clock of the disk, over restarts too; `None` when none ever was.
@@ -175,12 +266,12 @@ impl Tree {
         }
     }
 
-    /// Keeps the cosignatures that an organisation brings on one of this log's own heads; gives whether it did. Those on an older
+    /// Keeps the cosignatures that an organisation brings on one of this tree's own heads; gives whether it did. Those on an older
     /// head than the one kept are not; nor is anything that a configured key has not signed, where there is one, or that another
     /// organisation was the first to bring, where there is none.
     ///
     /// # Errors
-    /// When they cannot be written.
+    /// When they cannot be written, or what is kept cannot be read.
     pub fn add_cosignature(&self, note: &[u8], organisation: &str) -> Result<bool, TreeError> {
         let Some(signer) = &self.options.signer else { return Ok(false) };
         let Ok((checkpoint, offered)) = Checkpoint::open(note, signer.key()) else { return Ok(false) };
@@ -192,6 +283,9 @@ impl Tree {
             Some((held, kept)) if held == checkpoint => Some(kept),
             Some(_) | None => None,
         };
+        if !self.has_head(&checkpoint)? {
+            return Ok(false);
+        }
         let (name, id) = (signer.key().name(), signer.key().id());
         let split = |note: &Note| -> (Vec<NoteSignature>, Vec<NoteSignature>) {
             note.signatures.iter().cloned().partition(|signature| signature.name == name && signature.key_id == id)

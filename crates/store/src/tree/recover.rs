@@ -7,8 +7,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use kith_merkle::{Checkpoint, Frontier, VerifierKey};
+use kith_merkle::{Checkpoint, Frontier, VerifierKey, root_of};
 
+use super::cosign;
 use super::files::{
     HASH_LENGTH, KEPT_LEVELS, ReadFault, Records, TreeReader, checkpoint_path, checkpoints_tail, kept_hashes,
     leaves_path, length_of, level_path, read_small, record_offset,
@@ -36,10 +37,15 @@ struct Signed {
 }
 
 /// Reads a tree's directory, makes its first files when there is none, and cuts off what is torn.
-pub(crate) fn recover(dir: &Path, disk: &Arc<dyn Disk>, key: Option<&VerifierKey>) -> Result<Found, TreeError> {
+pub(crate) fn recover(
+    dir: &Path,
+    disk: &Arc<dyn Disk>,
+    key: Option<&VerifierKey>,
+    witnesses: &[VerifierKey],
+) -> Result<Found, TreeError> {
     let mut faults = Vec::new();
     let tail = checkpoints_tail(dir)?;
-    let signed = newest(dir, tail.note, tail.damaged, key, &mut faults)?;
+    let (signed, cosigned) = newest(dir, (tail.note, tail.damaged), (key, witnesses), &mut faults)?;
     let size = signed.as_ref().map_or(0, |signed| signed.checkpoint.size);
     let none = Grown { edge: Frontier::default(), covered: 0, checkpoints_end: tail.end, signed: size };
     let note = signed.as_ref().map(|signed| signed.note.clone());
@@ -51,6 +57,13 @@ pub(crate) fn recover(dir: &Path, disk: &Arc<dyn Disk>, key: Option<&VerifierKey
         return Ok(Found { grown: none, note, faults });
     }
     let reader = TreeReader::open(dir)?;
+    // One of the newest size was compared already.
+    if let Some(Checkpoint { origin: _, size, root }) = cosigned
+        && root_of(&reader, size).is_ok_and(|there| there != root)
+    {
+        faults.push(TreeFault::Forked { size });
+        return Ok(Found { grown: none, note, faults });
+    }
     let covered = match covered_at(&reader, size) {
         Ok(covered) => covered,
         Err(ReadFault::Io(error)) => return Err(error.into()),
@@ -64,14 +77,14 @@ pub(crate) fn recover(dir: &Path, disk: &Arc<dyn Disk>, key: Option<&VerifierKey
     Ok(Found { grown: Grown { edge, covered, ..none }, note, faults })
 }
 
-/// The newest checkpoint: the last in the history, or the one that was put where others fetch it.
+/// The newest checkpoint: the last in the history, or the one that was put where others fetch it; and the newest that was
+/// cosigned. Both of these were in the history, on disk, before anybody could put them where they are.
 fn newest(
     dir: &Path,
-    last: Option<Vec<u8>>,
-    damaged: bool,
-    key: Option<&VerifierKey>,
+    (last, damaged): (Option<Vec<u8>>, bool),
+    (key, witnesses): (Option<&VerifierKey>, &[VerifierKey]),
     faults: &mut Vec<TreeFault>,
-) -> Result<Option<Signed>, TreeError> {
+) -> Result<(Option<Signed>, Option<Checkpoint>), TreeError> {
     if damaged {
         faults.push(TreeFault::CheckpointDamaged { offset: 0 });
     }
@@ -84,25 +97,28 @@ fn newest(
         Some(Signed { checkpoint: read.ok()?, note })
     };
     let (last, fetched) = (read(last), read(read_small(&checkpoint_path(dir))?));
+    let (cosigned, fault) = cosign::published(dir, &mut signers, 0, witnesses);
+    faults.extend(fault);
     if let Some(fault) = signers.conclude() {
         faults.push(fault);
         // What another key signed is shown to nobody.
-        return Ok([last, fetched].into_iter().flatten().find(|signed| read_checkpoint(&signed.note, key).is_ok()));
+        let own = [last, fetched].into_iter().flatten().find(|signed| read_checkpoint(&signed.note, key).is_ok());
+        return Ok((own, cosigned));
     }
-    let Some(fetched) = fetched else { return Ok(last) };
-    let known = fetched.checkpoint.size;
     let found = last.as_ref().map_or(0, |last| last.checkpoint.size);
+    let published = [fetched.as_ref().map(|fetched| &fetched.checkpoint), cosigned.as_ref()];
+    let known = published.into_iter().flatten().map(|head| head.size).max().unwrap_or(0);
+    let is_other = |head: &Checkpoint| {
+        last.as_ref().is_some_and(|last| last.checkpoint.size == head.size && last.checkpoint.root != head.root)
+    };
     if known > found {
         faults.push(TreeFault::RolledBack { known, found });
-        return Ok(Some(fetched));
+    } else if published.into_iter().flatten().any(is_other) {
+        faults.push(TreeFault::Forked { size: found });
     }
-    if last
-        .as_ref()
-        .is_some_and(|last| last.checkpoint.size == known && last.checkpoint.root != fetched.checkpoint.root)
-    {
-        faults.push(TreeFault::Forked { size: known });
-    }
-    Ok(last)
+    // A cosigned head is shown with proofs alone.
+    let newer = fetched.filter(|fetched| fetched.checkpoint.size > found);
+    Ok((newer.or(last), cosigned))
 }
 
 /// Whether a file's first record was never written, though the file is as long.

@@ -35,6 +35,11 @@ pub struct TreeReport {
     pub accounted: Option<Accounted>,
     /// Checkpoints that others kept, and that were held against the tree.
     pub outside: u64,
+    /// Leaves of the newest cosigned head; `None` when there is none that can be read.
+    pub cosigned: Option<u64>,
+    /// There is no cosigned head, though a witness is known: one is configured, or has brought one. Somebody removed it, or none ever
+    /// came, or the machine went down over the first. That is no fault.
+    pub not_cosigned: bool,
     /// What was suspected at a start.
     pub suspected: Vec<String>,
     /// What is wrong, at most 1,000 of it.
@@ -72,7 +77,7 @@ impl TreeReport {
     }
 
     pub(crate) fn add(&mut self, fault: TreeFault) {
-        if self.faults.last_mut().is_some_and(|before| joined(before, &fault)) {
+        if self.faults.last_mut().is_some_and(|before| *before == fault || joined(before, &fault)) {
             return;
         }
         if self.faults.len() < MAX_FAULTS_LISTED {
@@ -108,6 +113,15 @@ impl fmt::Display for TreeReport {
             writeln!(
                 f,
                 "audit tree: NO KEY: no signature was looked at, so whoever has the disks could have written all of it"
+            )?;
+        }
+        if let Some(leaves) = self.cosigned {
+            writeln!(f, "audit tree: the newest cosigned head has {leaves} leaves")?;
+        }
+        if self.not_cosigned {
+            writeln!(
+                f,
+                "audit tree: NOT COSIGNED: a witness is known, and no cosigned head is there: it was removed, or never came"
             )?;
         }
         for (count, what) in [

@@ -31,6 +31,11 @@ impl<'a> Signers<'a> {
         Self { key, own: false, other: None }
     }
 
+    /// The configured key.
+    pub(crate) fn key(&self) -> Option<&'a VerifierKey> {
+        self.key
+    }
+
     /// Reads the next head, which stands after one of `after` leaves. One that another key of the log's name signed is read all the
     /// same, as long as that key signed every head so far: what to make of it is known at the end.
     ///

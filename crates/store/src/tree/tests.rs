@@ -97,7 +97,8 @@ impl Bench {
         let sinks = [self.path("primary"), self.path("spill")];
         let key = self.signer.as_ref().map(|signer| signer.key());
         let removals = self.told_removals();
-        Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], key, (outside, anchored), &removals).unwrap()
+        let keys = (key, self.witnesses.as_slice());
+        Tree::verify(&self.tree(), [&sinks[0], &sinks[1]], keys, (outside, anchored), &removals).unwrap()
     }
 
     /// What entries like `removed 7` tell of removals, as the engine finds it in its own.

@@ -106,15 +106,23 @@ pub enum TreeFault {
         what: CheckpointError,
     },
     /// Every checkpoint was signed with another key of the log's name than the one that is configured.
-    #[error(
-        "the signing key was changed: the checkpoints are signed with key {signed}, and {configured} is configured"
-    )]
+    #[error("the signing key was changed: the checkpoints are signed with key {signed}, and {configured} is expected")]
     KeyChanged {
         /// Identifier of the key that signed them, in hexadecimal.
         signed: String,
-        /// Identifier of the configured key.
+        /// Identifier of the configured key, or of the one that was given to verify with.
         configured: String,
     },
+    /// The newest cosigned head cannot be read, the log's key has not signed it, or it says of a configured witness what that has
+    /// not said.
+    #[error("cosigned head damaged or forged: {what}")]
+    Cosigned {
+        /// Why.
+        what: String,
+    },
+    /// Whose the names of witnesses are cannot be read: no cosignature is kept before a person has looked.
+    #[error("cosigners: damaged: it cannot be read whose witnesses have cosigned")]
+    Cosigners,
     /// A checkpoint does not follow the one before it.
     #[error("checkpoint of {size} leaves stands after one of {after}")]
     CheckpointOrder {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, Hash, VerifierKey, root_of};
 
-use super::Tree;
 use super::files::{
     FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
     level_path, read_small, suspected_path,
@@ -18,28 +17,30 @@ use super::recover::suspicion;
 use super::report::TreeReport;
 use super::signers::{Signers, read_checkpoint};
 use super::types::{TreeError, TreeFault};
+use super::{Tree, cosign};
 use crate::journal::remove::signed_removals;
 use crate::journal::{Accounted, Removal, segments_of};
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
-    /// signature (when `key` is given), every entry against its leaf; `outside`, notes that others kept; and `anchored`, leaves and
-    /// root of a head that the log knows of. What `removals` tell of is rightly missing where the entry that tells it is itself
-    /// under a head signed with `key`, and a sink keeps that the same key signed the removal.
+    /// signature (when `key` is given), every entry against its leaf; the newest cosigned head, with what those of its `witnesses`
+    /// say whose keys are given; `outside`, notes that others kept; and `anchored`, leaves and root of a head that the log knows
+    /// of. What `removals` tell of is rightly missing where the entry that tells it is itself under a head signed with `key`, and a
+    /// sink keeps that the same key signed the removal.
     ///
     /// # Errors
     /// [`TreeError::Io`] when a directory cannot be read; everything else is in the report.
     pub fn verify(
         dir: &Path,
         [primary, spill]: [&Path; 2],
-        key: Option<&VerifierKey>,
+        (key, witnesses): (Option<&VerifierKey>, &[VerifierKey]),
         (outside, anchored): (&[Vec<u8>], Option<(u64, Hash)>),
         removals: &[Removal],
     ) -> Result<TreeReport, TreeError> {
         let suspected = suspicion(&suspected_path(dir))?;
         let mut report = TreeReport { without_key: key.is_none(), suspected, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
-        let nothing_known = outside.is_empty() && anchored.is_none();
+        let nothing_known = outside.is_empty() && anchored.is_none() && !cosign::cosigned_path(dir).exists();
         if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {
             let newest = segments.last().map(|(_, path)| entries_of(path)).transpose()?.unwrap_or_default();
             // Without a key nothing says that one was kept.
@@ -64,6 +65,7 @@ impl Tree {
         for note in published {
             hold_against_published(dir, &note, &mut signers, &mut report);
         }
+        hold_against_cosigned(dir, witnesses, &mut signers, &mut report);
         if let Some((size, root)) = anchored {
             hold_against_head(dir, size, &root, &mut report);
         }
@@ -421,6 +423,24 @@ fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, re
         Err(what) => return report.add(TreeFault::CheckpointForged { after: report.signed_leaves, what }),
     };
     hold_against_head(dir, known.size, &known.root, report);
+}
+
+/// The newest head that was cosigned, against the tree that is there; and whether one is missed.
+fn hold_against_cosigned(dir: &Path, witnesses: &[VerifierKey], signers: &mut Signers<'_>, report: &mut TreeReport) {
+    let (known, fault) = cosign::published(dir, signers, report.signed_leaves, witnesses);
+    let brought = cosign::brought_any(dir);
+    let is_awaited = !witnesses.is_empty() || brought.as_ref().is_ok_and(|any| *any);
+    report.not_cosigned = is_awaited && known.is_none() && fault.is_none();
+    if brought.is_err() {
+        report.add(TreeFault::Cosigners);
+    }
+    if let Some(fault) = fault {
+        report.add(fault);
+    }
+    if let Some(Checkpoint { origin: _, size, root }) = known {
+        report.cosigned = Some(size);
+        hold_against_head(dir, size, &root, report);
+    }
 }
 
 /// A head that was signed once, against the tree that is there.

@@ -1,5 +1,7 @@
 //! Every way in which somebody could change what was written, each found and named; and a power cut, which never is one.
 
+mod beside;
+
 use std::cell::Cell;
 
 use super::*;

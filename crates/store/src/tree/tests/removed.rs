@@ -7,7 +7,7 @@ use super::*;
 use crate::journal::{JournalFault, JournalReport, encode_entry};
 
 /// Three runs of ten entries, each in a segment of its own and signed.
-fn lived() -> Bench {
+pub(super) fn lived() -> Bench {
     let bench = Bench::new();
     for _ in 0..3 {
         let mut open = bench.open();
@@ -19,7 +19,7 @@ fn lived() -> Bench {
 }
 
 /// Opens it anew and writes the entry that tells of a removal, on disk and not yet signed.
-fn tell(bench: &Bench, through: u64) -> Open {
+pub(super) fn tell(bench: &Bench, through: u64) -> Open {
     let open = bench.open();
     let entry = open.journal.append(format!("removed {through}").as_bytes()).unwrap().sequence;
     eventually("sync", || open.journal.synced_through() >= entry);
@@ -27,7 +27,7 @@ fn tell(bench: &Bench, through: u64) -> Open {
 }
 
 /// Has it signed that entries were removed, as whoever removes them does.
-fn sign(open: &Open, entry: u64, through: u64) {
+pub(super) fn sign(open: &Open, entry: u64, through: u64) {
     open.journal.mark_removed(entry, &open.tree.sign_removal(through).unwrap().unwrap()).unwrap();
 }
 
