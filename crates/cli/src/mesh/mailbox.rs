@@ -7,7 +7,6 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_A
 use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
-use kith_cli::message::{Content, Envelope, InboxPage, chunk_range, inbox_page, is_id, unpacked};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use super::auth::Credentials;
 use super::config::{Config, Mesh, is_mailbox, secret};
 use super::http::{Http, HttpError, Response};
 use crate::failure::{Failure, masked};
+use crate::message::{Content, Envelope, InboxPage, chunk_range, inbox_page, is_id, unpacked};
 use crate::render::plain;
 
 /// Media type that asks for version 2 of the API.

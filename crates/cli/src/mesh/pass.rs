@@ -6,7 +6,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use kith_cli::message::{Envelope, Kind, is_id};
 use kith_domain::codes::LaCode;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -18,6 +17,7 @@ use super::mailbox::{Inbox, Mailbox, MeshError};
 use super::notes::Notes;
 use super::report::Counts;
 use crate::failure::{Failure, masked};
+use crate::message::{Envelope, Kind, is_id};
 use crate::render::plain;
 
 /// Authorities served at once: each may hold one file in memory.
