@@ -275,6 +275,8 @@ mod tests {
         let body = br#"{"detail":[{"event":"SEND","code":"12","msg":"Unregistered to address 9990000018"}]}"#;
         assert_eq!(words(body), "12 Unregistered to address [withheld]");
         assert_eq!(words(b"<html>9990000018"), "");
+        let apart = r#"{"detail":[{"msg":"address 999\u200b000\u200b0018"}]}"#;
+        assert_eq!(words(apart.as_bytes()), "address [withheld]");
         assert!(words(format!(r#"{{"detail":[{{"msg":"{}"}}]}}"#, "x".repeat(5000)).as_bytes()).len() <= SHOWN_LETTERS);
     }
 }
