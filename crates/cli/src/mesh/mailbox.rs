@@ -28,7 +28,7 @@ const MAX_CHUNKS: u32 = 1000;
 /// Bytes that packing may add to a file that does not get smaller.
 const PACKING_BYTES: usize = 64 * 1024;
 /// Letters shown of MESH's own words.
-const SHOWN_LETTERS: usize = 200;
+pub const SHOWN_LETTERS: usize = 200;
 
 /// Why a request came to nothing. Messages follow "failed to ".
 #[derive(Debug, thiserror::Error)]
@@ -260,7 +260,7 @@ fn expect(doing: &'static str, response: &Response, good: &[StatusCode]) -> Resu
 }
 
 /// MESH's words about an error, if it gives any that are short and plain.
-fn words(body: &[u8]) -> String {
+pub fn words(body: &[u8]) -> String {
     let details = serde_json::from_slice::<Words>(body).map(|words| words.detail).unwrap_or_default();
     let said: Vec<String> = details.into_iter().flat_map(|Detail { code, msg }| [code, msg]).flatten().collect();
     plain(&masked(&said.join(" "))).chars().take(SHOWN_LETTERS).collect()
