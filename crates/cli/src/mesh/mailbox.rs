@@ -263,7 +263,12 @@ fn expect(doing: &'static str, response: &Response, good: &[StatusCode]) -> Resu
 pub fn words(body: &[u8]) -> String {
     let details = serde_json::from_slice::<Words>(body).map(|words| words.detail).unwrap_or_default();
     let said: Vec<String> = details.into_iter().flat_map(|Detail { code, msg }| [code, msg]).flatten().collect();
-    plain(&masked(&said.join(" "))).chars().take(SHOWN_LETTERS).collect()
+    shown(&said.join(" "))
+}
+
+/// What is shown of MESH's words: masked before they are cut, for the first digits of a number are not known for one.
+pub fn shown(words: &str) -> String {
+    plain(&masked(words)).chars().take(SHOWN_LETTERS).collect()
 }
 
 #[cfg(test)]
@@ -277,6 +282,8 @@ mod tests {
         assert_eq!(words(b"<html>9990000018"), "");
         let apart = r#"{"detail":[{"msg":"address 999\u200b000\u200b0018"}]}"#;
         assert_eq!(words(apart.as_bytes()), "address [withheld]");
+        let cut = shown(&format!("{} 9990000018", "x".repeat(SHOWN_LETTERS - 9)));
+        assert!(cut.ends_with(" [withhel") && !cut.contains("999"), "{cut}");
         assert!(words(format!(r#"{{"detail":[{{"msg":"{}"}}]}}"#, "x".repeat(5000)).as_bytes()).len() <= SHOWN_LETTERS);
     }
 }
