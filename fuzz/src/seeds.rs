@@ -1,6 +1,7 @@
 //! What fuzzing begins with: a few good inputs for each target, made by the code that writes them. No number of a person is in
 //! them but those of the range for tests.
 
+mod chains;
 mod messages;
 
 use kith_api::v1;
@@ -11,6 +12,9 @@ use prost::Message;
 const ID: &str = "0198c7a0-0000-7000-8000-000000000001";
 const NUMBER: &str = "9990000018";
 const CONTACT: &str = "[answers]\nnational_contact_name = \"Duty desk\"\nnational_contact_phone = \"01632 960001\"\n";
+
+/// The adapter's configuration as it is delivered.
+const MESH: &str = include_str!("../../config/mesh.toml");
 
 /// The policy that is built in, written out.
 const POLICY: &str = include_str!("../../config/policy.toml");
@@ -83,6 +87,32 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             "kith-cosigners/1\nR1H\nRRK\n\n\u{2014} witness.test/one AQIDBAA=\n\u{2014} witness.test/two BQYHCAA=\n",
         ]),
         "own-rows" => vec![vec![7; 40], vec![7; 72]],
+        _ => of_files_and_clients(target),
+    }
+}
+
+/// Of those that read certificates, requests of the metrics page, and what a person's and the adapter's programs read.
+fn of_files_and_clients(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "chain" => chains::chains(),
+        "client-certificate" => [certificates(), chains::client_pem()].concat(),
+        "pem-files" => [chains::pem_files(), texts(&[PEM])].concat(),
+        "metrics-request" => texts(&[
+            "GET /metrics HTTP/1.1\r\nHost: localhost:9100\r\nAccept: text/plain\r\n\r\n",
+            "GET / HTTP/1.1\r\n\r\n",
+            "POST /metrics HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+        ]),
+        "mesh-words" => texts(&[
+            "{\"detail\":[{\"event\":\"SEND\",\"code\":\"12\",\"msg\":\"Unregistered to address 9990000018\"}]}",
+            "{\"detail\":[{\"msg\":\"999\\u200b000\\t0018\"},{\"code\":null}],\"more\":{}}",
+            "{\"detail\":[]}",
+        ]),
+        "mesh-configuration" => texts(&[MESH, &MESH.replace("E06000002", "Hartlepool")]),
+        "profiles" => texts(&[
+            "[default]\nserver = 'a:1'\nca = 'ca.pem'\npurpose = 'direct-care'\n[night]\nserver = 'b:2'\nkey = '/etc/k.pem'\n\
+             person_token_file = 'me.jwt'\n",
+        ]),
+        "presentation-file" => presentation_files(),
         _ => Vec::new(),
     }
 }
@@ -169,6 +199,17 @@ fn directory() -> Vec<Vec<u8>> {
     (0..).zip(files).map(|(kind, text)| [&[kind][..], text.as_bytes()].concat()).collect()
 }
 
+/// With a row that is sent and one that is not, and with other line ends, a mark and quotes.
+fn presentation_files() -> Vec<Vec<u8>> {
+    const HEADER: &str =
+        "site,encounter_id,version,nhs_number,date_of_birth,arrived_at,care_setting,complaint,outcome,outcome_at";
+    let sent = "R1H12,E1,1,9990000018,2020-02-29,2026-11-14T21:40:00Z,emergency-department,head-injury,,";
+    texts(&[
+        &format!("{HEADER}\n{sent}\n{}\n", sent.replace("head-injury", "sprain")),
+        &format!("\u{feff}{HEADER},event_id\r\n{sent},{ID}\r\n{},\"\"\r\n", sent.replace("E1", "\"E 2\"")),
+    ])
+}
+
 /// The schema's byte behind each kind of row; what follows is for mutations to find.
 fn rows() -> Vec<Vec<u8>> {
     (0..19_u8)
@@ -244,7 +285,7 @@ mod tests {
     use crate::targets::TARGETS;
 
     /// What is said of some input among the seeds of a target.
-    const EXPECTED: [(&str, &str); 52] = [
+    const EXPECTED: [(&str, &str); 69] = [
         ("messages", "lookup: taken"),
         ("messages", "check-in: taken"),
         ("messages", "opening: taken"),
@@ -297,6 +338,23 @@ mod tests {
         ("cosigners", "2 names and keys"),
         ("own-rows", "head true, trim point false, keyring true"),
         ("own-rows", "head false, trim point true, keyring false"),
+        ("chain", "2 learnt of 2"),
+        ("chain", "2 learnt of 3"),
+        ("chain", "0 learnt of 1"),
+        ("chain", "0 learnt of 0"),
+        ("client-certificate", "ed"),
+        ("client-certificate", "local-authority"),
+        ("pem-files", "1 certificates, 1 dated, authorities true, a pair, dated true, signs false; mesh: taken"),
+        ("metrics-request", "HTTP/1.1 200 OK"),
+        ("metrics-request", "HTTP/1.1 404 Not Found"),
+        ("metrics-request", "HTTP/1.1 405 Method Not Allowed"),
+        ("mesh-words", "9 letters, withheld true"),
+        ("mesh-words", "0 letters, withheld false"),
+        ("mesh-configuration", "2 senders"),
+        ("mesh-configuration", "[0, 1, 1, 0, 0, 0, 0]"),
+        ("profiles", "2 sections"),
+        ("presentation-file", "1 to send, 1 refused, Some((\"complaint\", \"COMPLAINT_UNKNOWN\"))"),
+        ("presentation-file", "2 to send, 0 refused, None"),
     ];
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use kith_api::client::{CertificateError, CertificateIdentity, certificate_identity};
 use kith_api::convert::fault::Faults;
 use kith_api::convert::{audit, break_glass, file, flag, identity, lookup, plan, presentation, withholding};
 use kith_api::v1;
@@ -41,7 +42,7 @@ const fn target(name: &'static str, take: Take, most_bytes: usize) -> Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 35] = [
+pub const TARGETS: [Target; 43] = [
     target("messages", |bytes, _| Ok(messages(bytes)), 4_096),
     target("codes", |bytes, _| Ok(codes(bytes)), 128),
     target("certificate", |bytes, _| Ok(certificate(bytes)), 4_096),
@@ -77,6 +78,14 @@ pub const TARGETS: [Target; 35] = [
     target("page-tokens", |bytes, _| Ok(page_tokens(bytes)), 128),
     target("cosigners", |bytes, _| Ok(store::cosigners(bytes)), 1_024),
     target("own-rows", |bytes, _| Ok(store::own_rows(bytes)), 128),
+    target("chain", |bytes, _| Ok(server::chain(bytes)), 4_096),
+    target("client-certificate", |bytes, _| Ok(client_certificate(bytes)), 4_096),
+    target("pem-files", pem_file, 8_192),
+    target("metrics-request", |bytes, _| Ok(server::metrics_request(bytes)), 8_192),
+    target("mesh-words", |bytes, _| Ok(cli::mesh_words(bytes)), 2_048),
+    target("mesh-configuration", |bytes, _| Ok(cli::mesh_configuration(bytes)), 4_096),
+    target("profiles", |bytes, _| Ok(cli::profiles(bytes)), 2_048),
+    target("presentation-file", |bytes, _| Ok(cli::push_table(bytes)), 4_096),
 ];
 
 /// The target of a name.
@@ -173,6 +182,53 @@ fn certificate(bytes: &[u8]) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// Whom a program takes itself for, by the file of its certificate or by the certificate alone: where the service takes that one, it is
+/// the same.
+fn client_certificate(bytes: &[u8]) -> String {
+    let found = match certificate_identity(bytes) {
+        Err(CertificateError::NotACertificate) => certificate_identity(&armoured(bytes)),
+        found @ (Ok(_) | Err(CertificateError::UriNames { .. } | CertificateError::Form)) => found,
+    };
+    match found {
+        Ok(CertificateIdentity { organisation, role }) => {
+            assert!(!organisation.is_empty() && !role.is_empty(), "an identity without a word");
+            match PeerIdentity::from_uri(&format!("spiffe://kith.test/org/{organisation}/role/{role}"), "kith.test") {
+                Ok(peer) => {
+                    assert_eq!((&peer.organisation, peer.role.to_string()), (&organisation, role), "somebody else");
+                    peer.role.to_string()
+                }
+                Err(error) => error.to_string(),
+            }
+        }
+        Err(error) => error.to_string().replace(|c: char| c.is_ascii_digit(), ""),
+    }
+}
+
+/// In the armour of PEM: what a mutation makes of base64 is seldom base64.
+fn armoured(der: &[u8]) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const GROUPS_OF_A_LINE: usize = 16;
+    let mut pem = b"-----BEGIN CERTIFICATE-----".to_vec();
+    for (number, three) in der.chunks(3).enumerate() {
+        if number.is_multiple_of(GROUPS_OF_A_LINE) {
+            pem.push(b'\n');
+        }
+        let byte = |at: usize| three.get(at).map_or(0, |byte| u32::from(*byte));
+        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
+        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let letter = LETTERS[(bits >> shift) as usize & 63];
+            pem.push(if place > three.len() { b'=' } else { letter });
+        }
+    }
+    pem.extend_from_slice(b"\n-----END CERTIFICATE-----\n");
+    pem
+}
+
+/// The server's and the adapter's own files.
+fn pem_file(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
+    Ok(format!("{}; mesh: {}", server::pem_file(bytes, scratch)?, cli::mesh_pem(bytes, scratch)?))
 }
 
 /// As it is, and with its sums made right, which a mutation seldom leaves.

@@ -56,7 +56,8 @@ fn certificates(site: &Site) {
 fn attack(site: &Site, server: &Server) -> Attacker {
     let mut command = Command::new(program("kith-load"));
     command.current_dir(site.dir()).args(["hostile", "--server", &server.options("ops").server, "--certs", "hostile"]);
-    command.args(["--attacks", ATTACKS, "--opens-per-s", "200", "--json", "hostile.json", "--quiet"]);
+    command.args(["--attacks", ATTACKS, "--first-opens-per-s", "200", "--opens-per-s", "200"]);
+    command.args(["--json", "hostile.json", "--quiet"]);
     command.args(["--seconds", &(2 * PATIENCE).as_secs().to_string()]);
     Attacker(command.spawn().unwrap())
 }

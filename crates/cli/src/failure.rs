@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use tonic::{Code, Status};
 
 use crate::exit::Exit;
+use crate::render::invisible;
 
 /// Runs of this many digits are masked: shorter ones are years, ports and line numbers.
 const MASKED_DIGITS: usize = 9;
@@ -182,8 +183,8 @@ fn code_name(code: Code) -> String {
     name
 }
 
-/// Masks every run of nine or more digits, with spaces or dashes between them or not. A UUID is left alone: its longest
-/// run is masked only when it has nine digits in a row, which costs a retry nothing.
+/// Masks every run of nine or more digits, with spaces or dashes between them or not, or letters that show as nothing or as a space. A
+/// UUID is left alone: its longest run is masked only when it has nine digits in a row, which costs a retry nothing.
 pub fn masked(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let mut shown = String::with_capacity(text.len());
@@ -212,11 +213,16 @@ fn run_end(letters: &[char], at: usize) -> usize {
         next += 1;
         if letter.is_numeric() {
             end = next;
-        } else if !matches!(letter, ' ' | '-') {
+        } else if !stands_between(*letter) {
             break;
         }
     }
     end
+}
+
+/// What leaves digits on both sides of it one number for whoever reads them.
+fn stands_between(letter: char) -> bool {
+    matches!(letter, ' ' | '-') || letter.is_control() || invisible(letter)
 }
 
 #[cfg(test)]
@@ -256,7 +262,14 @@ mod tests {
 
     #[test]
     fn nothing_like_an_nhs_number_is_shown() {
-        for text in ["found '9990000018'", "found '999 000 0018'", "found '999-000-0018', expected", "x9990000018y"] {
+        for text in [
+            "found '9990000018'",
+            "found '999 000 0018'",
+            "found '999-000-0018', expected",
+            "x9990000018y",
+            "found '999\u{200b}000\u{200b}0018'",
+            "found '999\t000 \u{ad}0018'",
+        ] {
             let shown = masked(text);
             assert!(shown.contains("[withheld]") && !shown.contains("0018"), "{shown}");
         }

@@ -1,7 +1,8 @@
-//! What fuzzing calls: the readers of what a mailbox and the service send, with what became of it in a few words. Never used in
-//! production.
+//! What fuzzing calls: the readers of what a mailbox and the service send, and of a user's files, with what became of it in a few words.
+//! Never used in production.
 
 use std::io::Write;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,8 +13,15 @@ use kith_api::v1;
 use tonic::{Code, Status};
 
 use crate::exit::Exit;
+use crate::failure::masked;
+use crate::mesh::config::{self, Config, Mesh, is_mailbox};
+use crate::mesh::http::Http;
+use crate::mesh::mailbox::{SHOWN_LETTERS, words};
 use crate::message::{Content, Envelope, InboxPage, Kind, inbox_page, is_id, unpacked};
-use crate::{note, reading};
+use crate::push::Loaded;
+use crate::push::presentation_rows::{self, COLUMNS};
+use crate::push::table::Table;
+use crate::{note, profile, reading};
 
 /// Bytes that a file may have here.
 const MOST_BYTES: usize = 4_096;
@@ -126,4 +134,100 @@ pub fn mesh_note(bytes: &[u8]) -> &'static str {
         note::Note::Answering { sha256: _, created_at: _, repeated: _ } => "answering",
         note::Note::Answered => "answered",
     }
+}
+
+/// What is shown of MESH's words about an error.
+///
+/// # Panics
+/// When it is long, holds a number of a person, or moves what is on the screen: a finding.
+#[must_use]
+pub fn mesh_words(bytes: &[u8]) -> String {
+    let shown = words(bytes);
+    let letters = shown.chars().count();
+    assert!(letters <= SHOWN_LETTERS && !shown.contains(char::is_control), "more is shown than may be");
+    assert_eq!(masked(&shown), shown, "a number is shown");
+    format!("{} letters, withheld {}", letters.min(9), shown.contains("[withheld]"))
+}
+
+/// The adapter's configuration; the certificates of senders are taken for theirs.
+///
+/// # Panics
+/// When what is taken lets nobody send, or a mailbox for two: a finding.
+#[must_use]
+pub fn mesh_configuration(bytes: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(bytes) else { return String::from("no text") };
+    match config::parse(text, Path::new("/etc/kith"), |_, _| Ok(())) {
+        Ok(Config { mesh, senders }) => {
+            let mut names: Vec<&str> = senders.iter().map(|sender| sender.mailbox.as_str()).collect();
+            assert!(names.iter().all(|name| is_mailbox(name) && *name != mesh.mailbox), "a sender that is none");
+            names.sort_unstable();
+            names.dedup();
+            assert!(!names.is_empty() && names.len() == senders.len(), "nobody, or one mailbox for two");
+            format!("{} senders", names.len().min(9))
+        }
+        Err(mistakes) => {
+            // Of what kind, and how many: what the mistakes quote is the text's own.
+            let of = |word: &str| mistakes.matches(word).count().min(3);
+            let kinds =
+                ["mesh.", "sender ", "GSS code", "listed twice", "unknown field", "missing field", "TOML parse"];
+            format!("{:?}", kinds.map(of))
+        }
+    }
+}
+
+/// A file of profiles.
+#[must_use]
+pub fn profiles(bytes: &[u8]) -> String {
+    let Ok(text) = std::str::from_utf8(bytes) else { return String::from("no text") };
+    match profile::parse(text) {
+        Ok(sections) => format!("{} sections", sections.len().min(9)),
+        // Its first words: the rest quotes the text.
+        Err(why) => why.split([':', '"', '`']).next().unwrap_or_default().chars().take(40).collect(),
+    }
+}
+
+/// A file of presentations, and each row of it as what is sent.
+///
+/// # Panics
+/// When a row is lost, or what is wrong is told with a number of a person: a finding.
+#[must_use]
+pub fn push_table(bytes: &[u8]) -> String {
+    let table = match Table::parse(bytes, &COLUMNS) {
+        Ok(table) => table,
+        Err(why) => {
+            assert_eq!(masked(&why), why, "a number is shown");
+            return why.split(':').next().unwrap_or_default().replace(|c: char| c.is_ascii_digit(), "");
+        }
+    };
+    let loaded = Loaded::new(&table, |row| presentation_rows::item(row, "R1H"));
+    assert_eq!(loaded.rows(), table.rows().count(), "a row is neither sent nor told of");
+    let first = loaded.refused.first().map(|refused| (refused.field.as_str(), refused.reason.as_str()));
+    format!("{} to send, {} refused, {first:?}", loaded.items.len().min(9), loaded.refused.len().min(9))
+}
+
+/// A file of PEM as all that the adapter shows MESH, and asks of it.
+///
+/// # Errors
+/// The scratch file cannot be written.
+pub fn mesh_pem(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
+    let path = scratch.join("mesh.pem");
+    std::fs::write(&path, bytes)?;
+    let mesh = Mesh {
+        url: String::from("https://localhost"),
+        mailbox: String::from("X26ABC1"),
+        password_file: path.clone(),
+        shared_key_file: path.clone(),
+        ca: path.clone(),
+        cert: path.clone(),
+        key: path.clone(),
+        workflow: String::from("W"),
+        answer_workflow: String::from("A"),
+        state_dir: scratch.to_owned(),
+        poll_interval_seconds: 300,
+        request_timeout_seconds: 120,
+        max_file_bytes: MOST_BYTES,
+    };
+    let read = Http::new(&mesh);
+    Ok(read
+        .map_or_else(|failure| failure.message.replace(&path.display().to_string(), "it"), |_| String::from("taken")))
 }

@@ -3,10 +3,10 @@
 
 mod auth;
 mod backoff;
-mod config;
+pub(crate) mod config;
 mod delivery;
-mod http;
-mod mailbox;
+pub(crate) mod http;
+pub(crate) mod mailbox;
 mod notes;
 mod pass;
 mod report;

@@ -60,14 +60,21 @@ pub fn load(file: Option<&Path>, name: Option<&str>) -> Result<Profile, Failure>
         return Err(failed(format!("expected at most {MAX_PROFILE_BYTES} bytes, found {length}")));
     }
     let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-    let mut sections: BTreeMap<String, Profile> =
-        toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))?;
+    let mut sections = parse(&text).map_err(&failed)?;
     let section = sections.remove(name.unwrap_or(DEFAULT_SECTION));
     match (section, name) {
         (Some(profile), _) => Ok(profile.in_folder(path.parent().unwrap_or(Path::new(".")))),
         (None, Some(name)) => Err(failed(format!("it has no section [{name}]"))),
         (None, None) => Ok(Profile::default()),
     }
+}
+
+/// The sections of a file, by their names.
+///
+/// # Errors
+/// What cannot be understood.
+pub fn parse(text: &str) -> Result<BTreeMap<String, Profile>, String> {
+    toml::from_str(text).map_err(|error| error.message().to_owned())
 }
 
 fn section_without_file(name: Option<&str>) -> Result<Profile, Failure> {

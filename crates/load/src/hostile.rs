@@ -4,9 +4,10 @@
 
 pub mod arguments;
 pub mod attack;
+mod openings;
 pub mod told;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use crate::verify;
 use crate::wire::{Ended, Event, first_message};
 
 use attack::Attack;
+use openings::Openings;
 use told::{Became, Told};
 
 /// How much its one thread gives way to others: a hostile organisation has machines of its own.
@@ -42,6 +44,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Events taken at once.
 const EVENTS: usize = 512;
+/// Handshakes that are under way at once. All of them come from one address, of which a service bounds those that are not finished: beyond
+/// this nobody else of this machine would be let in, whose organisation is another.
+const HANDSHAKES: usize = 128;
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -54,8 +59,13 @@ pub struct Order {
     pub attacks: Vec<(Attack, usize)>,
     /// How long.
     pub seconds: f64,
-    /// Connections opened in a second at most, first ones included.
+    /// First connections of clients opened in a second at most.
+    pub first_opens_per_second: f64,
+    /// Connections opened in a second at most by clients that had one before.
     pub opens_per_second: f64,
+    /// Of the connections on which nothing is asked so many stay open at most; further ones are let go of once they are let in, and opened
+    /// again. All stay when it is not said.
+    pub keep_open: Option<usize>,
     /// Calls the kind `empty`, of this path, instead of asking a question.
     pub empty_path: Option<String>,
     /// Where the check-ins say that the child is; the organisation's first site when it is not said.
@@ -116,42 +126,6 @@ impl Client {
     }
 }
 
-/// The clients that are to be opened: of each attack in turn, so that none waits for another that reconnects more.
-struct Due {
-    lists: Vec<(Attack, VecDeque<usize>)>,
-    next: usize,
-}
-
-impl Due {
-    /// All clients, which are numbered in the order of the attacks.
-    fn all(attacks: &[(Attack, usize)]) -> Self {
-        let mut first = 0;
-        let list = |(attack, count): &(Attack, usize)| {
-            let list: VecDeque<usize> = (first..first + count).collect();
-            first += count;
-            (*attack, list)
-        };
-        Self { lists: attacks.iter().map(list).collect(), next: 0 }
-    }
-
-    fn push(&mut self, attack: Attack, index: usize) {
-        if let Some((_, list)) = self.lists.iter_mut().find(|(of, _)| *of == attack) {
-            list.push_back(index);
-        }
-    }
-
-    fn pop(&mut self) -> Option<usize> {
-        for _ in 0..self.lists.len() {
-            let at = self.next % self.lists.len();
-            self.next = at + 1;
-            if let Some(index) = self.lists[at].1.pop_front() {
-                return Some(index);
-            }
-        }
-        None
-    }
-}
-
 /// Every client, on one thread.
 struct Crowd {
     /// By the deadline of the calls, in milliseconds.
@@ -159,9 +133,12 @@ struct Crowd {
     caller: Caller,
     epoll: OwnedFd,
     clients: Vec<Client>,
-    due: Due,
-    opened: f64,
-    opens_per_second: f64,
+    openings: Openings,
+    /// Handshakes under way.
+    handshaking: usize,
+    /// Connections on which nothing is asked, and which the server has let in.
+    kept: usize,
+    keep_open: usize,
     forms: AskerForms,
     ids: Ids,
     dice: Dice,
@@ -193,10 +170,11 @@ impl Crowd {
             services,
             caller,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("failed to make an epoll")?,
-            due: Due::all(&order.attacks),
+            openings: Openings::new(&order.attacks, order.first_opens_per_second, order.opens_per_second),
+            handshaking: 0,
+            kept: 0,
+            keep_open: order.keep_open.unwrap_or(usize::MAX),
             clients,
-            opened: 0.0,
-            opens_per_second: order.opens_per_second,
             ids: Ids::new(0xffe),
             dice: Dice::new(1, 78),
             is_empty: empty.is_some(),
@@ -211,15 +189,11 @@ impl Crowd {
 
     /// Opens what is due, at the pace that was asked for.
     fn open_due(&mut self, elapsed: Duration) {
-        while self.opened < elapsed.as_secs_f64() * self.opens_per_second {
-            let Some(index) = self.due.pop() else {
-                // What was not needed is not saved up.
-                self.opened = elapsed.as_secs_f64() * self.opens_per_second;
-                return;
-            };
-            self.opened += 1.0;
+        while self.handshaking < HANDSHAKES {
+            let Some(index) = self.openings.take(elapsed) else { return };
             self.open(index);
         }
+        self.openings.forgo(elapsed);
     }
 
     fn open(&mut self, index: usize) {
@@ -235,10 +209,11 @@ impl Crowd {
             Ok(link) => {
                 let client = &mut self.clients[index];
                 (client.link, client.shaken, client.begun, client.watched) = (Some(link), false, false, flags);
+                self.handshaking += usize::from(attack.shakes());
             }
             Err(_) => {
                 self.count(attack).refused += 1;
-                self.due.push(attack, index);
+                self.openings.again(attack, index);
             }
         }
     }
@@ -266,7 +241,11 @@ impl Crowd {
         }
         self.begin(index, lost);
         if went_on && self.go_on(index) {
-            self.watch(index);
+            if self.is_one_too_many(index) {
+                self.close(index);
+            } else {
+                self.watch(index);
+            }
             return;
         }
         if reads {
@@ -274,9 +253,25 @@ impl Crowd {
             self.read(index);
             self.begin(index, true);
         }
-        self.clients[index].link = None;
         self.count(attack).ended_by_server += 1;
-        self.due.push(attack, index);
+        self.close(index);
+    }
+
+    /// Whether this is a connection on which nothing is asked beyond those that are to stay.
+    fn is_one_too_many(&self, index: usize) -> bool {
+        let Client { attack, begun, .. } = self.clients[index];
+        attack == Attack::Connections && begun && self.kept > self.keep_open
+    }
+
+    /// Lets go of a connection, whose client is to come again.
+    fn close(&mut self, index: usize) {
+        let client = &mut self.clients[index];
+        client.link = None;
+        let attack = client.attack;
+        let (shook, stayed) = (attack.shakes() && !client.shaken, attack == Attack::Connections && client.begun);
+        self.handshaking = self.handshaking.saturating_sub(usize::from(shook));
+        self.kept = self.kept.saturating_sub(usize::from(stayed));
+        self.openings.again(attack, index);
     }
 
     /// Takes in what has come; false when the connection is gone.
@@ -287,13 +282,14 @@ impl Crowd {
 
     /// Counts a connection on which the attack has begun, once.
     fn begin(&mut self, index: usize, lost: bool) {
-        let Self { clients, became, .. } = self;
+        let Self { clients, became, kept, .. } = self;
         let Client { attack, link: Some(link), begun, took_part, .. } = &mut clients[index] else { return };
         let is_there = if attack.shakes() { link.wire.greeted } else { !lost };
         if is_there && !*begun {
             let became = became.entry(*attack).or_default();
             became.begun += 1;
             became.took_part += u64::from(!*took_part);
+            *kept += usize::from(*attack == Attack::Connections);
             (*begun, *took_part) = (true, true);
         }
     }
@@ -312,7 +308,7 @@ impl Crowd {
     /// Sends what the attack sends next; false when the connection is gone.
     fn go_on(&mut self, index: usize) -> bool {
         let call = self.call(self.clients[index].attack);
-        let Self { clients, became, forms, ids, dice, is_empty, .. } = self;
+        let Self { clients, became, forms, ids, dice, is_empty, handshaking, .. } = self;
         let Client { attack, link: Some(link), shaken, .. } = &mut clients[index] else { return false };
         let attack = *attack;
         let became = became.entry(attack).or_default();
@@ -322,6 +318,7 @@ impl Crowd {
         if !*shaken && !link.is_handshaking() {
             *shaken = true;
             became.shaken += 1;
+            *handshaking = handshaking.saturating_sub(usize::from(attack.shakes()));
             link.wire.out.extend_from_slice(&attack.beginning());
             if attack == Attack::Empty {
                 link.wire.start(call, 0, None);
@@ -391,30 +388,4 @@ impl Crowd {
 /// Whether the answer to a check-in says that it is kept.
 fn is_kept(body: &[u8]) -> bool {
     first_message(body).and_then(verify::recorded) == Some(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_client_is_opened_once_and_each_attack_begins_early() {
-        let mut due = Due::all(&[(Attack::Connections, 5), (Attack::Pings, 2), (Attack::Calls, 1)]);
-        let order: Vec<usize> = std::iter::from_fn(|| due.pop()).collect();
-        assert_eq!(order, [0, 5, 7, 1, 6, 2, 3, 4]);
-    }
-
-    #[test]
-    fn whoever_reconnects_waits_for_none_but_its_own_attack() {
-        let mut due = Due::all(&[(Attack::Connections, 1_000), (Attack::Pings, 2)]);
-        let mut pings = 0;
-        for _ in 0..100 {
-            let index = due.pop().expect("there are many");
-            if index >= 1_000 {
-                pings += 1;
-                due.push(Attack::Pings, index);
-            }
-        }
-        assert_eq!(pings, 50, "every other one");
-    }
 }

@@ -1,6 +1,8 @@
 //! What fuzzing calls: one function for each reader of this crate that meets the network or a file, with what became of the
 //! bytes in a few words. Never used in production.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use http::{HeaderMap, HeaderValue};
@@ -8,15 +10,21 @@ use kith_api::client::CALLER_METADATA;
 use kith_domain::caller::{CareContext, Purpose, Role};
 use kith_domain::method::Method;
 use kith_domain::time::Moment;
-use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use tokio::time::Instant;
 use tonic::metadata::{MetadataMap, MetadataValue};
 
-use crate::config::{Config, Limits};
+use crate::client_trust::Authorities;
+use crate::config::{Config, Limits, Tls};
 use crate::directory::Directory;
 use crate::flood::FrameCounter;
 use crate::mistakes::Mistakes;
-use crate::{deadline, person_tokens, plan_file, policy_file, revocation, services};
+use crate::server_pair::ServerPair;
+use crate::tls::{certificates, expires_s};
+use crate::{audit_key, deadline, issuers, metrics, person_tokens, plan_file, policy_file, revocation, services};
+
+/// Certificates of a chain at most. A client may show fewer.
+const CHAIN_MAX: usize = 12;
 
 /// A plan file.
 #[must_use]
@@ -138,6 +146,57 @@ pub fn revocation_file(bytes: &[u8], scratch: &Path) -> std::io::Result<String> 
     std::fs::write(&path, bytes)?;
     let read = revocation::Lists::read(&path);
     Ok(read.map_or_else(|error| error.to_string().replace(|c: char| c.is_ascii_digit(), ""), |_| String::from("lists")))
+}
+
+/// A chain as a client shows it, and the authorities of the configuration: the first byte says how many stand between the leaf and
+/// these, and before each certificate is its length in two bytes.
+#[must_use]
+pub fn chain(bytes: &[u8]) -> String {
+    let Some((between, mut rest)) = bytes.split_first() else { return String::from("nothing") };
+    let mut shown = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<2>()
+        && shown.len() < CHAIN_MAX
+    {
+        let (der, after) = after.split_at(usize::from(u16::from_be_bytes(*length)).min(after.len()));
+        shown.push(CertificateDer::from(der.to_vec()));
+        rest = after;
+    }
+    let Some((leaf, above)) = shown.split_first() else { return String::from("no leaf") };
+    let (between, roots) = above.split_at(usize::from(*between).min(above.len()));
+    issuers::examine(leaf, between, roots)
+}
+
+/// A file of PEM: as certificates, as authorities of clients, as the server's certificate with its key, and as the key that signs the
+/// audit's heads.
+///
+/// # Errors
+/// The scratch file cannot be written.
+///
+/// # Panics
+/// When authorities, or a pair, are taken of a file without a certificate: a finding.
+pub fn pem_file(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
+    let path = scratch.join("file.pem");
+    std::fs::write(&path, bytes)?;
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    let files = Tls { certificate: path.clone(), key: path.clone(), client_ca: path.clone(), ..Tls::default() };
+    let mut config = Config::default();
+    config.audit.signing_key_file.clone_from(&path);
+    let found = certificates(&path).unwrap_or_default();
+    let (authorities, pair) = (Authorities::read(&path).is_ok(), ServerPair::read(&files));
+    assert!(!found.is_empty() || (!authorities && pair.is_err()), "a certificate of a file that has none");
+    let pair = pair.map_or_else(
+        |error| error.to_string().replace(&path.display().to_string(), "it"),
+        |pair| format!("a pair, dated {}", pair.expires_s.is_some()),
+    );
+    let (all, dated) = (found.len().min(9), found.iter().filter_map(expires_s).count().min(9));
+    let signs = audit_key::load(&config).is_ok();
+    Ok(format!("{all} certificates, {dated} dated, authorities {authorities}, {pair}, signs {signs}"))
+}
+
+/// A request of the metrics page, all of it.
+#[must_use]
+pub fn metrics_request(bytes: &[u8]) -> String {
+    metrics::examine(bytes)
 }
 
 /// The header in which a client states its time-out.

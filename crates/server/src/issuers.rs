@@ -127,6 +127,22 @@ fn has_signed(above: &X509Certificate<'_>, below: &X509Certificate<'_>) -> bool 
     below.issuer().as_raw() == above.subject().as_raw() && below.verify_signature(Some(above.public_key())).is_ok()
 }
 
+/// How many of those between are learnt of a chain that is the first.
+pub(crate) fn examine(
+    leaf: &CertificateDer<'static>,
+    between: &[CertificateDer<'static>],
+    roots: &[CertificateDer<'static>],
+) -> String {
+    let issuers = Issuers::default();
+    let is_any_new = issuers.learn(leaf, between, roots);
+    assert!(!issuers.learn(leaf, between, roots), "an authority is learnt twice");
+    let known = issuers.below(roots);
+    assert_eq!(is_any_new, !known.is_empty(), "what is new is not what was learnt");
+    assert!(known.iter().all(|der| between.contains(der)), "somebody is learnt who was not shown");
+    assert!(!Issuers::default().learn(leaf, between, &[]), "somebody is learnt whom no authority vouches for");
+    format!("{} learnt of {}", known.len().min(9), between.len().min(9))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +188,7 @@ mod tests {
         let below_no_authority = authority("leaf", Some(&beside[1]), false);
         assert!(!of_none.learn(&below_no_authority.0, &shown, &roots), "over who is none");
         assert!(of_none.lock().is_empty());
+        assert_eq!(examine(&leaf.0, &shown, &roots), "2 learnt of 5");
     }
 
     #[test]

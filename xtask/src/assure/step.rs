@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::steps::Ended;
 
+/// Attacks by thousands of connections, and how many of these are tried at least before anything is measured beside them.
+const CROWDS: [&str; 2] = ["thousands of connections", "all of it"];
+const LEAST_TRIED: u64 = 2_000;
+
 /// What a step consists of.
 pub enum Way {
     /// Tests: where they are, as cargo's arguments, which of them, and how many pass at least. Raised with each new one.
@@ -37,6 +41,8 @@ pub struct Heard {
     all_answered: BTreeMap<String, usize>,
     /// Of each attacked row how many clients attacked at least, where it says so.
     attackers: BTreeMap<String, u64>,
+    /// Of each row with an attack by connections how many were tried at least.
+    tried: BTreeMap<String, u64>,
     /// Tests that were not run for want of a right or a program.
     skipped: Vec<String>,
     /// A run that ended badly, in its own words.
@@ -129,10 +135,11 @@ impl Heard {
                     self.failed.push(line.to_owned());
                 }
             }
-            if let Some((attack, rest)) = line.strip_prefix("- ").and_then(|line| line.split_once(", attackers: "))
-                && let Some(clients) = rest.split(' ').next().and_then(|word| word.parse().ok())
-            {
+            if let Some((attack, clients)) = counted(line, ", attackers: ") {
                 self.attackers.insert(attack.to_owned(), clients);
+            }
+            if let Some((attack, tried)) = counted(line, ", connections: ") {
+                self.tried.insert(attack.to_owned(), tried);
             }
             if let Some(line) =
                 line.strip_prefix("- ").filter(|line| line.contains(", against itself without an attack: "))
@@ -148,8 +155,18 @@ impl Heard {
         let unattacked = self.attackers.iter().filter(|(_, clients)| **clients == 0);
         let unattacked: Vec<String> = unattacked.map(|(attack, _)| format!("{attack}: nobody attacked")).collect();
         self.failed.extend(unattacked);
+        let few: Vec<String> = CROWDS.into_iter().filter_map(|attack| self.lacks_connections(attack)).collect();
+        self.failed.extend(few);
         self.ended(text, ended_well);
         shown
+    }
+
+    /// What an attack by thousands of connections lacks of them, where it was measured.
+    fn lacks_connections(&self, attack: &str) -> Option<String> {
+        let _measured = self.attackers.get(attack)?;
+        let tried = self.tried.get(attack).copied().unwrap_or(0);
+        (tried < LEAST_TRIED)
+            .then(|| format!("{attack}: {tried} connections were tried, expected at least {LEAST_TRIED}"))
     }
 
     fn take_figure(&mut self, figure: &str, verdict: &str, noise: String) {
@@ -171,6 +188,12 @@ impl Heard {
             self.said += 1;
         }
     }
+}
+
+/// The number that a note begins with, and what it is about.
+fn counted<'a>(line: &'a str, what: &str) -> Option<(&'a str, u64)> {
+    let (about, rest) = line.strip_prefix("- ")?.split_once(what)?;
+    Some((about, rest.split(' ').next()?.parse().ok()?))
 }
 
 /// How many tests passed, as cargo says after everything that they print.
@@ -306,6 +329,21 @@ mod tests {
         let why: Result<(), String> = Err("failed: calls: nobody attacked".into());
         assert_eq!(judged_table(&text.replace(said, "")).1, why, "not said is not shown");
         assert_eq!(judged_table(&text.replace(said, &said.replace("40", "0"))).1, why);
+    }
+
+    #[test]
+    fn thousands_of_connections_that_were_not_tried_are_not_assured() {
+        for attack in CROWDS {
+            let text = [row("floods", "reached"), row(attack, "reached")].concat();
+            let why = |tried: u64| -> Result<(), String> {
+                Err(format!("failed: {attack}: {tried} connections were tried, expected at least 2000"))
+            };
+            assert_eq!(judged_table(&text).1, why(0), "not said is not shown");
+            let said =
+                |tried: u64| format!("- {attack}, connections: {tried} at least were tried before each measurement.\n");
+            assert_eq!(judged_table(&format!("{text}{}", said(1_999))).1, why(1_999));
+            assert_eq!(judged_table(&format!("{text}{}", said(2_000))).1, Ok(()));
+        }
     }
 
     #[test]

@@ -80,6 +80,7 @@ mod tests {
             late_share: 0.0,
             resident_bytes: 1 << 20,
             attackers: 8,
+            tried: 0,
         };
         Run { measured, void: None }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kith_load::Outcome;
+use kith_load::hostile::attack::Attack;
 use kith_load::hostile::told::Told;
 use kith_load::outcome::Figures;
 
@@ -16,8 +17,9 @@ use crate::place::{Place, Server};
 /// How long the attack has to build up before the steady client comes in, and how long the server has to come to rest after it.
 const BUILD_UP: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(2);
-/// How long an attack may take beyond that until each of its kinds goes on, and how often it is looked at.
-const BEGIN_LIMIT: Duration = Duration::from_secs(30);
+/// How long an attack may take beyond that until each of its kinds goes on, and how often it is looked at. Thousands of connections come at
+/// a thousand a second, and at a tenth of that or less where the machine has much else to do.
+const BEGIN_LIMIT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
 /// The steady client's warm-up, in seconds.
 const WARM_UP: f64 = 1.0;
@@ -27,6 +29,9 @@ const CONNECTIONS: &str = "4";
 const VOID: i32 = 3;
 /// What the steady client says of calls that its own lateness spoilt, or may have: where it was late they say nothing of the server.
 const ITS_OWN: [&str; 2] = ["NOT_SENT", "TOO_LATE"];
+/// Connections on which nothing is asked that are kept open beside other attacks, which need places too: as delivered one organisation has
+/// 512, and those others have a hundred and fifty clients.
+const KEPT_OPEN: &str = "256";
 /// The method of the empty call.
 const EMPTY_PATH: &str = "/kith.bench.v1.BenchService/Empty";
 
@@ -61,6 +66,8 @@ pub struct Measured {
     pub resident_bytes: u64,
     /// Clients that took part in the attack.
     pub attackers: u64,
+    /// Of an attack by connections, how many were tried before the steady client came.
+    pub tried: u64,
 }
 
 /// One run.
@@ -89,6 +96,9 @@ impl<'a> Attacker<'a> {
         let mut command = Command::new(place.program("kith-load"));
         command.args(["hostile", "--server", &server.address, "--attacks", attacks, "--certs"]);
         command.arg(place.file("hostile")).args(["--seconds", &seconds.to_string(), "--quiet", "--json"]).arg(&told);
+        if needs_places(attacks) {
+            command.args(["--keep-open", KEPT_OPEN]);
+        }
         if server.side == Side::Empty {
             command.args(["--empty-path", EMPTY_PATH]);
         }
@@ -142,6 +152,13 @@ fn punctual(place: &Place) -> Command {
     Command::new(program)
 }
 
+/// Whether there are others beside connections on which nothing is asked that must be let in to do what they do: these would take every
+/// place that their organisation has.
+fn needs_places(attacks: &str) -> bool {
+    let mut known = attacks.split(',').filter_map(|name| name.parse::<Attack>().ok());
+    known.any(|attack| attack.shakes() && !attack.is_crowd())
+}
+
 /// How long a run takes whose measurement takes so many seconds.
 pub fn run_seconds(seconds: f64) -> f64 {
     BUILD_UP.as_secs_f64() + WARM_UP + seconds + REST.as_secs_f64()
@@ -156,6 +173,7 @@ pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f6
     let mut attacker = Attacker::start(place, server, attacks, long)?;
     thread::sleep(BUILD_UP);
     let before = attacker.as_mut().map(Attacker::begun).transpose()?;
+    let tried = before.as_ref().map_or(0, Told::connections);
     let (outcome, late) = steady(place, server, seconds, rate)?;
     let mut void = late.then(|| "the generator missed its own schedule".to_owned());
     let mut attackers = 0;
@@ -172,7 +190,7 @@ pub fn one(place: &Place, server: &Server, attacks: &str, seconds: f64, rate: f6
     let resident_bytes = server.resident_bytes()?;
     drop(attacker);
     thread::sleep(REST);
-    Ok(Run { measured: measured(&outcome, late, (resident_bytes, attackers)), void })
+    Ok(Run { measured: measured(&outcome, late, (resident_bytes, attackers, tried)), void })
 }
 
 /// The steady client, and whether it missed its schedule.
@@ -192,7 +210,7 @@ fn steady(place: &Place, server: &Server, seconds: f64, rate: f64) -> Result<(Ou
     Ok((serde_json::from_str(&text).context("failed to understand the outcome")?, late))
 }
 
-fn measured(outcome: &Outcome, late: bool, (resident_bytes, attackers): (u64, u64)) -> Measured {
+fn measured(outcome: &Outcome, late: bool, (resident_bytes, attackers, tried): (u64, u64, u64)) -> Measured {
     let (failed, errors) = not_answered(&outcome.total, late);
     let us = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1e6;
     Measured {
@@ -203,6 +221,7 @@ fn measured(outcome: &Outcome, late: bool, (resident_bytes, attackers): (u64, u6
         late_share: outcome.lateness.late_share,
         resident_bytes,
         attackers,
+        tried,
     }
 }
 
@@ -219,6 +238,19 @@ fn not_answered(total: &Figures, late: bool) -> (u64, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_places_to_what_must_be_let_in_and_to_nothing_else() {
+        for alone in ["", "connections", "connections,silent", "stalled"] {
+            assert!(!needs_places(alone), "{alone}");
+        }
+        for others in ["connections,pings", "silent,calls,connections", "deaf"] {
+            assert!(needs_places(others), "{others}");
+        }
+        let room = 512 - KEPT_OPEN.parse::<usize>().unwrap();
+        let others = Attack::ALL.iter().filter(|(attack, ..)| attack.shakes() && !attack.is_crowd());
+        assert!(others.map(|(.., clients)| clients).sum::<usize>() < room, "there are more than there are places");
+    }
 
     #[test]
     fn an_error_counts_in_a_run_that_is_void_and_the_generators_own_lateness_does_not() {

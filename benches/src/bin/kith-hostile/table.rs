@@ -158,6 +158,11 @@ impl Row {
         if self.attacked {
             let least = self.rounds.iter().flatten().map(|one| one.attackers).min().unwrap_or(0);
             let _written = writeln!(text, "- {name}, attackers: {least} clients at least took part in each run.");
+            let tried = self.rounds.iter().flatten().map(|one| one.tried).min().unwrap_or(0);
+            if tried > 0 {
+                let _written =
+                    writeln!(text, "- {name}, connections: {tried} at least were tried before each measurement.");
+            }
         }
         text
     }
@@ -230,6 +235,7 @@ mod tests {
             late_share: 0.0,
             resident_bytes: 1 << 20,
             attackers: 40,
+            tried: 0,
         }
     }
 
@@ -271,6 +277,21 @@ mod tests {
         assert_eq!(text.matches("floods, ").count(), 4);
         assert!(!text.contains("none, attackers"), "nobody attacks there: {text}");
         assert_eq!(text.matches(" no attack |\n").count(), 2, "without an attack nothing is judged: {text}");
+    }
+
+    #[test]
+    fn how_many_connections_were_tried_is_told_of_the_run_with_the_fewest() {
+        let mut row = Row::new("all of it", true);
+        let of = |tried: u64| Measured { tried, ..one(100.0) };
+        row.add([of(2_400), of(2_003), of(2_800), of(3_000)]);
+        let text = table(&[row], 1, 5.0, 300.0);
+        assert!(
+            text.contains("- all of it, connections: 2003 at least were tried before each measurement.\n"),
+            "{text}"
+        );
+        let mut row = Row::new("floods", true);
+        row.add([of(0), of(0), of(0), of(0)]);
+        assert!(!table(&[row], 1, 5.0, 300.0).contains("connections:"));
     }
 
     #[test]

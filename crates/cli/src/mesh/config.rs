@@ -149,16 +149,20 @@ pub fn load(path: &Path) -> Result<Config, Failure> {
     let failed = |why: String| Failure::bad_input(format!("failed to read {}: {why}", path.display()));
     let bytes = read(path).map_err(&failed)?;
     let text = String::from_utf8(bytes).map_err(|_| failed("expected UTF-8".to_owned()))?;
-    let mut file: File = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    parse(&text, path.parent().unwrap_or(Path::new(".")), check_certificate).map_err(failed)
+}
+
+/// Reads and checks the text of a configuration whose files are in `folder`; `check` judges the certificate of each sender.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn parse(text: &str, folder: &Path, check: impl Fn(&Path, LaCode) -> Result<(), String>) -> Result<Config, String> {
+    let mut file: File = toml::from_str(text).map_err(|error| error.to_string())?;
     in_folder(&mut file, folder);
     let mut mistakes = Vec::new();
     check_mesh(&file.mesh, &mut mistakes);
-    let senders = senders(&file, &mut mistakes);
-    if mistakes.is_empty() {
-        return Ok(Config { mesh: file.mesh, senders });
-    }
-    Err(failed(mistakes.join("; ")))
+    let senders = senders(&file, check, &mut mistakes);
+    if mistakes.is_empty() { Ok(Config { mesh: file.mesh, senders }) } else { Err(mistakes.join("; ")) }
 }
 
 /// Reads a secret: one line, in a file that others on this machine cannot read.
@@ -234,7 +238,11 @@ fn is_workflow(id: &str) -> bool {
     !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(known)
 }
 
-fn senders(file: &File, mistakes: &mut Vec<String>) -> Vec<Sender> {
+fn senders(
+    file: &File,
+    check: impl Fn(&Path, LaCode) -> Result<(), String>,
+    mistakes: &mut Vec<String>,
+) -> Vec<Sender> {
     if file.sender.is_empty() {
         mistakes.push("sender: expected at least one [[sender]]".to_owned());
     }
@@ -253,7 +261,7 @@ fn senders(file: &File, mistakes: &mut Vec<String>) -> Vec<Sender> {
             mistakes.push(format!("sender {mailbox}: authority {authority} is not a GSS code"));
             continue;
         };
-        if let Err(why) = check_certificate(cert, code) {
+        if let Err(why) = check(cert, code) {
             mistakes.push(format!("sender {mailbox}: {why}"));
         }
         let connect = ConnectOptions {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use kith_api::client::Client;
 use kith_api::v1;
-use kith_cli::message::{Content, Envelope};
-use kith_cli::note::Note;
 
 use super::config::Sender;
 use super::mailbox::{Answer, Mailbox, MeshError};
 use super::notes::Notes;
 use crate::dates;
 use crate::failure::Failure;
+use crate::message::{Content, Envelope};
+use crate::note::Note;
 use crate::{person_token, plan_file};
 
 /// Why a message stays in the inbox. Messages follow "failed to ".

@@ -7,7 +7,6 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_A
 use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
-use kith_cli::message::{Content, Envelope, InboxPage, chunk_range, inbox_page, is_id, unpacked};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use super::auth::Credentials;
 use super::config::{Config, Mesh, is_mailbox, secret};
 use super::http::{Http, HttpError, Response};
 use crate::failure::{Failure, masked};
+use crate::message::{Content, Envelope, InboxPage, chunk_range, inbox_page, is_id, unpacked};
 use crate::render::plain;
 
 /// Media type that asks for version 2 of the API.
@@ -28,7 +28,7 @@ const MAX_CHUNKS: u32 = 1000;
 /// Bytes that packing may add to a file that does not get smaller.
 const PACKING_BYTES: usize = 64 * 1024;
 /// Letters shown of MESH's own words.
-const SHOWN_LETTERS: usize = 200;
+pub const SHOWN_LETTERS: usize = 200;
 
 /// Why a request came to nothing. Messages follow "failed to ".
 #[derive(Debug, thiserror::Error)]
@@ -260,10 +260,15 @@ fn expect(doing: &'static str, response: &Response, good: &[StatusCode]) -> Resu
 }
 
 /// MESH's words about an error, if it gives any that are short and plain.
-fn words(body: &[u8]) -> String {
+pub fn words(body: &[u8]) -> String {
     let details = serde_json::from_slice::<Words>(body).map(|words| words.detail).unwrap_or_default();
     let said: Vec<String> = details.into_iter().flat_map(|Detail { code, msg }| [code, msg]).flatten().collect();
-    plain(&masked(&said.join(" "))).chars().take(SHOWN_LETTERS).collect()
+    shown(&said.join(" "))
+}
+
+/// What is shown of MESH's words: masked before they are cut, for the first digits of a number are not known for one.
+pub fn shown(words: &str) -> String {
+    plain(&masked(words)).chars().take(SHOWN_LETTERS).collect()
 }
 
 #[cfg(test)]
@@ -275,6 +280,10 @@ mod tests {
         let body = br#"{"detail":[{"event":"SEND","code":"12","msg":"Unregistered to address 9990000018"}]}"#;
         assert_eq!(words(body), "12 Unregistered to address [withheld]");
         assert_eq!(words(b"<html>9990000018"), "");
+        let apart = r#"{"detail":[{"msg":"address 999\u200b000\u200b0018"}]}"#;
+        assert_eq!(words(apart.as_bytes()), "address [withheld]");
+        let cut = shown(&format!("{} 9990000018", "x".repeat(SHOWN_LETTERS - 9)));
+        assert!(cut.ends_with(" [withhel") && !cut.contains("999"), "{cut}");
         assert!(words(format!(r#"{{"detail":[{{"msg":"{}"}}]}}"#, "x".repeat(5000)).as_bytes()).len() <= SHOWN_LETTERS);
     }
 }

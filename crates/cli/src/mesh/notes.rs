@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use kith_api::v1;
-use kith_cli::note::{self, Note};
 use ring::digest::{SHA256, digest};
 
 use crate::dates::ProtoTimestamp;
 use crate::failure::Failure;
+use crate::note::{self, Note};
 use crate::plan_file::verdict_file;
 
 /// Notes older than this go: MESH keeps a message for 30 days at most.

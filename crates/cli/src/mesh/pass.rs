@@ -6,7 +6,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use kith_cli::message::{Envelope, Kind, is_id};
 use kith_domain::codes::LaCode;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -14,10 +13,11 @@ use tokio::task::JoinSet;
 use super::backoff::Backoff;
 use super::config::{Config, Sender};
 use super::delivery::{Delivery, Desk};
-use super::mailbox::{Inbox, Mailbox, MeshError};
+use super::mailbox::{Inbox, Mailbox, MeshError, shown};
 use super::notes::Notes;
 use super::report::Counts;
-use crate::failure::{Failure, masked};
+use crate::failure::Failure;
+use crate::message::{Envelope, Kind, is_id};
 use crate::render::plain;
 
 /// Authorities served at once: each may hold one file in memory.
@@ -133,8 +133,8 @@ impl Adapter {
     async fn place(&mut self, message: Envelope, work: &mut Work, counts: &mut Counts) {
         match &message.kind {
             Kind::Report { about, why } => {
-                let said = |text: &str| plain(text).chars().take(200).collect::<String>();
-                let (about, why) = (said(about), masked(&said(why)));
+                let about: String = plain(about).chars().take(100).collect();
+                let why = shown(why);
                 warn(&format!("MESH reports that message {about} of this mailbox was not delivered: {why}"));
                 match self.desk.mailbox.acknowledge(&message.id).await {
                     Ok(()) => counts.reports += 1,

@@ -26,9 +26,16 @@ pub struct HostileArguments {
     /// How long, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     seconds: f64,
-    /// Connections opened in a second, those after a connection that the server closed included
+    /// Connections opened in a second that are the first of their clients
+    #[arg(long, value_name = "RATE", default_value_t = 1_000.0)]
+    first_opens_per_s: f64,
+    /// Connections opened in a second beside them, by clients whose last one has ended
     #[arg(long, value_name = "RATE", default_value_t = 400.0)]
     opens_per_s: f64,
+    /// Of the connections on which nothing is asked keep so many open at most, and let go of further ones once they are let in, so that
+    /// the other attacks have some of the places of their organisation; all are kept when left out
+    #[arg(long, value_name = "COUNT")]
+    keep_open: Option<usize>,
     /// Call this unary method instead of asking questions: for a server that is not Kith
     #[arg(long, value_name = "PATH")]
     empty_path: Option<String>,
@@ -56,12 +63,33 @@ fn attack(text: &str) -> Result<(Attack, usize), String> {
 /// # Errors
 /// It could not begin, or a file cannot be written.
 pub fn run(arguments: HostileArguments) -> Result<ExitCode> {
-    let HostileArguments { server, certs, mut attacks, seconds, opens_per_s, empty_path, site, json, quiet } =
-        arguments;
+    let HostileArguments {
+        server,
+        certs,
+        mut attacks,
+        seconds,
+        first_opens_per_s,
+        opens_per_s,
+        keep_open,
+        empty_path,
+        site,
+        json,
+        quiet,
+    } = arguments;
     if attacks.is_empty() {
         attacks = Attack::ALL.iter().map(|(attack, _, clients)| (*attack, *clients)).collect();
     }
-    let order = Order { server, certs, attacks, seconds, opens_per_second: opens_per_s, empty_path, site };
+    let order = Order {
+        server,
+        certs,
+        attacks,
+        seconds,
+        first_opens_per_second: first_opens_per_s,
+        opens_per_second: opens_per_s,
+        keep_open,
+        empty_path,
+        site,
+    };
     let write = |told: &Told| json.as_deref().map_or(Ok(()), |path| told.write(path));
     let told = super::run(&order, write)?;
     write(&told)?;

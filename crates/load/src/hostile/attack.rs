@@ -88,6 +88,12 @@ impl Attack {
         }
     }
 
+    /// Whether it is one by the number of its connections alone.
+    #[must_use]
+    pub fn is_crowd(self) -> bool {
+        matches!(self, Self::Connections | Self::Silent | Self::Stalled)
+    }
+
     /// Whether it ever reads from its socket.
     #[must_use]
     pub fn reads(self) -> bool {

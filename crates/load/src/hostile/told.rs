@@ -11,6 +11,9 @@ use super::attack::Attack;
 
 /// Clients of an attack that must have taken part in it, where it has as many.
 const LEAST_CLIENTS: u64 = 8;
+/// Connections that an attack by their number must have tried, where it has as many clients. How many of them the server keeps is its own to
+/// say: it may let one organisation have a few hundred.
+const LEAST_TRIED: u64 = 2_000;
 
 /// What became of the clients of one attack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,22 @@ pub struct Became {
 }
 
 impl Became {
+    /// Connections tried: handshakes that ended well on this side, by which the server knows whose they are; of those who never come so far,
+    /// connections that the network opened.
+    fn tried(&self, attack: Attack) -> u64 {
+        if attack.shakes() { self.shaken } else { self.begun }
+    }
+
+    /// What an attack by the number of its connections lacks of it.
+    fn lacks_of_a_crowd(&self, attack: Attack, before: &Self) -> Option<String> {
+        let (tried, least) = (self.tried(attack), self.clients.clamp(1, LEAST_TRIED));
+        if tried < least {
+            return Some(format!("{tried} connections were tried, expected at least {least}"));
+        }
+        // Whom the server sends away comes again, as long as not all are in.
+        (self.open < least && tried == before.tried(attack)).then(|| "nobody came again".to_owned())
+    }
+
     /// What this attack lacks to have taken place since `before`, if anything.
     fn lacks(&self, attack: Attack, before: &Self) -> Option<String> {
         let least = self.clients.clamp(1, LEAST_CLIENTS);
@@ -66,7 +85,7 @@ impl Became {
             Attack::SlowReads | Attack::Deaf => ("calls were begun", self.calls, 0),
             Attack::Calls => ("calls were answered", self.answered, before.answered),
             Attack::Changes => ("changes were kept", self.kept, before.kept),
-            Attack::Connections | Attack::Silent | Attack::Stalled => return None,
+            Attack::Connections | Attack::Silent | Attack::Stalled => return self.lacks_of_a_crowd(attack, before),
         };
         (now == then).then(|| format!("no {what}"))
     }
@@ -120,6 +139,12 @@ impl Told {
             lacks.map(|lacks| format!("{name}: {lacks}"))
         };
         names.split(',').filter_map(of_one).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Connections of the attack by this name that were tried so far: the server was shown whose they are.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.attacks.get(&Attack::Connections.to_string()).map_or(0, |became| became.tried(Attack::Connections))
     }
 
     /// Clients that took part, of all attacks.
@@ -190,19 +215,55 @@ mod tests {
                 lacks(attack, |became| became.kept = 0),
             ];
             let needed = without.iter().filter(|lacks| !lacks.is_empty()).count();
-            let holds = matches!(attack, Attack::Connections | Attack::Silent | Attack::Stalled);
-            assert_eq!(needed, usize::from(!holds), "{attack}: {without:?}");
+            assert_eq!(needed, usize::from(!attack.is_crowd()), "{attack}: {without:?}");
         }
+    }
+
+    #[test]
+    fn thousands_of_connections_are_thousands_that_were_tried() {
+        // As many as the server keeps of one organisation, whatever was begun at the network.
+        let thousands = |became: &mut Became| {
+            (became.clients, became.took_part, became.open) = (4_000, 512, 512);
+            (became.opened, became.shaken, became.begun) = (9_000, 2_000, 2_000);
+        };
+        let few = |became: &mut Became| {
+            (became.clients, became.took_part, became.open) = (4_000, 512, 512);
+            (became.opened, became.shaken, became.begun) = (9_000, 1_999, 1_999);
+        };
+        for attack in [Attack::Connections, Attack::Silent, Attack::Stalled] {
+            assert_eq!(lacks(attack, thousands), "");
+            let why = format!("{attack}: 1999 connections were tried, expected at least 2000");
+            assert_eq!(lacks(attack, few), why);
+            let one_less = |became: &mut Became| (became.clients, became.shaken, became.begun) = (500, 499, 499);
+            let why = format!("{attack}: 499 connections were tried, expected at least 500");
+            assert_eq!(lacks(attack, one_less), why);
+        }
+        // The eight that once sufficed, of as many as the attack has.
+        assert_eq!(
+            lacks(Attack::Connections, |became| became.clients = Attack::Connections.clients() as u64),
+            "connections: 9 connections were tried, expected at least 2000"
+        );
+        assert_eq!(told(Attack::Connections, busy()).connections(), 9);
+        assert_eq!(told(Attack::Silent, busy()).connections(), 0);
+    }
+
+    #[test]
+    fn a_crowd_of_which_nobody_comes_again_did_not_go_on_unless_all_are_in() {
+        let mut became = Became { clients: 4_000, took_part: 512, shaken: 2_000, open: 512, ..busy() };
+        let before = told(Attack::Connections, became.clone());
+        let lacks = |became: &Became| told(Attack::Connections, became.clone()).lacks("connections", &before);
+        assert_eq!(lacks(&became), "connections: nobody came again");
+        became.open = 2_000;
+        assert_eq!(lacks(&became), "");
+        (became.open, became.shaken) = (512, 2_001);
+        assert_eq!(lacks(&became), "");
     }
 
     #[test]
     fn what_was_done_before_does_not_count_but_for_calls_that_stay_open() {
         for (attack, name, _) in Attack::ALL {
             let (before, now) = (told(attack, busy()), told(attack, busy()));
-            let stays = matches!(
-                attack,
-                Attack::Connections | Attack::Silent | Attack::Stalled | Attack::SlowReads | Attack::Deaf
-            );
+            let stays = attack.is_crowd() || matches!(attack, Attack::SlowReads | Attack::Deaf);
             assert_eq!(now.lacks(name, &before).is_empty(), stays, "{attack}");
         }
     }
