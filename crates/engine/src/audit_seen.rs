@@ -94,8 +94,9 @@ pub struct SeenEntry {
     pub mother: Option<Whom>,
     /// The child that was asked for is that mother.
     pub as_mother: bool,
-    /// What was decided. Which entry others than auditors had proven, and which answer a broker resolved, is not told: its number is
-    /// nought. Of changes that were sent together it is how many of those about the child that was asked for were acknowledged and refused.
+    /// What was decided. Which entry others than auditors had proven, and which answer a broker resolved, is not told: its number
+    /// is nought. Of changes that were sent together it is how many of those about the child that was asked for were acknowledged
+    /// and refused.
     pub decision: Decision,
     /// Of changes that were sent together what is about the child that was asked for.
     pub changes: Vec<SeenChange>,

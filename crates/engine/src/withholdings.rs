@@ -140,9 +140,10 @@ fn gone_on(working: &Working<'_>, authority: LaCode, key: &Subject) -> Result<BT
     Ok(numbers)
 }
 
-/// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on, with
-/// its reason, its words and its date; gives what was carried, where there was one. It goes by no bound: a newborn's plan is not kept out for want
-/// of room for a decision, and each that is carried stands beside a plan. What was decided about the person itself stays as it is.
+/// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on,
+/// with its reason, its words and its date; gives what was carried, where there was one. It goes by no bound: a newborn's plan is
+/// not kept out for want of room for a decision, and each that is carried stands beside a plan. What was decided about the person
+/// itself stays as it is.
 pub(crate) fn carry_over<'r>(
     working: &mut Working<'_>,
     authority: LaCode,
