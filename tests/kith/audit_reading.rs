@@ -286,6 +286,46 @@ async fn a_shielded_childs_place_is_in_no_byte_of_what_is_read() {
     end(site, server);
 }
 
+/// Entries of a worklist are of one person and one request, with numbers that follow one another: beside those that have a place the
+/// one of a shielded child would have it too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_worklist_no_view_puts_a_shielded_child_beside_a_place() {
+    let (site, server, auditor) = begin().await;
+    let (b, ed) = (server.client(B).await, server.client(ED).await);
+    let shield = v1::PlanEvent { shielded: true, ..build::plan(nhs(1), "B1") };
+    calls::accept(&b, vec![shield, build::plan(nhs(2), "B2")]).await;
+    let entry = |child| v1::WorklistEntry { subject: build::subject(nhs(child)), ..v1::WorklistEntry::default() };
+    let worklist = v1::LookupManyRequest {
+        caller: Some(v1::Caller { user_id: "lister".into(), ..build::caller(ED) }),
+        entries: [2, 1, 3].map(entry).to_vec(),
+        request_id: build::id(),
+        ..v1::LookupManyRequest::default()
+    };
+    let mut items = ed.lookup().lookup_many(worklist.clone()).await.unwrap().into_inner();
+    while items.message().await.unwrap().is_some() {}
+    readable(&server, &auditor).await;
+
+    let by_child = search(&auditor, of_child(1)).await.unwrap();
+    assert!(by_child.entries.is_empty() && by_child.searched.unwrap().together_left_out);
+    for reader in [&b, &auditor] {
+        let looks = who_looked(reader, nhs(1)).await.unwrap();
+        assert!(looks.looks.is_empty() && looks.searched.unwrap().together_left_out, "which is said");
+    }
+    let by_person = v1::SearchRequest { person_id: "lister".into(), ..v1::SearchRequest::default() };
+    let by_person = search(&auditor, by_person).await.unwrap();
+    assert_eq!(by_person.entries.len(), 3);
+    for one in &by_person.entries {
+        assert_eq!((one.call.as_str(), one.organisation.as_str()), ("LookupService/LookupMany", ED));
+        assert_eq!((one.request_id.as_str(), one.shielded), (worklist.request_id.as_str(), false));
+        assert!(one.about.is_none() && one.mother.is_none() && one.responsible_authorities.is_empty());
+        assert!(matches!(one.decision, Some(Decided::Uncounted(true))), "{:?}", one.decision);
+    }
+    let first = by_person.entries[2].audit_reference.as_str();
+    let of_another = search(&auditor, of_child(2)).await.unwrap();
+    assert_eq!(lookups(&of_another), [first], "whoever asks for the child sees all of it");
+    end(site, server);
+}
+
 /// Whichever handler writes it: what the entry keeps stands when nothing of the shield is held any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_recorded_refused_or_read_about_a_shielded_child_is_kept_as_that() {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use kith_api::client::Client;
 use kith_api::v1;
+use kith_domain::method::Method;
 use kith_engine::{AuditEntry, Decision};
 use tonic::{Code, Status};
 
@@ -183,6 +184,18 @@ async fn a_birth_ends_no_withholding() {
     assert_eq!((listed(&answer), is_withheld(&answer)), (vec![A], false));
     tokio::task::block_in_place(|| server.stop());
     offline::verify(site.dir());
+    let audit = offline::audit(site.dir());
+    let withheld = audit.values().filter(|entry| matches!(entry.decision, Decision::Withheld { .. }));
+    let (decided, carried): (Vec<&AuditEntry>, Vec<&AuditEntry>) =
+        withheld.partition(|entry| entry.method == Some(Method::DecideWithholding));
+    assert_eq!((decided.len(), carried.len()), (1, 2), "one entry for each baby");
+    for entry in &carried {
+        assert_eq!(entry.decision, decided[0].decision, "with why it was decided, and when somebody is to look again");
+        assert_eq!((entry.method, entry.request_id), (Some(Method::SubmitEvents), None), "no id leads to the mother");
+        assert_eq!(entry.caller.as_ref().unwrap().user_id.as_str(), build::USER);
+    }
+    assert_eq!(carried[0].subject, Some(kith_domain::child::Subject::Nhs(number)));
+    assert!(matches!(carried[1].subject, Some(kith_domain::child::Subject::Local(..))));
     site.finish(&[]);
 }
 

@@ -19,7 +19,8 @@ pub enum FlagKind {
     FewHeld,
     /// A child whom many people have asked about; the flag is about each of them from the so-manieth on.
     SameChild,
-    /// Far fewer of the children asked about in unscheduled care present than of those whom others there ask about.
+    /// Far fewer of the children asked about in unscheduled care present than of those whom others there ask about, or, for all of an
+    /// organisation, than of those whom other organisations in the role ask about.
     NoPresentation,
 }
 

@@ -46,7 +46,7 @@ use crate::time::{Day, Moment};
 use children::Children;
 use days::{Days, Usual};
 use held::Way;
-use share::{Norm, OfPerson, far_below};
+use share::{Norm, OfPerson, Shares, far_below};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -177,6 +177,7 @@ struct Organisation {
 #[derive(Debug, Default)]
 struct OfRole {
     held: [Norm; Way::COUNT],
+    attended: Shares,
     day: Usual,
 }
 
@@ -385,6 +386,7 @@ impl Watch {
         if let Some(way) = way {
             self.whole_holds(question, way);
         }
+        self.whole_attends(question, attended);
         if !attended {
             self.whole_volume(question);
         }

@@ -60,7 +60,8 @@ impl Anchor {
     fn write(&mut self) -> bool {
         let Some(head) = self.tree.head().filter(|head| head.leaves != self.anchored) else { return false };
         let (reply, verdicts) = oneshot::channel();
-        let command = Command { at: (self.wall_clock)(), changes: vec![Change::AuditHead(head)], reply };
+        let changes = vec![Change::AuditHead(head)];
+        let command = Command { at: (self.wall_clock)(), changes, reply, carried: None };
         let written = self.commands.blocking_send(command).is_ok()
             && verdicts.blocking_recv().is_ok_and(|verdicts| verdicts.iter().all(Result::is_ok));
         if written {

@@ -4,7 +4,7 @@
 
 use crate::audit_entry::{AuditEntry, Decision, MotherRead};
 use crate::audit_retention::AuditRemoval;
-use crate::audit_seen::{Child, SeenEntry, StandsAs};
+use crate::audit_seen::{Child, SeenEntry, StandsAs, is_of_several};
 use crate::engine::Engine;
 use crate::rows::decode;
 use crate::told_again::stands_under;
@@ -78,8 +78,9 @@ pub struct AuditPage {
     pub missing: Vec<MissingEntries>,
     /// It goes by place, so that nothing about a shielded child is among what it finds, whether or not there is any.
     pub shielded_left_out: bool,
-    /// It goes by child, so that what was told of a child who is or was shielded together with others is not among what it finds,
-    /// whether or not there is any. It is the same for every child: said of one key or one range alone, it would tell a place.
+    /// It goes by child, so that what was told of a child who is or was shielded together with others, or asked in a worklist, is not
+    /// among what it finds, whether or not there is any. It is the same for every child: said of one key or one range alone, it would
+    /// tell a place.
     pub together_left_out: bool,
 }
 
@@ -146,7 +147,7 @@ impl Engine {
         let end = self.journal().synced_through().saturating_add(1);
         let begin = before.or(query.entry.map(|entry| entry.saturating_add(1))).unwrap_or(end);
         let child = person.map(|(subject, person)| Child::new(subject, &person));
-        let together_left_out = !query.lookups && child.is_some();
+        let together_left_out = child.is_some();
         let search = Search {
             engine: self,
             query,
@@ -301,8 +302,9 @@ impl Search<'_> {
         if !wanted || !self.is_of_child(entry) {
             return false;
         }
-        // That it is found by where it was made would tell the place.
-        !(query.goes_by_place() && self.engine.tells_of_shielded(entry))
+        // That it is found by where it was made would tell the place, but of what is shown without whom it is about.
+        let is_veiled = self.child.is_none() && is_of_several(entry.method);
+        is_veiled || !(query.goes_by_place() && self.engine.tells_of_shielded(entry))
     }
 
     /// Whether an entry that was told again stands under an earlier number too, and is found there. Whoever asks for it by its
@@ -315,6 +317,9 @@ impl Search<'_> {
     fn is_of_child(&self, entry: &AuditEntry) -> bool {
         let Some(child) = &self.child else { return self.seeing == Seeing::Every };
         let Some(stands_as) = child.stands_in(entry) else { return false };
+        if is_of_several(entry.method) && self.engine.tells_of_shielded(entry) {
+            return false;
+        }
         let responsible = match (stands_as, &entry.mother) {
             (StandsAs::Mother, Some(MotherRead { subject: _, responsible })) => responsible,
             (StandsAs::Mother, None) | (StandsAs::Subject, _) => &entry.responsible,
@@ -364,3 +369,6 @@ mod together_tests;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod worklist_tests;

@@ -60,7 +60,7 @@ pub struct SeenPlace {
     pub request_id: Option<Uuid>,
     /// The trace that the caller says it belongs to.
     pub trace: Option<TraceId>,
-    /// Authorities that were responsible when an answer was given.
+    /// Authorities that were responsible when an answer was given; none of a worklist, to whoever asked for no child.
     pub responsible: Vec<LaCode>,
 }
 
@@ -88,18 +88,19 @@ pub struct SeenEntry {
     pub purpose: Option<Purpose>,
     /// Planned or unplanned care, for questions.
     pub context: Option<CareContext>,
-    /// Whom it is about.
+    /// Whom it is about; none of a call about several, to whoever asked for no child.
     pub about: Option<Whom>,
-    /// The mother whose record was read for a baby's answer.
+    /// The mother whose record was read for a baby's answer; none likewise.
     pub mother: Option<Whom>,
     /// The child that was asked for is that mother.
     pub as_mother: bool,
-    /// What was decided. Which entry others than auditors had proven is not told: its number is nought. Of changes that were sent
-    /// together it is how many of those about the child that was asked for were acknowledged and refused.
+    /// What was decided. Which entry others than auditors had proven, and which answer a broker resolved, is not told: its number
+    /// is nought. Of changes that were sent together it is how many of those about the child that was asked for were acknowledged
+    /// and refused.
     pub decision: Decision,
     /// Of changes that were sent together what is about the child that was asked for.
     pub changes: Vec<SeenChange>,
-    /// How much was listed or changed is not told: the numbers of the decision are none.
+    /// How much was listed or changed, or what was told in a worklist, is not told: the numbers of the decision are none.
     pub uncounted: bool,
     /// Fields of an answer that the policy showed.
     pub fields: FieldSet,
@@ -171,6 +172,14 @@ impl Child {
     }
 }
 
+/// Whether a call is about several children, of whom each may have an entry of its own. They have one place, one person and one
+/// request, nearly one moment, and numbers that follow one another: beside one that has no place its neighbours would tell it. So whoever
+/// asks for no child is shown each of them with its place, and of none whom it is about or what that child's record told; and by a
+/// child who is or was shielded none of them is found.
+pub(crate) fn is_of_several(method: Option<Method>) -> bool {
+    matches!(method, Some(Method::LookupMany | Method::SubmitEvents | Method::SubmitPlanFile | Method::Import))
+}
+
 /// Whether somebody looked at their organisation's queue of openings, reviewed one, or was told that there are too many. That
 /// there are any tells that shielded records were opened there; an auditor's look tells of no place.
 fn is_of_the_queue(entry: &AuditEntry) -> bool {
@@ -201,7 +210,8 @@ fn is_own_review(entry: &AuditEntry) -> bool {
 /// demographics service was: it is shown everybody's.
 ///
 /// To whoever asked for no child it is not told of anything that was sent, or listed, of many either, nor why it was refused:
-/// what searches by the children do not find of it would be about shielded ones.
+/// what searches by the children do not find of it would be about shielded ones. Nor what was told of a child in a worklist, or
+/// carried over to it at a birth: by what a record holds the entry would be known for that child's.
 fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     use Method::{
         AcknowledgeNotifications, Import, ListFlags, ListNotifications, ListOwnPlans, ListProposals, ListWithholdings,
@@ -216,7 +226,9 @@ fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     let of_many = matches!(entry.method, Some(Import | ListOwnPlans | SubmitEvents | SubmitPlanFile));
     let each = refused || matches!(entry.decision, Decision::ListedEach(_) | Decision::ChangedEach(_));
     let of_nobody = child.is_none() && (of_many || each);
-    (of_authority || of_team || of_proposer || of_nobody) && (lists || changes)
+    let of_record = entry.decision.disclosed().is_some() || matches!(entry.decision, Decision::Withheld { .. });
+    let of_several = child.is_none() && is_of_several(entry.method) && of_record;
+    of_several || ((of_authority || of_team || of_proposer || of_nobody) && (lists || changes))
 }
 
 /// What is shown of a decision.
@@ -259,6 +271,10 @@ fn without_place(decision: &mut Decision, shielded: bool, role: Option<Role>) {
         // Others have entries of their own organisation proven: which one would tell whose an entry without a place is.
         *sequence = 0;
     }
+    if let Decision::Resolved(answer) = decision {
+        // It may be one of a worklist, which no search by the child finds: its neighbours have a place.
+        *answer = 0;
+    }
 }
 
 /// The named person behind a call, as they are shown.
@@ -281,7 +297,8 @@ impl Engine {
 
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
     pub(crate) fn seen(&self, reference: AuditRef, entry: AuditEntry, child: Option<&Child>) -> SeenEntry {
-        let (shielded, uncounted) = (self.tells_of_shielded(&entry), is_uncounted(&entry, child));
+        let veiled = child.is_none() && is_of_several(entry.method);
+        let (shielded, uncounted) = (!veiled && self.tells_of_shielded(&entry), is_uncounted(&entry, child));
         let as_mother = child.and_then(|child| child.stands_in(&entry)) == Some(StandsAs::Mother);
         let AuditEntry {
             at,
@@ -308,6 +325,7 @@ impl Engine {
         }
         let purpose = caller.as_ref().map(|caller| caller.purpose);
         let person = caller.map(|caller| named(caller, person_proven));
+        let responsible = if veiled { Vec::new() } else { responsible };
         let place = organisation.filter(|_| !shielded);
         let place = place.map(|organisation| SeenPlace { organisation, person, request_id, trace, responsible });
         let whom = |subject: &Subject| self.whom(subject, child);
@@ -318,8 +336,8 @@ impl Engine {
             role,
             purpose,
             context,
-            about: subject.as_ref().or(about.as_ref()).map(whom),
-            mother: mother.map(|MotherRead { subject, responsible: _ }| whom(&subject)),
+            about: subject.as_ref().or(about.as_ref()).filter(|_| !veiled).map(whom),
+            mother: mother.filter(|_| !veiled).map(|MotherRead { subject, responsible: _ }| whom(&subject)),
             as_mother,
             decision,
             changes,

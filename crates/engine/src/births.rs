@@ -7,6 +7,7 @@
 //! authority to look at.
 
 use crate::apply;
+use crate::carried::CarriedOver;
 use crate::changes;
 use crate::linked;
 use crate::names::Name;
@@ -50,10 +51,11 @@ pub(crate) fn homed(working: &Working<'_>, event: &PlanEvent) -> Result<Vec<Baby
     event.babies.iter().map(home).collect()
 }
 
-/// Carries what the authority withholds of the mother over to a baby whose plan begins with its birth; whether somebody is to look at
-/// it. A plan that had begun before stays as it was: somebody may have lifted what was carried over, and a birth that is told anew
-/// decides nothing. Nor is anything carried over to a child of whom other plans of the authority are shown: a newborn has none, so that
-/// the number is likelier mistyped, and what is shown of another child nobody has decided to withhold.
+/// Carries what the authority withholds of the mother over to a baby whose plan begins with its birth, and has the audit hear of
+/// it; whether somebody is to look at it. A plan that had begun before stays as it was: somebody may have lifted what was carried
+/// over, and a birth that is told anew decides nothing. Nor is anything carried over to a child of whom other plans of the
+/// authority are shown: a newborn has none, so that the number is likelier mistyped, and what is shown of another child nobody has
+/// decided to withhold.
 fn withheld_as_the_mothers(working: &mut Working<'_>, mother: &Person, start: &PlanEvent) -> Result<bool, StateError> {
     let Some(name) = start.name() else { return Ok(false) };
     let authority = start.authority;
@@ -67,7 +69,10 @@ fn withheld_as_the_mothers(working: &mut Working<'_>, mother: &Person, start: &P
     if !baby.records().any(withholds) && baby.records().any(shows) {
         return Ok(true);
     }
-    withholdings::carry_over(working, authority, mother.records(), &start.subject)
+    let carried = withholdings::carry_over(working, authority, mother.records(), &start.subject)?;
+    let Some(row) = carried else { return Ok(false) };
+    working.note_carried(CarriedOver::of(row));
+    Ok(true)
 }
 
 /// Whether a baby's plan had begun before: under the same number, or under the authority's own key, which gives way to the number now.

@@ -2,8 +2,13 @@
 //! within a second, of the same organisation, person, call and code, are gathered for some milliseconds and counted in one
 //! entry, so that whoever is refused in a loop fills no disk, nor whoever invents people for it. None is answered before the entry that counts it is durable: what
 //! a refusal waits for is never given up for being one of many.
+//!
+//! What is about a child who is or was shielded is counted apart: behind a first one that has a place, an entry that counts on and has
+//! none would tell whose it is. Of a call about several children every entry is shown with its place and without whom it is about
+//! (`audit_seen`), so that its refusals are counted as one, and about nobody.
 
 use crate::audit_entry::{AuditEntry, Decision};
+use crate::audit_seen::is_of_several;
 use kith_domain::caller::Role;
 use kith_domain::child::Subject;
 use kith_domain::codes::OdsCode;
@@ -41,6 +46,8 @@ pub(crate) struct Kind {
     person: Option<UserId>,
     method: Option<Method>,
     code: RefusalCode,
+    /// They are about children who are or were shielded.
+    shielded: bool,
 }
 
 /// What became of an entry.
@@ -58,7 +65,7 @@ struct Gathering {
 #[derive(Debug)]
 struct Burst {
     began: Moment,
-    /// A child who is or was shielded and whom one of them was about, the first one too.
+    /// The first child who is or was shielded and whom one of them was about.
     about: Option<Subject>,
     gathering: Option<Gathering>,
 }
@@ -164,13 +171,15 @@ impl Bursts {
     pub(crate) fn take(&self, entry: &AuditEntry, shielded: Option<&Subject>) -> Option<(Gathered, Option<Kind>)> {
         let Decision::Refused(code) = entry.decision else { return None };
         let person = entry.caller.as_ref().map(|caller| caller.user_id.clone());
-        let AuditEntry { organisation, role, method, .. } = *entry;
-        let kind = Kind { organisation, role, person, method, code };
+        let AuditEntry { organisation, role, method, shielded: marked, .. } = *entry;
+        let of_one = !is_of_several(method);
+        let (about, shielded) = (shielded.filter(|_| of_one), of_one && (marked || shielded.is_some()));
+        let kind = Kind { organisation, role, person, method, code, shielded };
         let mut known = self.lock();
         let kind = known.counted_as(kind, entry.at);
         match known.bursts.get_mut(&kind).filter(|burst| burst.goes_on(entry.at)) {
             Some(burst) => {
-                burst.about = burst.about.take().or_else(|| shielded.cloned());
+                burst.about = burst.about.take().or_else(|| about.cloned());
                 if let Some(gathering) = &mut burst.gathering {
                     gathering.count += 1;
                     gathering.last = gathering.last.max(entry.at);
@@ -182,15 +191,15 @@ impl Bursts {
                 Some((Gathered { settled }, Some(kind)))
             }
             None => {
-                known.begin(kind, entry.at, shielded.cloned());
+                known.begin(kind, entry.at, about.cloned());
                 None
             }
         }
     }
 
     /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been. Where
-    /// one of the burst was about a child who is or was shielded, so is the entry that counts: beside the first one, which tells no
-    /// place, it would else tell it.
+    /// they are about children who are or were shielded, so is the entry that counts: beside the first one, which tells no place, it
+    /// would else tell it.
     pub(crate) fn close(&self, kind: &Kind) -> Option<(AuditEntry, watch::Sender<Option<Settled>>)> {
         let (gathered, subject) = {
             let mut known = self.lock();
@@ -205,7 +214,7 @@ impl Bursts {
         let AuditEntry { organisation, role, caller, method, person_proven, .. } = first;
         // Of those counted together one person would be named for all.
         let caller = caller.filter(|_| kind.person.is_some());
-        let (shielded, person_proven) = (subject.is_some(), person_proven && caller.is_some());
+        let (shielded, person_proven) = (kind.shielded, person_proven && caller.is_some());
         let none = AuditEntry::of_service(last, decision);
         let counted = AuditEntry { organisation, role, caller, method, subject, shielded, person_proven, ..none };
         Some((counted, tell))
@@ -281,22 +290,57 @@ mod tests {
         assert!(bursts.take(&answered, None).is_none(), "what is no refusal is never counted");
     }
 
+    fn child() -> Subject {
+        Subject::Nhs(kith_domain::NhsNumber::from_first_nine(999_000_001).unwrap())
+    }
+
+    /// No entry without a place counts on behind one that has it, nor the other way round.
     #[test]
-    fn a_burst_about_a_shielded_child_is_counted_about_that_child() {
-        let child = Subject::Nhs(kith_domain::NhsNumber::from_first_nine(999_000_001).unwrap());
-        for about in [0, 1, 2] {
-            let bursts = Bursts::default();
-            let of = |at| bursts.take(&refused(at, "n1", "ROLE_NOT_ALLOWED"), (at == about).then_some(&child));
-            let opened: Vec<Kind> = (0..4).filter_map(of).filter_map(|(_, kind)| kind).collect();
-            let (entry, _) = bursts.close(&opened[0]).unwrap();
-            assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }));
-            assert_eq!(entry.subject.as_ref(), Some(&child), "the first, or one that is counted: {about}");
-            assert!(entry.shielded, "whatever is held when it is read");
+    fn what_is_about_a_shielded_child_is_counted_apart_from_what_is_not() {
+        let (bursts, child) = (Bursts::default(), child());
+        let of = |at| bursts.take(&refused(at, "n1", "ROLE_NOT_ALLOWED"), (at % 2 == 1).then_some(&child));
+        let (mut alone, mut opened) = (0, Vec::new());
+        for at in 0..8 {
+            match of(at) {
+                None => alone += 1,
+                Some((_, kind)) => opened.extend(kind),
+            }
         }
+        assert_eq!((alone, opened.len()), (2, 2), "the first of each is an entry of its own");
+        let counted = |kind: &Kind| {
+            let (entry, _) = bursts.close(kind).unwrap();
+            assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }), "{:?}", entry.decision);
+            (entry.subject, entry.shielded)
+        };
+        assert_eq!(counted(&opened[0]), (None, false), "about nobody: they may be many");
+        assert_eq!(counted(&opened[1]), (Some(child.clone()), true), "whatever is held when it is read");
+    }
+
+    /// One that is marked is, though nobody is found in it by now.
+    #[test]
+    fn what_is_marked_is_counted_with_what_is_shielded() {
         let bursts = Bursts::default();
-        let (_, opened) = take(&bursts, (0..4).map(|at| refused(at, "n1", "ROLE_NOT_ALLOWED")));
+        let of = |at, shielded| AuditEntry { shielded, ..refused(at, "n1", "ROLE_NOT_ALLOWED") };
+        let (alone, opened) = take(&bursts, [of(0, false), of(1, true), of(2, true), of(3, true)]);
+        assert_eq!((alone, opened.len()), (2, 1));
         let (entry, _) = bursts.close(&opened[0]).unwrap();
-        assert_eq!((entry.subject, entry.shielded), (None, false), "else about nobody: they may be many");
+        assert_eq!((entry.subject, entry.shielded), (None, true));
+    }
+
+    /// Its entries are shown alike, whoever they are about. A second one that is written by itself would be told from them.
+    #[test]
+    fn refusals_of_a_worklist_are_counted_as_one_and_about_nobody() {
+        let (bursts, child) = (Bursts::default(), child());
+        let of = |at: i64| {
+            let (method, shielded) = (Some(Method::LookupMany), at == 1);
+            let entry = AuditEntry { method, shielded, ..refused(at, "n1", "BAD_DATE") };
+            bursts.take(&entry, shielded.then_some(&child))
+        };
+        let opened: Vec<Kind> = (0..4).filter_map(of).filter_map(|(_, kind)| kind).collect();
+        assert_eq!(opened.len(), 1);
+        let (entry, _) = bursts.close(&opened[0]).unwrap();
+        assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }), "{:?}", entry.decision);
+        assert_eq!((entry.subject, entry.shielded), (None, false));
     }
 
     #[test]

@@ -263,7 +263,7 @@ impl Deriver {
     fn submit(&self, at: Moment, changes: Vec<Change>) -> Result<(), Trouble> {
         let asked = times::asked_at(&changes);
         let (reply, verdicts) = oneshot::channel();
-        self.commands.blocking_send(Command { at, changes, reply }).map_err(|_| Trouble::Stopped)?;
+        self.commands.blocking_send(Command { at, changes, reply, carried: None }).map_err(|_| Trouble::Stopped)?;
         let verdicts = verdicts.blocking_recv().map_err(|_| Trouble::Stopped)?;
         match verdicts.iter().find_map(|verdict| verdict.as_ref().err()) {
             None => {

@@ -10,7 +10,7 @@ use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
 use crate::under_way::{self, UnderWay};
 use crate::untold::Untold;
-use crate::writer::{Command, Progress, Verdict};
+use crate::writer::{CarriedBy, Command, Progress, Verdict};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
@@ -127,9 +127,19 @@ impl Engine {
     }
 
     pub(crate) async fn submit(&self, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
+        self.submit_telling(at, changes, None).await
+    }
+
+    /// As [`Engine::submit`], and has `carried` told what they carried over.
+    pub(crate) async fn submit_telling(
+        &self,
+        at: Moment,
+        changes: Vec<Change>,
+        carried: Option<oneshot::Sender<Vec<CarriedBy>>>,
+    ) -> Vec<Verdict> {
         let count = changes.len();
         let (reply, verdicts) = oneshot::channel();
-        if self.commands.send(Command { at, changes, reply }).await.is_err() {
+        if self.commands.send(Command { at, changes, reply, carried }).await.is_err() {
             return vec![Err(Refused::STORAGE); count];
         }
         verdicts.await.unwrap_or_else(|_| vec![Err(Refused::STORAGE); count])
@@ -267,7 +277,7 @@ impl Engine {
         self.progress.closing.store(true, Ordering::Release);
         let (reply, _) = oneshot::channel();
         // It wakes a waiting writer; a full queue means that it is awake.
-        let _woken = self.commands.try_send(Command { at, changes: Vec::new(), reply });
+        let _woken = self.commands.try_send(Command { at, changes: Vec::new(), reply, carried: None });
         join(&self.writer, "writing");
         let all_told = self.under_way.all_told(under_way::LIMIT);
         let in_order = self.untold.hand_to(&self.journal) && all_told;

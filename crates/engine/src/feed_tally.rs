@@ -112,7 +112,7 @@ impl FeedWatch {
         }
         let (reply, verdicts) = oneshot::channel();
         let changes = counts.iter().copied().map(Change::FeedCounted).collect();
-        let sent = self.commands.blocking_send(Command { at: (self.wall_clock)(), changes, reply });
+        let sent = self.commands.blocking_send(Command { at: (self.wall_clock)(), changes, reply, carried: None });
         let verdicts = match sent {
             Ok(()) => verdicts.blocking_recv().unwrap_or_else(|_| vec![Err(Refused::STORAGE)]),
             Err(_) => vec![Err(Refused::STORAGE)],

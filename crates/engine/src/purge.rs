@@ -429,7 +429,7 @@ impl Run<'_> {
         let halved = (subjects.len() > 1).then(|| subjects.clone());
         let change = Change::Purge(Purge { today: self.today, retention, notes, subjects, rows });
         let (reply, verdicts) = oneshot::channel();
-        let command = Command { at: self.now, changes: vec![change], reply };
+        let command = Command { at: self.now, changes: vec![change], reply, carried: None };
         purger.commands.blocking_send(command).map_err(|_| PurgeError::NotTaken)?;
         match (verdicts.blocking_recv().ok().and_then(|all| all.into_iter().next()), halved) {
             (Some(Ok(_)), _) => {}

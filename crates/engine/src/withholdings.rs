@@ -140,31 +140,32 @@ fn gone_on(working: &Working<'_>, authority: LaCode, key: &Subject) -> Result<BT
     Ok(numbers)
 }
 
-/// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on, with
-/// its reason, its words and its date; whether there was one to carry. It goes by no bound: a newborn's plan is not kept out for want
-/// of room for a decision, and each that is carried stands beside a plan. What was decided about the person itself stays as it is.
+/// Carries an authority's decision over from any of the records on which it may stand to one to which a plan of theirs goes on,
+/// with its reason, its words and its date; gives what was carried, where there was one. It goes by no bound: a newborn's plan is
+/// not kept out for want of room for a decision, and each that is carried stands beside a plan. What was decided about the person
+/// itself stays as it is.
 pub(crate) fn carry_over<'r>(
     working: &mut Working<'_>,
     authority: LaCode,
     from: impl Iterator<Item = &'r ChildRecord>,
     to: &Subject,
-) -> Result<bool, StateError> {
+) -> Result<Option<WithholdingRow>, StateError> {
     let withholds = |record: &&ChildRecord| record.withheld_by.contains(&authority);
     let mut before: Option<WithholdingRow> = None;
     for record in from.filter(withholds) {
         let key = keys::withholding(working.keys(), authority, &record.subject);
         before = before.or(working.row(Table::Withholding, &key)?);
     }
-    let Some(before) = before else { return Ok(false) };
+    let Some(before) = before else { return Ok(None) };
     if working.person(to)?.records().any(|record| withholds(&record)) {
-        return Ok(false);
+        return Ok(None);
     }
     withholding::withhold(working.child(to)?, authority);
     let key = keys::withholding(working.keys(), authority, to);
     let row = WithholdingRow { subject: to.clone(), carried_over: true, ..before };
     working.put(Table::Withholding, key, &row)?;
-    working.note_withholding(Noted::of(row), 1);
-    Ok(true)
+    working.note_withholding(Noted::of(row.clone()), 1);
+    Ok(Some(row))
 }
 
 /// Whether there is anything to lift.

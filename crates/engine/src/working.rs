@@ -1,6 +1,7 @@
 //! The state as one commit group sees it: what is held, under what the group has changed so far. A group that cannot be
 //! committed is dropped whole.
 
+use crate::carried::CarriedOver;
 use crate::flag_rows::FlagMarkRow;
 use crate::openings::Noted;
 use crate::rows::{CodecError, MetaRow, decode, encode};
@@ -63,6 +64,8 @@ pub(crate) struct Working<'a> {
     first: BTreeSet<Subject>,
     openings: Vec<Noted>,
     withheld: Vec<withholdings::Noted>,
+    /// Decisions that the last change carried over, until somebody takes them.
+    carried: Vec<CarriedOver>,
     /// How many more decisions of an authority stand than below.
     withheld_more: BTreeMap<LaCode, isize>,
     meta: MetaRow,
@@ -97,6 +100,7 @@ impl<'a> Working<'a> {
             first: BTreeSet::new(),
             openings: Vec::new(),
             withheld: Vec::new(),
+            carried: Vec::new(),
             withheld_more: BTreeMap::new(),
             meta,
             meta_changed: false,
@@ -155,6 +159,16 @@ impl<'a> Working<'a> {
     pub(crate) fn note_withholding(&mut self, noted: withholdings::Noted, more: isize) {
         *self.withheld_more.entry(noted.authority).or_default() += more;
         self.withheld.push(noted);
+    }
+
+    /// The audit is to hear of a decision that was carried over.
+    pub(crate) fn note_carried(&mut self, over: CarriedOver) {
+        self.carried.push(over);
+    }
+
+    /// Decisions that were carried over since they were last taken.
+    pub(crate) fn take_carried(&mut self) -> Vec<CarriedOver> {
+        std::mem::take(&mut self.carried)
     }
 
     /// How many decisions of an authority to withhold stand.

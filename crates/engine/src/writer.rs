@@ -2,6 +2,7 @@
 //! notifications they cause; then the group is published to readers; then it is acknowledged. Never in another order.
 
 use crate::apply::{Applied, apply};
+use crate::carried::CarriedOver;
 use crate::open::{EngineError, OnFatal};
 use crate::openings::Book;
 use crate::rows::{Acknowledgement, MetaRow, encode};
@@ -32,7 +33,12 @@ pub(crate) struct Command {
     pub(crate) at: Moment,
     pub(crate) changes: Vec<Change>,
     pub(crate) reply: oneshot::Sender<Vec<Verdict>>,
+    /// Where to say what they carried over, before they are answered; nobody asks of most.
+    pub(crate) carried: Option<oneshot::Sender<Vec<CarriedBy>>>,
 }
+
+/// What a change carried over, and which of its command it was, from 0.
+pub(crate) type CarriedBy = (usize, CarriedOver);
 
 /// What is held: records in the index, everything else in the store.
 pub(crate) struct Held {
@@ -137,11 +143,11 @@ impl Writer {
     /// Commits one group and answers it. A group that is refused as a whole is tried command by command, so that one of
     /// them does not refuse the others. An error is fatal: the group is not answered.
     fn commit(&mut self, group: Vec<Command>) -> Result<(), String> {
-        let (verdicts, outcome) = match self.prepare(&group) {
-            Ok((verdicts, None)) => (verdicts, Ok(())),
-            Ok((verdicts, Some((batch, changed)))) => {
+        let (decided, outcome) = match self.prepare(&group) {
+            Ok((decided, None)) => (decided, Ok(())),
+            Ok((decided, Some((batch, changed)))) => {
                 let at = group.iter().map(|command| command.at).max().unwrap_or_default();
-                (verdicts, self.write(batch, changed, at))
+                (decided, self.write(batch, changed, at))
             }
             Err(error) => {
                 tracing::error!(%error, "failed to prepare a group of changes");
@@ -150,8 +156,11 @@ impl Writer {
         };
         match outcome {
             Ok(()) => {
-                for (command, verdicts) in group.into_iter().zip(verdicts) {
+                for (command, Decided { verdicts, carried }) in group.into_iter().zip(decided) {
                     // The asker may have gone; the change stands and a retry repeats the acknowledgement.
+                    if let Some(teller) = command.carried {
+                        let _ = teller.send(carried);
+                    }
                     let _ = command.reply.send(verdicts);
                 }
                 Ok(())
@@ -175,12 +184,12 @@ impl Writer {
         let mut working = Working::new(&self.held, &self.keys, self.meta.clone());
         let mut log = Vec::new();
         let mut next = self.held.store.head().sequence + 1;
-        let mut verdicts = Vec::with_capacity(group.len());
+        let mut decided = Vec::with_capacity(group.len());
         for command in group {
-            let mut of_command = Vec::with_capacity(command.changes.len());
-            for change in &command.changes {
+            let mut of_command = Decided::default();
+            for (nth, change) in command.changes.iter().enumerate() {
                 let record = LogRecord { at: command.at, change: change.clone() };
-                of_command.push(match apply(&mut working, next, &record)? {
+                of_command.verdicts.push(match apply(&mut working, next, &record)? {
                     Applied::Logged(acknowledgement) => {
                         log.push(encode(&record)?);
                         next += 1;
@@ -189,15 +198,16 @@ impl Writer {
                     Applied::Repeated(first) => Ok(first),
                     Applied::Refused(refused) => Err(refused),
                 });
+                of_command.carried.extend(working.take_carried().into_iter().map(|over| (nth, over)));
             }
-            verdicts.push(of_command);
+            decided.push(of_command);
         }
         if log.is_empty() {
-            return Ok((verdicts, None));
+            return Ok((decided, None));
         }
         let mut changed = working.finish()?;
         let batch = Batch { log, rows: std::mem::take(&mut changed.rows) };
-        Ok((verdicts, Some((batch, changed))))
+        Ok((decided, Some((batch, changed))))
     }
 
     /// Writes and syncs a batch, then publishes it as of `at`.
@@ -237,8 +247,15 @@ impl Writer {
     }
 }
 
-/// Verdicts by command, and what to write; nothing when every change was known or refused.
-type Prepared = (Vec<Vec<Verdict>>, Option<(Batch, Changed)>);
+/// What became of a command's changes.
+#[derive(Default)]
+struct Decided {
+    verdicts: Vec<Verdict>,
+    carried: Vec<CarriedBy>,
+}
+
+/// What became of each command, and what to write; nothing when every change was known or refused.
+type Prepared = (Vec<Decided>, Option<(Batch, Changed)>);
 
 /// Why a group was not committed.
 enum CommitFault {

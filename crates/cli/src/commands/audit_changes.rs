@@ -5,11 +5,11 @@ use kith_api::v1;
 
 use crate::render::Page;
 
-/// What is said where changes that were sent together are left out.
-const TOGETHER: &str = "What streams, files and imports of many changes told of a child who is or was SHIELDED is NOT among \
-                        these entries, nor which of their notifications were acknowledged, nor in which lists they stood; nor \
-                        are rows of files that could not be read. Whether there are any is not told, and this is not a \
-                        statement that nothing was changed.";
+/// What is said where what was asked or sent about many together is left out.
+const TOGETHER: &str = "What worklists asked, and what streams, files and imports of many changes told, of a child who is or was \
+                        SHIELDED is NOT among these entries, nor which of their notifications were acknowledged, nor in which \
+                        lists they stood; nor are rows of files that could not be read. Whether there are any is not told, and \
+                        this is not a statement that nobody looked, or that nothing was changed.";
 
 /// Says what is left out for what it would tell of a place.
 pub(super) fn left_out(page: &mut Page, shielded: bool, together: bool) {
@@ -96,6 +96,7 @@ mod tests {
         };
         assert_eq!(said(false, false), "");
         assert!(said(true, false).starts_with("Nothing about shielded children is found by a person"));
-        assert!(said(false, true).contains("not a statement that nothing was changed"));
+        assert!(said(false, true).contains("not a statement that nobody looked, or that nothing was changed"));
+        assert!(said(false, true).starts_with("What worklists asked"));
     }
 }

@@ -223,7 +223,7 @@ fn decision(decision: Option<&Decision>) -> String {
         },
         Some(Decision::Changed(changed)) => audit_changes::words(changed),
         Some(Decision::Listed(count)) => format!("{count} listed"),
-        Some(Decision::Uncounted(_)) => "sent, listed or acknowledged; how many is not told".to_owned(),
+        Some(Decision::Uncounted(_)) => "told, sent, listed or acknowledged; what and how many is not told".to_owned(),
         Some(Decision::Service(event)) => service(event),
         Some(Decision::Read(read)) => reading(read),
         Some(Decision::Opened(v1::AuditOpened { answered, reason })) => {
@@ -253,7 +253,7 @@ fn decision(decision: Option<&Decision>) -> String {
             format!("decided to WITHHOLD what the authority holds, {why}; to look again by {by}")
         }
         Some(Decision::WithholdingLifted(_)) => "withholds no longer what the authority holds".to_owned(),
-        Some(Decision::Resolved(entry)) => format!("resolved the reference of the answer of entry {entry}"),
+        Some(Decision::Resolved(_)) => "resolved the reference of an answer".to_owned(),
         Some(Decision::Proven(reference)) if reference.is_empty() => {
             "had an entry of its own organisation proven".to_owned()
         }
@@ -487,7 +487,7 @@ mod tests {
             (Some(Decision::Refused(refused)), "REFUSED 3 times, ROLE_NOT_ALLOWED"),
             (Some(Decision::Listed(4)), "4 listed"),
             (Some(Decision::Uncounted(true)), "how many is not told"),
-            (Some(Decision::Resolved("1-000000000008".into())), "of the answer of entry 1-000000000008"),
+            (Some(Decision::Resolved(String::new())), "resolved the reference of an answer"),
             (Some(Decision::Proven("1-000000000007".into())), "had entry 1-000000000007 proven"),
             (Some(Decision::Proven(String::new())), "had an entry of its own organisation proven"),
             (Some(Decision::Service(gap)), "ENTRIES MAY BE MISSING after 1-000000000007"),

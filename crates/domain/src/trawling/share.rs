@@ -1,5 +1,8 @@
 //! Shares: of how many of the children that somebody asked about something is so, beside the same of everybody else.
 
+use crate::codes::OdsCode;
+use std::collections::BTreeMap;
+
 /// A person's latest questions.
 pub(super) type OfPerson = Halves<32>;
 /// Those of everybody in an organisation.
@@ -63,7 +66,7 @@ impl<const HALF: u32> Halves<HALF> {
 }
 
 /// The same of everybody, forgetting by halves.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Norm {
     asked: u64,
     hits: u64,
@@ -72,12 +75,20 @@ pub(super) struct Norm {
 impl Norm {
     /// Counts a question; from `most` on, what came before counts half.
     pub(super) fn add(&mut self, hit: bool, most: u64) {
+        self.count(hit);
+        if self.asked >= most {
+            self.halve();
+        }
+    }
+
+    fn count(&mut self, hit: bool) {
         self.asked += 1;
         self.hits += u64::from(hit);
-        if self.asked >= most {
-            self.asked /= 2;
-            self.hits /= 2;
-        }
+    }
+
+    fn halve(&mut self) {
+        self.asked /= 2;
+        self.hits /= 2;
     }
 
     /// Hits in a thousand questions of everybody; none while fewer than `least` are known.
@@ -89,6 +100,34 @@ impl Norm {
     pub(super) fn of_others(&self, own: Counted, least: u64) -> Option<u64> {
         let asked = self.asked.saturating_sub(u64::from(own.asked));
         let hits = self.hits.saturating_sub(u64::from(own.hits)).min(asked);
+        (asked >= least.max(1)).then(|| hits * 1_000 / asked)
+    }
+}
+
+/// The same of everybody, and of each organisation beside it: so that one is held against the others alone, however much of all it asks
+/// itself. There are as many as organisations that ask.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    all: Norm,
+    own: BTreeMap<OdsCode, Norm>,
+}
+
+impl Shares {
+    /// Counts a question of an organisation; from `most` of all on, what came before counts half, of each alike.
+    pub(super) fn add(&mut self, organisation: OdsCode, hit: bool, most: u64) {
+        self.all.count(hit);
+        self.own.entry(organisation).or_default().count(hit);
+        if self.all.asked >= most {
+            self.all.halve();
+            self.own.values_mut().for_each(Norm::halve);
+        }
+    }
+
+    /// Hits in a thousand questions of other organisations; none while fewer than `least` are known.
+    pub(super) fn of_others(&self, organisation: OdsCode, least: u64) -> Option<u64> {
+        let own = self.own.get(&organisation).copied().unwrap_or_default();
+        let asked = self.all.asked.saturating_sub(own.asked);
+        let hits = self.all.hits.saturating_sub(own.hits).min(asked);
         (asked >= least.max(1)).then(|| hits * 1_000 / asked)
     }
 }
@@ -135,5 +174,18 @@ mod tests {
         assert_eq!((norm.share(100), norm.share(101), Norm::default().share(0)), (Some(600), None, None));
         (0..900).for_each(|_| norm.add(false, 1_000));
         assert_eq!(norm.asked, 500);
+    }
+
+    #[test]
+    fn an_organisation_is_held_against_the_others_alone_however_much_it_asks() {
+        let [one, other] = ["R1H", "RRK"].map(|code| OdsCode::parse(code).unwrap());
+        let mut shares = Shares::default();
+        (0..800).for_each(|_| shares.add(one, false, 2_000));
+        assert_eq!((shares.of_others(one, 1), shares.of_others(other, 800)), (None, Some(0)));
+        (0..200).for_each(|n| shares.add(other, n < 150, 2_000));
+        assert_eq!((shares.of_others(one, 200), shares.of_others(one, 201)), (Some(750), None));
+        (0..1_000).for_each(|_| shares.add(one, false, 2_000));
+        let found = (shares.all.asked, shares.of_others(one, 100), shares.of_others(one, 101));
+        assert_eq!(found, (1_000, Some(750), None), "all are halved alike");
     }
 }

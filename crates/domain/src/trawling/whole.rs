@@ -4,13 +4,16 @@
 //! Thresholds lie far above those of a person, for an organisation has good days to be busy. Where it tells of presentations, few
 //! questions are without one and the least counts; where it tells of none, twelve times the usual day lies beyond an evening of
 //! mass casualties, with ten times the usual questions.
+//!
+//! Whether the children were there is held against other organisations, for an organisation of which everybody trawls is its own measure.
+//! One that tells of presentations late or of none is no less usual, as an ambulance service is, and says nothing by it.
 
 use super::days::Days;
 use super::held::{LEAST_OF_ROLE, Way};
 use super::share::{OfOrganisation, far_below};
 use super::waiting::Waited;
 use super::walk::{self, Walks};
-use super::{Figures, Watch, Who, flag, is_lately};
+use super::{Figures, LEAST_ATTENDED, NORM_OF_ROLE, Watch, Who, flag, is_lately};
 use crate::NhsNumber;
 use crate::codes::OdsCode;
 use crate::flag::{Flag, FlagKind};
@@ -19,6 +22,10 @@ use std::sync::Arc;
 
 /// People who ask about the numbers of one walk: fewer are a person's own.
 const LEAST_PEOPLE: usize = 2;
+/// Thousandths of the children whom an organisation's people ask about. It tells of presentations in time where at least so many are
+/// there: fewer are those who come again after what is told of them at night. A crowd that trawls has to be nine in ten of some
+/// thousand questions of its organisation before it hides behind this, and is flagged long before.
+const LEAST_TOLD: u64 = 100;
 
 /// What is remembered of an organisation as a whole. Its size is fixed, and there are as many as organisations that ask.
 #[derive(Debug, Default)]
@@ -28,6 +35,8 @@ pub(super) struct Whole {
     /// The same of planned care and of worklists, which come once a week and are no measure for the days between.
     planned: Days,
     held: [OfOrganisation; Way::COUNT],
+    /// Of those asked about in unscheduled care, how many were there.
+    attended: OfOrganisation,
     walks: Walks,
     /// When a flag of each kind was last raised.
     flagged: [Option<Moment>; FlagKind::WORDS.len()],
@@ -71,6 +80,26 @@ impl Watch {
         if let Some(limit) = far_below(counted, rules) {
             let entries = (counted.first_entry, question.entry);
             self.raise_whole((organisation, FlagKind::FewHeld), (counted.hits, counted.asked, limit), entries);
+        }
+    }
+
+    /// Few of the children asked about in unscheduled care were there, beside those whom others in the same roles ask about.
+    pub(super) fn whole_attends(&mut self, question: &Waited, attended: bool) {
+        if !question.unscheduled || self.is_flagged(&question.who) {
+            return;
+        }
+        let name = question.who.organisation;
+        let organisation = self.organisations.entry(name).or_default();
+        let role = self.roles.entry(question.role).or_default();
+        let tells = organisation.attended.share(LEAST_ATTENDED).is_some_and(|share| share >= LEAST_TOLD);
+        let usual = role.attended.of_others(name, LEAST_OF_ROLE).filter(|_| tells).unwrap_or(0);
+        role.attended.add(name, attended, NORM_OF_ROLE);
+        let Some(counted) = organisation.whole.attended.add(attended, usual, question.entry) else { return };
+        let rules = (self.rules.organisation_share_least_expected, self.rules.share_percent);
+        if let Some(limit) = far_below(counted, rules) {
+            let (without, least) = (counted.asked - counted.hits, counted.asked - limit);
+            let entries = (counted.first_entry, question.entry);
+            self.raise_whole((name, FlagKind::NoPresentation), (without, counted.asked, least), entries);
         }
     }
 

@@ -105,3 +105,91 @@ fn an_organisation_whose_people_find_far_less_than_others_is_flagged() {
         assert_eq!(raised(&traffic), expected, "{percent}");
     }
 }
+
+/// How people of an organisation ask: so many questions of each, in turns and a hundred a day, about children of whom of ten so many
+/// are there.
+#[derive(Clone, Copy)]
+struct Asked {
+    code: &'static str,
+    name: &'static str,
+    people: u32,
+    each: u32,
+    there_tenths: u32,
+}
+
+/// They ask from a day on. Something is held of every child, so that nothing but who is there is odd.
+fn asked(traffic: &mut Traffic, fresh: &mut Fresh, from_day: i64, who: Asked) {
+    let organisation = OdsCode::parse(who.code).unwrap();
+    for n in 0..who.people * who.each {
+        let moment = at(from_day + i64::from(n / 100), 8 * 3_600 + i64::from(n % 100) * 300);
+        let (child, turn) = (fresh.next(), n / who.people);
+        let user_id = UserId::parse(&format!("{}-{}", who.name, n % who.people)).unwrap();
+        let (role, number) = (Role::Ed, None);
+        let asking = Asking { user_id, role, unscheduled: true, number, held: true, checks_in: false };
+        traffic.sight_of(organisation, moment, child, Sight::Question(asking));
+        if turn % 10 < who.there_tenths {
+            traffic.sight_of(organisation, moment.plus_seconds(60), child, Sight::Presentation);
+        }
+    }
+}
+
+/// Another organisation, whose people ask as is usual.
+const OTHERS: Asked = Asked { code: "RRK", name: "other", people: 30, each: 50, there_tenths: 8 };
+/// The same in this one.
+const STAFF: Asked = Asked { code: "R1H", name: "nurse", people: 20, each: 22, there_tenths: 8 };
+/// Identifiers that are made up, each with too few questions for a flag, a hundred a day, about children who never come.
+const CROWD: Asked = Asked { code: "R1H", name: "crowd", people: 40, each: 20, there_tenths: 0 };
+
+#[test]
+fn many_who_ask_about_children_who_never_come_are_flagged_as_their_organisation() {
+    let (mut traffic, mut fresh) = (Traffic::new(FlagRules::default()), Fresh(0));
+    asked(&mut traffic, &mut fresh, 0, OTHERS);
+    asked(&mut traffic, &mut fresh, 20, STAFF);
+    traffic.present(at(29, 0), 0);
+    assert_eq!(raised(&traffic), []);
+    asked(&mut traffic, &mut fresh, 30, CROWD);
+    traffic.present(at(45, 0), 0);
+    let [flag] = &traffic.flags[..] else { panic!("{:?}", traffic.flags) };
+    assert_eq!((flag.kind, &flag.user_id, flag.organisation), (FlagKind::NoPresentation, &None, trust()));
+    assert_eq!((flag.counted, flag.out_of), (512, 512));
+    assert!((384..512).contains(&flag.threshold), "{flag:?}");
+    // As at a start: the same entries again, and what was raised before.
+    let mut watch = Watch::new(FlagRules::default());
+    watch.raised(flag);
+    let again: Vec<_> = traffic.seen.iter().flat_map(|seen| watch.observe(seen.clone())).collect();
+    assert_eq!(again, [], "raised before");
+}
+
+/// Those who make up a new person for every few questions make those before be forgotten, and count all the same.
+#[test]
+fn people_who_are_none_ask_about_children_who_never_come() {
+    let few = FlagRules { most_people: 64, ..FlagRules::default() };
+    let (mut traffic, mut fresh) = (Traffic::new(few), Fresh(0));
+    asked(&mut traffic, &mut fresh, 0, OTHERS);
+    asked(&mut traffic, &mut fresh, 20, STAFF);
+    asked(&mut traffic, &mut fresh, 30, Asked { people: 400, each: 2, ..CROWD });
+    traffic.present(at(45, 0), 0);
+    assert_eq!(raised(&traffic), [(FlagKind::NoPresentation, "")]);
+}
+
+/// Fewer who come than elsewhere, and an organisation that has never told of any in time.
+#[test]
+fn an_organisation_with_fewer_who_come_or_that_tells_of_none_is_not_flagged_for_it() {
+    for there_tenths in [0, 3, 8] {
+        let (mut traffic, mut fresh) = (Traffic::new(FlagRules::default()), Fresh(0));
+        asked(&mut traffic, &mut fresh, 0, OTHERS);
+        asked(&mut traffic, &mut fresh, 20, Asked { each: 62, there_tenths, ..STAFF });
+        traffic.present(at(45, 0), 0);
+        assert_eq!(raised(&traffic), [], "{there_tenths}");
+    }
+}
+
+/// Without others of the role there is nothing to hold it against.
+#[test]
+fn an_organisation_of_which_there_is_no_other_is_held_against_nobody() {
+    let (mut traffic, mut fresh) = (Traffic::new(FlagRules::default()), Fresh(0));
+    asked(&mut traffic, &mut fresh, 20, STAFF);
+    asked(&mut traffic, &mut fresh, 30, CROWD);
+    traffic.present(at(45, 0), 0);
+    assert_eq!(raised(&traffic), []);
+}

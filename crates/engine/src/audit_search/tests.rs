@@ -18,18 +18,18 @@ use kith_domain::text::{LocalKey, OpeningWords, PersonText, RoleCode, UserId};
 use std::path::PathBuf;
 use uuid::Uuid;
 
-const ALL: AuditBounds = AuditBounds { given: 1_000_000, looked_at: 1_000_000 };
+pub(super) const ALL: AuditBounds = AuditBounds { given: 1_000_000, looked_at: 1_000_000 };
 
-fn code(trust: u32) -> OdsCode {
+pub(super) fn code(trust: u32) -> OdsCode {
     OdsCode::parse(&format!("RZ{trust}")).unwrap()
 }
 
-fn user(person: u32) -> UserId {
+pub(super) fn user(person: u32) -> UserId {
     UserId::parse(&format!("user-{person}")).unwrap()
 }
 
 /// A lookup of a child by a person of a trust, with the first authority responsible.
-fn lookup(child: u32, trust: u32, person: u32, at: Moment) -> AuditEntry {
+pub(super) fn lookup(child: u32, trust: u32, person: u32, at: Moment) -> AuditEntry {
     let caller = Caller {
         user_id: user(person),
         user_name: PersonText::parse("A Nurse").unwrap(),
@@ -58,7 +58,7 @@ fn lookup(child: u32, trust: u32, person: u32, at: Moment) -> AuditEntry {
 }
 
 /// Writes entries, and waits until they can be read.
-fn write(engine: &Engine, entries: impl IntoIterator<Item = AuditEntry>) -> Vec<u64> {
+pub(super) fn write(engine: &Engine, entries: impl IntoIterator<Item = AuditEntry>) -> Vec<u64> {
     let append = |entry| engine.journal().append(&encode(&entry).unwrap()).unwrap().sequence;
     let numbers: Vec<u64> = entries.into_iter().map(append).collect();
     while engine.journal().synced_through() < numbers.last().copied().unwrap_or_default() {
@@ -67,15 +67,15 @@ fn write(engine: &Engine, entries: impl IntoIterator<Item = AuditEntry>) -> Vec<
     numbers
 }
 
-fn search(engine: &Engine, query: &AuditQuery) -> AuditPage {
+pub(super) fn search(engine: &Engine, query: &AuditQuery) -> AuditPage {
     engine.search_audit(AuditScope::All, query, None, ALL, NOW).unwrap()
 }
 
-fn numbers(page: &AuditPage) -> Vec<u64> {
+pub(super) fn numbers(page: &AuditPage) -> Vec<u64> {
     page.found.iter().map(|entry| entry.reference.sequence).collect()
 }
 
-fn of_child(child: u32) -> AuditQuery {
+pub(super) fn of_child(child: u32) -> AuditQuery {
     AuditQuery { child: Some(nhs(child)), ..AuditQuery::default() }
 }
 
@@ -297,7 +297,7 @@ fn a_range_of_time_ends_where_a_long_row_is_older_and_says_how_far_it_looked() {
     }
 }
 
-fn shielding(by: u32, child: u32) -> PlanEvent {
+pub(super) fn shielding(by: u32, child: u32) -> PlanEvent {
     PlanEvent { shielded: true, ..event(by, child, 1) }
 }
 
@@ -426,7 +426,7 @@ fn which_entry_of_its_own_an_organisation_had_proven_is_not_told() {
     assert_eq!(told, [of(77), of(0)], "newest first");
 }
 
-fn looked(engine: &Engine, by: u32, child: u32) -> Option<usize> {
+pub(super) fn looked(engine: &Engine, by: u32, child: u32) -> Option<usize> {
     let query = AuditQuery { lookups: true, ..of_child(child) };
     engine.search_audit(AuditScope::Own(authority(by)), &query, None, ALL, NOW).ok().map(|page| page.found.len())
 }

@@ -2,16 +2,21 @@
 //! and left alone by the purge.
 
 use super::{StandingWithholding, WithholdingCounts, WithholdingRow};
-use crate::audit_entry::{AuditEntry, Decision};
+use crate::audit_entry::{AuditEntry, Call, Decision};
+use crate::audit_search::AuditBounds;
+use crate::carried::CarriedOver;
 use crate::files::tests::place::*;
 use crate::rows::encode;
 use crate::working::{Base, StateError, Working};
 use crate::{Acknowledgement, Verdict};
+use kith_domain::audit_query::{AuditQuery, AuditScope};
 use kith_domain::change::{Baby, Change, LogRecord, PlanAction, PlanEvent};
 use kith_domain::child::{ChildRecord, Subject};
 use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::fold::Effect;
+use kith_domain::method::Method;
 use kith_domain::plan::PlanKind;
+use kith_domain::proof::PersonProof;
 use kith_domain::text::{LocalKey, PlanReference, WithholdingWords};
 use kith_domain::time::{Day, Moment};
 use kith_domain::withholding::{self, Withholding, WithholdingLifted, WithholdingReason};
@@ -250,6 +255,76 @@ async fn a_birth_carries_what_is_withheld_of_the_mother_over_to_each_baby() {
     lift(&place, 1, 2).await.unwrap();
     assert_eq!((withheld_by(&place, &babies[0]), withheld_by(&place, &babies[1])), (vec![], vec![authority(1)]));
     place.hash();
+}
+
+/// Whom each change of a group has carried a decision over to.
+fn carried(told: &[(Verdict, Vec<CarriedOver>)]) -> Vec<Vec<Subject>> {
+    told.iter().map(|(_, over)| over.iter().map(|one| one.subject.clone()).collect()).collect()
+}
+
+/// What an auditor finds of decisions about a child.
+fn decisions(place: &Place, n: u32) -> Vec<(Decision, bool)> {
+    let query = AuditQuery { child: Some(nhs(n)), ..AuditQuery::default() };
+    let bounds = AuditBounds { given: 100, looked_at: 1_000 };
+    while place.engine.journal().window().unsynced > 0 {
+        std::thread::yield_now();
+    }
+    let page = place.engine.search_audit(AuditScope::All, &query, None, bounds, NOW).unwrap();
+    page.found.into_iter().map(|entry| (entry.decision, entry.place.is_some())).collect()
+}
+
+/// Each baby's decision stands in the audit as any other does, once, and of a shielded one no search finds it: what was sent with it
+/// has a place.
+#[tokio::test]
+async fn what_a_birth_carries_over_is_told_to_the_audit_once_for_each_baby() {
+    let place = Place::new();
+    told(&place, unborn(1)).await;
+    withhold(&place, 1, 1, 30).await.unwrap();
+    let babies = [Subject::Nhs(nhs(2)), Subject::Nhs(nhs(3)), own_key()];
+    let group = vec![Change::Plan(event(1, 9, 1)), Change::Plan(born(1, 2, &babies))];
+    let first = place.engine.change_carrying(&permit(1), NOW, group.clone()).await;
+    assert!(first.iter().all(|(verdict, _)| verdict.is_ok()));
+    assert_eq!(carried(&first), [Vec::new(), babies.to_vec()]);
+    let again = place.engine.change_carrying(&permit(1), NOW, group).await;
+    assert!(again.iter().all(|(verdict, _)| verdict.is_ok_and(|ack| ack.repeated)));
+    assert_eq!(carried(&again).concat(), [], "what is sent again decides nothing");
+    let anew = place.engine.change_carrying(&permit(1), NOW, vec![Change::Plan(born(1, 3, &babies))]).await;
+    assert_eq!(carried(&anew).concat(), [], "nor does a birth that is told anew");
+
+    let (peer, method) = (permit(1).peer(), Method::SubmitEvents);
+    let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+    let marked = |over: CarriedOver| {
+        let shielded = over.subject == babies[1];
+        (over, shielded)
+    };
+    let over = first.into_iter().flat_map(|(_, over)| over).map(marked).collect();
+    place.engine.audit_carried(NOW, call, None, over).await.unwrap();
+    let (reason, look_again) = (WithholdingReason::HarmToChild, today().plus_days(30));
+    let words = WithholdingWords::parse(SAID).unwrap();
+    assert_eq!(decisions(&place, 2), [(Decision::Withheld { reason, words, look_again }, true)]);
+    assert!(decisions(&place, 3).is_empty(), "somebody of the birth is shielded");
+    assert!(decisions(&place, 1).is_empty(), "nothing of it is about the mother");
+}
+
+/// The birth stands, whatever the audit takes.
+#[tokio::test]
+async fn what_a_birth_carried_over_and_the_audit_did_not_take_is_told_later() {
+    let place = Place::new();
+    told(&place, unborn(1)).await;
+    withhold(&place, 1, 1, 30).await.unwrap();
+    let babies = [Subject::Nhs(nhs(2)), Subject::Nhs(nhs(3))];
+    let first = place.engine.change_carrying(&permit(1), NOW, vec![Change::Plan(born(1, 2, &babies))]).await;
+    let over = first.into_iter().flat_map(|(_, over)| over).map(|over| (over, false)).collect();
+    let (peer, method) = (permit(1).peer(), Method::SubmitEvents);
+    let call = Call { peer, method, trace: None, person: PersonProof::NotAsked };
+    place.engine.untold.trouble.set(true);
+    assert!(place.engine.audit_carried(NOW, call, None, over).await.is_err());
+    assert!(place.engine.has_untold() && decisions(&place, 2).is_empty());
+    let refused = place.engine.change_carrying(&permit(1), NOW, vec![Change::Plan(event(1, 9, 1))]).await;
+    assert!(refused.len() == 1 && refused[0].0.is_err(), "nothing is changed before it is told");
+    place.engine.untold.trouble.set(false);
+    assert!(place.engine.tell_untold().await);
+    assert_eq!((decisions(&place, 2).len(), decisions(&place, 3).len()), (1, 1), "of each");
 }
 
 #[tokio::test]

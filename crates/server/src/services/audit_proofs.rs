@@ -50,7 +50,7 @@ pub(super) fn removed(AuditRemoval { through, at, before: _ }: AuditRemoval) -> 
 /// What is said to an auditor of a reference that an answer about a shielded child carries.
 pub(super) fn shielded() -> Status {
     let message = "this is the reference of an answer about a shielded child, which a broker alone resolves: search by the child, \
-                   or use the reference of the entry";
+                   which finds no entry of a worklist, or use the reference of the entry";
     status(Code::PermissionDenied, "REFERENCE_SHIELDED", message, None)
 }
 

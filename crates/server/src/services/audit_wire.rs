@@ -116,7 +116,8 @@ fn decision(decision: &Decision) -> Wire {
             look_again: Some(time::date(*look_again)),
         }),
         Decision::WithholdingLifted => Wire::WithholdingLifted(true),
-        Decision::Resolved(entry) => Wire::Resolved(reference(*entry)),
+        // Which answer it was is told to nobody: it may be one of a worklist.
+        Decision::Resolved(_) => Wire::Resolved(String::new()),
         // The engine shows what was told again; one that cannot be read tells nothing. How many of those sent together were refused,
         // or had been acknowledged before, is shown to nobody.
         Decision::ToldAgain { .. } | Decision::RefusedRows { .. } => Wire::Uncounted(true),

@@ -16,7 +16,9 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{Acknowledgement, AuditEntry, Call, ChangedOne, Decision, EachUntaken, Engine, MotherRead, Verdict};
+use kith_engine::{
+    Acknowledgement, AuditEntry, Call, CarriedOver, ChangedOne, Decision, EachUntaken, Engine, MotherRead, Verdict,
+};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
@@ -379,6 +381,16 @@ pub(super) async fn each_told(
         true => errors::untold(error),
         false => errors::audit(error),
     })
+}
+
+/// Puts what births carried over into the audit, about each baby, and whether that is to have no place.
+pub(super) async fn carried_told(
+    engine: &Engine,
+    call: Call,
+    caller: &Caller,
+    carried: Vec<(CarriedOver, bool)>,
+) -> Result<(), Status> {
+    engine.audit_carried(now(), call, Some(caller), carried).await.map_err(errors::untold)
 }
 
 /// Puts into the audit whom a list was about: a page is bounded.

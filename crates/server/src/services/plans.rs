@@ -12,8 +12,9 @@ use kith_domain::codes::LaCode;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
+use kith_domain::time::Moment;
 use kith_domain::validate;
-use kith_engine::{Became, Call, ChangedOne, Engine, Verdict, place_of};
+use kith_engine::{Became, Call, CarriedOver, ChangedOne, Engine, Verdict, place_of};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -106,6 +107,16 @@ struct Item {
     fault: Option<Fault>,
 }
 
+/// What became of a group.
+struct Committed {
+    /// Its verdicts, in order.
+    responses: Vec<v1::SubmitEventsResponse>,
+    /// What the audit is to hold of each event.
+    each: Vec<ChangedOne>,
+    /// What births carried over, and whether that is to have no place.
+    carried: Vec<(CarriedOver, bool)>,
+}
+
 impl PlanFeed {
     /// Takes events until the stream ends, the reader has gone, or the server stops. Holds a stream's place until then, and no longer
     /// than its reader hears from it: what comes last is dropped first.
@@ -168,10 +179,12 @@ impl PlanFeed {
         }
         self.permit = context::permit(&self.engine, self.call, &self.caller).await?;
         let changing = self.engine.changing();
-        let (responses, each) = self.commit(requests).await;
+        let Committed { responses, each, carried } = self.commit(requests).await;
         let told = context::each_told(&self.engine, self.call, Some(&self.caller), &each).await;
+        // Whether or not the other failed: what stands is told by each, or later.
+        let carried_told = context::carried_told(&self.engine, self.call, &self.caller, carried).await;
         changing.told();
-        told?;
+        told.and(carried_told)?;
         let mut gone = false;
         for response in responses {
             gone = gone || verdicts.send(Ok(response)).await.is_err();
@@ -179,12 +192,8 @@ impl PlanFeed {
         Ok(!gone)
     }
 
-    /// Commits a group; gives its verdicts in order, and what the audit is to hold of each.
-    async fn commit(
-        &mut self,
-        requests: Vec<v1::SubmitEventsRequest>,
-    ) -> (Vec<v1::SubmitEventsResponse>, Vec<ChangedOne>) {
-        let at = now();
+    /// Reads a group; gives each of it, and what is to be committed.
+    fn read(&self, requests: Vec<v1::SubmitEventsRequest>, at: Moment) -> (Vec<Item>, Vec<Change>) {
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
             let (sent, tells_of_shield) = (plan::sent_event_id(&request), plan::tells_of_shield(&request));
@@ -213,25 +222,36 @@ impl PlanFeed {
             };
             items.push(Item { sent, about, tells_of_shield, event: event_sent, fault });
         }
+        (items, changes)
+    }
+
+    /// Commits a group; gives its verdicts in order, and what the audit is to hold of each.
+    async fn commit(&mut self, requests: Vec<v1::SubmitEventsRequest>) -> Committed {
+        let at = now();
+        let (items, changes) = self.read(requests, at);
         let mut outcomes = match changes.is_empty() {
             true => Vec::new(),
-            false => self.engine.change(&self.permit, at, changes).await,
+            false => self.engine.change_carrying(&self.permit, at, changes).await,
         }
         .into_iter();
         let (mut responses, mut each) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        let mut carried = Vec::new();
         for Item { sent, about, tells_of_shield, event, fault } in items {
-            let (became, response) = match fault {
-                Some(fault) => (Became::refused(fault.reason), self.refusal(sent, fault, false)),
+            let (became, response, over) = match fault {
+                Some(fault) => (Became::refused(fault.reason), self.refusal(sent, fault, false), Vec::new()),
                 None => {
-                    let verdict = outcomes.next().unwrap_or(Err(Refused::STORAGE));
-                    (Became::of(&verdict), self.verdict(sent, event, verdict))
+                    let (verdict, over) = outcomes.next().unwrap_or((Err(Refused::STORAGE), Vec::new()));
+                    (Became::of(&verdict), self.verdict(sent, event, verdict), over)
                 }
             };
-            each.extend(self.engine.each_of(sent, about, became, tells_of_shield));
+            let told = self.engine.each_of(sent, about, became, tells_of_shield);
+            let shielded = told.iter().any(|one| one.shielded);
+            carried.extend(over.into_iter().map(|over| (over, shielded)));
+            each.extend(told);
             responses.push(response);
         }
         self.refusals.count(&self.engine, Feed::Plans(self.authority));
-        (responses, each)
+        Committed { responses, each, carried }
     }
 
     fn verdict(&mut self, sent: Option<Uuid>, event: bool, verdict: Verdict) -> v1::SubmitEventsResponse {
