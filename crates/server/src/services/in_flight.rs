@@ -89,12 +89,14 @@ impl<T> InFlight<T> {
     }
 
     /// What comes first: the verdicts on the oldest group, or what `more` gives, which is asked only where there is room for one more
-    /// group. It is dropped where the verdicts come first, and must lose nothing by that.
+    /// group. Where both are there it is what `more` gives, so that the writer has its next group before anybody is told of the last.
+    /// It is dropped where the verdicts come first, and must lose nothing by that.
     pub(super) async fn next<N>(&mut self, more: impl Future<Output = N>) -> Next<T, N> {
         let room = self.groups.len() < MAX_IN_FLIGHT;
         tokio::select! {
-            Some(settled) = self.settled() => Next::Settled(settled),
+            biased;
             more = more, if room => Next::More(more),
+            Some(settled) = self.settled() => Next::Settled(settled),
         }
     }
 
