@@ -145,20 +145,24 @@ impl<T> InFlight<T> {
     }
 
     /// How a stream ends of which no group is with the writer any more: with the status that its sender hears last, if there is
-    /// anybody to hear it. A refusal comes into the audit here, behind what was sent before it.
+    /// anybody to hear it. A refusal comes into the audit here, behind what was sent before it and whatever the audit took of that.
     pub(super) async fn ended(self, engine: &Engine, call: Call, end: Result<(), End>) -> Result<(), Option<Status>> {
-        if let Some(untaken) = self.untaken {
-            return Err(Some(context::untaken(untaken)));
-        }
-        Err(match end {
-            Ok(()) => return Ok(()),
-            Err(End::Gone | End::NotAudited) => None,
+        let ended = match end {
+            Ok(()) => Ok(()),
+            Err(End::Gone | End::NotAudited) => Err(None),
             Err(End::NotProven(caller, refused)) => {
-                Some(context::no_longer_proven(engine, call, *caller, refused).await)
+                Err(Some(context::no_longer_proven(engine, call, *caller, refused).await))
             }
-            Err(End::NotAllowed(caller, refused)) => Some(context::not_allowed(engine, call, *caller, refused).await),
-            Err(End::Told(status)) => Some(status),
-        })
+            Err(End::NotAllowed(caller, refused)) => {
+                Err(Some(context::not_allowed(engine, call, *caller, refused).await))
+            }
+            Err(End::Told(status)) => Err(Some(status)),
+        };
+        // That something may stand is said first, whatever else ended the stream.
+        match self.untaken {
+            Some(untaken) => Err(Some(context::untaken(untaken))),
+            None => ended,
+        }
     }
 }
 
@@ -214,5 +218,18 @@ mod tests {
             let (heard, reason) = ending(&[first, behind]).await;
             assert_eq!((heard, reason.as_deref()), (vec![false, false], Some("CHANGE_NOT_AUDITED")));
         }
+    }
+    #[tokio::test]
+    async fn a_refusal_is_in_the_audit_though_a_group_before_it_is_not() {
+        let place = Place::new();
+        let mut in_flight = InFlight::<()>::new();
+        assert!(in_flight.heard(Err(NOT_TAKEN), false).is_err());
+        let before = testing::last(&place.engine);
+        let call = testing::call(kith_domain::method::Method::SubmitEvents);
+        let end = End::NotAllowed(Box::new(testing::caller()), permit::Refusal::RoleNotAllowed);
+        let ended = in_flight.ended(&place.engine, call, Err(end)).await;
+        let heard = ended.err().flatten().map(|status| reason(&status));
+        assert_eq!(heard.as_deref(), Some("AUDIT_UNAVAILABLE"), "what was sent before it is told first");
+        assert_eq!(testing::last(&place.engine), before + 1);
     }
 }
