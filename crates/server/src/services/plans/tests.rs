@@ -3,7 +3,7 @@
 
 use kith_domain::NhsNumber;
 use kith_domain::change::Heartbeat;
-use kith_domain::policy::Policy;
+use kith_domain::policy::{Policy, PolicyRow};
 use kith_engine::Submitted;
 use tokio::task::{JoinHandle, yield_now};
 use v1::submit_events_response::Verdict;
@@ -11,6 +11,7 @@ use v1::submit_events_response::Verdict;
 use super::*;
 use crate::config::Limits;
 use crate::services::testing::{self, Place, reason};
+use crate::stop::StopHandle;
 
 /// Changes that keep the writer busy for longer than a stream needs to take two events.
 const BEATS: usize = 20_000;
@@ -96,20 +97,29 @@ async fn words_to_the_end(verdicts: &mut mpsc::Receiver<Heard>) -> Vec<String> {
     heard(verdicts).await.iter().map(words).collect()
 }
 
-/// Keeps the writer busy.
-async fn busy(place: &Place) -> Submitted {
+/// So many heartbeats in one piece of work for the writer.
+async fn beats(place: &Place, count: usize) -> Submitted {
     let feed = Feed::Plans(testing::authority());
     let beat = |_| Change::Heartbeat(Heartbeat { feed, event_id: Uuid::new_v4() });
-    let beats = (0..BEATS).map(beat).collect();
+    let beats = (0..count).map(beat).collect();
     place.engine.hand_over(&testing::permit(Method::SubmitEvents), now(), beats).await
 }
 
-/// A stream of which two groups, the events 1 and 2, are with the writer while that is busy with what came before, and what it is busy
-/// with.
-async fn two_in_flight(place: &Place, services: &Services) -> (Running, JoinHandle<Vec<kith_engine::Verdict>>) {
+/// A stream of which two groups, the events 1 and 2, are with the writer while that is busy with what came before.
+struct Overlapping {
+    place: Place,
+    stop: StopHandle,
+    running: Running,
+    busy: JoinHandle<Vec<kith_engine::Verdict>>,
+}
+
+async fn two_in_flight(limits: impl Fn() -> Limits) -> Overlapping {
     for _ in 0..TRIES {
-        let busy = tokio::spawn(busy(place).await);
-        let mut running = begin(place, services, 1);
+        // Another each time: what was taken once is only repeated.
+        let place = Place::new();
+        let (services, stop) = testing::services_within(&place, limits());
+        let busy = tokio::spawn(beats(&place, BEATS).await);
+        let running = begin(&place, &services, 1);
         for id in 1..=2_u32 {
             running.events.send(Ok(event(start(u128::from(id), id)))).await.expect("it is read");
             // There is room for the next once the stream has taken this one, and then it is with the writer.
@@ -118,11 +128,11 @@ async fn two_in_flight(place: &Place, services: &Services) -> (Running, JoinHand
             }
         }
         if !busy.is_finished() {
-            return (running, busy);
+            return Overlapping { place, stop, running, busy };
         }
-        drop(running.events);
-        heard(&mut running.verdicts).await;
-        running.feed.await.expect("it ends");
+        let Running { events, verdicts, feed } = running;
+        drop((events, verdicts));
+        feed.await.expect("it ends");
     }
     panic!("no two groups of a stream are ever with the writer at once")
 }
@@ -176,9 +186,8 @@ async fn verdicts_come_in_the_order_of_the_events_and_each_is_its_own() {
 
 #[tokio::test]
 async fn one_group_is_with_the_writer_behind_the_one_that_is_synced_and_a_third_waits_in_the_stream() {
-    let place = Place::new();
-    let (services, _stop) = testing::services(&place);
-    let (Running { events, mut verdicts, feed }, busy) = two_in_flight(&place, &services).await;
+    let Overlapping { place: _place, stop: _stop, running, busy } = two_in_flight(Limits::default).await;
+    let Running { events, mut verdicts, feed } = running;
     events.send(Ok(event(start(3, 3)))).await.expect("it is read");
     for _ in 0..100 {
         yield_now().await;
@@ -197,9 +206,8 @@ async fn one_group_is_with_the_writer_behind_the_one_that_is_synced_and_a_third_
 
 #[tokio::test]
 async fn what_is_in_flight_when_the_reader_goes_is_in_the_audit() {
-    let place = Place::new();
-    let (services, _stop) = testing::services(&place);
-    let (Running { events, verdicts, feed }, _busy) = two_in_flight(&place, &services).await;
+    let Overlapping { place, stop: _stop, running, busy: _busy } = two_in_flight(Limits::default).await;
+    let Running { events, verdicts, feed } = running;
     let before = testing::last(&place.engine);
     drop(verdicts);
     feed.await.expect("it ends, though more could be sent");
@@ -209,9 +217,8 @@ async fn what_is_in_flight_when_the_reader_goes_is_in_the_audit() {
 
 #[tokio::test]
 async fn what_is_in_flight_when_the_server_stops_is_told_before_that() {
-    let place = Place::new();
-    let (services, stop) = testing::services(&place);
-    let (Running { events, mut verdicts, feed }, _busy) = two_in_flight(&place, &services).await;
+    let Overlapping { place, stop, running, busy: _busy } = two_in_flight(Limits::default).await;
+    let Running { events, mut verdicts, feed } = running;
     let before = testing::last(&place.engine);
     stop.drain();
     assert_eq!(words_to_the_end(&mut verdicts).await, ["1", "2", "DRAINING"]);
@@ -222,21 +229,33 @@ async fn what_is_in_flight_when_the_server_stops_is_told_before_that() {
 
 #[tokio::test]
 async fn what_is_in_flight_counts_among_the_most_events_of_a_stream() {
-    let place = Place::new();
-    let (services, _stop) = testing::services_within(&place, Limits { max_stream_events: 1, ..Limits::default() });
-    let (Running { events, mut verdicts, feed }, _busy) = two_in_flight(&place, &services).await;
+    let limits = || Limits { max_stream_events: 1, ..Limits::default() };
+    let Overlapping { place: _place, stop: _stop, running, busy: _busy } = two_in_flight(limits).await;
+    let Running { events, mut verdicts, feed } = running;
     assert_eq!(words_to_the_end(&mut verdicts).await, ["1", "2", "STREAM_TOO_LONG"]);
     feed.await.expect("it ends, though more could be sent");
     drop(events);
 }
 
+/// The least that a policy must grant.
+fn grants_nothing_to_senders() -> Policy {
+    let words = |word: &str| vec![word.to_owned()];
+    let questions = PolicyRow {
+        roles: words("ed"),
+        methods: words("LookupService/Lookup"),
+        purposes: words("direct-care"),
+        contexts: Some(words("unscheduled")),
+        fields: Some(Vec::new()),
+    };
+    Policy::parse(&[questions]).expect("a policy")
+}
+
 #[tokio::test]
 async fn each_group_goes_by_the_policy_of_its_moment_and_a_refusal_follows_what_was_sent_before() {
-    let place = Place::new();
-    let (services, _stop) = testing::services(&place);
-    let (Running { events, mut verdicts, feed }, _busy) = two_in_flight(&place, &services).await;
+    let Overlapping { place, stop: _stop, running, busy: _busy } = two_in_flight(Limits::default).await;
+    let Running { events, mut verdicts, feed } = running;
     let before = testing::last(&place.engine);
-    place.engine.set_policy(Arc::new(Policy::parse(&[]).expect("it grants nothing")));
+    place.engine.set_policy(Arc::new(grants_nothing_to_senders()));
     events.send(Ok(event(start(3, 3)))).await.expect("it is read");
     assert_eq!(words_to_the_end(&mut verdicts).await, ["1", "2", "ROLE_NOT_ALLOWED"]);
     assert_eq!(testing::last(&place.engine), before + 3, "an entry for each group and one for the refusal");
@@ -246,9 +265,8 @@ async fn each_group_goes_by_the_policy_of_its_moment_and_a_refusal_follows_what_
 /// The audit is closed between the changes and their entries, for which closing waits in vain.
 #[tokio::test]
 async fn nothing_in_flight_is_acknowledged_once_the_audit_takes_no_entry() {
-    let place = Place::new();
-    let (services, _stop) = testing::services(&place);
-    let (Running { events, mut verdicts, feed }, _busy) = two_in_flight(&place, &services).await;
+    let Overlapping { place, stop: _stop, running, busy: _busy } = two_in_flight(Limits::default).await;
+    let Running { events, mut verdicts, feed } = running;
     place.fail();
     assert_eq!(words_to_the_end(&mut verdicts).await, ["CHANGE_NOT_AUDITED"]);
     assert!(place.engine.has_untold(), "both are told later");
@@ -259,9 +277,8 @@ async fn nothing_in_flight_is_acknowledged_once_the_audit_takes_no_entry() {
 /// Where nothing else happens this clock goes on to the next time-out at once.
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_takes_long_is_no_silence_of_whoever_sends() {
-    let place = Place::new();
-    let (services, _stop) = testing::services(&place);
-    let (Running { events, mut verdicts, feed }, _busy) = two_in_flight(&place, &services).await;
+    let Overlapping { place: _place, stop: _stop, running, busy: _busy } = two_in_flight(Limits::default).await;
+    let Running { events, mut verdicts, feed } = running;
     for id in ["1", "2"] {
         assert_eq!(words(&verdicts.recv().await.expect("it goes on")), id);
     }
