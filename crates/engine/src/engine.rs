@@ -11,7 +11,7 @@ use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
 use crate::under_way::{self, UnderWay};
 use crate::untold::Untold;
-use crate::writer::{Command, Progress, Verdict};
+use crate::writer::{self, Command, Progress, Verdict};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
@@ -132,6 +132,13 @@ impl Engine {
             Ok(()) => self.submit(at, changes).await,
             Err(refused) => Submitted::known(vec![Err(refused); changes.len()]),
         }
+    }
+
+    /// Whether so much waits for the writer that it has its next groups without more of those who have some there already. What they
+    /// handed over beside that would be made no sooner, and everybody else would wait for it.
+    #[must_use]
+    pub fn has_enough_to_write(&self) -> bool {
+        self.commands.max_capacity().saturating_sub(self.commands.capacity()) >= writer::ENOUGH
     }
 
     pub(crate) async fn submit(&self, at: Moment, changes: Vec<Change>) -> Submitted {

@@ -90,9 +90,14 @@ impl<T> InFlight<T> {
 
     /// What comes first: the verdicts on the oldest group, or what `more` gives, which is asked only where there is room for one more
     /// group. Where both are there it is what `more` gives, so that the writer has its next group before anybody is told of the last.
-    /// It is dropped where the verdicts come first, and must lose nothing by that.
-    pub(super) async fn next<N>(&mut self, more: impl Future<Output = N>) -> Next<T, N> {
-        let room = self.groups.len() < MAX_IN_FLIGHT;
+    /// It is dropped where the verdicts come first, and must lose nothing by that. Behind another group there is no room while the
+    /// writer has enough without it: of many streams each has one there then, and a single change that somebody waits for, such as
+    /// a check-in, waits behind one of each and not behind two.
+    pub(super) async fn next<N>(&mut self, engine: &Engine, more: impl Future<Output = N>) -> Next<T, N> {
+        let room = match self.groups.len() {
+            0 => true,
+            handed => handed < MAX_IN_FLIGHT && !engine.has_enough_to_write(),
+        };
         tokio::select! {
             biased;
             more = more, if room => Next::More(more),

@@ -165,7 +165,7 @@ impl PlanFeed {
     {
         loop {
             let more = more(stream, verdicts, services, in_flight.is_empty());
-            let (room, group) = match in_flight.next(more).await {
+            let (room, group) = match in_flight.next(&self.engine, more).await {
                 Next::More(more) => more?,
                 Next::Settled(settled) => {
                     self.settle(in_flight, settled).await?;

@@ -229,7 +229,7 @@ impl Import {
                     _ = &mut gone => Err(End::Told(errors::ended())),
                 }
             };
-            let group = match in_flight.next(more).await {
+            let group = match in_flight.next(&self.engine, more).await {
                 Next::More(group) => group?,
                 Next::Settled(settled) => {
                     self.settle(in_flight, settled).await?;

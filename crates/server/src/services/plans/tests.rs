@@ -205,6 +205,35 @@ async fn one_group_is_with_the_writer_behind_the_one_that_is_synced_and_a_third_
 }
 
 #[tokio::test]
+async fn a_stream_has_one_group_with_a_writer_that_has_enough_without_another() {
+    let place = Place::new();
+    let (services, _stop) = testing::services(&place);
+    let busy = tokio::spawn(beats(&place, BEATS).await);
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        others.push(beats(&place, 1).await);
+    }
+    let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+    for id in 1..=2_u32 {
+        events.send(Ok(event(start(u128::from(id), id)))).await.expect("it is read");
+        for _ in 0..50 {
+            yield_now().await;
+        }
+    }
+    let taken = events.capacity() > 0;
+    // Where the writer has come to the others by now there is nothing to be said.
+    if !busy.is_finished() {
+        assert!(!taken, "whoever waits for a single change would wait for two groups of each stream");
+    }
+    drop(events);
+    assert_eq!(words_to_the_end(&mut verdicts).await, ["1", "2"]);
+    for verdicts in others {
+        assert!(verdicts.await.iter().all(Result::is_ok));
+    }
+    feed.await.expect("it ends");
+}
+
+#[tokio::test]
 async fn what_is_in_flight_when_the_reader_goes_is_in_the_audit() {
     let Overlapping { place, stop: _stop, running, busy: _busy } = two_in_flight(Limits::default).await;
     let Running { events, verdicts, feed } = running;
