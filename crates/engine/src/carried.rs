@@ -5,7 +5,7 @@
 use crate::audit_entry::{AuditEntry, Call, Decision};
 use crate::engine::Engine;
 use crate::withholdings::WithholdingRow;
-use crate::writer::Verdict;
+use crate::writer::{CarriedBy, Verdict};
 use kith_domain::caller::Caller;
 use kith_domain::change::Change;
 use kith_domain::child::Subject;
@@ -14,7 +14,6 @@ use kith_domain::text::WithholdingWords;
 use kith_domain::time::{Day, Moment};
 use kith_domain::withholding::WithholdingReason;
 use kith_store::AuditError;
-use tokio::sync::oneshot;
 
 /// A decision to withhold that a change carried over to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,29 +36,30 @@ impl CarriedOver {
     }
 }
 
+/// Each verdict with what its change carried over.
+pub(crate) fn each_with(verdicts: Vec<Verdict>, carried: Vec<CarriedBy>) -> Vec<(Verdict, Vec<CarriedOver>)> {
+    let mut all: Vec<(Verdict, Vec<CarriedOver>)> =
+        verdicts.into_iter().map(|verdict| (verdict, Vec::new())).collect();
+    for (nth, over) in carried {
+        if let Some((_, of_change)) = all.get_mut(nth) {
+            of_change.push(over);
+        }
+    }
+    all
+}
+
 impl Engine {
     /// As [`Engine::change`], and gives with each verdict what the change carried over, which whoever sends it is to tell the audit.
     /// What is sent again carries nothing over.
     pub async fn change_carrying(
         &self,
-        _permit: &ActionPermit,
+        permit: &ActionPermit,
         at: Moment,
         changes: Vec<Change>,
     ) -> Vec<(Verdict, Vec<CarriedOver>)> {
-        if let Err(refused) = self.may_change() {
-            return changes.iter().map(|_| (Err(refused), Vec::new())).collect();
-        }
-        let (teller, carried) = oneshot::channel();
-        let verdicts = self.submit_telling(at, changes, Some(teller)).await;
-        let mut all: Vec<(Verdict, Vec<CarriedOver>)> =
-            verdicts.into_iter().map(|verdict| (verdict, Vec::new())).collect();
-        // Sent before the verdicts; dropped where nothing was made.
-        for (nth, over) in carried.await.unwrap_or_default() {
-            if let Some((_, of_change)) = all.get_mut(nth) {
-                of_change.push(over);
-            }
-        }
-        all
+        let mut submitted = self.hand_over(permit, at, changes).await;
+        let verdicts = (&mut submitted).await;
+        submitted.with_carried(verdicts)
     }
 
     /// Puts what was carried over into the audit, an entry for each, and of each whether it is to have no place: somebody whom the

@@ -27,6 +27,8 @@ pub type Verdict = Result<Acknowledgement, Refused>;
 const MAX_GROUP: usize = 512;
 /// Commands waiting for the writer; more are refused or wait.
 const QUEUE: usize = 1024;
+/// Commands waiting for the writer that are enough for it: two of its groups where each is a whole group of a stream.
+pub(crate) const ENOUGH: usize = 8;
 
 /// Changes to make, and where to answer.
 pub(crate) struct Command {
