@@ -55,6 +55,15 @@ pub fn peer<T>(request: &tonic::Request<T>) -> Result<Arc<PeerIdentity>, tonic::
     info.map(|info| Arc::clone(&info.peer)).ok_or_else(refusal::no_identity)
 }
 
+/// Whether the certificate still stands that this request came under.
+///
+/// # Errors
+/// As [`peer`].
+pub(crate) fn standing<T>(request: &tonic::Request<T>) -> Result<Arc<Standing>, tonic::Status> {
+    let info = request.extensions().get::<ConnectInfo>();
+    info.map(|info| Arc::clone(info.activity().standing())).ok_or_else(refusal::no_identity)
+}
+
 /// Calls open on one connection, and when the last one ended.
 #[derive(Debug)]
 pub(crate) struct Activity {

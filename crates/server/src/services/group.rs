@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use tokio_stream::Stream;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 /// Most events taken at once.
 const MAX_GROUP: usize = 128;
@@ -17,8 +17,12 @@ pub(super) struct Group<T> {
     pub(super) end: Option<Result<(), Status>>,
 }
 
-/// Waits for the next item and takes everything that has arrived with it.
-pub(super) async fn next<T>(stream: &mut Streaming<T>) -> Group<T> {
+/// Waits for the next item and takes everything that has arrived with it. Given up before that it loses nothing: it waits only while
+/// it has taken no item.
+pub(super) async fn next<T, S>(stream: &mut S) -> Group<T>
+where
+    S: Stream<Item = Result<T, Status>> + Unpin,
+{
     let mut items = Vec::new();
     std::future::poll_fn(|context| {
         while items.len() < MAX_GROUP {

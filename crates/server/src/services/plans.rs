@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
+use super::while_standing::Messages;
 use super::{errors, feeds, group, notifications, person};
 use crate::load::Held;
 use v1::plan_service_server::PlanService;
@@ -55,7 +56,7 @@ impl PlanService for Services {
             refused: 0,
             refusals: feeds::Refusals::default(),
         };
-        tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone(), place));
+        tokio::spawn(feed.run(Messages::of(request)?, verdicts, self.clone(), place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -111,7 +112,7 @@ impl PlanFeed {
     /// than its reader hears from it: what comes last is dropped first.
     async fn run(
         mut self,
-        mut stream: Streaming<v1::SubmitEventsRequest>,
+        mut stream: Messages<v1::SubmitEventsRequest>,
         verdicts: Verdicts,
         services: Services,
         _place: Held,
@@ -121,7 +122,9 @@ impl PlanFeed {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
                 () = services.stop().draining() => break Some(errors::draining()),
-                () = tokio::time::sleep(services.limits().stream_idle()) => break Some(errors::idle_stream()),
+                () = tokio::time::sleep(services.limits().stream_idle()) => {
+                    break Some(self.refused_midway(errors::idle_stream()).await);
+                }
             };
             if let Err(refused) = services.may_go_on(self.call, &self.caller) {
                 let caller = self.caller.clone();
@@ -133,7 +136,7 @@ impl PlanFeed {
                 Err(status) => break Some(status),
             }
             if self.acknowledged + self.refused > services.limits().max_stream_events {
-                break Some(errors::stream_too_long());
+                break Some(self.refused_midway(errors::stream_too_long()).await);
             }
             match group.end {
                 None => {}
@@ -141,7 +144,7 @@ impl PlanFeed {
                     whole = true;
                     break None;
                 }
-                Some(Err(status)) => break Some(errors::broken_stream(&status)),
+                Some(Err(status)) => break Some(self.refused_midway(errors::broken_stream(&status)).await),
             }
         };
         if whole {
@@ -153,6 +156,11 @@ impl PlanFeed {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;
         }
+    }
+
+    /// The status that the stream is refused with, once it is in the audit.
+    async fn refused_midway(&self, status: Status) -> Status {
+        context::refused_midway(&self.engine, self.call, Some(self.caller.clone()), status).await
     }
 
     /// Puts into the audit that nothing was sent.

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
+use super::while_standing::Messages;
 use super::{errors, feeds, group, person, places};
 use crate::load::Held;
 use v1::presentation_service_server::PresentationService;
@@ -130,7 +131,7 @@ impl PresentationService for Services {
             refusals: feeds::Refusals::default(),
         };
         let place = self.begin_stream(call)?;
-        let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone, place)).await;
+        let verdict = tokio::spawn(import.run(Messages::of(request)?, self.clone(), gone, place)).await;
         drop::<oneshot::Sender<()>>(open);
         Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
     }
@@ -153,14 +154,14 @@ impl Import {
     /// until then.
     async fn run(
         mut self,
-        stream: Streaming<v1::ImportRequest>,
+        stream: Messages<v1::ImportRequest>,
         services: Services,
         gone: oneshot::Receiver<()>,
         _place: Held,
     ) -> Result<v1::ImportResponse, Status> {
         let end = self.take_all(stream, &services, gone).await;
         let Some((caller, permit)) = self.sender else {
-            // Refused before the first row was taken, and that is in the audit.
+            // Refused before the first row was taken, which is in the audit, or given up by its sender or by a service that stops.
             return end.map(|()| self.verdict);
         };
         let verdict = self.verdict;
@@ -188,7 +189,7 @@ impl Import {
 
     async fn take_all(
         &mut self,
-        mut stream: Streaming<v1::ImportRequest>,
+        mut stream: Messages<v1::ImportRequest>,
         services: &Services,
         mut gone: oneshot::Receiver<()>,
     ) -> Result<(), Status> {
@@ -196,7 +197,9 @@ impl Import {
             let group = tokio::select! {
                 group = group::next(&mut stream) => group,
                 () = services.stop().draining() => return Err(errors::draining()),
-                () = tokio::time::sleep(services.limits().stream_idle()) => return Err(errors::idle_stream()),
+                () = tokio::time::sleep(services.limits().stream_idle()) => {
+                    return Err(self.refused_midway(errors::idle_stream()).await);
+                }
                 _ = &mut gone => return Err(errors::ended()),
             };
             if let Some(first) = group.items.first()
@@ -211,11 +214,11 @@ impl Import {
             }
             self.take_audited(group.items).await?;
             if self.verdict.processed > services.limits().max_stream_events {
-                return Err(errors::stream_too_long());
+                return Err(self.refused_midway(errors::stream_too_long()).await);
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(errors::broken_stream(&status)),
+                Some(Err(status)) => return Err(self.refused_midway(errors::broken_stream(&status)).await),
                 Some(Ok(())) => break,
             }
         }
@@ -227,6 +230,15 @@ impl Import {
             self.sender = Some((caller, permit));
         }
         Ok(())
+    }
+
+    /// The status that the import is refused with, once it is in the audit: of its rows' sender, or of whom the call names where no
+    /// row came.
+    async fn refused_midway(&self, status: Status) -> Status {
+        let named = self.named.as_ref().and_then(|named| named.as_ref().ok());
+        let named = named.filter(|caller| person::proven(self.call, caller).is_ok());
+        let caller = self.sender.as_ref().map(|(caller, _)| caller).or(named).cloned();
+        context::refused_midway(&self.engine, self.call, caller, status).await
     }
 
     /// Takes a group of rows and audits it, so that an import that is broken off at any moment has its entries. Each group goes
