@@ -1,5 +1,5 @@
-//! Limits of messages and streams that are set in the configuration: what is beyond them is refused with a reason, and what is
-//! within them is taken.
+//! Limits of messages and streams that are set in the configuration: what is beyond them is refused with a reason, which is in the
+//! audit, and what is within them is taken.
 
 use kith_api::v1;
 use kith_domain::method::Method;
@@ -12,6 +12,7 @@ use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
 use crate::harness::offline;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::harness::wait::until_async;
 
 const LA: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
@@ -91,5 +92,35 @@ async fn what_is_no_message_of_a_stream_is_in_the_audit() {
     expect_trouble(imported, Code::InvalidArgument, "MALFORMED_MESSAGE", &[]);
     tokio::task::block_in_place(|| server.stop());
     assert_eq!(refused(&site, "MALFORMED_MESSAGE"), [(Some(Method::Import), false)], "nobody was named");
+    site.finish(&[]);
+}
+
+/// Headers of so many bytes that HTTP/2 cuts the call itself: nobody can give the refusal words, and it is counted all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_http2_cuts_are_in_the_audit() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let ed = server.client(ED).await;
+    let last = async || server.status().await.positions.unwrap().audit_last;
+    let before = last().await;
+    for _ in 0..3 {
+        let mut asked = ed.request(build::lookup(ED, nhs(1)));
+        // More than four times what is allowed.
+        for _ in 0..10 {
+            asked.metadata_mut().append("x-more", "a".repeat(8_000).parse().unwrap());
+        }
+        assert!(ed.lookup().lookup(asked).await.is_err());
+    }
+    until_async("they are in the audit", async || (last().await > before).then_some(())).await;
+    calls::ask(&ed, build::lookup(ED, nhs(1))).await;
+    tokio::task::block_in_place(|| server.stop());
+    let audited = offline::audit(site.dir());
+    let cut = audited.values().filter_map(|entry| {
+        let Decision::RefusedMany { code, count, .. } = entry.decision else { return None };
+        assert_eq!((code.word(), entry.method), ("HEADERS_TOO_LARGE", None));
+        assert_eq!(entry.organisation.map(|code| code.to_string()).as_deref(), Some(ED));
+        Some(count)
+    });
+    assert!((1..=3).contains(&cut.sum::<u64>()), "each once, and the reset behind it not at all");
     site.finish(&[]);
 }
