@@ -75,6 +75,8 @@ mod person;
 #[cfg(test)]
 mod person_tokens;
 #[cfg(test)]
+mod pipelined;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod power_cut;

@@ -167,7 +167,7 @@ impl Engine {
 
     async fn log_one(&self, at: Moment, change: Change) -> Verdict {
         self.may_change()?;
-        self.submit(at, vec![change]).await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
+        self.submit(at, vec![change]).await.await.into_iter().next().unwrap_or(Err(Refused::STORAGE))
     }
 
     /// The keyed name of a person.

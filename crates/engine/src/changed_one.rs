@@ -97,7 +97,8 @@ impl ChangedOne {
     }
 
     /// Whether the log has it from this call.
-    pub(crate) fn was_made(&self) -> bool {
+    #[must_use]
+    pub fn was_made(&self) -> bool {
         self.became.stands()
     }
 

@@ -6,6 +6,7 @@ use crate::feed_tally::Tally;
 use crate::purge::{PurgeError, PurgeOptions, PurgeReport, PurgeStatus, Purger};
 use crate::refused_rows::RefusedRows;
 use crate::reseal::Resealer;
+use crate::submitted::Submitted;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
 use crate::under_way::{self, UnderWay};
@@ -119,20 +120,27 @@ impl Engine {
     /// Makes changes: on disk and visible when this returns. One verdict per change, in order. A change whose fate is not
     /// known because the log failed is refused as unavailable; sending it again is idempotent. While the audit takes no entry
     /// every one is refused.
-    pub async fn change(&self, _permit: &ActionPermit, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
+    pub async fn change(&self, permit: &ActionPermit, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
+        self.hand_over(permit, at, changes).await.await
+    }
+
+    /// As [`Engine::change`], in two steps: this returns when the changes have their place in the order of all, behind what was
+    /// handed over before, and what it gives is awaited for the verdicts.
+    pub async fn hand_over(&self, _permit: &ActionPermit, at: Moment, changes: Vec<Change>) -> Submitted {
         match self.may_change() {
+            Ok(()) if changes.is_empty() => Submitted::known(Vec::new()),
             Ok(()) => self.submit(at, changes).await,
-            Err(refused) => vec![Err(refused); changes.len()],
+            Err(refused) => Submitted::known(vec![Err(refused); changes.len()]),
         }
     }
 
-    pub(crate) async fn submit(&self, at: Moment, changes: Vec<Change>) -> Vec<Verdict> {
+    pub(crate) async fn submit(&self, at: Moment, changes: Vec<Change>) -> Submitted {
         let count = changes.len();
         let (reply, verdicts) = oneshot::channel();
-        if self.commands.send(Command { at, changes, reply }).await.is_err() {
-            return vec![Err(Refused::STORAGE); count];
+        match self.commands.send(Command { at, changes, reply }).await {
+            Ok(()) => Submitted::queued(count, verdicts),
+            Err(_) => Submitted::known(vec![Err(Refused::STORAGE); count]),
         }
-        verdicts.await.unwrap_or_else(|_| vec![Err(Refused::STORAGE); count])
     }
 
     /// Counts rows or events of a feed that were refused, `matched` of them with a number and a birth date that match.

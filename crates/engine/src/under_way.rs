@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long closing waits for them: longer than the log and the audit have for one by default.
+/// How long closing waits for them: longer than the log and the audit have by default for the groups that a stream has in flight.
 pub(crate) const LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]

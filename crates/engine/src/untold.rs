@@ -26,7 +26,8 @@ pub(crate) struct Untold {
     pub(crate) trouble: Trouble,
 }
 
-/// Entries kept at most: more than calls can be in progress when the audit stops taking entries, and none is begun after that.
+/// Entries kept at most: more than calls, and groups of streams, can be in progress when the audit stops taking entries, and none is
+/// begun after that.
 const KEPT: usize = 4_096;
 /// Pause of a closing engine between two looks whether somebody else still tells.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -14,6 +14,7 @@ mod files;
 mod flags;
 mod group;
 mod identity;
+mod in_flight;
 mod lookup;
 mod notifications;
 mod person;

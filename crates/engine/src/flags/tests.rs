@@ -66,7 +66,7 @@ async fn raise(place: &Place, id: u64, (first_entry, last_entry): (u64, u64)) {
         last_entry,
     };
     let flagged = Change::Flagged(Flagged { audit_sequence: id, flag });
-    assert!(place.engine.submit(NOW, vec![flagged]).await[0].is_ok());
+    assert!(place.engine.submit(NOW, vec![flagged]).await.await[0].is_ok());
 }
 
 fn permit(role: Role) -> ActionPermit {

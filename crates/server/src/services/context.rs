@@ -16,7 +16,7 @@ use kith_domain::proof::{PersonProof, ProvenPerson, Unproven};
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
-use kith_engine::{Acknowledgement, AuditEntry, Call, ChangedOne, Decision, EachUntaken, Engine, MotherRead, Verdict};
+use kith_engine::{Acknowledgement, AuditEntry, Call, Decision, EachUntaken, Engine, MotherRead, Verdict};
 use tokio::runtime::Handle;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
@@ -219,17 +219,23 @@ pub(super) async fn permit_about(
     caller: &Caller,
     about: About,
 ) -> Result<ActionPermit, Status> {
-    let (policy, services) = (engine.policy(), engine.services());
-    let known = (engine.directory(), &*services);
-    let decided = person::proven(call, caller)
-        .and_then(|()| permit::authorise_known(&policy, call.peer, caller, call.method, known));
-    match decided {
+    match permitted(engine, call, caller) {
         Ok(permit) => Ok(permit),
         Err(refused) => {
             let status = errors::refusal(refused);
             Err(audited(engine, (call, Some(caller.clone()), about), refused.reason(), status).await)
         }
     }
+}
+
+/// A permit by the policy of this moment. A refusal is in no audit yet.
+///
+/// # Errors
+/// [`permit::Refusal`].
+pub(super) fn permitted(engine: &Engine, call: Call, caller: &Caller) -> Result<ActionPermit, permit::Refusal> {
+    let (policy, services) = (engine.policy(), engine.services());
+    let known = (engine.directory(), &*services);
+    person::proven(call, caller).and_then(|()| permit::authorise_known(&policy, call.peer, caller, call.method, known))
 }
 
 /// The person of a call whose message names nobody, or its refusal once that is in the audit.
@@ -374,20 +380,13 @@ pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, 
     told(engine, sender.entry(Decision::Changed { acknowledged, refused })).await
 }
 
-/// Puts what became of changes that were sent together into the audit, each with whom it is about, or counted where too many are
-/// refused, or sent again, at once.
-pub(super) async fn each_told(
-    engine: &Engine,
-    call: Call,
-    caller: Option<&Caller>,
-    each: &[ChangedOne],
-) -> Result<(), Status> {
-    let told = engine.audit_each(now(), call, caller, each.to_vec()).await;
-    // None of them is acknowledged, whichever entry failed.
-    told.map_err(|EachUntaken { error, stands }| match stands {
+/// The status of changes that were sent together and of which the audit did not take an entry: none of them is acknowledged,
+/// whichever entry it was.
+pub(super) fn untaken(EachUntaken { error, stands }: EachUntaken) -> Status {
+    match stands {
         true => errors::untold(error),
         false => errors::audit(error),
-    })
+    }
 }
 
 /// Puts into the audit whom a list was about: a page is bounded.

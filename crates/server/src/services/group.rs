@@ -8,7 +8,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 /// Most events taken at once.
-const MAX_GROUP: usize = 128;
+pub(super) const MAX_GROUP: usize = 128;
 
 /// What arrived.
 pub(super) struct Group<T> {

@@ -10,25 +10,31 @@ use kith_domain::change::{Change, Feed};
 use kith_domain::child::Subject;
 use kith_domain::codes::LaCode;
 use kith_domain::method::Method;
-use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
+use kith_domain::time::Moment;
 use kith_domain::validate;
 use kith_engine::{Became, Call, ChangedOne, Engine, Verdict, place_of};
 use tokio::sync::mpsc;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
+use super::group::{Group, MAX_GROUP};
+use super::in_flight::{End, InFlight, MAX_IN_FLIGHT, Next, Settled, arrived};
 use super::while_standing::Messages;
-use super::{errors, feeds, group, notifications, person};
+use super::{errors, feeds, notifications, person};
 use crate::load::Held;
 use v1::plan_service_server::PlanService;
 
-/// Verdicts waiting for a slow reader; then the stream is read no further.
-const VERDICT_BUFFER: usize = 256;
+/// Verdicts that have room: those of the groups in flight, and those of two more that wait for a slow reader. Then the stream is
+/// read no further.
+const VERDICT_BUFFER: usize = (MAX_IN_FLIGHT + 2) * MAX_GROUP;
 
 type Verdicts = mpsc::Sender<Result<v1::SubmitEventsResponse, Status>>;
+/// Room for the verdicts on a group.
+type Room<'v> = mpsc::PermitIterator<'v, Result<v1::SubmitEventsResponse, Status>>;
 
 #[tonic::async_trait]
 impl PlanService for Services {
@@ -42,20 +48,11 @@ impl PlanService for Services {
         let call = self.call(&request, Method::SubmitEvents)?;
         let named = person::read(request.metadata());
         let caller = context::person(&engine, call, named).await?;
-        let permit = context::permit(&engine, call, &caller).await?;
+        context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
         let place = self.begin_stream(call)?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
-        let feed = PlanFeed {
-            engine,
-            call,
-            caller,
-            permit,
-            authority,
-            acknowledged: 0,
-            refused: 0,
-            refusals: feeds::Refusals::default(),
-        };
+        let feed = PlanFeed { engine, call, caller, authority, taken: 0, refusals: feeds::Refusals::default() };
         tokio::spawn(feed.run(Messages::of(request)?, verdicts, self.clone(), place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -87,10 +84,9 @@ struct PlanFeed {
     engine: Arc<Engine>,
     call: Call,
     caller: Caller,
-    permit: ActionPermit,
     authority: LaCode,
-    acknowledged: u64,
-    refused: u64,
+    /// How many have been taken, those in flight among them.
+    taken: u64,
     refusals: feeds::Refusals,
 }
 
@@ -107,60 +103,89 @@ struct Item {
     fault: Option<Fault>,
 }
 
+/// A group in flight.
+struct Sent<'v> {
+    items: Vec<Item>,
+    room: Room<'v>,
+}
+
+/// The next group of a stream, once there is room for its verdicts: what has been changed is then put into the audit without waiting
+/// for whoever reads. Given up before it gives a group it loses none.
+async fn more<'v, S>(
+    stream: &mut S,
+    verdicts: &'v Verdicts,
+    services: &Services,
+    quiet: bool,
+) -> Result<(Room<'v>, Group<v1::SubmitEventsRequest>), End>
+where
+    S: Stream<Item = Result<v1::SubmitEventsRequest, Status>> + Unpin,
+{
+    let room = tokio::select! {
+        room = verdicts.reserve_many(MAX_GROUP) => room.map_err(|_| End::Gone)?,
+        () = services.stop().draining() => return Err(End::Told(errors::draining())),
+    };
+    Ok((room, arrived(stream, services, quiet).await?))
+}
+
 impl PlanFeed {
     /// Takes events until the stream ends, the reader has gone, or the server stops. Holds a stream's place until then, and no longer
-    /// than its reader hears from it: what comes last is dropped first.
-    async fn run(
-        mut self,
-        mut stream: Messages<v1::SubmitEventsRequest>,
-        verdicts: Verdicts,
-        services: Services,
-        _place: Held,
-    ) {
-        let mut whole = false;
-        let end = loop {
-            let group = tokio::select! {
-                group = group::next(&mut stream) => group,
-                () = services.stop().draining() => break Some(errors::draining()),
-                () = tokio::time::sleep(services.limits().stream_idle()) => {
-                    break Some(self.refused_midway(errors::idle_stream()).await);
-                }
-            };
-            if let Err(refused) = services.may_go_on(self.call, &self.caller) {
-                let caller = self.caller.clone();
-                break Some(context::no_longer_proven(&self.engine, self.call, caller, refused).await);
-            }
-            match self.take(group.items, &verdicts).await {
-                Ok(true) => {}
-                Ok(false) => break None,
-                Err(status) => break Some(status),
-            }
-            if self.acknowledged + self.refused > services.limits().max_stream_events {
-                break Some(self.refused_midway(errors::stream_too_long()).await);
-            }
-            match group.end {
-                None => {}
-                Some(Ok(())) => {
-                    whole = true;
-                    break None;
-                }
-                Some(Err(status)) => break Some(self.refused_midway(errors::broken_stream(&status)).await),
-            }
-        };
-        if whole {
+    /// than its reader hears from it: what comes last is dropped first. Whatever ends it, the groups that are with the writer by then
+    /// are waited for, put into the audit and told, before the reader hears how it ends.
+    async fn run<S>(mut self, mut stream: S, verdicts: Verdicts, services: Services, _place: Held)
+    where
+        S: Stream<Item = Result<v1::SubmitEventsRequest, Status>> + Unpin,
+    {
+        let mut in_flight = InFlight::new();
+        let end = self.take_all(&mut stream, &verdicts, &services, &mut in_flight).await;
+        while let Some(settled) = in_flight.settled().await {
+            // What the audit does not take is kept in mind there, and is how the stream ends.
+            let _ = self.settle(&mut in_flight, settled).await;
+        }
+        let end = in_flight.ended(&self.engine, (self.call, Some(&self.caller)), end).await;
+        if end.is_ok() && !verdicts.is_closed() {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
-        let empty = self.acknowledged + self.refused == 0;
-        let audited = if empty { self.audit_nothing().await } else { Ok(()) };
-        if let Some(status) = audited.err().or(end) {
+        let audited = if self.taken == 0 { self.audit_nothing().await } else { Ok(()) };
+        if let Some(status) = audited.err().or(end.err().flatten()) {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;
         }
     }
 
-    /// The status that the stream is refused with, once it is in the audit.
-    async fn refused_midway(&self, status: Status) -> Status {
-        context::refused_midway(&self.engine, self.call, Some(self.caller.clone()), status).await
+    /// Takes groups, each while the one before is synced, until the stream ends; or says why no more is taken. Some may be in flight
+    /// then.
+    async fn take_all<'v, S>(
+        &mut self,
+        stream: &mut S,
+        verdicts: &'v Verdicts,
+        services: &Services,
+        in_flight: &mut InFlight<Sent<'v>>,
+    ) -> Result<(), End>
+    where
+        S: Stream<Item = Result<v1::SubmitEventsRequest, Status>> + Unpin,
+    {
+        loop {
+            let more = more(stream, verdicts, services, in_flight.is_empty());
+            let (room, group) = match in_flight.next(more).await {
+                Next::More(more) => more?,
+                Next::Settled(settled) => {
+                    self.settle(in_flight, settled).await?;
+                    continue;
+                }
+            };
+            if let Err(refused) = services.may_go_on(self.call, &self.caller) {
+                return Err(End::NotProven(Box::new(self.caller.clone()), refused));
+            }
+            self.hand_over(group.items, room, in_flight).await?;
+            if self.taken > services.limits().max_stream_events {
+                return Err(End::Refused(errors::stream_too_long()));
+            }
+            match group.end {
+                None => {}
+                Some(Ok(())) => return Ok(()),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
+            }
+        }
     }
 
     /// Puts into the audit that nothing was sent.
@@ -168,31 +193,44 @@ impl PlanFeed {
         context::changed(&self.engine, Sender::of_stream(self.call, Some(self.caller.clone())), 0, 0).await
     }
 
-    /// Commits a group, audits it and sends its verdicts; false when the reader has gone. What is acknowledged is in the
-    /// audit, whenever the stream or the process ends. Each group goes by the policy of its moment.
-    async fn take(&mut self, requests: Vec<v1::SubmitEventsRequest>, verdicts: &Verdicts) -> Result<bool, Status> {
-        if requests.is_empty() {
-            return Ok(true);
-        }
-        self.permit = context::permit(&self.engine, self.call, &self.caller).await?;
-        let changing = self.engine.changing();
-        let (responses, each) = self.commit(requests).await;
-        let told = context::each_told(&self.engine, self.call, Some(&self.caller), &each).await;
-        changing.told();
-        told?;
-        let mut gone = false;
-        for response in responses {
-            gone = gone || verdicts.send(Ok(response)).await.is_err();
-        }
-        Ok(!gone)
-    }
-
-    /// Commits a group; gives its verdicts in order, and what the audit is to hold of each.
-    async fn commit(
+    /// Checks a group and hands it to the writer, by the policy of its moment.
+    async fn hand_over<'v>(
         &mut self,
         requests: Vec<v1::SubmitEventsRequest>,
-    ) -> (Vec<v1::SubmitEventsResponse>, Vec<ChangedOne>) {
+        room: Room<'v>,
+        in_flight: &mut InFlight<Sent<'v>>,
+    ) -> Result<(), End> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let permit = context::permitted(&self.engine, self.call, &self.caller)
+            .map_err(|refused| End::NotAllowed(Box::new(self.caller.clone()), refused))?;
+        self.taken += requests.len() as u64;
         let at = now();
+        let (items, changes) = self.read(requests, at);
+        in_flight.hand_over(&self.engine, (&permit, at), changes, Sent { items, room }).await;
+        Ok(())
+    }
+
+    /// Puts a group that is on disk, or refused, into the audit and sends its verdicts. What is acknowledged is in the audit, whenever
+    /// the stream or the process ends.
+    async fn settle(
+        &mut self,
+        in_flight: &mut InFlight<Sent<'_>>,
+        Settled { changing, verdicts, of }: Settled<Sent<'_>>,
+    ) -> Result<(), End> {
+        let Sent { items, room } = of;
+        let (responses, each) = self.outcome(items, verdicts);
+        in_flight.audited(&self.engine, (self.call, Some(&self.caller)), each, changing).await?;
+        for (response, place) in responses.into_iter().zip(room) {
+            // Of a reader that has gone nobody hears here: there is no room for another group then.
+            place.send(Ok(response));
+        }
+        Ok(())
+    }
+
+    /// Takes the events of a group apart: each in order, and the changes of those that are not refused already.
+    fn read(&self, requests: Vec<v1::SubmitEventsRequest>, at: Moment) -> (Vec<Item>, Vec<Change>) {
         let (mut items, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
         for request in requests {
             let (sent, tells_of_shield) = (plan::sent_event_id(&request), plan::tells_of_shield(&request));
@@ -221,17 +259,22 @@ impl PlanFeed {
             };
             items.push(Item { sent, about, tells_of_shield, event: event_sent, fault });
         }
-        let mut outcomes = match changes.is_empty() {
-            true => Vec::new(),
-            false => self.engine.change(&self.permit, at, changes).await,
-        }
-        .into_iter();
+        (items, changes)
+    }
+
+    /// What became of a group: its verdicts in order, and what the audit is to hold of each event.
+    fn outcome(
+        &mut self,
+        items: Vec<Item>,
+        verdicts: Vec<Verdict>,
+    ) -> (Vec<v1::SubmitEventsResponse>, Vec<ChangedOne>) {
+        let mut verdicts = verdicts.into_iter();
         let (mut responses, mut each) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for Item { sent, about, tells_of_shield, event, fault } in items {
             let (became, response) = match fault {
                 Some(fault) => (Became::refused(fault.reason), self.refusal(sent, fault, false)),
                 None => {
-                    let verdict = outcomes.next().unwrap_or(Err(Refused::STORAGE));
+                    let verdict = verdicts.next().unwrap_or(Err(Refused::STORAGE));
                     (Became::of(&verdict), self.verdict(sent, event, verdict))
                 }
             };
@@ -245,7 +288,6 @@ impl PlanFeed {
     fn verdict(&mut self, sent: Option<Uuid>, event: bool, verdict: Verdict) -> v1::SubmitEventsResponse {
         match verdict {
             Ok(ack) => {
-                self.acknowledged += 1;
                 if event {
                     self.refusals.take();
                 }
@@ -258,7 +300,6 @@ impl PlanFeed {
     }
 
     fn refusal(&mut self, sent: Option<Uuid>, fault: Fault, retry: bool) -> v1::SubmitEventsResponse {
-        self.refused += 1;
         self.refusals.refuse(Some(&fault), retry);
         let Fault { field, reason, words } = fault;
         let event_id = sent.map(|id| id.to_string()).unwrap_or_default();
@@ -266,3 +307,6 @@ impl PlanFeed {
         v1::SubmitEventsResponse { verdict: Some(v1::submit_events_response::Verdict::Refusal(refusal)) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use kith_api::convert::{caller, plan, presentation};
 use kith_api::v1;
 use kith_domain::caller::{Caller, Peer};
 use kith_domain::change::{Change, Feed, Heartbeat, PresentationAction, PresentationEvent};
+use kith_domain::child::Subject;
 use kith_domain::method::Method;
 use kith_domain::permit::ActionPermit;
 use kith_domain::refused::{Refused, RefusedKind};
@@ -19,8 +20,9 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
+use super::in_flight::{End, InFlight, Next, Settled, arrived};
 use super::while_standing::Messages;
-use super::{errors, feeds, group, person, places};
+use super::{errors, feeds, person, places};
 use crate::load::Held;
 use v1::presentation_service_server::PresentationService;
 
@@ -149,9 +151,26 @@ struct Import {
     refusals: feeds::Refusals,
 }
 
+/// A group of rows in flight.
+struct Rows {
+    /// Those that are with the writer, in order.
+    sent: Vec<Row>,
+    /// Those that are refused already, by number.
+    refused: Vec<(u64, Faults)>,
+}
+
+/// A row with the writer.
+struct Row {
+    number: u64,
+    subject: Subject,
+    event_id: Uuid,
+    /// Why it would not tell that the child is there.
+    told_by: Option<NotThere>,
+}
+
 impl Import {
     /// Takes rows until the stream ends, breaks, is too long, or the server stops; audits whatever came of it. Holds a stream's place
-    /// until then.
+    /// until then. Whatever ends it, the groups that are with the writer by then are waited for and put into the audit.
     async fn run(
         mut self,
         stream: Messages<v1::ImportRequest>,
@@ -159,7 +178,14 @@ impl Import {
         gone: oneshot::Receiver<()>,
         _place: Held,
     ) -> Result<v1::ImportResponse, Status> {
-        let end = self.take_all(stream, &services, gone).await;
+        let mut in_flight = InFlight::new();
+        let end = self.take_all(stream, &services, gone, &mut in_flight).await;
+        while let Some(settled) = in_flight.settled().await {
+            // What the audit does not take is kept in mind there, and is how the import ends.
+            let _ = self.settle(&mut in_flight, settled).await;
+        }
+        let end = in_flight.ended(&self.engine, (self.call, self.known()), end).await;
+        let end = end.map_err(|status| status.unwrap_or_else(errors::ended));
         let Some((caller, permit)) = self.sender else {
             // Refused before the first row was taken, which is in the audit, or given up by its sender or by a service that stops.
             return end.map(|()| self.verdict);
@@ -187,107 +213,127 @@ impl Import {
         end.map(|()| verdict)
     }
 
+    /// Who sends it, as far as it is known: of its rows, or whom the call names where no row came.
+    fn known(&self) -> Option<&Caller> {
+        let named = self.named.as_ref().and_then(|named| named.as_ref().ok());
+        let named = named.filter(|caller| person::proven(self.call, caller).is_ok());
+        self.sender.as_ref().map(|(caller, _)| caller).or(named)
+    }
+
+    /// Takes groups, each while the one before is synced, until the stream ends; or says why no more is taken. Some may be in flight
+    /// then.
     async fn take_all(
         &mut self,
         mut stream: Messages<v1::ImportRequest>,
         services: &Services,
         mut gone: oneshot::Receiver<()>,
-    ) -> Result<(), Status> {
+        in_flight: &mut InFlight<Rows>,
+    ) -> Result<(), End> {
         loop {
-            let group = tokio::select! {
-                group = group::next(&mut stream) => group,
-                () = services.stop().draining() => return Err(errors::draining()),
-                () = tokio::time::sleep(services.limits().stream_idle()) => {
-                    return Err(self.refused_midway(errors::idle_stream()).await);
+            let quiet = in_flight.is_empty();
+            let more = async {
+                tokio::select! {
+                    group = arrived(&mut stream, services, quiet) => group,
+                    _ = &mut gone => Err(End::Told(errors::ended())),
                 }
-                _ = &mut gone => return Err(errors::ended()),
+            };
+            let group = match in_flight.next(more).await {
+                Next::More(group) => group?,
+                Next::Settled(settled) => {
+                    self.settle(in_flight, settled).await?;
+                    continue;
+                }
             };
             if let Some(first) = group.items.first()
                 && self.sender.is_none()
             {
-                self.sender = Some(begin(&self.engine, self.call, first).await?);
+                self.sender = Some(begin(&self.engine, self.call, first).await.map_err(End::Told)?);
             }
             if let Some((caller, _)) = &self.sender
                 && let Err(refused) = services.may_go_on(self.call, caller)
             {
-                return Err(context::no_longer_proven(&self.engine, self.call, caller.clone(), refused).await);
+                return Err(End::NotProven(Box::new(caller.clone()), refused));
             }
-            self.take_audited(group.items).await?;
+            self.hand_over(group.items, in_flight).await?;
             if self.verdict.processed > services.limits().max_stream_events {
-                return Err(self.refused_midway(errors::stream_too_long()).await);
+                return Err(End::Refused(errors::stream_too_long()));
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(self.refused_midway(errors::broken_stream(&status)).await),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
                 Some(Ok(())) => break,
             }
         }
         if self.sender.is_none() {
-            // Without rows: the organisation has nothing to send, and says so.
-            let named = self.named.take().unwrap_or_else(|| Err(Faults::default()));
-            let caller = context::person(&self.engine, self.call, named).await?;
-            let permit = context::permit(&self.engine, self.call, &caller).await?;
-            self.sender = Some((caller, permit));
+            self.sender = Some(self.without_rows().await.map_err(End::Told)?);
         }
         Ok(())
     }
 
-    /// The status that the import is refused with, once it is in the audit: of its rows' sender, or of whom the call names where no
-    /// row came.
-    async fn refused_midway(&self, status: Status) -> Status {
-        let named = self.named.as_ref().and_then(|named| named.as_ref().ok());
-        let named = named.filter(|caller| person::proven(self.call, caller).is_ok());
-        let caller = self.sender.as_ref().map(|(caller, _)| caller).or(named).cloned();
-        context::refused_midway(&self.engine, self.call, caller, status).await
+    /// Who sends an import without rows: the organisation has nothing to send, and says so.
+    async fn without_rows(&mut self) -> Result<(Caller, ActionPermit), Status> {
+        let named = self.named.take().unwrap_or_else(|| Err(Faults::default()));
+        let caller = context::person(&self.engine, self.call, named).await?;
+        let permit = context::permit(&self.engine, self.call, &caller).await?;
+        Ok((caller, permit))
     }
 
-    /// Takes a group of rows and audits it, so that an import that is broken off at any moment has its entries. Each group goes
-    /// by the policy of its moment.
-    async fn take_audited(&mut self, rows: Vec<v1::ImportRequest>) -> Result<(), Status> {
+    /// Checks a group of rows and hands the good ones to the writer together, by the policy of the group's moment.
+    async fn hand_over(&mut self, rows: Vec<v1::ImportRequest>, in_flight: &mut InFlight<Rows>) -> Result<(), End> {
         if rows.is_empty() {
             return Ok(());
         }
         if let Some((caller, permit)) = &mut self.sender {
-            *permit = context::permit(&self.engine, self.call, caller).await?;
+            *permit = context::permitted(&self.engine, self.call, caller)
+                .map_err(|refused| End::NotAllowed(Box::new(caller.clone()), refused))?;
         }
-        let changing = self.engine.changing();
-        let each = self.take(rows).await;
-        let caller = self.sender.as_ref().map(|(caller, _)| caller);
-        let told = context::each_told(&self.engine, self.call, caller, &each).await;
-        changing.told();
-        told
+        let at = now();
+        let (rows, changes) = self.read(rows, at);
+        if let Some((_, permit)) = &self.sender {
+            in_flight.hand_over(&self.engine, (permit, at), changes, rows).await;
+        }
+        Ok(())
     }
 
-    /// Takes a group of rows: the good ones are committed together. Gives what the audit is to hold of each.
-    async fn take(&mut self, rows: Vec<v1::ImportRequest>) -> Vec<ChangedOne> {
-        let Some((_, permit)) = &self.sender else { return Vec::new() };
-        let at = now();
-        let (mut changes, mut sent, mut refused, mut each) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    /// Puts a group that is on disk, or refused, into the audit, so that an import that is broken off at any moment has its entries.
+    async fn settle(
+        &mut self,
+        in_flight: &mut InFlight<Rows>,
+        Settled { changing, verdicts, of }: Settled<Rows>,
+    ) -> Result<(), End> {
+        let each = self.outcome(of, verdicts);
+        let caller = self.sender.as_ref().map(|(caller, _)| caller);
+        in_flight.audited(&self.engine, (self.call, caller), each, changing).await
+    }
+
+    /// Takes a group of rows apart, and counts them.
+    fn read(&mut self, rows: Vec<v1::ImportRequest>, at: Moment) -> (Rows, Vec<Change>) {
+        let (mut sent, mut refused, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             self.verdict.processed += 1;
+            let number = self.verdict.processed;
             match read_row(row, self.call.peer, &self.engine, at) {
                 Ok(event) => {
-                    let not_there = NotThere::told_by(&event.action, at);
-                    sent.push((self.verdict.processed, event.subject.clone(), event.event_id, not_there));
+                    let told_by = NotThere::told_by(&event.action, at);
+                    sent.push(Row { number, subject: event.subject.clone(), event_id: event.event_id, told_by });
                     changes.push(Change::Presentation(event));
                 }
-                Err(faults) => {
-                    let (subject, event_id) = faults.about();
-                    let (about, became) =
-                        (subject.cloned().into_iter().collect(), Became::refused(context::reason(&faults)));
-                    each.extend(self.engine.each_of(event_id, about, became, false));
-                    refused.push((self.verdict.processed, faults.0.into_iter().next()));
-                }
+                Err(faults) => refused.push((number, faults)),
             }
         }
-        let verdicts = match changes.is_empty() {
-            true => Vec::new(),
-            false => self.engine.change(permit, at, changes).await,
-        };
-        for (number, fault) in refused {
-            self.reject(number, fault, false);
+        (Rows { sent, refused }, changes)
+    }
+
+    /// What became of a group: counts it, and gives what the audit is to hold of each row.
+    fn outcome(&mut self, Rows { sent, refused }: Rows, verdicts: Vec<Verdict>) -> Vec<ChangedOne> {
+        let mut each = Vec::with_capacity(sent.len() + refused.len());
+        for (number, faults) in refused {
+            let (subject, event_id) = faults.about();
+            let (about, became) = (subject.cloned().into_iter().collect(), Became::refused(context::reason(&faults)));
+            each.extend(self.engine.each_of(event_id, about, became, false));
+            self.reject(number, faults.0.into_iter().next(), false);
         }
-        for ((number, subject, event_id, told_by), verdict) in sent.into_iter().zip(verdicts) {
+        for (Row { number, subject, event_id, told_by }, verdict) in sent.into_iter().zip(verdicts) {
             let became = Became::of(&verdict);
             let not_there = NotThere::of(told_by, became);
             let told = self.engine.each_of(Some(event_id), vec![subject], became, false);

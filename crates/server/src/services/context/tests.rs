@@ -1,7 +1,7 @@
 //! What a caller hears of a change that is in the log and whose entry the audit did not take.
 
 use kith_domain::change::FilePositionReset;
-use kith_engine::{Became, CHANGED_TOGETHER};
+use kith_engine::{Became, CHANGED_TOGETHER, ChangedOne};
 
 use super::*;
 use crate::services::testing::{self, Place, caller, reason};
@@ -17,7 +17,8 @@ fn one(refused: Option<&str>) -> ChangedOne {
 
 async fn told(place: &Place, each: &[ChangedOne]) -> Result<(), String> {
     let call = testing::call(Method::SubmitEvents);
-    each_told(&place.engine, call, Some(&caller()), each).await.map_err(|status| reason(&status))
+    let told = place.engine.audit_each(now(), call, Some(&caller()), each.to_vec()).await;
+    told.map_err(|error| reason(&untaken(error)))
 }
 
 #[tokio::test]

@@ -1,0 +1,226 @@
+//! Groups of one stream that are with the writer. While one is synced the next is read, checked and handed over, so that stream and
+//! writer do not wait for each other in turn. Verdicts, entries of the audit and counts follow in the order in which the groups came.
+//! Never says anything of a group that the audit did not take, nor of any group behind it.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
+use kith_domain::caller::Caller;
+use kith_domain::change::Change;
+use kith_domain::permit::{self, ActionPermit};
+use kith_domain::time::Moment;
+use kith_engine::{Call, ChangedOne, Changing, EachUntaken, Engine, Submitted, Verdict};
+use tokio_stream::Stream;
+use tonic::Status;
+
+use super::context::{self, Services, now};
+use super::errors;
+use super::group::{self, Group};
+
+/// Groups of one stream with the writer at once: the one that is synced, and the one that the writer finds when that is done. A third
+/// would make nothing sooner, and be one more that a stream leaves to be told of when it ends.
+pub(super) const MAX_IN_FLIGHT: usize = 2;
+
+/// Those of one stream, oldest first.
+pub(super) struct InFlight<T> {
+    groups: VecDeque<Handed<T>>,
+    /// The first group that the audit did not take, and whether anything stands of it, or of those behind it.
+    untaken: Option<EachUntaken>,
+}
+
+/// A group with the writer, and what its sender is told by.
+struct Handed<T> {
+    /// From before it is handed over until the audit has its entry, so that an end in order waits for that.
+    changing: Changing,
+    verdicts: Submitted,
+    of: T,
+}
+
+/// A group whose changes are on disk, or refused; the audit does not know yet.
+pub(super) struct Settled<T> {
+    pub(super) changing: Changing,
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) of: T,
+}
+
+/// What happens next on a stream.
+pub(super) enum Next<T, N> {
+    Settled(Settled<T>),
+    More(N),
+}
+
+/// Why no more is taken of a stream that its sender has not ended.
+pub(super) enum End {
+    /// Whoever reads has gone: there is nobody to tell.
+    Gone,
+    /// The audit did not take what became of a group.
+    NotAudited,
+    /// Whoever sends is not proven any more.
+    NotProven(Box<Caller>, permit::Refusal),
+    /// Whoever sends may not do so any more.
+    NotAllowed(Box<Caller>, permit::Refusal),
+    /// As this says, which is in no audit yet.
+    Refused(Status),
+    /// As this says.
+    Told(Status),
+}
+
+impl<T> InFlight<T> {
+    pub(super) fn new() -> Self {
+        Self { groups: VecDeque::with_capacity(MAX_IN_FLIGHT), untaken: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Hands a group to the writer, behind those before it; returns once it has its place there. For one without changes the writer is
+    /// not asked, and it keeps its turn all the same.
+    pub(super) async fn hand_over(
+        &mut self,
+        engine: &Engine,
+        (permit, at): (&ActionPermit, Moment),
+        changes: Vec<Change>,
+        of: T,
+    ) {
+        let changing = engine.changing();
+        let verdicts = engine.hand_over(permit, at, changes).await;
+        self.groups.push_back(Handed { changing, verdicts, of });
+    }
+
+    /// What comes first: the verdicts on the oldest group, or what `more` gives, which is asked only where there is room for one more
+    /// group. Where both are there it is what `more` gives, so that the writer has its next group before anybody is told of the last.
+    /// It is dropped where the verdicts come first, and must lose nothing by that.
+    pub(super) async fn next<N>(&mut self, more: impl Future<Output = N>) -> Next<T, N> {
+        let room = self.groups.len() < MAX_IN_FLIGHT;
+        tokio::select! {
+            biased;
+            more = more, if room => Next::More(more),
+            Some(settled) = self.settled() => Next::Settled(settled),
+        }
+    }
+
+    /// Waits for the verdicts on the oldest group; gives nothing where no group is with the writer. Given up before that it loses
+    /// nothing.
+    pub(super) async fn settled(&mut self) -> Option<Settled<T>> {
+        poll_fn(|context| {
+            let Some(oldest) = self.groups.front_mut() else { return Poll::Ready(None) };
+            let verdicts = ready!(Pin::new(&mut oldest.verdicts).poll(context));
+            let oldest = self.groups.pop_front();
+            Poll::Ready(oldest.map(|Handed { changing, verdicts: _, of }| Settled { changing, verdicts, of }))
+        })
+        .await
+    }
+
+    /// Puts what became of a settled group into the audit, whatever became of those before it: it may stand, and somebody is to know
+    /// who sent it.
+    ///
+    /// # Errors
+    /// [`End::NotAudited`]: its sender is to hear none of its verdicts, because the audit did not take them, or not those of a group
+    /// before it. So whoever sends has the verdicts on all events up to one and on none behind that, and sends those again.
+    pub(super) async fn audited(
+        &mut self,
+        engine: &Engine,
+        (call, caller): (Call, Option<&Caller>),
+        each: Vec<ChangedOne>,
+        changing: Changing,
+    ) -> Result<(), End> {
+        let made = each.iter().any(ChangedOne::was_made);
+        let told = engine.audit_each(now(), call, caller, each).await;
+        changing.told();
+        self.heard(told, made)
+    }
+
+    /// Whether the sender of a group may hear of it, after what the audit said of it and of those before it. What was made of one that
+    /// it may not hear of stands, and is never told as nothing changed.
+    fn heard(&mut self, told: Result<(), EachUntaken>, made: bool) -> Result<(), End> {
+        match &mut self.untaken {
+            Some(first) => first.stands |= made,
+            None => match told {
+                Ok(()) => return Ok(()),
+                Err(untaken) => self.untaken = Some(untaken),
+            },
+        }
+        Err(End::NotAudited)
+    }
+
+    /// How a stream ends of which no group is with the writer any more: with the status that its sender hears last, if there is
+    /// anybody to hear it. A refusal comes into the audit here, behind what was sent before it.
+    pub(super) async fn ended(
+        self,
+        engine: &Engine,
+        (call, caller): (Call, Option<&Caller>),
+        end: Result<(), End>,
+    ) -> Result<(), Option<Status>> {
+        if let Some(untaken) = self.untaken {
+            return Err(Some(context::untaken(untaken)));
+        }
+        Err(match end {
+            Ok(()) => return Ok(()),
+            Err(End::Gone | End::NotAudited) => None,
+            Err(End::NotProven(caller, refused)) => {
+                Some(context::no_longer_proven(engine, call, *caller, refused).await)
+            }
+            Err(End::NotAllowed(caller, refused)) => Some(context::not_allowed(engine, call, *caller, refused).await),
+            Err(End::Refused(status)) => Some(context::refused_midway(engine, call, caller.cloned(), status).await),
+            Err(End::Told(status)) => Some(status),
+        })
+    }
+}
+
+/// The next group of a stream, or why there is none: the server stops, or nothing comes for too long. That time begins anew with each
+/// group and each that is settled, and none passes while any is with the writer (`quiet` says that none is): a disk that takes long
+/// is no silence of whoever sends. Given up before it gives a group it loses none.
+pub(super) async fn arrived<T, S>(stream: &mut S, services: &Services, quiet: bool) -> Result<Group<T>, End>
+where
+    S: Stream<Item = Result<T, Status>> + Unpin,
+{
+    tokio::select! {
+        group = group::next(stream) => Ok(group),
+        () = services.stop().draining() => Err(End::Told(errors::draining())),
+        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => Err(End::Refused(errors::idle_stream())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kith_engine::AuditError;
+
+    use super::*;
+    use crate::services::testing::{self, Place, reason};
+
+    const NOT_TAKEN: EachUntaken = EachUntaken { error: AuditError::NoSink, stands: false };
+
+    /// The reason that a stream ends with, of whose groups the audit said this; each says whether anything was made.
+    async fn ending(groups: &[(Result<(), EachUntaken>, bool)]) -> (Vec<bool>, Option<String>) {
+        let place = Place::new();
+        let mut in_flight = InFlight::<()>::new();
+        let heard = groups.iter().map(|(told, made)| in_flight.heard(*told, *made).is_ok()).collect();
+        let call = testing::call(kith_domain::method::Method::SubmitEvents);
+        let ended = in_flight.ended(&place.engine, (call, None), Ok(())).await;
+        (heard, ended.err().flatten().map(|status| reason(&status)))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_heard_of_a_group_behind_one_that_the_audit_did_not_take() {
+        let all = [(Ok(()), true), (Err(NOT_TAKEN), false), (Ok(()), false)];
+        let unavailable = Some("AUDIT_UNAVAILABLE".to_owned());
+        assert_eq!(ending(&all).await, (vec![true, false, false], unavailable));
+        assert_eq!(ending(&all[..1]).await, (vec![true], None));
+    }
+
+    #[tokio::test]
+    async fn of_what_stands_behind_one_that_was_not_taken_nobody_hears_that_nothing_was_changed() {
+        let stands = EachUntaken { stands: true, ..NOT_TAKEN };
+        for (first, behind) in [
+            ((Err(stands), true), (Err(NOT_TAKEN), false)),
+            ((Err(NOT_TAKEN), false), (Err(stands), true)),
+            ((Err(NOT_TAKEN), false), (Ok(()), true)),
+        ] {
+            let (heard, reason) = ending(&[first, behind]).await;
+            assert_eq!((heard, reason.as_deref()), (vec![false, false], Some("CHANGE_NOT_AUDITED")));
+        }
+    }
+}
