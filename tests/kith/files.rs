@@ -9,6 +9,7 @@ use std::time::Duration;
 use kith_api::client::Client;
 use kith_api::v1;
 use kith_domain::child::ChildRecord;
+use kith_domain::method::Method;
 use kith_domain::refusal_code::RefusalCode;
 use kith_domain::time::Moment;
 use kith_engine::Decision;
@@ -149,6 +150,12 @@ async fn what_stops_on_its_way_is_given_up_as_configured() {
     expect_trouble(idle.map(|_| ()), Code::Unavailable, "STREAM_IDLE", &[]);
     drop((pieces, events, rows));
     tokio::task::block_in_place(|| server.stop());
+    let idle = Decision::Refused(RefusalCode::of("STREAM_IDLE"));
+    let audited = offline::audit(site.dir());
+    let ended: Vec<_> = audited.values().filter(|entry| entry.decision == idle).collect();
+    let methods: Vec<_> = ended.iter().map(|entry| entry.method).collect();
+    assert_eq!(methods, [Some(Method::SubmitEvents), Some(Method::Import)]);
+    assert!(ended.iter().all(|entry| entry.caller.is_some()), "it is known who sent nothing, with or without a row");
     site.finish(&[]);
 }
 

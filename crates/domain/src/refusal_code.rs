@@ -192,6 +192,8 @@ const WORDS: &[&str] = &[
     "CHANGE_NOT_AUDITED",
     // A proof that there will never be.
     "NEVER_SIGNED",
+    // What the transport refuses by itself, because it breaks the rules of HTTP/2 or is more than anybody needs.
+    "PROTOCOL_VIOLATED",
 ];
 
 /// Why something was refused, as the audit keeps it.

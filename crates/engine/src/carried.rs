@@ -38,8 +38,7 @@ impl CarriedOver {
 
 /// Each verdict with what its change carried over.
 pub(crate) fn each_with(verdicts: Vec<Verdict>, carried: Vec<CarriedBy>) -> Vec<(Verdict, Vec<CarriedOver>)> {
-    let mut all: Vec<(Verdict, Vec<CarriedOver>)> =
-        verdicts.into_iter().map(|verdict| (verdict, Vec::new())).collect();
+    let mut all: Vec<(Verdict, Vec<CarriedOver>)> = verdicts.into_iter().map(|verdict| (verdict, Vec::new())).collect();
     for (nth, over) in carried {
         if let Some((_, of_change)) = all.get_mut(nth) {
             of_change.push(over);

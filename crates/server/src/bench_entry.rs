@@ -146,6 +146,11 @@ mod tests {
         // Of no message the layers alone say this.
         let malformed = refused(served.lookup(b"\xff"));
         assert_eq!((malformed.code(), reason(&malformed).as_str()), (Code::InvalidArgument, "MALFORMED_MESSAGE"));
+        // So they do of none at all.
+        let mut without = served.lookup(b"");
+        *without.body_mut() = Body::default();
+        let missing = refused(without);
+        assert_eq!((missing.code(), reason(&missing).as_str()), (Code::InvalidArgument, "MALFORMED_MESSAGE"));
         // A question without anything in it reaches its service.
         let empty = refused(served.lookup(b""));
         assert_eq!(empty.code(), Code::InvalidArgument);

@@ -18,6 +18,7 @@ use tonic::transport::server::Connected;
 use crate::config::Limits;
 use crate::flood::FrameCounter;
 use crate::gather::Gather;
+use crate::http2_refusals::Http2Refusals;
 use crate::identity::PeerIdentity;
 use crate::load::{Bound, Held};
 use crate::open_connections::{LINGER, Registered, Standing};
@@ -53,6 +54,15 @@ impl ConnectInfo {
 pub fn peer<T>(request: &tonic::Request<T>) -> Result<Arc<PeerIdentity>, tonic::Status> {
     let info = request.extensions().get::<ConnectInfo>();
     info.map(|info| Arc::clone(&info.peer)).ok_or_else(refusal::no_identity)
+}
+
+/// Whether the certificate still stands that this request came under.
+///
+/// # Errors
+/// As [`peer`].
+pub(crate) fn standing<T>(request: &tonic::Request<T>) -> Result<Arc<Standing>, tonic::Status> {
+    let info = request.extensions().get::<ConnectInfo>();
+    info.map(|info| Arc::clone(info.activity().standing())).ok_or_else(refusal::no_identity)
 }
 
 /// Calls open on one connection, and when the last one ended.
@@ -178,6 +188,7 @@ pub(crate) struct Connection {
     info: ConnectInfo,
     patience: Patience,
     frames: FrameCounter,
+    refusals: Http2Refusals,
     /// The peer has said that nothing more comes.
     peer_ended: bool,
     report: Arc<ShedReport>,
@@ -208,6 +219,7 @@ impl Connection {
             info,
             patience,
             frames: FrameCounter::new(limits, Instant::now()),
+            refusals: Http2Refusals::new(),
             peer_ended: false,
             report,
             watch: None,
@@ -251,10 +263,16 @@ impl Connection {
     }
 
     /// Notes what was sent. While nothing can be sent nothing may be read either, so the peer is watched here as well.
-    fn wrote(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        cx: &mut Context<'_>,
+        said: &[io::IoSlice<'_>],
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => {
                 self.frames.sent(bytes);
+                self.look_into(said, bytes);
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -262,6 +280,16 @@ impl Connection {
                 self.shed(why)?;
                 Err(io::ErrorKind::ConnectionAborted.into())
             }),
+        }
+    }
+
+    /// Looks for what the transport refuses by itself in so many bytes of what it says.
+    fn look_into(&mut self, said: &[io::IoSlice<'_>], mut bytes: usize) {
+        let Self { refusals, report, info, .. } = self;
+        for part in said {
+            let taken = part.get(..bytes).unwrap_or(part);
+            bytes -= taken.len();
+            refusals.sent(taken, |reason| report.refused(reason, &info.peer));
         }
     }
 
@@ -307,6 +335,9 @@ impl AsyncRead for Connection {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
                 this.peer_ended |= room && read.is_empty();
+                if let Some(reason) = this.refusals.read(read) {
+                    this.report.refused(reason, &this.info.peer);
+                }
                 Poll::Ready(this.frames.read(read, Instant::now).or_else(|why| this.shed(why)))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -319,7 +350,7 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.wrote(cx, written)
+        this.wrote(cx, &[io::IoSlice::new(bytes)], written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -337,7 +368,7 @@ impl AsyncWrite for Connection {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
-        this.wrote(cx, written)
+        this.wrote(cx, bytes, written)
     }
 
     fn is_write_vectored(&self) -> bool {

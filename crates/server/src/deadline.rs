@@ -1,11 +1,11 @@
 //! A bound on every call: its deadline, and how many may be in progress at once. A call is in progress until the peer has taken
 //! its reply.
 //! Answers DEADLINE_EXCEEDED itself, before the transport would say CANCELLED. Never lets a passed deadline look like
-//! an answer, nor a call begin or a stream go on under a certificate that no longer stands, nor a refusal of its own, of the
-//! transport's or of a handler without an audit leave uncounted for the audit.
+//! an answer, nor a call begin or go on under a certificate that no longer stands, nor a refusal of its own, of the transport's or
+//! of a handler without an audit leave uncounted for the audit.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -199,8 +199,8 @@ where
                 return Box::pin(async move { Ok(status.into_http()) });
             }
         };
-        // A call that does not last ends by itself; it was asked while the certificate stood.
-        let standing = standing.filter(|_| STREAMING.contains(&path)).cloned();
+        // Also of a call that does not last: its message may come long after its head.
+        let standing = standing.cloned();
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let limit = Limit::new(deadline, standing);
         Box::pin(bounded(self.inner.call(request), limit, admitted, asking))
@@ -242,14 +242,25 @@ async fn bounded<F, E>(
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
-    tokio::select! {
-        biased;
-        response = response => {
+    let mut response = pin!(response);
+    let ended = poll_fn(|cx| {
+        // First: what comes after the fall is neither asked nor changed.
+        if let Some(status) = limit.fallen() {
+            return Poll::Ready(Err(status));
+        }
+        if let Poll::Ready(response) = response.as_mut().poll(cx) {
+            return Poll::Ready(Ok(response));
+        }
+        limit.poll(cx).map(Err)
+    })
+    .await;
+    match ended {
+        Ok(response) => {
             let timed = UntilEncoded::of_this_response();
             let response = explained(response?, asking.as_ref());
             Ok(response.map(|body| Body::new(BoundedBody::new(body, limit, admitted, (timed, asking)))))
         }
-        status = poll_fn(|cx| limit.poll(cx)) => {
+        Err(status) => {
             noted(asking.as_ref(), &status);
             Ok(status.into_http())
         }
@@ -265,39 +276,38 @@ fn still_stands(standing: &Standing) -> Result<(), tonic::Status> {
     Err(refusal::certificate_not_trusted())
 }
 
+/// Ends when the certificate falls.
+type Falls = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// What ends a call before its own end.
 #[derive(Default)]
 struct Limit {
     timer: Option<Pin<Box<Sleep>>>,
-    fallen: Option<Pin<Box<dyn Future<Output = Arc<Standing>> + Send>>>,
+    standing: Option<Arc<Standing>>,
+    /// There from when the call has to wait: most never do.
+    falls: Option<Falls>,
 }
 
 impl Limit {
     /// At the deadline, and when the certificate falls.
     fn new(deadline: Option<Instant>, standing: Option<Arc<Standing>>) -> Self {
         let timer = deadline.map(|deadline| Box::pin(tokio::time::sleep_until(deadline)));
-        let fallen = standing.map(|standing| -> Pin<Box<dyn Future<Output = Arc<Standing>> + Send>> {
-            Box::pin(async move {
-                Arc::clone(&standing).fallen().await;
-                standing
-            })
-        });
-        Self { timer, fallen }
+        Self { timer, standing, falls: None }
     }
 
-    /// Ready with what the peer is told, once the certificate no longer stands.
-    fn poll_fallen(&mut self, cx: &mut Context<'_>) -> Poll<tonic::Status> {
-        let Some(fallen) = self.fallen.as_mut() else { return Poll::Pending };
-        fallen.as_mut().poll(cx).map(|standing| {
-            standing.tell();
-            refusal::certificate_not_trusted()
-        })
+    /// What the peer is told where the certificate no longer stands. It wakes nobody when that changes.
+    fn fallen(&self) -> Option<tonic::Status> {
+        self.standing.as_ref().and_then(|standing| still_stands(standing).err())
     }
 
     /// Ready with what the peer is told.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<tonic::Status> {
-        if let Poll::Ready(status) = self.poll_fallen(cx) {
-            return Poll::Ready(status);
+        if let Some(standing) = &self.standing {
+            let falls = self.falls.get_or_insert_with(|| -> Falls { Box::pin(Arc::clone(standing).fallen()) });
+            if falls.as_mut().poll(cx).is_ready() {
+                standing.tell();
+                return Poll::Ready(refusal::certificate_not_trusted());
+            }
         }
         match self.timer.as_mut() {
             Some(timer) => timer.as_mut().poll(cx).map(|()| refusal::deadline_exceeded()),
@@ -376,8 +386,8 @@ impl HttpBody for BoundedBody {
         if this.ended {
             return Poll::Ready(None);
         }
-        // First, so that a stream that always has something to say ends as well.
-        if let Poll::Ready(status) = this.limit.poll_fallen(cx) {
+        // First, so that a stream that always has something to say ends as well, and no answer leaves after the fall.
+        if let Some(status) = this.limit.fallen() {
             return this.end_with(&status);
         }
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {

@@ -1,6 +1,7 @@
 //! Refusals of which no handler writes an entry: messages that are none, too large or compressed, calls that there are none
 //! of, odd or too many headers, overload, deadlines, certificates that no longer stand, connections that are closed for
-//! what their peer does on them, and calls that no handler could put into the audit: there was none yet, or it took no entry.
+//! what their peer does on them, what HTTP/2 refuses by itself, and calls that no handler could put into the audit: there was
+//! none yet, or it took no entry.
 //! Who sent them is known from the certificate, so they are in the audit too: counted, with one entry a second for each
 //! organisation, call and reason, so that a flood of them is no flood of entries. They disclose nothing, so they do not wait for
 //! it: while the audit takes no entry they are counted on, and told once it does. An end without order loses what is not told; an

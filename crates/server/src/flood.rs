@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const PREFACE_BYTES: u32 = 24;
 
 /// The head of a frame: length, type, flags, stream.
-const HEAD_BYTES: usize = 9;
+pub(crate) const HEAD_BYTES: usize = 9;
 
 /// What one call earns: window updates for its stream and its connection, a ping, and one to spare.
 const EARNED_BY_CALL: u32 = 4;

@@ -25,6 +25,7 @@ mod flood;
 pub mod fuzz_entry;
 mod gather;
 pub mod health;
+mod http2_refusals;
 pub mod identity;
 mod issuers;
 mod keys_verb;

@@ -17,7 +17,8 @@ const LAST_CALL: Duration = Duration::from_secs(60);
 /// How long it is kept after the peer was told, so that the words arrive.
 pub(crate) const LINGER: Duration = Duration::from_millis(250);
 
-/// How long calls that were in progress when the peer was told may take to end: as long as an ordinary call may take.
+/// How long what is said on the calls that were in progress when the peer was told, and that ended with it, may take to arrive: as
+/// long as an ordinary call may take.
 const CALLS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Whether the certificate on a connection still stands. It never stands again once it fell.
@@ -221,7 +222,7 @@ mod tests {
         standing.tell();
         let told = Instant::now();
         assert_eq!(standing.closes_at(idle), Some(told + LINGER));
-        assert_eq!(standing.closes_at(None), Some(told + CALLS_LIMIT), "calls in progress may end");
+        assert_eq!(standing.closes_at(None), Some(told + CALLS_LIMIT), "what they are told may take a while");
         assert_eq!(standing.closes_at(Some(told + CALLS_LIMIT)), Some(told + CALLS_LIMIT));
     }
 }

@@ -23,8 +23,13 @@ const COMPRESSED: &str = "Content is compressed with";
 /// The header that names the encodings that would be taken.
 const ACCEPTED_ENCODINGS: &str = "grpc-accept-encoding";
 
-/// How the transport begins to say that a request is no message: it calls that INTERNAL, and it is the sender's fault.
-const UNREADABLE: [&str; 3] = ["failed to decode Protobuf message", "protocol error", "Unexpected EOF decoding stream"];
+/// How the transport begins to say that a request is no message, or has none: it calls that INTERNAL, and it is the sender's fault.
+const UNREADABLE: [&str; 4] = [
+    "failed to decode Protobuf message",
+    "protocol error",
+    "Unexpected EOF decoding stream",
+    "Missing request message",
+];
 
 /// Reasons of refusals that no handler could put into the audit: there is none yet or none at all, or it takes no entry.
 const UNAUDITED: [&str; 8] = [

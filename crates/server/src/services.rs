@@ -26,6 +26,7 @@ mod status;
 pub(crate) mod testing;
 mod trace;
 mod turns;
+mod while_standing;
 mod withholding;
 
 pub(crate) use context::Services;

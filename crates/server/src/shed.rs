@@ -119,6 +119,11 @@ impl ShedReport {
         Self { counts: ShedCounts::default(), logged: Quota::new(LOGGED_PER_SECOND), edge }
     }
 
+    /// The transport has refused something of this peer by itself.
+    pub(crate) fn refused(&self, reason: &'static str, peer: &PeerIdentity) {
+        self.edge.refused(peer, None, reason, now());
+    }
+
     pub(crate) fn counts(&self) -> &ShedCounts {
         &self.counts
     }

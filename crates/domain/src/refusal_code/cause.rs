@@ -192,6 +192,7 @@ const OTHERS: &[&str] = &[
     "NEVER_SIGNED",
     "REFERENCE_UNKNOWN",
     "REFERENCE_SHIELDED",
+    "PROTOCOL_VIOLATED",
 ];
 
 const _: () =

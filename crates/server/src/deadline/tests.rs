@@ -1,6 +1,7 @@
 //! Tests of deadlines and of the bound on calls in progress, with time held still by the test.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::identity::PeerIdentity;
@@ -232,7 +233,7 @@ async fn a_call_under_a_fallen_certificate_is_refused_health_included() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_ends_when_its_certificate_falls_and_a_unary_call_may_end_by_itself() {
+async fn a_call_ends_when_its_certificate_falls_whether_or_not_it_lasts_and_nobody_elses_does() {
     let (layer, standing) = (roomy(), Arc::<Standing>::default());
     let answered = service(&layer, Behaviour::NeverEndBody).call(over(&standing, STREAMING[0])).await.unwrap();
     let mut body = std::pin::pin!(answered.into_body());
@@ -244,9 +245,63 @@ async fn a_stream_ends_when_its_certificate_falls_and_a_unary_call_may_end_by_it
     let frame = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.unwrap().unwrap();
     assert_eq!(told(frame.trailers_ref().unwrap()), not_trusted());
     assert!(std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await.is_none());
-    assert_eq!(told(unary.await.unwrap().unwrap().headers()).0, Code::DeadlineExceeded);
+    assert_eq!(told(unary.await.unwrap().unwrap().headers()), not_trusted());
     let next = std::future::poll_fn(|cx| other.as_mut().poll_frame(cx));
     assert!(tokio::time::timeout(Duration::from_secs(100), next).await.is_err(), "another's stream ended");
+}
+
+/// A request whose message comes when the test sends it.
+struct Withheld(tokio::sync::oneshot::Receiver<Bytes>);
+
+impl HttpBody for Withheld {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        Pin::new(&mut self.0).poll(cx).map(|message| message.ok().map(|message| Ok(Frame::data(message))))
+    }
+}
+
+/// The head of a call costs its sender nothing, and can be there long before its message.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_after_the_fall_is_not_asked() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&asked);
+    let mut service = layer.layer(tower::service_fn(move |request: Request<Body>| {
+        let asks = Arc::clone(&asks);
+        async move {
+            let mut body = request.into_body();
+            let message = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+            asks.store(message.is_some(), Ordering::Relaxed);
+            Ok::<_, Infallible>(tonic::Status::new(Code::Ok, "").into_http())
+        }
+    }));
+    let (message, withheld) = tokio::sync::oneshot::channel();
+    let request = over(&standing, UNARY).map(|_| Body::new(Withheld(withheld)));
+    let call = tokio::spawn(service.call(request));
+    tokio::task::yield_now().await;
+    // Both before the call can see either.
+    standing.fall();
+    message.send(Bytes::from_static(b"a question")).unwrap();
+    assert_eq!(told(call.await.unwrap().unwrap().headers()), not_trusted());
+    assert!(!asked.load(Ordering::Relaxed));
+    let soon = Instant::now() + Duration::from_secs(10);
+    assert!(standing.closes_at(None).is_some_and(|at| at < soon), "the peer was told");
+    assert_eq!(counted(&layer), [(Some(Method::Lookup), "CERTIFICATE_NOT_TRUSTED", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_leaves_after_the_fall() {
+    let (layer, standing) = (roomy(), Arc::<Standing>::default());
+    let mut service = layer.layer(tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, Infallible>(Response::new(Body::new(http_body_util::Full::new(Bytes::from_static(b"an answer")))))
+    }));
+    let mut body = service.call(over(&standing, UNARY)).await.unwrap().into_body();
+    standing.fall();
+    let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+    assert_eq!(told(frame.trailers_ref().expect("no answer")), not_trusted());
+    assert!(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

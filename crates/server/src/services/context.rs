@@ -273,9 +273,18 @@ async fn audited(
 
 /// The status of a call that came to nothing, such as a stream that broke before anything was taken of it, once it is in the
 /// audit.
-pub(super) async fn broken(engine: &Engine, call: Call, caller: Caller, status: Status) -> Status {
+pub(super) async fn broken(engine: &Engine, call: Call, caller: impl Into<Option<Caller>>, status: Status) -> Status {
     let reason = status.get_details_error_info().map_or_else(|| "STREAM_ENDED".to_owned(), |info| info.reason);
-    audited(engine, (call, Some(caller), About::default()), &reason, status).await
+    audited(engine, (call, caller.into(), About::default()), &reason, status).await
+}
+
+/// The status that a stream is refused with in its midst, once it is in the audit. One without a reason refuses nothing: its sender
+/// has broken it off, or its connection has ended, and what was taken of it is in the audit.
+pub(super) async fn refused_midway(engine: &Engine, call: Call, caller: Option<Caller>, status: Status) -> Status {
+    if status.get_details_error_info().is_none() {
+        return status;
+    }
+    broken(engine, call, caller, status).await
 }
 
 /// What was read for a call, or the status of its failure once that is in the audit.

@@ -62,6 +62,8 @@ pub(super) enum End {
     NotProven(Box<Caller>, permit::Refusal),
     /// Whoever sends may not do so any more.
     NotAllowed(Box<Caller>, permit::Refusal),
+    /// As this says, which is in no audit yet.
+    Refused(Status),
     /// As this says.
     Told(Status),
 }
@@ -113,8 +115,10 @@ impl<T> InFlight<T> {
             let Some(oldest) = self.groups.front_mut() else { return Poll::Ready(None) };
             let verdicts = ready!(Pin::new(&mut oldest.verdicts).poll(context));
             let oldest = self.groups.pop_front();
-            Poll::Ready(oldest.map(|Handed { changing, verdicts: submitted, of }| {
-                Settled { changing, verdicts: submitted.with_carried(verdicts), of }
+            Poll::Ready(oldest.map(|Handed { changing, verdicts: submitted, of }| Settled {
+                changing,
+                verdicts: submitted.with_carried(verdicts),
+                of,
             }))
         })
         .await
@@ -156,7 +160,12 @@ impl<T> InFlight<T> {
 
     /// How a stream ends of which no group is with the writer any more: with the status that its sender hears last, if there is
     /// anybody to hear it. A refusal comes into the audit here, behind what was sent before it and whatever the audit took of that.
-    pub(super) async fn ended(self, engine: &Engine, call: Call, end: Result<(), End>) -> Result<(), Option<Status>> {
+    pub(super) async fn ended(
+        self,
+        engine: &Engine,
+        (call, caller): (Call, Option<&Caller>),
+        end: Result<(), End>,
+    ) -> Result<(), Option<Status>> {
         let ended = match end {
             Ok(()) => Ok(()),
             Err(End::Gone | End::NotAudited) => Err(None),
@@ -165,6 +174,9 @@ impl<T> InFlight<T> {
             }
             Err(End::NotAllowed(caller, refused)) => {
                 Err(Some(context::not_allowed(engine, call, *caller, refused).await))
+            }
+            Err(End::Refused(status)) => {
+                Err(Some(context::refused_midway(engine, call, caller.cloned(), status).await))
             }
             Err(End::Told(status)) => Err(Some(status)),
         };
@@ -186,7 +198,7 @@ where
     tokio::select! {
         group = group::next(stream) => Ok(group),
         () = services.stop().draining() => Err(End::Told(errors::draining())),
-        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => Err(End::Told(errors::idle_stream())),
+        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => Err(End::Refused(errors::idle_stream())),
     }
 }
 
@@ -205,7 +217,7 @@ mod tests {
         let mut in_flight = InFlight::<()>::new();
         let heard = groups.iter().map(|(told, made)| in_flight.heard(*told, *made).is_ok()).collect();
         let call = testing::call(kith_domain::method::Method::SubmitEvents);
-        let ended = in_flight.ended(&place.engine, call, Ok(())).await;
+        let ended = in_flight.ended(&place.engine, (call, None), Ok(())).await;
         (heard, ended.err().flatten().map(|status| reason(&status)))
     }
 
@@ -237,7 +249,7 @@ mod tests {
         let before = testing::last(&place.engine);
         let call = testing::call(kith_domain::method::Method::SubmitEvents);
         let end = End::NotAllowed(Box::new(testing::caller()), permit::Refusal::RoleNotAllowed);
-        let ended = in_flight.ended(&place.engine, call, Err(end)).await;
+        let ended = in_flight.ended(&place.engine, (call, None), Err(end)).await;
         let heard = ended.err().flatten().map(|status| reason(&status));
         assert_eq!(heard.as_deref(), Some("AUDIT_UNAVAILABLE"), "what was sent before it is told first");
         assert_eq!(testing::last(&place.engine), before + 1);

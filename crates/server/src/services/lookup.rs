@@ -27,7 +27,9 @@ use super::context::{self, About, Sender, Services, now};
 use super::places::{self, Begun};
 use super::{errors, feeds, person};
 use crate::answer_times::Decoded;
+use crate::connection;
 use crate::load::Held;
+use crate::open_connections::Standing;
 use v1::lookup_service_server::LookupService;
 
 /// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
@@ -124,6 +126,7 @@ impl LookupService for Services {
     ) -> Result<Response<Self::LookupManyStream>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::LookupMany)?;
+        let standing = connection::standing(&request)?;
         let max = self.limits().max_worklist;
         let worklist = match lookup::parse_worklist(request.into_inner(), call.peer.organisation, now(), max) {
             Ok(worklist) => worklist,
@@ -135,7 +138,7 @@ impl LookupService for Services {
         }
         let place = self.begin_stream(call)?;
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        tokio::spawn(answer_worklist(self.clone(), engine, call, worklist, items, place));
+        tokio::spawn(answer_worklist((self.clone(), standing), engine, call, worklist, items, place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -203,9 +206,10 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
     v1::NotRecorded { words, reason: context::reason(faults).to_owned() }
 }
 
-/// Answers a worklist item by item, in order; ends when the reader has gone. Holds a stream's place until then.
+/// Answers a worklist item by item, in order; ends when the reader has gone, or its certificate has fallen. Holds a stream's place
+/// until then.
 async fn answer_worklist(
-    services: Services,
+    (services, standing): (Services, Arc<Standing>),
     engine: Arc<Engine>,
     call: Call,
     worklist: ParsedWorklist,
@@ -214,6 +218,10 @@ async fn answer_worklist(
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
     for (position, question) in (0_u32..).zip(questions) {
+        if !standing.stands() {
+            // The call is ended by whoever ends every call of a fallen certificate: this answer nobody would hear.
+            return;
+        }
         let began = Decoded::now();
         let item = match question {
             Err(faults) => no_question(&engine, call, &caller, request_id, &faults).await,

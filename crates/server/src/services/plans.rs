@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::context::{self, Sender, Services, now};
 use super::group::{Group, MAX_GROUP};
 use super::in_flight::{End, InFlight, MAX_IN_FLIGHT, Next, Settled, arrived};
+use super::while_standing::Messages;
 use super::{errors, feeds, notifications, person};
 use crate::load::Held;
 use v1::plan_service_server::PlanService;
@@ -52,7 +53,7 @@ impl PlanService for Services {
         let place = self.begin_stream(call)?;
         let (verdicts, stream) = mpsc::channel(VERDICT_BUFFER);
         let feed = PlanFeed { engine, call, caller, authority, taken: 0, refusals: feeds::Refusals::default() };
-        tokio::spawn(feed.run(request.into_inner(), verdicts, self.clone(), place));
+        tokio::spawn(feed.run(Messages::of(request)?, verdicts, self.clone(), place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -150,7 +151,7 @@ impl PlanFeed {
             // What the audit does not take is kept in mind there, and is how the stream ends.
             let _ = self.settle(&mut in_flight, settled).await;
         }
-        let end = in_flight.ended(&self.engine, self.call, end).await;
+        let end = in_flight.ended(&self.engine, (self.call, Some(&self.caller)), end).await;
         if end.is_ok() && !verdicts.is_closed() {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
@@ -187,12 +188,12 @@ impl PlanFeed {
             }
             self.hand_over(group.items, room, in_flight).await?;
             if self.taken > services.limits().max_stream_events {
-                return Err(End::Told(errors::stream_too_long()));
+                return Err(End::Refused(errors::stream_too_long()));
             }
             match group.end {
                 None => {}
                 Some(Ok(())) => return Ok(()),
-                Some(Err(status)) => return Err(End::Told(errors::broken_stream(&status))),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
             }
         }
     }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
 use super::in_flight::{End, InFlight, Next, Settled, arrived};
+use super::while_standing::Messages;
 use super::{errors, feeds, person, places};
 use crate::load::Held;
 use v1::presentation_service_server::PresentationService;
@@ -132,7 +133,7 @@ impl PresentationService for Services {
             refusals: feeds::Refusals::default(),
         };
         let place = self.begin_stream(call)?;
-        let verdict = tokio::spawn(import.run(request.into_inner(), self.clone(), gone, place)).await;
+        let verdict = tokio::spawn(import.run(Messages::of(request)?, self.clone(), gone, place)).await;
         drop::<oneshot::Sender<()>>(open);
         Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
     }
@@ -172,7 +173,7 @@ impl Import {
     /// until then. Whatever ends it, the groups that are with the writer by then are waited for and put into the audit.
     async fn run(
         mut self,
-        stream: Streaming<v1::ImportRequest>,
+        stream: Messages<v1::ImportRequest>,
         services: Services,
         gone: oneshot::Receiver<()>,
         _place: Held,
@@ -183,10 +184,10 @@ impl Import {
             // What the audit does not take is kept in mind there, and is how the import ends.
             let _ = self.settle(&mut in_flight, settled).await;
         }
-        let end = in_flight.ended(&self.engine, self.call, end).await;
+        let end = in_flight.ended(&self.engine, (self.call, self.known()), end).await;
         let end = end.map_err(|status| status.unwrap_or_else(errors::ended));
         let Some((caller, permit)) = self.sender else {
-            // Refused before the first row was taken, and that is in the audit.
+            // Refused before the first row was taken, which is in the audit, or given up by its sender or by a service that stops.
             return end.map(|()| self.verdict);
         };
         let verdict = self.verdict;
@@ -212,11 +213,18 @@ impl Import {
         end.map(|()| verdict)
     }
 
+    /// Who sends it, as far as it is known: of its rows, or whom the call names where no row came.
+    fn known(&self) -> Option<&Caller> {
+        let named = self.named.as_ref().and_then(|named| named.as_ref().ok());
+        let named = named.filter(|caller| person::proven(self.call, caller).is_ok());
+        self.sender.as_ref().map(|(caller, _)| caller).or(named)
+    }
+
     /// Takes groups, each while the one before is synced, until the stream ends; or says why no more is taken. Some may be in flight
     /// then.
     async fn take_all(
         &mut self,
-        mut stream: Streaming<v1::ImportRequest>,
+        mut stream: Messages<v1::ImportRequest>,
         services: &Services,
         mut gone: oneshot::Receiver<()>,
         in_flight: &mut InFlight<Rows>,
@@ -248,11 +256,11 @@ impl Import {
             }
             self.hand_over(group.items, in_flight).await?;
             if self.verdict.processed > services.limits().max_stream_events {
-                return Err(End::Told(errors::stream_too_long()));
+                return Err(End::Refused(errors::stream_too_long()));
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(End::Told(errors::broken_stream(&status))),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
                 Some(Ok(())) => break,
             }
         }

@@ -1,0 +1,193 @@
+//! What HTTP/2 refuses by itself, for the audit: calls and whole connections that break its rules, headers that it cuts with a bare
+//! 431, calls beyond those that a connection may have. No layer above sees any of them and none has words, so they are read from the
+//! frames that the peer is answered with; of a connection that does not begin as one must, there is no answer but its end.
+//! Never holds a byte back, and never keeps what is said to a peer.
+
+mod block;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use block::Statuses;
+
+use crate::flood::HEAD_BYTES;
+
+/// What every connection begins with.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Kept of what was said for the next time, when it was much.
+const KEPT_BYTES: usize = 256;
+
+/// Streams of which a 431 was said and the reset behind it was not, at most: as many as a connection may have, by default. Whoever
+/// had already sent all of its call gets none.
+const CUT_MAX: usize = 128;
+
+/// What came breaks the rules of HTTP/2, or is more than anybody needs.
+const VIOLATED: &str = "PROTOCOL_VIOLATED";
+/// A call has headers of more bytes than the transport reads.
+const CUT: &str = "HEADERS_TOO_LARGE";
+/// A connection has as many calls as it may.
+const FULL: &str = "OVERLOADED";
+
+mod kind {
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const RESET: u8 = 3;
+    pub(super) const GOAWAY: u8 = 7;
+    pub(super) const CONTINUATION: u8 = 9;
+}
+
+const END_HEADERS: u8 = 4;
+
+/// Errors of RFC 9113, section 7, that say what a peer has done. The others say how a call or a connection went on here.
+mod error {
+    pub(super) const PROTOCOL: u32 = 1;
+    pub(super) const FLOW_CONTROL: u32 = 3;
+    pub(super) const STREAM_CLOSED: u32 = 5;
+    pub(super) const FRAME_SIZE: u32 = 6;
+    pub(super) const REFUSED_STREAM: u32 = 7;
+    pub(super) const COMPRESSION: u32 = 9;
+    pub(super) const CALM: u32 = 11;
+}
+
+/// Reads what goes over one connection.
+pub(crate) struct Http2Refusals {
+    /// What is still to come of the preface.
+    preface: &'static [u8],
+    head: [u8; HEAD_BYTES],
+    /// Bytes of the head that were sent.
+    of_head: usize,
+    /// Bytes of the frame behind its head that were not sent yet.
+    left: usize,
+    /// The content of a frame that may refuse something; of headers until their block is whole.
+    content: Vec<u8>,
+    statuses: Statuses,
+    cut: BTreeSet<u32>,
+}
+
+/// The content is of replies.
+impl fmt::Debug for Http2Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http2Refusals").finish_non_exhaustive()
+    }
+}
+
+impl Http2Refusals {
+    /// Of a connection on which nothing was said yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            preface: PREFACE,
+            head: [0; HEAD_BYTES],
+            of_head: 0,
+            left: 0,
+            content: Vec::new(),
+            statuses: Statuses::default(),
+            cut: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in what was read, in pieces of any length; the reason in the audit where the connection begins as none may.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<&'static str> {
+        let (expected, later) = self.preface.split_at(self.preface.len().min(bytes.len()));
+        if bytes.starts_with(expected) {
+            self.preface = later;
+            return None;
+        }
+        // Once: the connection comes to its end with this.
+        self.preface = &[];
+        Some(VIOLATED)
+    }
+
+    /// Takes in what was sent, in pieces of any length, and calls `refused` with the reason in the audit of each refusal.
+    pub(crate) fn sent(&mut self, mut bytes: &[u8], mut refused: impl FnMut(&'static str)) {
+        while !bytes.is_empty() {
+            if self.of_head < HEAD_BYTES {
+                let room = self.head.get_mut(self.of_head..).unwrap_or_default();
+                let taken = room.len().min(bytes.len());
+                for (to, from) in room.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                bytes = bytes.get(taken..).unwrap_or_default();
+                self.of_head += taken;
+                if self.of_head < HEAD_BYTES {
+                    return;
+                }
+                let [high, middle, low, ..] = self.head;
+                self.left = usize::try_from(u32::from_be_bytes([0, high, middle, low])).unwrap_or(usize::MAX);
+            }
+            let (content, rest) = bytes.split_at(self.left.min(bytes.len()));
+            if may_refuse(self.head) {
+                self.content.extend_from_slice(content);
+            }
+            self.left -= content.len();
+            bytes = rest;
+            if self.left == 0 {
+                self.of_head = 0;
+                if let Some(reason) = self.frame() {
+                    refused(reason);
+                }
+            }
+        }
+    }
+
+    /// Why the frame that was sent refuses something, if it does.
+    fn frame(&mut self) -> Option<&'static str> {
+        let [_, _, _, kind, flags, stream @ ..] = self.head;
+        let stream = u32::from_be_bytes(stream);
+        let reason = match kind {
+            kind::HEADERS | kind::CONTINUATION if flags & END_HEADERS == 0 => return None,
+            kind::HEADERS | kind::CONTINUATION => self.statuses.is_cut(&self.content).then(|| self.cut(stream)),
+            // Behind a 431 it only keeps the rest of the call away.
+            kind::RESET if self.cut.remove(&stream) => None,
+            kind::RESET => reset(code(&self.content, 0)),
+            kind::GOAWAY => ended(code(&self.content, 4)),
+            _ => None,
+        };
+        self.content.clear();
+        self.content.shrink_to(KEPT_BYTES);
+        reason
+    }
+
+    /// Notes that the headers of a call were cut.
+    fn cut(&mut self, stream: u32) -> &'static str {
+        self.cut.insert(stream);
+        if self.cut.len() > CUT_MAX {
+            self.cut.pop_first();
+        }
+        CUT
+    }
+}
+
+/// Whether the content of a frame with this head is looked into.
+fn may_refuse([_, _, _, kind, ..]: [u8; HEAD_BYTES]) -> bool {
+    matches!(kind, kind::HEADERS | kind::CONTINUATION | kind::RESET | kind::GOAWAY)
+}
+
+/// The error that stands here in a frame.
+fn code(content: &[u8], at: usize) -> Option<u32> {
+    content.get(at..)?.first_chunk::<4>().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+/// Why a call is reset, where that refuses it. One that is over here may get more from a peer that does not know yet.
+fn reset(code: Option<u32>) -> Option<&'static str> {
+    match code? {
+        error::REFUSED_STREAM => Some(FULL),
+        error::PROTOCOL | error::FLOW_CONTROL | error::FRAME_SIZE | error::COMPRESSION | error::CALM => Some(VIOLATED),
+        _ => None,
+    }
+}
+
+/// Why a connection is ended, where that refuses it.
+fn ended(code: Option<u32>) -> Option<&'static str> {
+    match code? {
+        error::PROTOCOL
+        | error::FLOW_CONTROL
+        | error::STREAM_CLOSED
+        | error::FRAME_SIZE
+        | error::COMPRESSION
+        | error::CALM => Some(VIOLATED),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
