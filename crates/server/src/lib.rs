@@ -20,6 +20,7 @@ pub mod directory;
 mod edge;
 pub mod engine_slot;
 mod file_changes;
+mod file_looks;
 mod flood;
 #[doc(hidden)]
 pub mod fuzz_entry;
@@ -58,4 +59,5 @@ mod taking;
 pub mod telemetry;
 pub mod tls;
 mod translate;
+mod untold;
 mod watch;
