@@ -1,8 +1,11 @@
 //! The TLS configuration in force: TLS 1.3 only, a client certificate with one identity required, replaced on reload.
 //! Never resumes a session: every connection shows its certificate again. Never lets a bad new file replace a good old one.
 
+mod error;
+
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ring::digest::{Context, SHA256};
@@ -21,53 +24,10 @@ use crate::issuers::Issuers;
 use crate::open_connections::{Chain, Judged, OpenConnections, Registered};
 use crate::revocation::{self, Lists};
 use crate::server_pair::{self, ServerPair};
+pub use error::TlsError;
 
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
-
-/// Why certificate files are not usable.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read or is not PEM.
-    #[error("read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        source: rustls_pki_types::pem::Error,
-    },
-    /// A file holds no certificate.
-    #[error("find a certificate in {path}")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The server certificate is not in force now.
-    #[error("use the certificate in {path}: it has expired, is not yet in force, or is not readable")]
-    NotInForce {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The certificate authorities are not usable.
-    #[error("use the certificate authorities in {path}: {reason}")]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The revocation lists are not usable.
-    #[error("use the revocation lists in {path}: {reason}")]
-    Lists {
-        /// The file or directory.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Certificate and key do not go together, or the key is of an unknown kind.
-    #[error("use the server certificate with its key: {0}")]
-    Pair(#[from] rustls::Error),
-}
 
 /// What is replaced by itself: a bad new file of one keeps that one alone as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +122,8 @@ pub struct TlsState {
     issuers: Arc<Issuers>,
     changes: FileChanges,
     first_seen: Vec<Seen>,
+    /// A reading that was due did not come to its end, and none has since.
+    unread: AtomicBool,
 }
 
 impl TlsState {
@@ -185,7 +147,8 @@ impl TlsState {
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
         let (reloading, open, in_the_way) = (Mutex::default(), Arc::default(), Mutex::default());
-        Ok(Self { files, trust_domain, in_force, reloading, open, in_the_way, issuers, changes, first_seen })
+        let unread = AtomicBool::new(false);
+        Ok(Self { files, trust_domain, in_force, reloading, open, in_the_way, issuers, changes, first_seen, unread })
     }
 
     /// How many different certificates with their chains are connected.
@@ -269,7 +232,10 @@ impl TlsState {
         };
         let trust = self.renewed(&before.trust, &mut outcome);
         let Outcome { mut errors, failed } = outcome;
-        match InForce::new(pair, trust, failed, before.generation + 1) {
+        let made = InForce::new(pair, trust, failed, before.generation + 1);
+        // What could not even be put together shows as what could not be read.
+        self.unread.store(made.is_err(), Ordering::Relaxed);
+        match made {
             Ok(next) if is_changed || !next.is_like(&before) => self.take(next, &before, is_changed),
             Ok(_) => {}
             Err(error) => errors.push(error),
@@ -369,9 +335,22 @@ impl TlsState {
         }
     }
 
+    /// Notes that a reading that was due did not come to its end: what the files hold by now is not known. Whether that is news.
+    pub(crate) fn note_unread(&self) -> bool {
+        !self.unread.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether that is so still.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
     /// The parts whose new files cannot be used, so that the old ones are in force, and lists in force that turned out not to be
-    /// signed by whose name they bear.
+    /// signed by whose name they bear. Every one while it is not known what the files hold.
     pub fn failed(&self) -> Vec<Part> {
+        if self.is_unread() {
+            return Part::ALL.to_vec();
+        }
         let now = self.in_force();
         let mut failed = now.failed.clone();
         if now.trust.are_lists_foreign() && !failed.contains(&Part::RevocationLists) {
