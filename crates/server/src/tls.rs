@@ -2,8 +2,9 @@
 //! Never resumes a session: every connection shows its certificate again. Never lets a bad new file replace a good old one.
 
 mod error;
+mod renewal;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -22,9 +23,11 @@ pub use crate::file_changes::FileChange;
 use crate::file_changes::{FileChanges, Seen, fingerprint};
 use crate::issuers::Issuers;
 use crate::open_connections::{Chain, Judged, OpenConnections, Registered};
-use crate::revocation::{self, Lists};
+pub use crate::revocation::KeptList;
+use crate::revocation::Reading;
 use crate::server_pair::{self, ServerPair};
 pub use error::TlsError;
+use renewal::Outcome;
 
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
@@ -61,6 +64,7 @@ pub(crate) struct InForce {
     trust: Arc<ClientTrust>,
     config: Arc<ServerConfig>,
     failed: Vec<Part>,
+    kept: BTreeSet<KeptList>,
     /// Of each part, in the order of [`Part::ALL`].
     sha256: [[u8; 32]; Part::ALL.len()],
     /// Counts reloads: a verdict of an earlier one is made anew.
@@ -71,7 +75,7 @@ impl InForce {
     fn new(
         pair: Arc<ServerPair>,
         trust: Arc<ClientTrust>,
-        failed: Vec<Part>,
+        (failed, kept): (Vec<Part>, BTreeSet<KeptList>),
         generation: u64,
     ) -> Result<Self, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -83,7 +87,7 @@ impl InForce {
         config.send_tls13_tickets = 0;
         let lists = trust.lists.as_ref().map(|lists| sha256(lists.ders()));
         let sha256 = [sha256(&pair.key.cert), sha256(&trust.authorities.ders), lists.unwrap_or_default()];
-        Ok(Self { pair, trust, config: Arc::new(config), failed, sha256, generation })
+        Ok(Self { pair, trust, config: Arc::new(config), failed, kept, sha256, generation })
     }
 
     /// What of this is another than `before`, or could not be used.
@@ -99,7 +103,8 @@ impl InForce {
     /// Whether the same is in force, and the same could not be used or is known to be of somebody else.
     fn is_like(&self, other: &Self) -> bool {
         let are_foreign = [self, other].map(|one| one.trust.are_lists_foreign());
-        self.sha256 == other.sha256 && self.failed == other.failed && are_foreign[0] == are_foreign[1]
+        let is_wrong_alike = self.failed == other.failed && self.kept == other.kept;
+        self.sha256 == other.sha256 && is_wrong_alike && are_foreign[0] == are_foreign[1]
     }
 
     /// What a handshake is done with.
@@ -137,11 +142,11 @@ impl TlsState {
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let issuers = Arc::<Issuers>::default();
-        let lists = read_lists(&files)?.map(|lists| Arc::new(lists.newest()));
+        let lists = read_lists(&files).map(Reading::whole).transpose()?.map(|lists| Arc::new(lists.newest()));
         let trust = ClientTrust::new(authorities, lists, &files, &trust_domain, &issuers)?;
         let trust = Arc::new(trust);
         tell_of_expired(&trust);
-        let first = InForce::new(pair, trust, Vec::new(), 0)?;
+        let first = InForce::new(pair, trust, (Vec::new(), BTreeSet::new()), 0)?;
         let changes = FileChanges::default();
         // Under which certificates and lists it begins; nothing of what is not configured.
         first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
@@ -226,13 +231,13 @@ impl TlsState {
         let pair = match outcome.take(ServerPair::read(&self.files)) {
             Some(pair) => Arc::new(pair),
             None => {
-                outcome.failed.push(Part::Certificate);
+                outcome.fail(Part::Certificate);
                 Arc::clone(&before.pair)
             }
         };
-        let trust = self.renewed(&before.trust, &mut outcome);
-        let Outcome { mut errors, failed } = outcome;
-        let made = InForce::new(pair, trust, failed, before.generation + 1);
+        let trust = self.renewed(&before.trust, UnixTime::now(), &mut outcome);
+        let Outcome { mut errors, failed, kept } = outcome;
+        let made = InForce::new(pair, trust, (failed, kept), before.generation + 1);
         // What could not even be put together shows as what could not be read.
         self.unread.store(made.is_err(), Ordering::Relaxed);
         match made {
@@ -252,87 +257,6 @@ impl TlsState {
         next.changes(&before.sha256).into_iter().filter(is_told).for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(UnixTime::now());
-    }
-
-    /// Authorities and lists as the files have them now, as far as they are usable and go together.
-    fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
-        let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
-        let same_authorities = authorities.as_ref().is_none_or(|read| read.are_those(&before.authorities));
-        let read = authorities.is_some();
-        let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
-        let lists = outcome.take(read_lists(&self.files));
-        let lists = lists.map(|lists| lists.map(|lists| self.newest_owned(lists, before, &authorities, outcome)));
-        let lists = lists.and_then(|lists| outcome.take(self.take_nothing_back(lists, before, same_authorities)));
-        let lists_read = lists.is_some();
-        let lists = lists.unwrap_or_else(|| before.lists.clone());
-        let together =
-            |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| self.together(authorities, lists.as_ref());
-        // Both new; or one new beside the other as it was; or all as it was.
-        let trust = outcome
-            .take(together(&authorities, &lists))
-            .or_else(|| together(&authorities, &before.lists).ok())
-            .or_else(|| together(&before.authorities, &lists).ok())
-            .map_or_else(|| Arc::clone(before), Arc::new);
-        if !read || !Arc::ptr_eq(&trust.authorities, &authorities) {
-            outcome.failed.push(Part::ClientAuthorities);
-        }
-        let are_lists_new = lists_read && are_the_same(trust.lists.as_ref(), lists.as_ref());
-        if !are_lists_new && !outcome.failed.contains(&Part::RevocationLists) {
-            outcome.failed.push(Part::RevocationLists);
-        }
-        trust
-    }
-
-    /// The newest lists, but for those in the name of an authority that did not sign them: what the others revoke comes into force
-    /// without them. One of a new key under an old name waits so until somebody has shown that authority.
-    fn newest_owned(
-        &self,
-        lists: Lists,
-        before: &ClientTrust,
-        authorities: &Authorities,
-        outcome: &mut Outcome,
-    ) -> Arc<Lists> {
-        let signers = (authorities.ders.as_slice(), &*self.issuers);
-        if !lists.are_disowned(signers) {
-            return Arc::new(lists.newest());
-        }
-        outcome.errors.push(revocation::wrong(&self.files.client_crls, revocation::DISOWNED));
-        outcome.failed.push(Part::RevocationLists);
-        Arc::new(lists.without_disowned(signers, before.lists.as_deref()).newest())
-    }
-
-    /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
-    fn together(&self, authorities: &Arc<Authorities>, lists: Option<&Arc<Lists>>) -> Result<ClientTrust, TlsError> {
-        let (authorities, lists) = (Arc::clone(authorities), lists.cloned());
-        let trust = ClientTrust::new(authorities, lists, &self.files, &self.trust_domain, &self.issuers)?;
-        let now = UnixTime::now();
-        if trust.lists.is_none() {
-            return Ok(trust);
-        }
-        let mut in_the_way = self.in_the_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let shut_out = |chain: &&Chain| trust.shuts_out_by_its_lists(chain, now);
-        let shut_out: Vec<Chain> = self.open.chains().union(&in_the_way).filter(shut_out).cloned().collect();
-        if !shut_out.is_empty() {
-            in_the_way.extend(shut_out);
-            let why = "somebody who is connected would be refused and is not revoked: a list is missing, or another signed it";
-            return Err(revocation::wrong(&self.files.client_crls, why));
-        }
-        Ok(trust)
-    }
-
-    fn take_nothing_back(
-        &self,
-        lists: Option<Arc<Lists>>,
-        before: &ClientTrust,
-        same_authorities: bool,
-    ) -> Result<Option<Arc<Lists>>, TlsError> {
-        let vouched = (before.authorities.ders.as_slice(), &*self.issuers);
-        let both = lists.as_ref().zip(before.lists.as_ref());
-        let lost = both.and_then(|(new, old)| new.take_back(old, same_authorities, vouched));
-        match lost {
-            Some(why) => Err(revocation::wrong(&self.files.client_crls, why)),
-            None => Ok(lists),
-        }
     }
 
     /// Notes that a reading that was due did not come to its end: what the files hold by now is not known. Whether that is news.
@@ -359,6 +283,11 @@ impl TlsState {
         failed
     }
 
+    /// Lists that stay in force because what the files hold cannot take their place.
+    pub fn kept_lists(&self) -> BTreeSet<KeptList> {
+        self.in_force().kept.clone()
+    }
+
     /// When the first certificate of a part, or list, expires, in seconds since 1970. Authorities never do by themselves.
     pub fn expires_s(&self, part: Part) -> Option<i64> {
         let now = self.in_force();
@@ -377,27 +306,6 @@ impl TlsState {
     /// What they looked like before they were read for the first time: what was replaced since is in force only once it is read.
     pub(crate) fn first_seen(&self) -> &[Seen] {
         &self.first_seen
-    }
-}
-
-/// What became of reading the files again.
-#[derive(Debug, Default)]
-struct Outcome {
-    errors: Vec<TlsError>,
-    failed: Vec<Part>,
-}
-
-impl Outcome {
-    fn take<T>(&mut self, read: Result<T, TlsError>) -> Option<T> {
-        read.map_err(|error| self.errors.push(error)).ok()
-    }
-}
-
-fn are_the_same(one: Option<&Arc<Lists>>, other: Option<&Arc<Lists>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 
@@ -420,13 +328,10 @@ fn tell_of_expired(trust: &ClientTrust) {
 
 /// Everything that is wrong with the certificate files; nothing when they are usable together.
 pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
-    let alone = [
-        server_pair::chain(files).err(),
-        server_pair::key(files).err(),
-        Authorities::read(&files.client_ca).err(),
-        read_lists(files).err(),
-    ];
-    let mut faults: Vec<TlsError> = alone.into_iter().flatten().collect();
+    let alone =
+        [server_pair::chain(files).err(), server_pair::key(files).err(), Authorities::read(&files.client_ca).err()];
+    let of_lists = read_lists(files).unwrap_or_default().faults;
+    let mut faults: Vec<TlsError> = alone.into_iter().flatten().chain(of_lists).collect();
     if faults.is_empty() {
         faults.extend(TlsState::load(files.clone(), trust_domain).err());
     }

@@ -1,0 +1,155 @@
+//! Files of revocation lists, read list by list: what is wrong with one file, or one list in it, is told and keeps no other out.
+//! Never decides what becomes of what was read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::pem::{self, PemObject};
+
+use super::{List, Lists};
+use crate::tls::TlsError;
+
+/// Files of lists in a directory: an authority has one, or a few.
+const FILES_MAX: usize = 256;
+
+/// Largest file of lists: a revoked certificate takes some 40 bytes, so this is a million and a half of them.
+const FILE_MAX_BYTES: u64 = 64 << 20;
+
+/// What the names of files end in that are read from a directory.
+const EXTENSIONS: [&str; 2] = ["pem", "crl"];
+
+/// What each list in a file begins with, at the beginning of a line.
+const BEGINNING: &[u8] = b"-----BEGIN ";
+
+/// What files hold: the lists that can be read, and everything that is wrong with the others.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) lists: Lists,
+    pub(crate) faults: Vec<TlsError>,
+}
+
+impl Reading {
+    /// Reads a PEM file, or every `.pem` and `.crl` file of a directory.
+    pub(crate) fn of(path: &Path) -> Self {
+        let mut reading = Self::default();
+        match files(path) {
+            Ok(files) => files.iter().for_each(|file| reading.take_file(file)),
+            Err(fault) => reading.faults.push(fault),
+        }
+        if reading.lists.0.is_empty() && reading.faults.is_empty() {
+            reading.faults.push(wrong(path, NONE));
+        }
+        reading
+    }
+
+    /// The lists, where nothing is wrong with any file.
+    ///
+    /// # Errors
+    /// What is wrong, the first of it.
+    pub(crate) fn whole(self) -> Result<Lists, TlsError> {
+        let Self { lists, faults } = self;
+        faults.into_iter().next().map_or(Ok(lists), Err)
+    }
+
+    /// Every list in a file; a file without one is no file of lists.
+    fn take_file(&mut self, path: &Path) {
+        let text = match bounded(path) {
+            Ok(text) => text,
+            Err(fault) => return self.faults.push(fault),
+        };
+        let (file, before) = (Arc::from(path), self.lists.0.len() + self.faults.len());
+        for section in sections(&text) {
+            for der in CertificateRevocationListDer::pem_slice_iter(section) {
+                match der {
+                    Ok(der) => self.take(der, &file),
+                    Err(source) => self.faults.push(TlsError::Read { path: path.to_owned(), source }),
+                }
+            }
+        }
+        if self.lists.0.len() + self.faults.len() == before {
+            self.faults.push(wrong(path, NONE));
+        }
+    }
+
+    fn take(&mut self, der: CertificateRevocationListDer<'static>, file: &Arc<Path>) {
+        match List::new(der, file) {
+            Some(list) => self.lists.0.push(Arc::new(list)),
+            None => self.faults.push(wrong(file, "expected DER of a revocation list")),
+        }
+    }
+}
+
+/// What is wrong with a file, or a directory, that has no list.
+const NONE: &str = "expected a revocation list, found none";
+
+/// The bytes of a file of lists.
+fn bounded(file: &Path) -> Result<Vec<u8>, TlsError> {
+    let read = |error| TlsError::Read { path: file.to_owned(), source: pem::Error::Io(error) };
+    let length = std::fs::metadata(file).map_err(read)?.len();
+    if length > FILE_MAX_BYTES {
+        return Err(wrong(file, &format!("expected at most {FILE_MAX_BYTES} bytes, found {length}")));
+    }
+    std::fs::read(file).map_err(read)
+}
+
+/// A file from each beginning to the next. A list that was cut short would else take the one behind it along.
+fn sections(text: &[u8]) -> Vec<&[u8]> {
+    let is_beginning =
+        |at: usize| text[at..].starts_with(BEGINNING) && at.checked_sub(1).is_none_or(|before| is_end(text[before]));
+    let mut sections = Vec::new();
+    let mut rest = text.len();
+    for at in (0..text.len()).rev().filter(|at| text[*at] == b'-' && is_beginning(*at)) {
+        sections.push(&text[at..rest]);
+        rest = at;
+    }
+    sections.reverse();
+    sections
+}
+
+fn is_end(letter: u8) -> bool {
+    matches!(letter, b'\n' | b'\r')
+}
+
+/// The files that `path` stands for, in the order of their names.
+///
+/// # Errors
+/// When a directory cannot be listed or holds too many.
+pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, TlsError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listed = |error: std::io::Error| wrong(path, &format!("cannot be listed: {error}"));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(listed)? {
+        let file = entry.map_err(listed)?.path();
+        if EXTENSIONS.iter().any(|end| file.extension().is_some_and(|found| found == *end)) {
+            found.push(file);
+        }
+    }
+    if found.len() > FILES_MAX {
+        return Err(wrong(path, &format!("expected at most {FILES_MAX} files, found {}", found.len())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+pub(crate) fn wrong(path: &Path, reason: &str) -> TlsError {
+    TlsError::Lists { path: path.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_from_each_beginning_to_the_next() {
+        let found = |text: &'static str| sections(text.as_bytes());
+        assert_eq!(found(""), Vec::<&[u8]>::new());
+        assert_eq!(found("no list"), Vec::<&[u8]>::new());
+        assert_eq!(found("words\n-----BEGIN A\nx"), [b"-----BEGIN A\nx"]);
+        let both: [&[u8]; 2] = [b"-----BEGIN A-----\nx\r\n", b"-----BEGIN B-----\n-----END B-----\n"];
+        assert_eq!(found("-----BEGIN A-----\nx\r\n-----BEGIN B-----\n-----END B-----\n"), both);
+        assert_eq!(found("a -----BEGIN A\n"), Vec::<&[u8]>::new(), "within a line it begins nothing");
+    }
+}
