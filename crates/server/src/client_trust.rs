@@ -47,8 +47,9 @@ impl Authorities {
 }
 
 /// All lists that the configuration names, older ones too, and what is wrong with others; nothing when it names none.
-pub(crate) fn read_lists(files: &config::Tls) -> Option<Reading> {
-    (!files.client_crls.as_os_str().is_empty()).then(|| Reading::of(&files.client_crls))
+pub(crate) fn read_lists(files: &config::Tls, now: UnixTime) -> Option<Reading> {
+    let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    (!files.client_crls.as_os_str().is_empty()).then(|| Reading::of(&files.client_crls, now_s))
 }
 
 /// Authorities and lists that go together, and the verifier over them.

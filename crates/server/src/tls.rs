@@ -142,10 +142,11 @@ impl TlsState {
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let issuers = Arc::<Issuers>::default();
-        let lists = read_lists(&files).map(Reading::whole).transpose()?.map(|lists| Arc::new(lists.newest()));
+        let lists = read_lists(&files, UnixTime::now()).map(Reading::whole).transpose()?;
+        let lists = lists.map(|lists| Arc::new(lists.newest()));
         let trust = ClientTrust::new(authorities, lists, &files, &trust_domain, &issuers)?;
         let trust = Arc::new(trust);
-        tell_of_expired(&trust);
+        tell_of_expired(&trust, UnixTime::now());
         let first = InForce::new(pair, trust, (Vec::new(), BTreeSet::new()), 0)?;
         let changes = FileChanges::default();
         // Under which certificates and lists it begins; nothing of what is not configured.
@@ -209,19 +210,27 @@ impl TlsState {
     /// # Errors
     /// Why parts stay as they were.
     pub fn reload(&self) -> Result<(), Vec<TlsError>> {
-        let (errors, _) = self.read_again(true);
+        self.reload_at(UnixTime::now())
+    }
+
+    /// The same, by a clock of the caller's.
+    ///
+    /// # Errors
+    /// Why parts stay as they were.
+    pub fn reload_at(&self, now: UnixTime) -> Result<(), Vec<TlsError>> {
+        let (errors, _) = self.read_again(true, now);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Does the same for what could not be used: why it still cannot, as far as that was not said before. Where it cannot, nothing
     /// changes and nothing is told.
     pub fn try_again(&self) -> Vec<TlsError> {
-        let (errors, said) = self.read_again(false);
+        let (errors, said) = self.read_again(false, UnixTime::now());
         errors.into_iter().filter(|error| !said.contains(&error.to_string())).collect()
     }
 
     /// Reads the files once more. Gives what that failed with, and what the reading before did.
-    fn read_again(&self, is_changed: bool) -> (Vec<TlsError>, Vec<String>) {
+    fn read_again(&self, is_changed: bool, now: UnixTime) -> (Vec<TlsError>, Vec<String>) {
         let mut last = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         if is_changed {
             self.in_the_way.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -235,13 +244,13 @@ impl TlsState {
                 Arc::clone(&before.pair)
             }
         };
-        let trust = self.renewed(&before.trust, UnixTime::now(), &mut outcome);
+        let trust = self.renewed(&before.trust, now, &mut outcome);
         let Outcome { mut errors, failed, kept } = outcome;
         let made = InForce::new(pair, trust, (failed, kept), before.generation + 1);
         // What could not even be put together shows as what could not be read.
         self.unread.store(made.is_err(), Ordering::Relaxed);
         match made {
-            Ok(next) if is_changed || !next.is_like(&before) => self.take(next, &before, is_changed),
+            Ok(next) if is_changed || !next.is_like(&before) => self.take((next, &before), is_changed, now),
             Ok(_) => {}
             Err(error) => errors.push(error),
         }
@@ -250,13 +259,13 @@ impl TlsState {
     }
 
     /// What was read comes into force, and open connections are judged by it.
-    fn take(&self, next: InForce, before: &InForce, is_changed: bool) {
-        tell_of_expired(&next.trust);
+    fn take(&self, (next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
+        tell_of_expired(&next.trust, now);
         let is_told =
             |change: &FileChange| is_changed || change.in_force.is_some() || !before.failed.contains(&change.part);
         next.changes(&before.sha256).into_iter().filter(is_told).for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-        self.examine_open(UnixTime::now());
+        self.examine_open(now);
     }
 
     /// Notes that a reading that was due did not come to its end: what the files hold by now is not known. Whether that is news.
@@ -319,8 +328,8 @@ fn sha256(ders: impl IntoIterator<Item = impl AsRef<[u8]>>) -> [u8; 32] {
 }
 
 /// An expired list says nothing of what was revoked since: somebody must bring a new one.
-fn tell_of_expired(trust: &ClientTrust) {
-    let now_s = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+fn tell_of_expired(trust: &ClientTrust, now: UnixTime) {
+    let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     if trust.lists.as_ref().and_then(|lists| lists.expires_s()).is_some_and(|at| at <= now_s) {
         tracing::warn!("a revocation list has expired: who was revoked since then is not known");
     }
@@ -330,7 +339,7 @@ fn tell_of_expired(trust: &ClientTrust) {
 pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
     let alone =
         [server_pair::chain(files).err(), server_pair::key(files).err(), Authorities::read(&files.client_ca).err()];
-    let of_lists = read_lists(files).unwrap_or_default().faults;
+    let of_lists = read_lists(files, UnixTime::now()).unwrap_or_default().faults;
     let mut faults: Vec<TlsError> = alone.into_iter().flatten().chain(of_lists).collect();
     if faults.is_empty() {
         faults.extend(TlsState::load(files.clone(), trust_domain).err());

@@ -19,6 +19,10 @@ const FILE_MAX_BYTES: u64 = 64 << 20;
 /// What the names of files end in that are read from a directory.
 const EXTENSIONS: [&str; 2] = ["pem", "crl"];
 
+/// How far ahead of this machine's clock a list may have been issued: clocks go wrong by less. One that is dated later could never be
+/// followed by a list with the right date, for that would be older, and whoever that revokes would go on.
+const AHEAD_MAX_S: i64 = 3_600;
+
 /// What each list in a file begins with, at the beginning of a line.
 const BEGINNING: &[u8] = b"-----BEGIN ";
 
@@ -30,11 +34,11 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Reads a PEM file, or every `.pem` and `.crl` file of a directory.
-    pub(crate) fn of(path: &Path) -> Self {
+    /// Reads a PEM file, or every `.pem` and `.crl` file of a directory, at a time in seconds since 1970.
+    pub(crate) fn of(path: &Path, now_s: i64) -> Self {
         let mut reading = Self::default();
         match files(path) {
-            Ok(files) => files.iter().for_each(|file| reading.take_file(file)),
+            Ok(files) => files.iter().for_each(|file| reading.take_file(file, now_s)),
             Err(fault) => reading.faults.push(fault),
         }
         if reading.lists.0.is_empty() && reading.faults.is_empty() {
@@ -53,7 +57,7 @@ impl Reading {
     }
 
     /// Every list in a file; a file without one is no file of lists.
-    fn take_file(&mut self, path: &Path) {
+    fn take_file(&mut self, path: &Path, now_s: i64) {
         let text = match bounded(path) {
             Ok(text) => text,
             Err(fault) => return self.faults.push(fault),
@@ -62,7 +66,7 @@ impl Reading {
         for section in sections(&text) {
             for der in CertificateRevocationListDer::pem_slice_iter(section) {
                 match der {
-                    Ok(der) => self.take(der, &file),
+                    Ok(der) => self.take(der, &file, now_s),
                     Err(source) => self.faults.push(TlsError::Read { path: path.to_owned(), source }),
                 }
             }
@@ -72,8 +76,14 @@ impl Reading {
         }
     }
 
-    fn take(&mut self, der: CertificateRevocationListDer<'static>, file: &Arc<Path>) {
+    fn take(&mut self, der: CertificateRevocationListDer<'static>, file: &Arc<Path>, now_s: i64) {
         match List::new(der, file) {
+            Some(list) if list.issued_s > now_s.saturating_add(AHEAD_MAX_S) => {
+                let at =
+                    jiff::Timestamp::from_second(list.issued_s).map_or_else(|_| String::from("?"), |at| at.to_string());
+                let what = "more than an hour ahead of this machine's clock: no later one could take its place";
+                self.faults.push(wrong(file, &format!("the list of {} was issued at {at}, {what}", list.name)));
+            }
             Some(list) => self.lists.0.push(Arc::new(list)),
             None => self.faults.push(wrong(file, "expected DER of a revocation list")),
         }
@@ -140,7 +150,45 @@ pub(crate) fn wrong(path: &Path, reason: &str) -> TlsError {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{
+        CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+        SerialNumber, date_time_ymd,
+    };
+
     use super::*;
+
+    /// New Year 2021.
+    const ISSUED_S: i64 = 1_609_459_200;
+
+    fn list() -> String {
+        let mut params = CertificateParams::default();
+        params.key_usages = vec![KeyUsagePurpose::CrlSign];
+        let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2021, 1, 1),
+            next_update: date_time_ymd(2022, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&issuer).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn a_list_is_read_once_its_date_is_no_more_than_an_hour_ahead() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("lists.pem");
+        std::fs::write(&file, list()).unwrap();
+        let read = |now_s| Reading::of(&file, now_s).whole().map(|lists| lists.0.len());
+        for now_s in [ISSUED_S - AHEAD_MAX_S, ISSUED_S, i64::MAX] {
+            assert_eq!(read(now_s).unwrap(), 1, "{now_s}");
+        }
+        for now_s in [i64::MIN, 0, ISSUED_S - AHEAD_MAX_S - 1] {
+            let said = read(now_s).unwrap_err().to_string();
+            assert!(said.contains("lists.pem") && said.contains("issued at 2021-01-01T00:00:00Z"), "{said}");
+        }
+    }
 
     #[test]
     fn a_file_is_read_from_each_beginning_to_the_next() {

@@ -81,7 +81,7 @@ impl TlsState {
         let is_read = read.is_some();
         let authorities = read.filter(|read| !read.are_those(&before.authorities));
         let authorities = authorities.unwrap_or_else(|| Arc::clone(&before.authorities));
-        let Reading { lists, faults } = read_lists(&self.files).unwrap_or_default();
+        let Reading { lists, faults } = read_lists(&self.files, now).unwrap_or_default();
         let mut found = outcome.take(self.beside(&authorities, &lists, before, now));
         if found.is_none() && !Arc::ptr_eq(&authorities, &before.authorities) {
             found = self.beside(&before.authorities, &lists, before, now).ok();

@@ -1,13 +1,14 @@
 //! Revocation lists of which one is bad, old or gone: it stays as it was, and keeps out nothing that the others revoke.
 
 use std::fs;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kith_server::tls::{KeptList, Part};
 use rcgen::KeyIdMethod;
-use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateRevocationListDer, UnixTime};
 use tonic::Code;
 
 use crate::authority::{Authority, LASTING, Pair, Years, look_at};
@@ -147,6 +148,41 @@ fn a_list_that_was_cut_short_takes_no_other_of_its_file_along() {
         let kept = server.tls.kept_lists().into_iter().map(|kept| kept.issuer);
         assert_eq!(kept.collect::<Vec<_>>(), [BETWEEN]);
     });
+}
+
+/// As where the clock of an authority is wrong for an hour, and the list that it makes next revokes a stolen key.
+#[test]
+fn a_list_from_the_future_stands_in_the_way_of_none_with_the_right_date() {
+    let ground = Ground::new();
+    let server = &ground.server;
+    let [stolen, other] = [(); 2].map(|()| server.authority.client(&[LA]));
+    // Some day in June of 2026, whatever the day of the test.
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(1_780_272_000));
+    client(async {
+        assert!(server.takes(Some(&stolen)).await && server.takes(Some(&other)).await);
+        ground.write("root.pem", &server.authority.list(&[other.serial], (2998, 2999)));
+        ground.write("between.pem", &ground.between.list(&[ground.revoked.serial], LATER));
+        let said = server.tls.reload_at(now).unwrap_err();
+        let said: String = said.iter().map(|error| format!("{error}\n")).collect();
+        assert!(said.contains("ahead of this machine's clock") && said.contains("root.pem"), "{said}");
+        assert_eq!(server.tls.failed(), [Part::RevocationLists]);
+        assert_eq!(ground.kept(), [(String::from("root.pem"), String::from("CN=test authority"))]);
+
+        ground.write("root.pem", &server.authority.list(&[stolen.serial], LATER));
+        server.tls.reload_at(now).unwrap();
+        ground.holds("the right date", &stolen).await;
+        assert_eq!((server.tls.failed(), ground.kept()), (vec![], vec![]));
+    });
+    fs::write(server.path("lists/root.pem"), server.authority.list(&[], (2998, 2999))).unwrap();
+    let files = kith_server::config::Tls {
+        certificate: server.path("server.pem"),
+        key: server.path("server.key"),
+        client_ca: server.path("clients.pem"),
+        client_crls: server.path("lists"),
+        ..kith_server::config::Tls::default()
+    };
+    let faults = kith_server::tls::faults(&files, "kith.test");
+    assert_eq!(faults.len(), 1, "nor does anything begin with it: {faults:?}");
 }
 
 #[test]
