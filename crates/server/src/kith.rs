@@ -35,7 +35,7 @@ use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
 use crate::service_list::{self, ServiceList};
 use crate::services::{self, Services};
-use crate::tls::{FileChange, Part};
+use crate::tls::{FileChange, KeptList, Part};
 use crate::translate;
 
 /// Kith itself.
@@ -146,14 +146,17 @@ impl Application for Kith {
         self.keys.look(engine, &audit);
     }
 
-    fn file_changed(&self, engine: &Engine, FileChange { part, in_force }: FileChange) -> bool {
+    fn file_changed(&self, engine: &Engine, FileChange { part, in_force, kept }: FileChange) -> bool {
         let what = match part {
             Part::Certificate => Configured::Certificate,
             Part::ClientAuthorities => Configured::ClientAuthorities,
             Part::RevocationLists => Configured::RevocationLists,
         };
-        let refused = Decision::ConfigRefused(what);
-        let decision = in_force.map_or(refused, |sha256| Decision::ConfigChanged(what, sha256));
+        let decision = match (in_force, kept) {
+            (Some(sha256), _) => Decision::ConfigChanged(what, sha256),
+            (None, Some(KeptList { file, issuer })) => Decision::ListKept { file, issuer },
+            (None, None) => Decision::ConfigRefused(what),
+        };
         // That the audit takes no entry is told by the audit itself.
         audited(engine, &Handle::current(), decision)
             .inspect_err(|error| tracing::debug!(%error, "a change of certificates is not audited yet"))

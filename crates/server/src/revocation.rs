@@ -65,9 +65,10 @@ impl Lists {
         newest.in_order()
     }
 
-    /// Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first.
+    /// Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first. The same lists
+    /// are in the same order, wherever they come from: their hash tells whether others are in force.
     fn in_order(mut self) -> Self {
-        self.0.sort_by_key(|list| list.expires_s);
+        self.0.sort_by(|one, other| (one.expires_s, &*one.der).cmp(&(other.expires_s, &*other.der)));
         self
     }
 

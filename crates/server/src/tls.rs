@@ -29,6 +29,9 @@ use crate::server_pair::{self, ServerPair};
 pub use error::TlsError;
 use renewal::Outcome;
 
+/// Lists that stay of which one reading tells the audit: a file may hold any number.
+const KEPT_TOLD_MAX: usize = 64;
+
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
 
@@ -90,14 +93,17 @@ impl InForce {
         Ok(Self { pair, trust, config: Arc::new(config), failed, kept, sha256, generation })
     }
 
-    /// What of this is another than `before`, or could not be used.
-    fn changes(&self, before: &[[u8; 32]]) -> Vec<FileChange> {
+    /// What of this is another than `before`, or could not be used; of lists also which stay because of that and did not before.
+    fn changes(&self, before: &[[u8; 32]], kept: &BTreeSet<KeptList>) -> Vec<FileChange> {
         let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| {
-            let changed = (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) });
-            let refused = self.failed.contains(&part).then_some(FileChange { part, in_force: None });
+            let change = FileChange { part, in_force: None, kept: None };
+            let changed = (sha256 != *before).then_some(FileChange { in_force: Some(sha256), ..change.clone() });
+            let refused = self.failed.contains(&part).then_some(change);
             [changed, refused].into_iter().flatten()
         };
-        Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).collect()
+        let news = self.kept.difference(kept).take(KEPT_TOLD_MAX).cloned();
+        let stay = news.map(|list| FileChange { part: Part::RevocationLists, in_force: None, kept: Some(list) });
+        Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).chain(stay).collect()
     }
 
     /// Whether the same is in force, and the same could not be used or is known to be of somebody else.
@@ -150,7 +156,10 @@ impl TlsState {
         let first = InForce::new(pair, trust, (Vec::new(), BTreeSet::new()), 0)?;
         let changes = FileChanges::default();
         // Under which certificates and lists it begins; nothing of what is not configured.
-        first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
+        first
+            .changes(&[[0; 32]; Part::ALL.len()], &BTreeSet::new())
+            .into_iter()
+            .for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
         let (reloading, open, in_the_way) = (Mutex::default(), Arc::default(), Mutex::default());
         let unread = AtomicBool::new(false);
@@ -261,9 +270,12 @@ impl TlsState {
     /// What was read comes into force, and open connections are judged by it.
     fn take(&self, (next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
         tell_of_expired(&next.trust, now);
-        let is_told =
-            |change: &FileChange| is_changed || change.in_force.is_some() || !before.failed.contains(&change.part);
-        next.changes(&before.sha256).into_iter().filter(is_told).for_each(|change| self.changes.note(change));
+        let is_news = |change: &FileChange| change.in_force.is_some() || change.kept.is_some();
+        let is_told = |change: &FileChange| is_changed || is_news(change) || !before.failed.contains(&change.part);
+        next.changes(&before.sha256, &before.kept)
+            .into_iter()
+            .filter(is_told)
+            .for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(now);
     }

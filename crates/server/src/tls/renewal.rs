@@ -199,3 +199,82 @@ impl TlsState {
         wrong(&self.files.client_crls, words.trim_end_matches(','))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+        KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
+    };
+
+    use super::*;
+    use crate::tls::FileChange;
+
+    /// The certificate of an authority, and a list of its.
+    fn authority(name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = params.self_signed(&key).unwrap().pem();
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2021, 1, 1),
+            next_update: date_time_ymd(2999, 1, 1),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        (pem, list.signed_by(&Issuer::new(params, key)).unwrap().pem().unwrap())
+    }
+
+    fn with_lists(dir: &Path, authority: &str) -> TlsState {
+        // Makes the server's files.
+        crate::accept::tests::tls(dir);
+        std::fs::write(dir.join("clients.pem"), authority).unwrap();
+        let files = crate::config::Tls {
+            certificate: dir.join("server.pem"),
+            key: dir.join("server.key"),
+            client_ca: dir.join("clients.pem"),
+            client_crls: dir.join("lists"),
+            ..crate::config::Tls::default()
+        };
+        TlsState::load(files, "kith.test").unwrap()
+    }
+
+    #[test]
+    fn a_list_that_stays_is_told_to_the_audit_by_its_file_and_its_issuer_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bad, root) = (dir.path().join("lists/between.pem"), dir.path().join("lists/root.pem"));
+        let ((pem, of_root), (_, of_between)) = (authority("root"), authority("between"));
+        std::fs::create_dir(dir.path().join("lists")).unwrap();
+        std::fs::write(root, of_root).unwrap();
+        std::fs::write(&bad, &of_between).unwrap();
+        let tls = with_lists(dir.path(), &pem);
+        let told = || {
+            let mut told = Vec::new();
+            tls.changes().hand(|change| {
+                told.push(change);
+                true
+            });
+            told
+        };
+        told();
+        std::fs::write(&bad, "no list").unwrap();
+        assert!(tls.reload().is_err());
+        let list = KeptList { file: bad.to_string_lossy().into_owned(), issuer: String::from("CN=between") };
+        let refused = FileChange { part: Part::RevocationLists, in_force: None, kept: None };
+        assert_eq!(told(), [refused.clone(), FileChange { kept: Some(list), ..refused.clone() }]);
+        assert!(tls.reload().is_err());
+        assert_eq!(told(), [refused], "that it stays was told");
+        assert!(tls.try_again().is_empty());
+        assert_eq!((told(), tls.kept_lists().len()), (vec![], 1));
+
+        std::fs::write(&bad, of_between).unwrap();
+        assert!(tls.try_again().is_empty());
+        assert_eq!((told(), tls.kept_lists().len()), (vec![], 0), "the same is in force as ever");
+    }
+}
