@@ -61,8 +61,7 @@ impl Lists {
         for list in self.0 {
             newest.keep_newest(list);
         }
-        newest.leave_out_what_is_overtaken();
-        newest.in_order()
+        newest.without_overtaken()
     }
 
     /// Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first. The same lists
@@ -82,13 +81,14 @@ impl Lists {
         self.0.push(list);
     }
 
-    /// A list without a scope is about every certificate of its issuer: one about some of them that is no newer has nothing to add.
-    fn leave_out_what_is_overtaken(&mut self) {
+    /// A list without a scope is about every certificate of its issuer: an older one about some of them has nothing to add. Two of one
+    /// second both count.
+    fn without_overtaken(self) -> Self {
         let (whole, of_some): (Vec<Arc<List>>, Vec<Arc<List>>) =
-            std::mem::take(&mut self.0).into_iter().partition(|list| list.scope.is_empty());
-        let adds = |list: &Arc<List>| !whole.iter().any(|all| all.is_of_key_of(list) && all.issued_s >= list.issued_s);
+            self.0.into_iter().partition(|list| list.scope.is_empty());
+        let adds = |list: &Arc<List>| !whole.iter().any(|all| all.is_of_key_of(list) && all.issued_s > list.issued_s);
         let left: Vec<Arc<List>> = of_some.into_iter().filter(adds).collect();
-        self.0 = whole.into_iter().chain(left).collect();
+        Self(whole.into_iter().chain(left).collect()).in_order()
     }
 
     /// Whether any list of its issuer names a certificate of this chain. The verifier asks one list alone, the first that may tell

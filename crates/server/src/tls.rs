@@ -259,7 +259,7 @@ impl TlsState {
         // What could not even be put together shows as what could not be read.
         self.unread.store(made.is_err(), Ordering::Relaxed);
         match made {
-            Ok(next) if is_changed || !next.is_like(&before) => self.take((next, &before), is_changed, now),
+            Ok(next) if is_changed || !next.is_like(&before) => self.take((next, &*before), is_changed, now),
             Ok(_) => {}
             Err(error) => errors.push(error),
         }

@@ -95,7 +95,7 @@ impl Renewed {
             }
             if own.is_empty() {
                 missing.push(list);
-            } else if !new.stand_for(list, &own) {
+            } else if !list.is_stood_for_by(&own) {
                 kept.push((list, GONE));
             }
         }
@@ -106,7 +106,9 @@ impl Renewed {
         }
         let mut renewed = Self { lists: new, kept: BTreeSet::new() };
         renewed.keep(kept.into_iter().map(|(list, _)| list));
-        renewed.leave_out_crowded(beside.in_force, faults);
+        // An old list about some, put back beside the one about all that stays, would revoke whom that has let in again.
+        renewed.lists = std::mem::take(&mut renewed.lists).without_overtaken();
+        renewed.leave_out_crowded(beside, faults);
         renewed
     }
 
@@ -118,22 +120,24 @@ impl Renewed {
         }
     }
 
-    /// Of names with more keys than verifiers can be made for, what is in force stays and nothing else: those with the most first.
-    fn leave_out_crowded(&mut self, in_force: &Lists, faults: &mut Vec<TlsError>) {
+    /// Where there are more keys than verifiers can be made for, those that are new wait, name by name: those of the authorities of the
+    /// configuration last, and of the others those with the most first. What keys that are in force revoke anew does not wait.
+    fn leave_out_crowded(&mut self, beside: Beside<'_>, faults: &mut Vec<TlsError>) {
+        let Beside { in_force, before: _, now: (authorities, _) } = beside;
+        let is_known = |list: &List| in_force.of(&list.issuer).any(|known| known.is_of_key_of(list));
         while self.lists.count_variants() > VARIANTS_MAX {
             let names = self.lists.keys_by_name();
-            let others = names.iter().filter(|keys| keys.len() > 1 && !self.lists.are_as_in(in_force, &keys[0].issuer));
-            let Some(crowd) = others.max_by_key(|keys| keys.len()) else { return };
-            let (issuer, first) = (crowd[0].issuer.clone(), Arc::clone(crowd[0]));
+            let grown = names.iter().filter(|keys| keys.len() > 1 && !keys.iter().all(|key| is_known(key)));
+            let crowd = grown.max_by_key(|keys| (!keys[0].is_named_as_any_of(authorities), keys.len()));
+            let Some(first) = crowd.map(|keys| Arc::clone(keys[0])) else { return };
             faults.push(wrong(&first.file, &format!("{CROWDED}: {}", first.name)));
-            self.revert(&issuer, in_force);
+            self.lists.0.retain(|list| list.issuer != first.issuer || is_known(list));
+            let lost: Vec<&Arc<List>> = in_force
+                .of(&first.issuer)
+                .filter(|known| !self.lists.0.iter().any(|list| list.is_of_key_of(known)))
+                .collect();
+            self.keep(lost);
         }
-    }
-
-    /// Has what is in force in a name in the place of what was read.
-    fn revert(&mut self, issuer: &[u8], in_force: &Lists) {
-        self.lists.0.retain(|list| list.issuer != issuer);
-        self.keep(in_force.of(issuer));
     }
 
     /// The same with what is in force beside it in the name of any issuer of these certificates, about such as it tells nothing of.
@@ -229,14 +233,6 @@ impl Lists {
         are_older
     }
 
-    /// Whether nothing is lost with a list that was in force: a newer one is in its place, or one about everything, or whatever it
-    /// revokes others revoke. Else an old list of another scope would do to let in who is revoked. `own` are those by its signer.
-    fn stand_for(&self, known: &List, own: &[&Arc<List>]) -> bool {
-        let is_about_it = |list: &Arc<List>| list.scope.is_empty() || list.scope == known.scope;
-        own.iter().any(|&list| is_about_it(list) && list.issued_s >= known.issued_s)
-            || known.revoked.iter().all(|number| self.of(&known.issuer).any(|list| list.revoked.contains(number)))
-    }
-
     /// These and others, each once.
     fn with<'a>(mut self, others: impl IntoIterator<Item = &'a Arc<List>>) -> Self {
         for other in others {
@@ -260,6 +256,15 @@ impl Lists {
 }
 
 impl List {
+    /// Whether nothing is lost with this, which was in force: it is there still, or a newer one is in its place or about everything, or
+    /// whatever it revokes others revoke. Else an old list of another scope, or one of two of the same second, would do to let in who is
+    /// revoked. `own` are those by its signer.
+    fn is_stood_for_by(&self, own: &[&Arc<List>]) -> bool {
+        let is_about_it = |list: &List| list.scope.is_empty() || list.scope == self.scope;
+        own.iter().any(|list| list.der == self.der || (is_about_it(list) && list.issued_s > self.issued_s))
+            || self.revoked.iter().all(|number| own.iter().any(|list| list.revoked.contains(number)))
+    }
+
     fn to_kept(&self) -> KeptList {
         KeptList { file: shown(&self.file.to_string_lossy()), issuer: self.name.clone() }
     }

@@ -139,10 +139,10 @@ impl TlsState {
             faults.push(self.said_of(SHUT_OUT, more.kept.difference(&renewed.kept)));
             return Ok(Together { trust, kept: more.kept, faults });
         }
-        self.name_by_name(authorities, renewed, before, now).map_or(Err(error), |(trust, kept)| {
-            faults.push(self.said_of("not all of them go together", kept.iter()));
-            Ok(Together { trust, kept, faults })
-        })
+        let Some((trust, kept)) = self.name_by_name(authorities, renewed, before, now) else { return Err(error) };
+        faults.push(error);
+        faults.push(self.said_of("not all of them go together", kept.iter()));
+        Ok(Together { trust, kept, faults })
     }
 
     /// What is in force, but for every name whose new lists go with that. One authority's, whatever they are, keep no other's out.

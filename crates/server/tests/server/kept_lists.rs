@@ -232,6 +232,45 @@ fn more_keys_under_a_name_than_anybody_can_verify_keep_that_name_alone_as_it_was
     });
 }
 
+/// As where somebody writes lists in the name of an authority that has not been shown since the start.
+#[test]
+fn keys_that_nobody_can_verify_any_more_keep_out_nothing_of_those_in_force() {
+    let ground = Ground::new();
+    let (server, between) = (&ground.server, &ground.between);
+    let gone = between.client(&[LA]);
+    let forger = Authority::named("between");
+    let forged = (0..8).map(|number| forger.list_by(KeyIdMethod::PreSpecified(vec![number; 20]), None, &[], LATER));
+    let crowd: String = forged.collect();
+    client(async {
+        let newer = between.list(&[ground.revoked.serial, gone.serial], LATER);
+        ground.write("between.pem", &format!("{crowd}{newer}"));
+        let said = ground.refused("a crowd");
+        assert!(said.contains("fewer keys") && said.contains(BETWEEN), "{said}");
+        ground.holds("a crowd", &gone).await;
+    });
+}
+
+/// An authority may make several lists in one second, and each counts.
+#[test]
+fn of_two_lists_of_one_second_none_goes_that_revokes_more() {
+    let ground = Ground::new();
+    let server = &ground.server;
+    let gone = server.authority.client(&[LA]);
+    client(async {
+        ground.write("more.pem", &server.authority.list(&[gone.serial], LATER));
+        ground.write("root.pem", &server.authority.list(&[], LATER));
+        server.tls.reload().unwrap();
+        ground.holds("both are there", &gone).await;
+        fs::remove_file(server.path("lists/more.pem")).unwrap();
+        let said = ground.refused("one is gone");
+        assert!(said.contains("is gone") && said.contains("more.pem"), "{said}");
+        ground.holds("one is gone", &gone).await;
+        ground.write("root.pem", &server.authority.list(&[], (2022, 2999)));
+        server.tls.reload().unwrap();
+        assert!(server.takes(Some(&gone)).await, "a newer one may take it back");
+    });
+}
+
 #[test]
 fn lists_of_one_authority_that_would_shut_out_who_is_connected_keep_no_other_authoritys_out() {
     let [one, other] = ["http://one.example/", "http://other.example/"];
