@@ -16,6 +16,10 @@ const FILES_MAX: usize = 256;
 /// Largest file of lists: a revoked certificate takes some 40 bytes, so this is a million and a half of them.
 const FILE_MAX_BYTES: u64 = 64 << 20;
 
+/// Lists in a file: all that a few authorities have. Many more, of whatever names, would take so long to hold against each other that
+/// what other files revoke waits.
+const LISTS_MAX: usize = 256;
+
 /// What the names of files end in that are read from a directory.
 const EXTENSIONS: [&str; 2] = ["pem", "crl"];
 
@@ -63,13 +67,17 @@ impl Reading {
             Err(fault) => return self.faults.push(fault),
         };
         let (file, before) = (Arc::from(path), self.lists.0.len() + self.faults.len());
-        for section in sections(&text) {
+        let mut sections = sections(&text);
+        for section in sections.by_ref().take(LISTS_MAX) {
             for der in CertificateRevocationListDer::pem_slice_iter(section) {
                 match der {
                     Ok(der) => self.take(der, &file, now_s),
                     Err(source) => self.faults.push(TlsError::Read { path: path.to_owned(), source }),
                 }
             }
+        }
+        if sections.next().is_some() {
+            self.faults.push(wrong(path, &format!("expected at most {LISTS_MAX} lists: the others are not read")));
         }
         if self.lists.0.len() + self.faults.len() == before {
             self.faults.push(wrong(path, NONE));
@@ -104,17 +112,16 @@ fn bounded(file: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 /// A file from each beginning to the next. A list that was cut short would else take the one behind it along.
-fn sections(text: &[u8]) -> Vec<&[u8]> {
-    let is_beginning =
-        |at: usize| text[at..].starts_with(BEGINNING) && at.checked_sub(1).is_none_or(|before| is_end(text[before]));
-    let mut sections = Vec::new();
-    let mut rest = text.len();
-    for at in (0..text.len()).rev().filter(|at| text[*at] == b'-' && is_beginning(*at)) {
-        sections.push(&text[at..rest]);
-        rest = at;
-    }
-    sections.reverse();
-    sections
+fn sections(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_beginning = move |at: &usize| {
+        text[*at..].starts_with(BEGINNING) && at.checked_sub(1).is_none_or(|before| is_end(text[before]))
+    };
+    let mut next = (0..text.len()).find(is_beginning);
+    std::iter::from_fn(move || {
+        let at = next?;
+        next = (at + 1..text.len()).find(is_beginning);
+        Some(&text[at..next.unwrap_or(text.len())])
+    })
 }
 
 fn is_end(letter: u8) -> bool {
@@ -191,8 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn of_a_file_with_any_number_of_lists_no_more_is_read_than_can_be_used() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("lists.pem");
+        for (number, faults) in [(LISTS_MAX, LISTS_MAX), (LISTS_MAX + 1, LISTS_MAX + 1), (9_999, LISTS_MAX + 1)] {
+            std::fs::write(&file, "-----BEGIN \n".repeat(number)).unwrap();
+            let found = Reading::of(&file, ISSUED_S);
+            assert_eq!((found.lists.0.len(), found.faults.len()), (0, faults), "{number}");
+        }
+    }
+
+    #[test]
     fn a_file_is_read_from_each_beginning_to_the_next() {
-        let found = |text: &'static str| sections(text.as_bytes());
+        let found = |text: &'static str| sections(text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(found(""), Vec::<&[u8]>::new());
         assert_eq!(found("no list"), Vec::<&[u8]>::new());
         assert_eq!(found("words\n-----BEGIN A\nx"), [b"-----BEGIN A\nx"]);

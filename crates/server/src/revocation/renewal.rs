@@ -175,9 +175,9 @@ impl Renewed {
         lists.with(self.lists.of(issuer))
     }
 
-    /// That `lists` are in force in its place: what they have and this has not stays.
+    /// That `lists` are in force in its place: what they have in a name in which this has anything else stays.
     pub(crate) fn give_way(&mut self, lists: Lists) {
-        let stay = lists.0.iter().filter(|list| !self.lists.0.iter().any(|own| own.der == list.der));
+        let stay = lists.0.iter().filter(|list| !self.lists.are_as_in(&lists, &list.issuer));
         self.kept.extend(stay.map(|list| list.to_kept()));
         self.lists = lists;
     }
