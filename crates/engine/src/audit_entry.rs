@@ -205,6 +205,14 @@ pub enum Decision {
     },
     /// One event of a presentation was acknowledged as any change is, and it does not tell that the child is there: why.
     NotThere(NotThere),
+    /// A revocation list stays in force, for what the files hold cannot take its place: the file that it was read from, and the name of
+    /// its issuer, each as far as it can be shown, in 200 letters at most.
+    ListKept {
+        /// The file.
+        file: String,
+        /// Its issuer.
+        issuer: String,
+    },
 }
 
 /// What of the audit was read: everything that was asked for beside the child, and how much was given.
@@ -256,7 +264,8 @@ impl Decision {
             | Self::ListedEach(_)
             | Self::ToldAgain { .. }
             | Self::RefusedRows { .. }
-            | Self::NotThere(_) => None,
+            | Self::NotThere(_)
+            | Self::ListKept { .. } => None,
         }
     }
 

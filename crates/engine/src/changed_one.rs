@@ -210,7 +210,8 @@ impl Decision {
             | Self::AuditRemoved { .. }
             | Self::Resolved(_)
             | Self::ListedEach(_)
-            | Self::ToldAgain { .. } => None,
+            | Self::ToldAgain { .. }
+            | Self::ListKept { .. } => None,
         }
     }
 

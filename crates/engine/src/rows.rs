@@ -370,6 +370,12 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_stays_has_the_bytes_that_are_kept() {
+        let kept = crate::Decision::ListKept { file: "a.pem".to_owned(), issuer: "CN=b".to_owned() };
+        assert_eq!(hex(&encode(&kept).unwrap()), "011a05612e70656d04434e3d62");
+    }
+
+    #[test]
     fn newer_schema_and_leftover_bytes_are_refused() {
         let mut bytes = encode(&7_u64).unwrap();
         bytes.push(0);

@@ -111,6 +111,7 @@ fn tells_of_a_presentation(method: Method, decision: &Decision) -> bool {
         | Decision::FilePositionReset(..)
         | Decision::ConfigChanged(..)
         | Decision::ConfigRefused(_)
+        | Decision::ListKept { .. }
         | Decision::Proven { .. }
         | Decision::AuditRead(_)
         | Decision::Opened { .. }

@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use crate::config::{self, ExpiredLists};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::issuers::Issuers;
-use crate::revocation::{self, Lists};
+use crate::revocation::{self, Lists, Reading};
 use crate::tls::{TlsError, certificates, expires_s};
 
 /// Certificates in a client's chain: its own and five between it and an authority, of which one is usual.
@@ -46,12 +46,10 @@ impl Authorities {
     }
 }
 
-/// All lists that the configuration names, older ones too; nothing when it names none.
-pub(crate) fn read_lists(files: &config::Tls) -> Result<Option<Lists>, TlsError> {
-    if files.client_crls.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    Lists::read(&files.client_crls).map(Some)
+/// All lists that the configuration names, older ones too, and what is wrong with others; nothing when it names none.
+pub(crate) fn read_lists(files: &config::Tls, now: UnixTime) -> Option<Reading> {
+    let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    (!files.client_crls.as_os_str().is_empty()).then(|| Reading::of(&files.client_crls, now_s))
 }
 
 /// Authorities and lists that go together, and the verifier over them.
@@ -161,6 +159,22 @@ fn with_lists(
         };
     }
     builder.build().map_err(|error| built(&error, files))
+}
+
+/// Whether a verifier takes a list.
+///
+/// # Errors
+/// Why it does not.
+pub(crate) fn takes(
+    authorities: &Authorities,
+    list: &CertificateRevocationListDer<'static>,
+    files: &config::Tls,
+) -> Result<(), String> {
+    // Any other error is not for what the list is.
+    if let Err(TlsError::Lists { path: _, reason }) = with_lists(authorities, vec![list.clone()], files) {
+        return Err(reason);
+    }
+    Ok(())
 }
 
 fn built(error: &VerifierBuilderError, files: &config::Tls) -> TlsError {

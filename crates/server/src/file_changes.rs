@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::revocation::KeptList;
 use crate::tls::Part;
 use crate::{config, revocation};
 
@@ -30,13 +31,15 @@ pub(crate) fn fingerprint(files: &config::Tls) -> Vec<Seen> {
 }
 
 /// One change of what is in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
     /// Of what.
     pub part: Part,
     /// The SHA-256 of what is in force since then: of the DER encodings, one after the other. None: what the files hold could
     /// not be used, and what was in force stays.
     pub in_force: Option<[u8; 32]>,
+    /// Which list it is that stays, and no other.
+    pub kept: Option<KeptList>,
 }
 
 /// Changes that are not in the audit yet, in their order.
@@ -61,7 +64,7 @@ impl FileChanges {
     pub(crate) fn hand(&self, mut taken: impl FnMut(FileChange) -> bool) {
         loop {
             let Some(change) = self.lock().pop_front() else { return };
-            if !taken(change) {
+            if !taken(change.clone()) {
                 self.lock().push_front(change);
                 return;
             }
@@ -74,7 +77,7 @@ mod tests {
     use super::*;
 
     fn change(number: u8) -> FileChange {
-        FileChange { part: Part::Certificate, in_force: Some([number; 32]) }
+        FileChange { part: Part::Certificate, in_force: Some([number; 32]), kept: None }
     }
 
     fn handed(changes: &FileChanges, most: usize) -> Vec<u8> {

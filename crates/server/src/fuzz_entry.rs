@@ -144,7 +144,7 @@ pub fn revocation_list(bytes: &[u8]) -> String {
 pub fn revocation_file(bytes: &[u8], scratch: &Path) -> std::io::Result<String> {
     let path = scratch.join("lists.pem");
     std::fs::write(&path, bytes)?;
-    let read = revocation::Lists::read(&path);
+    let read = revocation::Reading::of(&path, i64::MAX).whole();
     Ok(read.map_or_else(|error| error.to_string().replace(|c: char| c.is_ascii_digit(), ""), |_| String::from("lists")))
 }
 

@@ -76,6 +76,27 @@ impl Issuers {
         })
     }
 
+    /// Whether all of them by this name below `roots` that `signed` holds for, of whom there is one at least, are so.
+    pub(crate) fn are_all(
+        &self,
+        name: &[u8],
+        roots: &[CertificateDer<'static>],
+        signed: impl Fn(&SubjectPublicKeyInfo<'_>) -> bool,
+        are_so: impl Fn(&CertificateDer<'static>) -> bool,
+    ) -> bool {
+        let mut is_any = false;
+        for der in &self.below(roots) {
+            let Ok((_, issuer)) = X509Certificate::from_der(der) else { continue };
+            if issuer.subject().as_raw() == name && signed(issuer.public_key()) {
+                if !are_so(der) {
+                    return false;
+                }
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
     /// Whether a list in this name is none of theirs: there are such by this name below `roots`, and none of them signed it.
     /// `signed` holds a key against the list.
     pub(crate) fn disown(
@@ -207,6 +228,11 @@ mod tests {
         let second_key = X509Certificate::from_der(&second.0).unwrap().1.public_key().raw.to_vec();
         assert!(!issuers.disown(&name(&first), &roots, |key| *key.raw == *second_key), "one of them signed it");
         assert!(!issuers.disown(b"another", &roots, |_| false));
+        let are_all = |roots: &[CertificateDer<'static>], are: &[&Ca]| {
+            issuers.are_all(&name(&first), roots, |_| true, |der| are.iter().any(|(one, _)| one == der))
+        };
+        assert!(are_all(&roots, &[&first, &second]) && !are_all(&roots, &[&first]));
+        assert!(!are_all(&[], &[&first, &second]) && !issuers.are_all(b"another", &roots, |_| true, |_| true));
         assert!(!issuers.disown(&name(&first), &[], |_| false), "their root is gone");
     }
 }

@@ -26,16 +26,16 @@ use crate::config::{AuditMode, Config};
 use crate::directory::Directory;
 use crate::edge::Edge;
 use crate::engine_slot::{EngineState, OpenFailure};
+use crate::file_looks::look_at;
 use crate::keys_watch::KeysWatch;
 use crate::metrics_page;
 use crate::new_key;
 use crate::person_tokens::{self, PersonTokens, PersonTokensFile};
 use crate::policy_file::{self, PolicyFile};
 use crate::pulse::{Beat, Pulse};
-use crate::reloaded::{Look, ReloadedFile};
 use crate::service_list::{self, ServiceList};
 use crate::services::{self, Services};
-use crate::tls::{FileChange, Part};
+use crate::tls::{FileChange, KeptList, Part};
 use crate::translate;
 use crate::verify_verb;
 
@@ -132,28 +132,32 @@ impl Application for Kith {
     }
 
     fn look_again(&self, engine: &Engine, asked: bool) {
+        let audit = |decision: Decision| audited(engine, &Handle::current(), decision);
         if let Some(file) = self.policy.get() {
-            look_at(engine, file, (Configured::Policy, "policy"), asked, |policy| engine.set_policy(policy));
+            look_at(file, (Configured::Policy, "policy"), asked, &audit, |policy| engine.set_policy(policy));
         }
         if let Some(file) = self.tokens_file.get() {
             let what = (Configured::PersonTokens, person_tokens::WHAT);
-            look_at(engine, file, what, asked, |table| self.tokens.put_in_force(table));
+            look_at(file, what, asked, &audit, |table| self.tokens.put_in_force(table));
         }
         if let Some(file) = self.services.get() {
             let put_in_force = |services| engine.set_services(Arc::new(services));
-            look_at(engine, file, (Configured::Services, service_list::WHAT), asked, put_in_force);
+            look_at(file, (Configured::Services, service_list::WHAT), asked, &audit, put_in_force);
         }
-        self.keys.look(engine, &|decision| audited(engine, &Handle::current(), decision));
+        self.keys.look(engine, &audit);
     }
 
-    fn file_changed(&self, engine: &Engine, FileChange { part, in_force }: FileChange) -> bool {
+    fn file_changed(&self, engine: &Engine, FileChange { part, in_force, kept }: FileChange) -> bool {
         let what = match part {
             Part::Certificate => Configured::Certificate,
             Part::ClientAuthorities => Configured::ClientAuthorities,
             Part::RevocationLists => Configured::RevocationLists,
         };
-        let refused = Decision::ConfigRefused(what);
-        let decision = in_force.map_or(refused, |sha256| Decision::ConfigChanged(what, sha256));
+        let decision = match (in_force, kept) {
+            (Some(sha256), _) => Decision::ConfigChanged(what, sha256),
+            (None, Some(KeptList { file, issuer })) => Decision::ListKept { file, issuer },
+            (None, None) => Decision::ConfigRefused(what),
+        };
         // That the audit takes no entry is told by the audit itself.
         audited(engine, &Handle::current(), decision)
             .inspect_err(|error| tracing::debug!(%error, "a change of certificates is not audited yet"))
@@ -272,42 +276,6 @@ fn sha256_of(bytes: &[u8]) -> [u8; 32] {
 fn audited(engine: &Engine, control: &Handle, decision: Decision) -> Result<(), AuditError> {
     let entry = AuditEntry::of_service(services::now(), decision);
     control.block_on(engine.audit(&entry)).map(|_| ())
-}
-
-/// Looks at a file, and puts what is new in it in force once that is in the audit.
-fn look_at<T: Clone>(
-    engine: &Engine,
-    file: &ReloadedFile<T>,
-    (configured, name): (Configured, &str),
-    asked: bool,
-    put_in_force: impl FnOnce(T),
-) {
-    match file.look(asked) {
-        Look::Same => {}
-        Look::Changed(read) => {
-            match audited(engine, &Handle::current(), Decision::ConfigChanged(configured, read.sha256)) {
-                Ok(()) => {
-                    put_in_force(read.made.clone());
-                    file.is_in_force(&read);
-                    tracing::info!(sha256 = hex::encode(read.sha256), "another {name} is in force");
-                }
-                Err(error) => {
-                    file.try_again();
-                    tracing::error!(%error, "the {name} stays as it was: its change could not be audited");
-                }
-            }
-        }
-        Look::Refused(error) => {
-            if error.is_of_parts() {
-                tracing::error!("failed to {error}; the rest of the {name} is in force as it is now");
-            } else {
-                tracing::error!("failed to {error}; the {name} stays in force as it was");
-            }
-            if let Err(error) = audited(engine, &Handle::current(), Decision::ConfigRefused(configured)) {
-                tracing::error!(%error, "that the {name} was refused could not be audited");
-            }
-        }
-    }
 }
 
 /// The tree over the audit that is kept. A key that cannot be used keeps nobody from asking.

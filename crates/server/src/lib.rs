@@ -20,6 +20,7 @@ pub mod directory;
 mod edge;
 pub mod engine_slot;
 mod file_changes;
+mod file_looks;
 mod flood;
 #[doc(hidden)]
 pub mod fuzz_entry;
@@ -59,5 +60,6 @@ mod taking;
 pub mod telemetry;
 pub mod tls;
 mod translate;
+mod untold;
 mod verify_verb;
 mod watch;

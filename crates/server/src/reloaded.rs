@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::untold::Untold;
+
 /// SHA-256 of what was looked at, or that nothing could be read.
 pub(crate) type Content = Option<[u8; 32]>;
 
@@ -72,6 +74,7 @@ pub(crate) struct ReloadedFile<T> {
     find: Find<T>,
     known: Mutex<Known<T>>,
     failed: AtomicBool,
+    untold: Untold,
 }
 
 /// What earlier looks found: content as it was one look ago, and that which was judged last.
@@ -110,12 +113,17 @@ impl<T: Clone> ReloadedFile<T> {
         let judged = path.is_some().then_some(in_force);
         let made = first.as_ref().map(|first| first.made.clone());
         let known = Mutex::new(Known { seen: judged, judged, in_force, made, to_tell: None });
-        Ok((Self { what, path, find, known, failed: AtomicBool::new(false) }, first))
+        Ok((Self { what, path, find, known, failed: AtomicBool::new(false), untold: Untold::default() }, first))
     }
 
     /// Whether the file, as it is, cannot be used.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// How often it was refused without that being in the audit.
+    pub(crate) fn untold(&self) -> &Untold {
+        &self.untold
     }
 
     /// Looks at the file. A change counts once two looks in a row saw the same, or at once when somebody asks for it. Where parts

@@ -2,10 +2,13 @@
 //! Never takes a list that would shut out everybody, or lists that would take back what those in force revoke. What is revoked
 //! never hangs on the order of files.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+mod reading;
+mod renewal;
 
-use rustls_pki_types::pem::PemObject;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::oid_registry::{OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT};
 use x509_parser::prelude::{
@@ -14,27 +17,24 @@ use x509_parser::prelude::{
 };
 
 use crate::issuers::Issuers;
-use crate::tls::TlsError;
-
-/// Files of lists in a directory: an authority has one, or a few.
-const FILES_MAX: usize = 256;
-
-/// Largest file of lists: a revoked certificate takes some 40 bytes, so this is a million and a half of them.
-const FILE_MAX_BYTES: u64 = 64 << 20;
+pub(crate) use reading::{Reading, files, wrong};
+pub use renewal::KeptList;
+pub(crate) use renewal::{Beside, Renewed};
 
 /// Verifiers at most: an authority that changes its key has two lists for a while, and so may one below it.
 const VARIANTS_MAX: usize = 8;
 
-/// What the names of files end in that are read from a directory.
-const EXTENSIONS: [&str; 2] = ["pem", "crl"];
-
-/// What is wrong with a list that no authority of its name has signed.
-pub(crate) const DISOWNED: &str = "a list bears the name of an authority that did not sign it";
+/// Letters of a name that are shown at most.
+const SHOWN_MAX: usize = 200;
 
 /// One list.
 #[derive(Debug)]
 struct List {
     der: CertificateRevocationListDer<'static>,
+    /// Where it was read from.
+    file: Arc<Path>,
+    /// Who signed it, for people to read.
+    name: String,
     /// Who signed it, as DER.
     issuer: Vec<u8>,
     /// Which of the keys under that name it says it is signed with; nothing when it does not say.
@@ -51,42 +51,29 @@ struct List {
 pub(crate) type Signers<'a> = (&'a [CertificateDer<'static>], &'a Issuers);
 
 /// Lists as they were read, or [`Self::newest`] of them.
-#[derive(Debug)]
-pub(crate) struct Lists(Vec<List>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lists(Vec<Arc<List>>);
 
 impl Lists {
-    /// Reads a PEM file, or every `.pem` and `.crl` file of a directory.
-    ///
-    /// # Errors
-    /// When one file is not usable, or there is no list at all.
-    pub(crate) fn read(path: &Path) -> Result<Self, TlsError> {
-        let mut lists = Self(Vec::new());
-        for file in files(path)? {
-            for der in in_file(&file)? {
-                lists.0.push(List::new(der).ok_or_else(|| wrong(&file, "expected DER of a revocation list"))?);
-            }
-        }
-        if lists.0.is_empty() {
-            return Err(wrong(path, "expected a revocation list, found none"));
-        }
-        Ok(lists)
-    }
-
     /// The newest list of each issuer, key and scope, but for those that a later list about everything has overtaken.
     pub(crate) fn newest(self) -> Self {
-        let mut newest = Self(Vec::new());
+        let mut newest = Self::default();
         for list in self.0 {
             newest.keep_newest(list);
         }
-        newest.leave_out_what_is_overtaken();
-        // Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first.
-        newest.0.sort_by_key(|list| list.expires_s);
-        newest
+        newest.without_overtaken()
+    }
+
+    /// Of the lists that may tell of a certificate the verifier asks the first for its date: the one that expires first. The same lists
+    /// are in the same order, wherever they come from: their hash tells whether others are in force.
+    fn in_order(mut self) -> Self {
+        self.0.sort_by(|one, other| (one.expires_s, &*one.der).cmp(&(other.expires_s, &*other.der)));
+        self
     }
 
     /// An older list beside a newer one must not hide what was revoked between them. Two of one second both count.
-    fn keep_newest(&mut self, list: List) {
-        let is_known = |known: &List| known.issued_s > list.issued_s || *known.der == *list.der;
+    fn keep_newest(&mut self, list: Arc<List>) {
+        let is_known = |known: &Arc<List>| known.issued_s > list.issued_s || *known.der == *list.der;
         if self.0.iter().any(|known| known.is_of(&list) && is_known(known)) {
             return;
         }
@@ -94,13 +81,14 @@ impl Lists {
         self.0.push(list);
     }
 
-    /// A list without a scope is about every certificate of its issuer: one about some of them that is no newer has nothing to add.
-    fn leave_out_what_is_overtaken(&mut self) {
-        let (whole, of_some): (Vec<List>, Vec<List>) =
-            std::mem::take(&mut self.0).into_iter().partition(|list| list.scope.is_empty());
-        let adds = |list: &List| !whole.iter().any(|all| all.is_of_key_of(list) && all.issued_s >= list.issued_s);
-        let left: Vec<List> = of_some.into_iter().filter(adds).collect();
-        self.0 = whole.into_iter().chain(left).collect();
+    /// A list without a scope is about every certificate of its issuer: an older one about some of them has nothing to add. Two of one
+    /// second both count.
+    fn without_overtaken(self) -> Self {
+        let (whole, of_some): (Vec<Arc<List>>, Vec<Arc<List>>) =
+            self.0.into_iter().partition(|list| list.scope.is_empty());
+        let adds = |list: &Arc<List>| !whole.iter().any(|all| all.is_of_key_of(list) && all.issued_s > list.issued_s);
+        let left: Vec<Arc<List>> = of_some.into_iter().filter(adds).collect();
+        Self(whole.into_iter().chain(left).collect()).in_order()
     }
 
     /// Whether any list of its issuer names a certificate of this chain. The verifier asks one list alone, the first that may tell
@@ -114,7 +102,7 @@ impl Lists {
         })
     }
 
-    fn of<'a>(&'a self, issuer: &'a [u8]) -> impl Iterator<Item = &'a List> {
+    fn of<'a>(&'a self, issuer: &'a [u8]) -> impl Iterator<Item = &'a Arc<List>> {
         self.0.iter().filter(move |list| list.issuer == issuer)
     }
 
@@ -149,56 +137,6 @@ impl Lists {
         self.0.iter().any(|list| list.is_disowned(signers))
     }
 
-    /// The others: what they revoke need not wait for whoever wrote those, and none of those may pass for a newer list of the
-    /// authority whose name and key it bears. What is in force already stays in the name of an authority between, unless one by that key
-    /// is there: it may be of a new key, and whoever has shown that of the old one must not be in its way.
-    pub(crate) fn without_disowned(self, signers: Signers<'_>, in_force: Option<&Lists>) -> Self {
-        let (disowned, mut left): (Vec<List>, Vec<List>) =
-            self.0.into_iter().partition(|list| list.is_disowned(signers));
-        let may_stay = |list: &List| {
-            in_force.is_some_and(|lists| lists.0.iter().any(|known| *known.der == *list.der))
-                && !list.is_named_as_any_of(signers.0)
-                && !left.iter().any(|own| own.is_of_key_of(list))
-        };
-        let staying: Vec<List> = disowned.into_iter().filter(may_stay).collect();
-        left.extend(staying);
-        Self(left)
-    }
-
-    /// What in place of `before` these lists would take back, if anything; one that turned out to be nobody's, whatever its date,
-    /// stands in no other's way. `same_authorities`: those of clients have not changed with them, so none of the issuers can have gone.
-    pub(crate) fn take_back(
-        &self,
-        before: &Lists,
-        same_authorities: bool,
-        signers: Signers<'_>,
-    ) -> Option<&'static str> {
-        for known in before.0.iter().filter(|known| !known.is_disowned(signers)) {
-            let own: Vec<&List> = self.0.iter().filter(|list| list.is_by_signer_of(known, signers)).collect();
-            let newest_s = own.iter().filter(|list| list.scope == known.scope).map(|list| list.issued_s).max();
-            if own.is_empty() {
-                if same_authorities {
-                    return Some(
-                        "an issuer that has a list in force has none here: all its certificates would be refused",
-                    );
-                }
-            } else if newest_s.is_some_and(|at| at < known.issued_s) {
-                return Some("a list is older than the one in force, which may have revoked more");
-            } else if !self.stand_for(known, &own) {
-                return Some("a list in force is gone, and its issuer's others do not name all that it revokes");
-            }
-        }
-        None
-    }
-
-    /// Whether nothing is lost with a list that was in force: a newer one is in its place, or one about everything, or whatever it
-    /// revokes others revoke. Else an old list of another scope would do to let in who is revoked. `own` are those by its signer.
-    fn stand_for(&self, known: &List, own: &[&List]) -> bool {
-        let is_about_it = |list: &List| list.scope.is_empty() || list.scope == known.scope;
-        own.iter().any(|list| is_about_it(list) && list.issued_s >= known.issued_s)
-            || known.revoked.iter().all(|number| self.of(&known.issuer).any(|list| list.revoked.contains(number)))
-    }
-
     /// When the first of them expires, in seconds since 1970.
     pub(crate) fn expires_s(&self) -> Option<i64> {
         self.0.iter().filter_map(|list| list.expires_s).min()
@@ -207,9 +145,9 @@ impl Lists {
     /// The lists as verifiers can take them, which ask the first that bears a name and no other: of each name those of one key, in
     /// every combination. Nothing when there are too many.
     pub(crate) fn variants(&self) -> Option<Vec<Vec<CertificateRevocationListDer<'static>>>> {
-        let mut variants: Vec<Vec<&List>> = vec![Vec::new()];
+        let mut variants: Vec<Vec<&Arc<List>>> = vec![Vec::new()];
         for keys in self.keys_by_name() {
-            let mut more: Vec<Vec<&List>> = Vec::new();
+            let mut more: Vec<Vec<&Arc<List>>> = Vec::new();
             for before in &variants {
                 for key in &keys {
                     let own = self.0.iter().filter(|list| list.is_of_key_of(key));
@@ -221,13 +159,13 @@ impl Lists {
                 return None;
             }
         }
-        let ders = |lists: Vec<&List>| lists.into_iter().map(|list| list.der.clone()).collect::<Vec<_>>();
+        let ders = |lists: Vec<&Arc<List>>| lists.into_iter().map(|list| list.der.clone()).collect::<Vec<_>>();
         Some(variants.into_iter().map(ders).collect())
     }
 
     /// Of each name, one list of each key.
-    fn keys_by_name(&self) -> Vec<Vec<&List>> {
-        let mut names: Vec<Vec<&List>> = Vec::new();
+    fn keys_by_name(&self) -> Vec<Vec<&Arc<List>>> {
+        let mut names: Vec<Vec<&Arc<List>>> = Vec::new();
         for list in &self.0 {
             match names.iter_mut().find(|keys| keys.iter().any(|one| one.issuer == list.issuer)) {
                 Some(keys) if keys.iter().any(|one| one.is_of_key_of(list)) => {}
@@ -244,21 +182,22 @@ impl Lists {
 }
 
 impl List {
-    fn new(der: CertificateRevocationListDer<'static>) -> Option<Self> {
-        let (issuer, key, scope, issued_s, expires_s, revoked) = {
+    fn new(der: CertificateRevocationListDer<'static>, file: &Arc<Path>) -> Option<Self> {
+        let (issuer, name, key, scope, issued_s, expires_s, revoked) = {
             let (rest, parsed) = CertificateRevocationList::from_der(&der).ok()?;
             if !rest.is_empty() {
                 return None;
             }
+            let name = shown(&parsed.issuer().to_string());
             let scope = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
             let scope = scope.map_or_else(Vec::new, |found| found.value.to_vec());
             let key = parsed.extensions().iter().find(|found| found.oid == OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER);
             let key = key.map_or_else(Vec::new, named_key);
             let expires_s = parsed.next_update().map(|at| at.timestamp());
             let revoked = parsed.iter_revoked_certificates().map(|found| found.serial().to_bytes_be()).collect();
-            (parsed.issuer().as_raw().to_vec(), key, scope, parsed.last_update().timestamp(), expires_s, revoked)
+            (parsed.issuer().as_raw().to_vec(), name, key, scope, parsed.last_update().timestamp(), expires_s, revoked)
         };
-        Some(Self { der, issuer, key, scope, issued_s, expires_s, revoked })
+        Some(Self { der, file: Arc::clone(file), name, issuer, key, scope, issued_s, expires_s, revoked })
     }
 
     fn is_of(&self, other: &List) -> bool {
@@ -269,18 +208,31 @@ impl List {
         self.issuer == other.issuer && self.key == other.key
     }
 
-    /// Whether both are by one key, though one of them does not say so, or says it in other words.
-    fn is_by_signer_of(&self, other: &List, (authorities, issuers): Signers<'_>) -> bool {
-        if self.is_of_key_of(other) || self.issuer != other.issuer {
-            return self.issuer == other.issuer;
+    /// Whether both are by one key, though one of them does not say so, or says it in other words. The words count alone where
+    /// nobody knows whose key either is signed with.
+    fn is_by_signer_of(&self, other: &List, signers: Signers<'_>) -> bool {
+        if self.issuer != other.issuer {
+            return false;
         }
-        let signed_both = |key: &SubjectPublicKeyInfo<'_>| self.is_signed_with(key) && other.is_signed_with(key);
-        let has_signed = |der: &CertificateDer<'_>| {
+        let are_both = |key: &SubjectPublicKeyInfo<'_>| self.is_signed_with(key) && other.is_signed_with(key);
+        let is_either = |key: &SubjectPublicKeyInfo<'_>| self.is_signed_with(key) || other.is_signed_with(key);
+        *self.der == *other.der
+            || self.has_signer(signers, are_both)
+            || (self.key == other.key && !self.has_signer(signers, is_either))
+    }
+
+    /// Whether the key of any authority of its name is one of these.
+    fn has_signer(
+        &self,
+        (authorities, issuers): Signers<'_>,
+        is_one: impl Fn(&SubjectPublicKeyInfo<'_>) -> bool,
+    ) -> bool {
+        let is_of_one = |der: &CertificateDer<'_>| {
             X509Certificate::from_der(der).is_ok_and(|(_, authority)| {
-                authority.subject().as_raw() == self.issuer && signed_both(authority.public_key())
+                authority.subject().as_raw() == self.issuer && is_one(authority.public_key())
             })
         };
-        authorities.iter().any(has_signed) || issuers.vouch(&self.issuer, authorities, signed_both)
+        authorities.iter().any(is_of_one) || issuers.vouch(&self.issuer, authorities, &is_one)
     }
 
     fn is_signed_with(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
@@ -319,48 +271,28 @@ fn named_key(said: &X509Extension<'_>) -> Vec<u8> {
     said.value.to_vec()
 }
 
+/// A name as it may stand in the log, on the metrics page and in the audit: whoever made the file or the list chose it.
+fn shown(name: &str) -> String {
+    let is_plain = |letter: &char| letter.is_alphanumeric() || " -_.,:;=+@/()'*#&".contains(*letter);
+    name.chars().map(|letter| if is_plain(&letter) { letter } else { '?' }).take(SHOWN_MAX).collect()
+}
+
 /// What a list is, in a few words.
 pub(crate) fn examine(der: CertificateRevocationListDer<'static>) -> String {
-    let Some(list) = List::new(der) else { return String::from("no list") };
+    let Some(list) = List::new(der, &Arc::from(Path::new("a list"))) else { return String::from("no list") };
     assert!(list.is_of(&list), "a list is of another authority than itself");
     format!("a list, scope {}, expires {}", !list.scope.is_empty(), list.expires_s.is_some())
 }
 
-/// The files that `path` stands for, in the order of their names.
-///
-/// # Errors
-/// When a directory cannot be listed or holds too many.
-pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, TlsError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let listed = |error: std::io::Error| wrong(path, &format!("cannot be listed: {error}"));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(listed)? {
-        let file = entry.map_err(listed)?.path();
-        if EXTENSIONS.iter().any(|end| file.extension().is_some_and(|found| found == *end)) {
-            found.push(file);
-        }
-    }
-    if found.len() > FILES_MAX {
-        return Err(wrong(path, &format!("expected at most {FILES_MAX} files, found {}", found.len())));
-    }
-    found.sort();
-    Ok(found)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Every list in a file; a file without one is no file of lists.
-fn in_file(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-    let read = |source| TlsError::Read { path: file.to_owned(), source };
-    let length = std::fs::metadata(file).map_err(|error| read(rustls_pki_types::pem::Error::Io(error)))?.len();
-    if length > FILE_MAX_BYTES {
-        return Err(wrong(file, &format!("expected at most {FILE_MAX_BYTES} bytes, found {length}")));
+    /// Whoever makes a list chooses the name in it, and it stands in quotes on the metrics page and on a line of the log.
+    #[test]
+    fn a_name_is_shown_so_that_it_can_pass_for_nothing_else() {
+        assert_eq!(shown("C=GB, O=NHS \u{c4}rzte, CN=a.b-c (1)"), "C=GB, O=NHS \u{c4}rzte, CN=a.b-c (1)");
+        assert_eq!(shown("CN=a\"} 1\nkith_ready 1\r\u{202e}\\"), "CN=a?? 1?kith_ready 1???");
+        assert_eq!(shown(&"x".repeat(9_999)).len(), SHOWN_MAX);
     }
-    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_file_iter(file).map_err(read)?.collect();
-    let found = found.map_err(read)?;
-    if found.is_empty() { Err(wrong(file, "expected a revocation list, found none")) } else { Ok(found) }
-}
-
-pub(crate) fn wrong(path: &Path, reason: &str) -> TlsError {
-    TlsError::Lists { path: path.to_owned(), reason: reason.to_owned() }
 }

@@ -1,8 +1,12 @@
 //! The TLS configuration in force: TLS 1.3 only, a client certificate with one identity required, replaced on reload.
 //! Never resumes a session: every connection shows its certificate again. Never lets a bad new file replace a good old one.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+mod error;
+mod renewal;
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ring::digest::{Context, SHA256};
@@ -19,55 +23,17 @@ pub use crate::file_changes::FileChange;
 use crate::file_changes::{FileChanges, Seen, fingerprint};
 use crate::issuers::Issuers;
 use crate::open_connections::{Chain, Judged, OpenConnections, Registered};
-use crate::revocation::{self, Lists};
+pub use crate::revocation::KeptList;
+use crate::revocation::Reading;
 use crate::server_pair::{self, ServerPair};
+pub use error::TlsError;
+use renewal::Outcome;
+
+/// Lists that stay of which one reading tells the audit: a file may hold any number.
+const KEPT_TOLD_MAX: usize = 64;
 
 /// The only application protocol spoken.
 const ALPN_H2: &[u8] = b"h2";
-
-/// Why certificate files are not usable.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read or is not PEM.
-    #[error("read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        source: rustls_pki_types::pem::Error,
-    },
-    /// A file holds no certificate.
-    #[error("find a certificate in {path}")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The server certificate is not in force now.
-    #[error("use the certificate in {path}: it has expired, is not yet in force, or is not readable")]
-    NotInForce {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The certificate authorities are not usable.
-    #[error("use the certificate authorities in {path}: {reason}")]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-    /// The revocation lists are not usable.
-    #[error("use the revocation lists in {path}: {reason}")]
-    Lists {
-        /// The file or directory.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-    /// Certificate and key do not go together, or the key is of an unknown kind.
-    #[error("use the server certificate with its key: {0}")]
-    Pair(#[from] rustls::Error),
-}
 
 /// What is replaced by itself: a bad new file of one keeps that one alone as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +67,7 @@ pub(crate) struct InForce {
     trust: Arc<ClientTrust>,
     config: Arc<ServerConfig>,
     failed: Vec<Part>,
+    kept: BTreeSet<KeptList>,
     /// Of each part, in the order of [`Part::ALL`].
     sha256: [[u8; 32]; Part::ALL.len()],
     /// Counts reloads: a verdict of an earlier one is made anew.
@@ -111,7 +78,7 @@ impl InForce {
     fn new(
         pair: Arc<ServerPair>,
         trust: Arc<ClientTrust>,
-        failed: Vec<Part>,
+        (failed, kept): (Vec<Part>, BTreeSet<KeptList>),
         generation: u64,
     ) -> Result<Self, TlsError> {
         let mut config = ServerConfig::builder_with_provider(provider())
@@ -123,23 +90,27 @@ impl InForce {
         config.send_tls13_tickets = 0;
         let lists = trust.lists.as_ref().map(|lists| sha256(lists.ders()));
         let sha256 = [sha256(&pair.key.cert), sha256(&trust.authorities.ders), lists.unwrap_or_default()];
-        Ok(Self { pair, trust, config: Arc::new(config), failed, sha256, generation })
+        Ok(Self { pair, trust, config: Arc::new(config), failed, kept, sha256, generation })
     }
 
-    /// What of this is another than `before`, or could not be used.
-    fn changes(&self, before: &[[u8; 32]]) -> Vec<FileChange> {
+    /// What of this is another than `before`, or could not be used; of lists also which stay because of that and did not before.
+    fn changes(&self, before: &[[u8; 32]], kept: &BTreeSet<KeptList>) -> Vec<FileChange> {
         let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| {
-            let changed = (sha256 != *before).then_some(FileChange { part, in_force: Some(sha256) });
-            let refused = self.failed.contains(&part).then_some(FileChange { part, in_force: None });
+            let change = FileChange { part, in_force: None, kept: None };
+            let changed = (sha256 != *before).then_some(FileChange { in_force: Some(sha256), ..change.clone() });
+            let refused = self.failed.contains(&part).then_some(change);
             [changed, refused].into_iter().flatten()
         };
-        Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).collect()
+        let news = self.kept.difference(kept).take(KEPT_TOLD_MAX).cloned();
+        let stay = news.map(|list| FileChange { part: Part::RevocationLists, in_force: None, kept: Some(list) });
+        Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).chain(stay).collect()
     }
 
     /// Whether the same is in force, and the same could not be used or is known to be of somebody else.
     fn is_like(&self, other: &Self) -> bool {
         let are_foreign = [self, other].map(|one| one.trust.are_lists_foreign());
-        self.sha256 == other.sha256 && self.failed == other.failed && are_foreign[0] == are_foreign[1]
+        let is_wrong_alike = self.failed == other.failed && self.kept == other.kept;
+        self.sha256 == other.sha256 && is_wrong_alike && are_foreign[0] == are_foreign[1]
     }
 
     /// What a handshake is done with.
@@ -162,6 +133,8 @@ pub struct TlsState {
     issuers: Arc<Issuers>,
     changes: FileChanges,
     first_seen: Vec<Seen>,
+    /// A reading that was due did not come to its end, and none has since.
+    unread: AtomicBool,
 }
 
 impl TlsState {
@@ -175,17 +148,22 @@ impl TlsState {
         let pair = Arc::new(ServerPair::read(&files)?);
         let authorities = Arc::new(Authorities::read(&files.client_ca)?);
         let issuers = Arc::<Issuers>::default();
-        let lists = read_lists(&files)?.map(|lists| Arc::new(lists.newest()));
+        let lists = read_lists(&files, UnixTime::now()).map(Reading::whole).transpose()?;
+        let lists = lists.map(|lists| Arc::new(lists.newest()));
         let trust = ClientTrust::new(authorities, lists, &files, &trust_domain, &issuers)?;
         let trust = Arc::new(trust);
-        tell_of_expired(&trust);
-        let first = InForce::new(pair, trust, Vec::new(), 0)?;
+        tell_of_expired(&trust, UnixTime::now());
+        let first = InForce::new(pair, trust, (Vec::new(), BTreeSet::new()), 0)?;
         let changes = FileChanges::default();
         // Under which certificates and lists it begins; nothing of what is not configured.
-        first.changes(&[[0; 32]; Part::ALL.len()]).into_iter().for_each(|change| changes.note(change));
+        first
+            .changes(&[[0; 32]; Part::ALL.len()], &BTreeSet::new())
+            .into_iter()
+            .for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
         let (reloading, open, in_the_way) = (Mutex::default(), Arc::default(), Mutex::default());
-        Ok(Self { files, trust_domain, in_force, reloading, open, in_the_way, issuers, changes, first_seen })
+        let unread = AtomicBool::new(false);
+        Ok(Self { files, trust_domain, in_force, reloading, open, in_the_way, issuers, changes, first_seen, unread })
     }
 
     /// How many different certificates with their chains are connected.
@@ -241,19 +219,27 @@ impl TlsState {
     /// # Errors
     /// Why parts stay as they were.
     pub fn reload(&self) -> Result<(), Vec<TlsError>> {
-        let (errors, _) = self.read_again(true);
+        self.reload_at(UnixTime::now())
+    }
+
+    /// The same, by a clock of the caller's.
+    ///
+    /// # Errors
+    /// Why parts stay as they were.
+    pub fn reload_at(&self, now: UnixTime) -> Result<(), Vec<TlsError>> {
+        let (errors, _) = self.read_again(true, now);
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Does the same for what could not be used: why it still cannot, as far as that was not said before. Where it cannot, nothing
     /// changes and nothing is told.
     pub fn try_again(&self) -> Vec<TlsError> {
-        let (errors, said) = self.read_again(false);
+        let (errors, said) = self.read_again(false, UnixTime::now());
         errors.into_iter().filter(|error| !said.contains(&error.to_string())).collect()
     }
 
     /// Reads the files once more. Gives what that failed with, and what the reading before did.
-    fn read_again(&self, is_changed: bool) -> (Vec<TlsError>, Vec<String>) {
+    fn read_again(&self, is_changed: bool, now: UnixTime) -> (Vec<TlsError>, Vec<String>) {
         let mut last = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         if is_changed {
             self.in_the_way.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -263,14 +249,17 @@ impl TlsState {
         let pair = match outcome.take(ServerPair::read(&self.files)) {
             Some(pair) => Arc::new(pair),
             None => {
-                outcome.failed.push(Part::Certificate);
+                outcome.fail(Part::Certificate);
                 Arc::clone(&before.pair)
             }
         };
-        let trust = self.renewed(&before.trust, &mut outcome);
-        let Outcome { mut errors, failed } = outcome;
-        match InForce::new(pair, trust, failed, before.generation + 1) {
-            Ok(next) if is_changed || !next.is_like(&before) => self.take(next, &before, is_changed),
+        let trust = self.renewed(&before.trust, now, &mut outcome);
+        let Outcome { mut errors, failed, kept } = outcome;
+        let made = InForce::new(pair, trust, (failed, kept), before.generation + 1);
+        // What could not even be put together shows as what could not be read.
+        self.unread.store(made.is_err(), Ordering::Relaxed);
+        match made {
+            Ok(next) if is_changed || !next.is_like(&before) => self.take((next, &*before), is_changed, now),
             Ok(_) => {}
             Err(error) => errors.push(error),
         }
@@ -279,105 +268,45 @@ impl TlsState {
     }
 
     /// What was read comes into force, and open connections are judged by it.
-    fn take(&self, next: InForce, before: &InForce, is_changed: bool) {
-        tell_of_expired(&next.trust);
-        let is_told =
-            |change: &FileChange| is_changed || change.in_force.is_some() || !before.failed.contains(&change.part);
-        next.changes(&before.sha256).into_iter().filter(is_told).for_each(|change| self.changes.note(change));
+    fn take(&self, (next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
+        tell_of_expired(&next.trust, now);
+        let is_news = |change: &FileChange| change.in_force.is_some() || change.kept.is_some();
+        let is_told = |change: &FileChange| is_changed || is_news(change) || !before.failed.contains(&change.part);
+        next.changes(&before.sha256, &before.kept)
+            .into_iter()
+            .filter(is_told)
+            .for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-        self.examine_open(UnixTime::now());
+        self.examine_open(now);
     }
 
-    /// Authorities and lists as the files have them now, as far as they are usable and go together.
-    fn renewed(&self, before: &Arc<ClientTrust>, outcome: &mut Outcome) -> Arc<ClientTrust> {
-        let authorities = outcome.take(Authorities::read(&self.files.client_ca).map(Arc::new));
-        let same_authorities = authorities.as_ref().is_none_or(|read| read.are_those(&before.authorities));
-        let read = authorities.is_some();
-        let authorities = authorities.filter(|_| !same_authorities).unwrap_or_else(|| Arc::clone(&before.authorities));
-        let lists = outcome.take(read_lists(&self.files));
-        let lists = lists.map(|lists| lists.map(|lists| self.newest_owned(lists, before, &authorities, outcome)));
-        let lists = lists.and_then(|lists| outcome.take(self.take_nothing_back(lists, before, same_authorities)));
-        let lists_read = lists.is_some();
-        let lists = lists.unwrap_or_else(|| before.lists.clone());
-        let together =
-            |authorities: &Arc<Authorities>, lists: &Option<Arc<Lists>>| self.together(authorities, lists.as_ref());
-        // Both new; or one new beside the other as it was; or all as it was.
-        let trust = outcome
-            .take(together(&authorities, &lists))
-            .or_else(|| together(&authorities, &before.lists).ok())
-            .or_else(|| together(&before.authorities, &lists).ok())
-            .map_or_else(|| Arc::clone(before), Arc::new);
-        if !read || !Arc::ptr_eq(&trust.authorities, &authorities) {
-            outcome.failed.push(Part::ClientAuthorities);
-        }
-        let are_lists_new = lists_read && are_the_same(trust.lists.as_ref(), lists.as_ref());
-        if !are_lists_new && !outcome.failed.contains(&Part::RevocationLists) {
-            outcome.failed.push(Part::RevocationLists);
-        }
-        trust
+    /// Notes that a reading that was due did not come to its end: what the files hold by now is not known. Whether that is news.
+    pub(crate) fn note_unread(&self) -> bool {
+        !self.unread.swap(true, Ordering::Relaxed)
     }
 
-    /// The newest lists, but for those in the name of an authority that did not sign them: what the others revoke comes into force
-    /// without them. One of a new key under an old name waits so until somebody has shown that authority.
-    fn newest_owned(
-        &self,
-        lists: Lists,
-        before: &ClientTrust,
-        authorities: &Authorities,
-        outcome: &mut Outcome,
-    ) -> Arc<Lists> {
-        let signers = (authorities.ders.as_slice(), &*self.issuers);
-        if !lists.are_disowned(signers) {
-            return Arc::new(lists.newest());
-        }
-        outcome.errors.push(revocation::wrong(&self.files.client_crls, revocation::DISOWNED));
-        outcome.failed.push(Part::RevocationLists);
-        Arc::new(lists.without_disowned(signers, before.lists.as_deref()).newest())
-    }
-
-    /// Authorities and lists as one, unless the lists shut out somebody who is connected and whom they do not name.
-    fn together(&self, authorities: &Arc<Authorities>, lists: Option<&Arc<Lists>>) -> Result<ClientTrust, TlsError> {
-        let (authorities, lists) = (Arc::clone(authorities), lists.cloned());
-        let trust = ClientTrust::new(authorities, lists, &self.files, &self.trust_domain, &self.issuers)?;
-        let now = UnixTime::now();
-        if trust.lists.is_none() {
-            return Ok(trust);
-        }
-        let mut in_the_way = self.in_the_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let shut_out = |chain: &&Chain| trust.shuts_out_by_its_lists(chain, now);
-        let shut_out: Vec<Chain> = self.open.chains().union(&in_the_way).filter(shut_out).cloned().collect();
-        if !shut_out.is_empty() {
-            in_the_way.extend(shut_out);
-            let why = "somebody who is connected would be refused and is not revoked: a list is missing, or another signed it";
-            return Err(revocation::wrong(&self.files.client_crls, why));
-        }
-        Ok(trust)
-    }
-
-    fn take_nothing_back(
-        &self,
-        lists: Option<Arc<Lists>>,
-        before: &ClientTrust,
-        same_authorities: bool,
-    ) -> Result<Option<Arc<Lists>>, TlsError> {
-        let vouched = (before.authorities.ders.as_slice(), &*self.issuers);
-        let both = lists.as_ref().zip(before.lists.as_ref());
-        let lost = both.and_then(|(new, old)| new.take_back(old, same_authorities, vouched));
-        match lost {
-            Some(why) => Err(revocation::wrong(&self.files.client_crls, why)),
-            None => Ok(lists),
-        }
+    /// Whether that is so still.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// The parts whose new files cannot be used, so that the old ones are in force, and lists in force that turned out not to be
-    /// signed by whose name they bear.
+    /// signed by whose name they bear. Every one while it is not known what the files hold.
     pub fn failed(&self) -> Vec<Part> {
+        if self.is_unread() {
+            return Part::ALL.to_vec();
+        }
         let now = self.in_force();
         let mut failed = now.failed.clone();
         if now.trust.are_lists_foreign() && !failed.contains(&Part::RevocationLists) {
             failed.push(Part::RevocationLists);
         }
         failed
+    }
+
+    /// Lists that stay in force because what the files hold cannot take their place.
+    pub fn kept_lists(&self) -> BTreeSet<KeptList> {
+        self.in_force().kept.clone()
     }
 
     /// When the first certificate of a part, or list, expires, in seconds since 1970. Authorities never do by themselves.
@@ -401,27 +330,6 @@ impl TlsState {
     }
 }
 
-/// What became of reading the files again.
-#[derive(Debug, Default)]
-struct Outcome {
-    errors: Vec<TlsError>,
-    failed: Vec<Part>,
-}
-
-impl Outcome {
-    fn take<T>(&mut self, read: Result<T, TlsError>) -> Option<T> {
-        read.map_err(|error| self.errors.push(error)).ok()
-    }
-}
-
-fn are_the_same(one: Option<&Arc<Lists>>, other: Option<&Arc<Lists>>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
 /// Of DER encodings, one after the other.
 fn sha256(ders: impl IntoIterator<Item = impl AsRef<[u8]>>) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
@@ -432,8 +340,8 @@ fn sha256(ders: impl IntoIterator<Item = impl AsRef<[u8]>>) -> [u8; 32] {
 }
 
 /// An expired list says nothing of what was revoked since: somebody must bring a new one.
-fn tell_of_expired(trust: &ClientTrust) {
-    let now_s = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+fn tell_of_expired(trust: &ClientTrust, now: UnixTime) {
+    let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     if trust.lists.as_ref().and_then(|lists| lists.expires_s()).is_some_and(|at| at <= now_s) {
         tracing::warn!("a revocation list has expired: who was revoked since then is not known");
     }
@@ -441,13 +349,10 @@ fn tell_of_expired(trust: &ClientTrust) {
 
 /// Everything that is wrong with the certificate files; nothing when they are usable together.
 pub fn faults(files: &config::Tls, trust_domain: &str) -> Vec<TlsError> {
-    let alone = [
-        server_pair::chain(files).err(),
-        server_pair::key(files).err(),
-        Authorities::read(&files.client_ca).err(),
-        read_lists(files).err(),
-    ];
-    let mut faults: Vec<TlsError> = alone.into_iter().flatten().collect();
+    let alone =
+        [server_pair::chain(files).err(), server_pair::key(files).err(), Authorities::read(&files.client_ca).err()];
+    let of_lists = read_lists(files, UnixTime::now()).unwrap_or_default().faults;
+    let mut faults: Vec<TlsError> = alone.into_iter().flatten().chain(of_lists).collect();
     if faults.is_empty() {
         faults.extend(TlsState::load(files.clone(), trust_domain).err());
     }

@@ -17,7 +17,7 @@ use crate::engine_slot::{EngineSlot, EngineState};
 use crate::file_changes::Seen;
 use crate::health::Readiness;
 use crate::stop::{StopHandle, StopSignal};
-use crate::tls::TlsState;
+use crate::tls::{TlsError, TlsState};
 
 /// When files are read anew: at the second look in a row that finds them other than they were when they were last read. The first
 /// may be in the middle of a replacement. To wait until two looks find the same would leave it to whoever touches any of them again
@@ -31,6 +31,8 @@ struct Looks<F> {
     differed: bool,
     /// How many there were since the last reading.
     since: u32,
+    /// What had been found before the reading before that one.
+    earlier: Option<F>,
 }
 
 /// After how many looks what could not be used is read again: no later than what changes.
@@ -47,7 +49,7 @@ enum Due {
 
 impl<F: PartialEq> Looks<F> {
     fn new(read: F) -> Self {
-        Self { read, differed: false, since: 0 }
+        Self { read, differed: false, since: 0, earlier: None }
     }
 
     /// Takes what a look found, and whether anything that was read could not be used; why everything is to be read now, if it is.
@@ -62,10 +64,19 @@ impl<F: PartialEq> Looks<F> {
         };
         self.differed = differs && due.is_none();
         if due.is_some() {
-            self.read = found;
+            self.earlier = Some(std::mem::replace(&mut self.read, found));
             self.since = 0;
         }
         due
+    }
+
+    /// What was due was not read: the next look has it due again. Else who is revoked would go on until somebody touches a file.
+    fn put_back(&mut self) {
+        if let Some(earlier) = self.earlier.take() {
+            self.read = earlier;
+        }
+        self.differed = true;
+        self.since = AGAIN_LOOKS;
     }
 }
 
@@ -86,16 +97,33 @@ pub(crate) fn apart(name: &str, watch: impl Future<Output = ()> + Send + 'static
     Ok(())
 }
 
-/// Does work on a thread of its own and waits for it, behind nobody else's.
-async fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+/// What is done on a thread of its own.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Begins such a thread.
+fn on_thread(name: &'static str) -> impl Fn(Work) -> io::Result<()> + Copy {
+    move |work| thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+}
+
+/// Does work on a thread of its own, which `begin` begins, and waits for it, behind nobody else's.
+async fn aside<T: Send + 'static>(
+    begin: impl Fn(Work) -> io::Result<()>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
     let (reply, done) = oneshot::channel();
     let work = move || {
         // Whoever waited may have gone.
         let _gone = reply.send(work());
     };
-    thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    begin(Box::new(work))?;
     done.await.map_err(|_| io::Error::other("it ended in a panic"))
 }
+
+/// The thread on which certificates and lists are read.
+const RELOAD: &str = "kithd-reload";
+
+/// How soon it is looked again when what was due could not be read: a machine that has no thread to spare may have one soon.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Reloads certificates and lists within two intervals of a change of their files, and not at the first look that finds it, so
 /// that certificate and key are hardly ever read in the middle of being replaced. Where they are, they do not go together: the
@@ -110,12 +138,24 @@ pub(crate) async fn certificates(tls: Arc<TlsState>, interval: Duration, stop: S
             () = stop.draining() => return,
             _ = ticks.tick() => {}
         }
-        match looks.due(tls.fingerprint(), !tls.failed().is_empty()) {
-            Some(Due::Changed) => reload(&tls).await,
-            Some(Due::Again) => try_again(&tls).await,
-            None => {}
+        if !look(&mut looks, &tls, on_thread(RELOAD)).await {
+            ticks.reset_after(SOON.min(interval));
         }
     }
+}
+
+/// One look: what is due is read. False when it could not be.
+async fn look(looks: &mut Looks<Vec<Seen>>, tls: &Arc<TlsState>, begin: impl Fn(Work) -> io::Result<()>) -> bool {
+    let is_read = match looks.due(tls.fingerprint(), !tls.failed().is_empty()) {
+        None => return true,
+        Some(Due::Again) if !tls.is_unread() => try_again(tls, begin).await,
+        // What nobody has read yet is no second try.
+        Some(Due::Changed | Due::Again) => reload(tls, begin).await,
+    };
+    if !is_read {
+        looks.put_back();
+    }
+    is_read
 }
 
 /// How often it is looked whether certificates on open connections have expired.
@@ -132,7 +172,7 @@ pub(crate) async fn connections(tls: Arc<TlsState>, stop: StopSignal) {
             _ = ticks.tick() => {}
         }
         let state = Arc::clone(&tls);
-        if let Err(error) = aside("kithd-expiry", move || state.examine_open(UnixTime::now())).await {
+        if let Err(error) = aside(on_thread("kithd-expiry"), move || state.examine_open(UnixTime::now())).await {
             tracing::error!(%error, "failed to look at open connections");
         }
     }
@@ -170,34 +210,44 @@ pub(crate) async fn health<A: Application>(
     }
 }
 
-/// Reloads the certificates on a thread of its own, and says how it went.
-pub(crate) async fn reload(tls: &Arc<TlsState>) {
+/// Reloads the certificates on a thread of its own, and says how it went. False when nothing was read.
+async fn reload(tls: &Arc<TlsState>, begin: impl Fn(Work) -> io::Result<()>) -> bool {
     let state = Arc::clone(tls);
-    match aside("kithd-reload", move || state.reload()).await {
+    match aside(begin, move || state.reload()).await {
         Ok(Ok(())) => tracing::info!("certificates reloaded; new connections use them"),
-        Ok(Err(errors)) => {
-            for error in errors {
-                tracing::error!("failed to {error}; what was in force of it stays in force");
-            }
-        }
-        Err(error) => tracing::error!(%error, "failed to reload certificates"),
+        Ok(Err(errors)) => tell(&errors),
+        Err(error) => return unread(tls, &error),
     }
+    true
 }
 
-/// Reads once more what could not be used, and tells of what is new in that alone.
-async fn try_again(tls: &Arc<TlsState>) {
+/// Reads once more what could not be used, and tells of what is new in that alone. False when nothing was read.
+async fn try_again(tls: &Arc<TlsState>, begin: impl Fn(Work) -> io::Result<()>) -> bool {
     let state = Arc::clone(tls);
-    match aside("kithd-reload", move || state.try_again()).await {
+    match aside(begin, move || state.try_again()).await {
         Ok(errors) => {
-            for error in errors {
-                tracing::error!("failed to {error}; what was in force of it stays in force");
-            }
+            tell(&errors);
             if tls.failed().is_empty() {
                 tracing::info!("certificates can be used that could not before; new connections use them");
             }
         }
-        Err(error) => tracing::error!(%error, "failed to reload certificates"),
+        Err(error) => return unread(tls, &error),
     }
+    true
+}
+
+fn tell(errors: &[TlsError]) {
+    for error in errors {
+        tracing::error!("failed to {error}; what was in force of it stays in force");
+    }
+}
+
+/// Shows that a reading did not come to its end, until one does.
+fn unread(tls: &TlsState, error: &io::Error) -> bool {
+    if tls.note_unread() {
+        tracing::error!(%error, "failed to read certificates and revocation lists: what is new in them waits, and is tried again");
+    }
+    false
 }
 
 /// Has the application look at its files now and then, and at once on SIGHUP, and tells it what became of certificate files.
@@ -283,7 +333,8 @@ pub(crate) fn signals(stop: StopHandle, tls: Arc<TlsState>) -> io::Result<impl F
                 _ = terminate.recv() => orders += 1,
                 _ = interrupt.recv() => orders += 1,
                 _ = hangup.recv() => {
-                    reload(&tls).await;
+                    // What could not be read shows, and the watch over the files reads it.
+                    let _ = reload(&tls, on_thread(RELOAD)).await;
                     continue;
                 }
             }
@@ -294,10 +345,11 @@ pub(crate) fn signals(stop: StopHandle, tls: Arc<TlsState>) -> io::Result<impl F
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
-    use super::{Due, Looks, first_look, reload};
+    use super::{Due, Looks, RELOAD, Work, first_look, look, on_thread, reload};
     use crate::tls::Part;
 
     /// Other people's work, on every thread that there is for such work.
@@ -310,9 +362,62 @@ mod tests {
         let (end, ended) = mpsc::channel::<()>();
         // It ends when the test does, whichever way.
         control.spawn_blocking(move || ended.recv());
-        let read = control.block_on(async { tokio::time::timeout(Duration::from_secs(60), reload(&tls)).await });
-        assert!(read.is_ok(), "it waits behind what hangs");
+        let read = control
+            .block_on(async { tokio::time::timeout(Duration::from_secs(60), reload(&tls, on_thread(RELOAD))).await });
+        assert_eq!(read.ok(), Some(true), "it waits behind what hangs");
         drop(end);
+    }
+
+    /// What a reading may come to before it has begun, or in the midst of it.
+    const NOT_READ: [fn(Work) -> io::Result<()>; 2] = [
+        |_| Err(io::Error::from(io::ErrorKind::WouldBlock)),
+        |work| {
+            // As when it panics: whoever waits is never told.
+            drop(work);
+            Ok(())
+        },
+    ];
+
+    const READ: fn(Work) -> io::Result<()> = |work| {
+        work();
+        Ok(())
+    };
+
+    #[test]
+    fn a_change_whose_reading_did_not_come_to_its_end_shows_and_is_read_at_the_next_look() {
+        let control = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for not_read in NOT_READ {
+            let dir = tempfile::tempdir().unwrap();
+            let tls = Arc::new(crate::accept::tests::tls(dir.path()));
+            let mut looks = first_look(&tls);
+            let mut looked = |begin: fn(Work) -> io::Result<()>| control.block_on(look(&mut looks, &tls, begin));
+            std::fs::write(dir.path().join("ca.pem"), "no certificate").unwrap();
+            assert!(looked(READ), "it is not due yet");
+            assert_eq!(tls.failed(), []);
+            for _ in 0..3 {
+                assert!(!looked(not_read));
+                assert_eq!(tls.failed(), Part::ALL, "nobody knows what the files hold");
+            }
+            assert!(looked(READ));
+            assert_eq!(tls.failed(), [Part::ClientAuthorities], "it was read");
+        }
+    }
+
+    /// As where somebody orders it, and no look finds anything else than before.
+    #[test]
+    fn what_somebody_ordered_and_was_not_read_is_read_by_itself() {
+        let control = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for not_read in NOT_READ {
+            let dir = tempfile::tempdir().unwrap();
+            let tls = Arc::new(crate::accept::tests::tls(dir.path()));
+            let mut looks = first_look(&tls);
+            assert!(!control.block_on(reload(&tls, not_read)));
+            assert_eq!(tls.failed(), Part::ALL);
+            for begin in [not_read, not_read, not_read, READ] {
+                control.block_on(look(&mut looks, &tls, begin));
+            }
+            assert_eq!(tls.failed(), []);
+        }
     }
 
     /// What becomes of looks at files that can all be used.

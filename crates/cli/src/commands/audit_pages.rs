@@ -296,6 +296,8 @@ fn service(event: &v1::ServiceEvent) -> String {
         through_audit_reference: through,
         leaves_kept,
         made_before: _,
+        file,
+        issuer,
     } = event;
     match Kind::try_from(*kind) {
         Ok(Kind::Started) => "started".to_owned(),
@@ -310,6 +312,7 @@ fn service(event: &v1::ServiceEvent) -> String {
         Ok(Kind::ClientAuthoritiesRefused) => "the file of trusted authorities could not be used".to_owned(),
         Ok(Kind::RevocationListsChanged) => format!("other revocation lists are in force, {sha256}"),
         Ok(Kind::RevocationListsRefused) => "the revocation lists could not be used".to_owned(),
+        Ok(Kind::RevocationListKept) => format!("the revocation list of {issuer} from {file} stays in force as it was"),
         Ok(Kind::PersonTokensChanged) => format!("another list of whose people need a token is in force, {sha256}"),
         Ok(Kind::PersonTokensRefused) => "a list of whose people need a token could not be used".to_owned(),
         Ok(Kind::KeysChanged) => format!("the keys of the storage were changed, {sha256}"),
@@ -471,17 +474,13 @@ mod tests {
     #[test]
     fn each_decision_has_words_and_an_unknown_one_says_so() {
         let part = |outcome: v1::Outcome| Some(v1::DisclosedPart { outcome: outcome.into(), held: 2 });
-        let answered = v1::AuditAnswered {
-            plans: part(v1::Outcome::Held),
-            presentations: part(v1::Outcome::CannotSay),
-            ..v1::AuditAnswered::default()
-        };
+        let (plans, presentations) = (part(v1::Outcome::Held), part(v1::Outcome::CannotSay));
+        let answered = v1::AuditAnswered { plans, presentations, ..v1::AuditAnswered::default() };
         let refused = v1::AuditRefused { reason: "ROLE_NOT_ALLOWED".into(), count: 3, ..Default::default() };
-        let gap = v1::ServiceEvent {
-            kind: v1::ServiceEventKind::Gap.into(),
-            after_audit_reference: "1-000000000007".into(),
-            ..Default::default()
-        };
+        let event = |kind: v1::ServiceEventKind| v1::ServiceEvent { kind: kind.into(), ..Default::default() };
+        let gap = v1::ServiceEvent { after_audit_reference: "1-7".into(), ..event(v1::ServiceEventKind::Gap) };
+        let kept = event(v1::ServiceEventKind::RevocationListKept);
+        let kept = v1::ServiceEvent { file: "a.pem".into(), issuer: "CN=b".into(), ..kept };
         for (decision, words) in [
             (Some(Decision::Answered(answered)), "plans held (2), presentations cannot say"),
             (Some(Decision::Refused(refused)), "REFUSED 3 times, ROLE_NOT_ALLOWED"),
@@ -490,7 +489,8 @@ mod tests {
             (Some(Decision::Resolved(String::new())), "resolved the reference of an answer"),
             (Some(Decision::Proven("1-000000000007".into())), "had entry 1-000000000007 proven"),
             (Some(Decision::Proven(String::new())), "had an entry of its own organisation proven"),
-            (Some(Decision::Service(gap)), "ENTRIES MAY BE MISSING after 1-000000000007"),
+            (Some(Decision::Service(gap)), "ENTRIES MAY BE MISSING after 1-7"),
+            (Some(Decision::Service(kept)), "the revocation list of CN=b from a.pem stays in force"),
             (None, "does not know"),
         ] {
             let text = text_of(v1::AuditEntry { decision, ..v1::AuditEntry::default() });

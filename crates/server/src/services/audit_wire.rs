@@ -127,6 +127,7 @@ fn decision(decision: &Decision) -> Wire {
         | Decision::FilePositionReset(_, _)
         | Decision::ConfigChanged(_, _)
         | Decision::ConfigRefused(_)
+        | Decision::ListKept { .. }
         | Decision::AuditRemoved { .. } => Wire::Service(service(decision)),
     }
 }
@@ -165,6 +166,10 @@ fn service(decision: &Decision) -> v1::ServiceEvent {
             v1::ServiceEvent { sha256: hex::encode(sha256), ..event(configured(*what).0) }
         }
         Decision::ConfigRefused(what) => event(configured(*what).1),
+        Decision::ListKept { file, issuer } => {
+            let (file, issuer) = (file.clone(), issuer.clone());
+            v1::ServiceEvent { file, issuer, ..event(v1::ServiceEventKind::RevocationListKept) }
+        }
         Decision::AuditRemoved { through, leaves, before } => v1::ServiceEvent {
             through_audit_reference: reference(*through),
             leaves_kept: *leaves,
@@ -401,6 +406,9 @@ mod tests {
         for [changed, _] in &decisions {
             assert_eq!(service(changed).sha256, "07".repeat(32), "what is in force");
         }
+        let kept = service(&Decision::ListKept { file: "a.pem".to_owned(), issuer: "CN=b".to_owned() });
+        assert_eq!(kept.kind(), v1::ServiceEventKind::RevocationListKept);
+        assert_eq!((kept.file.as_str(), kept.issuer.as_str()), ("a.pem", "CN=b"));
     }
 
     /// Who sends tokens tells a place, so it stands with the person and goes with them.

@@ -9,6 +9,8 @@ mod handshakes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod kept_lists;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod matrix;

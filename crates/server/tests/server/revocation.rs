@@ -46,12 +46,13 @@ fn a_bad_list_keeps_the_one_in_force_and_hinders_nothing_else() {
     let within = list.len() - "-----END X509 CRL-----\n".len() - 40;
     let at = (0..within).rev().find(|at| list.as_bytes()[*at].is_ascii_alphanumeric()).unwrap();
     forged.replace_range(at..=at, if &list[at..=at] == "A" { "B" } else { "A" });
+    let others = Authority::named("another").list(&[], (2021, 2999));
     let bad = [
         ("no list", String::from("nothing")),
         ("nothing at all", String::new()),
         ("no DER", String::from("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")),
         ("cut short", cut.to_owned()),
-        ("another authority's", Authority::named("another").list(&[], (2021, 2999))),
+        ("another authority's", others.clone()),
         ("in the authority's name, by another", Authority::new().list(&[], (2021, 2999))),
         ("a flipped letter", forged),
         ("an older one", server.authority.list(&[], (2019, 2999))),
@@ -67,7 +68,8 @@ fn a_bad_list_keeps_the_one_in_force_and_hinders_nothing_else() {
             assert!(server.takes(Some(&standing)).await, "{name} shut out who stands");
             assert!(!server.takes(Some(&revoked)).await, "{name} let in who is revoked");
         }
-        fs::write(server.path(LIST), server.authority.list(&[], (2021, 2999))).unwrap();
+        // The other's has come into force meanwhile.
+        fs::write(server.path(LIST), format!("{}{others}", server.authority.list(&[], (2021, 2999)))).unwrap();
         server.tls.reload().unwrap();
         assert_eq!(server.tls.failed(), []);
         assert!(server.takes(Some(&revoked)).await, "a newer list may take a revocation back");
@@ -295,8 +297,8 @@ fn a_list_that_no_authority_of_its_name_signed_never_takes_the_place_of_its_own(
     };
     let (of_root, own) = (root.list(&[], LASTING), by_words(&between, &[], LASTING));
     let server = TestServer::with_list(root, &format!("{of_root}{own}"), |_| {});
-    let forged = by_words(&Authority::named("between"), &[standing.serial], (2998, 2999));
-    let in_the_name_of_root = Authority::new().list(&[standing.serial], (2998, 2999));
+    let forged = by_words(&Authority::named("between"), &[standing.serial], (2024, 2999));
+    let in_the_name_of_root = Authority::new().list(&[standing.serial], (2024, 2999));
     client(async {
         assert!(
             server.takes(Some(&standing)).await && server.takes(Some(&revoked)).await,
@@ -328,7 +330,7 @@ fn a_foreign_list_that_was_there_at_the_start_is_told_of_and_gives_way_whatever_
     let root = Authority::new();
     let between = root.below("between", |_| {});
     let (below, of_root) = (between.client(&[ED]), root.list(&[], LASTING));
-    let forged = Authority::named("between").list(&[], (2998, 2999));
+    let forged = Authority::named("between").list(&[], (2024, 2999));
     let server = TestServer::with_list(root, &format!("{of_root}{forged}"), |_| {});
     client(async {
         assert_eq!(server.tls.failed(), [], "nobody can know yet whose it is");
