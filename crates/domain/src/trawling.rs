@@ -5,8 +5,7 @@
 //! same flags, however often the process starts. Memory is bounded; what is forgotten first is what was not asked of longest, and
 //! of the organisation that asks most: no organisation can make what others do be forgotten, or be taken for what it is not.
 //! A child is known here by a keyed pseudonym, for a day or so (for presentations, as long as is set), and by its number among the
-//! last that were asked about (`walk.rs`), and stands in no flag. What is remembered, and how long, is told to privacy officers:
-//! `deploy/data-protection.md`, which changes with it.
+//! last that were asked about (`walk.rs`), and stands in no flag. `deploy/data-protection.md` tells it, and changes with it.
 //!
 //! Numbers that walk, and people who ask about one child, are counted at once. Everything else waits until it is known whether
 //! the child was there: a question to which a presentation belongs is work, in whatever volume. So an evening of mass
