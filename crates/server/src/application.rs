@@ -60,7 +60,7 @@ pub enum Verdict {
     /// that these two differ.
     KeyChanged,
     /// Nothing else is wrong than that no signature stands for the audit: there was no key to look at any with, nothing is signed, or
-    /// its end is not, and no key is there that would sign it.
+    /// its end is not, and nothing will sign it: no key is there, or the tree is suspected.
     NotSigned,
 }
 

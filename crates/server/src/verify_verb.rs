@@ -71,12 +71,11 @@ fn is_another(
     Ok(false)
 }
 
-/// What a report comes to. Where no key is there to sign, nothing says who wrote what stands after the newest head: a moment's entries
+/// What a report comes to. Where nothing will be signed, nothing says who wrote what stands after the newest head: a moment's entries
 /// after a power cut, or all that was written since somebody took the key away.
 fn verdict(report: &VerifyReport, signs: bool) -> Verdict {
     if report.is_sound() {
-        let is_whole = signs || report.tree.as_ref().is_some_and(|tree| tree.is_signed_to_its_end());
-        return if report.is_signed() && is_whole { Verdict::Sound } else { Verdict::NotSigned };
+        return if report.is_signed(signs) { Verdict::Sound } else { Verdict::NotSigned };
     }
     if report.only_the_key_changed() { Verdict::KeyChanged } else { Verdict::Damaged }
 }
