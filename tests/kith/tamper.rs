@@ -257,6 +257,9 @@ async fn without_a_key_the_audit_is_called_not_signed_and_the_public_line_is_eno
     };
     ends("NOT SIGNED", &[]);
     ends("NOT SIGNED", &own);
+    // Nor under one where a key is named and is not there.
+    site.configure(&[("audit", "signing_key_file", "\"gone.key\"")]);
+    ends("NOT SIGNED", &own);
     site.finish(&["the last run did not end in order", "audit.signing_key_file: none"]);
 }
 

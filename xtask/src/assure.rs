@@ -63,7 +63,7 @@ const STEPS: [Step; 8] = [
         name: "tamper",
         what: "changes to audit and tree",
         floor: 10_000,
-        runs: &[Way::Tests(LIBRARIES, "tree::tests::changed::", 26), Way::Tests(KITH, "tamper::", 5)],
+        runs: &[Way::Tests(LIBRARIES, "tree::tests::changed::", 27), Way::Tests(KITH, "tamper::", 5)],
     },
     Step {
         name: "storage",

@@ -71,11 +71,12 @@ impl VerifyReport {
     }
 
     /// Whether a signature stands for the audit: the log's key was there to look at them with, and has signed a head, or there is
-    /// nothing yet to sign. Without that a report that is sound says nothing of who wrote the audit.
+    /// nothing yet to sign; and what stands after the newest head is under one as well, or comes under the next, because `signs`
+    /// says that the next start has a key, and nothing keeps it from signing. Without that a report that is sound says nothing of
+    /// who wrote the audit.
     #[must_use]
-    pub fn is_signed(&self) -> bool {
-        let looked_at = self.tree.as_ref().filter(|tree| !tree.without_key);
-        looked_at.is_some_and(|tree| tree.signed_leaves > 0 || self.audit.last_sequence == 0)
+    pub fn is_signed(&self, signs: bool) -> bool {
+        self.tree.as_ref().is_some_and(|tree| vouches(tree, self.audit.last_sequence, signs))
     }
 
     /// Whether all that is wrong is that the heads of the tree are signed with another key than the one that is configured. That
@@ -88,6 +89,13 @@ impl VerifyReport {
         let beside = audit && self.store.is_sound() && matches!(self.state, StateReport::Same(_));
         beside && the_key && !tree.faults.is_empty() && tree.more_faults == 0
     }
+}
+
+/// Whether a tree's signatures stand for an audit that ends with `last`.
+fn vouches(tree: &TreeReport, last: u64, signs: bool) -> bool {
+    let is_begun = tree.signed_leaves > 0 || last == 0;
+    let goes_on = signs && tree.suspected.is_empty();
+    !tree.without_key && is_begun && (goes_on || tree.is_signed_to_its_end())
 }
 
 impl fmt::Display for VerifyReport {
@@ -284,4 +292,30 @@ pub fn inspect(data_dir: &Path, keys: &Arc<Keys>) -> Result<Vec<(&'static str, u
         counts.push((table.name(), rows));
     }
     Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key in the configuration signs nothing of a tree that is suspected, and leaves that fit are no signature.
+    #[test]
+    fn signatures_stand_for_an_audit_as_far_as_its_newest_head_or_where_the_next_start_goes_on_from_it() {
+        let whole = TreeReport { leaves: 3, signed_leaves: 3, ..TreeReport::default() };
+        let after = TreeReport { after: 5, ..whole.clone() };
+        let leaf = TreeReport { leaves: 4, ..whole.clone() };
+        let suspected = vec!["rolled back".to_owned()];
+        for (tree, last, with_key, without) in [
+            (whole.clone(), 3, true, true),
+            (after.clone(), 8, true, false),
+            (leaf, 4, true, false),
+            (TreeReport { suspected: suspected.clone(), ..whole.clone() }, 3, true, true),
+            (TreeReport { suspected, ..after }, 8, false, false),
+            (TreeReport { without_key: true, ..whole }, 3, false, false),
+            (TreeReport::default(), 0, true, true),
+            (TreeReport { after: 1, ..TreeReport::default() }, 1, false, false),
+        ] {
+            assert_eq!((vouches(&tree, last, true), vouches(&tree, last, false)), (with_key, without), "{tree:?}");
+        }
+    }
 }

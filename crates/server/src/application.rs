@@ -59,7 +59,8 @@ pub enum Verdict {
     /// Nothing else is wrong than that the audit's heads are signed with another key than the one that is configured or was given, or
     /// that these two differ.
     KeyChanged,
-    /// Nothing else is wrong than that no signature stands for the audit: there was no key to look at any with, or nothing is signed.
+    /// Nothing else is wrong than that no signature stands for the audit: there was no key to look at any with, nothing is signed, or
+    /// its end is not, and nothing will sign it: no key is there, or the tree is suspected.
     NotSigned,
 }
 

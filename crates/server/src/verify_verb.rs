@@ -26,8 +26,8 @@ pub(crate) fn run(
 ) -> Result<Verdict, Failure> {
     let audit = &config.audit;
     let configured = audit_key::load(config).map(|signer| signer.map(|signer| signer.key().clone()));
-    // A key that cannot be read is one that signs all the same.
-    let signs = !matches!(configured, Ok(None));
+    // With a key that is named and cannot be read a start signs as little as with none.
+    let signs = matches!(configured, Ok(Some(_)));
     let (key, is_another) = match pinned.log_key {
         Some(given) => (Some(given.clone()), is_another(given, &configured, out)?),
         None => (configured.map_err(|what| format!("read the audit's key: {what}"))?, false),
@@ -71,11 +71,11 @@ fn is_another(
     Ok(false)
 }
 
-/// What a report comes to. Where nothing signs any more, what stands after the newest head never comes under one.
+/// What a report comes to. Where nothing will be signed, nothing says who wrote what stands after the newest head: a moment's entries
+/// after a power cut, or all that was written since somebody took the key away.
 fn verdict(report: &VerifyReport, signs: bool) -> Verdict {
     if report.is_sound() {
-        let is_whole = signs || report.tree.as_ref().is_some_and(|tree| tree.after == 0);
-        return if report.is_signed() && is_whole { Verdict::Sound } else { Verdict::NotSigned };
+        return if report.is_signed(signs) { Verdict::Sound } else { Verdict::NotSigned };
     }
     if report.only_the_key_changed() { Verdict::KeyChanged } else { Verdict::Damaged }
 }

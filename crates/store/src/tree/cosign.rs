@@ -163,16 +163,17 @@ fn holds(key: &VerifierKey, text: &str, statement: &NoteSignature) -> bool {
 }
 
 /// What is wrong with what witnesses said on a cosigned head, as far as it can be told here. Of a statement under a key that is not
-/// configured nothing can: whoever relies on it knows the key (`kith audit prove --witness-key`).
+/// configured nothing can: whoever relies on it knows the key (`kith audit prove --witness-key`). Nor of one that an organisation
+/// brought before keys were configured: it was kept unverified, and nobody who brought rubbish then has a start suspect it now.
 fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], brought: &Brought) -> Option<String> {
     if said.is_empty() {
         return Some("no witness's statement stands on it".to_owned());
     }
-    said.iter().find_map(|statement| {
+    let unbrought = said.iter().filter(|statement| brought.owner(statement).is_none());
+    unbrought.copied().find_map(|statement| {
         let is_of = |key: &&VerifierKey| key.name() == statement.name && key.id() == statement.key_id;
         match witnesses.iter().find(is_of) {
-            // What an organisation brought before the key was configured was kept unverified.
-            Some(key) if !holds(key, text, statement) && brought.owner(statement).is_none() => {
+            Some(key) if !holds(key, text, statement) => {
                 Some(format!("what stands there of {} is not what it said", key.name()))
             }
             Some(_) => None,
@@ -204,9 +205,13 @@ pub(crate) fn published(
         Err(what) => return (None, damaged(what.to_string())),
     };
     let key = signers.key();
-    let is_logs =
-        |line: &NoteSignature| line.name == checkpoint.origin && key.is_none_or(|key| key.id() == line.key_id);
-    let said: Vec<&NoteSignature> = note.signatures.iter().filter(|line| !is_logs(line)).collect();
+    // Without a key nothing tells the log's line from a witness's of the same name but that it stands first.
+    let is_logs = |at: usize, line: &NoteSignature| match key {
+        Some(key) => line.name == checkpoint.origin && line.key_id == key.id(),
+        None => at == 0,
+    };
+    let lines = note.signatures.iter().enumerate();
+    let said: Vec<&NoteSignature> = lines.filter(|(at, line)| !is_logs(*at, line)).map(|(_, line)| line).collect();
     let brought = Brought::kept_in(dir).unwrap_or_default();
     let fault = misstated(&note.text, &said, witnesses, &brought).and_then(damaged);
     (Some(checkpoint), fault)

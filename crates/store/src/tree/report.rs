@@ -55,6 +55,13 @@ impl TreeReport {
         self.faults.is_empty() && self.more_faults == 0
     }
 
+    /// Whether nothing stands after the newest signed head: no entry, and no leaf either, for whoever has the disks can write one
+    /// that fits.
+    #[must_use]
+    pub fn is_signed_to_its_end(&self) -> bool {
+        self.after == 0 && self.leaves == self.signed_leaves
+    }
+
     /// An entry that was taken in is not there.
     pub(crate) fn not_there(&mut self, sequence: u64) {
         if sequence <= self.removed_through {

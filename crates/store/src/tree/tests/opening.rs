@@ -52,6 +52,18 @@ impl Left {
     }
 }
 
+/// A power cut leaves such leaves, and so may whoever has the disks: they vouch for nothing before a start has signed them.
+#[test]
+fn leaves_after_the_newest_head_are_no_signature() {
+    let left = left();
+    let report = left.bench.verify();
+    assert!(report.is_sound() && report.after == 0, "each entry has its leaf: {report}");
+    assert!(!report.is_signed_to_its_end(), "{report}");
+    left.goes_on("leaves without a head");
+    let report = left.bench.verify();
+    assert!(report.is_signed_to_its_end(), "{report}");
+}
+
 #[test]
 fn leaves_torn_anywhere_after_the_last_checkpoint_are_no_fault() {
     let left = left();

@@ -1,7 +1,7 @@
 //! The files beside leaves and heads. A change of the newest cosigned head is found and named, and its absence told where a witness is
 //! known; of the others either a change is named, or it is said here what finds it instead.
 
-use kith_merkle::{Note, WitnessSigner};
+use kith_merkle::{Note, NoteSignature, WitnessSigner};
 
 use super::*;
 use crate::tree::cosign::{Brought, cosigned_path};
@@ -200,6 +200,36 @@ fn what_nobody_here_can_verify_is_no_fault_and_the_logs_part_of_it_is_looked_at(
     // Another witness is configured now: what the one before said stands.
     site.bench.witnesses = vec![witness(2).key().clone()];
     assert!(site.with(&path, &bytes).0.is_sound());
+}
+
+/// Else whoever has a witness's certificate would have a start suspect the tree by what was kept before keys were configured, and
+/// nothing would be signed any more.
+#[test]
+fn what_was_brought_before_keys_were_configured_makes_no_start_suspect_the_tree() {
+    let (mut site, path) = cosigned(false);
+    let tree = site.bench.open_tree();
+    for name in ["witness.test/9", ORIGIN] {
+        let mut copied = Note::parse(&site.published).unwrap();
+        let statement = witness(1).cosign(&copied.text, 1_700_000_000).unwrap();
+        copied.signatures.push(NoteSignature { name: name.to_owned(), ..statement });
+        assert!(tree.add_cosignature(copied.to_string().as_bytes(), "RW3").unwrap(), "{name}");
+    }
+    drop(tree);
+    site.bench.witnesses = vec![witness(1).key().clone()];
+    let report = site.bench.verify();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(started(&site.bench), (Vec::new(), true));
+    // Nobody brought them so: they were put there.
+    fs::remove_file(site.bench.tree().join("cosigners")).unwrap();
+    assert!(matches!(site.bench.verify().faults[..], [TreeFault::Cosigned { .. }]));
+    // A witness of the log's own name is one, also for whoever has no key.
+    let mut named = Note::parse(&site.published).unwrap();
+    let statement = witness(1).cosign(&named.text, 1_700_000_000).unwrap();
+    named.signatures.push(NoteSignature { name: ORIGIN.to_owned(), ..statement });
+    fs::write(&path, named.to_string()).unwrap();
+    (site.bench.signer, site.bench.witnesses) = (None, Vec::new());
+    let report = site.bench.verify();
+    assert!(report.is_sound() && report.cosigned == Some(30), "{report}");
 }
 
 /// A byte that makes another name or organisation of one is not told from what was brought: then its owner hears NOT_KEPT, and
