@@ -188,19 +188,22 @@ fn certificate(bytes: &[u8]) -> String {
 /// the same.
 fn client_certificate(bytes: &[u8]) -> String {
     let found = match certificate_identity(bytes) {
-        Err(CertificateError::NotACertificate) => certificate_identity(&armoured(bytes)),
+        Err(CertificateError::NotACertificate) => {
+            let found = certificate_identity(&armoured(bytes));
+            if let (Ok(own), Ok(peer)) = (&found, PeerIdentity::from_certificate(bytes, "kith.test")) {
+                let taken = (peer.organisation, peer.role.to_string());
+                assert_eq!((&own.organisation, &own.role), (&taken.0, &taken.1), "the service takes it for another");
+            }
+            found
+        }
         found @ (Ok(_) | Err(CertificateError::UriNames { .. } | CertificateError::Form)) => found,
     };
     match found {
         Ok(CertificateIdentity { organisation, role }) => {
             assert!(!organisation.is_empty() && !role.is_empty(), "an identity without a word");
-            match PeerIdentity::from_uri(&format!("spiffe://kith.test/org/{organisation}/role/{role}"), "kith.test") {
-                Ok(peer) => {
-                    assert_eq!((&peer.organisation, peer.role.to_string()), (&organisation, role), "somebody else");
-                    peer.role.to_string()
-                }
-                Err(error) => error.to_string(),
-            }
+            let uri = format!("spiffe://kith.test/org/{organisation}/role/{role}");
+            PeerIdentity::from_uri(&uri, "kith.test")
+                .map_or_else(|error| error.to_string(), |peer| peer.role.to_string())
         }
         Err(error) => error.to_string().replace(|c: char| c.is_ascii_digit(), ""),
     }

@@ -6,7 +6,6 @@ use serde_json::{Value as Json, json};
 use tonic::{Code, Status};
 
 use crate::exit::Exit;
-use crate::render::invisible;
 
 /// Runs of this many digits are masked: shorter ones are years, ports and line numbers.
 const MASKED_DIGITS: usize = 9;
@@ -183,8 +182,8 @@ fn code_name(code: Code) -> String {
     name
 }
 
-/// Masks every run of nine or more digits, with spaces or dashes between them or not, or letters that show as nothing or as a space. A
-/// UUID is left alone: its longest run is masked only when it has nine digits in a row, which costs a retry nothing.
+/// Masks every run of nine or more digits, with spaces or dashes of any kind between them or not, or letters that show as nothing. A UUID
+/// is left alone: its longest run is masked only when it has nine digits in a row, which costs a retry nothing.
 pub fn masked(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     let mut shown = String::with_capacity(text.len());
@@ -220,9 +219,10 @@ fn run_end(letters: &[char], at: usize) -> usize {
     end
 }
 
-/// What leaves digits on both sides of it one number for whoever reads them.
+/// What leaves digits on both sides of it one number for whoever reads them. Beyond ASCII there are many spaces, many dashes and much that
+/// shows as nothing: only a letter parts a number there.
 fn stands_between(letter: char) -> bool {
-    matches!(letter, ' ' | '-') || letter.is_control() || invisible(letter)
+    matches!(letter, ' ' | '-') || letter.is_control() || !(letter.is_ascii() || letter.is_alphanumeric())
 }
 
 #[cfg(test)]
@@ -269,11 +269,16 @@ mod tests {
             "x9990000018y",
             "found '999\u{200b}000\u{200b}0018'",
             "found '999\t000 \u{ad}0018'",
+            "found '999\u{a0}000\u{2009}0018'",
+            "found '999\u{2011}000\u{2212}0018'",
+            "found '999\u{fe0f}000\u{e0020}0018'",
         ] {
             let shown = masked(text);
             assert!(shown.contains("[withheld]") && !shown.contains("0018"), "{shown}");
         }
-        assert_eq!(masked("line 12345, 2026-11-22 and port 8443"), "line 12345, 2026-11-22 and port 8443");
+        for text in ["line 12345, 2026-11-22 and port 8443", "1234\u{e9}56789"] {
+            assert_eq!(masked(text), text);
+        }
         let failure = Failure::bad_input("value 9990000018 is odd").json().to_string();
         assert!(!failure.contains("9990000018"), "{failure}");
     }

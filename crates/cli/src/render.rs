@@ -107,8 +107,7 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !invisible(*c)).collect()
 }
 
-/// Whether a letter takes no place on the screen.
-pub fn invisible(letter: char) -> bool {
+fn invisible(letter: char) -> bool {
     matches!(u32::from(letter), 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0x061c | 0x00ad)
 }
 

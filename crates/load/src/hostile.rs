@@ -4,7 +4,7 @@
 
 pub mod arguments;
 pub mod attack;
-mod openings;
+mod pace;
 pub mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ use crate::verify;
 use crate::wire::{Ended, Event, first_message};
 
 use attack::Attack;
-use openings::Openings;
+use pace::Openings;
 use told::{Became, Told};
 
 /// How much its one thread gives way to others: a hostile organisation has machines of its own.
