@@ -91,7 +91,10 @@ const FUZZED: [(&str, &[&str]); 36] = [
     ("cosigners", &["store/src/tree/cosign.rs"]),
     ("own-rows", &["store/src/database/open.rs", "store/src/database/reseal.rs", "store/src/database/trim.rs"]),
     ("certificate", &["server/src/identity.rs"]),
-    ("revocation-list", &["server/src/revocation.rs"]),
+    (
+        "revocation-list",
+        &["server/src/revocation.rs", "server/src/revocation/reading.rs", "server/src/revocation/renewal.rs"],
+    ),
     ("directory", &["server/src/directory/table.rs"]),
     ("chain", &["server/src/issuers.rs"]),
     ("client-certificate", &["api/src/client/certificate.rs"]),
