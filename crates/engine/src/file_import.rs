@@ -6,6 +6,7 @@ use crate::audit_entry::Call;
 use crate::bursts::Gathered;
 use crate::changed_one::{Became, ChangedOne};
 use crate::engine::Engine;
+use crate::file_pace::Pace;
 use crate::files::{FileSender, Trouble};
 use crate::keys;
 use crate::linked;
@@ -32,6 +33,7 @@ use kith_store::Table;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// Rows taken at once: with two events each they fill a good part of a commit group and hold up no question.
@@ -215,7 +217,9 @@ impl<'a> Import<'a> {
     /// Takes every row.
     pub(crate) async fn take_rows(&mut self) -> Result<(), Trouble> {
         let rows: &'a [FileRow] = &self.file.rows;
+        let mut pace = Pace::new(self.engine.answer_counts().answered);
         for group in rows.chunks(GROUP) {
+            let began = Instant::now();
             // A group that changes nothing asks nobody who would know that the end has come.
             if self.engine.stop.load(Ordering::Relaxed) {
                 return Err(Trouble::Refused(Refused::BUSY));
@@ -237,6 +241,10 @@ impl<'a> Import<'a> {
             for one in prepared {
                 let verdict = self.verdict(one, &mut outcomes)?;
                 self.verdicts.push(verdict);
+            }
+            let rest = pace.rest_after(began.elapsed(), self.engine.answer_counts().answered, Instant::now());
+            if !rest.is_zero() {
+                sleep(rest).await;
             }
         }
         counted_durably(std::mem::take(&mut self.counted)).await

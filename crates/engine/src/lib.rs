@@ -22,6 +22,7 @@ mod engine;
 mod feed_tally;
 mod file_import;
 mod file_missing;
+mod file_pace;
 mod file_rows;
 mod files;
 mod flag_rows;

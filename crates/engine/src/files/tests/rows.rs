@@ -128,3 +128,19 @@ async fn a_row_taken_in_part_is_not_called_loaded() {
     assert!(place.record(1).unwrap().plans[0].is_withdrawn());
     assert_eq!(place.end(2), Some(day("2026-12-01")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_rests_between_its_groups_while_anybody_asks() {
+    let place = Place::new();
+    let began = tokio::time::Instant::now();
+    place.send(&file(1, CHANGES, rows(0..200)), NOW).await;
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO, "nobody asks");
+    let asking = async {
+        for _ in 0..50 {
+            place.engine.answers.answered();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (_, ()) = tokio::join!(place.send(&file(2, CHANGES, rows(200..400)), NOW), asking);
+    assert!(began.elapsed() >= std::time::Duration::from_millis(4), "four groups: {:?}", began.elapsed());
+}
