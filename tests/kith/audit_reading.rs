@@ -423,7 +423,8 @@ async fn the_command_line_tells_what_is_missing_and_where_it_stopped() {
     };
     let (code, said) = run(&server, A, &["who-looked", "--nhs-number", &number]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("5 lookups among the") && said.contains("Barrowfold NHS Trust (RZ1)"), "{said}");
+    assert!(said.starts_with("What worklists asked") && said.contains("is NOT among these entries"), "{said}");
+    assert!(said.contains("5 lookups among the") && said.contains("Barrowfold NHS Trust (RZ1)"), "{said}");
     let (code, said) = run(&server, "auditor", &["search", "--person", "p", "--page-size", "2"]);
     assert!(code == Some(26) && said.starts_with("THIS PAGE IS FULL"), "{said}");
     let (code, said) = run(&server, "auditor", &["search", "--person", "p", "--page-size", "2", "--all"]);

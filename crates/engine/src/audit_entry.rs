@@ -121,7 +121,8 @@ pub enum Decision {
     /// A changed file could not be used; what was in force stays in force.
     ConfigRefused(Configured),
     /// Calls were refused of which no handler wrote an entry, or a burst of them: why, how many, and when the first and the last.
-    /// The entry has a subject only where one of the burst was about a child who is or was shielded: that one.
+    /// The entry has a subject only where the first of a burst, which is an entry of its own, was about a child who is or was shielded:
+    /// that one.
     RefusedMany {
         /// Why.
         code: RefusalCode,

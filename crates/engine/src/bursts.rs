@@ -3,9 +3,11 @@
 //! entry, so that whoever is refused in a loop fills no disk, nor whoever invents people for it. None is answered before the entry that counts it is durable: what
 //! a refusal waits for is never given up for being one of many.
 //!
-//! What is about a child who is or was shielded is counted apart: behind a first one that has a place, an entry that counts on and has
-//! none would tell whose it is. Of a call about several children every entry is shown with its place and without whom it is about
-//! (`audit_seen`), so that its refusals are counted as one, and about nobody.
+//! An entry that counts on is shown as the first one is: with a place behind one that has a place, and then about nobody; without one
+//! behind one that is about a child who is or was shielded. One that names such a child behind one with a place would tell whose
+//! place that is. Nor is anything that a caller can time decided by a shield: else whoever is refused could tell by how long the
+//! refusal takes whether a child is shielded. Of a call about several children every entry is shown with its place and without whom
+//! it is about (`audit_seen`), so that its refusals are counted about nobody.
 
 use crate::audit_entry::{AuditEntry, Decision};
 use crate::audit_seen::is_of_several;
@@ -46,8 +48,6 @@ pub(crate) struct Kind {
     person: Option<UserId>,
     method: Option<Method>,
     code: RefusalCode,
-    /// They are about children who are or were shielded.
-    shielded: bool,
 }
 
 /// What became of an entry.
@@ -65,9 +65,17 @@ struct Gathering {
 #[derive(Debug)]
 struct Burst {
     began: Moment,
-    /// The first child who is or was shielded and whom one of them was about.
-    about: Option<Subject>,
+    first: First,
     gathering: Option<Gathering>,
+}
+
+/// What the first of a burst, which is an entry of its own, tells of a shield.
+#[derive(Debug, Clone)]
+struct First {
+    /// It is about a child who is or was shielded: it is shown without a place.
+    shielded: bool,
+    /// That child, where one is found in it.
+    about: Option<Subject>,
 }
 
 impl Burst {
@@ -144,14 +152,14 @@ impl Known {
     }
 
     /// A burst begins, if there is room for it.
-    fn begin(&mut self, kind: Kind, at: Moment, about: Option<Subject>) {
+    fn begin(&mut self, kind: Kind, at: Moment, first: First) {
         let just_swept = |swept: Moment| (0..SWEEP_MS).contains(&at.0.saturating_sub(swept.0));
         if self.bursts.len() >= BURSTS && !self.swept.is_some_and(just_swept) {
             self.bursts.retain(|_, burst| burst.goes_on(at));
             self.swept = Some(at);
         }
         if self.bursts.len() < BURSTS || self.bursts.contains_key(&kind) {
-            self.bursts.insert(kind, Burst { began: at, about, gathering: None });
+            self.bursts.insert(kind, Burst { began: at, first, gathering: None });
         }
     }
 }
@@ -171,15 +179,12 @@ impl Bursts {
     pub(crate) fn take(&self, entry: &AuditEntry, shielded: Option<&Subject>) -> Option<(Gathered, Option<Kind>)> {
         let Decision::Refused(code) = entry.decision else { return None };
         let person = entry.caller.as_ref().map(|caller| caller.user_id.clone());
-        let AuditEntry { organisation, role, method, shielded: marked, .. } = *entry;
-        let of_one = !is_of_several(method);
-        let (about, shielded) = (shielded.filter(|_| of_one), of_one && (marked || shielded.is_some()));
-        let kind = Kind { organisation, role, person, method, code, shielded };
+        let AuditEntry { organisation, role, method, .. } = *entry;
+        let kind = Kind { organisation, role, person, method, code };
         let mut known = self.lock();
         let kind = known.counted_as(kind, entry.at);
         match known.bursts.get_mut(&kind).filter(|burst| burst.goes_on(entry.at)) {
             Some(burst) => {
-                burst.about = burst.about.take().or_else(|| about.cloned());
                 if let Some(gathering) = &mut burst.gathering {
                     gathering.count += 1;
                     gathering.last = gathering.last.max(entry.at);
@@ -191,20 +196,22 @@ impl Bursts {
                 Some((Gathered { settled }, Some(kind)))
             }
             None => {
-                known.begin(kind, entry.at, about.cloned());
+                let hidden = (entry.shielded || shielded.is_some()) && !is_of_several(method);
+                let first = First { shielded: hidden, about: shielded.filter(|_| hidden).cloned() };
+                known.begin(kind, entry.at, first);
                 None
             }
         }
     }
 
-    /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been. Where
-    /// they are about children who are or were shielded, so is the entry that counts: beside the first one, which tells no place, it
-    /// would else tell it.
+    /// The entry for what was gathered, and whom to tell what became of it. One alone is the entry that it would have been, as of two
+    /// people who are refused one after the other. An entry that counts is by whom the first one is by, and so it tells no place where
+    /// that one tells none.
     pub(crate) fn close(&self, kind: &Kind) -> Option<(AuditEntry, watch::Sender<Option<Settled>>)> {
-        let (gathered, subject) = {
+        let (gathered, First { shielded, about: subject }) = {
             let mut known = self.lock();
             let burst = known.bursts.get_mut(kind)?;
-            (burst.gathering.take()?, burst.about.clone())
+            (burst.gathering.take()?, burst.first.clone())
         };
         let Gathering { first, count, last, tell } = gathered;
         if count == 1 {
@@ -214,7 +221,7 @@ impl Bursts {
         let AuditEntry { organisation, role, caller, method, person_proven, .. } = first;
         // Of those counted together one person would be named for all.
         let caller = caller.filter(|_| kind.person.is_some());
-        let (shielded, person_proven) = (kind.shielded, person_proven && caller.is_some());
+        let person_proven = person_proven && caller.is_some();
         let none = AuditEntry::of_service(last, decision);
         let counted = AuditEntry { organisation, role, caller, method, subject, shielded, person_proven, ..none };
         Some((counted, tell))
@@ -294,53 +301,81 @@ mod tests {
         Subject::Nhs(kith_domain::NhsNumber::from_first_nine(999_000_001).unwrap())
     }
 
-    /// No entry without a place counts on behind one that has it, nor the other way round.
-    #[test]
-    fn what_is_about_a_shielded_child_is_counted_apart_from_what_is_not() {
-        let (bursts, child) = (Bursts::default(), child());
-        let of = |at| bursts.take(&refused(at, "n1", "ROLE_NOT_ALLOWED"), (at % 2 == 1).then_some(&child));
-        let (mut alone, mut opened) = (0, Vec::new());
-        for at in 0..8 {
-            match of(at) {
-                None => alone += 1,
-                Some((_, kind)) => opened.extend(kind),
-            }
-        }
-        assert_eq!((alone, opened.len()), (2, 2), "the first of each is an entry of its own");
-        let counted = |kind: &Kind| {
-            let (entry, _) = bursts.close(kind).unwrap();
-            assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }), "{:?}", entry.decision);
-            (entry.subject, entry.shielded)
-        };
-        assert_eq!(counted(&opened[0]), (None, false), "about nobody: they may be many");
-        assert_eq!(counted(&opened[1]), (Some(child.clone()), true), "whatever is held when it is read");
+    /// A refusal, about a child who is or was shielded or not.
+    fn take_about(bursts: &Bursts, at: i64, shielded: bool) -> Option<Option<Kind>> {
+        let entry = AuditEntry { shielded, ..refused(at, "n1", "ROLE_NOT_ALLOWED") };
+        bursts.take(&entry, shielded.then(child).as_ref()).map(|(_, kind)| kind)
     }
 
-    /// One that is marked is, though nobody is found in it by now.
+    /// No entry without a place counts on behind one that has it, nor the other way round. One alone counts nothing: it is about whom it
+    /// is about, for whoever asks for that child.
     #[test]
-    fn what_is_marked_is_counted_with_what_is_shielded() {
+    fn what_counts_on_is_shown_as_the_first_one_is() {
+        for (first, named) in [(false, None), (true, Some(child()))] {
+            for others in [vec![!first], vec![!first, first], vec![first, !first], vec![!first, !first, !first]] {
+                let bursts = Bursts::default();
+                assert_eq!(take_about(&bursts, 0, first), None, "an entry of its own");
+                let taken: Vec<_> =
+                    (1..).zip(&others).filter_map(|(at, shielded)| take_about(&bursts, at, *shielded)).collect();
+                let Some(Some(kind)) = taken.first() else {
+                    panic!("the second one opens what is gathered: {taken:?}")
+                };
+                let (entry, _) = bursts.close(kind).unwrap();
+                let Decision::RefusedMany { count, .. } = entry.decision else {
+                    assert_eq!((others.len(), entry.shielded), (1, !first), "{:?}", entry.decision);
+                    continue;
+                };
+                assert_eq!(usize::try_from(count), Ok(others.len()));
+                assert_eq!((entry.subject, entry.shielded), (named.clone(), first));
+            }
+        }
+    }
+
+    /// Whoever is refused, and may ask about nobody, could else tell by how long that takes whether a child is shielded.
+    #[test]
+    fn how_long_a_refusal_takes_does_not_tell_of_a_shield() {
+        let waits = |about: [bool; 4]| {
+            let bursts = Bursts::default();
+            let wait = |(at, shielded)| take_about(&bursts, at, shielded).map(|opened| opened.is_some());
+            (0..).zip(about).map(wait).collect::<Vec<_>>()
+        };
+        let ordinary = waits([false; 4]);
+        assert_eq!(ordinary, [None, Some(true), Some(false), Some(false)], "at once, gathering, with what is gathered");
+        for about in [[true; 4], [false, true, false, true], [true, false, true, true], [false, false, true, true]] {
+            assert_eq!(waits(about), ordinary, "{about:?}");
+        }
+    }
+
+    /// One that is marked has no place, though nobody is found in it by now.
+    #[test]
+    fn what_counts_on_behind_one_that_is_marked_has_no_place() {
         let bursts = Bursts::default();
         let of = |at, shielded| AuditEntry { shielded, ..refused(at, "n1", "ROLE_NOT_ALLOWED") };
-        let (alone, opened) = take(&bursts, [of(0, false), of(1, true), of(2, true), of(3, true)]);
-        assert_eq!((alone, opened.len()), (2, 1));
+        let (alone, opened) = take(&bursts, [of(0, true), of(1, false), of(2, false)]);
+        assert_eq!((alone, opened.len()), (1, 1));
         let (entry, _) = bursts.close(&opened[0]).unwrap();
         assert_eq!((entry.subject, entry.shielded), (None, true));
     }
 
-    /// Its entries are shown alike, whoever they are about. A second one that is written by itself would be told from them.
+    /// Its entries are shown alike, whoever they are about.
     #[test]
     fn refusals_of_a_worklist_are_counted_as_one_and_about_nobody() {
-        let (bursts, child) = (Bursts::default(), child());
-        let of = |at: i64| {
-            let (method, shielded) = (Some(Method::LookupMany), at == 1);
-            let entry = AuditEntry { method, shielded, ..refused(at, "n1", "BAD_DATE") };
-            bursts.take(&entry, shielded.then_some(&child))
-        };
-        let opened: Vec<Kind> = (0..4).filter_map(of).filter_map(|(_, kind)| kind).collect();
-        assert_eq!(opened.len(), 1);
-        let (entry, _) = bursts.close(&opened[0]).unwrap();
-        assert!(matches!(entry.decision, Decision::RefusedMany { count: 3, .. }), "{:?}", entry.decision);
-        assert_eq!((entry.subject, entry.shielded), (None, false));
+        for hidden in 0..4 {
+            for last in [1, 3] {
+                let bursts = Bursts::default();
+                let of = |at: i64| {
+                    let (method, shielded) = (Some(Method::LookupMany), at == hidden);
+                    let entry = AuditEntry { method, shielded, ..refused(at, "n1", "BAD_DATE") };
+                    bursts.take(&entry, shielded.then(child).as_ref())
+                };
+                let opened: Vec<Kind> = (0..=last).filter_map(of).filter_map(|(_, kind)| kind).collect();
+                assert_eq!(opened.len(), 1);
+                let (entry, _) = bursts.close(&opened[0]).unwrap();
+                let many = matches!(entry.decision, Decision::RefusedMany { count: 3, .. });
+                assert_eq!((many, entry.subject), (last == 3, None), "{hidden}: {:?}", entry.decision);
+                assert_ne!((many, entry.shielded), (true, true), "{hidden}");
+            }
+        }
     }
 
     #[test]

@@ -23,9 +23,12 @@ use std::sync::Arc;
 /// People who ask about the numbers of one walk: fewer are a person's own.
 const LEAST_PEOPLE: usize = 2;
 /// Thousandths of the children whom an organisation's people ask about. It tells of presentations in time where at least so many are
-/// there: fewer are those who come again after what is told of them at night. A crowd that trawls has to be nine in ten of some
-/// thousand questions of its organisation before it hides behind this, and is flagged long before.
+/// there: fewer are those who come again after what is told of them at night.
 const LEAST_TOLD: u64 = 100;
+/// Nor does it where fewer are there than so many hundredths of what is far below others: an organisation that tells of every fifth in
+/// time would be flagged every day for its work. A crowd that trawls has to be six in ten of some thousand questions of its
+/// organisation before it hides behind this, and is flagged long before.
+const TOLD_OF_LIMIT: u64 = 150;
 
 /// What is remembered of an organisation as a whole. Its size is fixed, and there are as many as organisations that ask.
 #[derive(Debug, Default)]
@@ -91,8 +94,11 @@ impl Watch {
         let name = question.who.organisation;
         let organisation = self.organisations.entry(name).or_default();
         let role = self.roles.entry(question.role).or_default();
-        let tells = organisation.attended.share(LEAST_ATTENDED).is_some_and(|share| share >= LEAST_TOLD);
-        let usual = role.attended.of_others(name, LEAST_OF_ROLE).filter(|_| tells).unwrap_or(0);
+        let others = role.attended.of_others(name, LEAST_OF_ROLE).unwrap_or(0);
+        let half_as_many_again = others * u64::from(self.rules.share_percent) * TOLD_OF_LIMIT / 10_000;
+        let least_told = half_as_many_again.min(others).max(LEAST_TOLD);
+        let tells = organisation.attended.share(LEAST_ATTENDED).is_some_and(|share| share >= least_told);
+        let usual = if tells { others } else { 0 };
         role.attended.add(name, attended, NORM_OF_ROLE);
         let Some(counted) = organisation.whole.attended.add(attended, usual, question.entry) else { return };
         let rules = (self.rules.organisation_share_least_expected, self.rules.share_percent);
