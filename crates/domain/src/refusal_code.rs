@@ -192,7 +192,7 @@ const WORDS: &[&str] = &[
     "CHANGE_NOT_AUDITED",
     // A proof that there will never be.
     "NEVER_SIGNED",
-    // What the transport refuses by itself, because it breaks the rules of HTTP/2 or is more than anybody needs.
+    // What the transport refuses by itself, because it breaks the rules of HTTP/2.
     "PROTOCOL_VIOLATED",
 ];
 

@@ -135,6 +135,18 @@ mod tests {
     use super::*;
     use crate::services::testing::{Place, reason};
 
+    /// What is read of a call that its client resets before it sends the message.
+    struct GivenUp;
+
+    impl HttpBody for GivenUp {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Ready(Some(Err(Status::cancelled("given up"))))
+        }
+    }
+
     #[test]
     fn calls_go_through_layers_and_services_and_a_refusal_is_no_answer() {
         let place = Place::new();
@@ -146,11 +158,13 @@ mod tests {
         // Of no message the layers alone say this.
         let malformed = refused(served.lookup(b"\xff"));
         assert_eq!((malformed.code(), reason(&malformed).as_str()), (Code::InvalidArgument, "MALFORMED_MESSAGE"));
-        // So they do of none at all.
-        let mut without = served.lookup(b"");
-        *without.body_mut() = Body::default();
-        let missing = refused(without);
-        assert_eq!((missing.code(), reason(&missing).as_str()), (Code::InvalidArgument, "MALFORMED_MESSAGE"));
+        // Of none at all they say another thing: whoever gives a call up before its message was sent is told apart by nothing.
+        for none in [Body::default(), Body::new(GivenUp)] {
+            let mut without = served.lookup(b"");
+            *without.body_mut() = none;
+            let missing = refused(without);
+            assert_eq!((missing.code(), reason(&missing).as_str()), (Code::InvalidArgument, "STREAM_ENDED"));
+        }
         // A question without anything in it reaches its service.
         let empty = refused(served.lookup(b""));
         assert_eq!(empty.code(), Code::InvalidArgument);

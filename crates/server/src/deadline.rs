@@ -21,6 +21,7 @@ use crate::answer_times::UntilEncoded;
 use crate::config::Limits;
 use crate::connection::{ConnectInfo, OpenCall};
 use crate::edge::{Asking, Edge};
+use crate::given_up;
 use crate::load::{Bound, Held};
 use crate::open_connections::Standing;
 use crate::refusal;
@@ -199,10 +200,13 @@ where
                 return Box::pin(async move { Ok(status.into_http()) });
             }
         };
+        let streams = STREAMING.contains(&path);
         // Also of a call that does not last: its message may come long after its head.
         let standing = standing.cloned();
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let limit = Limit::new(deadline, standing);
+        // One that is given up must not look sent to its end; where that is one message, the transport says that there is none.
+        let request = if streams { request.map(given_up::told) } else { request };
         Box::pin(bounded(self.inner.call(request), limit, admitted, asking))
     }
 }

@@ -22,10 +22,16 @@ const KEPT_BYTES: usize = 256;
 /// had already sent all of its call gets none.
 const CUT_MAX: usize = 128;
 
-/// What came breaks the rules of HTTP/2, or is more than anybody needs.
+/// What came breaks the rules of HTTP/2.
 const VIOLATED: &str = "PROTOCOL_VIOLATED";
+/// What came is within the rules, and more than the transport takes on one connection: calls reset before they are looked at, parts
+/// of headers, small pieces of messages, and what still comes for calls that were refused long ago. An honest client whose calls
+/// are given up by the hundred can come to it, so it is called what the same is called where it is counted as it is read.
+const TOO_MUCH: &str = "TOO_MANY_CONTROL_FRAMES";
 /// A call has headers of more bytes than the transport reads.
 const CUT: &str = "HEADERS_TOO_LARGE";
+/// How the transport ends a connection for headers of so many bytes that it reads no further to say 431.
+const FAR_TOO_LARGE: &[u8] = b"header_list_way_too_large";
 /// A connection has as many calls as it may.
 const FULL: &str = "OVERLOADED";
 
@@ -139,7 +145,7 @@ impl Http2Refusals {
             // Behind a 431 it only keeps the rest of the call away.
             kind::RESET if self.cut.remove(&stream) => None,
             kind::RESET => reset(code(&self.content, 0)),
-            kind::GOAWAY => ended(code(&self.content, 4)),
+            kind::GOAWAY => ended(&self.content),
             _ => None,
         };
         self.content.clear();
@@ -171,20 +177,20 @@ fn code(content: &[u8], at: usize) -> Option<u32> {
 fn reset(code: Option<u32>) -> Option<&'static str> {
     match code? {
         error::REFUSED_STREAM => Some(FULL),
-        error::PROTOCOL | error::FLOW_CONTROL | error::FRAME_SIZE | error::COMPRESSION | error::CALM => Some(VIOLATED),
+        error::PROTOCOL | error::FLOW_CONTROL | error::FRAME_SIZE | error::COMPRESSION => Some(VIOLATED),
+        error::CALM => Some(TOO_MUCH),
         _ => None,
     }
 }
 
-/// Why a connection is ended, where that refuses it.
-fn ended(code: Option<u32>) -> Option<&'static str> {
-    match code? {
-        error::PROTOCOL
-        | error::FLOW_CONTROL
-        | error::STREAM_CLOSED
-        | error::FRAME_SIZE
-        | error::COMPRESSION
-        | error::CALM => Some(VIOLATED),
+/// Why a connection is ended, where that refuses it. Behind the error it is said in words.
+fn ended(content: &[u8]) -> Option<&'static str> {
+    match code(content, 4)? {
+        error::PROTOCOL | error::FLOW_CONTROL | error::STREAM_CLOSED | error::FRAME_SIZE | error::COMPRESSION => {
+            Some(VIOLATED)
+        }
+        error::CALM if content.get(8..) == Some(FAR_TOO_LARGE) => Some(CUT),
+        error::CALM => Some(TOO_MUCH),
         _ => None,
     }
 }

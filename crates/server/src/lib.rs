@@ -25,6 +25,7 @@ mod flood;
 #[doc(hidden)]
 pub mod fuzz_entry;
 mod gather;
+mod given_up;
 pub mod health;
 mod http2_refusals;
 pub mod identity;

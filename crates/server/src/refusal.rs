@@ -23,13 +23,12 @@ const COMPRESSED: &str = "Content is compressed with";
 /// The header that names the encodings that would be taken.
 const ACCEPTED_ENCODINGS: &str = "grpc-accept-encoding";
 
-/// How the transport begins to say that a request is no message, or has none: it calls that INTERNAL, and it is the sender's fault.
-const UNREADABLE: [&str; 4] = [
-    "failed to decode Protobuf message",
-    "protocol error",
-    "Unexpected EOF decoding stream",
-    "Missing request message",
-];
+/// How the transport begins to say that a request is no message: it calls that INTERNAL, and it is the sender's fault.
+const UNREADABLE: [&str; 3] = ["failed to decode Protobuf message", "protocol error", "Unexpected EOF decoding stream"];
+
+/// How it begins to say that a call has ended without a message. It says so of whoever sends none and of whoever gives a call up before
+/// all of its message was sent, as honest clients do when a deadline passes: so it is no fault of anybody, and is in the audit.
+const WITHOUT_MESSAGE: &str = "Missing request message";
 
 /// Reasons of refusals that no handler could put into the audit: there is none yet or none at all, or it takes no entry.
 const UNAUDITED: [&str; 8] = [
@@ -106,6 +105,9 @@ pub(crate) fn explained(found: &Status) -> Option<Status> {
         Code::Unimplemented => (Code::Unimplemented, "UNKNOWN_METHOD", "this service has no such method"),
         Code::Internal if UNREADABLE.iter().any(|start| found.message().starts_with(start)) => {
             (Code::InvalidArgument, "MALFORMED_MESSAGE", "the message is not one of this protocol")
+        }
+        Code::Internal if found.message().starts_with(WITHOUT_MESSAGE) => {
+            (Code::InvalidArgument, "STREAM_ENDED", "the call ended without a message")
         }
         Code::Ok
         | Code::Cancelled

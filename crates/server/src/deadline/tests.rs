@@ -274,7 +274,7 @@ async fn a_message_that_comes_after_the_fall_is_not_asked() {
             let mut body = request.into_body();
             let message = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
             asks.store(message.is_some(), Ordering::Relaxed);
-            Ok::<_, Infallible>(tonic::Status::new(Code::Ok, "").into_http())
+            Ok::<Response<Body>, Infallible>(tonic::Status::new(Code::Ok, "").into_http())
         }
     }));
     let (message, withheld) = tokio::sync::oneshot::channel();

@@ -11,6 +11,8 @@ const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const END_STREAM: u8 = 1;
+/// How a client gives up a call.
+const CANCEL: u32 = 8;
 
 /// The status of every reply, from the static table.
 const OK: u8 = 0x88;
@@ -33,7 +35,11 @@ fn reset_by(stream: u32, error: u32) -> Vec<u8> {
 }
 
 fn ended_by(error: u32) -> Vec<u8> {
-    frame(kind::GOAWAY, 0, 0, &[&[0, 0, 0, 7][..], &error.to_be_bytes(), b"in words"].concat())
+    ended_with(error, b"in words")
+}
+
+fn ended_with(error: u32, words: &[u8]) -> Vec<u8> {
+    frame(kind::GOAWAY, 0, 0, &[&[0, 0, 0, 7][..], &error.to_be_bytes(), words].concat())
 }
 
 /// The reasons for which these bytes refuse something.
@@ -54,16 +60,17 @@ fn what_a_peer_is_at_fault_for_is_told_and_how_a_call_or_a_connection_went_on_is
         (error::STREAM_CLOSED, None, Some(VIOLATED)),
         (error::FRAME_SIZE, Some(VIOLATED), Some(VIOLATED)),
         (error::REFUSED_STREAM, Some(FULL), None),
-        (8, None, None),
+        (CANCEL, None, None),
         (error::COMPRESSION, Some(VIOLATED), Some(VIOLATED)),
         (10, None, None),
-        (error::CALM, Some(VIOLATED), Some(VIOLATED)),
+        (error::CALM, Some(TOO_MUCH), Some(TOO_MUCH)),
         (12, None, None),
         (13, None, None),
     ] {
         assert_eq!(told(&reset_by(1, error)), Vec::from_iter(by_reset), "a reset by {error}");
         assert_eq!(told(&ended_by(error)), Vec::from_iter(by_end), "an end by {error}");
     }
+    assert_eq!(told(&ended_with(error::CALM, FAR_TOO_LARGE)), [CUT]);
 }
 
 #[test]
@@ -114,7 +121,7 @@ fn the_length_of_the_pieces_does_not_matter() {
     for length in 1..40 {
         let (mut refusals, mut reasons) = (Http2Refusals::new(), Vec::new());
         said.concat().chunks(length).for_each(|piece| refusals.sent(piece, |reason| reasons.push(reason)));
-        assert_eq!(reasons, [CUT, VIOLATED, VIOLATED], "{length}");
+        assert_eq!(reasons, [CUT, VIOLATED, TOO_MUCH], "{length}");
     }
 }
 
@@ -141,6 +148,14 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 fn request(length: usize) -> Vec<u8> {
     let more = field("x", &"y".repeat(length));
     [field(":method", "POST"), field(":scheme", "https"), field(":path", "/a"), field(":authority", "b"), more].concat()
+}
+
+/// The head of a call whose headers are beyond what is read for a 431: four times what may be, in fields that a length of one byte
+/// is enough for.
+fn far_too_large(stream: u32) -> Vec<u8> {
+    let more = (0..10).map(|_| field("x", &"y".repeat(100)));
+    let block = [request(1), more.collect::<Vec<_>>().concat()].concat();
+    headers(stream, &block)
 }
 
 /// The reasons for which the transport's own server refuses these frames, behind a whole beginning.
@@ -173,9 +188,14 @@ async fn what_the_transport_refuses_by_itself_is_found() {
         let thrice = [1, 3, 5].map(|stream| call(stream, &request(120), end));
         assert_eq!(answered(&thrice).await, [CUT; 3], "{end}");
     }
+    assert_eq!(answered(&[far_too_large(1)]).await, [CUT], "beyond what gets a 431");
     let odd = [field(":method", "POST"), field("connection", "close")].concat();
     assert_eq!(answered(&[call(1, &odd, END_STREAM)]).await, [VIOLATED], "a malformed call");
     assert_eq!(answered(&[1, 3, 5, 7].map(whole)).await, [FULL], "more calls than there may be");
+    // Whoever gives up its calls breaks no rule: not by a few, and not by more than the transport takes.
+    let given_up = |stream: u32| [whole(stream), reset_by(stream, CANCEL)].concat();
+    assert_eq!(answered(&[whole(1), whole(3), reset_by(1, CANCEL), reset_by(3, CANCEL)]).await, [""; 0]);
+    assert_eq!(answered(&Vec::from_iter((0..100).map(|number| given_up(2 * number + 1)))).await, [TOO_MUCH]);
     for (what, bad) in [
         ("no such index", call(1, &[0xff, 0xff, 0x7f], END_STREAM)),
         ("a frame of no length that it has", frame(PING, 0, 0, &[7; 7])),
