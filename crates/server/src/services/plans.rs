@@ -292,7 +292,7 @@ impl PlanFeed {
             responses.push(response);
         }
         self.refusals.count(&self.engine, Feed::Plans(self.authority));
-        Committed { responses, each, carried }
+        Outcome { responses, each, carried }
     }
 
     fn verdict(&mut self, sent: Option<Uuid>, event: bool, verdict: Verdict) -> v1::SubmitEventsResponse {

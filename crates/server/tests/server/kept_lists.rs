@@ -236,7 +236,7 @@ fn more_keys_under_a_name_than_anybody_can_verify_keep_that_name_alone_as_it_was
 #[test]
 fn keys_that_nobody_can_verify_any_more_keep_out_nothing_of_those_in_force() {
     let ground = Ground::new();
-    let (server, between) = (&ground.server, &ground.between);
+    let between = &ground.between;
     let gone = between.client(&[LA]);
     let forger = Authority::named("between");
     let forged = (0..8).map(|number| forger.list_by(KeyIdMethod::PreSpecified(vec![number; 20]), None, &[], LATER));

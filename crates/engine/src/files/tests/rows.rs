@@ -141,6 +141,7 @@ async fn a_file_rests_between_its_groups_while_anybody_asks() {
             tokio::task::yield_now().await;
         }
     };
-    let (_, ()) = tokio::join!(place.send(&file(2, CHANGES, rows(200..400)), NOW), asking);
+    let sent = file(2, CHANGES, rows(200..400));
+    let (_, ()) = tokio::join!(place.send(&sent, NOW), asking);
     assert!(began.elapsed() >= std::time::Duration::from_millis(4), "four groups: {:?}", began.elapsed());
 }
