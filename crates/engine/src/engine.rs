@@ -100,6 +100,7 @@ pub struct Engine {
     pub(crate) reseal_thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) answers: Counters,
+    pub(crate) clock: Arc<dyn Monotonic>,
     pub(crate) bursts: Arc<Bursts>,
     pub(crate) refused_rows: Arc<RefusedRows>,
     pub(crate) untold: Untold,

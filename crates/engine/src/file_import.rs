@@ -33,7 +33,6 @@ use kith_store::Table;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// Rows taken at once: with two events each they fill a good part of a commit group and hold up no question.
@@ -219,7 +218,7 @@ impl<'a> Import<'a> {
         let rows: &'a [FileRow] = &self.file.rows;
         let mut pace = Pace::new(self.engine.answer_counts().answered);
         for group in rows.chunks(GROUP) {
-            let began = Instant::now();
+            let began = self.engine.clock.now();
             // A group that changes nothing asks nobody who would know that the end has come.
             if self.engine.stop.load(Ordering::Relaxed) {
                 return Err(Trouble::Refused(Refused::BUSY));
@@ -242,9 +241,10 @@ impl<'a> Import<'a> {
                 let verdict = self.verdict(one, &mut outcomes)?;
                 self.verdicts.push(verdict);
             }
-            let rest = pace.rest_after(began.elapsed(), self.engine.answer_counts().answered, Instant::now());
+            let (now, answered) = (self.engine.clock.now(), self.engine.answer_counts().answered);
+            let rest = pace.rest_after(now.saturating_sub(began), answered, now);
             if !rest.is_zero() {
-                sleep(rest).await;
+                tokio::time::sleep(rest).await;
             }
         }
         counted_durably(std::mem::take(&mut self.counted)).await

@@ -131,8 +131,7 @@ impl Engine {
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
         let purger = Purger::new(shared, (options.settings.retention(), options.purge), (&journal, &tree), &on_fatal);
-        let (purger, purge_thread) = purging(purger, &options.wall_clock)?;
-        let (resealer, reseal_thread) = resealing(&purger, &options.clock)?;
+        let (purging, resealing) = aside(purger, &options.wall_clock, &options.clock)?;
         let deriver = Deriver {
             journal: Arc::clone(&journal),
             commands: commands.clone(),
@@ -147,7 +146,7 @@ impl Engine {
         let deriver = spawn("kith-derive", &on_fatal, move || behind(|| deriver.run()))?;
         let shared = (Arc::clone(&tally), Arc::clone(&index), commands.clone(), Arc::clone(&stop));
         let feeds = counting(FeedWatch::new(shared, Arc::clone(&options.wall_clock)), &on_fatal)?;
-        let shared = (commands.clone(), Arc::clone(&stop), options.clock, Arc::clone(&options.wall_clock));
+        let shared = (commands.clone(), Arc::clone(&stop), Arc::clone(&options.clock), Arc::clone(&options.wall_clock));
         let anchor = anchoring(Anchor::new(tree.clone(), shared, anchored(&store)?), &on_fatal)?;
         Ok(Self {
             index,
@@ -162,12 +161,13 @@ impl Engine {
             commands,
             progress,
             stop,
-            purger,
-            purge_thread: std::sync::Mutex::new(purge_thread),
-            resealer,
-            reseal_thread: std::sync::Mutex::new(Some(reseal_thread)),
+            purger: purging.0,
+            purge_thread: std::sync::Mutex::new(purging.1),
+            resealer: resealing.0,
+            reseal_thread: std::sync::Mutex::new(Some(resealing.1)),
             tally,
             answers: Counters::default(),
+            clock: options.clock,
             bursts: Arc::default(),
             refused_rows: Arc::new(RefusedRows::new(options.wall_clock, recovered.gap.is_some())),
             untold: Untold::default(),
@@ -249,6 +249,15 @@ fn anchoring(anchor: Anchor, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<(
 /// The head of the audit's tree that the log knows of.
 fn anchored(store: &Store) -> Result<Option<AuditHead>, EngineError> {
     Ok(store.get(Table::Meta, keys::AUDIT_HEAD)?.map(|bytes| decode(&bytes)).transpose()?)
+}
+
+/// The purge with its thread, if it has one, and what follows a rotation of the data key with its own.
+type Aside = ((Arc<Purger>, Option<JoinHandle<()>>), (Arc<Resealer>, JoinHandle<()>));
+
+fn aside(purger: Purger, wall_clock: &WallClock, clock: &Arc<dyn Monotonic>) -> std::io::Result<Aside> {
+    let purging = purging(purger, wall_clock)?;
+    let resealing = resealing(&purging.0, clock)?;
+    Ok((purging, resealing))
 }
 
 /// Starts the purge, where it is to run by itself.
