@@ -13,6 +13,10 @@ use crate::tls::TlsError;
 /// What is wrong with a list that no authority of its name has signed.
 const DISOWNED: &str = "a list bears the name of an authority that did not sign it";
 
+/// What is wrong with a list of one key that says it is of another, which has one in force.
+const MISLABELLED: &str =
+    "a list calls its key as that of another list of its issuer is called, and is not signed with that";
+
 /// What is wrong when a list is older than the one in force of the same signer about the same certificates.
 const OLDER: &str = "a list is older than the one in force, which may have revoked more";
 
@@ -60,6 +64,15 @@ impl Beside<'_> {
     fn known(&self) -> Vec<&Arc<List>> {
         let is_disowned = |list: &List| list.is_disowned(self.before) || list.is_disowned(self.now);
         self.in_force.0.iter().filter(|list| !is_disowned(list)).collect()
+    }
+
+    /// Whether a list says that it is of a key which did not sign it, and whose lists in force say the same: whoever has an old key of an
+    /// authority, signed by that though it is, must not overtake what its new one revokes.
+    fn is_mislabelled(&self, list: &List) -> bool {
+        let is_known = |known: &List| known.has_signer(self.now, |key| known.is_signed_with(key));
+        let alike: Vec<&Arc<List>> =
+            self.in_force.of(&list.issuer).filter(|known| known.is_of_key_of(list) && is_known(known)).collect();
+        !alike.is_empty() && !alike.iter().any(|known| list.is_by_signer_of(known, self.now))
     }
 
     /// Whether an issuer of which no list is left may lose the one in force: it has gone with its authority, or `lists` revoke every
@@ -208,6 +221,13 @@ impl Lists {
         let (disowned, mut left): (Vec<Arc<List>>, Vec<Arc<List>>) =
             self.0.into_iter().partition(|list| list.is_disowned(beside.now));
         faults.extend(disowned.iter().map(|list| wrong(&list.file, &format!("{DISOWNED}: {}", list.name))));
+        left.retain(|list| {
+            let is_mislabelled = beside.is_mislabelled(list);
+            if is_mislabelled {
+                faults.push(wrong(&list.file, &format!("{MISLABELLED}: {}", list.name)));
+            }
+            !is_mislabelled
+        });
         let may_stay = |list: &Arc<List>| {
             beside.in_force.0.iter().any(|known| known.der == list.der)
                 && !list.is_named_as_any_of(beside.now.0)

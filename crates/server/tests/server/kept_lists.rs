@@ -271,6 +271,33 @@ fn of_two_lists_of_one_second_none_goes_that_revokes_more() {
     });
 }
 
+/// As where the old key of an authority was stolen, and is not revoked yet: its lists may call themselves whatever they like.
+#[test]
+fn a_list_of_an_old_key_does_not_overtake_those_of_the_new_one_by_calling_itself_so() {
+    let root = Authority::new();
+    let [old, new] = ["between", "between"].map(|name| root.below(name, |_| {}));
+    let (by_old, by_new, gone) = (old.client(&[ED]), new.client(&[ED]), new.client(&[LA]));
+    let by_words = |by: &Authority, word: u8, revoked: &[u64], years| {
+        by.list_by(KeyIdMethod::PreSpecified(vec![word; 20]), None, revoked, years)
+    };
+    let others = format!("{}{}", root.list(&[], LASTING), by_words(&old, 1, &[], LASTING));
+    let server = TestServer::with_list(root, &format!("{others}{}", by_words(&new, 2, &[], LASTING)), |_| {});
+    client(async {
+        for pair in [&by_old, &by_new, &gone] {
+            assert!(server.takes(Some(pair)).await);
+        }
+        let (later, forged) = (by_words(&new, 2, &[gone.serial], LATER), by_words(&old, 2, &[], (2024, 2999)));
+        fs::write(server.path(LIST), format!("{others}{later}{forged}")).unwrap();
+        let said = server.tls.reload().unwrap_err();
+        assert!(said.len() == 1 && said[0].to_string().contains("calls its key"), "{said:?}");
+        assert!(server.takes(Some(&by_old)).await && server.takes(Some(&by_new)).await);
+        assert!(!server.takes(Some(&gone)).await, "what the new key revokes waits");
+        fs::write(server.path(LIST), format!("{others}{later}")).unwrap();
+        server.tls.reload().unwrap();
+        assert!(server.takes(Some(&by_old)).await && !server.takes(Some(&gone)).await);
+    });
+}
+
 #[test]
 fn lists_of_one_authority_that_would_shut_out_who_is_connected_keep_no_other_authoritys_out() {
     let [one, other] = ["http://one.example/", "http://other.example/"];
