@@ -119,9 +119,9 @@ impl Renewed {
         }
         let mut renewed = Self { lists: new, kept: BTreeSet::new() };
         renewed.keep(kept.into_iter().map(|(list, _)| list));
+        renewed.leave_out_crowded(beside, faults);
         // An old list about some, put back beside the one about all that stays, would revoke whom that has let in again.
         renewed.lists = std::mem::take(&mut renewed.lists).without_overtaken();
-        renewed.leave_out_crowded(beside, faults);
         renewed
     }
 
@@ -145,10 +145,12 @@ impl Renewed {
             let Some(first) = crowd.map(|keys| Arc::clone(keys[0])) else { return };
             faults.push(wrong(&first.file, &format!("{CROWDED}: {}", first.name)));
             self.lists.0.retain(|list| list.issuer != first.issuer || is_known(list));
-            let lost: Vec<&Arc<List>> = in_force
-                .of(&first.issuer)
-                .filter(|known| !self.lists.0.iter().any(|list| list.is_of_key_of(known)))
-                .collect();
+            // What stood for one in force may be among those that wait, though another by its key is left.
+            let is_lost = |known: &Arc<List>| {
+                let own = self.lists.by_signer_of(known, beside.before);
+                own.is_empty() || !known.is_stood_for_by(&own)
+            };
+            let lost: Vec<&Arc<List>> = in_force.of(&first.issuer).filter(|known| is_lost(known)).collect();
             self.keep(lost);
         }
     }

@@ -250,6 +250,30 @@ fn keys_that_nobody_can_verify_any_more_keep_out_nothing_of_those_in_force() {
     });
 }
 
+/// The list that stands for one in force may be among those that wait.
+#[test]
+fn a_list_whose_newer_one_waits_in_a_crowd_is_not_lost_though_another_of_its_key_is_there() {
+    let ground = Ground::new();
+    let (server, between) = (&ground.server, &ground.between);
+    let gone = server.authority.client(&[LA]);
+    let by_words = |word: u8, place, revoked: &[u64], years| {
+        between.list_by(KeyIdMethod::PreSpecified(vec![word; 20]), place, revoked, years)
+    };
+    let beside = between.list_at(Some("http://one.example/"), &[], (2022, 2999));
+    client(async {
+        assert!(server.takes(Some(&ground.standing)).await, "which shows who is between");
+        ground.write("beside.pem", &beside);
+        server.tls.reload().unwrap();
+        // In force are one about all, which revokes somebody, and one about some; the first is replaced under other words.
+        let crowd: String = (1..=8).map(|word| by_words(word, None, &[ground.revoked.serial], LATER)).collect();
+        ground.write("between.pem", &crowd);
+        ground.write("root.pem", &server.authority.list(&[gone.serial], LATER));
+        let said = ground.refused("a crowd");
+        assert!(said.contains("fewer keys"), "{said}");
+        ground.holds("a crowd", &gone).await;
+    });
+}
+
 /// An authority may make several lists in one second, and each counts.
 #[test]
 fn of_two_lists_of_one_second_none_goes_that_revokes_more() {
