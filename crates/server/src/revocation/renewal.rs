@@ -29,6 +29,16 @@ const GONE: &str = "a list in force is gone, and its issuer's others do not name
 /// What is wrong with lists of a name under so many keys that no verifier can take them.
 const CROWDED: &str = "expected fewer keys under the same names";
 
+/// What is wrong with lists of which there are too many.
+const HEAP: &str = "expected fewer lists: those in one name stay as they are in force";
+
+/// Lists in one name at most, but for as many as are in force in it from the start on: an authority has a few. Many more would take so
+/// long to hold against each other that what other authorities revoke waits.
+const OF_NAME_MAX: usize = 128;
+
+/// Lists in all at most, beyond which no name comes in that is new and nobody's who is known.
+const ALL_MAX: usize = 1_024;
+
 /// A list that stays in force because what the files hold cannot take its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeptList {
@@ -91,7 +101,9 @@ impl Beside<'_> {
 impl Renewed {
     /// What was read, with what stays in force beside it. What is wrong goes to `faults`.
     pub(crate) fn of(read: Lists, beside: Beside<'_>, faults: &mut Vec<TlsError>) -> Self {
-        let mut new = read.owned(beside, faults).newest();
+        let mut renewed = Self { lists: read.owned(beside, faults).newest(), kept: BTreeSet::new() };
+        renewed.leave_out_heaps(beside, faults);
+        let new = &mut renewed.lists;
         let known = beside.known();
         let mut kept: Vec<(&Arc<List>, &str)> = Vec::new();
         // First of all, so that what is too old to stand for one stands for no other either.
@@ -117,8 +129,9 @@ impl Renewed {
         for (list, why) in &kept {
             faults.push(wrong(&list.file, &format!("{why}; the list of {} stays in force", list.name)));
         }
-        let mut renewed = Self { lists: new, kept: BTreeSet::new() };
         renewed.keep(kept.into_iter().map(|(list, _)| list));
+        // With what stays there may be too many again.
+        renewed.leave_out_heaps(beside, faults);
         renewed.leave_out_crowded(beside, faults);
         // An old list about some, put back beside the one about all that stays, would revoke whom that has let in again.
         renewed.lists = std::mem::take(&mut renewed.lists).without_overtaken();
@@ -130,6 +143,24 @@ impl Renewed {
         for list in lists {
             self.kept.insert(list.to_kept());
             self.lists = std::mem::take(&mut self.lists).with([list]);
+        }
+    }
+
+    /// Where there are more lists in a name than can be held against each other in time, that name stays as it is in force. Where there
+    /// are more in all, names that are new and nobody's who is known wait.
+    fn leave_out_heaps(&mut self, beside: Beside<'_>, faults: &mut Vec<TlsError>) {
+        let Beside { in_force, before: _, now: (authorities, issuers) } = beside;
+        let names: Vec<Arc<List>> = self.lists.keys_by_name().iter().map(|keys| Arc::clone(keys[0])).collect();
+        for first in names {
+            let (own, old) = (self.lists.of(&first.issuer).count(), in_force.of(&first.issuer).count());
+            let is_anybodys =
+                || first.is_named_as_any_of(authorities) || issuers.vouch(&first.issuer, authorities, |_| true);
+            let is_one_too_many = self.lists.0.len() > ALL_MAX && old == 0 && !is_anybodys();
+            if own > OF_NAME_MAX.max(old) || is_one_too_many {
+                faults.push(wrong(&first.file, &format!("{HEAP}: {}", first.name)));
+                self.lists.0.retain(|list| list.issuer != first.issuer);
+                self.keep(in_force.of(&first.issuer));
+            }
         }
     }
 

@@ -250,6 +250,27 @@ fn keys_that_nobody_can_verify_any_more_keep_out_nothing_of_those_in_force() {
     });
 }
 
+/// As where an authority, or whoever writes its file, makes lists until those of others wait for them.
+#[test]
+fn more_lists_in_a_name_than_can_be_held_against_each_other_keep_that_name_alone_as_it_was() {
+    let ground = Ground::new();
+    let (server, between) = (&ground.server, &ground.between);
+    let gone = server.authority.client(&[LA]);
+    let numbers = [ground.revoked.serial];
+    let about_some = |number: u32| between.list_at(Some(&format!("http://{number}.example/")), &numbers, LATER);
+    let heap: String = (0..129).map(about_some).collect();
+    client(async {
+        assert!(server.takes(Some(&ground.standing)).await, "which shows who is between");
+        ground.write("between.pem", &heap);
+        ground.write("root.pem", &server.authority.list(&[gone.serial], LATER));
+        let said = ground.refused("a heap");
+        assert!(said.contains("fewer lists") && said.contains("between.pem"), "{said}");
+        assert_eq!(ground.kept(), between_is_kept());
+        ground.holds("a heap", &gone).await;
+        assert!(server.tls.try_again().is_empty(), "it was said");
+    });
+}
+
 /// The list that stands for one in force may be among those that wait.
 #[test]
 fn a_list_whose_newer_one_waits_in_a_crowd_is_not_lost_though_another_of_its_key_is_there() {
