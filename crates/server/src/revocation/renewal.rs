@@ -39,6 +39,9 @@ const OF_NAME_MAX: usize = 128;
 /// Lists in all at most, beyond which no name comes in that is new and nobody's who is known.
 const ALL_MAX: usize = 1_024;
 
+/// Lists that have gone at most of which it is remembered that they were in force.
+const GONE_MAX: usize = 64;
+
 /// A list that stays in force because what the files hold cannot take its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeptList {
@@ -60,6 +63,8 @@ pub(crate) struct Renewed {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside<'a> {
     pub(crate) in_force: &'a Lists,
+    /// What was in force and has gone.
+    pub(crate) gone: &'a Lists,
     pub(crate) before: Signers<'a>,
     pub(crate) now: Signers<'a>,
 }
@@ -70,10 +75,16 @@ impl Beside<'_> {
         self.before.0.iter().all(|authority| self.now.0.contains(authority))
     }
 
-    /// Those in force that stand in anybody's way: one that turned out to be nobody's does not, whatever its date.
+    /// Those in force that stand in anybody's way: one that turned out to be nobody's does not, whatever its date. So do those that have
+    /// gone once it is known whose they are, as when that one has shown its certificate, or is revoked no more: else an older one could
+    /// be brought after they went.
     fn known(&self) -> Vec<&Arc<List>> {
         let is_disowned = |list: &List| list.is_disowned(self.before) || list.is_disowned(self.now);
-        self.in_force.0.iter().filter(|list| !is_disowned(list)).collect()
+        let is_back = |list: &List| {
+            list.has_signer(self.now, |key| list.is_signed_with(key)) && self.in_force.have_lost(list, self.now)
+        };
+        let back = self.gone.0.iter().filter(|list| is_back(list));
+        self.in_force.0.iter().chain(back).filter(|list| !is_disowned(list)).collect()
     }
 
     /// Whether a list says that it is of a key which did not sign it, and whose lists in force say the same: whoever has an old key of an
@@ -149,7 +160,7 @@ impl Renewed {
     /// Where there are more lists in a name than can be held against each other in time, that name stays as it is in force. Where there
     /// are more in all, names that are new and nobody's who is known wait.
     fn leave_out_heaps(&mut self, beside: Beside<'_>, faults: &mut Vec<TlsError>) {
-        let Beside { in_force, before: _, now: (authorities, issuers) } = beside;
+        let Beside { in_force, gone: _, before: _, now: (authorities, issuers) } = beside;
         let names: Vec<Arc<List>> = self.lists.keys_by_name().iter().map(|keys| Arc::clone(keys[0])).collect();
         for first in names {
             let (own, old) = (self.lists.of(&first.issuer).count(), in_force.of(&first.issuer).count());
@@ -167,7 +178,7 @@ impl Renewed {
     /// Where there are more keys than verifiers can be made for, those that are new wait, name by name: those of the authorities of the
     /// configuration last, and of the others those with the most first. What keys that are in force revoke anew does not wait.
     fn leave_out_crowded(&mut self, beside: Beside<'_>, faults: &mut Vec<TlsError>) {
-        let Beside { in_force, before: _, now: (authorities, _) } = beside;
+        let Beside { in_force, gone: _, before: _, now: (authorities, _) } = beside;
         let is_known = |list: &List| in_force.of(&list.issuer).any(|known| known.is_of_key_of(list));
         while self.lists.count_variants() > VARIANTS_MAX {
             let names = self.lists.keys_by_name();
@@ -177,10 +188,7 @@ impl Renewed {
             faults.push(wrong(&first.file, &format!("{CROWDED}: {}", first.name)));
             self.lists.0.retain(|list| list.issuer != first.issuer || is_known(list));
             // What stood for one in force may be among those that wait, though another by its key is left.
-            let is_lost = |known: &Arc<List>| {
-                let own = self.lists.by_signer_of(known, beside.before);
-                own.is_empty() || !known.is_stood_for_by(&own)
-            };
+            let is_lost = |known: &List| self.lists.have_lost(known, beside.before);
             let lost: Vec<&Arc<List>> = in_force.of(&first.issuer).filter(|known| is_lost(known)).collect();
             self.keep(lost);
         }
@@ -273,6 +281,21 @@ impl Lists {
 
     fn by_signer_of(&self, known: &List, signers: Signers<'_>) -> Vec<&Arc<List>> {
         self.0.iter().filter(|list| list.is_by_signer_of(known, signers)).collect()
+    }
+
+    /// Whether nothing here stands for one that was in force.
+    fn have_lost(&self, known: &List, signers: Signers<'_>) -> bool {
+        let own = self.by_signer_of(known, signers);
+        own.is_empty() || !known.is_stood_for_by(&own)
+    }
+
+    /// Adds what was in force before, is not now, and has nothing in its place.
+    pub(crate) fn remember(&mut self, before: &Lists, now: &Lists, signers: Signers<'_>) {
+        for list in before.0.iter().filter(|list| now.have_lost(list, signers)) {
+            if self.0.len() < GONE_MAX && !self.0.iter().any(|known| known.der == list.der) {
+                self.0.push(Arc::clone(list));
+            }
+        }
     }
 
     /// Leaves out whatever of the signer of a list in force is about the same certificates and older, when nothing newer is there.

@@ -204,10 +204,37 @@ fn an_issuer_that_the_new_lists_revoke_may_lose_its_list_and_no_other() {
         for pair in [&ground.standing, &ground.revoked, &gone] {
             assert!(!server.takes(Some(pair)).await);
         }
-        // Whatever becomes of that, nobody whom its list revoked is let in without one.
+        // Whatever becomes of that, nobody whom its list revoked is let in, without one or under an older one.
         ground.write("root.pem", &server.authority.list(&[], (2023, 2999)));
+        for (older, why) in [("", "has none here"), (ground.between.list(&[], (2019, 2999)).as_str(), "older")] {
+            ground.write("older.pem", &format!("{older}{}", server.authority.list(&[], (2023, 2999))));
+            let said = ground.refused("revoked no more");
+            assert!(said.contains(why), "{said}");
+            assert_eq!(ground.kept(), between_is_kept());
+            assert!(server.takes(Some(&ground.standing)).await && !server.takes(Some(&ground.revoked)).await);
+        }
+    });
+}
+
+/// As where an authority between has two keys, and nobody has shown the old one since the start.
+#[test]
+fn a_list_that_went_because_nobody_knew_whose_it_was_lets_no_older_one_in() {
+    let root = Authority::new();
+    let [old, new] = ["between", "between"].map(|name| root.below(name, |_| {}));
+    let (by_old, by_new, revoked) = (old.client(&[ED]), new.client(&[ED]), old.client(&[LA]));
+    let others = format!("{}{}", root.list(&[], LASTING), new.list(&[], LASTING));
+    let own = old.list(&[revoked.serial], LASTING);
+    let server = TestServer::with_list(root, &format!("{others}{own}"), |_| {});
+    client(async {
+        assert!(server.takes(Some(&by_new)).await, "which shows the new key alone");
+        fs::write(server.path(LIST), &others).unwrap();
         server.tls.reload().unwrap();
-        assert!(!server.takes(Some(&ground.revoked)).await);
+        assert!(!server.takes(Some(&by_old)).await, "which shows the old one");
+        fs::write(server.path(LIST), format!("{others}{}", old.list(&[], (2019, 2999)))).unwrap();
+        let said = server.tls.reload().unwrap_err();
+        assert!(said.len() == 1 && said[0].to_string().contains("older"), "{said:?}");
+        assert!(server.takes(Some(&by_old)).await && server.takes(Some(&by_new)).await);
+        assert!(!server.takes(Some(&revoked)).await, "an older list let in who is revoked");
     });
 }
 
