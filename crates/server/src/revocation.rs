@@ -7,7 +7,7 @@ mod renewal;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::oid_registry::{OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT};
@@ -45,6 +45,9 @@ struct List {
     expires_s: Option<i64>,
     /// The numbers of the certificates that it revokes, without zeros in front.
     revoked: HashSet<Vec<u8>>,
+    /// Keys that it was held against, each with whether it is signed with that: it is held against each beside many others, and to
+    /// verify takes long.
+    signed: Mutex<Vec<(Vec<u8>, bool)>>,
 }
 
 /// By whom a list may be signed: the authorities of the configuration, and those between them and clients.
@@ -197,7 +200,8 @@ impl List {
             let revoked = parsed.iter_revoked_certificates().map(|found| found.serial().to_bytes_be()).collect();
             (parsed.issuer().as_raw().to_vec(), name, key, scope, parsed.last_update().timestamp(), expires_s, revoked)
         };
-        Some(Self { der, file: Arc::clone(file), name, issuer, key, scope, issued_s, expires_s, revoked })
+        let (file, signed) = (Arc::clone(file), Mutex::default());
+        Some(Self { der, file, name, issuer, key, scope, issued_s, expires_s, revoked, signed })
     }
 
     fn is_of(&self, other: &List) -> bool {
@@ -236,7 +240,15 @@ impl List {
     }
 
     fn is_signed_with(&self, key: &SubjectPublicKeyInfo<'_>) -> bool {
-        CertificateRevocationList::from_der(&self.der).is_ok_and(|(_, parsed)| parsed.verify_signature(key).is_ok())
+        let known = || self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(is_signed) = known().iter().find(|(of, _)| *of == key.raw).map(|(_, is_signed)| *is_signed) {
+            return is_signed;
+        }
+        // Without the lock: nobody who connects waits for the signatures of others.
+        let is_signed = CertificateRevocationList::from_der(&self.der)
+            .is_ok_and(|(_, parsed)| parsed.verify_signature(key).is_ok());
+        known().push((key.raw.to_vec(), is_signed));
+        is_signed
     }
 
     fn is_named_as_any_of(&self, authorities: &[CertificateDer<'static>]) -> bool {

@@ -24,7 +24,7 @@ use crate::file_changes::{FileChanges, Seen, fingerprint};
 use crate::issuers::Issuers;
 use crate::open_connections::{Chain, Judged, OpenConnections, Registered};
 pub use crate::revocation::KeptList;
-use crate::revocation::Reading;
+use crate::revocation::{Lists, Reading};
 use crate::server_pair::{self, ServerPair};
 pub use error::TlsError;
 use renewal::Outcome;
@@ -130,6 +130,8 @@ pub struct TlsState {
     open: Arc<OpenConnections>,
     /// For whose sake lists were refused: in the way until files change, though not connected any more.
     in_the_way: Mutex<HashSet<Chain>>,
+    /// Lists that were in force and have gone.
+    gone: Mutex<Lists>,
     issuers: Arc<Issuers>,
     changes: FileChanges,
     first_seen: Vec<Seen>,
@@ -162,8 +164,20 @@ impl TlsState {
             .for_each(|change| changes.note(change));
         let in_force = RwLock::new(Arc::new(first));
         let (reloading, open, in_the_way) = (Mutex::default(), Arc::default(), Mutex::default());
-        let unread = AtomicBool::new(false);
-        Ok(Self { files, trust_domain, in_force, reloading, open, in_the_way, issuers, changes, first_seen, unread })
+        let (gone, unread) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self {
+            files,
+            trust_domain,
+            in_force,
+            reloading,
+            open,
+            in_the_way,
+            gone,
+            issuers,
+            changes,
+            first_seen,
+            unread,
+        })
     }
 
     /// How many different certificates with their chains are connected.
@@ -270,6 +284,7 @@ impl TlsState {
     /// What was read comes into force, and open connections are judged by it.
     fn take(&self, (next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
         tell_of_expired(&next.trust, now);
+        self.remember(&before.trust, &next.trust);
         let is_news = |change: &FileChange| change.in_force.is_some() || change.kept.is_some();
         let is_told = |change: &FileChange| is_changed || is_news(change) || !before.failed.contains(&change.part);
         next.changes(&before.sha256, &before.kept)

@@ -66,7 +66,8 @@ impl Reading {
             Ok(text) => text,
             Err(fault) => return self.faults.push(fault),
         };
-        let (file, before) = (Arc::from(path), self.lists.0.len() + self.faults.len());
+        let file: Arc<Path> = Arc::from(path);
+        let before = self.lists.0.len() + self.faults.len();
         let mut sections = sections(&text);
         for section in sections.by_ref().take(LISTS_MAX) {
             for der in CertificateRevocationListDer::pem_slice_iter(section) {
@@ -104,7 +105,12 @@ const NONE: &str = "expected a revocation list, found none";
 /// The bytes of a file of lists.
 fn bounded(file: &Path) -> Result<Vec<u8>, TlsError> {
     let read = |error| TlsError::Read { path: file.to_owned(), source: pem::Error::Io(error) };
-    let length = std::fs::metadata(file).map_err(read)?.len();
+    let metadata = std::fs::metadata(file).map_err(read)?;
+    // A pipe, or a device, may never come to its end, and what other files revoke would wait for it.
+    if !metadata.is_file() {
+        return Err(wrong(file, "expected a file"));
+    }
+    let length = metadata.len();
     if length > FILE_MAX_BYTES {
         return Err(wrong(file, &format!("expected at most {FILE_MAX_BYTES} bytes, found {length}")));
     }
@@ -206,6 +212,13 @@ mod tests {
             let found = Reading::of(&file, ISSUED_S);
             assert_eq!((found.lists.0.len(), found.faults.len()), (0, faults), "{number}");
         }
+    }
+
+    #[test]
+    fn what_is_no_file_and_may_never_end_is_not_read() {
+        let found = Reading::of(Path::new("/dev/zero"), ISSUED_S);
+        assert_eq!((found.lists.0.len(), found.faults.len()), (0, 1));
+        assert!(found.faults[0].to_string().contains("expected a file"), "{}", found.faults[0]);
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::tls::TlsError;
 /// What is wrong with a list that no authority of its name has signed.
 const DISOWNED: &str = "a list bears the name of an authority that did not sign it";
 
+/// What is wrong with a list of one key that says it is of another, which has one in force.
+const MISLABELLED: &str =
+    "a list calls its key as that of another list of its issuer is called, and is not signed with that";
+
 /// What is wrong when a list is older than the one in force of the same signer about the same certificates.
 const OLDER: &str = "a list is older than the one in force, which may have revoked more";
 
@@ -24,6 +28,19 @@ const GONE: &str = "a list in force is gone, and its issuer's others do not name
 
 /// What is wrong with lists of a name under so many keys that no verifier can take them.
 const CROWDED: &str = "expected fewer keys under the same names";
+
+/// What is wrong with lists of which there are too many.
+const HEAP: &str = "expected fewer lists: those in one name stay as they are in force";
+
+/// Lists in one name at most, but for as many as are in force in it from the start on: an authority has a few. Many more would take so
+/// long to hold against each other that what other authorities revoke waits.
+const OF_NAME_MAX: usize = 128;
+
+/// Lists in all at most, beyond which no name comes in that is new and nobody's who is known.
+const ALL_MAX: usize = 1_024;
+
+/// Lists that have gone at most of which it is remembered that they were in force.
+const GONE_MAX: usize = 64;
 
 /// A list that stays in force because what the files hold cannot take its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +63,8 @@ pub(crate) struct Renewed {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside<'a> {
     pub(crate) in_force: &'a Lists,
+    /// What was in force and has gone.
+    pub(crate) gone: &'a Lists,
     pub(crate) before: Signers<'a>,
     pub(crate) now: Signers<'a>,
 }
@@ -56,10 +75,25 @@ impl Beside<'_> {
         self.before.0.iter().all(|authority| self.now.0.contains(authority))
     }
 
-    /// Those in force that stand in anybody's way: one that turned out to be nobody's does not, whatever its date.
+    /// Those in force that stand in anybody's way: one that turned out to be nobody's does not, whatever its date. So do those that have
+    /// gone once it is known whose they are, as when that one has shown its certificate, or is revoked no more: else an older one could
+    /// be brought after they went.
     fn known(&self) -> Vec<&Arc<List>> {
         let is_disowned = |list: &List| list.is_disowned(self.before) || list.is_disowned(self.now);
-        self.in_force.0.iter().filter(|list| !is_disowned(list)).collect()
+        let is_back = |list: &List| {
+            list.has_signer(self.now, |key| list.is_signed_with(key)) && self.in_force.have_lost(list, self.now)
+        };
+        let back = self.gone.0.iter().filter(|list| is_back(list));
+        self.in_force.0.iter().chain(back).filter(|list| !is_disowned(list)).collect()
+    }
+
+    /// Whether a list says that it is of a key which did not sign it, and whose lists in force say the same: whoever has an old key of an
+    /// authority, signed by that though it is, must not overtake what its new one revokes.
+    fn is_mislabelled(&self, list: &List) -> bool {
+        let is_known = |known: &List| known.has_signer(self.now, |key| known.is_signed_with(key));
+        let alike: Vec<&Arc<List>> =
+            self.in_force.of(&list.issuer).filter(|known| known.is_of_key_of(list) && is_known(known)).collect();
+        !alike.is_empty() && !alike.iter().any(|known| list.is_by_signer_of(known, self.now))
     }
 
     /// Whether an issuer of which no list is left may lose the one in force: it has gone with its authority, or `lists` revoke every
@@ -78,7 +112,9 @@ impl Beside<'_> {
 impl Renewed {
     /// What was read, with what stays in force beside it. What is wrong goes to `faults`.
     pub(crate) fn of(read: Lists, beside: Beside<'_>, faults: &mut Vec<TlsError>) -> Self {
-        let mut new = read.owned(beside, faults).newest();
+        let mut renewed = Self { lists: read.owned(beside, faults).newest(), kept: BTreeSet::new() };
+        renewed.leave_out_heaps(beside, faults);
+        let new = &mut renewed.lists;
         let known = beside.known();
         let mut kept: Vec<(&Arc<List>, &str)> = Vec::new();
         // First of all, so that what is too old to stand for one stands for no other either.
@@ -104,11 +140,12 @@ impl Renewed {
         for (list, why) in &kept {
             faults.push(wrong(&list.file, &format!("{why}; the list of {} stays in force", list.name)));
         }
-        let mut renewed = Self { lists: new, kept: BTreeSet::new() };
         renewed.keep(kept.into_iter().map(|(list, _)| list));
+        // With what stays there may be too many again.
+        renewed.leave_out_heaps(beside, faults);
+        renewed.leave_out_crowded(beside, faults);
         // An old list about some, put back beside the one about all that stays, would revoke whom that has let in again.
         renewed.lists = std::mem::take(&mut renewed.lists).without_overtaken();
-        renewed.leave_out_crowded(beside, faults);
         renewed
     }
 
@@ -120,10 +157,28 @@ impl Renewed {
         }
     }
 
+    /// Where there are more lists in a name than can be held against each other in time, that name stays as it is in force. Where there
+    /// are more in all, names that are new and nobody's who is known wait.
+    fn leave_out_heaps(&mut self, beside: Beside<'_>, faults: &mut Vec<TlsError>) {
+        let Beside { in_force, gone: _, before: _, now: (authorities, issuers) } = beside;
+        let names: Vec<Arc<List>> = self.lists.keys_by_name().iter().map(|keys| Arc::clone(keys[0])).collect();
+        for first in names {
+            let (own, old) = (self.lists.of(&first.issuer).count(), in_force.of(&first.issuer).count());
+            let is_anybodys =
+                || first.is_named_as_any_of(authorities) || issuers.vouch(&first.issuer, authorities, |_| true);
+            let is_one_too_many = self.lists.0.len() > ALL_MAX && old == 0 && !is_anybodys();
+            if own > OF_NAME_MAX.max(old) || is_one_too_many {
+                faults.push(wrong(&first.file, &format!("{HEAP}: {}", first.name)));
+                self.lists.0.retain(|list| list.issuer != first.issuer);
+                self.keep(in_force.of(&first.issuer));
+            }
+        }
+    }
+
     /// Where there are more keys than verifiers can be made for, those that are new wait, name by name: those of the authorities of the
     /// configuration last, and of the others those with the most first. What keys that are in force revoke anew does not wait.
     fn leave_out_crowded(&mut self, beside: Beside<'_>, faults: &mut Vec<TlsError>) {
-        let Beside { in_force, before: _, now: (authorities, _) } = beside;
+        let Beside { in_force, gone: _, before: _, now: (authorities, _) } = beside;
         let is_known = |list: &List| in_force.of(&list.issuer).any(|known| known.is_of_key_of(list));
         while self.lists.count_variants() > VARIANTS_MAX {
             let names = self.lists.keys_by_name();
@@ -132,10 +187,9 @@ impl Renewed {
             let Some(first) = crowd.map(|keys| Arc::clone(keys[0])) else { return };
             faults.push(wrong(&first.file, &format!("{CROWDED}: {}", first.name)));
             self.lists.0.retain(|list| list.issuer != first.issuer || is_known(list));
-            let lost: Vec<&Arc<List>> = in_force
-                .of(&first.issuer)
-                .filter(|known| !self.lists.0.iter().any(|list| list.is_of_key_of(known)))
-                .collect();
+            // What stood for one in force may be among those that wait, though another by its key is left.
+            let is_lost = |known: &List| self.lists.have_lost(known, beside.before);
+            let lost: Vec<&Arc<List>> = in_force.of(&first.issuer).filter(|known| is_lost(known)).collect();
             self.keep(lost);
         }
     }
@@ -208,6 +262,13 @@ impl Lists {
         let (disowned, mut left): (Vec<Arc<List>>, Vec<Arc<List>>) =
             self.0.into_iter().partition(|list| list.is_disowned(beside.now));
         faults.extend(disowned.iter().map(|list| wrong(&list.file, &format!("{DISOWNED}: {}", list.name))));
+        left.retain(|list| {
+            let is_mislabelled = beside.is_mislabelled(list);
+            if is_mislabelled {
+                faults.push(wrong(&list.file, &format!("{MISLABELLED}: {}", list.name)));
+            }
+            !is_mislabelled
+        });
         let may_stay = |list: &Arc<List>| {
             beside.in_force.0.iter().any(|known| known.der == list.der)
                 && !list.is_named_as_any_of(beside.now.0)
@@ -220,6 +281,21 @@ impl Lists {
 
     fn by_signer_of(&self, known: &List, signers: Signers<'_>) -> Vec<&Arc<List>> {
         self.0.iter().filter(|list| list.is_by_signer_of(known, signers)).collect()
+    }
+
+    /// Whether nothing here stands for one that was in force.
+    fn have_lost(&self, known: &List, signers: Signers<'_>) -> bool {
+        let own = self.by_signer_of(known, signers);
+        own.is_empty() || !known.is_stood_for_by(&own)
+    }
+
+    /// Adds what was in force before, is not now, and has nothing in its place.
+    pub(crate) fn remember(&mut self, before: &Lists, now: &Lists, signers: Signers<'_>) {
+        for list in before.0.iter().filter(|list| now.have_lost(list, signers)) {
+            if self.0.len() < GONE_MAX && !self.0.iter().any(|known| known.der == list.der) {
+                self.0.push(Arc::clone(list));
+            }
+        }
     }
 
     /// Leaves out whatever of the signer of a list in force is about the same certificates and older, when nothing newer is there.

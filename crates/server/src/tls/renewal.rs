@@ -120,8 +120,10 @@ impl TlsState {
         };
         let is_taken = |list: &CertificateRevocationListDer<'static>| takes(authorities, list, &self.files);
         let usable = read.clone().usable(in_force, &mut faults, is_taken);
+        let gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let beside = Beside {
             in_force,
+            gone: &gone,
             before: (before.authorities.ders.as_slice(), &*self.issuers),
             now: (authorities.ders.as_slice(), &*self.issuers),
         };
@@ -180,6 +182,14 @@ impl TlsState {
             |chain: &&Chain| trust.shuts_out_by_its_lists(chain, now) && !before.shuts_out_by_its_lists(chain, now);
         let shut_out: Vec<Chain> = self.open.chains().union(&in_the_way).filter(is_shut_out).cloned().collect();
         if shut_out.is_empty() { Ok(trust) } else { Err(Apart::ShutOut(shut_out)) }
+    }
+
+    /// Remembers the lists that are in force no more.
+    pub(super) fn remember(&self, before: &ClientTrust, now: &ClientTrust) {
+        if let Some((before, lists)) = before.lists.as_ref().zip(now.lists.as_ref()) {
+            let signers = (now.authorities.ders.as_slice(), &*self.issuers);
+            self.gone.lock().unwrap_or_else(PoisonError::into_inner).remember(before, lists, signers);
+        }
     }
 
     fn trust(&self, authorities: &Arc<Authorities>, lists: Option<Arc<Lists>>) -> Result<ClientTrust, TlsError> {

@@ -204,10 +204,37 @@ fn an_issuer_that_the_new_lists_revoke_may_lose_its_list_and_no_other() {
         for pair in [&ground.standing, &ground.revoked, &gone] {
             assert!(!server.takes(Some(pair)).await);
         }
-        // Whatever becomes of that, nobody whom its list revoked is let in without one.
+        // Whatever becomes of that, nobody whom its list revoked is let in, without one or under an older one.
         ground.write("root.pem", &server.authority.list(&[], (2023, 2999)));
+        for (older, why) in [("", "has none here"), (ground.between.list(&[], (2019, 2999)).as_str(), "older")] {
+            ground.write("older.pem", &format!("{older}{}", server.authority.list(&[], (2023, 2999))));
+            let said = ground.refused("revoked no more");
+            assert!(said.contains(why), "{said}");
+            assert_eq!(ground.kept(), between_is_kept());
+            assert!(server.takes(Some(&ground.standing)).await && !server.takes(Some(&ground.revoked)).await);
+        }
+    });
+}
+
+/// As where an authority between has two keys, and nobody has shown the old one since the start.
+#[test]
+fn a_list_that_went_because_nobody_knew_whose_it_was_lets_no_older_one_in() {
+    let root = Authority::new();
+    let [old, new] = ["between", "between"].map(|name| root.below(name, |_| {}));
+    let (by_old, by_new, revoked) = (old.client(&[ED]), new.client(&[ED]), old.client(&[LA]));
+    let others = format!("{}{}", root.list(&[], LASTING), new.list(&[], LASTING));
+    let own = old.list(&[revoked.serial], LASTING);
+    let server = TestServer::with_list(root, &format!("{others}{own}"), |_| {});
+    client(async {
+        assert!(server.takes(Some(&by_new)).await, "which shows the new key alone");
+        fs::write(server.path(LIST), &others).unwrap();
         server.tls.reload().unwrap();
-        assert!(!server.takes(Some(&ground.revoked)).await);
+        assert!(!server.takes(Some(&by_old)).await, "which shows the old one");
+        fs::write(server.path(LIST), format!("{others}{}", old.list(&[], (2019, 2999)))).unwrap();
+        let said = server.tls.reload().unwrap_err();
+        assert!(said.len() == 1 && said[0].to_string().contains("older"), "{said:?}");
+        assert!(server.takes(Some(&by_old)).await && server.takes(Some(&by_new)).await);
+        assert!(!server.takes(Some(&revoked)).await, "an older list let in who is revoked");
     });
 }
 
@@ -250,6 +277,51 @@ fn keys_that_nobody_can_verify_any_more_keep_out_nothing_of_those_in_force() {
     });
 }
 
+/// As where an authority, or whoever writes its file, makes lists until those of others wait for them.
+#[test]
+fn more_lists_in_a_name_than_can_be_held_against_each_other_keep_that_name_alone_as_it_was() {
+    let ground = Ground::new();
+    let (server, between) = (&ground.server, &ground.between);
+    let gone = server.authority.client(&[LA]);
+    let numbers = [ground.revoked.serial];
+    let about_some = |number: u32| between.list_at(Some(&format!("http://{number}.example/")), &numbers, LATER);
+    let heap: String = (0..129).map(about_some).collect();
+    client(async {
+        assert!(server.takes(Some(&ground.standing)).await, "which shows who is between");
+        ground.write("between.pem", &heap);
+        ground.write("root.pem", &server.authority.list(&[gone.serial], LATER));
+        let said = ground.refused("a heap");
+        assert!(said.contains("fewer lists") && said.contains("between.pem"), "{said}");
+        assert_eq!(ground.kept(), between_is_kept());
+        ground.holds("a heap", &gone).await;
+        assert!(server.tls.try_again().is_empty(), "it was said");
+    });
+}
+
+/// The list that stands for one in force may be among those that wait.
+#[test]
+fn a_list_whose_newer_one_waits_in_a_crowd_is_not_lost_though_another_of_its_key_is_there() {
+    let ground = Ground::new();
+    let (server, between) = (&ground.server, &ground.between);
+    let gone = server.authority.client(&[LA]);
+    let by_words = |word: u8, place, revoked: &[u64], years| {
+        between.list_by(KeyIdMethod::PreSpecified(vec![word; 20]), place, revoked, years)
+    };
+    let beside = between.list_at(Some("http://one.example/"), &[], (2022, 2999));
+    client(async {
+        assert!(server.takes(Some(&ground.standing)).await, "which shows who is between");
+        ground.write("beside.pem", &beside);
+        server.tls.reload().unwrap();
+        // In force are one about all, which revokes somebody, and one about some; the first is replaced under other words.
+        let crowd: String = (1..=8).map(|word| by_words(word, None, &[ground.revoked.serial], LATER)).collect();
+        ground.write("between.pem", &crowd);
+        ground.write("root.pem", &server.authority.list(&[gone.serial], LATER));
+        let said = ground.refused("a crowd");
+        assert!(said.contains("fewer keys"), "{said}");
+        ground.holds("a crowd", &gone).await;
+    });
+}
+
 /// An authority may make several lists in one second, and each counts.
 #[test]
 fn of_two_lists_of_one_second_none_goes_that_revokes_more() {
@@ -268,6 +340,33 @@ fn of_two_lists_of_one_second_none_goes_that_revokes_more() {
         ground.write("root.pem", &server.authority.list(&[], (2022, 2999)));
         server.tls.reload().unwrap();
         assert!(server.takes(Some(&gone)).await, "a newer one may take it back");
+    });
+}
+
+/// As where the old key of an authority was stolen, and is not revoked yet: its lists may call themselves whatever they like.
+#[test]
+fn a_list_of_an_old_key_does_not_overtake_those_of_the_new_one_by_calling_itself_so() {
+    let root = Authority::new();
+    let [old, new] = ["between", "between"].map(|name| root.below(name, |_| {}));
+    let (by_old, by_new, gone) = (old.client(&[ED]), new.client(&[ED]), new.client(&[LA]));
+    let by_words = |by: &Authority, word: u8, revoked: &[u64], years| {
+        by.list_by(KeyIdMethod::PreSpecified(vec![word; 20]), None, revoked, years)
+    };
+    let others = format!("{}{}", root.list(&[], LASTING), by_words(&old, 1, &[], LASTING));
+    let server = TestServer::with_list(root, &format!("{others}{}", by_words(&new, 2, &[], LASTING)), |_| {});
+    client(async {
+        for pair in [&by_old, &by_new, &gone] {
+            assert!(server.takes(Some(pair)).await);
+        }
+        let (later, forged) = (by_words(&new, 2, &[gone.serial], LATER), by_words(&old, 2, &[], (2024, 2999)));
+        fs::write(server.path(LIST), format!("{others}{later}{forged}")).unwrap();
+        let said = server.tls.reload().unwrap_err();
+        assert!(said.len() == 1 && said[0].to_string().contains("calls its key"), "{said:?}");
+        assert!(server.takes(Some(&by_old)).await && server.takes(Some(&by_new)).await);
+        assert!(!server.takes(Some(&gone)).await, "what the new key revokes waits");
+        fs::write(server.path(LIST), format!("{others}{later}")).unwrap();
+        server.tls.reload().unwrap();
+        assert!(server.takes(Some(&by_old)).await && !server.takes(Some(&gone)).await);
     });
 }
 
