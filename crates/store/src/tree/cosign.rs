@@ -179,7 +179,10 @@ fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], bro
             Some(_) => None,
             None => {
                 let own = witnesses.iter().find(|key| holds(key, text, statement))?;
-                Some(format!("what {} said stands there under another name or identifier", own.name()))
+                // A name is not signed: under its former one a witness that was renamed has said it, and nobody changed that.
+                let is_renamed = own.named(&statement.name).is_ok_and(|former| former.id() == statement.key_id);
+                (!is_renamed)
+                    .then(|| format!("what {} said stands there under another name or identifier", own.name()))
             }
         }
     })

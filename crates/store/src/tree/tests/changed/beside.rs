@@ -232,6 +232,26 @@ fn what_was_brought_before_keys_were_configured_makes_no_start_suspect_the_tree(
     assert!(report.is_sound() && report.cosigned == Some(30), "{report}");
 }
 
+/// A cosignature does not sign the name: what a witness said before it was renamed is what it said, and signing goes on.
+#[test]
+fn what_a_witness_said_under_its_former_name_makes_no_start_suspect_the_tree() {
+    let (mut site, path) = cosigned(true);
+    let bytes = site.bytes(&path);
+    let renamed = WitnessSigner::from_seed("witness.test/renamed", &[1; 32]).unwrap();
+    site.bench.witnesses = vec![renamed.key().clone()];
+    let report = site.bench.verify();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(started(&site.bench), (Vec::new(), true));
+    // A name with the identifier of the other one nobody wrote but who changed it.
+    let former = Note::parse(&bytes).unwrap().signatures.pop().unwrap();
+    let id = renamed.key().id();
+    for (name, key_id) in [(former.name.clone(), id), (renamed.key().name().to_owned(), former.key_id)] {
+        let mut mixed = Note::parse(&bytes).unwrap();
+        *mixed.signatures.last_mut().unwrap() = NoteSignature { name, key_id, bytes: former.bytes.clone() };
+        site.found(&path, mixed.to_string().as_bytes(), &["Cosigned"], "name and identifier are of two keys");
+    }
+}
+
 /// A byte that makes another name or organisation of one is not told from what was brought: then its owner hears NOT_KEPT, and
 /// nobody has cosigned for a quarter of an hour.
 #[test]
