@@ -181,8 +181,7 @@ fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], bro
                 let own = witnesses.iter().find(|key| holds(key, text, statement))?;
                 // A name is not signed: under its former one a witness that was renamed has said it, and nobody changed that.
                 let is_renamed = own.named(&statement.name).is_ok_and(|former| former.id() == statement.key_id);
-                (!is_renamed)
-                    .then(|| format!("what {} said stands there under another name or identifier", own.name()))
+                (!is_renamed).then(|| format!("what {} said stands there under another name or identifier", own.name()))
             }
         }
     })
@@ -190,22 +189,21 @@ fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], bro
 
 /// The newest cosigned head, as one more that was published, and what is wrong with it; `after` leaves are in the history. That
 /// there is none is no fault: [`brought_any`] says whether that is to be told.
+///
+/// # Errors
+/// When the file cannot be read: a disk that fails is nobody's change, and what to make of it is for who asks.
 pub(crate) fn published(
     dir: &Path,
     signers: &mut Signers<'_>,
     after: u64,
     witnesses: &[VerifierKey],
-) -> (Option<Checkpoint>, Option<TreeFault>) {
+) -> io::Result<(Option<Checkpoint>, Option<TreeFault>)> {
     let damaged = |what: String| Some(TreeFault::Cosigned { what });
-    let note = match read_small(&cosigned_path(dir)) {
-        Ok(Some(note)) => note,
-        Ok(None) => return (None, None),
-        Err(error) => return (None, damaged(format!("it cannot be read: {error}"))),
-    };
+    let Some(note) = read_small(&cosigned_path(dir))? else { return Ok((None, None)) };
     let read = signers.read(&note, after).and_then(|checkpoint| Ok((checkpoint, Note::parse(&note)?)));
     let (checkpoint, note) = match read {
         Ok(read) => read,
-        Err(what) => return (None, damaged(what.to_string())),
+        Err(what) => return Ok((None, damaged(what.to_string()))),
     };
     let key = signers.key();
     // Without a key nothing tells the log's line from a witness's of the same name but that it stands first.
@@ -217,7 +215,7 @@ pub(crate) fn published(
     let said: Vec<&NoteSignature> = lines.filter(|(at, line)| !is_logs(*at, line)).map(|(_, line)| line).collect();
     let brought = Brought::kept_in(dir).unwrap_or_default();
     let fault = misstated(&note.text, &said, witnesses, &brought).and_then(damaged);
-    (Some(checkpoint), fault)
+    Ok((Some(checkpoint), fault))
 }
 
 /// Whether a witness that nobody configured has brought anything that was kept, or was about to be when the machine went down.

@@ -427,7 +427,8 @@ fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, re
 
 /// The newest head that was cosigned, against the tree that is there; and whether one is missed.
 fn hold_against_cosigned(dir: &Path, witnesses: &[VerifierKey], signers: &mut Signers<'_>, report: &mut TreeReport) {
-    let (known, fault) = cosign::published(dir, signers, report.signed_leaves, witnesses);
+    let unread = |error: io::Error| (None, Some(TreeFault::Cosigned { what: format!("it cannot be read: {error}") }));
+    let (known, fault) = cosign::published(dir, signers, report.signed_leaves, witnesses).unwrap_or_else(unread);
     let brought = cosign::brought_any(dir);
     let is_awaited = !witnesses.is_empty() || brought.as_ref().is_ok_and(|any| *any);
     report.not_cosigned = is_awaited && known.is_none() && fault.is_none();
