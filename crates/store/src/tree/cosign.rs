@@ -85,10 +85,14 @@ impl Brought {
         if let Some(owner) = self.owner(statement) {
             return owner == organisation;
         }
-        let own = self.0.iter().filter(|(_, owner)| owner == organisation).count();
-        let room = own < MAX_OF_ONE || self.forget_oldest(organisation, kept);
+        // More than it may have are there when the machine went down between the two files.
+        while self.0.iter().filter(|(_, owner)| owner == organisation).count() >= MAX_OF_ONE {
+            if !self.forget_oldest(organisation, kept) {
+                return false;
+            }
+        }
         // As many as a note has room for: names are short, and all of them are one small file.
-        if !room || self.0.len() >= MAX_SIGNATURES {
+        if self.0.len() >= MAX_SIGNATURES {
             return false;
         }
         self.0.push((NoteSignature { bytes: vec![0], ..statement.clone() }, organisation.to_owned()));
@@ -100,6 +104,15 @@ impl Brought {
         let is_on_head = |first: &NoteSignature| kept.iter().any(|kept| same(kept, first));
         let oldest = self.0.iter().position(|(first, owner)| owner == organisation && !is_on_head(first));
         oldest.map(|at| self.0.remove(at)).is_some()
+    }
+
+    /// These and, before them, those of `before` that were forgotten: what they say stands on the head until another is written. As
+    /// many as are read again: the oldest of them go first.
+    fn after(&self, before: &Self) -> Self {
+        let forgotten = before.0.iter().filter(|(first, _)| self.owner(first).is_none());
+        let mut both: Vec<_> = forgotten.chain(&self.0).cloned().collect();
+        both.drain(..both.len().saturating_sub(MAX_SIGNATURES));
+        Self(both)
     }
 
     /// What is kept where no key tells whose a statement is. `None` when nothing of a witness is offered, or anything that is not
@@ -165,10 +178,17 @@ fn holds(key: &VerifierKey, text: &str, statement: &NoteSignature) -> bool {
 /// What is wrong with what witnesses said on a cosigned head, as far as it can be told here. Of a statement under a key that is not
 /// configured nothing can: whoever relies on it knows the key (`kith audit prove --witness-key`). Nor of one that an organisation
 /// brought before keys were configured: it was kept unverified, and nobody who brought rubbish then has a start suspect it now.
-fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], brought: &Brought) -> Option<String> {
+/// Where it cannot be read who brought what, any of it may have been.
+fn misstated(
+    text: &str,
+    said: &[&NoteSignature],
+    witnesses: &[VerifierKey],
+    brought: Option<&Brought>,
+) -> Option<String> {
     if said.is_empty() {
         return Some("no witness's statement stands on it".to_owned());
     }
+    let brought = brought?;
     let unbrought = said.iter().filter(|statement| brought.owner(statement).is_none());
     unbrought.copied().find_map(|statement| {
         let is_of = |key: &&VerifierKey| key.name() == statement.name && key.id() == statement.key_id;
@@ -213,8 +233,8 @@ pub(crate) fn published(
     };
     let lines = note.signatures.iter().enumerate();
     let said: Vec<&NoteSignature> = lines.filter(|(at, line)| !is_logs(*at, line)).map(|(_, line)| line).collect();
-    let brought = Brought::kept_in(dir).unwrap_or_default();
-    let fault = misstated(&note.text, &said, witnesses, &brought).and_then(damaged);
+    let brought = Brought::kept_in(dir);
+    let fault = misstated(&note.text, &said, witnesses, brought.as_ref().ok()).and_then(damaged);
     Ok((Some(checkpoint), fault))
 }
 
@@ -297,6 +317,7 @@ impl Tree {
             note.signatures.iter().cloned().partition(|signature| signature.name == name && signature.key_id == id)
         };
         let (mut signatures, statements) = split(&offered);
+        let mut forgets = None;
         let kept = if self.options.witnesses.is_empty() {
             let held = held.as_ref().map(|note| split(note).1).unwrap_or_default();
             let before = match &*brought {
@@ -306,10 +327,12 @@ impl Tree {
             // What is refused makes nothing anybody's.
             let mut now = before.clone();
             let Some(kept) = now.keep(&held, &statements, organisation) else { return Ok(false) };
-            if now != before {
-                replace_durably(&brought_path(dir), &now.to_bytes())?;
+            let both = now.after(&before);
+            if both != before {
+                replace_durably(&brought_path(dir), &both.to_bytes())?;
             }
-            *brought = Some(now);
+            forgets = (both != now).then_some(now);
+            *brought = Some(both);
             kept
         } else {
             let Some(kept) = keep_known(&self.options.witnesses, held.as_ref(), &offered) else { return Ok(false) };
@@ -318,6 +341,11 @@ impl Tree {
         signatures.extend(kept);
         let kept = Note { text: offered.text, signatures };
         replace_durably(&cosigned_path(dir), kept.to_string().as_bytes())?;
+        // Whose a name was is forgotten once nothing stands under it any more: a cut between the two leaves too many, and none too few.
+        if let Some(now) = forgets {
+            replace_durably(&brought_path(dir), &now.to_bytes())?;
+            *brought = Some(now);
+        }
         Ok(true)
     }
 }

@@ -258,6 +258,22 @@ fn what_a_witness_said_under_its_former_name_makes_no_start_suspect_the_tree() {
     }
 }
 
+/// The file that excuses what was brought may be damaged before the witness, configured since, cosigns again.
+#[test]
+fn where_it_cannot_be_read_who_brought_what_no_statement_makes_a_start_suspect_the_tree() {
+    let (mut site, path) = cosigned(false);
+    let mut rubbish = Note::parse(&site.bytes(&path)).unwrap();
+    rubbish.signatures.last_mut().unwrap().bytes = vec![0; 72];
+    fs::write(&path, rubbish.to_string()).unwrap();
+    fs::write(site.bench.tree().join("cosigners"), "damaged").unwrap();
+    site.bench.witnesses = vec![witness(1).key().clone()];
+    assert_eq!(started(&site.bench), (Vec::new(), true));
+    // What the log has to have signed is looked at all the same.
+    fs::write(&path, &site.published).unwrap();
+    let (told, grows) = started(&site.bench);
+    assert!(told.len() == 1 && told[0].contains("no witness's statement stands on it") && !grows, "{told:?}");
+}
+
 /// A byte that makes another name or organisation of one is not told from what was brought: then its owner hears NOT_KEPT, and
 /// nobody has cosigned for a quarter of an hour.
 #[test]
