@@ -207,6 +207,17 @@ fn misstated(
     })
 }
 
+/// The newest cosigned head as it was found.
+#[derive(Debug, Default)]
+pub(crate) struct KeptHead {
+    /// The head itself; `None` when there is none that can be read.
+    pub(crate) head: Option<Checkpoint>,
+    /// What is wrong with it.
+    pub(crate) fault: Option<TreeFault>,
+    /// How many of the configured witnesses have signed it; `None` where none is configured, and no cosignature can be verified.
+    pub(crate) verified: Option<usize>,
+}
+
 /// The newest cosigned head, as one more that was published, and what is wrong with it; `after` leaves are in the history. That
 /// there is none is no fault: [`brought_any`] says whether that is to be told.
 ///
@@ -217,13 +228,13 @@ pub(crate) fn published(
     signers: &mut Signers<'_>,
     after: u64,
     witnesses: &[VerifierKey],
-) -> io::Result<(Option<Checkpoint>, Option<TreeFault>)> {
+) -> io::Result<KeptHead> {
     let damaged = |what: String| Some(TreeFault::Cosigned { what });
-    let Some(note) = read_small(&cosigned_path(dir))? else { return Ok((None, None)) };
+    let Some(note) = read_small(&cosigned_path(dir))? else { return Ok(KeptHead::default()) };
     let read = signers.read(&note, after).and_then(|checkpoint| Ok((checkpoint, Note::parse(&note)?)));
     let (checkpoint, note) = match read {
         Ok(read) => read,
-        Err(what) => return Ok((None, damaged(what.to_string()))),
+        Err(what) => return Ok(KeptHead { fault: damaged(what.to_string()), ..KeptHead::default() }),
     };
     let key = signers.key();
     // Without a key nothing tells the log's line from a witness's of the same name but that it stands first.
@@ -235,7 +246,9 @@ pub(crate) fn published(
     let said: Vec<&NoteSignature> = lines.filter(|(at, line)| !is_logs(*at, line)).map(|(_, line)| line).collect();
     let brought = Brought::kept_in(dir);
     let fault = misstated(&note.text, &said, witnesses, brought.as_ref().ok()).and_then(damaged);
-    Ok((Some(checkpoint), fault))
+    let signed = witnesses.iter().filter(|key| said.iter().any(|statement| holds(key, &note.text, statement))).count();
+    let verified = (!witnesses.is_empty()).then_some(signed);
+    Ok(KeptHead { head: Some(checkpoint), fault, verified })
 }
 
 /// Whether a witness that nobody configured has brought anything that was kept, or was about to be when the machine went down.

@@ -56,6 +56,10 @@ fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named() {
     let bytes = site.bytes(&path);
     let (report, _) = site.with(&path, &bytes);
     assert!(report.is_sound() && report.cosigned == Some(30) && !report.not_cosigned, "{report}");
+    assert!(
+        report.cosignatures == Some(1) && report.to_string().contains("the newest cosigned head has 30"),
+        "{report}"
+    );
     for at in 0..bytes.len() {
         site.found(&path, &flipped(&bytes, at), &["Cosigned"], &format!("cosigned, byte {at}"));
         site.found(&path, &bytes[..at], &["Cosigned"], &format!("cosigned, cut at {at}"));
@@ -203,9 +207,19 @@ fn what_nobody_here_can_verify_is_no_fault_and_the_logs_part_of_it_is_looked_at(
     // Nobody brought it so: it was changed.
     fs::remove_file(site.bench.tree().join("cosigners")).unwrap();
     site.found(&path, &rubbish, &["Cosigned"], "kept under its key, and changed");
-    // Another witness is configured now: what the one before said stands.
+    // Another witness is configured now: what the one before said stands, and nobody here can tell that it did.
     site.bench.witnesses = vec![witness(2).key().clone()];
-    assert!(site.with(&path, &bytes).0.is_sound());
+    let (report, _) = site.with(&path, &bytes);
+    assert!(report.is_sound() && report.not_cosigned && report.cosigned == Some(30), "{report}");
+    let told = report.to_string();
+    assert!(told.contains("NOT COSIGNED by a configured witness") && !told.contains("newest cosigned head"), "{told}");
+    // Nor can anybody without a key.
+    site.bench.witnesses = Vec::new();
+    let told = site.with(&path, &bytes).0.to_string();
+    assert!(
+        told.contains("its cosignatures were not verified: no key") && !told.contains("newest cosigned head"),
+        "{told}"
+    );
 }
 
 /// Else whoever has a witness's certificate would have a start suspect the tree by what was kept before keys were configured, and
