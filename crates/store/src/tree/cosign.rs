@@ -278,7 +278,11 @@ impl Tree {
     #[must_use]
     pub fn knows_witnesses(&self) -> bool {
         brought_any(&self.options.dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "whose witnesses are cannot be read: no cosignature is kept before a person has looked");
+            if self.options.witnesses.is_empty() {
+                tracing::error!(%error, "whose witnesses are cannot be read: no cosignature is kept before a person has looked");
+            } else {
+                tracing::warn!(%error, "whose witnesses are cannot be read: those that are configured are kept all the same");
+            }
             true
         })
     }

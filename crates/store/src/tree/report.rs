@@ -43,6 +43,8 @@ pub struct TreeReport {
     /// none ever came, or the machine went down over the first; or one is there, and none of the configured witnesses has signed it:
     /// others were configured when it was. That is no fault.
     pub not_cosigned: bool,
+    /// Whose the names of witnesses are cannot be read, and witnesses are configured: it is not asked then, and that is no fault.
+    pub cosigners_damaged: bool,
     /// What was suspected at a start.
     pub suspected: Vec<String>,
     /// What is wrong, at most 1,000 of it.
@@ -147,6 +149,12 @@ impl fmt::Display for TreeReport {
             )?;
         }
         self.write_cosigned(f)?;
+        if self.cosigners_damaged {
+            writeln!(
+                f,
+                "audit tree: cosigners: damaged: it cannot be read whose witnesses cosigned before those that are configured"
+            )?;
+        }
         for (count, what) in [
             (self.after, "entries after the last growth"),
             (self.passed_over, "entries passed over and on disk"),

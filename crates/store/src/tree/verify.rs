@@ -440,8 +440,11 @@ fn hold_against_cosigned(dir: &Path, witnesses: &[VerifierKey], signers: &mut Si
     let is_cosigned = known.is_some() && verified != Some(0);
     report.not_cosigned = is_awaited && !is_cosigned && fault.is_none();
     report.cosignatures = verified;
-    if brought.is_err() {
-        report.add(TreeFault::Cosigners);
+    // With keys nothing is kept by whose a name is.
+    match (brought.is_err(), witnesses.is_empty()) {
+        (true, true) => report.add(TreeFault::Cosigners),
+        (true, false) => report.cosigners_damaged = true,
+        (false, _) => {}
     }
     if let Some(fault) = fault {
         report.add(fault);

@@ -303,6 +303,13 @@ fn whose_witnesses_are_is_named_where_it_cannot_be_read() {
             site.found(&path, &changed, &["Cosigners"], &format!("cosigners, byte {at}"));
         }
     }
+    // With keys it is not asked, and what they sign is kept: told, and no fault.
+    site.bench.witnesses = vec![witness(1).key().clone()];
+    let report = site.with(&path, &bytes[..1]).0;
+    assert!(report.is_sound() && report.cosigners_damaged, "{report}");
+    assert!(report.to_string().contains("cosigners: damaged") && !report.to_string().contains("FAULT"), "{report}");
+    fs::write(&path, &bytes[..1]).unwrap();
+    assert!(site.bench.open_tree().add_cosignature(&stated(&site.published, 1), ONE).unwrap());
 }
 
 /// A head is in the history, on disk, before anybody sees it; so one that was cosigned is in it whatever a cut left behind, and though
