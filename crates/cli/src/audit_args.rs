@@ -12,18 +12,22 @@ redacted!(SearchArgs, WhoLookedArgs);
 pub enum AuditVerb {
     /// Check that an entry of the audit is under a signed head: of your own organisation's, or as an auditor any.
     ///
-    /// The proof is checked here, and nothing is believed that the keys given do not sign. Exit code 0: proven; 25: it is not.
+    /// The proof is checked here, and nothing is believed that the keys given do not sign. Exit code 0: proven; 25: it is not. Of a
+    /// reference of 14 letters and digits 0 says only that the entry which the service names is proven: that the reference leads to
+    /// it is NOT PROVEN.
     Prove(ProveArgs),
     /// Search the audit, newest first; for a certificate of the role auditor.
     ///
     /// Entries of which all that is given holds. A number that you did not ask for is shown as a pseudonym; of a shielded child no
-    /// place and no person is shown, and nothing is found by a person, an organisation or a local key. The search is itself an
-    /// entry. Exit code 0: everything asked for was looked at; 26: it was not, or entries are missing.
+    /// place and no person is shown, and nothing is found by a person, an organisation or a local key. Lookups of a shielded child
+    /// by a worklist are shown by no search by number: the sealed entry alone has them. The search is itself an entry. Exit code 0:
+    /// everything asked for was looked at; 26: it was not, or entries are missing.
     Search(SearchArgs),
     /// Show who looked up a child, newest first: for an auditor, or a local authority that holds a plan of the child.
     ///
     /// An authority sees what was asked while it was responsible. Of a shielded child those who shield see it, without place and
-    /// person. The question is itself an entry. Exit codes as those of search.
+    /// person. Lookups of a shielded child by a worklist are shown by no search by number: the sealed entry alone has them. The
+    /// question is itself an entry. Exit codes as those of search.
     WhoLooked(WhoLookedArgs),
 }
 

@@ -118,6 +118,14 @@ impl VerifierKey {
         self.kind
     }
 
+    /// The same key under another name: what it was before it was renamed, or will be.
+    ///
+    /// # Errors
+    /// [`KeyError::Name`].
+    pub fn named(&self, name: &str) -> Result<Self, KeyError> {
+        Self::new(name, self.kind, self.public)
+    }
+
     fn material(&self) -> Vec<u8> {
         [&[self.kind.byte()][..], &self.public].concat()
     }

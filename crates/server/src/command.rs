@@ -70,7 +70,8 @@ enum Verb {
         after_help = "Ends with 0 and sound when nothing is wrong and the audit is signed; with 3 and DAMAGED when damage was found; with 4 \
                       and KEY CHANGED when all that is wrong is the log's key; with 5 and NOT SIGNED when there was no key to look at \
                       signatures with, or nothing is signed, or its end is not and nothing will sign it: then nothing says who \
-                      wrote that; with 1 when it could not be examined."
+                      wrote that; with 1 when it could not be examined; with 78 when the configuration is mistaken; with 2 when the \
+                      command line is."
     )]
     Verify {
         #[command(flatten)]

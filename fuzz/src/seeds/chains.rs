@@ -1,5 +1,5 @@
 //! Good certificates for the readers of chains and of PEM: leaves, authorities between and roots, in DER as a client shows them and in the
-//! armour of files. Their keys are made here and kept nowhere.
+//! armour of files. Their keys are throwaway ones, made here; some stand in the corpus, and nothing trusts them.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 

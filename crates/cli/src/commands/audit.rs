@@ -53,8 +53,9 @@ pub async fn prove(settings: &Settings, args: &ProveArgs) -> Result<Done, Failur
 /// What is said of an entry that is proven.
 fn proven(found: &Proven, reference: &str, log: &str) -> Done {
     let Proven { entry, leaf_index, size, witnessed, removed_leaf: _ } = found;
-    let mut text = format!("PROVEN: entry {entry} is leaf {leaf_index} of {size} under a head signed by {log}\n");
-    text.push_str(&unbound(reference));
+    // What is not proven comes first: whoever reads one line alone reads that.
+    let mut text = unbound(reference);
+    text.push_str(&format!("PROVEN: entry {entry} is leaf {leaf_index} of {size} under a head signed by {log}\n"));
     for (name, time_s) in witnessed {
         text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
     }
@@ -243,9 +244,10 @@ mod tests {
         };
         for (text, bound) in said("7KQM2XBD9F4TH3") {
             assert!(
-                text.contains("\nNOT PROVEN: that reference 7KQM2XBD9F4TH3 leads to this entry.") && !bound,
+                text.contains("NOT PROVEN: that reference 7KQM2XBD9F4TH3 leads to this entry.") && !bound,
                 "{text}"
             );
+            assert!(text.starts_with("NOT PROVEN: "), "whoever reads one line alone: {text}");
             assert!(text.contains("a service that lies can have any other entry proven"), "{text}");
         }
         for (text, bound) in said(REFERENCE) {

@@ -15,7 +15,8 @@ const TOGETHER: &str = "What worklists asked, and what streams, files and import
 pub(super) fn left_out(page: &mut Page, shielded: bool, together: bool) {
     if shielded {
         let words = "Nothing about shielded children is found by a person, an organisation or a local key: search by NHS \
-                     number or by reference.";
+                     number or by reference. Lookups of a shielded child by a worklist are shown by no search by number either: the \
+                     sealed entry alone has them.";
         page.text(0, 2, words);
     }
     if together {
@@ -96,6 +97,10 @@ mod tests {
         };
         assert_eq!(said(false, false), "");
         assert!(said(true, false).starts_with("Nothing about shielded children is found by a person"));
+        assert!(
+            said(true, false)
+                .ends_with("by a worklist are shown by no search by number either: the sealed entry alone has them.")
+        );
         assert!(said(false, true).contains("not a statement that nobody looked, or that nothing was changed"));
         assert!(said(false, true).starts_with("What worklists asked"));
     }

@@ -57,6 +57,15 @@ fn no_part_and_no_neighbour_of_a_public_key_is_one() {
 }
 
 #[test]
+fn a_key_under_another_name_is_the_one_that_its_seed_makes_there() {
+    let [one, other] =
+        ["w.test/1", "w.test/2"].map(|name| WitnessSigner::from_seed(name, &[7; 32]).unwrap().key().clone());
+    assert_ne!(one.id(), other.id());
+    assert_eq!(one.named("w.test/2").as_ref(), Ok(&other));
+    assert_eq!(one.named("a name"), Err(KeyError::Name));
+}
+
+#[test]
 fn a_key_of_one_kind_has_another_identifier_than_of_the_other() {
     let seed = [7; 32];
     let (log, witness) = (LogSigner::from_seed("a", &seed).unwrap(), WitnessSigner::from_seed("a", &seed).unwrap());

@@ -85,10 +85,14 @@ impl Brought {
         if let Some(owner) = self.owner(statement) {
             return owner == organisation;
         }
-        let own = self.0.iter().filter(|(_, owner)| owner == organisation).count();
-        let room = own < MAX_OF_ONE || self.forget_oldest(organisation, kept);
+        // More than it may have are there when the machine went down between the two files.
+        while self.0.iter().filter(|(_, owner)| owner == organisation).count() >= MAX_OF_ONE {
+            if !self.forget_oldest(organisation, kept) {
+                return false;
+            }
+        }
         // As many as a note has room for: names are short, and all of them are one small file.
-        if !room || self.0.len() >= MAX_SIGNATURES {
+        if self.0.len() >= MAX_SIGNATURES {
             return false;
         }
         self.0.push((NoteSignature { bytes: vec![0], ..statement.clone() }, organisation.to_owned()));
@@ -100,6 +104,15 @@ impl Brought {
         let is_on_head = |first: &NoteSignature| kept.iter().any(|kept| same(kept, first));
         let oldest = self.0.iter().position(|(first, owner)| owner == organisation && !is_on_head(first));
         oldest.map(|at| self.0.remove(at)).is_some()
+    }
+
+    /// These and, before them, those of `before` that were forgotten: what they say stands on the head until another is written. As
+    /// many as are read again: the oldest of them go first.
+    fn after(&self, before: &Self) -> Self {
+        let forgotten = before.0.iter().filter(|(first, _)| self.owner(first).is_none());
+        let mut both: Vec<_> = forgotten.chain(&self.0).cloned().collect();
+        both.drain(..both.len().saturating_sub(MAX_SIGNATURES));
+        Self(both)
     }
 
     /// What is kept where no key tells whose a statement is. `None` when nothing of a witness is offered, or anything that is not
@@ -165,10 +178,17 @@ fn holds(key: &VerifierKey, text: &str, statement: &NoteSignature) -> bool {
 /// What is wrong with what witnesses said on a cosigned head, as far as it can be told here. Of a statement under a key that is not
 /// configured nothing can: whoever relies on it knows the key (`kith audit prove --witness-key`). Nor of one that an organisation
 /// brought before keys were configured: it was kept unverified, and nobody who brought rubbish then has a start suspect it now.
-fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], brought: &Brought) -> Option<String> {
+/// Where it cannot be read who brought what, any of it may have been.
+fn misstated(
+    text: &str,
+    said: &[&NoteSignature],
+    witnesses: &[VerifierKey],
+    brought: Option<&Brought>,
+) -> Option<String> {
     if said.is_empty() {
         return Some("no witness's statement stands on it".to_owned());
     }
+    let brought = brought?;
     let unbrought = said.iter().filter(|statement| brought.owner(statement).is_none());
     unbrought.copied().find_map(|statement| {
         let is_of = |key: &&VerifierKey| key.name() == statement.name && key.id() == statement.key_id;
@@ -179,30 +199,42 @@ fn misstated(text: &str, said: &[&NoteSignature], witnesses: &[VerifierKey], bro
             Some(_) => None,
             None => {
                 let own = witnesses.iter().find(|key| holds(key, text, statement))?;
-                Some(format!("what {} said stands there under another name or identifier", own.name()))
+                // A name is not signed: under its former one a witness that was renamed has said it, and nobody changed that.
+                let is_renamed = own.named(&statement.name).is_ok_and(|former| former.id() == statement.key_id);
+                (!is_renamed).then(|| format!("what {} said stands there under another name or identifier", own.name()))
             }
         }
     })
 }
 
+/// The newest cosigned head as it was found.
+#[derive(Debug, Default)]
+pub(crate) struct KeptHead {
+    /// The head itself; `None` when there is none that can be read.
+    pub(crate) head: Option<Checkpoint>,
+    /// What is wrong with it.
+    pub(crate) fault: Option<TreeFault>,
+    /// How many of the configured witnesses have signed it; `None` where none is configured, and no cosignature can be verified.
+    pub(crate) verified: Option<usize>,
+}
+
 /// The newest cosigned head, as one more that was published, and what is wrong with it; `after` leaves are in the history. That
 /// there is none is no fault: [`brought_any`] says whether that is to be told.
+///
+/// # Errors
+/// When the file cannot be read: a disk that fails is nobody's change, and what to make of it is for who asks.
 pub(crate) fn published(
     dir: &Path,
     signers: &mut Signers<'_>,
     after: u64,
     witnesses: &[VerifierKey],
-) -> (Option<Checkpoint>, Option<TreeFault>) {
+) -> io::Result<KeptHead> {
     let damaged = |what: String| Some(TreeFault::Cosigned { what });
-    let note = match read_small(&cosigned_path(dir)) {
-        Ok(Some(note)) => note,
-        Ok(None) => return (None, None),
-        Err(error) => return (None, damaged(format!("it cannot be read: {error}"))),
-    };
+    let Some(note) = read_small(&cosigned_path(dir))? else { return Ok(KeptHead::default()) };
     let read = signers.read(&note, after).and_then(|checkpoint| Ok((checkpoint, Note::parse(&note)?)));
     let (checkpoint, note) = match read {
         Ok(read) => read,
-        Err(what) => return (None, damaged(what.to_string())),
+        Err(what) => return Ok(KeptHead { fault: damaged(what.to_string()), ..KeptHead::default() }),
     };
     let key = signers.key();
     // Without a key nothing tells the log's line from a witness's of the same name but that it stands first.
@@ -212,9 +244,11 @@ pub(crate) fn published(
     };
     let lines = note.signatures.iter().enumerate();
     let said: Vec<&NoteSignature> = lines.filter(|(at, line)| !is_logs(*at, line)).map(|(_, line)| line).collect();
-    let brought = Brought::kept_in(dir).unwrap_or_default();
-    let fault = misstated(&note.text, &said, witnesses, &brought).and_then(damaged);
-    (Some(checkpoint), fault)
+    let brought = Brought::kept_in(dir);
+    let fault = misstated(&note.text, &said, witnesses, brought.as_ref().ok()).and_then(damaged);
+    let signed = witnesses.iter().filter(|key| said.iter().any(|statement| holds(key, &note.text, statement))).count();
+    let verified = (!witnesses.is_empty()).then_some(signed);
+    Ok(KeptHead { head: Some(checkpoint), fault, verified })
 }
 
 /// Whether a witness that nobody configured has brought anything that was kept, or was about to be when the machine went down.
@@ -244,7 +278,11 @@ impl Tree {
     #[must_use]
     pub fn knows_witnesses(&self) -> bool {
         brought_any(&self.options.dir).unwrap_or_else(|error| {
-            tracing::error!(%error, "whose witnesses are cannot be read: no cosignature is kept before a person has looked");
+            if self.options.witnesses.is_empty() {
+                tracing::error!(%error, "whose witnesses are cannot be read: no cosignature is kept before a person has looked");
+            } else {
+                tracing::warn!(%error, "whose witnesses are cannot be read: those that are configured are kept all the same");
+            }
             true
         })
     }
@@ -296,6 +334,7 @@ impl Tree {
             note.signatures.iter().cloned().partition(|signature| signature.name == name && signature.key_id == id)
         };
         let (mut signatures, statements) = split(&offered);
+        let mut forgets = None;
         let kept = if self.options.witnesses.is_empty() {
             let held = held.as_ref().map(|note| split(note).1).unwrap_or_default();
             let before = match &*brought {
@@ -305,10 +344,12 @@ impl Tree {
             // What is refused makes nothing anybody's.
             let mut now = before.clone();
             let Some(kept) = now.keep(&held, &statements, organisation) else { return Ok(false) };
-            if now != before {
-                replace_durably(&brought_path(dir), &now.to_bytes())?;
+            let both = now.after(&before);
+            if both != before {
+                replace_durably(&brought_path(dir), &both.to_bytes())?;
             }
-            *brought = Some(now);
+            forgets = (both != now).then_some(now);
+            *brought = Some(both);
             kept
         } else {
             let Some(kept) = keep_known(&self.options.witnesses, held.as_ref(), &offered) else { return Ok(false) };
@@ -317,6 +358,11 @@ impl Tree {
         signatures.extend(kept);
         let kept = Note { text: offered.text, signatures };
         replace_durably(&cosigned_path(dir), kept.to_string().as_bytes())?;
+        // Whose a name was is forgotten once nothing stands under it any more: a cut between the two leaves too many, and none too few.
+        if let Some(now) = forgets {
+            replace_durably(&brought_path(dir), &now.to_bytes())?;
+            *brought = Some(now);
+        }
         Ok(true)
     }
 }

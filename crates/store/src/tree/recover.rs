@@ -97,7 +97,7 @@ fn newest(
         Some(Signed { checkpoint: read.ok()?, note })
     };
     let (last, fetched) = (read(last), read(read_small(&checkpoint_path(dir))?));
-    let (cosigned, fault) = cosign::published(dir, &mut signers, 0, witnesses);
+    let cosign::KeptHead { head: cosigned, fault, verified: _ } = cosign::published(dir, &mut signers, 0, witnesses)?;
     faults.extend(fault);
     if let Some(fault) = signers.conclude() {
         faults.push(fault);

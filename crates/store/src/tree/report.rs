@@ -35,11 +35,16 @@ pub struct TreeReport {
     pub accounted: Option<Accounted>,
     /// Checkpoints that others kept, and that were held against the tree.
     pub outside: u64,
-    /// Leaves of the newest cosigned head; `None` when there is none that can be read.
+    /// Leaves of the head that is kept as the newest cosigned one; `None` when there is none that can be read.
     pub cosigned: Option<u64>,
-    /// There is no cosigned head, though a witness is known: one is configured, or has brought one. Somebody removed it, or none ever
-    /// came, or the machine went down over the first. That is no fault.
+    /// How many of the configured witnesses have signed that head; `None` where no key of one was there to verify with.
+    pub cosignatures: Option<usize>,
+    /// There is no head that was cosigned, though a witness is known: one is configured, or has brought one. Somebody removed it, or
+    /// none ever came, or the machine went down over the first; or one is there, and none of the configured witnesses has signed it:
+    /// others were configured when it was. That is no fault.
     pub not_cosigned: bool,
+    /// Whose the names of witnesses are cannot be read, and witnesses are configured: it is not asked then, and that is no fault.
+    pub cosigners_damaged: bool,
     /// What was suspected at a start.
     pub suspected: Vec<String>,
     /// What is wrong, at most 1,000 of it.
@@ -83,6 +88,27 @@ impl TreeReport {
         }
     }
 
+    /// What is known of cosignatures. That a head was cosigned is said where a key of a witness says so, and nowhere else.
+    fn write_cosigned(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.cosigned, self.cosignatures) {
+            (Some(leaves), None) => writeln!(
+                f,
+                "audit tree: the head that is kept as cosigned has {leaves} leaves; its cosignatures were not verified: no key"
+            ),
+            (Some(leaves), Some(0)) => writeln!(
+                f,
+                "audit tree: NOT COSIGNED by a configured witness: the head that is kept as cosigned has {leaves} leaves, and no \
+                 signature of any of them"
+            ),
+            (Some(leaves), Some(_)) => writeln!(f, "audit tree: the newest cosigned head has {leaves} leaves"),
+            (None, _) if self.not_cosigned => writeln!(
+                f,
+                "audit tree: NOT COSIGNED: a witness is known, and no cosigned head is there: it was removed, or never came"
+            ),
+            (None, _) => Ok(()),
+        }
+    }
+
     pub(crate) fn add(&mut self, fault: TreeFault) {
         if self.faults.last_mut().is_some_and(|before| *before == fault || joined(before, &fault)) {
             return;
@@ -122,13 +148,11 @@ impl fmt::Display for TreeReport {
                 "audit tree: NO KEY: no signature was looked at, so whoever has the disks could have written all of it"
             )?;
         }
-        if let Some(leaves) = self.cosigned {
-            writeln!(f, "audit tree: the newest cosigned head has {leaves} leaves")?;
-        }
-        if self.not_cosigned {
+        self.write_cosigned(f)?;
+        if self.cosigners_damaged {
             writeln!(
                 f,
-                "audit tree: NOT COSIGNED: a witness is known, and no cosigned head is there: it was removed, or never came"
+                "audit tree: cosigners: damaged: it cannot be read whose witnesses cosigned before those that are configured"
             )?;
         }
         for (count, what) in [

@@ -120,7 +120,7 @@ pub enum TreeFault {
         /// Why.
         what: String,
     },
-    /// Whose the names of witnesses are cannot be read: no cosignature is kept before a person has looked.
+    /// Whose the names of witnesses are cannot be read, and none is configured: no cosignature is kept before a person has looked.
     #[error("cosigners: damaged: it cannot be read whose witnesses have cosigned")]
     Cosigners,
     /// A checkpoint does not follow the one before it.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, Hash, VerifierKey, root_of};
 
+use super::cosign::KeptHead;
 use super::files::{
     FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
     level_path, read_small, suspected_path,
@@ -427,12 +428,23 @@ fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, re
 
 /// The newest head that was cosigned, against the tree that is there; and whether one is missed.
 fn hold_against_cosigned(dir: &Path, witnesses: &[VerifierKey], signers: &mut Signers<'_>, report: &mut TreeReport) {
-    let (known, fault) = cosign::published(dir, signers, report.signed_leaves, witnesses);
+    let unread = |error: io::Error| {
+        let fault = Some(TreeFault::Cosigned { what: format!("it cannot be read: {error}") });
+        KeptHead { fault, ..KeptHead::default() }
+    };
+    let found = cosign::published(dir, signers, report.signed_leaves, witnesses).unwrap_or_else(unread);
+    let KeptHead { head: known, fault, verified } = found;
     let brought = cosign::brought_any(dir);
     let is_awaited = !witnesses.is_empty() || brought.as_ref().is_ok_and(|any| *any);
-    report.not_cosigned = is_awaited && known.is_none() && fault.is_none();
-    if brought.is_err() {
-        report.add(TreeFault::Cosigners);
+    // A head is held against the tree whoever cosigned it. That it is cosigned is said where a key says so.
+    let is_cosigned = known.is_some() && verified != Some(0);
+    report.not_cosigned = is_awaited && !is_cosigned && fault.is_none();
+    report.cosignatures = verified;
+    // With keys nothing is kept by whose a name is.
+    match (brought.is_err(), witnesses.is_empty()) {
+        (true, true) => report.add(TreeFault::Cosigners),
+        (true, false) => report.cosigners_damaged = true,
+        (false, _) => {}
     }
     if let Some(fault) = fault {
         report.add(fault);

@@ -56,6 +56,10 @@ fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named() {
     let bytes = site.bytes(&path);
     let (report, _) = site.with(&path, &bytes);
     assert!(report.is_sound() && report.cosigned == Some(30) && !report.not_cosigned, "{report}");
+    assert!(
+        report.cosignatures == Some(1) && report.to_string().contains("the newest cosigned head has 30"),
+        "{report}"
+    );
     for at in 0..bytes.len() {
         site.found(&path, &flipped(&bytes, at), &["Cosigned"], &format!("cosigned, byte {at}"));
         site.found(&path, &bytes[..at], &["Cosigned"], &format!("cosigned, cut at {at}"));
@@ -82,7 +86,7 @@ fn a_start_signs_nothing_beside_a_cosigned_head_that_was_changed_and_nothing_tak
 }
 
 #[test]
-fn a_cosigned_head_that_cannot_be_read_is_found_and_named() {
+fn a_cosigned_head_that_cannot_be_read_is_named_by_verifying_and_suspected_by_no_start() {
     let (site, path) = cosigned(true);
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
@@ -91,8 +95,14 @@ fn a_cosigned_head_that_cannot_be_read_is_found_and_named() {
         matches!(&report.faults[..], [TreeFault::Cosigned { what }] if what.starts_with("it cannot be read")),
         "{report}"
     );
-    let (told, grows) = started(&site.bench);
-    assert!(told.len() == 1 && told[0].contains("it cannot be read") && !grows, "{told:?}");
+    // A disk that fails opens no tree, and accuses nobody: when it has passed, signing goes on.
+    let options = TreeOptions::new(site.bench.tree(), site.bench.signer.clone());
+    let opened = Tree::open_on(Arc::new(site.bench.disk.clone()), options, site.bench.clock.clone());
+    assert!(matches!(opened, Err(TreeError::Io(_))), "{opened:?}");
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, site.bytes(&path)).unwrap();
+    assert!(!suspected_path(&site.bench.tree()).exists());
+    assert_eq!(started(&site.bench), (Vec::new(), true));
 }
 
 /// A machine that goes down over the first cosignature leaves whose it was to be without what it said; so it is told, and no fault.
@@ -197,9 +207,19 @@ fn what_nobody_here_can_verify_is_no_fault_and_the_logs_part_of_it_is_looked_at(
     // Nobody brought it so: it was changed.
     fs::remove_file(site.bench.tree().join("cosigners")).unwrap();
     site.found(&path, &rubbish, &["Cosigned"], "kept under its key, and changed");
-    // Another witness is configured now: what the one before said stands.
+    // Another witness is configured now: what the one before said stands, and nobody here can tell that it did.
     site.bench.witnesses = vec![witness(2).key().clone()];
-    assert!(site.with(&path, &bytes).0.is_sound());
+    let (report, _) = site.with(&path, &bytes);
+    assert!(report.is_sound() && report.not_cosigned && report.cosigned == Some(30), "{report}");
+    let told = report.to_string();
+    assert!(told.contains("NOT COSIGNED by a configured witness") && !told.contains("newest cosigned head"), "{told}");
+    // Nor can anybody without a key.
+    site.bench.witnesses = Vec::new();
+    let told = site.with(&path, &bytes).0.to_string();
+    assert!(
+        told.contains("its cosignatures were not verified: no key") && !told.contains("newest cosigned head"),
+        "{told}"
+    );
 }
 
 /// Else whoever has a witness's certificate would have a start suspect the tree by what was kept before keys were configured, and
@@ -232,6 +252,42 @@ fn what_was_brought_before_keys_were_configured_makes_no_start_suspect_the_tree(
     assert!(report.is_sound() && report.cosigned == Some(30), "{report}");
 }
 
+/// A cosignature does not sign the name: what a witness said before it was renamed is what it said, and signing goes on.
+#[test]
+fn what_a_witness_said_under_its_former_name_makes_no_start_suspect_the_tree() {
+    let (mut site, path) = cosigned(true);
+    let bytes = site.bytes(&path);
+    let renamed = WitnessSigner::from_seed("witness.test/renamed", &[1; 32]).unwrap();
+    site.bench.witnesses = vec![renamed.key().clone()];
+    let report = site.bench.verify();
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(started(&site.bench), (Vec::new(), true));
+    // A name with the identifier of the other one nobody wrote but who changed it.
+    let former = Note::parse(&bytes).unwrap().signatures.pop().unwrap();
+    let id = renamed.key().id();
+    for (name, key_id) in [(former.name.clone(), id), (renamed.key().name().to_owned(), former.key_id)] {
+        let mut mixed = Note::parse(&bytes).unwrap();
+        *mixed.signatures.last_mut().unwrap() = NoteSignature { name, key_id, bytes: former.bytes.clone() };
+        site.found(&path, mixed.to_string().as_bytes(), &["Cosigned"], "name and identifier are of two keys");
+    }
+}
+
+/// The file that excuses what was brought may be damaged before the witness, configured since, cosigns again.
+#[test]
+fn where_it_cannot_be_read_who_brought_what_no_statement_makes_a_start_suspect_the_tree() {
+    let (mut site, path) = cosigned(false);
+    let mut rubbish = Note::parse(&site.bytes(&path)).unwrap();
+    rubbish.signatures.last_mut().unwrap().bytes = vec![0; 72];
+    fs::write(&path, rubbish.to_string()).unwrap();
+    fs::write(site.bench.tree().join("cosigners"), "damaged").unwrap();
+    site.bench.witnesses = vec![witness(1).key().clone()];
+    assert_eq!(started(&site.bench), (Vec::new(), true));
+    // What the log has to have signed is looked at all the same.
+    fs::write(&path, &site.published).unwrap();
+    let (told, grows) = started(&site.bench);
+    assert!(told.len() == 1 && told[0].contains("no witness's statement stands on it") && !grows, "{told:?}");
+}
+
 /// A byte that makes another name or organisation of one is not told from what was brought: then its owner hears NOT_KEPT, and
 /// nobody has cosigned for a quarter of an hour.
 #[test]
@@ -247,6 +303,13 @@ fn whose_witnesses_are_is_named_where_it_cannot_be_read() {
             site.found(&path, &changed, &["Cosigners"], &format!("cosigners, byte {at}"));
         }
     }
+    // With keys it is not asked, and what they sign is kept: told, and no fault.
+    site.bench.witnesses = vec![witness(1).key().clone()];
+    let report = site.with(&path, &bytes[..1]).0;
+    assert!(report.is_sound() && report.cosigners_damaged, "{report}");
+    assert!(report.to_string().contains("cosigners: damaged") && !report.to_string().contains("FAULT"), "{report}");
+    fs::write(&path, &bytes[..1]).unwrap();
+    assert!(site.bench.open_tree().add_cosignature(&stated(&site.published, 1), ONE).unwrap());
 }
 
 /// A head is in the history, on disk, before anybody sees it; so one that was cosigned is in it whatever a cut left behind, and though
