@@ -74,15 +74,14 @@ impl Engine {
         caller: Option<&Caller>,
         carried: Vec<(CarriedOver, bool)>,
     ) -> Result<(), AuditError> {
-        let mut taken = Ok(());
-        for (CarriedOver { subject, reason, words, look_again }, shielded) in carried {
+        let entry = |(over, shielded): (CarriedOver, bool)| {
+            let CarriedOver { subject, reason, words, look_again } = over;
             let decision = Decision::Withheld { reason, words, look_again };
             // Without the event's id, which stands with the mother and would tell whose baby it is.
             let entry = AuditEntry::of_call(at, call, caller.cloned(), None, decision);
-            let entry = AuditEntry { subject: Some(subject), shielded, ..entry };
-            taken = self.audit_change(entry).await.and(taken);
-        }
-        taken
+            AuditEntry { subject: Some(subject), shielded, ..entry }
+        };
+        self.audit_all_standing(carried.into_iter().map(entry).collect()).await
     }
 }
 
