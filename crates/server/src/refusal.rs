@@ -144,10 +144,17 @@ pub(crate) fn too_many_headers() -> Status {
     status(Code::ResourceExhausted, "TOO_MANY_HEADERS", message, None)
 }
 
-/// The certificate on an open connection has expired or been revoked, or its authority is no longer trusted.
+/// The certificate on an open connection has expired or been revoked, or its authority is no longer trusted: no call begins.
 pub(crate) fn certificate_not_trusted() -> Status {
-    let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands; use the \
-                   telephone procedure, and have the certificate renewed";
+    let message = "nothing was asked or changed: the client certificate is no longer accepted; use the telephone procedure, and have \
+                   the certificate renewed";
+    status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None)
+}
+
+/// The same while a call goes on: a change that it began comes to its end, and nobody waits here for what became of it.
+pub(crate) fn certificate_fell() -> Status {
+    let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands, and what was sent \
+                   may stand: look before sending it again; use the telephone procedure, and have the certificate renewed";
     status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None)
 }
 
