@@ -94,6 +94,11 @@ pub(crate) fn unaudited_end(trailers: &HeaderMap) -> Option<Status> {
 /// The same status with a stable reason, when the transport made it without one; nothing when it has one already or is
 /// none of the transport's.
 pub(crate) fn explained(found: &Status) -> Option<Status> {
+    explained_behind(found, "nothing was asked or changed")
+}
+
+/// The same of what came behind something else, of which `before` says what became.
+pub(crate) fn explained_behind(found: &Status, before: &str) -> Option<Status> {
     if !found.details().is_empty() {
         return None;
     }
@@ -125,7 +130,7 @@ pub(crate) fn explained(found: &Status) -> Option<Status> {
         | Code::DataLoss
         | Code::Unauthenticated => return None,
     };
-    let mut explained = status(code, reason, &format!("nothing was asked or changed: {message}"), None);
+    let mut explained = status(code, reason, &format!("{before}: {message}"), None);
     if let Some(taken) = found.metadata().get(ACCEPTED_ENCODINGS) {
         explained.metadata_mut().insert(ACCEPTED_ENCODINGS, taken.clone());
     }

@@ -193,7 +193,9 @@ impl PlanFeed {
             match group.end {
                 None => {}
                 Some(Ok(())) => return Ok(()),
-                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
+                Some(Err(status)) => {
+                    return Err(End::Refused(errors::broken_stream(&status, errors::Before::Acknowledged)));
+                }
             }
         }
     }

@@ -260,7 +260,7 @@ impl Import {
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status, errors::Before::Rows))),
                 Some(Ok(())) => break,
             }
         }

@@ -315,3 +315,18 @@ async fn a_disk_that_takes_long_is_no_silence_of_whoever_sends() {
     assert_eq!(words_to_the_end(&mut verdicts).await, ["3", "STREAM_IDLE"]);
     feed.await.expect("it ends, though more could be sent");
 }
+
+#[tokio::test]
+async fn a_stream_that_breaks_behind_an_acknowledgement_is_not_told_that_nothing_was_changed() {
+    let place = Place::new();
+    let (services, _stop) = testing::services(&place);
+    let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+    events.send(Ok(event(start(1, 1)))).await.expect("it is read");
+    assert_eq!(words(&verdicts.recv().await.expect("a verdict")), "1");
+    events.send(Err(Status::out_of_range("more than may be"))).await.expect("it is read");
+    let end = heard(&mut verdicts).await.remove(0);
+    assert_eq!(words(&end), "MESSAGE_TOO_LARGE");
+    let told = end.expect_err("how it ended");
+    assert!(told.message().starts_with("what was acknowledged stands"), "{}", told.message());
+    feed.await.expect("it ends");
+}
