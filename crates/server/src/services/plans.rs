@@ -151,11 +151,13 @@ impl PlanFeed {
             // What the audit does not take is kept in mind there, and is how the stream ends.
             let _ = self.settle(&mut in_flight, settled).await;
         }
+        let refused = end.as_ref().is_err_and(End::is_refusal);
         let end = in_flight.ended(&self.engine, (self.call, Some(&self.caller)), end).await;
         if end.is_ok() && !verdicts.is_closed() {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
-        let audited = if self.taken == 0 { self.audit_nothing().await } else { Ok(()) };
+        // A refusal is in the audit by itself.
+        let audited = if self.taken == 0 && !refused { self.audit_nothing().await } else { Ok(()) };
         if let Some(status) = audited.err().or(end.err().flatten()) {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;

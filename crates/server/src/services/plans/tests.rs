@@ -6,6 +6,7 @@ use kith_domain::change::Heartbeat;
 use kith_domain::policy::{Policy, PolicyRow};
 use kith_engine::Submitted;
 use tokio::task::{JoinHandle, yield_now};
+use tonic_types::StatusExt;
 use v1::submit_events_response::Verdict;
 
 use super::*;
@@ -329,4 +330,28 @@ async fn a_stream_that_breaks_behind_an_acknowledgement_is_not_told_that_nothing
     let told = end.expect_err("how it ended");
     assert!(told.message().starts_with("what was acknowledged stands"), "{}", told.message());
     feed.await.expect("it ends");
+}
+
+/// What is no event, nothing for too long, and nothing that may be sent: each is one entry, and who gives a stream up leaves one too.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_anything_was_taken_is_one_entry() {
+    for (sent, reason) in [
+        (Some(Err(Status::out_of_range("more than may be"))), "MESSAGE_TOO_LARGE"),
+        (None, "STREAM_IDLE"),
+        (Some(Ok(event(start(1, 1)))), "ROLE_NOT_ALLOWED"),
+        (Some(Err(Status::aborted("given up by its client"))), ""),
+    ] {
+        let place = Place::new();
+        let (services, _stop) = testing::services(&place);
+        place.engine.set_policy(Arc::new(grants_nothing_to_senders()));
+        let before = testing::last(&place.engine);
+        let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+        if let Some(sent) = sent {
+            events.send(sent).await.expect("it is read");
+        }
+        let end = heard(&mut verdicts).await.remove(0).expect_err("how it ended");
+        assert_eq!(end.get_details_error_info().map(|info| info.reason).unwrap_or_default(), reason);
+        feed.await.expect("it ends, though more could be sent");
+        assert_eq!(testing::last(&place.engine), before + 1, "{reason}");
+    }
 }
