@@ -120,7 +120,7 @@ struct Sent<'v> {
 }
 
 /// The next group of a stream, once there is room for its verdicts: what has been changed is then put into the audit without waiting
-/// for whoever reads. Given up before it gives a group it loses none.
+/// for whoever reads. A reader who goes is seen while nothing comes. Given up before it gives a group it loses none.
 async fn more<'v, S>(
     stream: &mut S,
     verdicts: &'v Verdicts,
@@ -134,7 +134,11 @@ where
         room = verdicts.reserve_many(MAX_GROUP) => room.map_err(|_| End::Gone)?,
         () = services.stop().draining() => return Err(End::Told(errors::draining())),
     };
-    Ok((room, arrived(stream, services, quiet).await?))
+    tokio::select! {
+        biased;
+        group = arrived(stream, services, quiet) => Ok((room, group?)),
+        () = verdicts.closed() => Err(End::Gone),
+    }
 }
 
 impl PlanFeed {

@@ -355,3 +355,16 @@ async fn what_is_refused_before_anything_was_taken_is_one_entry() {
         assert_eq!(testing::last(&place.engine), before + 1, "{reason}");
     }
 }
+
+#[tokio::test]
+async fn a_reader_who_goes_while_nothing_comes_is_seen_at_once() {
+    let place = Place::new();
+    let (services, _stop) = testing::services(&place);
+    let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+    events.send(Ok(event(start(1, 1)))).await.expect("it is read");
+    assert_eq!(words(&verdicts.recv().await.expect("a verdict")), "1");
+    drop(verdicts);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), feed).await;
+    ended.expect("it waits for nothing that nobody would hear of").expect("it ends");
+    assert!(events.is_closed());
+}
