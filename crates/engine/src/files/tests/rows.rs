@@ -143,5 +143,9 @@ async fn a_file_rests_between_its_groups_while_anybody_asks() {
     };
     let sent = file(2, CHANGES, rows(200..400));
     let (_, ()) = tokio::join!(place.send(&sent, NOW), asking);
-    assert!(began.elapsed() >= std::time::Duration::from_millis(4), "four groups: {:?}", began.elapsed());
+    assert!(began.elapsed() >= std::time::Duration::from_millis(3), "between four groups: {:?}", began.elapsed());
+    let (began, sent) = (tokio::time::Instant::now(), file(3, CHANGES, rows(400..401)));
+    let asking = async { place.engine.answers.answered() };
+    let (_, ()) = tokio::join!(place.send(&sent, NOW), asking);
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO, "behind its last group it does not rest");
 }
