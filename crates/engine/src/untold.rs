@@ -52,7 +52,8 @@ impl Untold {
     /// Keeps an entry; false where there is no room for it.
     #[cfg(test)]
     fn keep(&self, entry: impl Into<Kept>) -> bool {
-        self.keep_together(Together::from([entry.into()]))
+        let entry: Kept = entry.into();
+        self.keep_together(Together::from([entry]))
     }
 
     /// Keeps entries, which take the room of one; false where there is none for them.
@@ -153,7 +154,7 @@ impl Engine {
     /// # Errors
     /// [`AuditError`] when no sink takes one in time: what stands is not to be acknowledged.
     pub(crate) async fn audit_all_standing(&self, entries: Vec<AuditEntry>) -> Result<(), AuditError> {
-        let all = entries.into_iter().map(|entry| Box::pin(self.tried(entry))).collect();
+        let all: Vec<_> = entries.into_iter().map(|entry| Box::pin(self.tried(entry))).collect();
         let untaken: Vec<(Kept, AuditError)> = together(all).await.into_iter().flatten().collect();
         let Some(error) = untaken.last().map(|(_, error)| *error) else { return Ok(()) };
         self.tell_all_later(untaken);
@@ -173,7 +174,8 @@ impl Engine {
 
     /// Keeps an entry that the audit has just not taken.
     pub(crate) fn tell_later(&self, entry: impl Into<Kept>, error: AuditError) {
-        self.tell_all_later(vec![(entry.into(), error)]);
+        let entry: Kept = entry.into();
+        self.tell_all_later(vec![(entry, error)]);
     }
 
     /// Keeps entries that the audit has just not taken, together.
