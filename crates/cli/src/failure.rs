@@ -14,6 +14,9 @@ const MASKED_DIGITS: usize = 9;
 /// name, and a new token is all that it takes.
 const UNPROVEN: &str = "PERSON_TOKEN_";
 
+/// The reason by which a certificate fell, perhaps while a call went on: a change that was sent then may stand.
+const CERTIFICATE_FELL: &str = "CERTIFICATE_NOT_TRUSTED";
+
 /// Why a verb has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -146,6 +149,7 @@ impl From<ConnectError> for Failure {
 fn exit_for(code: Code, reason: Option<&str>, sent: Sent) -> Exit {
     match reason {
         Some(reason) if reason.starts_with(UNPROVEN) => Exit::CouldNotAsk,
+        Some(CERTIFICATE_FELL) if sent == Sent::Change => Exit::CouldNotAsk,
         Some(_) | None => exit_of(code, sent),
     }
 }
@@ -255,9 +259,14 @@ mod tests {
             for reason in ["PERSON_TOKEN_MISSING", "PERSON_TOKEN_EXPIRED", "PERSON_TOKEN_OTHER_PERSON"] {
                 assert_eq!(exit_for(Code::Unauthenticated, Some(reason), sent), Exit::CouldNotAsk, "{reason}");
             }
-            assert_eq!(exit_for(Code::Unauthenticated, Some("CERTIFICATE_NOT_TRUSTED"), sent), Exit::Refused);
             assert_eq!(exit_for(Code::Unauthenticated, None, sent), Exit::Refused);
         }
+    }
+
+    #[test]
+    fn a_change_during_which_a_certificate_fell_is_not_told_as_refused() {
+        let exit = |sent| exit_for(Code::Unauthenticated, Some("CERTIFICATE_NOT_TRUSTED"), sent);
+        assert_eq!((exit(Sent::Change), exit(Sent::Question)), (Exit::CouldNotAsk, Exit::Refused));
     }
 
     #[test]

@@ -9,13 +9,14 @@
 use crate::apply;
 use crate::carried::CarriedOver;
 use crate::changes;
+use crate::keys;
 use crate::linked;
 use crate::names::Name;
 use crate::rows::OwnerRow;
-use crate::withholdings;
+use crate::withholdings::{self, WithholdingRow};
 use crate::working::{StateError, Working};
 use kith_domain::birth;
-use kith_domain::change::{Baby, PlanAction, PlanEvent};
+use kith_domain::change::{Baby, Change, PlanAction, PlanEvent};
 use kith_domain::child::ChildRecord;
 use kith_domain::fold::Effect;
 use kith_domain::links::Person;
@@ -75,6 +76,20 @@ fn withheld_as_the_mothers(working: &mut Working<'_>, mother: &Person, start: &P
     Ok(true)
 }
 
+/// Has the audit hear once more of what stands of a birth that was taken before and is sent again: of each baby what was carried over,
+/// and not what somebody has lifted or decided anew since.
+pub(crate) fn carried_before(working: &mut Working<'_>, change: &Change) -> Result<(), StateError> {
+    let Change::Plan(event) = change else { return Ok(()) };
+    for baby in homed(working, event)? {
+        let key = keys::withholding(working.keys(), event.authority, &baby.subject);
+        let stands: Option<WithholdingRow> = working.row(Table::Withholding, &key)?;
+        if let Some(row) = stands.filter(|row| row.carried_over) {
+            working.note_carried(CarriedOver::of(row));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a baby's plan had begun before: under the same number, or under the authority's own key, which gives way to the number now.
 /// What was decided under the key goes with the plan (`apply.rs`), and what was lifted there stays lifted.
 fn has_begun(working: &Working<'_>, start: &PlanEvent, name: &PlanName) -> Result<bool, StateError> {
@@ -127,7 +142,7 @@ mod tests {
     use crate::rows::MetaRow;
     use crate::working::Empty;
     use kith_domain::NhsNumber;
-    use kith_domain::change::{Change, LogRecord};
+    use kith_domain::change::LogRecord;
     use kith_domain::child::Subject;
     use kith_domain::codes::LaCode;
     use kith_domain::plan::PlanKind;

@@ -11,7 +11,7 @@ use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
 use crate::under_way::{self, UnderWay};
 use crate::untold::Untold;
-use crate::writer::{self, Command, Progress, Verdict};
+use crate::writer::{self, Command, Progress, Teller, Verdict};
 use arc_swap::ArcSwap;
 use kith_domain::change::{Change, Feed};
 use kith_domain::codes::OdsCode;
@@ -146,6 +146,7 @@ impl Engine {
         let count = changes.len();
         let (reply, verdicts) = oneshot::channel();
         let (teller, carried) = oneshot::channel();
+        let teller = Teller { carried: teller, again: self.refused_rows.names_what_is_sent_again() };
         match self.commands.send(Command { at, changes, reply, carried: Some(teller) }).await {
             Ok(()) => Submitted::queued(count, verdicts, carried),
             Err(_) => Submitted::known(vec![Err(Refused::STORAGE); count]),

@@ -217,7 +217,8 @@ impl<'a> Import<'a> {
     pub(crate) async fn take_rows(&mut self) -> Result<(), Trouble> {
         let rows: &'a [FileRow] = &self.file.rows;
         let mut pace = Pace::new(self.engine.answer_counts().answered);
-        for group in rows.chunks(GROUP) {
+        let mut groups = rows.chunks(GROUP).peekable();
+        while let Some(group) = groups.next() {
             let began = self.engine.clock.now();
             // A group that changes nothing asks nobody who would know that the end has come.
             if self.engine.stop.load(Ordering::Relaxed) {
@@ -243,7 +244,8 @@ impl<'a> Import<'a> {
             }
             let (now, answered) = (self.engine.clock.now(), self.engine.answer_counts().answered);
             let rest = pace.rest_after(now.saturating_sub(began), answered, now);
-            if !rest.is_zero() {
+            // Behind the last one its sender would wait for nothing.
+            if !rest.is_zero() && groups.peek().is_some() {
                 tokio::time::sleep(rest).await;
             }
         }

@@ -223,6 +223,15 @@ impl RefusedRows {
         Self { known: Mutex::default(), clock, after_gap_until }
     }
 
+    /// Whether the last run did not end in order, and not long ago: the audit may lack what its last moments changed.
+    pub(crate) fn names_what_is_sent_again(&self) -> bool {
+        self.is_after_gap((self.clock)())
+    }
+
+    fn is_after_gap(&self, at: Moment) -> bool {
+        self.after_gap_until.is_some_and(|until| at < until)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,7 +246,7 @@ impl RefusedRows {
         let Some(second) = known.second(source.organisation, at) else {
             return Taken { named: each, counted: None, opened: None };
         };
-        let after_gap = self.after_gap_until.is_some_and(|until| at < until);
+        let after_gap = self.is_after_gap(at);
         let (named, others): (Vec<_>, Vec<_>) = each.into_iter().partition(|one| second.names(one, after_gap));
         if others.is_empty() {
             return Taken { named, counted: None, opened: None };

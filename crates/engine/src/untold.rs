@@ -9,14 +9,20 @@ use crate::told_again::Kept;
 use kith_domain::refused::Refused;
 use kith_store::{AuditError, AuditRef, Journal};
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// Entries that are kept together: one, or those of one group of a stream. Never none.
+type Together = VecDeque<Kept>;
 
 /// Entries that the audit has not taken, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Untold {
-    kept: Mutex<VecDeque<Kept>>,
+    kept: Mutex<VecDeque<Together>>,
     /// Held by whoever tells, so that they are told in order. One whose write was given up may be written late: it is told again
     /// all the same unless it stands by then, and names the number under which it may come to stand.
     teller: tokio::sync::Mutex<()>,
@@ -26,8 +32,8 @@ pub(crate) struct Untold {
     pub(crate) trouble: Trouble,
 }
 
-/// Entries kept at most: more than calls, and groups of streams, can be in progress when the audit stops taking entries, and none is
-/// begun after that.
+/// Kept at most, those of one group of a stream as one: more than calls, and groups of streams, can be in progress when the audit stops
+/// taking entries, and none is begun after that.
 const KEPT: usize = 4_096;
 /// Pause of a closing engine between two looks whether somebody else still tells.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -35,7 +41,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 100;
 
 impl Untold {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Together>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -44,11 +50,21 @@ impl Untold {
     }
 
     /// Keeps an entry; false where there is no room for it.
+    #[cfg(test)]
     fn keep(&self, entry: impl Into<Kept>) -> bool {
+        let entry: Kept = entry.into();
+        self.keep_together(Together::from([entry]))
+    }
+
+    /// Keeps entries, which take the room of one; false where there is none for them.
+    fn keep_together(&self, entries: Together) -> bool {
+        if entries.is_empty() {
+            return true;
+        }
         let mut kept = self.lock();
         let room = kept.len() < KEPT;
         if room {
-            kept.push_back(entry.into());
+            kept.push_back(entries);
             self.more.notify_one();
         }
         room
@@ -56,19 +72,24 @@ impl Untold {
 
     /// The oldest. It stays until it is told: nothing is changed meanwhile.
     fn oldest(&self) -> Option<Kept> {
-        self.lock().front().cloned()
+        self.lock().front().and_then(Together::front).cloned()
     }
 
     /// The oldest was tried, and may stand under this number.
     fn tried(&self, given: Option<AuditRef>) {
-        if let Some(oldest) = self.lock().front_mut() {
+        if let Some(oldest) = self.lock().front_mut().and_then(Together::front_mut) {
             oldest.tried(given);
         }
     }
 
     /// The oldest is told.
     fn told(&self) {
-        self.lock().pop_front();
+        let mut kept = self.lock();
+        let Some(oldest) = kept.front_mut() else { return };
+        oldest.pop_front();
+        if oldest.is_empty() {
+            kept.pop_front();
+        }
     }
 
     /// Hands what is kept to a journal that is about to be closed; false where that does not take all of it. The rest is lost, and
@@ -87,7 +108,7 @@ impl Untold {
         // Without its turn it may tell what the other tells too, which is better than not at all.
         let kept = std::mem::take(&mut *self.lock());
         let mut lost = 0_u64;
-        for one in &kept {
+        for one in kept.iter().flatten() {
             let append = || encode(&one.as_told()).is_ok_and(|bytes| journal.append(&bytes).is_ok());
             let taken = one.stands(journal) || append();
             lost += u64::from(!taken);
@@ -123,22 +144,58 @@ impl Engine {
     ///
     /// # Errors
     /// [`AuditError`] when no sink takes it in time: what stands is not to be acknowledged.
-    pub async fn audit_standing(&self, mut entry: AuditEntry) -> Result<(), AuditError> {
+    pub async fn audit_standing(&self, entry: AuditEntry) -> Result<(), AuditError> {
+        self.audit_all_standing(vec![entry]).await
+    }
+
+    /// As [`Engine::audit_standing`], of several at once: each gets its place, in order, before any is waited for, so that many take as
+    /// long as one. Those that are not taken are kept together.
+    ///
+    /// # Errors
+    /// [`AuditError`] when no sink takes one in time: what stands is not to be acknowledged.
+    pub(crate) async fn audit_all_standing(&self, entries: Vec<AuditEntry>) -> Result<(), AuditError> {
+        let all: Vec<_> = entries.into_iter().map(|entry| Box::pin(self.tried(entry))).collect();
+        let untaken: Vec<(Kept, AuditError)> = together(all).await.into_iter().flatten().collect();
+        let Some(error) = untaken.last().map(|(_, error)| *error) else { return Ok(()) };
+        self.tell_all_later(untaken);
+        Err(error)
+    }
+
+    /// Puts an entry of what stands into the audit; gives it back, to be told later, where that does not take it.
+    async fn tried(&self, mut entry: AuditEntry) -> Option<(Kept, AuditError)> {
         // Now, and not when it is told in the end: a shield may be lifted, and what had it removed, by then.
         self.mark(&mut entry);
         let mut given = None;
-        let Err(error) = self.audit_as(&entry, &mut given).await else { return Ok(()) };
+        let error = self.audit_as(&entry, &mut given).await.err()?;
         let mut kept = Kept::from(entry);
         kept.tried(given);
-        self.tell_later(kept, error);
-        Err(error)
+        Some((kept, error))
     }
 
     /// Keeps an entry that the audit has just not taken.
     pub(crate) fn tell_later(&self, entry: impl Into<Kept>, error: AuditError) {
-        // What no journal ever takes would keep everything from being changed.
-        let never = matches!(error, AuditError::TooLarge { .. });
-        if never || !self.untold.keep(entry) {
+        let entry: Kept = entry.into();
+        self.tell_all_later(vec![(entry, error)]);
+    }
+
+    /// Keeps entries that the audit has just not taken, together.
+    fn tell_all_later(&self, untaken: Vec<(Kept, AuditError)>) {
+        let (mut kept, mut lost) = (Together::new(), None);
+        for (entry, error) in untaken {
+            // What no journal ever takes would keep everything from being changed.
+            match error {
+                AuditError::TooLarge { .. } => lost = Some(error),
+                AuditError::NoSink
+                | AuditError::Closed
+                | AuditError::TooLate
+                | AuditError::SyncFailed
+                | AuditError::Unknown => kept.push_back(entry),
+            }
+        }
+        if !self.untold.keep_together(kept) {
+            lost = lost.or(Some(AuditError::NoSink));
+        }
+        if let Some(error) = lost {
             self.under_way.lose();
             tracing::error!(%error, "a change stands of which the audit will never tell");
         }
@@ -172,6 +229,24 @@ impl Engine {
         }
         true
     }
+}
+
+/// What each of these gives, in order: all of them are begun, one behind the other, before any is waited for.
+async fn together<F: Future>(futures: Vec<Pin<Box<F>>>) -> Vec<F::Output> {
+    let (mut futures, mut outputs) = (futures, Vec::new());
+    outputs.resize_with(futures.len(), || None);
+    poll_fn(|context| {
+        let mut left = false;
+        for (future, output) in futures.iter_mut().zip(&mut outputs).filter(|(_, output)| output.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(given) => *output = Some(given),
+                Poll::Pending => left = true,
+            }
+        }
+        if left { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
 }
 
 /// The audit in trouble that the journal does not foresee: between a change and its entry.
@@ -368,9 +443,42 @@ mod tests {
         assert!(place.engine.audit_change(changed(1)).await.is_err());
         assert!(place.engine.audit_change(changed(2)).await.is_err());
         assert!(!place.engine.tell_untold().await);
-        let ids = || place.engine.untold.lock().iter().filter_map(|kept| kept.entry.request_id).collect::<Vec<_>>();
+        let ids =
+            || place.engine.untold.lock().iter().flatten().filter_map(|kept| kept.entry.request_id).collect::<Vec<_>>();
         assert_eq!(ids(), [1, 2].map(uuid::Uuid::from_u128));
         let room = (0..KEPT as u128).filter(|n| place.engine.untold.keep(changed(*n))).count();
         assert_eq!(room, KEPT - 2);
+    }
+
+    #[tokio::test]
+    async fn many_are_begun_in_order_before_any_is_waited_for() {
+        let barrier = tokio::sync::Barrier::new(300);
+        let all = (0..300).map(|n| {
+            let barrier = &barrier;
+            Box::pin(async move {
+                barrier.wait().await;
+                n
+            })
+        });
+        let given = tokio::time::timeout(Duration::from_secs(60), together(all.collect())).await;
+        assert!(given.expect("none waits for another").into_iter().eq(0..300));
+        let place = Place::new();
+        place.engine.audit_all_standing((1..=900).map(changed).collect()).await.unwrap();
+        assert!(told(&place).into_iter().eq(1..=900));
+    }
+
+    /// A group of a stream has an entry for each baby of each birth, and many of them are in progress when the audit stops.
+    #[tokio::test]
+    async fn those_of_a_group_take_the_room_of_one_and_are_all_told() {
+        let place = Place::new();
+        place.engine.untold.trouble.set(true);
+        for _ in 0..5 {
+            assert!(place.engine.audit_all_standing((1..=1_152).map(changed).collect()).await.is_err());
+        }
+        assert_eq!(place.engine.untold.lock().iter().flatten().count(), 5 * 1_152);
+        assert!(place.engine.under_way.all_told(Duration::ZERO), "none is lost");
+        place.engine.untold.trouble.set(false);
+        assert!(place.engine.tell_untold().await && !place.engine.has_untold());
+        assert!(place.engine.audit_all_standing(Vec::new()).await.is_ok() && !place.engine.has_untold());
     }
 }

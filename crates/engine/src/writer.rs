@@ -2,6 +2,7 @@
 //! notifications they cause; then the group is published to readers; then it is acknowledged. Never in another order.
 
 use crate::apply::{Applied, apply};
+use crate::births;
 use crate::carried::CarriedOver;
 use crate::open::{EngineError, OnFatal};
 use crate::openings::Book;
@@ -36,7 +37,14 @@ pub(crate) struct Command {
     pub(crate) changes: Vec<Change>,
     pub(crate) reply: oneshot::Sender<Vec<Verdict>>,
     /// Where to say what they carried over, before they are answered; nobody asks of most.
-    pub(crate) carried: Option<oneshot::Sender<Vec<CarriedBy>>>,
+    pub(crate) carried: Option<Teller>,
+}
+
+/// Where to say what changes carried over.
+pub(crate) struct Teller {
+    pub(crate) carried: oneshot::Sender<Vec<CarriedBy>>,
+    /// Also of those that were made before and are sent again: the audit may lack what it was to hear of them then.
+    pub(crate) again: bool,
 }
 
 /// What a change carried over, and which of its command it was, from 0.
@@ -161,7 +169,7 @@ impl Writer {
                 for (command, Decided { verdicts, carried }) in group.into_iter().zip(decided) {
                     // The asker may have gone; the change stands and a retry repeats the acknowledgement.
                     if let Some(teller) = command.carried {
-                        let _ = teller.send(carried);
+                        let _ = teller.carried.send(carried);
                     }
                     let _ = command.reply.send(verdicts);
                 }
@@ -189,6 +197,7 @@ impl Writer {
         let mut decided = Vec::with_capacity(group.len());
         for command in group {
             let mut of_command = Decided::default();
+            let again = command.carried.as_ref().is_some_and(|teller| teller.again);
             for (nth, change) in command.changes.iter().enumerate() {
                 let record = LogRecord { at: command.at, change: change.clone() };
                 of_command.verdicts.push(match apply(&mut working, next, &record)? {
@@ -197,7 +206,12 @@ impl Writer {
                         next += 1;
                         Ok(acknowledgement)
                     }
-                    Applied::Repeated(first) => Ok(first),
+                    Applied::Repeated(first) => {
+                        if again {
+                            births::carried_before(&mut working, change)?;
+                        }
+                        Ok(first)
+                    }
                     Applied::Refused(refused) => Err(refused),
                 });
                 of_command.carried.extend(working.take_carried().into_iter().map(|over| (nth, over)));

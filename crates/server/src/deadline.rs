@@ -301,7 +301,9 @@ impl Limit {
 
     /// What the peer is told where the certificate no longer stands. It wakes nobody when that changes.
     fn fallen(&self) -> Option<tonic::Status> {
-        self.standing.as_ref().and_then(|standing| still_stands(standing).err())
+        let fallen = self.standing.as_ref().filter(|standing| !standing.stands())?;
+        fallen.tell();
+        Some(refusal::certificate_fell())
     }
 
     /// Ready with what the peer is told.
@@ -310,7 +312,7 @@ impl Limit {
             let falls = self.falls.get_or_insert_with(|| -> Falls { Box::pin(Arc::clone(standing).fallen()) });
             if falls.as_mut().poll(cx).is_ready() {
                 standing.tell();
-                return Poll::Ready(refusal::certificate_not_trusted());
+                return Poll::Ready(refusal::certificate_fell());
             }
         }
         match self.timer.as_mut() {

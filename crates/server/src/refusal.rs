@@ -94,6 +94,11 @@ pub(crate) fn unaudited_end(trailers: &HeaderMap) -> Option<Status> {
 /// The same status with a stable reason, when the transport made it without one; nothing when it has one already or is
 /// none of the transport's.
 pub(crate) fn explained(found: &Status) -> Option<Status> {
+    explained_behind(found, "nothing was asked or changed")
+}
+
+/// The same of what came behind something else, of which `before` says what became.
+pub(crate) fn explained_behind(found: &Status, before: &str) -> Option<Status> {
     if !found.details().is_empty() {
         return None;
     }
@@ -125,7 +130,7 @@ pub(crate) fn explained(found: &Status) -> Option<Status> {
         | Code::DataLoss
         | Code::Unauthenticated => return None,
     };
-    let mut explained = status(code, reason, &format!("nothing was asked or changed: {message}"), None);
+    let mut explained = status(code, reason, &format!("{before}: {message}"), None);
     if let Some(taken) = found.metadata().get(ACCEPTED_ENCODINGS) {
         explained.metadata_mut().insert(ACCEPTED_ENCODINGS, taken.clone());
     }
@@ -144,10 +149,17 @@ pub(crate) fn too_many_headers() -> Status {
     status(Code::ResourceExhausted, "TOO_MANY_HEADERS", message, None)
 }
 
-/// The certificate on an open connection has expired or been revoked, or its authority is no longer trusted.
+/// The certificate on an open connection has expired or been revoked, or its authority is no longer trusted: no call begins.
 pub(crate) fn certificate_not_trusted() -> Status {
-    let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands; use the \
-                   telephone procedure, and have the certificate renewed";
+    let message = "nothing was asked or changed: the client certificate is no longer accepted; use the telephone procedure, and have \
+                   the certificate renewed";
+    status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None)
+}
+
+/// The same while a call goes on: a change that it began comes to its end, and nobody waits here for what became of it.
+pub(crate) fn certificate_fell() -> Status {
+    let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands, and what was sent \
+                   may stand: look before sending it again; use the telephone procedure, and have the certificate renewed";
     status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None)
 }
 

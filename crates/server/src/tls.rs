@@ -29,7 +29,7 @@ use crate::server_pair::{self, ServerPair};
 pub use error::TlsError;
 use renewal::Outcome;
 
-/// Lists that stay of which one reading tells the audit: a file may hold any number.
+/// Lists that stay of which one reading tells the audit: a file may hold any number. The next ones tell of the others.
 const KEPT_TOLD_MAX: usize = 64;
 
 /// The only application protocol spoken.
@@ -68,6 +68,8 @@ pub(crate) struct InForce {
     config: Arc<ServerConfig>,
     failed: Vec<Part>,
     kept: BTreeSet<KeptList>,
+    /// Those of them of which the audit hears, or has heard: the next reading tells of others.
+    told: BTreeSet<KeptList>,
     /// Of each part, in the order of [`Part::ALL`].
     sha256: [[u8; 32]; Part::ALL.len()],
     /// Counts reloads: a verdict of an earlier one is made anew.
@@ -90,18 +92,19 @@ impl InForce {
         config.send_tls13_tickets = 0;
         let lists = trust.lists.as_ref().map(|lists| sha256(lists.ders()));
         let sha256 = [sha256(&pair.key.cert), sha256(&trust.authorities.ders), lists.unwrap_or_default()];
-        Ok(Self { pair, trust, config: Arc::new(config), failed, kept, sha256, generation })
+        let (config, told) = (Arc::new(config), BTreeSet::new());
+        Ok(Self { pair, trust, config, failed, kept, told, sha256, generation })
     }
 
-    /// What of this is another than `before`, or could not be used; of lists also which stay because of that and did not before.
-    fn changes(&self, before: &[[u8; 32]], kept: &BTreeSet<KeptList>) -> Vec<FileChange> {
+    /// What of this is another than `before`, or could not be used; of lists also which stay because of that and were not `told`.
+    fn changes(&self, before: &[[u8; 32]], told: &BTreeSet<KeptList>) -> Vec<FileChange> {
         let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| {
             let change = FileChange { part, in_force: None, kept: None };
             let changed = (sha256 != *before).then_some(FileChange { in_force: Some(sha256), ..change.clone() });
             let refused = self.failed.contains(&part).then_some(change);
             [changed, refused].into_iter().flatten()
         };
-        let news = self.kept.difference(kept).take(KEPT_TOLD_MAX).cloned();
+        let news = self.kept.difference(told).take(KEPT_TOLD_MAX).cloned();
         let stay = news.map(|list| FileChange { part: Part::RevocationLists, in_force: None, kept: Some(list) });
         Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).chain(stay).collect()
     }
@@ -111,6 +114,11 @@ impl InForce {
         let are_foreign = [self, other].map(|one| one.trust.are_lists_foreign());
         let is_wrong_alike = self.failed == other.failed && self.kept == other.kept;
         self.sha256 == other.sha256 && is_wrong_alike && are_foreign[0] == are_foreign[1]
+    }
+
+    /// Whether lists stay of which the audit has not heard, because one reading tells only of so many.
+    fn has_more_to_tell(&self) -> bool {
+        !self.kept.is_subset(&self.told)
     }
 
     /// What a handshake is done with.
@@ -273,7 +281,9 @@ impl TlsState {
         // What could not even be put together shows as what could not be read.
         self.unread.store(made.is_err(), Ordering::Relaxed);
         match made {
-            Ok(next) if is_changed || !next.is_like(&before) => self.take((next, &*before), is_changed, now),
+            Ok(next) if is_changed || !next.is_like(&before) || before.has_more_to_tell() => {
+                self.take((next, &*before), is_changed, now)
+            }
             Ok(_) => {}
             Err(error) => errors.push(error),
         }
@@ -282,15 +292,15 @@ impl TlsState {
     }
 
     /// What was read comes into force, and open connections are judged by it.
-    fn take(&self, (next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
+    fn take(&self, (mut next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
         tell_of_expired(&next.trust, now);
         self.remember(&before.trust, &next.trust);
         let is_news = |change: &FileChange| change.in_force.is_some() || change.kept.is_some();
         let is_told = |change: &FileChange| is_changed || is_news(change) || !before.failed.contains(&change.part);
-        next.changes(&before.sha256, &before.kept)
-            .into_iter()
-            .filter(is_told)
-            .for_each(|change| self.changes.note(change));
+        let changes = next.changes(&before.sha256, &before.told);
+        let told = changes.iter().filter_map(|change| change.kept.clone());
+        next.told = before.told.intersection(&next.kept).cloned().chain(told).collect();
+        changes.into_iter().filter(is_told).for_each(|change| self.changes.note(change));
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(now);
     }

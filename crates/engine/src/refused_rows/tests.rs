@@ -190,7 +190,9 @@ fn after_an_end_without_order_all_that_is_sent_again_stands_by_name_for_ten_minu
     assert_eq!(counted(0, again(300)), (300, false));
     assert_eq!(counted(599_999, again(300)), (300, false));
     assert_eq!(counted(599_999, refused(300)), (128, true), "what is refused changed nothing before either");
+    assert!(rows.names_what_is_sent_again() && !rows_after(false).1.names_what_is_sent_again());
     assert_eq!(counted(600_000, again(300)), (0, true), "those of its second had names");
+    assert!(!rows.names_what_is_sent_again());
     assert_eq!(counted(601_000, again(300)), (128, true));
 }
 

@@ -125,9 +125,27 @@ pub(super) fn draining() -> Status {
     status(Code::Unavailable, "DRAINING", message, Some(RETRY))
 }
 
+/// What a stream has changed before it breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing: it is taken once all of it is there.
+    Nothing,
+    /// What it was told to have.
+    Acknowledged,
+    /// Rows, of which it is told nothing before its end.
+    Rows,
+}
+
 /// A stream that broke: a message that is too large or no message, or a client that has gone.
-pub(super) fn broken_stream(found: &Status) -> Status {
-    refusal::explained(found).unwrap_or_else(|| found.clone())
+pub(super) fn broken_stream(found: &Status, before: Before) -> Status {
+    let before = match before {
+        Before::Nothing => "nothing was asked or changed",
+        Before::Acknowledged => {
+            "what was acknowledged stands, and what was sent behind that may stand; send that again"
+        }
+        Before::Rows => "no answer was given, and rows that came before may stand; send the same again",
+    };
+    refusal::explained_behind(found, before).unwrap_or_else(|| found.clone())
 }
 
 /// The work behind a stream ended without a result.
@@ -196,6 +214,18 @@ mod tests {
         assert!(status.get_details_retry_info().is_some() && status.message().contains("may stand"));
         assert!(!refusal::is_unaudited(&status), "it is not counted among what was refused without an audit");
         assert!(refusal::is_unaudited(&super::refused(Refused::NOT_AUDITED)), "what was not changed is");
+    }
+
+    #[test]
+    fn a_stream_that_broke_behind_something_is_never_told_that_nothing_was_changed() {
+        let told = |before| broken_stream(&Status::out_of_range("more than 4 bytes"), before).message().to_owned();
+        assert!(told(Before::Nothing).starts_with("nothing was asked or changed"), "{}", told(Before::Nothing));
+        for (before, words) in [(Before::Acknowledged, "what was acknowledged stands"), (Before::Rows, "may stand")] {
+            let told = told(before);
+            assert!(told.contains(words) && !told.contains("nothing was"), "{told}");
+        }
+        let gone = broken_stream(&Status::cancelled("reset"), Before::Rows);
+        assert!(gone.code() == Code::Cancelled && gone.details().is_empty(), "nobody hears it");
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Services {
             };
             match piece {
                 Err(_) => return Err(errors::ended()),
-                Ok(Err(status)) => return Err(errors::broken_stream(&status)),
+                Ok(Err(status)) => return Err(errors::broken_stream(&status, errors::Before::Nothing)),
                 Ok(Ok(None)) => return Ok(Some(bytes)),
                 Ok(Ok(Some(v1::SubmitPlanFileRequest { chunk }))) => bytes.extend(chunk),
             }

@@ -14,6 +14,7 @@ use kith_domain::time::Moment;
 use kith_engine::{Call, CarriedOver, ChangedOne, Changing, EachUntaken, Engine, Submitted, Verdict};
 use tokio_stream::Stream;
 use tonic::Status;
+use tonic_types::StatusExt;
 
 use super::context::{self, Services, now};
 use super::errors;
@@ -66,6 +67,17 @@ pub(super) enum End {
     Refused(Status),
     /// As this says.
     Told(Status),
+}
+
+impl End {
+    /// Whether it is a refusal, which has an entry of its own. Whoever gives a stream up is refused nothing.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::NotProven(..) | Self::NotAllowed(..) => true,
+            Self::Refused(status) => status.get_details_error_info().is_some(),
+            Self::Gone | Self::NotAudited | Self::Told(_) => false,
+        }
+    }
 }
 
 impl<T> InFlight<T> {

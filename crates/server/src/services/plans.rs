@@ -120,7 +120,7 @@ struct Sent<'v> {
 }
 
 /// The next group of a stream, once there is room for its verdicts: what has been changed is then put into the audit without waiting
-/// for whoever reads. Given up before it gives a group it loses none.
+/// for whoever reads. A reader who goes is seen while nothing comes. Given up before it gives a group it loses none.
 async fn more<'v, S>(
     stream: &mut S,
     verdicts: &'v Verdicts,
@@ -134,7 +134,11 @@ where
         room = verdicts.reserve_many(MAX_GROUP) => room.map_err(|_| End::Gone)?,
         () = services.stop().draining() => return Err(End::Told(errors::draining())),
     };
-    Ok((room, arrived(stream, services, quiet).await?))
+    tokio::select! {
+        biased;
+        group = arrived(stream, services, quiet) => Ok((room, group?)),
+        () = verdicts.closed() => Err(End::Gone),
+    }
 }
 
 impl PlanFeed {
@@ -151,11 +155,13 @@ impl PlanFeed {
             // What the audit does not take is kept in mind there, and is how the stream ends.
             let _ = self.settle(&mut in_flight, settled).await;
         }
+        let refused = end.as_ref().is_err_and(End::is_refusal);
         let end = in_flight.ended(&self.engine, (self.call, Some(&self.caller)), end).await;
         if end.is_ok() && !verdicts.is_closed() {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
-        let audited = if self.taken == 0 { self.audit_nothing().await } else { Ok(()) };
+        // A refusal is in the audit by itself.
+        let audited = if self.taken == 0 && !refused { self.audit_nothing().await } else { Ok(()) };
         if let Some(status) = audited.err().or(end.err().flatten()) {
             // The reader may have gone; there is nobody else to tell.
             let _ = verdicts.send(Err(status)).await;
@@ -193,7 +199,9 @@ impl PlanFeed {
             match group.end {
                 None => {}
                 Some(Ok(())) => return Ok(()),
-                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
+                Some(Err(status)) => {
+                    return Err(End::Refused(errors::broken_stream(&status, errors::Before::Acknowledged)));
+                }
             }
         }
     }

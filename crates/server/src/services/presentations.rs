@@ -184,6 +184,7 @@ impl Import {
             // What the audit does not take is kept in mind there, and is how the import ends.
             let _ = self.settle(&mut in_flight, settled).await;
         }
+        let refused = end.as_ref().is_err_and(End::is_refusal);
         let end = in_flight.ended(&self.engine, (self.call, self.known()), end).await;
         let end = end.map_err(|status| status.unwrap_or_else(errors::ended));
         let Some((caller, permit)) = self.sender else {
@@ -205,6 +206,8 @@ impl Import {
                     Sender::of_stream(self.call, Some(caller)).entry(Decision::Changed { acknowledged: 0, refused: 0 });
                 self.engine.audit_standing(entry).await.map_err(errors::untold)
             }
+            // A refusal is in the audit by itself.
+            (0, false) if refused => Ok(()),
             (0, false) => context::changed(&self.engine, Sender::of_stream(self.call, Some(caller)), 0, 0).await,
             _ => Ok(()),
         };
@@ -260,7 +263,7 @@ impl Import {
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status))),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status, errors::Before::Rows))),
                 Some(Ok(())) => break,
             }
         }

@@ -287,4 +287,36 @@ mod tests {
         assert!(tls.try_again().is_empty());
         assert_eq!((told(), tls.kept_lists().len()), (vec![], 0), "the same is in force as ever");
     }
+
+    #[test]
+    fn lists_that_stay_beyond_those_that_one_reading_tells_of_are_told_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bad, root) = (dir.path().join("lists/between.pem"), dir.path().join("lists/root.pem"));
+        let (pem, of_root) = authority("root");
+        let many: String = (0..super::super::KEPT_TOLD_MAX + 6).map(|n| authority(&format!("between {n}")).1).collect();
+        std::fs::create_dir(dir.path().join("lists")).unwrap();
+        std::fs::write(root, of_root).unwrap();
+        std::fs::write(&bad, many).unwrap();
+        let tls = with_lists(dir.path(), &pem);
+        let told = || {
+            let mut told = Vec::new();
+            tls.changes().hand(|change| {
+                told.extend(change.kept);
+                true
+            });
+            told
+        };
+        told();
+        std::fs::write(&bad, "no list").unwrap();
+        assert!(tls.reload().is_err());
+        let mut all = told();
+        assert_eq!(all.len(), super::super::KEPT_TOLD_MAX);
+        assert!(tls.try_again().is_empty());
+        let others = told();
+        assert_eq!(others.len(), 6);
+        all.extend(others);
+        all.sort();
+        assert!(all.into_iter().eq(tls.kept_lists()), "each once");
+        assert!(tls.try_again().is_empty() && told().is_empty());
+    }
 }

@@ -145,16 +145,17 @@ fn a_file_rests_between_its_groups_while_anybody_asks() {
     };
     assert_eq!(taking(&file(1, CHANGES, rows(0..200))), Duration::ZERO, "nobody asks");
     let done = AtomicBool::new(false);
-    let took = std::thread::scope(|scope| {
+    let (took, last) = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 place.engine.answers.answered();
                 std::thread::yield_now();
             }
         });
-        let took = taking(&file(2, CHANGES, rows(200..400)));
+        let took = (taking(&file(2, CHANGES, rows(200..400))), taking(&file(3, CHANGES, rows(400..401))));
         done.store(true, Ordering::Relaxed);
         took
     });
-    assert!(took >= Duration::from_millis(3), "four groups: {took:?}");
+    assert!(took >= Duration::from_millis(3), "between four groups: {took:?}");
+    assert_eq!(last, Duration::ZERO, "behind its last group it does not rest");
 }

@@ -6,6 +6,7 @@ use kith_domain::change::Heartbeat;
 use kith_domain::policy::{Policy, PolicyRow};
 use kith_engine::Submitted;
 use tokio::task::{JoinHandle, yield_now};
+use tonic_types::StatusExt;
 use v1::submit_events_response::Verdict;
 
 use super::*;
@@ -314,4 +315,56 @@ async fn a_disk_that_takes_long_is_no_silence_of_whoever_sends() {
     events.send(Ok(event(start(3, 3)))).await.expect("it goes on");
     assert_eq!(words_to_the_end(&mut verdicts).await, ["3", "STREAM_IDLE"]);
     feed.await.expect("it ends, though more could be sent");
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_behind_an_acknowledgement_is_not_told_that_nothing_was_changed() {
+    let place = Place::new();
+    let (services, _stop) = testing::services(&place);
+    let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+    events.send(Ok(event(start(1, 1)))).await.expect("it is read");
+    assert_eq!(words(&verdicts.recv().await.expect("a verdict")), "1");
+    events.send(Err(Status::out_of_range("more than may be"))).await.expect("it is read");
+    let end = heard(&mut verdicts).await.remove(0);
+    assert_eq!(words(&end), "MESSAGE_TOO_LARGE");
+    let told = end.expect_err("how it ended");
+    assert!(told.message().starts_with("what was acknowledged stands"), "{}", told.message());
+    feed.await.expect("it ends");
+}
+
+/// What is no event, nothing for too long, and nothing that may be sent: each is one entry, and who gives a stream up leaves one too.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_anything_was_taken_is_one_entry() {
+    for (sent, reason) in [
+        (Some(Err(Status::out_of_range("more than may be"))), "MESSAGE_TOO_LARGE"),
+        (None, "STREAM_IDLE"),
+        (Some(Ok(event(start(1, 1)))), "ROLE_NOT_ALLOWED"),
+        (Some(Err(Status::aborted("given up by its client"))), ""),
+    ] {
+        let place = Place::new();
+        let (services, _stop) = testing::services(&place);
+        place.engine.set_policy(Arc::new(grants_nothing_to_senders()));
+        let before = testing::last(&place.engine);
+        let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+        if let Some(sent) = sent {
+            events.send(sent).await.expect("it is read");
+        }
+        let end = heard(&mut verdicts).await.remove(0).expect_err("how it ended");
+        assert_eq!(end.get_details_error_info().map(|info| info.reason).unwrap_or_default(), reason);
+        feed.await.expect("it ends, though more could be sent");
+        assert_eq!(testing::last(&place.engine), before + 1, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_who_goes_while_nothing_comes_is_seen_at_once() {
+    let place = Place::new();
+    let (services, _stop) = testing::services(&place);
+    let Running { events, mut verdicts, feed } = begin(&place, &services, 1);
+    events.send(Ok(event(start(1, 1)))).await.expect("it is read");
+    assert_eq!(words(&verdicts.recv().await.expect("a verdict")), "1");
+    drop(verdicts);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), feed).await;
+    ended.expect("it waits for nothing that nobody would hear of").expect("it ends");
+    assert!(events.is_closed());
 }

@@ -60,10 +60,18 @@ fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named() {
         report.cosignatures == Some(1) && report.to_string().contains("the newest cosigned head has 30"),
         "{report}"
     );
+    let mut told = Vec::new();
     for at in 0..bytes.len() {
-        site.found(&path, &flipped(&bytes, at), &["Cosigned"], &format!("cosigned, byte {at}"));
+        let (report, _) = site.with(&path, &flipped(&bytes, at));
+        // A letter in which the identifier ends and what was said begins: nobody can tell that from what another key said under this
+        // name, so it is no fault, and that no configured witness cosigned is told.
+        match report.not_cosigned && report.is_sound() {
+            true => told.push(at),
+            false => site.found(&path, &flipped(&bytes, at), &["Cosigned"], &format!("cosigned, byte {at}")),
+        }
         site.found(&path, &bytes[..at], &["Cosigned"], &format!("cosigned, cut at {at}"));
     }
+    assert!(told.len() <= 1, "{told:?}");
 }
 
 #[test]
