@@ -277,13 +277,100 @@ fn could_not_ask(status: Status) -> v1::lookup_many_response::Item {
 
 #[cfg(test)]
 mod tests {
-    use kith_domain::change::PresentationAction;
+    use std::net::SocketAddr;
+    use std::task::{Context, Poll, Waker};
+
+    use kith_domain::NhsNumber;
+    use kith_domain::caller::Role;
+    use kith_domain::change::{PlanAction, PlanEvent, PresentationAction};
     use kith_domain::child::Subject;
+    use kith_domain::codes::OdsCode;
+    use kith_domain::plan::PlanKind;
     use kith_domain::presentation::{Closing, Outcome};
     use kith_domain::text::{EncounterId, LocalKey};
+    use kith_domain::time::Day;
 
     use super::*;
+    use crate::identity::PeerIdentity;
     use crate::services::testing::{self, Place, last};
+
+    /// Who asks.
+    const TRUST: &str = "R1H";
+
+    fn number(from: u32) -> NhsNumber {
+        (from..).find_map(NhsNumber::from_first_nine).expect("one of a few is valid")
+    }
+
+    fn born() -> Day {
+        now().london_day().plus_days(-2_000)
+    }
+
+    /// A question of the trust's emergency department, as it comes from a connection.
+    fn question(number: NhsNumber, id: u128) -> Request<v1::LookupRequest> {
+        let caller = v1::Caller {
+            user_id: "u1".to_owned(),
+            user_name: "A Nurse".to_owned(),
+            user_role: "Triage nurse".to_owned(),
+            role_code: "R8000".to_owned(),
+            purpose: v1::Purpose::DirectCare.into(),
+            organisation: TRUST.to_owned(),
+        };
+        let subject = v1::subject::Subject::NhsNumber(number.digits());
+        let mut request = Request::new(v1::LookupRequest {
+            caller: Some(caller),
+            care_context: v1::CareContext::Unscheduled.into(),
+            subject: Some(v1::Subject { subject: Some(subject) }),
+            number_traced: true,
+            date_of_birth: Some(kith_api::convert::time::date(born())),
+            request_id: Uuid::from_u128(id).to_string(),
+            mother_nhs_number: None,
+        });
+        let peer = PeerIdentity { organisation: TRUST.to_owned(), role: Role::Ed };
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        request.extensions_mut().insert(connection::ConnectInfo::new(Arc::new(peer), address, Arc::default()));
+        request
+    }
+
+    /// Asks, and looks once at what became of it.
+    fn answered_at_once(services: &Services, request: Request<v1::LookupRequest>) -> v1::Answer {
+        let mut answering = services.lookup(request);
+        let polled = answering.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(answered) = polled else { panic!("the lookup waits between its question and its answer") };
+        answered.unwrap().into_inner().answer.unwrap()
+    }
+
+    /// A lookup that waited for anything would stand behind whatever else its data thread has to do. Two things it does wait for, as
+    /// a task: the turn to write into the audit, where another core has it for longer than some microseconds (`journal/append.rs`),
+    /// and the audit's disk when a sync is late. Neither is so here: nobody else asks, and for this journal no sync is late.
+    #[tokio::test]
+    async fn a_lookup_is_answered_the_first_time_that_it_is_polled() {
+        let place = Place::asked_by(OdsCode::parse(TRUST).unwrap());
+        let (services, _stop) = testing::services(&place);
+        let (held, unknown) = (number(999_000_000), number(999_000_100));
+        let event = PlanEvent {
+            authority: testing::authority(),
+            event_id: Uuid::from_u128(7),
+            subject: Subject::Nhs(held),
+            action: PlanAction::Start,
+            kind: PlanKind::ChildProtection,
+            reference: None,
+            version: 1,
+            start: Some(now().london_day().plus_days(-30)),
+            end: None,
+            birth_date: Some(born()),
+            shielded: false,
+            unshield: false,
+            family: None,
+            babies: Vec::new(),
+        };
+        let told = place.engine.change_one(&testing::permit(Method::SubmitPlanFile), now(), Change::Plan(event)).await;
+        assert!(told.is_ok(), "{told:?}");
+        let before = last(&place.engine);
+        let outcome = |number, id| answered_at_once(&services, question(number, id)).plans.unwrap().outcome();
+        assert_eq!(outcome(held, 1), v1::Outcome::Held);
+        assert_ne!(outcome(unknown, 2), v1::Outcome::Held);
+        assert_eq!(last(&place.engine), before + 2, "and both are in the audit");
+    }
 
     #[tokio::test]
     async fn a_check_in_without_a_place_for_its_recording_says_that_it_is_not_recorded() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kith_domain::caller::{Caller, Peer, Purpose, Role};
 use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::directory::{AuthorityEntry, Directory};
+use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
 use kith_domain::method::Method;
 use kith_domain::permit::{ActionPermit, authorise_action};
 use kith_domain::policy::Policy;
@@ -143,6 +143,19 @@ impl Place {
             let tree = TreeOptions::new(dir.join("tree"), Some(Arc::new(signer)));
             let tree = TreeOptions { every: Duration::from_millis(1), ..tree };
             EngineOptions { tree: KeepTree::Kept(tree), ..options }
+        })
+    }
+
+    /// Where an organisation of the directory may ask, and no answer waits for a sync, however long one takes.
+    pub(super) fn asked_by(organisation: OdsCode) -> Self {
+        Self::opened(tempfile::tempdir().unwrap(), |options, _| {
+            let (name, contact_phone) = ("Trust".to_owned(), "01632 960003".to_owned());
+            let entry = OrganisationEntry { name, contact_phone, successor: None };
+            let organisations = BTreeMap::from([(organisation, entry)]);
+            let directory = Arc::new(Directory { organisations, ..(*options.directory).clone() });
+            let hour = Duration::from_secs(3_600);
+            let journal = JournalOptions { wait_after: hour, fail_after: hour * 2, ..options.journal };
+            EngineOptions { directory, journal, ..options }
         })
     }
 
