@@ -41,7 +41,8 @@ pub enum Against {
     Difference,
     /// The first as it is: what it is held against is a figure, not a series.
     Figure,
-    /// The sum of the first, and of the first again: what must never happen is counted, and no median hides it.
+    /// The sum of the first, and of the first again, each with all that were void and repeated: what must never happen is counted,
+    /// and neither a median nor a repetition hides it.
     Total,
 }
 
@@ -70,7 +71,7 @@ pub struct Row {
     pub times: usize,
     /// Of each turn of Kith, seconds of its drain, and seconds of the turn itself.
     pub drains: Vec<[f64; 2]>,
-    /// Calls that failed, told beside the figures: none of them counts as an answer.
+    /// Calls that failed, of repeated measurements too, told beside the figures: none of them counts as an answer.
     pub failed_calls: u64,
     /// It could not be measured.
     pub failed: Option<String>,

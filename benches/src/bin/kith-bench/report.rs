@@ -92,7 +92,8 @@ fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
         let waited = (row.waited_s > 0.0).then(|| {
             format!("{:.0} s in all in which turns waited, because the machine did not keep time", row.waited_s)
         });
-        let calls = (row.failed_calls > 0).then(|| format!("{} calls failed", row.failed_calls));
+        let calls = (row.failed_calls > 0)
+            .then(|| format!("{} calls failed, those of repeated measurements included", row.failed_calls));
         let failed = row.failed.as_ref().map(|why| format!("not measured: {}", why.replace('\n', " ")));
         let drained = row.drain_note();
         for note in row.notes.iter().chain(&drained).chain(&waited).chain(&repeated).chain(&calls).chain(&failed) {
