@@ -10,7 +10,7 @@ use kith_load::machine::Machine;
 use serde_json::json;
 
 use crate::Arguments;
-use crate::figures::{Against, Reach, Row};
+use crate::figures::{Against, Reach, Row, Verdict};
 use crate::programs::can_be_punctual;
 use crate::spread::{Spread, rank};
 
@@ -76,9 +76,11 @@ fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
     let mut text = format!(
         "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, its access history loaded. History that a turn causes is waited for after it, and told beside the row. \
          Noisy rows have more rounds. Everything on one machine, the generator too. The interval holds the true median in 95 of \
-         100 runs (order statistics, binomial; of five rounds in 94): in the order of size {}. A row is undecided when its median \
-         is no further from what is to be reached than the A/A's interval reaches from no difference, or when its own interval \
-         holds what is to be reached.\n\n{}\n",
+         100 runs (order statistics, binomial; of five rounds in 94): in the order of size {}. A row is undecided when the gap \
+         between its median and what is to be reached lies inside the A/A's whole spread, from least to most (a difference with \
+         either sign, a ratio either way round), or when its own interval holds what is to be reached. One wild round of the A/A \
+         is enough for the first: where the A/A's interval in the place of its spread gives another verdict, that one stands \
+         beside, and the JSON has it of every row.\n\n{}\n",
         ranks(rows),
         table(rows)
     );
@@ -118,9 +120,13 @@ pub fn save(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
     fs::create_dir_all(results).context("failed to make the folder of results")?;
     fs::write(results.join(format!("{name}.md")), markdown(arguments, machine, peers, rows))?;
     let verdicts: BTreeMap<&str, String> = rows.iter().map(|row| (row.name.as_str(), row.says())).collect();
+    let judged = |by: fn(&Row) -> Verdict| -> BTreeMap<&str, &str> {
+        rows.iter().filter(|row| row.has_verdict()).map(|row| (row.name.as_str(), by(row).word())).collect()
+    };
     let raw = json!({
         "format": "kith-bench 1", "rounds": rounds, "seconds": seconds, "scale": scale, "machine": machine,
-        "verdicts": verdicts, "peers": peers, "rows": rows,
+        "verdicts": verdicts, "strict_verdicts": judged(Row::verdict), "interval_verdicts": judged(Row::interval_verdict),
+        "peers": peers, "rows": rows,
     });
     fs::write(results.join(format!("{name}.json")), serde_json::to_string_pretty(&raw)?)?;
     Ok(())
