@@ -13,7 +13,7 @@ use crate::Arguments;
 use crate::drain;
 use crate::england::Place;
 use crate::figures::{Against, Row};
-use crate::load::{Processors, Run};
+use crate::load::{Processors, Run, WrongAnswers};
 use crate::punctual;
 use crate::report;
 use crate::servers::Server;
@@ -27,7 +27,7 @@ pub const RATE: f64 = 2_000.0;
 pub const TAIL: f64 = 4.0;
 /// Answers that the generator holds against what is true, in percent. It runs on the same processors, and what a lookup is
 /// compared with holds none against anything.
-const VERIFIED_PERCENT: u32 = 1;
+pub const VERIFIED_PERCENT: u32 = 1;
 /// How often a measurement whose generator missed its schedule is repeated.
 const REPEATS: usize = 4;
 /// More failed calls than one in so many, and nothing is measured.
@@ -51,6 +51,8 @@ pub struct Bench<'a> {
     pub seed: Cell<u64>,
     /// As it was before the first measurement.
     machine: Machine,
+    /// An answer was wrong: nothing more is measured.
+    wrong: Option<WrongAnswers>,
 }
 
 /// What one measurement gave: a value for each of the rows measured together.
@@ -96,6 +98,7 @@ impl<'a> Bench<'a> {
             peers: Vec::new(),
             seed: Cell::new(0),
             machine: Machine::here(),
+            wrong: None,
         }
     }
 
@@ -105,8 +108,11 @@ impl<'a> Bench<'a> {
         self.peers.push(settings);
     }
 
-    /// Whether any of these rows is asked for.
+    /// Whether any of these rows is to be measured: it is asked for, and every answer was true until now.
     pub fn wants(&self, rows: &[Row]) -> bool {
+        if self.wrong.is_some() {
+            return false;
+        }
         let only = &self.arguments.only;
         let named = |row: &Row| only.iter().any(|wanted| row.name.contains(wanted.as_str()));
         only.is_empty() || rows.iter().any(named)
@@ -145,9 +151,23 @@ impl<'a> Bench<'a> {
             return;
         }
         if let Err(error) = self.measure(&mut rows, &mut first, &mut second) {
-            fail(&mut rows, &error);
+            self.not_measured(&mut rows, &error);
         }
         self.keep(rows);
+    }
+
+    /// Of these rows nothing can be said. After a wrong answer nothing more is measured of any.
+    fn not_measured(&mut self, rows: &mut [Row], error: &anyhow::Error) {
+        rows.iter_mut().for_each(|row| row.failed = Some(format!("{error:#}")));
+        self.wrong = self.wrong.take().or_else(|| error.downcast_ref::<WrongAnswers>().cloned());
+    }
+
+    /// Ends a run in which an answer was wrong.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn answers_were_true(&mut self) -> Result<()> {
+        self.wrong.take().map_or(Ok(()), |wrong| Err(wrong.into()))
     }
 
     fn measure(
@@ -211,7 +231,7 @@ impl<'a> Bench<'a> {
         if let Err(error) = work(self) {
             let kept: Vec<String> = self.rows.iter().skip(before).map(|row| row.name.clone()).collect();
             rows.retain(|row| !kept.contains(&row.name));
-            fail(&mut rows, &error);
+            self.not_measured(&mut rows, &error);
             self.keep(rows);
         }
     }
@@ -263,10 +283,6 @@ fn take(rows: &mut [Row], turn: usize, tries: &[Try]) {
     }
 }
 
-fn fail(rows: &mut [Row], error: &anyhow::Error) {
-    rows.iter_mut().for_each(|row| row.failed = Some(format!("{error:#}")));
-}
-
 pub fn per_second(figures: &Figures) -> f64 {
     figures.ok_per_second
 }
@@ -295,6 +311,9 @@ pub fn within_1ms(figures: &Figures) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use anyhow::bail;
+    use clap::Parser as _;
+
     use super::*;
     use crate::figures::Reach;
 
@@ -311,7 +330,7 @@ mod tests {
         };
         assert_eq!((count(&[false]), count(&[true, true, false])), (1, 3));
         assert_eq!(count(&[true; 1 + REPEATS]), 1 + REPEATS);
-        assert!(tries(|| anyhow::bail!("it could not run")).is_err());
+        assert!(tries(|| bail!("it could not run")).is_err());
     }
 
     #[test]
@@ -326,5 +345,24 @@ mod tests {
         assert_eq!((errors.repeated, errors.void, errors.waited_s), (2, false, 8.0));
         assert_eq!((errors.failed_calls, errors.drains.len()), (7, 2));
         assert_eq!((errors.comparison().median, errors.says().as_str()), (4.0, "missed"));
+    }
+
+    #[test]
+    fn after_a_wrong_answer_nothing_more_is_measured() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().to_str().unwrap();
+        let words = ["kith-bench", "--folder", folder, "--programs", folder, "--results", folder, "--wait-s", "0"];
+        let arguments = Arguments::parse_from(words);
+        let place = Place::new(folder.into(), folder.into()).unwrap();
+        let mut bench = Bench::new(&arguments, &place);
+        let row = |name: &str| Row::new(name, "us", Reach::Report, ["a", "b"]);
+        bench.rounds(vec![row("first")], |_| bail!("no server"), |_| bail!("no server"));
+        assert!(bench.wants(&[row("second")]) && bench.answers_were_true().is_ok(), "only that row is lost");
+        bench.rounds(vec![row("second")], |_| Err(WrongAnswers("one is wrong".into()).into()), |_| bail!("no server"));
+        assert!(!bench.wants(&[row("third")]));
+        bench.or_not_measured(vec![row("third")], |_| panic!("it is measured"));
+        let failed: Vec<_> = bench.rows.iter().map(|row| row.failed.clone().unwrap()).collect();
+        assert_eq!(failed, ["no server", "one is wrong"]);
+        assert!(bench.answers_were_true().unwrap_err().is::<WrongAnswers>());
     }
 }
