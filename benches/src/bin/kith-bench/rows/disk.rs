@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bench::{Bench, Measured, answered, p50, per_second, us};
+use crate::bench::{Bench, Measured, Shape, answered, p50, per_second, us};
 use crate::disk;
 use crate::drain;
 use crate::figures::{Reach, Row};
@@ -28,6 +28,8 @@ const LEAST_BYTES: u64 = 256;
 const MOST_BYTES: u64 = 4_095;
 /// Events without an acknowledgement on the one stream, at most.
 const PIPELINED: u32 = 128;
+/// What the row about plan events asks, and how.
+pub const EVENTS: (&str, Shape) = ("plan-event=1", (1, PIPELINED));
 /// A file system in memory: a sync of it costs nothing.
 const MEMORY: &str = "/dev/shm";
 
@@ -104,7 +106,8 @@ pub fn plan_events(bench: &mut Bench<'_>) {
 /// A server of its own for each turn: one that has events already is slower or faster than one that has none.
 fn events(bench: &Bench<'_>, folder: &Path) -> Result<Measured> {
     let server = bench.place.again()?.serve_scratch(folder, "")?;
-    let measured = Measured::of(&bench.outcome(&server, "plan-event=1", None, (1, PIPELINED))?, &[&per_second]);
+    let (mix, shape) = EVENTS;
+    let measured = Measured::of(&bench.outcome(&server, mix, None, shape)?, &[&per_second]);
     server.stop()?;
     Ok(measured)
 }

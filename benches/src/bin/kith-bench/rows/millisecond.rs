@@ -85,10 +85,7 @@ impl Loaded {
         value: &dyn Fn(&kith_load::outcome::Figures) -> f64,
     ) -> Result<(Measured, Spent)> {
         let _kept = servers.kept()?;
-        let mut run = files(bench, servers);
-        run.seconds = BEGINNING.as_secs_f64() + bench.arguments.seconds * TAIL + BEYOND_SECONDS;
-        let files = run.beside(bench.place, "files")?;
-        thread::sleep(BEGINNING);
+        let files = files_beside(bench, servers, bench.arguments.seconds * TAIL)?;
         let server = if mix.starts_with("empty") { &servers.empty } else { &servers.kithd };
         let mut asking = bench.run(server, mix, Some(RATE), USUAL);
         asking.seconds *= TAIL;
@@ -96,16 +93,30 @@ impl Loaded {
         thread::sleep(BEGINNING);
         let spent = spent::per_second(&[servers.kithd.id(), files.id()], counted_for(asking.seconds))?;
         let measured = Measured::of(&answered(asked.finish()?)?, &[value]);
-        let files = files.finish()?;
-        let sent = files.kinds.get("plan-file").context("no plan file was sent")?;
-        ensure!(sent.ok > 0 && sent.failed == 0, "of the plan files {} failed: {:?}", sent.failed, sent.errors);
-        self.0.borrow_mut().push(sent.ok_per_second);
+        self.0.borrow_mut().push(files_per_second(files)?);
         Ok((measured, spent))
     }
 
     fn note(&self) -> String {
         format!("{} files a second were loaded beside, none failed", Spread::of(&self.0.borrow()).text(1))
     }
+}
+
+/// Starts loading files into kithd, for a measurement of so many seconds that begins with the return of this.
+pub fn files_beside(bench: &Bench<'_>, servers: &Servers, seconds: f64) -> Result<Beside> {
+    let mut run = files(bench, servers);
+    run.seconds = BEGINNING.as_secs_f64() + seconds + BEYOND_SECONDS;
+    let files = run.beside(bench.place, "files")?;
+    thread::sleep(BEGINNING);
+    Ok(files)
+}
+
+/// How many of them were loaded in a second; an error when none was, or one was not.
+pub fn files_per_second(files: Beside) -> Result<f64> {
+    let files = files.finish()?;
+    let sent = files.kinds.get("plan-file").context("no plan file was sent")?;
+    ensure!(sent.ok > 0 && sent.failed == 0, "of the plan files {} failed: {:?}", sent.failed, sent.errors);
+    Ok(sent.ok_per_second)
 }
 
 /// How long what is used beside a measurement of so many seconds is counted: from when its generator sends to before it ends.
