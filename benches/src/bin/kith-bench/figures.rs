@@ -158,6 +158,32 @@ impl Row {
         })
     }
 
+    /// The same comparison with the history that was waited for counted in, reported beside: each turn of Kith as if its answers had
+    /// taken the time of its drain as well. None where a turn has no drain of its own.
+    pub fn with_history(&self) -> Option<Self> {
+        let turns = self.measured.len() + self.again.len();
+        if self.failed.is_some() || turns == 0 || self.drains.len() != turns {
+            return None;
+        }
+        // Drains are in the order of the turns: in each round of the first, and of the first again.
+        let slowed = |values: &[f64], from: usize| -> Vec<f64> {
+            let drains = self.drains.iter().skip(from).step_by(2);
+            values.iter().zip(drains).map(|(value, [drain, turn])| value / (1.0 + drain / turn)).collect()
+        };
+        Some(Self {
+            name: format!("{}, with the history that was waited for counted in", self.name),
+            reach: Reach::Report,
+            measured: slowed(&self.measured, 0),
+            again: slowed(&self.again, 1),
+            drains: Vec::new(),
+            notes: vec![String::from(
+                "of the same turns: what Kith answered in a second of the turn and of the wait for its history after it; of the other \
+                 side nothing is waited for",
+            )],
+            ..self.clone()
+        })
+    }
+
     /// With a note for the reader.
     pub fn note(mut self, words: &str) -> Self {
         self.notes.push(words.to_owned());
@@ -405,6 +431,20 @@ mod tests {
             "{note}"
         );
         assert_eq!(row(Reach::Report, &[], &[], &[]).drain_note(), None);
+    }
+
+    #[test]
+    fn with_its_history_counted_in_a_turn_answers_less_in_a_second() {
+        let both = row(Reach::AtLeast(2.0), &[300.0], &[100.0], &[200.0]);
+        assert_eq!(both.with_history().map(|row| row.name), None, "nothing is known of its drains");
+        // Half as long as the turn, and as long.
+        let drains = [[2.0, 4.0], [4.0, 4.0]].repeat(both.measured.len());
+        let counted = Row { drains, ..both.clone() }.with_history().unwrap();
+        assert_eq!((counted.measured[4], counted.again[4], counted.compared[4]), (200.0, 100.0, 100.0));
+        assert_eq!((counted.comparison().median, counted.says().as_str()), (2.0, "reported"));
+        assert!(counted.name.starts_with("x, with the history") && counted.drain_note().is_none());
+        let lost = Row { drains: vec![[2.0, 4.0]], ..both };
+        assert!(lost.with_history().is_none(), "of one turn it is known, of the others not");
     }
 
     #[test]
