@@ -72,9 +72,10 @@ pub struct Row {
     pub again: Vec<f64>,
     /// Where both of the A/A are of one run, in their place.
     pub alike: Vec<[f64; 2]>,
-    /// The generator missed its schedule, and missed it again when the measurement was repeated: nothing here may be used.
+    /// The generator missed its schedule, history did not drain or what ran beside was other than was counted, and so again whenever
+    /// the measurement was repeated: nothing here may be used.
     pub void: bool,
-    /// Measurements repeated because the generator had missed its schedule.
+    /// Measurements repeated because they were void.
     pub repeated: usize,
     /// Seconds for which its turns waited until the machine kept time.
     pub waited_s: f64,

@@ -90,7 +90,7 @@ fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
     for row in rows {
         let repeated = (row.repeated > 0).then(|| {
             format!(
-                "{} measurements repeated because the generator had missed its schedule, or history had not drained",
+                "{} measurements repeated because the generator had missed its schedule, history had not drained, or what ran beside used more or less than was counted",
                 row.repeated
             )
         });
@@ -133,4 +133,30 @@ pub fn save(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
     });
     fs::write(results.join(format!("{name}.json")), serde_json::to_string_pretty(&raw)?)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn both_verdicts_of_a_row_are_written_and_the_strict_one_stands_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().to_str().unwrap();
+        let words = ["kith-bench", "--folder", folder, "--programs", folder, "--results", folder];
+        let row = |name: &str| Row::new(name, "us", Reach::AtMost(1.25), ["a", "b"]);
+        let mut judged = Row { measured: vec![1.0; 9], compared: vec![1.0; 9], again: vec![1.0; 9], ..row("judged") };
+        judged.again[4] = 2.0;
+        let lost = Row { failed: Some("no server".into()), ..row("lost") };
+        save(&Arguments::parse_from(words), &Machine::default(), &[], &[judged, lost]).unwrap();
+        let read = |name: &str| fs::read_to_string(scratch.path().join(name)).unwrap();
+        let raw: serde_json::Value = serde_json::from_str(&read("latest.json")).unwrap();
+        assert_eq!(raw["strict_verdicts"], json!({ "judged": "undecided" }));
+        assert_eq!(raw["interval_verdicts"], json!({ "judged": "reached" }));
+        let page = read("latest.md");
+        assert!(page.contains("| undecided; by the A/A's interval reached |"), "{page}");
+        assert!(page.contains("Of Kith's answers 1 percent are held against what is true"), "{page}");
+    }
 }
