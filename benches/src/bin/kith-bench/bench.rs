@@ -12,8 +12,8 @@ use kith_load::outcome::Figures;
 use crate::Arguments;
 use crate::drain;
 use crate::england::Place;
-use crate::figures::Row;
-use crate::load::{Processors, Run};
+use crate::figures::{Against, Row};
+use crate::load::{Processors, Run, WrongAnswers};
 use crate::punctual;
 use crate::report;
 use crate::servers::Server;
@@ -27,7 +27,7 @@ pub const RATE: f64 = 2_000.0;
 pub const TAIL: f64 = 4.0;
 /// Answers that the generator holds against what is true, in percent. It runs on the same processors, and what a lookup is
 /// compared with holds none against anything.
-const VERIFIED_PERCENT: u32 = 1;
+pub const VERIFIED_PERCENT: u32 = 1;
 /// How often a measurement whose generator missed its schedule is repeated.
 const REPEATS: usize = 4;
 /// More failed calls than one in so many, and nothing is measured.
@@ -51,6 +51,8 @@ pub struct Bench<'a> {
     pub seed: Cell<u64>,
     /// As it was before the first measurement.
     machine: Machine,
+    /// An answer was wrong: nothing more is measured.
+    wrong: Option<WrongAnswers>,
 }
 
 /// What one measurement gave: a value for each of the rows measured together.
@@ -96,6 +98,7 @@ impl<'a> Bench<'a> {
             peers: Vec::new(),
             seed: Cell::new(0),
             machine: Machine::here(),
+            wrong: None,
         }
     }
 
@@ -105,8 +108,11 @@ impl<'a> Bench<'a> {
         self.peers.push(settings);
     }
 
-    /// Whether any of these rows is asked for.
+    /// Whether any of these rows is to be measured: it is asked for, and every answer was true until now.
     pub fn wants(&self, rows: &[Row]) -> bool {
+        if self.wrong.is_some() {
+            return false;
+        }
         let only = &self.arguments.only;
         let named = |row: &Row| only.iter().any(|wanted| row.name.contains(wanted.as_str()));
         only.is_empty() || rows.iter().any(named)
@@ -145,9 +151,23 @@ impl<'a> Bench<'a> {
             return;
         }
         if let Err(error) = self.measure(&mut rows, &mut first, &mut second) {
-            fail(&mut rows, &error);
+            self.not_measured(&mut rows, &error);
         }
         self.keep(rows);
+    }
+
+    /// Of these rows nothing can be said. After a wrong answer nothing more is measured of any.
+    fn not_measured(&mut self, rows: &mut [Row], error: &anyhow::Error) {
+        rows.iter_mut().for_each(|row| row.failed = Some(format!("{error:#}")));
+        self.wrong = self.wrong.take().or_else(|| error.downcast_ref::<WrongAnswers>().cloned());
+    }
+
+    /// Ends a run in which an answer was wrong.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub fn answers_were_true(&mut self) -> Result<()> {
+        self.wrong.take().map_or(Ok(()), |wrong| Err(wrong.into()))
     }
 
     fn measure(
@@ -159,26 +179,12 @@ impl<'a> Bench<'a> {
         for _ in 0..self.arguments.rounds_for(rows) {
             self.seed.set(self.seed.get() + 1);
             for turn in 0..3 {
-                let mut once = |rows: &mut [Row]| {
+                let tries = tries(|| {
                     let waited = punctual::wait(Duration::from_secs(self.arguments.wait_s)).as_secs_f64();
-                    rows.iter_mut().for_each(|row| row.waited_s += waited);
-                    self.drained(if turn == 1 { second(self) } else { first(self) }?)
-                };
-                let (mut measured, mut drain) = once(rows)?;
-                for _ in 0..REPEATS {
-                    if measured.void {
-                        rows.iter_mut().for_each(|row| row.repeated += 1);
-                        (measured, drain) = once(rows)?;
-                    }
-                }
-                if measured.kith_seconds > 0.0 {
-                    rows.iter_mut().for_each(|row| row.drains.push([drain, measured.kith_seconds]));
-                }
-                for (row, value) in rows.iter_mut().zip(&measured.values) {
-                    row.void |= measured.void;
-                    row.failed_calls += measured.failed;
-                    [&mut row.measured, &mut row.compared, &mut row.again][turn].push(*value);
-                }
+                    let (measured, drain) = self.drained(if turn == 1 { second(self) } else { first(self) }?)?;
+                    Ok(Try { measured, drain, waited })
+                })?;
+                take(rows, turn, &tries);
             }
         }
         Ok(())
@@ -225,7 +231,7 @@ impl<'a> Bench<'a> {
         if let Err(error) = work(self) {
             let kept: Vec<String> = self.rows.iter().skip(before).map(|row| row.name.clone()).collect();
             rows.retain(|row| !kept.contains(&row.name));
-            fail(&mut rows, &error);
+            self.not_measured(&mut rows, &error);
             self.keep(rows);
         }
     }
@@ -238,8 +244,43 @@ pub fn answered(outcome: Outcome) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn fail(rows: &mut [Row], error: &anyhow::Error) {
-    rows.iter_mut().for_each(|row| row.failed = Some(format!("{error:#}")));
+/// A turn as it was measured once.
+struct Try {
+    measured: Measured,
+    /// Seconds.
+    drain: f64,
+    /// Seconds for which it waited until the machine kept time.
+    waited: f64,
+}
+
+/// Measures a turn, and again while it is void: each of them in order.
+fn tries(mut once: impl FnMut() -> Result<Try>) -> Result<Vec<Try>> {
+    let mut tries = vec![once()?];
+    while tries.len() <= REPEATS && tries.last().is_some_and(|last| last.measured.void) {
+        tries.push(once()?);
+    }
+    Ok(tries)
+}
+
+/// Takes a turn into its rows: the figures of the last of its tries. What went wrong is counted of every one: a void try says
+/// nothing of how long something takes, and what must never happen has happened in it all the same.
+fn take(rows: &mut [Row], turn: usize, tries: &[Try]) {
+    let Some((last, repeated)) = tries.split_last() else { return };
+    for (at, row) in rows.iter_mut().enumerate() {
+        row.waited_s += tries.iter().map(|one| one.waited).sum::<f64>();
+        row.repeated += repeated.len();
+        row.void |= last.measured.void;
+        row.failed_calls += tries.iter().map(|one| one.measured.failed).sum::<u64>();
+        if last.measured.kith_seconds > 0.0 {
+            row.drains.push([last.drain, last.measured.kith_seconds]);
+        }
+        let value = |one: &Try| one.measured.values.get(at).copied();
+        let value: Option<f64> = match row.against {
+            Against::Total => Some(tries.iter().filter_map(value).sum()),
+            Against::Ratio | Against::Difference | Against::Figure => value(last),
+        };
+        [&mut row.measured, &mut row.compared, &mut row.again][turn].extend(value);
+    }
 }
 
 pub fn per_second(figures: &Figures) -> f64 {
@@ -266,4 +307,62 @@ pub fn p99_9(figures: &Figures) -> f64 {
 /// Percent answered well within a millisecond of when they were due.
 pub fn within_1ms(figures: &Figures) -> f64 {
     100.0 * figures.within_1ms_share
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::figures::Reach;
+
+    fn one(values: [f64; 2], void: bool, failed: u64) -> Try {
+        let measured = Measured { values: values.to_vec(), void, failed, kith_seconds: 4.0 };
+        Try { measured, drain: 1.0, waited: 2.0 }
+    }
+
+    #[test]
+    fn a_turn_is_repeated_while_it_is_void_and_no_oftener_than_may_be() {
+        let count = |void: &[bool]| {
+            let mut void = void.iter().copied();
+            tries(|| Ok(one([0.0; 2], void.next().unwrap(), 0))).unwrap().len()
+        };
+        assert_eq!((count(&[false]), count(&[true, true, false])), (1, 3));
+        assert_eq!(count(&[true; 1 + REPEATS]), 1 + REPEATS);
+        assert!(tries(|| bail!("it could not run")).is_err());
+    }
+
+    #[test]
+    fn the_errors_of_a_repeated_turn_count_and_its_figures_do_not() {
+        let mut rows =
+            [Row::new("p50", "us", Reach::AtMost(1.0), ["a", "b"]), Row::total("errors", Reach::AtMost(0.0))];
+        take(&mut rows, 0, &[one([70.0, 3.0], true, 5), one([80.0, 1.0], true, 0), one([10.0, 0.0], false, 2)]);
+        take(&mut rows, 2, &[one([11.0, 0.0], false, 0)]);
+        let [p50, errors] = &rows;
+        assert_eq!((&p50.measured, &p50.again), (&vec![10.0], &vec![11.0]));
+        assert_eq!((&errors.measured, &errors.again), (&vec![4.0], &vec![0.0]));
+        assert_eq!((errors.repeated, errors.void, errors.waited_s), (2, false, 8.0));
+        assert_eq!((errors.failed_calls, errors.drains.len()), (7, 2));
+        assert_eq!((errors.comparison().median, errors.says().as_str()), (4.0, "missed"));
+    }
+
+    #[test]
+    fn after_a_wrong_answer_nothing_more_is_measured() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().to_str().unwrap();
+        let words = ["kith-bench", "--folder", folder, "--programs", folder, "--results", folder, "--wait-s", "0"];
+        let arguments = Arguments::parse_from(words);
+        let place = Place::new(folder.into(), folder.into()).unwrap();
+        let mut bench = Bench::new(&arguments, &place);
+        let row = |name: &str| Row::new(name, "us", Reach::Report, ["a", "b"]);
+        bench.rounds(vec![row("first")], |_| bail!("no server"), |_| bail!("no server"));
+        assert!(bench.wants(&[row("second")]) && bench.answers_were_true().is_ok(), "only that row is lost");
+        bench.rounds(vec![row("second")], |_| Err(WrongAnswers("one is wrong".into()).into()), |_| bail!("no server"));
+        assert!(!bench.wants(&[row("third")]));
+        bench.or_not_measured(vec![row("third")], |_| panic!("it is measured"));
+        let failed: Vec<_> = bench.rows.iter().map(|row| row.failed.clone().unwrap()).collect();
+        assert_eq!(failed, ["no server", "one is wrong"]);
+        assert!(bench.answers_were_true().unwrap_err().is::<WrongAnswers>());
+    }
 }

@@ -25,10 +25,21 @@ pub enum Reach {
 pub enum Verdict {
     Reached,
     Missed,
-    /// The median is no further from what was to be reached than noise may have moved it, or its interval holds what was to be
-    /// reached: more rounds may tell.
+    /// The median is no further from what was to be reached than the A/A is spread, or its interval holds what was to be reached.
     Undecided,
     Reported,
+}
+
+impl Verdict {
+    /// For a reader.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Missed => "missed",
+            Self::Undecided => "undecided",
+            Self::Reported => "reported",
+        }
+    }
 }
 
 /// How two series are set against each other, round by round.
@@ -41,7 +52,8 @@ pub enum Against {
     Difference,
     /// The first as it is: what it is held against is a figure, not a series.
     Figure,
-    /// The sum of the first, and of the first again: what must never happen is counted, and no median hides it.
+    /// The sum of the first, and of the first again, each with all that were void and repeated: what must never happen is counted,
+    /// and neither a median nor a repetition hides it.
     Total,
 }
 
@@ -60,9 +72,10 @@ pub struct Row {
     pub again: Vec<f64>,
     /// Where both of the A/A are of one run, in their place.
     pub alike: Vec<[f64; 2]>,
-    /// The generator missed its schedule, and missed it again when the measurement was repeated: nothing here may be used.
+    /// The generator missed its schedule, history did not drain or what ran beside was other than was counted, and so again whenever
+    /// the measurement was repeated: nothing here may be used.
     pub void: bool,
-    /// Measurements repeated because the generator had missed its schedule.
+    /// Measurements repeated because they were void.
     pub repeated: usize,
     /// Seconds for which its turns waited until the machine kept time.
     pub waited_s: f64,
@@ -70,7 +83,7 @@ pub struct Row {
     pub times: usize,
     /// Of each turn of Kith, seconds of its drain, and seconds of the turn itself.
     pub drains: Vec<[f64; 2]>,
-    /// Calls that failed, told beside the figures: none of them counts as an answer.
+    /// Calls that failed, of repeated measurements too, told beside the figures: none of them counts as an answer.
     pub failed_calls: u64,
     /// It could not be measured.
     pub failed: Option<String>,
@@ -146,6 +159,32 @@ impl Row {
         })
     }
 
+    /// The same comparison with the history that was waited for counted in, reported beside: each turn of Kith as if its answers had
+    /// taken the time of its drain as well. None where a turn has no drain of its own.
+    pub fn with_history(&self) -> Option<Self> {
+        let turns = self.measured.len() + self.again.len();
+        if self.failed.is_some() || turns == 0 || self.drains.len() != turns {
+            return None;
+        }
+        // Drains are in the order of the turns: in each round of the first, and of the first again.
+        let slowed = |values: &[f64], from: usize| -> Vec<f64> {
+            let drains = self.drains.iter().skip(from).step_by(2);
+            values.iter().zip(drains).map(|(value, [drain, turn])| value / (1.0 + drain / turn)).collect()
+        };
+        Some(Self {
+            name: format!("{}, with the history that was waited for counted in", self.name),
+            reach: Reach::Report,
+            measured: slowed(&self.measured, 0),
+            again: slowed(&self.again, 1),
+            drains: Vec::new(),
+            notes: vec![String::from(
+                "of the same turns: what Kith answered in a second of the turn and of the wait for its history after it; of the other \
+                 side nothing is waited for",
+            )],
+            ..self.clone()
+        })
+    }
+
     /// With a note for the reader.
     pub fn note(mut self, words: &str) -> Self {
         self.notes.push(words.to_owned());
@@ -189,29 +228,33 @@ impl Row {
         Spread::of(&self.each(&self.measured, &self.again, self.against))
     }
 
-    /// How far noise alone may have moved a median: as far as the A/A reaches from no difference at all.
+    /// How far noise alone may have moved a median: as far as the A/A reaches from no difference at all. Which of its two turns is
+    /// the first says nothing: a difference counts with either sign, and a ratio either way round, as a share of the median.
     fn slack(&self, median: f64, (low, high): (f64, f64)) -> f64 {
         match self.against {
-            Against::Ratio => median.abs() * (high - 1.0).abs().max((low - 1.0).abs()),
+            Against::Ratio if low <= 0.0 => f64::INFINITY,
+            Against::Ratio => median.abs() * (high.max(low.recip()) - 1.0),
             Against::Difference | Against::Figure => high.abs().max(low.abs()),
             // A count of everything that happened has no noise.
             Against::Total => 0.0,
         }
     }
 
-    /// By the intervals of medians.
+    /// By the whole spread of the A/A, from its least to its most: a gap inside it is undecided, and one wild round of the A/A is
+    /// enough for that. More rounds narrow the median's own interval, and never this spread.
     pub fn verdict(&self) -> Verdict {
-        let (found, noise) = (self.comparison(), self.noise());
-        self.judged((found.low, found.median, found.high), (noise.low, noise.high))
+        let noise = self.noise();
+        self.judged((noise.least, noise.most))
     }
 
-    /// By the least and the most: leaves open more than the intervals do, and with every round more.
-    pub fn strict_verdict(&self) -> Verdict {
-        let (found, noise) = (self.comparison(), self.noise());
-        self.judged((found.least, found.median, found.most), (noise.least, noise.most))
+    /// By the interval of the A/A's median in the place of its spread: told beside, where it differs. More rounds narrow it.
+    pub fn interval_verdict(&self) -> Verdict {
+        let noise = self.noise();
+        self.judged((noise.low, noise.high))
     }
 
-    fn judged(&self, (low, median, high): (f64, f64, f64), noise: (f64, f64)) -> Verdict {
+    fn judged(&self, noise: (f64, f64)) -> Verdict {
+        let Spread { low, median, high, least: _, most: _ } = self.comparison();
         let (reached, bounds) = match self.reach {
             Reach::Report => return Verdict::Reported,
             Reach::AtLeast(bound) => (median >= bound, vec![bound]),
@@ -241,6 +284,11 @@ impl Row {
         !self.left_out && (self.void || self.failed.is_some())
     }
 
+    /// Whether there are figures of it that may be judged.
+    pub fn has_verdict(&self) -> bool {
+        !self.left_out && !self.is_lost()
+    }
+
     /// The verdict for a reader, and what stands before it.
     pub fn says(&self) -> String {
         if self.left_out {
@@ -252,14 +300,13 @@ impl Row {
         if self.void {
             return String::from("VOID");
         }
-        let words = |verdict: Verdict| format!("{verdict:?}").to_lowercase();
-        let (verdict, strict) = (self.verdict(), self.strict_verdict());
+        let (verdict, by_interval) = (self.verdict(), self.interval_verdict());
         if verdict == Verdict::Undecided && self.is_of_few_rounds() {
             format!("undecided: fewer than {LEAST_ROUNDS} rounds")
-        } else if verdict == strict {
-            words(verdict)
+        } else if verdict == by_interval {
+            verdict.word().to_owned()
         } else {
-            format!("{}; by least and most {}", words(verdict), words(strict))
+            format!("{}; by the A/A's interval {}", verdict.word(), by_interval.word())
         }
     }
 }
@@ -280,12 +327,12 @@ mod tests {
     }
 
     #[test]
-    fn few_rounds_decide_nothing_and_least_and_most_stand_beside() {
+    fn few_rounds_decide_nothing_and_the_verdict_by_the_interval_stands_beside() {
         let mut few = row(Reach::AtMost(2.0), &[1.0], &[1.0], &[1.0]);
         assert_eq!(few.says(), "reached");
         few.measured.pop();
         assert_eq!(few.says(), "undecided: fewer than 5 rounds");
-        assert_eq!(noisy(15).says(), "reached; by least and most undecided");
+        assert_eq!(noisy(15).says(), "undecided; by the A/A's interval reached");
     }
 
     #[test]
@@ -299,6 +346,46 @@ mod tests {
         let reached = row(Reach::AtMost(1.1), &[1.0, 1.05], &[1.0, 1.0], &[1.0, 1.05]);
         assert_eq!(reached.verdict(), Verdict::Reached);
         assert_eq!(row(Reach::Report, &[1.0], &[9.0], &[1.0]).verdict(), Verdict::Reported);
+    }
+
+    /// A row of nine rounds whose A/A is these ratios: of so many the interval leaves out the least and the most.
+    fn nine(reach: Reach, median: f64, noise: [f64; 9]) -> Row {
+        row(reach, &[median; 9], &[1.0; 9], &noise.map(|ratio| median / ratio))
+    }
+
+    #[test]
+    fn a_gap_inside_the_whole_spread_is_undecided_though_the_interval_is_narrow() {
+        let wild = |ratio: f64| [1.0, 1.0, 1.0, 1.0, ratio, 1.0, 1.0, 1.0, 1.0];
+        for (reach, median, after) in [
+            (Reach::AtMost(1.2), 1.0, Verdict::Reached),
+            (Reach::AtLeast(1.2), 1.0, Verdict::Missed),
+            (Reach::AtLeast(0.8), 1.0, Verdict::Reached),
+            (Reach::AtMost(0.8), 1.0, Verdict::Missed),
+        ] {
+            // The same noise, whichever of the A/A's turns came first.
+            for noise in [1.25, 1.0 / 1.25] {
+                let inside = nine(reach, median, wild(noise));
+                assert_eq!((inside.verdict(), inside.interval_verdict()), (Verdict::Undecided, after), "{reach:?}");
+            }
+            for noise in [1.1, 1.0 / 1.1] {
+                let outside = nine(reach, median, wild(noise));
+                assert_eq!((outside.verdict(), outside.interval_verdict()), (after, after), "{reach:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_differences_and_figures_a_gap_inside_the_whole_spread_is_undecided_too() {
+        let again = |off: f64| [5.0, 5.0, 5.0, 5.0, 5.0 - off, 5.0, 5.0, 5.0, 5.0];
+        for against in [Against::Difference, Against::Figure] {
+            let row = |off: f64| Row { against, ..row(Reach::AtMost(7.0), &[5.0; 9], &[0.0; 9], &again(off)) };
+            for off in [2.0, -2.0] {
+                assert_eq!(row(off).says(), "undecided; by the A/A's interval reached", "{against:?} {off}");
+            }
+            assert_eq!(row(1.9).says(), "reached", "{against:?}");
+        }
+        let nothing = Row { measured: vec![0.0; 5], ..row(Reach::AtLeast(0.8), &[1.0; 5], &[1.0; 5], &[1.0; 5]) };
+        assert_eq!(nothing.verdict(), Verdict::Undecided, "against itself it came to nothing, which no ratio bounds");
     }
 
     #[test]
@@ -320,9 +407,9 @@ mod tests {
     }
 
     #[test]
-    fn more_rounds_decide_what_few_cannot() {
-        assert_eq!(noisy(5).verdict(), Verdict::Undecided);
-        assert_eq!(noisy(15).verdict(), Verdict::Reached);
+    fn more_rounds_decide_by_the_interval_what_few_cannot_and_never_undo_a_wild_round() {
+        assert_eq!((noisy(5).verdict(), noisy(5).interval_verdict()), (Verdict::Undecided, Verdict::Undecided));
+        assert_eq!((noisy(15).verdict(), noisy(15).interval_verdict()), (Verdict::Undecided, Verdict::Reached));
         let (few, many) = (noisy(5).noise(), noisy(15).noise());
         assert!(many.most - many.least >= few.most - few.least && many.high - many.low < few.high - few.low);
     }
@@ -345,6 +432,20 @@ mod tests {
             "{note}"
         );
         assert_eq!(row(Reach::Report, &[], &[], &[]).drain_note(), None);
+    }
+
+    #[test]
+    fn with_its_history_counted_in_a_turn_answers_less_in_a_second() {
+        let both = row(Reach::AtLeast(2.0), &[300.0], &[100.0], &[200.0]);
+        assert_eq!(both.with_history().map(|row| row.name), None, "nothing is known of its drains");
+        // Half as long as the turn, and as long.
+        let drains = [[2.0, 4.0], [4.0, 4.0]].repeat(both.measured.len());
+        let counted = Row { drains, ..both.clone() }.with_history().unwrap();
+        assert_eq!((counted.measured[4], counted.again[4], counted.compared[4]), (200.0, 100.0, 100.0));
+        assert_eq!((counted.comparison().median, counted.says().as_str()), (2.0, "reported"));
+        assert!(counted.name.starts_with("x, with the history") && counted.drain_note().is_none());
+        let lost = Row { drains: vec![[2.0, 4.0]], ..both };
+        assert!(lost.with_history().is_none(), "of one turn it is known, of the others not");
     }
 
     #[test]

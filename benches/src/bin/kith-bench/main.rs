@@ -28,10 +28,24 @@ use clap::Parser;
 use bench::Bench;
 use england::Place;
 use figures::Row;
+use load::WrongAnswers;
+
+/// Exit codes beside clap's own, in its help.
+const EXIT_CODES: &str = "Exit codes: 0 every row has its figures, whatever is reached; 1 could not run; 2 wrong usage; 3 rows are \
+                          void or not measured; 4 an answer differed from what is true: the run ended there, and what was measured \
+                          until then is written";
+/// Rows have no figure that may be used.
+const NO_FIGURES: u8 = 3;
+/// The same as of kith-load.
+const WRONG: u8 = 4;
 
 /// What to measure, and for how long.
 #[derive(Parser)]
-#[command(name = "kith-bench", about = "The comparisons of Kith with an empty call, PostgreSQL, Redis and the disk")]
+#[command(
+    name = "kith-bench",
+    about = "The comparisons of Kith with an empty call, PostgreSQL, Redis and the disk",
+    after_help = EXIT_CODES
+)]
 pub struct Arguments {
     /// Folder of the England that is measured; filled when it is not there, a year of England takes some minutes and 10 GB
     #[arg(long)]
@@ -118,7 +132,11 @@ fn main() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(count) => {
             eprintln!("kith-bench: {count} rows are void or not measured");
-            ExitCode::from(3)
+            ExitCode::from(NO_FIGURES)
+        }
+        Err(error) if error.is::<WrongAnswers>() => {
+            eprintln!("kith-bench: {error:#}. Nothing more is measured");
+            ExitCode::from(WRONG)
         }
         Err(error) => {
             eprintln!("kith-bench: {error:#}");

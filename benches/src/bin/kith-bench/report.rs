@@ -10,7 +10,8 @@ use kith_load::machine::Machine;
 use serde_json::json;
 
 use crate::Arguments;
-use crate::figures::{Against, Reach, Row};
+use crate::bench::VERIFIED_PERCENT;
+use crate::figures::{Against, Reach, Row, Verdict};
 use crate::programs::can_be_punctual;
 use crate::spread::{Spread, rank};
 
@@ -75,24 +76,29 @@ fn markdown(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
     let Arguments { rounds, seconds, scale, .. } = arguments;
     let mut text = format!(
         "# Comparisons\n\n{rounds} rounds of {seconds} s each, A B A; England of scale {scale}, its access history loaded. History that a turn causes is waited for after it, and told beside the row. \
+         Of Kith's answers {VERIFIED_PERCENT} percent are held against what is true, and all of them in the search for the knee; one \
+         that is wrong ends the run. \
          Noisy rows have more rounds. Everything on one machine, the generator too. The interval holds the true median in 95 of \
-         100 runs (order statistics, binomial; of five rounds in 94): in the order of size {}. A row is undecided when its median \
-         is no further from what is to be reached than the A/A's interval reaches from no difference, or when its own interval \
-         holds what is to be reached.\n\n{}\n",
+         100 runs (order statistics, binomial; of five rounds in 94): in the order of size {}. A row is undecided when the gap \
+         between its median and what is to be reached lies inside the A/A's whole spread, from least to most (a difference with \
+         either sign, a ratio either way round), or when its own interval holds what is to be reached. One wild round of the A/A \
+         is enough for the first: where the A/A's interval in the place of its spread gives another verdict, that one stands \
+         beside, and the JSON has it of every row.\n\n{}\n",
         ranks(rows),
         table(rows)
     );
     for row in rows {
         let repeated = (row.repeated > 0).then(|| {
             format!(
-                "{} measurements repeated because the generator had missed its schedule, or history had not drained",
+                "{} measurements repeated because the generator had missed its schedule, history had not drained, or what ran beside used more or less than was counted",
                 row.repeated
             )
         });
         let waited = (row.waited_s > 0.0).then(|| {
             format!("{:.0} s in all in which turns waited, because the machine did not keep time", row.waited_s)
         });
-        let calls = (row.failed_calls > 0).then(|| format!("{} calls failed", row.failed_calls));
+        let calls = (row.failed_calls > 0)
+            .then(|| format!("{} calls failed, those of repeated measurements included", row.failed_calls));
         let failed = row.failed.as_ref().map(|why| format!("not measured: {}", why.replace('\n', " ")));
         let drained = row.drain_note();
         for note in row.notes.iter().chain(&drained).chain(&waited).chain(&repeated).chain(&calls).chain(&failed) {
@@ -117,10 +123,40 @@ pub fn save(arguments: &Arguments, machine: &Machine, peers: &[String], rows: &[
     fs::create_dir_all(results).context("failed to make the folder of results")?;
     fs::write(results.join(format!("{name}.md")), markdown(arguments, machine, peers, rows))?;
     let verdicts: BTreeMap<&str, String> = rows.iter().map(|row| (row.name.as_str(), row.says())).collect();
+    let judged = |by: fn(&Row) -> Verdict| -> BTreeMap<&str, &str> {
+        rows.iter().filter(|row| row.has_verdict()).map(|row| (row.name.as_str(), by(row).word())).collect()
+    };
     let raw = json!({
         "format": "kith-bench 1", "rounds": rounds, "seconds": seconds, "scale": scale, "machine": machine,
-        "verdicts": verdicts, "peers": peers, "rows": rows,
+        "verdicts": verdicts, "strict_verdicts": judged(Row::verdict), "interval_verdicts": judged(Row::interval_verdict),
+        "peers": peers, "rows": rows,
     });
     fs::write(results.join(format!("{name}.json")), serde_json::to_string_pretty(&raw)?)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn both_verdicts_of_a_row_are_written_and_the_strict_one_stands_first() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().to_str().unwrap();
+        let words = ["kith-bench", "--folder", folder, "--programs", folder, "--results", folder];
+        let row = |name: &str| Row::new(name, "us", Reach::AtMost(1.25), ["a", "b"]);
+        let mut judged = Row { measured: vec![1.0; 9], compared: vec![1.0; 9], again: vec![1.0; 9], ..row("judged") };
+        judged.again[4] = 2.0;
+        let lost = Row { failed: Some("no server".into()), ..row("lost") };
+        save(&Arguments::parse_from(words), &Machine::default(), &[], &[judged, lost]).unwrap();
+        let read = |name: &str| fs::read_to_string(scratch.path().join(name)).unwrap();
+        let raw: serde_json::Value = serde_json::from_str(&read("latest.json")).unwrap();
+        assert_eq!(raw["strict_verdicts"], json!({ "judged": "undecided" }));
+        assert_eq!(raw["interval_verdicts"], json!({ "judged": "reached" }));
+        let page = read("latest.md");
+        assert!(page.contains("| undecided; by the A/A's interval reached |"), "{page}");
+        assert!(page.contains("Of Kith's answers 1 percent are held against what is true"), "{page}");
+    }
 }

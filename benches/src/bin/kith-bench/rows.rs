@@ -32,6 +32,9 @@ struct Servers {
 }
 
 /// Measures everything that is asked for. Those that need kithd to be down come first and last.
+///
+/// # Errors
+/// When a server cannot be started or ended, or an answer was wrong: after that no further row is measured.
 pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
     start::measure(bench);
     // Before anything is asked: every lookup adds to the history that the engine reads.
@@ -49,6 +52,7 @@ pub fn all(bench: &mut Bench<'_>) -> Result<Vec<Row>> {
     disk::plan_events(bench);
     children::in_process(bench);
     children::on_the_wire(bench);
+    bench.answers_were_true()?;
     Ok(std::mem::take(&mut bench.rows))
 }
 

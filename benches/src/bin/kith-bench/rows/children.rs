@@ -9,15 +9,18 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use kith_domain::NhsNumber;
 
-use crate::bench::{Bench, Measured, answered, p50};
+use crate::bench::{Bench, Measured, Shape, USUAL, answered, p50};
 use crate::england::{Place, today};
 use crate::figures::{Reach, Row};
 use crate::programs::child;
+use crate::servers::Server;
 
 use super::engine::inside;
 
 const NAMES: [&str; 2] = ["12 million", "1 million"];
 const CHILDREN: [u32; 2] = [12_000_000, 1_000_000];
+/// What is asked on the wire, and how: one at a time, and in the shape of the other comparisons.
+const SHAPES: [(&str, Shape); 2] = [("one in flight", (1, 1)), ("8 connections x 16 in flight", USUAL)];
 /// Who sent the children of the states on the wire; of England's trusts.
 const SENDER: &str = "RRK";
 /// Stems of the invented numbers: from the range that was never issued, in no order.
@@ -42,30 +45,41 @@ pub fn on_the_wire(bench: &mut Bench<'_>) {
         [many, few] => (many, few),
         _ => (CHILDREN[0], CHILDREN[1]),
     };
-    let name = format!("{many} children vs {few}, on the wire, one in flight: p50");
-    let row = Row::new(&name, "us", Reach::AtMost(1.05), ["many", "few"])
-        .note("each child with one presentation; half the lookups find one");
+    let rows = SHAPES.map(|(how, shape)| {
+        let name = format!("{many} children vs {few}, on the wire, {how}: p50");
+        let row = Row::new(&name, "us", Reach::AtMost(1.05), ["many", "few"]);
+        (row.note("each child with one presentation; half the lookups find one"), shape)
+    });
+    let all: Vec<Row> = rows.iter().map(|(row, _)| row.clone()).collect();
     if bench.arguments.no_wire_children {
-        if bench.wants(std::slice::from_ref(&row)) {
-            bench.keep(vec![Row { left_out: true, ..row.note("left out, as was asked for") }]);
+        if bench.wants(&all) {
+            let left_out = |row: Row| Row { left_out: true, ..row.note("left out, as was asked for") };
+            bench.keep(all.into_iter().map(left_out).collect());
         }
         return;
     }
-    bench.or_not_measured(vec![row.clone()], |bench| {
+    bench.or_not_measured(all, |bench| {
         let [many, few] = [state(bench.place, many)?, state(bench.place, few)?];
         let (with_many, with_few) = (many.serve("")?, few.serve("")?);
-        let ask = |place: &Place, server: &crate::servers::Server, bench: &Bench<'_>| {
-            let mut run = bench.run(server, "lookup=1", None, (1, 1));
-            run.more.push(String::from("--truth-percent=0"));
-            Ok(Measured::of(&answered(run.outcome(place)?)?, &[&p50]))
-        };
         let before = bench.metrics.len();
         bench.metrics.extend([&many, &few].map(|place| place.metrics().to_owned()));
-        bench.rounds(vec![row], |bench| ask(&many, &with_many, bench), |bench| ask(&few, &with_few, bench));
+        for (row, shape) in rows {
+            bench.rounds(
+                vec![row],
+                |bench| ask(bench, &many, &with_many, shape),
+                |bench| ask(bench, &few, &with_few, shape),
+            );
+        }
         bench.metrics.truncate(before);
         with_many.stop()?;
         with_few.stop()
     });
+}
+
+fn ask(bench: &Bench<'_>, place: &Place, server: &Server, shape: Shape) -> Result<Measured> {
+    let mut run = bench.run(server, "lookup=1", None, shape);
+    run.more.push(String::from("--truth-percent=0"));
+    Ok(Measured::of(&answered(run.outcome(place)?)?, &[&p50]))
 }
 
 /// A folder whose state holds so many children, filled when it is not there.
@@ -125,4 +139,16 @@ fn site(place: &Place) -> Result<String> {
     let of_sender = text.lines().find(|line| line.ends_with(&format!(",{SENDER}")));
     let site = of_sender.and_then(|line| line.split(',').next()).context("the sender has no site")?;
     Ok(site.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_is_asked_in_the_usual_shape_too() {
+        assert_eq!(SHAPES.map(|(_, shape)| shape), [(1, 1), USUAL]);
+        // The row's name says it in figures.
+        assert_eq!(SHAPES[1].0, format!("{} connections x {} in flight", USUAL.0, USUAL.1));
+    }
 }

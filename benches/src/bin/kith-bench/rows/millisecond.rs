@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bench::{Bench, Measured, RATE, TAIL, USUAL, p99_9, within_1ms};
+use crate::bench::{Bench, Measured, RATE, TAIL, USUAL, answered, p99_9, within_1ms};
 use crate::cores::{Kept, apart};
 use crate::figures::{Reach, Row};
-use crate::load::{Beside, Processors, Run};
+use crate::load::{Beside, Processors, Run, WARM_UP_SECONDS};
 use crate::programs::child_on;
 use crate::servers::{Checkpoints, Server};
 use crate::spent::{self, Since, Spent};
@@ -25,8 +25,12 @@ use super::start::resident_gib;
 const BEGINNING: Duration = Duration::from_secs(3);
 /// Over which what loads use is counted.
 const COUNTED: Duration = Duration::from_secs(8);
-/// The process beside may use so much more or less than the loads, as a share: else the turn is void.
+/// What runs beside a turn, the loads or the process, may use so much more or less than the loads did when they were counted, as a
+/// share: else the turn is void. Loads differ by up to a quarter from turn to turn, by where files and checkpoints meet; further off,
+/// a turn was measured beside other work than those it is compared with.
 const ALIKE: f64 = 0.25;
+/// What a turn beside files uses is counted for so long at least.
+const LEAST_COUNTED: Duration = Duration::from_secs(1);
 /// Loads use more than this, in cores, wherever they can run.
 const LEAST_CORES: f64 = 0.1;
 /// After a measurement beside files they go on for so long.
@@ -52,8 +56,8 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     let wanted = bench.wants(&rows);
     bench.rounds(
         rows,
-        |bench| with_resident(loaded.beside(bench, servers, "lookup=1", &within_1ms)?),
-        |bench| with_resident(loaded.beside(bench, servers, "empty=1", &within_1ms)?),
+        |bench| with_resident(loaded.beside(bench, servers, "lookup=1", &within_1ms)?.0),
+        |bench| with_resident(loaded.beside(bench, servers, "empty=1", &within_1ms)?.0),
     );
     if wanted {
         bench.note(2, &loaded.note());
@@ -71,30 +75,88 @@ fn within(bench: &Bench<'_>, server: &Server, mix: &str) -> Result<Measured> {
 struct Loaded(RefCell<Vec<f64>>);
 
 impl Loaded {
-    /// A measurement while files are loaded into kithd, whichever server it asks; an error when none was, or one was not.
+    /// A measurement while files are loaded into kithd, whichever server it asks; an error when none was, or one was not. With it
+    /// what kithd and the program that sends the files used in a second meanwhile.
     fn beside(
         &self,
         bench: &Bench<'_>,
         servers: &Servers,
         mix: &str,
         value: &dyn Fn(&kith_load::outcome::Figures) -> f64,
-    ) -> Result<Measured> {
+    ) -> Result<(Measured, Spent)> {
         let _kept = servers.kept()?;
-        let mut run = files(bench, servers);
-        run.seconds = BEGINNING.as_secs_f64() + bench.arguments.seconds * TAIL + BEYOND_SECONDS;
-        let files = run.beside(bench.place, "files")?;
-        thread::sleep(BEGINNING);
+        let files = files_beside(bench, servers, bench.arguments.seconds * TAIL)?;
         let server = if mix.starts_with("empty") { &servers.empty } else { &servers.kithd };
-        let measured = Measured::of(&bench.at_rate(server, mix)?, &[value]);
-        let files = files.finish()?;
-        let sent = files.kinds.get("plan-file").context("no plan file was sent")?;
-        ensure!(sent.ok > 0 && sent.failed == 0, "of the plan files {} failed: {:?}", sent.failed, sent.errors);
-        self.0.borrow_mut().push(sent.ok_per_second);
-        Ok(measured)
+        let mut asking = bench.run(server, mix, Some(RATE), USUAL);
+        asking.seconds *= TAIL;
+        let asked = asking.beside(bench.place, "lookups")?;
+        thread::sleep(BEGINNING);
+        let spent = spent::per_second(&[servers.kithd.id(), files.id()], counted_for(asking.seconds))?;
+        let measured = Measured::of(&answered(asked.finish()?)?, &[value]);
+        self.0.borrow_mut().push(files_per_second(files)?);
+        Ok((measured, spent))
     }
 
     fn note(&self) -> String {
         format!("{} files a second were loaded beside, none failed", Spread::of(&self.0.borrow()).text(1))
+    }
+}
+
+/// Starts loading files into kithd, for a measurement of so many seconds that begins with the return of this.
+pub fn files_beside(bench: &Bench<'_>, servers: &Servers, seconds: f64) -> Result<Beside> {
+    let mut run = files(bench, servers);
+    run.seconds = BEGINNING.as_secs_f64() + seconds + BEYOND_SECONDS;
+    let files = run.beside(bench.place, "files")?;
+    thread::sleep(BEGINNING);
+    Ok(files)
+}
+
+/// How many of them were loaded in a second; an error when none was, or one was not.
+pub fn files_per_second(files: Beside) -> Result<f64> {
+    let files = files.finish()?;
+    let sent = files.kinds.get("plan-file").context("no plan file was sent")?;
+    ensure!(sent.ok > 0 && sent.failed == 0, "of the plan files {} failed: {:?}", sent.failed, sent.errors);
+    Ok(sent.ok_per_second)
+}
+
+/// How long what is used beside a measurement of so many seconds is counted: from when its generator sends to before it ends.
+fn counted_for(seconds: f64) -> Duration {
+    let sends = Duration::from_secs_f64(WARM_UP_SECONDS + seconds);
+    sends.saturating_sub(BEGINNING).max(LEAST_COUNTED)
+}
+
+/// What was counted before the rounds, of a second.
+#[derive(Clone, Copy)]
+struct Counted {
+    /// What kithd used for the lookups alone.
+    lookups: Spent,
+    /// What loads and checkpoints used beyond that, of kithd and of the program that sends them together.
+    loads: Spent,
+}
+
+impl Counted {
+    /// What the loads beside a turn used, as shares of what they had used. In the turn kithd answered lookups at the same rate as when
+    /// they were counted, and as there what it uses for those alone is taken off.
+    fn shares(&self, together: Spent) -> [f64; 2] {
+        (together - self.lookups).shares_of(self.loads)
+    }
+}
+
+/// What was used beside the turns of one side, void ones included: processor time and bytes, as shares of what was counted.
+#[derive(Default)]
+struct Shares(RefCell<Vec<[f64; 2]>>);
+
+impl Shares {
+    /// Takes in those of a turn, which is void where they are too far off.
+    fn hold(&self, measured: Measured, shares: [f64; 2]) -> Measured {
+        self.0.borrow_mut().push(shares);
+        let void = measured.void || shares.iter().any(|share| (share - 1.0).abs() > ALIKE);
+        Measured { void, ..measured }
+    }
+
+    fn words(&self) -> String {
+        let of = |at: usize| Spread::of(&self.0.borrow().iter().map(|shares| shares[at]).collect::<Vec<_>>()).text(2);
+        format!("{} of the processor time and synced {} of the bytes", of(0), of(1))
     }
 }
 
@@ -131,50 +193,69 @@ pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: Servers) -> Result<Ser
         return Ok(servers);
     }
     let anew = Anew(RefCell::new(Some(servers)));
-    let (loaded, beside) = (Loaded::default(), RefCell::new(Vec::new()));
-    bench.or_not_measured(vec![tail.clone()], |bench| {
-        let used = anew.with(bench, |servers| used_by_loads(bench, servers))?;
-        // Where others take the processor, the loads cannot be told from what the lookups use.
-        ensure!(used.cpu_seconds >= LEAST_CORES, "the loads used {:.2} cores beyond the lookups", used.cpu_seconds);
-        let words = format!(
-            "the process uses what the loads and checkpoints used, the program that sends the loads included: {:.2} cores and {:.2} MB/s synced",
-            used.cpu_seconds,
-            used.written_bytes / 1e6
-        );
-        bench.rounds(
-            vec![tail.note(&words)],
-            |bench| {
-                anew.with(bench, |servers| {
-                    let checkpoints = Checkpoints::of(&servers.kithd);
-                    let measured = loaded.beside(bench, servers, "lookup=1", &p99_9)?;
-                    ensure!(is_in_a_checkpoint(bench)?, "no checkpoint was made");
-                    drop(checkpoints);
-                    Ok(measured)
-                })
-            },
-            |bench| {
-                anew.with(bench, |servers| {
-                    let busy = busy(bench, used)?;
-                    thread::sleep(BEGINNING);
-                    let ids = [busy.id()];
-                    let since = Since::now(&ids)?;
-                    let measured = Measured::of(&bench.at_rate(&servers.kithd, "lookup=1")?, &[&p99_9]);
-                    let shares = since.per_second()?.shares_of(used);
-                    beside.borrow_mut().push(shares);
-                    let void = measured.void || shares.iter().any(|share| (share - 1.0).abs() > ALIKE);
-                    Ok(Measured { void, ..measured })
-                })
-            },
-        );
-        bench.note(1, &loaded.note());
-        let of = |at: usize| Spread::of(&beside.borrow().iter().map(|shares: &[f64; 2]| shares[at]).collect::<Vec<_>>()).text(2);
-        bench.note(1, &format!("the process used {} of the loads' processor time and synced {} of their bytes", of(0), of(1)));
-        Ok(())
-    });
+    bench.or_not_measured(vec![tail.clone()], |bench| tails(bench, &anew, &tail));
+    bench.answers_were_true()?;
     match anew.0.take() {
         Some(servers) => servers.again(bench),
         None => Servers::start(bench),
     }
+}
+
+/// The rounds, beside what was counted before them.
+fn tails(bench: &mut Bench<'_>, anew: &Anew, tail: &Row) -> Result<()> {
+    let counted = anew.with(bench, |servers| count(bench, servers))?;
+    let Spent { cpu_seconds, written_bytes } = counted.loads;
+    // Where others take the processor, the loads cannot be told from what the lookups use.
+    ensure!(cpu_seconds >= LEAST_CORES, "the loads used {cpu_seconds:.2} cores beyond the lookups");
+    let words = format!(
+        "the process uses what the loads and checkpoints used, the program that sends the loads included: {cpu_seconds:.2} cores and {:.2} MB/s synced",
+        written_bytes / 1e6
+    );
+    let (loaded, loads, process) = (Loaded::default(), Shares::default(), Shares::default());
+    bench.rounds(
+        vec![tail.clone().note(&words)],
+        |bench| anew.with(bench, |servers| beside_loads(bench, servers, &loaded, (counted, &loads))),
+        |bench| anew.with(bench, |servers| beside_the_process(bench, servers, (counted, &process))),
+    );
+    bench.note(1, &loaded.note());
+    bench.note(
+        1,
+        &format!(
+            "of what was counted before the rounds, beside the turns the loads used {}, and the process used {}; of the loads what kithd used for the lookups alone is taken off, before the rounds and in the turns alike: {:.2} cores and {:.2} MB/s; a turn, of either side, that was further than {:.0} percent off in either is void and was repeated, and is among these",
+            loads.words(),
+            process.words(),
+            counted.lookups.cpu_seconds,
+            counted.lookups.written_bytes / 1e6,
+            100.0 * ALIKE,
+        ),
+    );
+    Ok(())
+}
+
+fn beside_loads(
+    bench: &Bench<'_>,
+    servers: &Servers,
+    loaded: &Loaded,
+    (counted, loads): (Counted, &Shares),
+) -> Result<Measured> {
+    let checkpoints = Checkpoints::of(&servers.kithd);
+    let (measured, together) = loaded.beside(bench, servers, "lookup=1", &p99_9)?;
+    ensure!(is_in_a_checkpoint(bench)?, "no checkpoint was made");
+    drop(checkpoints);
+    Ok(loads.hold(measured, counted.shares(together)))
+}
+
+fn beside_the_process(
+    bench: &Bench<'_>,
+    servers: &Servers,
+    (counted, process): (Counted, &Shares),
+) -> Result<Measured> {
+    let busy = busy(bench, counted.loads)?;
+    thread::sleep(BEGINNING);
+    let ids = [busy.id()];
+    let since = Since::now(&ids)?;
+    let measured = Measured::of(&bench.at_rate(&servers.kithd, "lookup=1")?, &[&p99_9]);
+    Ok(process.hold(measured, since.per_second()?.shares_of(counted.loads)))
 }
 
 /// Whether kithd makes a checkpoint now, or has made one since its start.
@@ -197,19 +278,20 @@ fn files<'r>(bench: &Bench<'_>, servers: &'r Servers) -> Run<'r> {
     run
 }
 
-/// What file loads and checkpoints use in a second, kithd and the program that sends them together, beyond what the lookups use.
-fn used_by_loads(bench: &Bench<'_>, servers: &Servers) -> Result<Spent> {
-    let mut lookups = bench.run(&servers.kithd, "lookup=1", Some(RATE), USUAL);
-    lookups.seconds = FOR_EVER_SECONDS;
-    let _lookups = lookups.beside(bench.place, "lookups")?;
+/// What kithd uses in a second for the lookups, and what file loads and checkpoints use beyond that, kithd and the program that
+/// sends them together.
+fn count(bench: &Bench<'_>, servers: &Servers) -> Result<Counted> {
+    let mut asking = bench.run(&servers.kithd, "lookup=1", Some(RATE), USUAL);
+    asking.seconds = FOR_EVER_SECONDS;
+    let _asking = asking.beside(bench.place, "lookups")?;
     thread::sleep(BEGINNING);
     let kithd = servers.kithd.id();
-    let alone = spent::per_second(&[kithd], COUNTED)?;
+    let lookups = spent::per_second(&[kithd], COUNTED)?;
     let _checkpoints = Checkpoints::of(&servers.kithd);
     let files = files(bench, servers).beside(bench.place, "files")?;
     thread::sleep(BEGINNING);
     let together = spent::per_second(&[kithd, files.id()], COUNTED)?;
-    Ok(together - alone)
+    Ok(Counted { lookups, loads: together - lookups })
 }
 
 /// The process that has nothing to do with Kith.
@@ -218,4 +300,43 @@ fn busy(bench: &Bench<'_>, used: Spent) -> Result<Beside> {
     command.arg("--file").arg(bench.place.file("busy"));
     command.args(["--cores", &used.cpu_seconds.to_string(), "--bytes-per-s", &used.written_bytes.round().to_string()]);
     Beside::program(&mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spent(cpu_seconds: f64, written_bytes: f64) -> Spent {
+        Spent { cpu_seconds, written_bytes }
+    }
+
+    #[test]
+    fn of_the_loads_beside_a_turn_the_lookups_are_taken_off_as_before_the_rounds() {
+        let counted = Counted { lookups: spent(0.25, 1e6), loads: spent(0.5, 8e6) };
+        assert_eq!(counted.shares(spent(0.75, 9e6)), [1.0, 1.0]);
+        assert_eq!(counted.shares(spent(0.5, 5e6)), [0.5, 0.5]);
+        assert_eq!(counted.shares(spent(0.0, 0.0)), [0.0, 0.0], "less than the lookups alone is no load at all");
+    }
+
+    #[test]
+    fn a_turn_beside_other_work_than_was_counted_is_void() {
+        let shares = Shares::default();
+        let is_void = |found| shares.hold(Measured::sure(vec![1.0]), found).void;
+        assert!(!is_void([1.0, 1.0]) && !is_void([0.75, 1.25]));
+        for found in [[0.7, 1.0], [1.3, 1.0], [1.0, 0.7], [1.0, 1.3], [0.0, 0.0]] {
+            assert!(is_void(found), "{found:?}");
+        }
+        let late = Measured { void: true, ..Measured::sure(vec![1.0]) };
+        assert!(shares.hold(late, [1.0, 1.0]).void, "void for another reason, it stays so");
+        assert!(shares.words().contains("[0.00, 1.30]"), "void turns are told too: {}", shares.words());
+    }
+
+    #[test]
+    fn what_is_used_is_counted_while_lookups_are_asked() {
+        for seconds in [4.0, 16.0] {
+            let (from, to) = (BEGINNING, BEGINNING + counted_for(seconds));
+            assert!(from < to && to <= Duration::from_secs_f64(WARM_UP_SECONDS + seconds), "{seconds}");
+        }
+        assert_eq!(counted_for(0.1), LEAST_COUNTED);
+    }
 }

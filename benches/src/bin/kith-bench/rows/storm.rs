@@ -37,7 +37,7 @@ pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
                 "2,000 requests due per second while the storm is on; every client that comes back asks one question",
             ),
         Row::total("reconnect storm of 1,000 TLS clients: errors", Reach::AtMost(0.0))
-            .note("of all rounds together, the turns of the A/A included; turns that were repeated are not"),
+            .note("of all rounds together, the turns of the A/A included, and every turn that was void and repeated"),
         Row::new("reconnect storm of 1,000 TLS clients: until all are back", "s", Reach::Report, names),
     ];
     bench.rounds(
