@@ -32,7 +32,8 @@ const FAR_TOO_LARGE: &[u8] = b"header_list_way_too_large";
 /// A connection has as many calls as it may.
 const FULL: &str = "OVERLOADED";
 
-const END_HEADERS: u8 = 4;
+/// The block of headers ends with this frame.
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// Errors of RFC 9113, section 7, that say what a peer has done. The others say how a call or a connection went on here.
 mod error {
