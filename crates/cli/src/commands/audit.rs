@@ -59,12 +59,14 @@ fn proven(found: &Proven, reference: &str, log: &str) -> Done {
     for (name, time_s) in witnessed {
         text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
     }
+    // No program that looks at the code alone is to take this for a proof of what the reference says.
+    let exit = if is_numbered(reference) { Exit::Done } else { Exit::ReferenceNotProven };
     let witnesses: Vec<_> = witnessed.iter().map(|(name, time)| json!({"name": name, "at": time})).collect();
     let json = json!({
         "proven": true, "reference_proven": is_numbered(reference), "entry": entry, "leaf_index": leaf_index,
-        "size": size, "witnesses": witnesses, "exit_code": Exit::Done.code(),
+        "size": size, "witnesses": witnesses, "exit_code": exit.code(),
     });
-    Done { text: Text::Plain(text), json, exit: Exit::Done }
+    Done { text: Text::Plain(text), json, exit }
 }
 
 /// What no proof shows of a reference that does not tell its entry: that it leads there. Nothing for one that does.
@@ -238,11 +240,17 @@ mod tests {
         let said = |reference: &str| {
             let removed = super::removed(&response(), "kith.test/audit", (reference, REFERENCE), (1, 2, &removed_leaf));
             [proven(&found, reference, "kith.test/audit"), removed].map(|done| match done.text {
-                Text::Plain(text) => (text, done.json["reference_proven"] == true),
+                Text::Plain(text) => {
+                    assert_eq!(done.json["exit_code"], done.exit.code());
+                    (text, done.json["reference_proven"] == true, done.exit)
+                }
                 Text::Page(_) => panic!("plain text"),
             })
         };
-        for (text, bound) in said("7KQM2XBD9F4TH3") {
+        let exits = |reference: &str| said(reference).map(|(_, _, exit)| exit);
+        assert_eq!(exits("7KQM2XBD9F4TH3"), [Exit::ReferenceNotProven, Exit::NotProven]);
+        assert_eq!(exits(REFERENCE), [Exit::Done, Exit::NotProven]);
+        for (text, bound, _) in said("7KQM2XBD9F4TH3") {
             assert!(
                 text.contains("NOT PROVEN: that reference 7KQM2XBD9F4TH3 leads to this entry.") && !bound,
                 "{text}"
@@ -250,7 +258,7 @@ mod tests {
             assert!(text.starts_with("NOT PROVEN: "), "whoever reads one line alone: {text}");
             assert!(text.contains("a service that lies can have any other entry proven"), "{text}");
         }
-        for (text, bound) in said(REFERENCE) {
+        for (text, bound, _) in said(REFERENCE) {
             assert!(!text.contains("that reference") && bound, "{text}");
         }
     }
