@@ -149,7 +149,8 @@ fn check(
     verify_inclusion(*leaf_index, head.size, &leaf, &proof, &head.root).map_err(|error| error.to_string())?;
     let mut witnessed = Vec::new();
     for key in witness_keys {
-        let time_s = key.verify_cosignature(&note).map_err(|error| format!("witness {}: {error}", key.name()))?;
+        let time_s =
+            key.verify_cosignature(&note).map_err(|error| format!("NOT COSIGNED by {}: {error}", key.name()))?;
         witnessed.push((key.name().to_owned(), time_s));
     }
     Ok(Proven { entry, leaf_index: *leaf_index, size: head.size, witnessed, removed_leaf })
@@ -283,7 +284,7 @@ mod tests {
         }
         let stranger = WitnessSigner::from_seed("witness.test/two", &[7; 32]).unwrap();
         let told = check(&right, REFERENCE, log().key(), &[stranger.key().clone()]).unwrap_err();
-        assert!(told.starts_with("witness witness.test/two:"), "{told}");
+        assert!(told.starts_with("NOT COSIGNED by witness.test/two: "), "{told}");
         let other = LogSigner::from_seed("kith.test/audit", &[8; 32]).unwrap();
         assert!(check(&right, REFERENCE, other.key(), &[]).is_err());
     }
