@@ -5,7 +5,7 @@ mod chains;
 mod messages;
 
 use kith_api::v1;
-use kith_merkle::{Checkpoint, LogSigner};
+use kith_merkle::{Checkpoint, LogSigner, VerifierKey, WitnessSigner};
 use kith_server::config::DEFAULT_FILE;
 use prost::Message;
 
@@ -35,6 +35,16 @@ fn signer() -> Option<LogSigner> {
 #[must_use]
 pub fn verifier_key() -> String {
     signer().map_or_else(String::new, |signer| signer.key().to_string())
+}
+
+fn witness() -> Option<WitnessSigner> {
+    WitnessSigner::from_seed("witness.test/one", &[6; 32]).ok()
+}
+
+/// The key of the witness that has cosigned one of the checkpoints of the corpus.
+#[must_use]
+pub fn witness_key() -> Option<VerifierKey> {
+    Some(witness()?.key().clone())
 }
 
 /// Good inputs of a target, at least one.
@@ -279,9 +289,15 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 fn notes() -> Vec<Vec<u8>> {
     let signed = |size: u64| {
         let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: [3; 32] };
-        Some(checkpoint.sign(&signer()?).ok()?.to_string().into_bytes())
+        checkpoint.sign(&signer()?).ok()
     };
-    [signed(1), signed(1_000_000)].into_iter().flatten().collect()
+    let cosigned = || {
+        let mut note = signed(1)?;
+        note.signatures.push(witness()?.cosign(&note.text, 1_700_000_000).ok()?);
+        Some(note)
+    };
+    let notes = [signed(1), signed(1_000_000), cosigned()];
+    notes.into_iter().flatten().map(|note| note.to_string().into_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -289,7 +305,7 @@ mod tests {
     use crate::targets::TARGETS;
 
     /// What is said of some input among the seeds of a target.
-    const EXPECTED: [(&str, &str); 71] = [
+    const EXPECTED: [(&str, &str); 72] = [
         ("messages", "lookup: taken"),
         ("messages", "check-in: taken"),
         ("messages", "opening: taken"),
@@ -321,7 +337,8 @@ mod tests {
         ("key-file", "a key"),
         ("watermark", "slot 1, both true"),
         ("snapshot", "1 rows"),
-        ("checkpoint", "1 signatures, whole, Some(true)"),
+        ("checkpoint", "1 signatures, whole, Some(true); witness: verify note: no signature of this key"),
+        ("checkpoint", "2 signatures, whole, Some(true); witness: holds"),
         ("tree-leaves", "Known, 3 whole, 0 other"),
         ("tree-checkpoints", "2 whole, 0 bad, damaged false, 0 heads"),
         ("verifier-key", "Log"),
