@@ -5,7 +5,7 @@ mod chains;
 mod messages;
 
 use kith_api::v1;
-use kith_merkle::{Checkpoint, LogSigner};
+use kith_merkle::{Checkpoint, LogSigner, VerifierKey, WitnessSigner};
 use kith_server::config::DEFAULT_FILE;
 use prost::Message;
 
@@ -37,6 +37,16 @@ pub fn verifier_key() -> String {
     signer().map_or_else(String::new, |signer| signer.key().to_string())
 }
 
+fn witness() -> Option<WitnessSigner> {
+    WitnessSigner::from_seed("witness.test/one", &[6; 32]).ok()
+}
+
+/// The key of the witness that has cosigned one of the checkpoints of the corpus.
+#[must_use]
+pub fn witness_key() -> Option<VerifierKey> {
+    Some(witness()?.key().clone())
+}
+
 /// Good inputs of a target, at least one.
 #[must_use]
 pub fn of(target: &str) -> Vec<Vec<u8>> {
@@ -46,7 +56,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "certificate" => [certificates(), texts(&["spiffe://kith.test/org/R1H/role/ed"])].concat(),
         "revocation-list" => lists().into_iter().map(|(der, _)| der).collect(),
         "revocation-file" => lists().into_iter().map(|(_, pem)| pem.into_bytes()).collect(),
-        "frames" => vec![connection()],
+        "frames" => connections(),
         "timeout" => texts(&["5S", "250m", "99999999H", "1n"]),
         "plan-file" => texts(&[
             "kith-plans,1,7,snapshot,end-missing\nnhs_number,date_of_birth,plan,start,end,reference,family,remark\n\
@@ -163,20 +173,24 @@ fn lists() -> Vec<(Vec<u8>, String)> {
     make().into_iter().collect()
 }
 
-/// The beginning of a connection, and a call on it.
-fn connection() -> Vec<u8> {
+/// What a client sends, what a server refuses it with, and one block of a server's headers by itself.
+fn connections() -> Vec<Vec<u8>> {
+    /// The status 431, put into the table.
+    const CUT: [u8; 5] = [0x48, 0x83, 0x69, 0x90, 0xff];
     let frame = |kind: u8, flags: u8, payload: &[u8]| {
         [&[0, 0, u8::try_from(payload.len()).unwrap_or(0), kind, flags, 0, 0, 0, 1][..], payload].concat()
     };
-    [
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
-        frame(4, 0, &[0, 4, 0, 1, 0, 0]),
-        frame(8, 0, &[0, 0, 1, 0]),
-        frame(1, 4, &[0x83, 0x87]),
-        frame(0, 1, &[0; 9]),
-        frame(6, 0, &[7; 8]),
-    ]
-    .concat()
+    let begun = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, &[0, 4, 0, 1, 0, 0])].concat();
+    let asks = [frame(8, 0, &[0, 0, 1, 0]), frame(1, 4, &[0x83, 0x87]), frame(0, 1, &[0; 9]), frame(6, 0, &[7; 8])];
+    // A call too many; headers that are cut, and again from the table, in two frames; an end.
+    let refuses = [
+        frame(3, 0, &[0, 0, 0, 7]),
+        frame(1, 4, &CUT),
+        frame(1, 0, &[0xbe]),
+        frame(9, 4, &[]),
+        frame(7, 0, &[0, 0, 0, 1, 0, 0, 0, 11]),
+    ];
+    vec![[begun.clone(), asks.concat()].concat(), [begun, refuses.concat()].concat(), CUT.to_vec()]
 }
 
 /// A message in parts, and a report with a page of the inbox.
@@ -275,9 +289,15 @@ fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
 fn notes() -> Vec<Vec<u8>> {
     let signed = |size: u64| {
         let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: [3; 32] };
-        Some(checkpoint.sign(&signer()?).ok()?.to_string().into_bytes())
+        checkpoint.sign(&signer()?).ok()
     };
-    [signed(1), signed(1_000_000)].into_iter().flatten().collect()
+    let cosigned = || {
+        let mut note = signed(1)?;
+        note.signatures.push(witness()?.cosign(&note.text, 1_700_000_000).ok()?);
+        Some(note)
+    };
+    let notes = [signed(1), signed(1_000_000), cosigned()];
+    notes.into_iter().flatten().map(|note| note.to_string().into_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -285,7 +305,7 @@ mod tests {
     use crate::targets::TARGETS;
 
     /// What is said of some input among the seeds of a target.
-    const EXPECTED: [(&str, &str); 69] = [
+    const EXPECTED: [(&str, &str); 72] = [
         ("messages", "lookup: taken"),
         ("messages", "check-in: taken"),
         ("messages", "opening: taken"),
@@ -298,7 +318,13 @@ mod tests {
         ("certificate", "ed"),
         ("revocation-list", "a list, scope false, expires true"),
         ("revocation-file", "lists"),
-        ("frames", "Ok(())"),
+        ("frames", "Ok(()), begins true, refused [], block 0"),
+        (
+            "frames",
+            "Ok(()), begins true, refused [\"OVERLOADED\", \"HEADERS_TOO_LARGE\", \"HEADERS_TOO_LARGE\", \
+             \"TOO_MANY_CONTROL_FRAMES\"], block 0",
+        ),
+        ("frames", "Ok(()), begins false, refused [], block 2"),
         ("mailbox", "data in parts, id true, a file as it came; a page of the inbox is no JSON"),
         ("mailbox", "report in one part, id false, a file as it came; a page"),
         ("mailbox", "data in one part, id false, a file unpacked; a page of the inbox is no JSON"),
@@ -311,7 +337,8 @@ mod tests {
         ("key-file", "a key"),
         ("watermark", "slot 1, both true"),
         ("snapshot", "1 rows"),
-        ("checkpoint", "1 signatures, whole, Some(true)"),
+        ("checkpoint", "1 signatures, whole, Some(true); witness: verify note: no signature of this key"),
+        ("checkpoint", "2 signatures, whole, Some(true); witness: holds"),
         ("tree-leaves", "Known, 3 whole, 0 other"),
         ("tree-checkpoints", "2 whole, 0 bad, damaged false, 0 heads"),
         ("verifier-key", "Log"),

@@ -254,7 +254,12 @@ fn checkpoint(bytes: &[u8]) -> String {
     let key: Option<VerifierKey> = crate::seeds::verifier_key().parse().ok();
     let opened = key.map(|key| Checkpoint::open(bytes, &key).is_ok());
     let read = read.map_or_else(|error| error.to_string(), |_| String::from("whole"));
-    format!("{} signatures, {read}, {opened:?}", note.signatures.len())
+    let witnessed = match crate::seeds::witness_key().map(|key| key.verify_cosignature(&note)) {
+        Some(Ok(_)) => String::from("holds"),
+        Some(Err(error)) => error.to_string(),
+        None => String::from("none"),
+    };
+    format!("{} signatures, {read}, {opened:?}; witness: {witnessed}", note.signatures.len())
 }
 
 /// Two sizes, two hashes and a list of them.

@@ -159,7 +159,16 @@ async fn its_answer_is_proven_to_who_asked_and_no_auditor_is_led_to_the_child_by
     }
     let entry = format!("1-{:012}", proven.sequence);
     assert_eq!(prove(&auditor, &entry).await.unwrap().sequence, proven.sequence, "by the number that the audit gives");
-    tokio::task::block_in_place(|| server.stop());
+    tokio::task::block_in_place(|| {
+        let key = offline::audit_key(site.dir()).to_string();
+        for (asker, text, expected, begins) in
+            [(ED, &reference, 27, "NOT PROVEN: that reference"), ("auditor", &entry, 0, "PROVEN: entry")]
+        {
+            let (code, said) = kith(&site, &server, asker, &["audit", "prove", text, "--log-key", &key]);
+            assert!(code == expected && said.starts_with(begins), "{code}: {said}");
+        }
+        server.stop();
+    });
     site.finish(&[]);
 }
 
@@ -187,7 +196,7 @@ async fn where_the_identity_is_not_confirmed_a_broker_finds_the_record_and_is_to
     let child = found.child.unwrap();
     assert!(child.identity_not_confirmed && !child.number_invalid && child.shielded_by.len() == 1, "{child:?}");
     tokio::task::block_in_place(|| {
-        let (code, said) = kith(&site, &server, "broker", &[references[0].as_str()]);
+        let (code, said) = kith(&site, &server, "broker", &["resolve", references[0].as_str()]);
         assert!(code == 0 && said.contains("IDENTITY NOT CONFIRMED"), "{said}");
         server.stop();
     });
@@ -195,10 +204,10 @@ async fn where_the_identity_is_not_confirmed_a_broker_finds_the_record_and_is_to
 }
 
 /// Exit code and what was printed, its lines as one.
-fn kith(site: &Site, server: &Server, certificate: &str, reference: &[&str]) -> (i32, String) {
+fn kith(site: &Site, server: &Server, certificate: &str, words: &[&str]) -> (i32, String) {
     let options = server.options(certificate);
     let mut command = Command::new(program("kith"));
-    command.current_dir(site.dir()).arg("resolve").args(reference).args(["--server", &options.server]);
+    command.current_dir(site.dir()).args(words).args(["--server", &options.server]);
     for (flag, path) in [("--ca", options.ca), ("--cert", options.cert), ("--key", options.key)] {
         command.arg(flag).arg(path);
     }
@@ -220,18 +229,18 @@ async fn the_command_takes_it_as_it_is_read_out() {
     tokio::task::block_in_place(|| {
         let (front, back) = reference.split_at(4);
         let front = front.to_lowercase();
-        let (code, said) = kith(&site, &server, "broker", &[front.as_str(), back]);
+        let (code, said) = kith(&site, &server, "broker", &["resolve", front.as_str(), back]);
         assert_eq!(code, 0, "{said}");
         assert!(said.contains(&nhs(SHIELDED).digits()) && said.contains(build::NURSE), "{said}");
         assert!(said.contains("RING Hartlemoor") && said.starts_with("SHIELDED RECORD"), "{said}");
-        let (code, said) = kith(&site, &server, "broker", &[UNKNOWN]);
+        let (code, said) = kith(&site, &server, "broker", &["resolve", UNKNOWN]);
         assert!(
             code == 20 && said.contains("REFERENCE_UNKNOWN") && said.contains("says nothing about a child"),
             "{said}"
         );
-        let (code, said) = kith(&site, &server, "broker", &["1-000000000001"]);
+        let (code, said) = kith(&site, &server, "broker", &["resolve", "1-000000000001"]);
         assert!(code == 22 && said.contains("BAD_AUDIT_REFERENCE"), "{said}");
-        let (code, said) = kith(&site, &server, ED, &[reference.as_str()]);
+        let (code, said) = kith(&site, &server, ED, &["resolve", reference.as_str()]);
         assert!(code == 21 && said.contains("ROLE_NOT_ALLOWED"), "{said}");
         server.stop();
     });

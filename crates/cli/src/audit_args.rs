@@ -12,9 +12,9 @@ redacted!(SearchArgs, WhoLookedArgs);
 pub enum AuditVerb {
     /// Check that an entry of the audit is under a signed head: of your own organisation's, or as an auditor any.
     ///
-    /// The proof is checked here, and nothing is believed that the keys given do not sign. Exit code 0: proven; 25: it is not. Of a
-    /// reference of 14 letters and digits 0 says only that the entry which the service names is proven: that the reference leads to
-    /// it is NOT PROVEN.
+    /// The proof is checked here, and nothing is believed that the keys given do not sign. Exit code 0: proven; 25: it is not; 27,
+    /// of a reference of 14 letters and digits: the entry which the service names is proven, and that the reference leads to it is
+    /// NOT PROVEN.
     Prove(ProveArgs),
     /// Search the audit, newest first; for a certificate of the role auditor.
     ///

@@ -30,6 +30,8 @@ pub enum Exit {
     NotProven,
     /// A reading of the audit that is not the whole of what was asked for: it stopped, or entries are missing.
     NotWhole,
+    /// An entry of the audit that is proven, asked for by a reference of which nothing proves that it leads there.
+    ReferenceNotProven,
     /// As [`Exit::Held`], and the presentation was not recorded.
     HeldNotRecorded,
     /// As [`Exit::NoneHeld`], and the presentation was not recorded.
@@ -56,6 +58,7 @@ Exit codes:
   24  check-in: an unknown reply, and the presentation was NOT recorded
   25  audit: the entry is not proven to be under a signed head
   26  audit: not everything asked for was looked at, or entries are missing
+  27  audit: the entry that the service names is proven, and NOT that the reference leads to it
   30  check-in: held, and the presentation was NOT recorded
   31  check-in: none held, which is not reassurance, and the presentation was NOT recorded
   32  check-in: cannot say, and the presentation was NOT recorded
@@ -79,6 +82,7 @@ impl Exit {
             Self::NotRecorded => 24,
             Self::NotProven => 25,
             Self::NotWhole => 26,
+            Self::ReferenceNotProven => 27,
             Self::HeldNotRecorded => 30,
             Self::NoneHeldNotRecorded => 31,
             Self::CannotSayNotRecorded => 32,
@@ -103,6 +107,7 @@ impl Exit {
             | Self::NotRecorded
             | Self::NotProven
             | Self::NotWhole
+            | Self::ReferenceNotProven
             | Self::HeldNotRecorded
             | Self::NoneHeldNotRecorded
             | Self::CannotSayNotRecorded
@@ -115,7 +120,7 @@ impl Exit {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 17] = [
+    const ALL: [Exit; 18] = [
         Exit::Done,
         Exit::Usage,
         Exit::Held,
@@ -129,6 +134,7 @@ mod tests {
         Exit::NotRecorded,
         Exit::NotProven,
         Exit::NotWhole,
+        Exit::ReferenceNotProven,
         Exit::HeldNotRecorded,
         Exit::NoneHeldNotRecorded,
         Exit::CannotSayNotRecorded,

@@ -127,6 +127,7 @@ impl Failure {
             | Exit::NotRecorded
             | Exit::NotProven
             | Exit::NotWhole
+            | Exit::ReferenceNotProven
             | Exit::HeldNotRecorded
             | Exit::NoneHeldNotRecorded
             | Exit::CannotSayNotRecorded

@@ -13,7 +13,8 @@ use kith_domain::codes::OdsCode;
 use kith_domain::time::Moment;
 use kith_merkle::{Checkpoint, Hash, Note, VerifierKey};
 use kith_store::{
-    AuditRef, Compared, Journal, JournalError, Monotonic, Proven, Removal, Tree, TreeError, TreeOptions, TreeReport,
+    AuditRef, COSIGNED_GONE, Compared, Journal, JournalError, Monotonic, NOT_COSIGNED, Proven, Removal, Tree,
+    TreeError, TreeOptions, TreeReport,
 };
 
 use crate::audit_entry::AuditEntry;
@@ -83,9 +84,7 @@ struct Opened {
 fn looked_at(tree: Arc<Tree>) -> Opened {
     let (cosigned_at, knows_witnesses) = (cosigned_at(&tree), tree.knows_witnesses());
     if knows_witnesses && cosigned_at.is_none() {
-        tracing::warn!(
-            "a witness of the audit is known, and no head that it cosigned is there: it was removed, or never came about"
-        );
+        tracing::warn!("audit tree: {NOT_COSIGNED}: {COSIGNED_GONE}");
     }
     Opened { tree, cosigned_at, knows_witnesses }
 }

@@ -11,16 +11,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::Limits;
+use crate::frame_heads::{FrameHeads, Head, kind};
 use crate::shed::Shed;
 
 /// After so long a budget is whole again.
 const WINDOW: Duration = Duration::from_secs(10);
-
-/// What every connection of HTTP/2 begins with: its preface.
-const PREFACE_BYTES: u32 = 24;
-
-/// The head of a frame: length, type, flags, stream.
-pub(crate) const HEAD_BYTES: usize = 9;
 
 /// What one call earns: window updates for its stream and its connection, a ping, and one to spare.
 const EARNED_BY_CALL: u32 = 4;
@@ -30,14 +25,6 @@ const BYTES_EARN_ONE: usize = 1_024;
 
 /// Earned at most, in budgets: what was earned in a busy hour is no licence for a flood.
 const EARNED_MAX_BUDGETS: u32 = 16;
-
-mod kind {
-    pub(super) const DATA: u8 = 0;
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const RESET: u8 = 3;
-    pub(super) const SETTINGS: u8 = 4;
-    pub(super) const PING: u8 = 6;
-}
 
 mod flag {
     pub(super) const END_STREAM: u8 = 1;
@@ -73,11 +60,7 @@ pub(crate) struct FrameCounter {
     others: Budget,
     /// When the budgets were whole the last time.
     whole_at: Instant,
-    head: [u8; HEAD_BYTES],
-    /// Bytes of the head that have come.
-    of_head: usize,
-    /// Bytes until the next head.
-    skip: u32,
+    heads: FrameHeads,
     /// Bytes sent that have earned nothing yet.
     sent: usize,
 }
@@ -90,9 +73,7 @@ impl FrameCounter {
             resets: Budget::new(limits.resets_per_10s, false, Shed::ControlFrames),
             others: Budget::new(limits.control_frames_per_10s, true, Shed::ControlFrames),
             whole_at: now,
-            head: [0; HEAD_BYTES],
-            of_head: 0,
-            skip: PREFACE_BYTES,
+            heads: FrameHeads::of_client(),
             sent: 0,
         }
     }
@@ -102,25 +83,10 @@ impl FrameCounter {
     /// # Errors
     /// Which budget was not enough.
     pub(crate) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Shed> {
-        loop {
-            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
-            self.skip -= u32::try_from(skipped).unwrap_or(self.skip);
-            bytes = bytes.get(skipped..).unwrap_or_default();
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            let room = self.head.get_mut(self.of_head..).unwrap_or_default();
-            let taken = room.len().min(bytes.len());
-            for (to, from) in room.iter_mut().zip(bytes) {
-                *to = *from;
-            }
-            bytes = bytes.get(taken..).unwrap_or_default();
-            self.of_head += taken;
-            if self.of_head == HEAD_BYTES {
-                self.of_head = 0;
-                self.frame(&now)?;
-            }
+        while let Some(head) = self.heads.take_head(&mut bytes) {
+            self.frame(head, &now)?;
         }
+        Ok(())
     }
 
     /// So many bytes were sent.
@@ -138,16 +104,14 @@ impl FrameCounter {
     }
 
     /// The frame whose head has come.
-    fn frame(&mut self, now: &impl Fn() -> Instant) -> Result<(), Shed> {
-        let [high, middle, low, kind, flags, ..] = self.head;
-        self.skip = u32::from_be_bytes([0, high, middle, low]);
-        let is = |flag: u8| flags & flag != 0;
-        let budget = match kind {
+    fn frame(&mut self, head: Head, now: &impl Fn() -> Instant) -> Result<(), Shed> {
+        let is = |flag: u8| head.flags & flag != 0;
+        let budget = match head.kind {
             kind::HEADERS => {
                 self.earn(EARNED_BY_CALL);
                 return Ok(());
             }
-            kind::DATA if self.skip > 0 || is(flag::END_STREAM) => return Ok(()),
+            kind::DATA if head.length > 0 || is(flag::END_STREAM) => return Ok(()),
             kind::PING if !is(flag::ACK) => &mut self.pings,
             kind::SETTINGS if !is(flag::ACK) => &mut self.settings,
             kind::RESET => &mut self.resets,

@@ -18,6 +18,8 @@ use crate::client_trust::Authorities;
 use crate::config::{Config, Limits, Tls};
 use crate::directory::Directory;
 use crate::flood::FrameCounter;
+use crate::frame_heads::{PREFACE, kind};
+use crate::http2_refusals::{END_HEADERS, Http2Refusals};
 use crate::mistakes::Mistakes;
 use crate::server_pair::ServerPair;
 use crate::tls::{certificates, expires_s};
@@ -25,6 +27,9 @@ use crate::{audit_key, deadline, issuers, metrics, person_tokens, plan_file, pol
 
 /// Certificates of a chain at most. A client may show fewer.
 const CHAIN_MAX: usize = 12;
+
+/// Refusals of a connection that are told at most.
+const REASONS: usize = 4;
 
 /// A plan file.
 #[must_use]
@@ -207,7 +212,12 @@ pub fn timeout(bytes: &[u8]) -> String {
         .map_or_else(|| String::from("none"), |found| format!("10^{:?}", found.as_secs().checked_ilog10()))
 }
 
-/// What a connection reads after its handshake, in pieces and whole: both are counted alike.
+/// What goes over a connection after its handshake, whole and in pieces, which are read alike: as what a client sends, whose frames
+/// are counted and whose beginning is looked at; as what a server sends, in whose frames refusals are looked for; and as one block of
+/// a server's headers, in one frame and in two.
+///
+/// # Panics
+/// When the pieces are read otherwise than the whole: a finding.
 #[must_use]
 pub fn frames(bytes: &[u8]) -> String {
     // Small budgets, so that short inputs go beyond them.
@@ -219,14 +229,49 @@ pub fn frames(bytes: &[u8]) -> String {
         ..Limits::default()
     };
     let now = Instant::now();
-    let mut whole = FrameCounter::new(&limits, now);
-    let found = whole.read(bytes, || now);
-    for piece in [1, 7] {
+    let counted = |piece: usize| {
         let mut counter = FrameCounter::new(&limits, now);
-        let in_pieces = bytes.chunks(piece).try_for_each(|part| counter.read(part, || now));
-        assert_eq!(in_pieces, found, "frames in pieces of {piece} are counted otherwise");
+        bytes.chunks(piece).try_for_each(|part| counter.read(part, || now))
+    };
+    let read = |piece: usize| (counted(piece), refusals(bytes, piece));
+    let whole = read(usize::MAX);
+    for piece in [1, 7] {
+        assert_eq!(read(piece), whole, "frames in pieces of {piece} are read otherwise");
     }
-    format!("{found:?}")
+    let in_block = of_block(&[bytes]);
+    for at in [0, 1, bytes.len() / 2] {
+        let (first, rest) = bytes.split_at(at.min(bytes.len()));
+        assert_eq!(of_block(&[first, rest]), in_block, "a block in two frames, cut at {at}, is read otherwise");
+    }
+    let (counted, (begun, refused)) = whole;
+    let (begins, refused) = (begun.is_empty(), refused.iter().take(REASONS).collect::<Vec<_>>());
+    format!("{counted:?}, begins {begins}, refused {refused:?}, block {}", in_block.len())
+}
+
+/// What is told of how a connection begins, and of what a server sends on it, in pieces of this length.
+fn refusals(bytes: &[u8], piece: usize) -> (Vec<&'static str>, Vec<&'static str>) {
+    let (mut refusals, mut reasons) = (Http2Refusals::new(), Vec::new());
+    let begun = bytes.chunks(piece).filter_map(|part| refusals.read(part)).collect();
+    // A server has no preface: what stands behind a client's is taken for the frames of either.
+    let frames = bytes.strip_prefix(PREFACE).unwrap_or(bytes);
+    frames.chunks(piece).for_each(|part| refusals.sent(part, |reason| reasons.push(reason)));
+    (begun, reasons)
+}
+
+/// What is told of a server's block of headers, a frame for each piece, which it sends twice: the second time a table may have it.
+fn of_block(pieces: &[&[u8]]) -> Vec<&'static str> {
+    let frame = |(at, piece): (usize, &&[u8])| {
+        let [_, length @ ..] = u32::try_from(piece.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let kind = if at == 0 { kind::HEADERS } else { kind::CONTINUATION };
+        let flags = if at + 1 == pieces.len() { END_HEADERS } else { 0 };
+        [&length[..], &[kind, flags, 0, 0, 0, 1], *piece].concat()
+    };
+    let block: Vec<u8> = pieces.iter().enumerate().flat_map(frame).collect();
+    let (mut refusals, mut reasons) = (Http2Refusals::new(), Vec::new());
+    for _ in 0..2 {
+        refusals.sent(&block, |reason| reasons.push(reason));
+    }
+    reasons
 }
 
 /// Headers of a call: the first byte says whether the rest is a person before or after it is written as a header, or a trace. A line

@@ -10,10 +10,7 @@ use std::fmt;
 
 use block::Statuses;
 
-use crate::flood::HEAD_BYTES;
-
-/// What every connection begins with.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use crate::frame_heads::{FrameHeads, Head, PREFACE, kind};
 
 /// Kept of what was said for the next time, when it was much.
 const KEPT_BYTES: usize = 256;
@@ -35,14 +32,8 @@ const FAR_TOO_LARGE: &[u8] = b"header_list_way_too_large";
 /// A connection has as many calls as it may.
 const FULL: &str = "OVERLOADED";
 
-mod kind {
-    pub(super) const HEADERS: u8 = 1;
-    pub(super) const RESET: u8 = 3;
-    pub(super) const GOAWAY: u8 = 7;
-    pub(super) const CONTINUATION: u8 = 9;
-}
-
-const END_HEADERS: u8 = 4;
+/// The block of headers ends with this frame.
+pub(crate) const END_HEADERS: u8 = 4;
 
 /// Errors of RFC 9113, section 7, that say what a peer has done. The others say how a call or a connection went on here.
 mod error {
@@ -59,11 +50,9 @@ mod error {
 pub(crate) struct Http2Refusals {
     /// What is still to come of the preface.
     preface: &'static [u8],
-    head: [u8; HEAD_BYTES],
-    /// Bytes of the head that were sent.
-    of_head: usize,
-    /// Bytes of the frame behind its head that were not sent yet.
-    left: usize,
+    heads: FrameHeads,
+    /// The frame of which a part is still to be sent.
+    begun: Option<Head>,
     /// The content of a frame that may refuse something; of headers until their block is whole.
     content: Vec<u8>,
     statuses: Statuses,
@@ -82,9 +71,8 @@ impl Http2Refusals {
     pub(crate) fn new() -> Self {
         Self {
             preface: PREFACE,
-            head: [0; HEAD_BYTES],
-            of_head: 0,
-            left: 0,
+            heads: FrameHeads::of_server(),
+            begun: None,
             content: Vec::new(),
             statuses: Statuses::default(),
             cut: BTreeSet::new(),
@@ -105,40 +93,23 @@ impl Http2Refusals {
 
     /// Takes in what was sent, in pieces of any length, and calls `refused` with the reason in the audit of each refusal.
     pub(crate) fn sent(&mut self, mut bytes: &[u8], mut refused: impl FnMut(&'static str)) {
-        while !bytes.is_empty() {
-            if self.of_head < HEAD_BYTES {
-                let room = self.head.get_mut(self.of_head..).unwrap_or_default();
-                let taken = room.len().min(bytes.len());
-                for (to, from) in room.iter_mut().zip(bytes) {
-                    *to = *from;
-                }
-                bytes = bytes.get(taken..).unwrap_or_default();
-                self.of_head += taken;
-                if self.of_head < HEAD_BYTES {
-                    return;
-                }
-                let [high, middle, low, ..] = self.head;
-                self.left = usize::try_from(u32::from_be_bytes([0, high, middle, low])).unwrap_or(usize::MAX);
-            }
-            let (content, rest) = bytes.split_at(self.left.min(bytes.len()));
-            if may_refuse(self.head) {
+        while let Some(head) = self.begun.take().or_else(|| self.heads.take_head(&mut bytes)) {
+            let content = self.heads.take_content(&mut bytes);
+            if may_refuse(head) {
                 self.content.extend_from_slice(content);
             }
-            self.left -= content.len();
-            bytes = rest;
-            if self.left == 0 {
-                self.of_head = 0;
-                if let Some(reason) = self.frame() {
-                    refused(reason);
-                }
+            if !self.heads.is_whole() {
+                self.begun = Some(head);
+                return;
+            }
+            if let Some(reason) = self.reason(head) {
+                refused(reason);
             }
         }
     }
 
     /// Why the frame that was sent refuses something, if it does.
-    fn frame(&mut self) -> Option<&'static str> {
-        let [_, _, _, kind, flags, stream @ ..] = self.head;
-        let stream = u32::from_be_bytes(stream);
+    fn reason(&mut self, Head { length: _, kind, flags, stream }: Head) -> Option<&'static str> {
         let reason = match kind {
             kind::HEADERS | kind::CONTINUATION if flags & END_HEADERS == 0 => return None,
             kind::HEADERS | kind::CONTINUATION => self.statuses.is_cut(&self.content).then(|| self.cut(stream)),
@@ -164,8 +135,8 @@ impl Http2Refusals {
 }
 
 /// Whether the content of a frame with this head is looked into.
-fn may_refuse([_, _, _, kind, ..]: [u8; HEAD_BYTES]) -> bool {
-    matches!(kind, kind::HEADERS | kind::CONTINUATION | kind::RESET | kind::GOAWAY)
+fn may_refuse(head: Head) -> bool {
+    matches!(head.kind, kind::HEADERS | kind::CONTINUATION | kind::RESET | kind::GOAWAY)
 }
 
 /// The error that stands here in a frame.

@@ -22,6 +22,7 @@ pub mod engine_slot;
 mod file_changes;
 mod file_looks;
 mod flood;
+mod frame_heads;
 #[doc(hidden)]
 pub mod fuzz_entry;
 mod gather;

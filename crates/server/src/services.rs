@@ -51,9 +51,11 @@ use v1::presentation_service_server::PresentationServiceServer;
 use v1::status_service_server::StatusServiceServer;
 use v1::withholding_service_server::WithholdingServiceServer;
 
+use crate::config::Limits;
+
 /// The person and the trace that the headers of a call name, for fuzzing.
 pub(crate) fn headers(metadata: &MetadataMap) -> (Result<Caller, Faults>, Option<TraceId>) {
-    (person::read(metadata), trace::read(metadata))
+    (person::read(metadata, Limits::default().max_person_bytes), trace::read(metadata))
 }
 
 /// What a page's size and token are taken for, by lists that go by numbers and by the list of feeds, for fuzzing.

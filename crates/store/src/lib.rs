@@ -36,5 +36,7 @@ pub use keyring::{KeyringEdit, KeyringStatus};
 pub use keys::{KeyringStamp, Keys, NewKeys, PSEUDONYM_BYTES};
 pub use priority::{give_way, stand_back};
 pub use seal::{SEAL_OVERHEAD_BYTES, SEAL_SCHEMA, SealError, open, seal};
-pub use tree::{Compared, Proven, Tree, TreeError, TreeFault, TreeOptions, TreeReport, TreeStatus};
+pub use tree::{
+    COSIGNED_GONE, Compared, NOT_COSIGNED, Proven, Tree, TreeError, TreeFault, TreeOptions, TreeReport, TreeStatus,
+};
 pub use watermark::{Head, WatermarkError};

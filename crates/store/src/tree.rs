@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use compare::Compared;
 use kith_merkle::{Hash, root_of};
 pub use prove::Proven;
-pub use report::TreeReport;
+pub use report::{COSIGNED_GONE, NOT_COSIGNED, TreeReport};
 pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
 
 use crate::disk::{Disk, RealDisk, create_dir_durably, replace_durably};

@@ -59,12 +59,14 @@ fn proven(found: &Proven, reference: &str, log: &str) -> Done {
     for (name, time_s) in witnessed {
         text.push_str(&format!("witnessed by {name} at {time_s} (seconds since 1970)\n"));
     }
+    // No program that looks at the code alone is to take this for a proof of what the reference says.
+    let exit = if is_numbered(reference) { Exit::Done } else { Exit::ReferenceNotProven };
     let witnesses: Vec<_> = witnessed.iter().map(|(name, time)| json!({"name": name, "at": time})).collect();
     let json = json!({
         "proven": true, "reference_proven": is_numbered(reference), "entry": entry, "leaf_index": leaf_index,
-        "size": size, "witnesses": witnesses, "exit_code": Exit::Done.code(),
+        "size": size, "witnesses": witnesses, "exit_code": exit.code(),
     });
-    Done { text: Text::Plain(text), json, exit: Exit::Done }
+    Done { text: Text::Plain(text), json, exit }
 }
 
 /// What no proof shows of a reference that does not tell its entry: that it leads there. Nothing for one that does.
@@ -147,7 +149,8 @@ fn check(
     verify_inclusion(*leaf_index, head.size, &leaf, &proof, &head.root).map_err(|error| error.to_string())?;
     let mut witnessed = Vec::new();
     for key in witness_keys {
-        let time_s = key.verify_cosignature(&note).map_err(|error| format!("witness {}: {error}", key.name()))?;
+        let time_s =
+            key.verify_cosignature(&note).map_err(|error| format!("NOT COSIGNED by {}: {error}", key.name()))?;
         witnessed.push((key.name().to_owned(), time_s));
     }
     Ok(Proven { entry, leaf_index: *leaf_index, size: head.size, witnessed, removed_leaf })
@@ -238,11 +241,17 @@ mod tests {
         let said = |reference: &str| {
             let removed = super::removed(&response(), "kith.test/audit", (reference, REFERENCE), (1, 2, &removed_leaf));
             [proven(&found, reference, "kith.test/audit"), removed].map(|done| match done.text {
-                Text::Plain(text) => (text, done.json["reference_proven"] == true),
+                Text::Plain(text) => {
+                    assert_eq!(done.json["exit_code"], done.exit.code());
+                    (text, done.json["reference_proven"] == true, done.exit)
+                }
                 Text::Page(_) => panic!("plain text"),
             })
         };
-        for (text, bound) in said("7KQM2XBD9F4TH3") {
+        let exits = |reference: &str| said(reference).map(|(_, _, exit)| exit);
+        assert_eq!(exits("7KQM2XBD9F4TH3"), [Exit::ReferenceNotProven, Exit::NotProven]);
+        assert_eq!(exits(REFERENCE), [Exit::Done, Exit::NotProven]);
+        for (text, bound, _) in said("7KQM2XBD9F4TH3") {
             assert!(
                 text.contains("NOT PROVEN: that reference 7KQM2XBD9F4TH3 leads to this entry.") && !bound,
                 "{text}"
@@ -250,7 +259,7 @@ mod tests {
             assert!(text.starts_with("NOT PROVEN: "), "whoever reads one line alone: {text}");
             assert!(text.contains("a service that lies can have any other entry proven"), "{text}");
         }
-        for (text, bound) in said(REFERENCE) {
+        for (text, bound, _) in said(REFERENCE) {
             assert!(!text.contains("that reference") && bound, "{text}");
         }
     }
@@ -275,7 +284,7 @@ mod tests {
         }
         let stranger = WitnessSigner::from_seed("witness.test/two", &[7; 32]).unwrap();
         let told = check(&right, REFERENCE, log().key(), &[stranger.key().clone()]).unwrap_err();
-        assert!(told.starts_with("witness witness.test/two:"), "{told}");
+        assert!(told.starts_with("NOT COSIGNED by witness.test/two: "), "{told}");
         let other = LogSigner::from_seed("kith.test/audit", &[8; 32]).unwrap();
         assert!(check(&right, REFERENCE, other.key(), &[]).is_err());
     }

@@ -21,6 +21,8 @@ pub struct Limits {
     pub max_header_bytes: u32,
     /// Request headers at most.
     pub max_metadata_entries: usize,
+    /// Longest encoded person in the headers of a call whose message names nobody.
+    pub max_person_bytes: usize,
     /// Calls open at once on one connection.
     pub max_concurrent_streams: u32,
     /// Longest TLS handshake.
@@ -90,6 +92,7 @@ impl Default for Limits {
             max_message_bytes: 256 << 10,
             max_header_bytes: 16 << 10,
             max_metadata_entries: 64,
+            max_person_bytes: 4_096,
             max_concurrent_streams: 128,
             handshake_timeout_ms: 5_000,
             hello_timeout_ms: 1_000,
@@ -184,6 +187,8 @@ impl Limits {
         check.range("limits.max_message_bytes", self.max_message_bytes, 1_024..=16 << 20);
         check.range("limits.max_header_bytes", self.max_header_bytes, 1_024..=1 << 20);
         check.range("limits.max_metadata_entries", self.max_metadata_entries, 16..=4_096);
+        // With every field as long as it may be a person has some 1,100 bytes: none such is refused, whatever is configured.
+        check.range("limits.max_person_bytes", self.max_person_bytes, 2_048..=65_536);
         check.range("limits.request_timeout_ms", self.request_timeout_ms, 10..=HOUR_MS);
         check.range("limits.max_timeout_ms", self.max_timeout_ms, 10..=HOUR_MS);
         check.range("limits.max_in_flight", self.max_in_flight, 1..=1 << 20);

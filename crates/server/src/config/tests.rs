@@ -39,6 +39,16 @@ fn waits_for_streams_and_files_are_bounded() {
 }
 
 #[test]
+fn the_length_of_a_person_is_bounded() {
+    for wrong in ["2047", "65537"] {
+        let found = mistakes(&format!("[limits]\nmax_person_bytes = {wrong}\n"), &[]);
+        let expected = format!("limits.max_person_bytes: expected 2048 to 65536, found {wrong}");
+        assert!(found.iter().any(|mistake| mistake.contains(&expected)), "{found:?}");
+    }
+    assert_eq!(parse("[limits]\nmax_person_bytes = 2048\n", &[]).unwrap().limits.max_person_bytes, 2_048);
+}
+
+#[test]
 fn the_latest_deadline_is_bounded_and_no_earlier_than_the_default() {
     let found = mistakes("[limits]\nmax_timeout_ms = 3600001\n", &[]);
     assert!(found.iter().any(|mistake| mistake.contains("limits.max_timeout_ms: expected 10 to 3600000")), "{found:?}");

@@ -176,12 +176,12 @@ fn frames_in_pieces_of_any_length_are_counted_alike() {
     .concat();
     let left = |reader: &Reader| {
         let counter = &reader.counter;
-        (counter.pings.left, counter.settings.left, counter.others.left, counter.skip, counter.of_head)
+        (counter.pings.left, counter.settings.left, counter.others.left, counter.heads.is_whole())
     };
     for piece in 1..frames.len() {
         let mut reader = Reader::new();
         frames.chunks(piece).for_each(|part| reader.read(part).unwrap());
-        assert_eq!(left(&reader), (5 + 4 - 1, 3 - 1, 7 + 4 - 1, 0, 0), "pieces of {piece}");
+        assert_eq!(left(&reader), (5 + 4 - 1, 3 - 1, 7 + 4 - 1, true), "pieces of {piece}");
     }
 }
 
@@ -192,7 +192,7 @@ fn the_preface_is_no_frame() {
     for byte in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" {
         counter.read(&[*byte], || now).unwrap();
     }
-    assert_eq!((counter.of_head, counter.skip, counter.others.left), (0, 0, 7));
+    assert_eq!((counter.heads.is_whole(), counter.others.left), (true, 7));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tonic::{Code, Request, Response, Status};
 use super::context::{self, Sender, Services, now};
 use super::notifications::JOURNAL;
 use super::turns::Unread;
-use super::{audit_reading, errors, person, places};
+use super::{audit_reading, errors, places};
 use crate::refusal::status;
 use v1::audit_service_server::AuditService;
 
@@ -110,7 +110,7 @@ impl AuditService for Services {
     ) -> Result<Response<v1::GetCheckpointResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::GetCheckpoint)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let v1::GetCheckpointRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
@@ -125,7 +125,7 @@ impl AuditService for Services {
     ) -> Result<Response<v1::GetConsistencyProofResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::GetConsistencyProof)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let v1::GetConsistencyProofRequest { from_size, to_size } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
@@ -143,7 +143,7 @@ impl AuditService for Services {
     ) -> Result<Response<v1::AddCosignatureResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::AddCosignature)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let v1::AddCosignatureRequest { note } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
@@ -159,7 +159,7 @@ impl AuditService for Services {
     ) -> Result<Response<v1::GetInclusionProofResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::GetInclusionProof)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let v1::GetInclusionProofRequest { audit_reference } = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;

@@ -18,7 +18,7 @@ use tonic::{Code, Request, Status};
 
 use super::context::{self, Services, now};
 use super::notifications::JOURNAL;
-use super::{audit_proofs, audit_wire, errors, person};
+use super::{audit_proofs, audit_wire, errors};
 use crate::refusal::status;
 
 /// Entries that one call looks at: a fraction of a second's work. A range of time ends where so many in a row are older.
@@ -37,7 +37,7 @@ impl Reading {
     async fn begin<T>(services: &Services, request: &Request<T>, method: Method) -> Result<Self, Status> {
         let engine = services.engine()?;
         let call = services.call(request, method)?;
-        let caller = context::person(&engine, call, person::read(request.metadata())).await?;
+        let caller = context::person(&engine, call, services.named(request)).await?;
         let permit = context::permit(&engine, call, &caller).await?;
         match permit::audit_scope(&permit) {
             Ok(scope) => Ok(Self { engine, call, caller, scope }),

@@ -165,6 +165,14 @@ impl Services {
         Ok(Call { peer, method, trace: trace::read(request.metadata()), person })
     }
 
+    /// The person whom a call's headers name, where its message names nobody.
+    ///
+    /// # Errors
+    /// The faults, as those of a message.
+    pub(super) fn named<T>(&self, request: &Request<T>) -> Result<Caller, Faults> {
+        person::read(request.metadata(), self.limits().max_person_bytes)
+    }
+
     /// Whether whoever began a call may go on with it now: as [`person::proven`], and whose organisation has come to need a token
     /// since then, or does not trust the key any more that proved them, has to begin anew.
     ///

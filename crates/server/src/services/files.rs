@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, About, Sender, Services, now};
 use super::turns::Unread;
-use super::{errors, person, places};
+use super::{errors, places};
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
 
@@ -53,7 +53,7 @@ impl PlanFileService for Services {
     ) -> Result<Response<v1::SubmitPlanFileResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::SubmitPlanFile)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;
@@ -86,7 +86,7 @@ impl PlanFileService for Services {
     ) -> Result<Response<v1::GetFilePositionResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::GetFilePosition)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let v1::GetFilePositionRequest {} = request.into_inner();
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;

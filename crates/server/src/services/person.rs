@@ -16,9 +16,6 @@ use tonic::metadata::MetadataMap;
 use super::context::now;
 use crate::person_tokens::digest_of;
 
-/// Longest encoded person read, in bytes: several times what the bounds of its fields allow.
-const MAX_BYTES: usize = 4_096;
-
 /// Whether the person whom a request names may be taken for the one who is behind it, now. What goes on behind its call's
 /// beginning asks this again.
 ///
@@ -45,11 +42,11 @@ fn proven_at(proof: PersonProof, caller: &Caller, now: impl FnOnce() -> Moment) 
     }
 }
 
-/// The person of a call.
+/// The person of a call, encoded in so many bytes at most.
 ///
 /// # Errors
 /// The faults, as those of a message.
-pub(super) fn read(metadata: &MetadataMap) -> Result<Caller, Faults> {
+pub(super) fn read(metadata: &MetadataMap, max_bytes: usize) -> Result<Caller, Faults> {
     let mut faults = Faults::default();
     let mut values = metadata.get_all_bin(CALLER_METADATA).iter();
     let caller = match (values.next(), values.next()) {
@@ -58,7 +55,7 @@ pub(super) fn read(metadata: &MetadataMap) -> Result<Caller, Faults> {
             None
         }
         (Some(value), None) => {
-            let bytes = value.to_bytes().ok().filter(|bytes| bytes.len() <= MAX_BYTES);
+            let bytes = value.to_bytes().ok().filter(|bytes| bytes.len() <= max_bytes);
             let message = bytes.and_then(|bytes| v1::Caller::decode(bytes).ok());
             let message = faults.take(CALLER_METADATA, "MALFORMED", message.ok_or("expected an encoded Caller"));
             message.and_then(|message| caller::parse(&mut faults, CALLER_METADATA, Some(message)))
@@ -75,7 +72,13 @@ pub(super) fn read(metadata: &MetadataMap) -> Result<Caller, Faults> {
 mod tests {
     use super::*;
     use kith_domain::proof::{PersonDigest, ProofSource};
+    use tonic::Request;
     use tonic::metadata::MetadataValue;
+
+    use crate::config::Limits;
+    use crate::services::testing::{self, Place};
+
+    const MAX_BYTES: usize = 4_096;
 
     fn good() -> v1::Caller {
         v1::Caller {
@@ -88,12 +91,18 @@ mod tests {
         }
     }
 
+    fn of_one(person: &v1::Caller) -> MetadataMap {
+        let mut metadata = MetadataMap::new();
+        metadata.append_bin(CALLER_METADATA, MetadataValue::from_bytes(&person.encode_to_vec()));
+        metadata
+    }
+
     fn of(values: &[&[u8]]) -> Result<String, (String, &'static str)> {
         let mut metadata = MetadataMap::new();
         for value in values {
             metadata.append_bin(CALLER_METADATA, MetadataValue::from_bytes(value));
         }
-        let read = read(&metadata).map(|caller| caller.user_name.as_str().to_owned());
+        let read = read(&metadata, MAX_BYTES).map(|caller| caller.user_name.as_str().to_owned());
         read.map_err(|faults| (faults.0[0].field.clone(), faults.0[0].reason))
     }
 
@@ -110,6 +119,38 @@ mod tests {
         let nameless = v1::Caller { user_name: String::new(), ..good() };
         assert_eq!(of(&[&nameless.encode_to_vec()]), Err((format!("{field}.user_name"), "BAD_TEXT")));
         assert_eq!(of(&[&[]]), Err((format!("{field}.user_id"), "BAD_TEXT")));
+    }
+
+    #[tokio::test]
+    async fn a_person_is_as_long_as_the_configuration_lets_it_be() {
+        let (place, encoded) = (Place::new(), good().encode_to_vec());
+        let mut request = Request::new(());
+        request.metadata_mut().insert_bin(CALLER_METADATA, MetadataValue::from_bytes(&encoded));
+        let named = |max_person_bytes| {
+            let (services, _running) =
+                testing::services_within(&place, Limits { max_person_bytes, ..Limits::default() });
+            services.named(&request).map_err(|faults| faults.0.first().map(|fault| fault.reason))
+        };
+        assert!(named(encoded.len()).is_ok() && named(Limits::default().max_person_bytes).is_ok());
+        assert_eq!(named(encoded.len() - 1).unwrap_err(), Some("MALFORMED"));
+    }
+
+    /// Whatever the configuration allows, nobody is refused whose fields are as long as they may be.
+    #[test]
+    fn the_longest_person_is_within_the_least_that_can_be_configured() {
+        let longest = v1::Caller {
+            user_id: "\u{1d54f}".repeat(64),
+            user_name: "\u{1d54f}".repeat(100),
+            user_role: "\u{1d54f}".repeat(100),
+            role_code: "R".repeat(20),
+            ..good()
+        };
+        assert_eq!(
+            read(&of_one(&longest), 2_048).map(|caller| caller.user_role.as_str().chars().count()).ok(),
+            Some(100)
+        );
+        let too_long = v1::Caller { user_name: "\u{1d54f}".repeat(101), ..longest };
+        assert!(read(&of_one(&too_long), 2_048).is_err());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::context::{self, Sender, Services, now};
 use super::group::{Group, MAX_GROUP};
 use super::in_flight::{End, InFlight, MAX_IN_FLIGHT, Next, Settled, arrived};
 use super::while_standing::Messages;
-use super::{errors, feeds, notifications, person};
+use super::{errors, feeds, notifications};
 use crate::load::Held;
 use v1::plan_service_server::PlanService;
 
@@ -46,7 +46,7 @@ impl PlanService for Services {
     ) -> Result<Response<Self::SubmitEventsStream>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::SubmitEvents)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let caller = context::person(&engine, call, named).await?;
         context::permit(&engine, call, &caller).await?;
         let authority = context::authority(&engine, call, &caller).await?;

@@ -121,7 +121,7 @@ impl PresentationService for Services {
     ) -> Result<Response<v1::ImportResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::Import)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         // On a task of its own: what it took is audited even when the caller has gone. It ends when this call does.
         let (open, gone) = oneshot::channel();
         let import = Import {

@@ -11,7 +11,7 @@ use kith_engine::{AuditEntry, Call, Decision, Engine, Held, PurgeStatus};
 use tonic::{Request, Response, Status};
 
 use super::context::{self, Services, now};
-use super::{errors, feeds, person};
+use super::{errors, feeds};
 use crate::config::AuditMode;
 use crate::edge::Edge;
 use crate::engine_slot::EngineState;
@@ -26,7 +26,7 @@ impl StatusService for Services {
         // Before the token is looked at: once the engine is there, so is the list of those who need one.
         let state = self.slot().state();
         let call = self.call(&request, Method::GetStatus)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let v1::GetStatusRequest { include_feeds } = request.into_inner();
         // Which feed is late can tell where a shielded child is, and how many children are held, asked for before and after a
         // change, whether one was: both are for operations alone.
@@ -67,7 +67,7 @@ impl StatusService for Services {
     ) -> Result<Response<v1::ListFeedsResponse>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::ListFeeds)?;
-        let named = person::read(request.metadata());
+        let named = self.named(&request);
         let caller = context::person(&engine, call, named).await?;
         feeds::list(&engine, call, caller, request.into_inner()).await.map(Response::new)
     }
@@ -168,13 +168,13 @@ fn summary(counts: &FeedCounts) -> v1::FeedSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::services::testing;
+    use crate::services::{person, testing};
 
     /// Whoever names nobody while nothing can be audited is in the audit once there is one.
     #[tokio::test]
     async fn what_is_malformed_before_there_is_an_engine_is_counted_for_the_audit() {
         let (edge, call) = (Edge::default(), testing::call(Method::GetStatus));
-        let nobody = || person::read(&tonic::metadata::MetadataMap::new());
+        let nobody = || person::read(&tonic::metadata::MetadataMap::new(), 0);
         for state in [EngineState::Loading, EngineState::Failed("KEY_UNUSABLE")] {
             let refused = may_see((&state, &edge), call, nobody(), true).await.unwrap_err();
             assert_eq!(testing::reason(&refused), "PERSON_NOT_NAMED");

@@ -5,6 +5,12 @@ use std::fmt;
 use super::types::TreeFault;
 use crate::journal::Accounted;
 
+/// What is said where no head is there that a witness which is known has signed, by a start and by `kithd verify` alike. Why follows.
+pub const NOT_COSIGNED: &str = "NOT COSIGNED: a witness is known, and no head that it cosigned is there";
+
+/// Why, where nothing is kept as cosigned.
+pub const COSIGNED_GONE: &str = "it was removed, or never came";
+
 /// Most faults listed one by one; beyond them only their number grows.
 const MAX_FAULTS_LISTED: usize = 1_000;
 
@@ -97,14 +103,10 @@ impl TreeReport {
             ),
             (Some(leaves), Some(0)) => writeln!(
                 f,
-                "audit tree: NOT COSIGNED by a configured witness: the head that is kept as cosigned has {leaves} leaves, and no \
-                 signature of any of them"
+                "audit tree: {NOT_COSIGNED}: the one that is kept has {leaves} leaves, and no signature of a configured witness"
             ),
             (Some(leaves), Some(_)) => writeln!(f, "audit tree: the newest cosigned head has {leaves} leaves"),
-            (None, _) if self.not_cosigned => writeln!(
-                f,
-                "audit tree: NOT COSIGNED: a witness is known, and no cosigned head is there: it was removed, or never came"
-            ),
+            (None, _) if self.not_cosigned => writeln!(f, "audit tree: {NOT_COSIGNED}: {COSIGNED_GONE}"),
             (None, _) => Ok(()),
         }
     }

@@ -119,7 +119,8 @@ fn a_cosigned_head_that_is_gone_is_told_where_a_witness_is_known() {
     let (site, path) = cosigned(true);
     fs::remove_file(&path).unwrap();
     let report = site.bench.verify();
-    assert!(report.is_sound() && report.not_cosigned && report.to_string().contains("NOT COSIGNED"), "{report}");
+    let gone = format!("audit tree: {}: {}\n", crate::NOT_COSIGNED, crate::COSIGNED_GONE);
+    assert!(report.is_sound() && report.not_cosigned && report.to_string().contains(&gone), "{report}");
     assert_eq!(started(&site.bench), (Vec::new(), true));
     // Nobody is configured, and one has brought it.
     let (site, path) = cosigned(false);
@@ -220,7 +221,9 @@ fn what_nobody_here_can_verify_is_no_fault_and_the_logs_part_of_it_is_looked_at(
     let (report, _) = site.with(&path, &bytes);
     assert!(report.is_sound() && report.not_cosigned && report.cosigned == Some(30), "{report}");
     let told = report.to_string();
-    assert!(told.contains("NOT COSIGNED by a configured witness") && !told.contains("newest cosigned head"), "{told}");
+    assert!(told.contains(crate::NOT_COSIGNED) && !told.contains("newest cosigned head"), "{told}");
+    assert!(told.contains("has 30 leaves, and no signature of a configured witness"), "{told}");
+    assert!(!told.contains(crate::COSIGNED_GONE), "one is kept: {told}");
     // Nor can anybody without a key.
     site.bench.witnesses = Vec::new();
     let told = site.with(&path, &bytes).0.to_string();
