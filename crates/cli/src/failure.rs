@@ -14,7 +14,8 @@ const MASKED_DIGITS: usize = 9;
 /// name, and a new token is all that it takes.
 const UNPROVEN: &str = "PERSON_TOKEN_";
 
-/// The reason by which a certificate fell, perhaps while a call went on: a change that was sent then may stand.
+/// The reason by which a certificate fell, perhaps while a call went on: what was sent then may stand, a check-in or an opening like any
+/// change. Whoever asks may do so, and a new certificate is all that it takes.
 const CERTIFICATE_FELL: &str = "CERTIFICATE_NOT_TRUSTED";
 
 /// Why a verb has no result.
@@ -149,7 +150,7 @@ impl From<ConnectError> for Failure {
 fn exit_for(code: Code, reason: Option<&str>, sent: Sent) -> Exit {
     match reason {
         Some(reason) if reason.starts_with(UNPROVEN) => Exit::CouldNotAsk,
-        Some(CERTIFICATE_FELL) if sent == Sent::Change => Exit::CouldNotAsk,
+        Some(CERTIFICATE_FELL) => Exit::CouldNotAsk,
         Some(_) | None => exit_of(code, sent),
     }
 }
@@ -264,9 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn a_change_during_which_a_certificate_fell_is_not_told_as_refused() {
+    fn a_call_during_which_a_certificate_fell_is_not_told_as_refused() {
         let exit = |sent| exit_for(Code::Unauthenticated, Some("CERTIFICATE_NOT_TRUSTED"), sent);
-        assert_eq!((exit(Sent::Change), exit(Sent::Question)), (Exit::CouldNotAsk, Exit::Refused));
+        assert_eq!(
+            [Sent::Change, Sent::Question].map(exit),
+            [Exit::CouldNotAsk; 2],
+            "an opening is sent as a question"
+        );
     }
 
     #[test]
