@@ -17,7 +17,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::context::{self, Services, now};
-use super::errors;
+use super::errors::{self, Before};
 use super::group::{self, Group};
 
 /// Groups of one stream with the writer at once: the one that is synced, and the one that the writer finds when that is done. A third
@@ -171,18 +171,18 @@ impl<T> InFlight<T> {
     }
 
     /// How a stream ends of which no group is with the writer any more: with the status that its sender hears last, if there is
-    /// anybody to hear it. A refusal comes into the audit here, behind what was sent before it and whatever the audit took of that.
+    /// anybody to hear it, and what that says of what was taken `before`. A refusal comes into the audit here, behind what was sent before it and whatever the audit took of that.
     pub(super) async fn ended(
         self,
         engine: &Engine,
         (call, caller): (Call, Option<&Caller>),
-        end: Result<(), End>,
+        (end, before): (Result<(), End>, Before),
     ) -> Result<(), Option<Status>> {
         let ended = match end {
             Ok(()) => Ok(()),
             Err(End::Gone | End::NotAudited) => Err(None),
             Err(End::NotProven(caller, refused)) => {
-                Err(Some(context::no_longer_proven(engine, call, *caller, refused).await))
+                Err(Some(context::no_longer_proven(engine, call, *caller, (refused, before)).await))
             }
             Err(End::NotAllowed(caller, refused)) => {
                 Err(Some(context::not_allowed(engine, call, *caller, refused).await))
@@ -202,15 +202,21 @@ impl<T> InFlight<T> {
 
 /// The next group of a stream, or why there is none: the server stops, or nothing comes for too long. That time begins anew with each
 /// group and each that is settled, and none passes while any is with the writer (`quiet` says that none is): a disk that takes long
-/// is no silence of whoever sends. Given up before it gives a group it loses none.
-pub(super) async fn arrived<T, S>(stream: &mut S, services: &Services, quiet: bool) -> Result<Group<T>, End>
+/// is no silence of whoever sends. `before` is what its sender is told of what stands. Given up before it gives a group it loses none.
+pub(super) async fn arrived<T, S>(
+    stream: &mut S,
+    services: &Services,
+    (quiet, before): (bool, Before),
+) -> Result<Group<T>, End>
 where
     S: Stream<Item = Result<T, Status>> + Unpin,
 {
     tokio::select! {
         group = group::next(stream) => Ok(group),
-        () = services.stop().draining() => Err(End::Told(errors::draining())),
-        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => Err(End::Refused(errors::idle_stream())),
+        () = services.stop().draining() => Err(End::Told(errors::draining(before))),
+        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => {
+            Err(End::Refused(errors::idle_stream(before)))
+        }
     }
 }
 
@@ -229,7 +235,7 @@ mod tests {
         let mut in_flight = InFlight::<()>::new();
         let heard = groups.iter().map(|(told, made)| in_flight.heard(*told, *made).is_ok()).collect();
         let call = testing::call(kith_domain::method::Method::SubmitEvents);
-        let ended = in_flight.ended(&place.engine, (call, None), Ok(())).await;
+        let ended = in_flight.ended(&place.engine, (call, None), (Ok(()), Before::Acknowledged)).await;
         (heard, ended.err().flatten().map(|status| reason(&status)))
     }
 
@@ -261,7 +267,7 @@ mod tests {
         let before = testing::last(&place.engine);
         let call = testing::call(kith_domain::method::Method::SubmitEvents);
         let end = End::NotAllowed(Box::new(testing::caller()), permit::Refusal::RoleNotAllowed);
-        let ended = in_flight.ended(&place.engine, (call, None), Err(end)).await;
+        let ended = in_flight.ended(&place.engine, (call, None), (Err(end), Before::Acknowledged)).await;
         let heard = ended.err().flatten().map(|status| reason(&status));
         assert_eq!(heard.as_deref(), Some("AUDIT_UNAVAILABLE"), "what was sent before it is told first");
         assert_eq!(testing::last(&place.engine), before + 1);

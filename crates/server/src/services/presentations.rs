@@ -20,9 +20,10 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
+use super::errors::{self, Before};
 use super::in_flight::{End, InFlight, Next, Settled, arrived};
 use super::while_standing::Messages;
-use super::{errors, feeds, person, places};
+use super::{feeds, person, places};
 use crate::load::Held;
 use v1::presentation_service_server::PresentationService;
 
@@ -135,7 +136,7 @@ impl PresentationService for Services {
         let place = self.begin_stream(call)?;
         let verdict = tokio::spawn(import.run(Messages::of(request)?, self.clone(), gone, place)).await;
         drop::<oneshot::Sender<()>>(open);
-        Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
+        Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended(Before::Unanswered)))?))
     }
 }
 
@@ -185,8 +186,9 @@ impl Import {
             let _ = self.settle(&mut in_flight, settled).await;
         }
         let refused = end.as_ref().is_err_and(End::is_refusal);
-        let end = in_flight.ended(&self.engine, (self.call, self.known()), end).await;
-        let end = end.map_err(|status| status.unwrap_or_else(errors::ended));
+        let before = self.before();
+        let end = in_flight.ended(&self.engine, (self.call, self.known()), (end, before)).await;
+        let end = end.map_err(|status| status.unwrap_or_else(|| errors::ended(before)));
         let Some((caller, permit)) = self.sender else {
             // Refused before the first row was taken, which is in the audit, or given up by its sender or by a service that stops.
             return end.map(|()| self.verdict);
@@ -216,6 +218,14 @@ impl Import {
         end.map(|()| verdict)
     }
 
+    /// What was changed by now: rows, of which its sender hears nothing before its end.
+    fn before(&self) -> Before {
+        match self.verdict.processed {
+            0 => Before::Nothing,
+            _ => Before::Unanswered,
+        }
+    }
+
     /// Who sends it, as far as it is known: of its rows, or whom the call names where no row came.
     fn known(&self) -> Option<&Caller> {
         let named = self.named.as_ref().and_then(|named| named.as_ref().ok());
@@ -233,11 +243,11 @@ impl Import {
         in_flight: &mut InFlight<Rows>,
     ) -> Result<(), End> {
         loop {
-            let quiet = in_flight.is_empty();
+            let (quiet, before) = (in_flight.is_empty(), self.before());
             let more = async {
                 tokio::select! {
-                    group = arrived(&mut stream, services, quiet) => group,
-                    _ = &mut gone => Err(End::Told(errors::ended())),
+                    group = arrived(&mut stream, services, (quiet, before)) => group,
+                    _ = &mut gone => Err(End::Told(errors::ended(before))),
                 }
             };
             let group = match in_flight.next(&self.engine, more).await {
@@ -259,11 +269,11 @@ impl Import {
             }
             self.hand_over(group.items, in_flight).await?;
             if self.verdict.processed > services.limits().max_stream_events {
-                return Err(End::Refused(errors::stream_too_long()));
+                return Err(End::Refused(errors::stream_too_long(self.before())));
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status, errors::Before::Rows))),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status, self.before()))),
                 Some(Ok(())) => break,
             }
         }
