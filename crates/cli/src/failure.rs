@@ -75,9 +75,11 @@ impl Failure {
 
     /// A status of the service or the transport.
     pub fn status(status: &Status, sent: Sent) -> Self {
-        let Trouble { code, reason, fields, retry_after, message } = Trouble::from(status);
+        let Trouble { code, reason, may_stand, fields, retry_after, message } = Trouble::from(status);
         let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let (exit, code) = (exit_for(code, reason.as_deref(), sent), Some(code));
+        // Whoever is refused in the midst of what was sent is not told that none of it was taken.
+        let exit = if may_stand { Exit::CouldNotAsk } else { exit_for(code, reason.as_deref(), sent) };
+        let code = Some(code);
         Self { exit, message, code, reason, fields, retry_after_ms, again: None }
     }
 
@@ -233,6 +235,8 @@ fn stands_between(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
+    use kith_api::client::MAY_STAND;
 
     #[test]
     fn what_a_status_means() {
@@ -272,6 +276,15 @@ mod tests {
             [Exit::CouldNotAsk; 2],
             "an opening is sent as a question"
         );
+    }
+
+    #[test]
+    fn what_is_refused_behind_rows_that_may_stand_is_not_told_as_refused() {
+        for code in [Code::PermissionDenied, Code::OutOfRange] {
+            let exit = |more| Failure::status(&samples::status(code, "ANY", more), Sent::Change).exit;
+            assert_eq!(exit(Some((MAY_STAND, "true"))), Exit::CouldNotAsk);
+            assert_ne!(exit(None), Exit::CouldNotAsk, "{code:?}");
+        }
     }
 
     #[test]

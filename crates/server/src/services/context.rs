@@ -461,14 +461,14 @@ pub(super) async fn not_allowed_about(
     audited(engine, (call, Some(caller), about), refused.reason(), errors::refusal(refused)).await
 }
 
-/// The status of a stream whose sender is not proven any more, once that is in the audit.
-pub(super) async fn no_longer_proven(
+/// The status of a stream whose sender is not proven any more, or may not send any more, once that is in the audit.
+pub(super) async fn not_any_more(
     engine: &Engine,
     call: Call,
     caller: Caller,
     (refused, before): (permit::Refusal, Before),
 ) -> Status {
-    let status = errors::no_longer_proven(refused, before);
+    let status = errors::not_any_more(refused, before);
     audited(engine, (call, Some(caller), About::default()), refused.reason(), status).await
 }
 

@@ -49,10 +49,21 @@ pub(super) fn refusal(refused: Refusal) -> Status {
     status(code, refused.reason(), &message, None)
 }
 
-/// A stream whose sender is not proven any more: what came before it is not taken back.
-pub(super) fn no_longer_proven(refused: Refusal, before: Before) -> Status {
-    let message = format!("{refused}: {}; sign in anew and {}", before.stands(), before.again());
-    status(Code::Unauthenticated, refused.reason(), &message, None)
+/// A stream whose sender is not proven any more, or may not send any more: what came before that is not taken back.
+pub(super) fn not_any_more(refused: Refusal, before: Before) -> Status {
+    let stands = before.stands();
+    let (code, message) = match refused {
+        Refusal::PersonNotProven(_) => {
+            (Code::Unauthenticated, format!("{refused}: {stands}; sign in anew and {}", before.again()))
+        }
+        Refusal::OrganisationMismatch
+        | Refusal::RoleNotAllowed
+        | Refusal::OrganisationUnknown
+        | Refusal::ScheduledNotAllowed
+        | Refusal::UnscheduledNotAllowed
+        | Refusal::PurposeNotAllowed => (Code::PermissionDenied, format!("not allowed: {refused}; {stands}")),
+    };
+    status(code, refused.reason(), &message, None)
 }
 
 /// A refused change: its reason, its field where it has one, and when to try again where that helps.
@@ -156,6 +167,14 @@ impl Before {
     }
 }
 
+/// How a stream ends, for programs too, which read no words: whether what was sent may stand though its sender was told of nothing.
+pub(super) fn behind(before: Before, end: Status) -> Status {
+    match before {
+        Before::Nothing | Before::Acknowledged => end,
+        Before::Unanswered => refusal::may_stand(end),
+    }
+}
+
 /// A stream that broke: a message that is too large or no message, or a client that has gone. The same again would break as well.
 pub(super) fn broken_stream(found: &Status, before: Before) -> Status {
     let before = match before {
@@ -207,6 +226,8 @@ pub(super) fn stream_too_long(before: Before) -> Status {
 mod tests {
     use super::*;
 
+    const NOT_ALLOWED: (Code, &str) = (Code::PermissionDenied, "ROLE_NOT_ALLOWED");
+
     #[test]
     fn a_conflict_and_a_reused_id_name_their_field() {
         for (refused, code) in [
@@ -230,7 +251,7 @@ mod tests {
             assert_eq!(status.code(), Code::Unauthenticated);
             assert_eq!(status.get_details_error_info().unwrap().reason, why.reason());
             assert!(status.message().starts_with("nothing was asked or changed"), "{}", status.message());
-            let ended = super::no_longer_proven(Refusal::PersonNotProven(why), Before::Acknowledged);
+            let ended = super::not_any_more(Refusal::PersonNotProven(why), Before::Acknowledged);
             assert_eq!(ended.code(), status.code());
             assert_eq!(ended.get_details_error_info().unwrap().reason, why.reason());
             assert!(ended.message().contains("what was acknowledged stands"), "{}", ended.message());
@@ -265,14 +286,14 @@ mod tests {
     /// An import acknowledges nothing before its end.
     #[test]
     fn who_was_acknowledged_nothing_is_never_told_to_send_the_rest() {
-        let why = Refusal::PersonNotProven(kith_domain::proof::Unproven::Expired);
+        let expired = Refusal::PersonNotProven(kith_domain::proof::Unproven::Expired);
         let all = |before| {
             [
                 draining(before),
                 ended(before),
                 idle_stream(before),
                 stream_too_long(before),
-                no_longer_proven(why, before),
+                not_any_more(expired, before),
             ]
         };
         let has = |before, stands: &str, again: &str| {
@@ -288,6 +309,21 @@ mod tests {
         has(Before::Nothing, "nothing was asked or changed", "send it again");
         has(Before::Acknowledged, "what was acknowledged stands", "send the rest again");
         has(Before::Unanswered, "what was sent may stand", "send the same again");
+    }
+
+    #[test]
+    fn who_may_not_send_any_more_hears_what_stands() {
+        for (before, stands) in [
+            (Before::Nothing, "nothing was asked or changed"),
+            (Before::Acknowledged, "what was acknowledged stands"),
+            (Before::Unanswered, "what was sent may stand"),
+        ] {
+            let told = not_any_more(Refusal::RoleNotAllowed, before);
+            assert_eq!((told.code(), told.get_details_error_info().unwrap().reason.as_str()), NOT_ALLOWED);
+            assert!(told.message().starts_with("not allowed: ") && told.message().contains(stands), "{told:?}");
+            let may_stand = kith_api::client::Trouble::from(&behind(before, told)).may_stand;
+            assert_eq!(may_stand, before == Before::Unanswered, "{before:?}");
+        }
     }
 
     #[test]

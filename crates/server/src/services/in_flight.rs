@@ -59,9 +59,7 @@ pub(super) enum End {
     Gone,
     /// The audit did not take what became of a group.
     NotAudited,
-    /// Whoever sends is not proven any more.
-    NotProven(Box<Caller>, permit::Refusal),
-    /// Whoever sends may not do so any more.
+    /// Whoever sends is not proven any more, or may not do so any more.
     NotAllowed(Box<Caller>, permit::Refusal),
     /// As this says, which is in no audit yet.
     Refused(Status),
@@ -73,7 +71,7 @@ impl End {
     /// Whether it is a refusal, which has an entry of its own. Whoever gives a stream up is refused nothing.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
-            Self::NotProven(..) | Self::NotAllowed(..) => true,
+            Self::NotAllowed(..) => true,
             Self::Refused(status) => status.get_details_error_info().is_some(),
             Self::Gone | Self::NotAudited | Self::Told(_) => false,
         }
@@ -181,11 +179,8 @@ impl<T> InFlight<T> {
         let ended = match end {
             Ok(()) => Ok(()),
             Err(End::Gone | End::NotAudited) => Err(None),
-            Err(End::NotProven(caller, refused)) => {
-                Err(Some(context::no_longer_proven(engine, call, *caller, (refused, before)).await))
-            }
             Err(End::NotAllowed(caller, refused)) => {
-                Err(Some(context::not_allowed(engine, call, *caller, refused).await))
+                Err(Some(context::not_any_more(engine, call, *caller, (refused, before)).await))
             }
             Err(End::Refused(status)) => {
                 Err(Some(context::refused_midway(engine, call, caller.cloned(), status).await))
@@ -195,7 +190,7 @@ impl<T> InFlight<T> {
         // That something may stand is said first, whatever else ended the stream.
         match self.untaken {
             Some(untaken) => Err(Some(context::untaken(untaken))),
-            None => ended,
+            None => ended.map_err(|status| status.map(|status| errors::behind(before, status))),
         }
     }
 }
@@ -222,6 +217,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use kith_domain::proof::Unproven;
     use kith_engine::AuditError;
 
     use super::*;
@@ -271,5 +267,24 @@ mod tests {
         let heard = ended.err().flatten().map(|status| reason(&status));
         assert_eq!(heard.as_deref(), Some("AUDIT_UNAVAILABLE"), "what was sent before it is told first");
         assert_eq!(testing::last(&place.engine), before + 1);
+    }
+
+    /// A token may expire between two looks at it, and the policy be another by the next group.
+    #[tokio::test]
+    async fn whoever_may_not_go_on_is_never_told_that_nothing_was_changed_behind_what_stands() {
+        let place = Place::new();
+        let call = testing::call(kith_domain::method::Method::SubmitEvents);
+        for refused in [permit::Refusal::RoleNotAllowed, permit::Refusal::PersonNotProven(Unproven::Expired)] {
+            for (before, stands) in [
+                (Before::Acknowledged, "what was acknowledged stands"),
+                (Before::Unanswered, "what was sent may stand"),
+            ] {
+                let end = Err(End::NotAllowed(Box::new(testing::caller()), refused));
+                let ended = InFlight::<()>::new().ended(&place.engine, (call, None), (end, before)).await;
+                let status = ended.err().flatten().expect("its sender hears of it");
+                assert_eq!(reason(&status), refused.reason());
+                assert!(status.message().contains(stands) && !status.message().contains("nothing was"), "{status:?}");
+            }
+        }
     }
 }

@@ -191,7 +191,7 @@ impl PlanFeed {
                 }
             };
             if let Err(refused) = services.may_go_on(self.call, &self.caller) {
-                return Err(End::NotProven(Box::new(self.caller.clone()), refused));
+                return Err(End::NotAllowed(Box::new(self.caller.clone()), refused));
             }
             self.hand_over(group.items, room, in_flight).await?;
             if self.taken > services.limits().max_stream_events {

@@ -265,7 +265,7 @@ impl Import {
             if let Some((caller, _)) = &self.sender
                 && let Err(refused) = services.may_go_on(self.call, caller)
             {
-                return Err(End::NotProven(Box::new(caller.clone()), refused));
+                return Err(End::NotAllowed(Box::new(caller.clone()), refused));
             }
             self.hand_over(group.items, in_flight).await?;
             if self.verdict.processed > services.limits().max_stream_events {
