@@ -16,6 +16,7 @@ use kith_domain::time::Moment;
 use kith_domain::validate;
 use kith_engine::{Became, Call, ChangedOne, Decision, Engine, NotThere, Verdict};
 use tokio::sync::oneshot;
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
@@ -172,13 +173,16 @@ struct Row {
 impl Import {
     /// Takes rows until the stream ends, breaks, is too long, or the server stops; audits whatever came of it. Holds a stream's place
     /// until then. Whatever ends it, the groups that are with the writer by then are waited for and put into the audit.
-    async fn run(
+    async fn run<S>(
         mut self,
-        stream: Messages<v1::ImportRequest>,
+        stream: S,
         services: Services,
         gone: oneshot::Receiver<()>,
         _place: Held,
-    ) -> Result<v1::ImportResponse, Status> {
+    ) -> Result<v1::ImportResponse, Status>
+    where
+        S: Stream<Item = Result<v1::ImportRequest, Status>> + Unpin,
+    {
         let mut in_flight = InFlight::new();
         let end = self.take_all(stream, &services, gone, &mut in_flight).await;
         while let Some(settled) = in_flight.settled().await {
@@ -235,13 +239,16 @@ impl Import {
 
     /// Takes groups, each while the one before is synced, until the stream ends; or says why no more is taken. Some may be in flight
     /// then.
-    async fn take_all(
+    async fn take_all<S>(
         &mut self,
-        mut stream: Messages<v1::ImportRequest>,
+        mut stream: S,
         services: &Services,
         mut gone: oneshot::Receiver<()>,
         in_flight: &mut InFlight<Rows>,
-    ) -> Result<(), End> {
+    ) -> Result<(), End>
+    where
+        S: Stream<Item = Result<v1::ImportRequest, Status>> + Unpin,
+    {
         loop {
             let (quiet, before) = (in_flight.is_empty(), self.before());
             let more = async {
@@ -422,28 +429,4 @@ async fn heard_of(engine: &Engine, peer: Peer, permit: &ActionPermit) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_import_whose_rows_all_fail_is_no_sign_of_life() {
-        let verdict = |processed, accepted| v1::ImportResponse {
-            processed,
-            accepted,
-            rejected: processed - accepted,
-            ..Default::default()
-        };
-        assert!(!is_sign_of_life(&verdict(3, 0)));
-        assert!(is_sign_of_life(&verdict(3, 1)));
-        assert!(is_sign_of_life(&verdict(0, 0)));
-    }
-
-    #[test]
-    fn a_refusal_names_the_field_by_its_path() {
-        let site = Refused::invalid("site", "UNKNOWN_SITE", "w");
-        assert_eq!(placed(site, true).field, "presentation.site");
-        assert_eq!(placed(Refused::VERSION_REUSED, true).field, "presentation.version");
-        assert_eq!(placed(Refused::VERSION_REUSED, false).field, "version");
-        assert_eq!(placed(Refused::SUBJECT_MISMATCH, true).field, "subject");
-    }
-}
+mod tests;
