@@ -134,8 +134,8 @@ impl<T> InFlight<T> {
         .await
     }
 
-    /// Puts what became of a settled group into the audit, and what it carried over (each with whether that is to have no place), whatever became of those before it: it may stand, and somebody is to know
-    /// who sent it.
+    /// Puts what became of a settled group into the audit, and what it carried over (each with whether that is to have no place),
+    /// whatever became of those before it: it may stand, and somebody is to know who sent it.
     ///
     /// # Errors
     /// [`End::NotAudited`]: its sender is to hear none of its verdicts, because the audit did not take them, or not those of a group
@@ -169,7 +169,8 @@ impl<T> InFlight<T> {
     }
 
     /// How a stream ends of which no group is with the writer any more: with the status that its sender hears last, if there is
-    /// anybody to hear it, and what that says of what was taken `before`. A refusal comes into the audit here, behind what was sent before it and whatever the audit took of that.
+    /// anybody to hear it, and what that says of what was taken `before`. A refusal comes into the audit here, behind what was sent
+    /// before it and whatever the audit took of that.
     pub(super) async fn ended(
         self,
         engine: &Engine,
