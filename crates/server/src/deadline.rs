@@ -57,8 +57,8 @@ const SOON_ENDED: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Streams of many messages that change something: half of them must not look like all. What asks is one message of which the
-/// transport says itself that it is not there, and that has a reason; a list of calls is no change.
+/// Streams of many messages that change something: half of them must not look like all. Of a question, which is one message, the
+/// transport says by itself that it did not come, and that refusal has a reason and is counted; reflection changes nothing.
 const SENT_IN_PIECES: [&str; 3] = [
     "/kith.v1.PlanService/SubmitEvents",
     "/kith.v1.PlanFileService/SubmitPlanFile",
