@@ -169,9 +169,13 @@ async fn an_open_stream_goes_by_the_policy_of_the_moment() {
     })
     .await;
     events.send(build::event(build::plan(nhs(3), "P3"))).await.unwrap();
-    expect_trouble(verdicts.message().await, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    let refused = verdicts.message().await.unwrap_err();
+    assert!(refused.message().ends_with("what was acknowledged stands"), "{refused:?}");
+    expect_trouble::<()>(Err(refused), Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
     rows.send(build::import(ED, nhs(4), "after")).await.unwrap();
-    expect_trouble(importing.await.unwrap(), Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
+    let refused = importing.await.unwrap().unwrap_err();
+    assert!(refused.message().ends_with("what was sent may stand"), "the first row does: {refused:?}");
+    expect_trouble::<()>(Err(refused), Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
     assert_eq!(held(4).await, None);
     tokio::task::block_in_place(|| server.stop());
     let refused = Decision::Refused(RefusalCode::of("ROLE_NOT_ALLOWED"));

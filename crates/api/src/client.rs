@@ -29,7 +29,7 @@ use crate::v1::withholding_service_client::WithholdingServiceClient;
 pub use certificate::{CertificateError, CertificateIdentity, certificate_identity};
 pub use json::{JsonError, to_json};
 pub use person::{CALLER_METADATA, Named, Person, TOKEN_METADATA, TokenError};
-pub use trouble::{FieldTrouble, Trouble};
+pub use trouble::{FieldTrouble, MAY_STAND, Trouble};
 
 /// Largest message accepted, in bytes. The largest real one is a page of 500 notifications, well below a megabyte.
 pub const MAX_DECODE_BYTES: usize = 4 * 1024 * 1024;

@@ -16,7 +16,8 @@ pub enum Exit {
     CannotSay,
     /// The identity is not confirmed.
     NotConfirmed,
-    /// No answer: network, service, deadline, a person who is not proven, or a reply that this program does not know.
+    /// No answer: network, service, deadline, a certificate that is accepted no longer, a person who is not proven, or a reply that this
+    /// program does not know.
     CouldNotAsk,
     /// The caller may not do this.
     Refused,
@@ -51,7 +52,8 @@ Exit codes:
   11  none held, for both questions: this is not reassurance
   12  cannot say: nothing held, and at least one question cannot be answered
   13  identity not confirmed: the answer is withheld
-  20  could not ask: network, service not ready, deadline, a person who is not proven, or an unknown reply
+  20  could not ask: network, service not ready, deadline, a certificate that is accepted no longer, a person who is not
+      proven, or an unknown reply; what was sent may stand
   21  refused: this caller may not do this
   22  bad input: a field, a file or a value was refused, nothing was done
   23  a change was refused: at least one row or change was not taken

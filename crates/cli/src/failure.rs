@@ -14,7 +14,8 @@ const MASKED_DIGITS: usize = 9;
 /// name, and a new token is all that it takes.
 const UNPROVEN: &str = "PERSON_TOKEN_";
 
-/// The reason by which a certificate fell, perhaps while a call went on: a change that was sent then may stand.
+/// The reason by which a certificate fell, perhaps while a call went on: what was sent then may stand, a check-in or an opening like any
+/// change. Whoever asks may do so, and a new certificate is all that it takes.
 const CERTIFICATE_FELL: &str = "CERTIFICATE_NOT_TRUSTED";
 
 /// Why a verb has no result.
@@ -74,9 +75,11 @@ impl Failure {
 
     /// A status of the service or the transport.
     pub fn status(status: &Status, sent: Sent) -> Self {
-        let Trouble { code, reason, fields, retry_after, message } = Trouble::from(status);
+        let Trouble { code, reason, may_stand, fields, retry_after, message } = Trouble::from(status);
         let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let (exit, code) = (exit_for(code, reason.as_deref(), sent), Some(code));
+        // Whoever is refused in the midst of what was sent is not told that none of it was taken.
+        let exit = if may_stand { Exit::CouldNotAsk } else { exit_for(code, reason.as_deref(), sent) };
+        let code = Some(code);
         Self { exit, message, code, reason, fields, retry_after_ms, again: None }
     }
 
@@ -150,7 +153,7 @@ impl From<ConnectError> for Failure {
 fn exit_for(code: Code, reason: Option<&str>, sent: Sent) -> Exit {
     match reason {
         Some(reason) if reason.starts_with(UNPROVEN) => Exit::CouldNotAsk,
-        Some(CERTIFICATE_FELL) if sent == Sent::Change => Exit::CouldNotAsk,
+        Some(CERTIFICATE_FELL) => Exit::CouldNotAsk,
         Some(_) | None => exit_of(code, sent),
     }
 }
@@ -233,6 +236,8 @@ fn stands_between(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
+    use kith_api::client::MAY_STAND;
 
     #[test]
     fn what_a_status_means() {
@@ -265,9 +270,22 @@ mod tests {
     }
 
     #[test]
-    fn a_change_during_which_a_certificate_fell_is_not_told_as_refused() {
+    fn a_call_during_which_a_certificate_fell_is_not_told_as_refused() {
         let exit = |sent| exit_for(Code::Unauthenticated, Some("CERTIFICATE_NOT_TRUSTED"), sent);
-        assert_eq!((exit(Sent::Change), exit(Sent::Question)), (Exit::CouldNotAsk, Exit::Refused));
+        assert_eq!(
+            [Sent::Change, Sent::Question].map(exit),
+            [Exit::CouldNotAsk; 2],
+            "an opening is sent as a question"
+        );
+    }
+
+    #[test]
+    fn what_is_refused_behind_rows_that_may_stand_is_not_told_as_refused() {
+        for code in [Code::PermissionDenied, Code::OutOfRange] {
+            let exit = |more| Failure::status(&samples::status(code, "ANY", more), Sent::Change).exit;
+            assert_eq!(exit(Some((MAY_STAND, "true"))), Exit::CouldNotAsk);
+            assert_ne!(exit(None), Exit::CouldNotAsk, "{code:?}");
+        }
     }
 
     #[test]

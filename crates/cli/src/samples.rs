@@ -1,6 +1,7 @@
-//! Answers for tests, in the service's own words. Names and numbers are invented; numbers to ring are drama numbers.
+//! Answers and refusals for tests, in the service's own words. Names and numbers are invented; numbers to ring are drama numbers.
 
 use kith_api::v1;
+use tonic::{Code, Status};
 
 use crate::dates::ProtoTimestamp;
 
@@ -27,6 +28,19 @@ fn ring() -> Option<v1::Contact> {
         why: "responsible authority, out of hours: emergency duty team".into(),
         code: "E08000035".into(),
     })
+}
+
+/// A refusal by the service, whose words tests need not know, with its reason and what else it says of that.
+pub fn status(code: Code, reason: &str, more: Option<(&str, &str)>) -> Status {
+    // `google.rpc.ErrorInfo` in a `google.rpc.Status`, each field a length and so many bytes.
+    let field = |number: u8, content: &[u8]| {
+        let length = u8::try_from(content.len()).ok().filter(u8::is_ascii).expect("a length of one byte");
+        [&[(number << 3) | 2, length][..], content].concat()
+    };
+    let entry = more.map(|(name, value)| field(3, &[field(1, name.as_bytes()), field(2, value.as_bytes())].concat()));
+    let info = [field(1, reason.as_bytes()), field(2, b"kith"), entry.unwrap_or_default()].concat();
+    let any = [field(1, b"type.googleapis.com/google.rpc.ErrorInfo"), field(2, &info)].concat();
+    Status::with_details(code, "words", field(3, &any).into())
 }
 
 /// Every sample, each of another kind.

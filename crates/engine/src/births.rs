@@ -77,7 +77,9 @@ fn withheld_as_the_mothers(working: &mut Working<'_>, mother: &Person, start: &P
 }
 
 /// Has the audit hear once more of what stands of a birth that was taken before and is sent again: of each baby what was carried over,
-/// and not what somebody has lifted or decided anew since.
+/// and not what somebody has lifted or decided anew since. Nothing says from where it was carried: what was decided about the baby
+/// itself, under the authority's own key, and carried to its number is told as well, and all of it as often as the birth is sent. Too
+/// often is better than never.
 pub(crate) fn carried_before(working: &mut Working<'_>, change: &Change) -> Result<(), StateError> {
     let Change::Plan(event) = change else { return Ok(()) };
     for baby in homed(working, event)? {

@@ -49,8 +49,8 @@ pub(crate) fn each_with(verdicts: Vec<Verdict>, carried: Vec<CarriedBy>) -> Vec<
 
 impl Engine {
     /// As [`Engine::change`], and gives with each verdict what the change carried over, which whoever sends it is to tell the audit.
-    /// What is sent again carries nothing over; for ten minutes after an end without order it gives what stands of what it once carried,
-    /// of which the audit may never have heard.
+    /// What is sent again carries nothing over; for ten minutes after an end without order, what was taken before that gives what stands
+    /// of what it once carried, of which the audit may never have heard.
     pub async fn change_carrying(
         &self,
         permit: &ActionPermit,
@@ -153,5 +153,16 @@ mod tests {
         let lifted = WithholdingLifted { authority, event_id, subject };
         place.engine.lift_withholding(&permit(1), NOW, lifted).await.unwrap();
         assert_eq!(told(&place, &birth).await, first[1..], "what is lifted does not stand");
+    }
+
+    #[tokio::test]
+    async fn what_a_birth_carries_over_after_an_end_without_order_is_told_when_it_is_taken_and_not_again() {
+        let place = Place::new();
+        place.event(1, event(1, 9, 1)).await;
+        drop(place.engine.changing());
+        let place = place.reopened();
+        let birth = withheld(&place).await;
+        assert_eq!(told(&place, &birth).await.len(), 2);
+        assert_eq!(told(&place, &birth).await, [], "this run has told of it");
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Command {
 /// Where to say what changes carried over.
 pub(crate) struct Teller {
     pub(crate) carried: oneshot::Sender<Vec<CarriedBy>>,
-    /// Also of those that were made before and are sent again: the audit may lack what it was to hear of them then.
+    /// Also of those that were made before this run and are sent again: the audit may lack what it was to hear of them then.
     pub(crate) again: bool,
 }
 
@@ -74,6 +74,8 @@ impl Base for Held {
 /// Where the log and the derived audit stand, for everyone to read.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
+    /// The last record of the log that was there at the start.
+    began_behind: u64,
     pub(crate) log_sequence: AtomicU64,
     pub(crate) derived_through: AtomicU64,
     /// The latest moment that a sender's event tells of, in milliseconds.
@@ -98,6 +100,7 @@ impl Progress {
     /// Where everything stands at a start.
     pub(crate) fn begin(store: &Store, meta: &MetaRow, unreviewed_flags: u64) -> Result<Self, EngineError> {
         Ok(Self {
+            began_behind: store.head().sequence,
             log_sequence: AtomicU64::new(store.head().sequence),
             derived_through: AtomicU64::new(meta.derived_through),
             told_at: AtomicI64::new(meta.told_at.0),
@@ -207,7 +210,8 @@ impl Writer {
                         Ok(acknowledgement)
                     }
                     Applied::Repeated(first) => {
-                        if again {
+                        // What this run has taken it has told, or tells later.
+                        if again && first.sequence <= self.progress.began_behind {
                             births::carried_before(&mut working, change)?;
                         }
                         Ok(first)

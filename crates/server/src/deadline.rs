@@ -57,6 +57,14 @@ const SOON_ENDED: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// Streams of many messages that change something: half of them must not look like all. Of a question, which is one message, the
+/// transport says by itself that it did not come, and that refusal has a reason and is counted; reflection changes nothing.
+const SENT_IN_PIECES: [&str; 3] = [
+    "/kith.v1.PlanService/SubmitEvents",
+    "/kith.v1.PlanFileService/SubmitPlanFile",
+    "/kith.v1.PresentationService/Import",
+];
+
 /// Whether a call goes on for as long as its client says, or until it ends.
 fn lasts(path: &str) -> bool {
     STREAMING.contains(&path) && !SOON_ENDED.contains(&path)
@@ -200,13 +208,13 @@ where
                 return Box::pin(async move { Ok(status.into_http()) });
             }
         };
-        let streams = STREAMING.contains(&path);
+        let in_pieces = SENT_IN_PIECES.contains(&path);
         // Also of a call that does not last: its message may come long after its head.
         let standing = standing.cloned();
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let limit = Limit::new(deadline, standing);
-        // One that is given up must not look sent to its end; where that is one message, the transport says that there is none.
-        let request = if streams { request.map(given_up::told) } else { request };
+        // One that is given up must not look sent to its end.
+        let request = if in_pieces { request.map(given_up::told) } else { request };
         Box::pin(bounded(self.inner.call(request), limit, admitted, asking))
     }
 }

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_service_of_a_plan_file_sees_that_it_is_given_up() {
+    async fn what_is_sent_in_pieces_is_seen_to_be_given_up_and_a_question_goes_as_it_comes() {
         let layer = CallLimitsLayer::new(&Limits::default(), Edge::default());
         let mut service = layer.layer(tower::service_fn(|request: Request<Body>| async move {
             let mut body = request.into_body();
@@ -122,10 +122,18 @@ mod tests {
             let code = read.and_then(Result::err).map_or(Code::Ok, |status| status.code());
             Ok::<Response<Body>, Infallible>(Status::new(code, "").into_http())
         }));
-        let body = Body::new(Comes(VecDeque::from([Err(Status::cancelled("reset"))])));
-        let file = Request::builder().uri("/kith.v1.PlanFileService/SubmitPlanFile").body(body).unwrap();
-        let seen = service.call(file).await.unwrap();
-        assert_eq!(Status::from_header_map(seen.headers()).unwrap().code(), Code::Aborted);
+        for (path, code) in [
+            ("/kith.v1.PlanFileService/SubmitPlanFile", Code::Aborted),
+            ("/kith.v1.PlanService/SubmitEvents", Code::Aborted),
+            ("/kith.v1.PresentationService/Import", Code::Aborted),
+            ("/kith.v1.LookupService/LookupMany", Code::Cancelled),
+            ("/grpc.health.v1.Health/Watch", Code::Cancelled),
+            ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Code::Cancelled),
+        ] {
+            let body = Body::new(Comes(VecDeque::from([Err(Status::cancelled("reset"))])));
+            let seen = service.call(Request::builder().uri(path).body(body).unwrap()).await.unwrap();
+            assert_eq!(Status::from_header_map(seen.headers()).unwrap().code(), code, "{path}");
+        }
     }
 
     /// What is read of the one call that is made: bytes, or the code of an error; the channel ends where the call did.

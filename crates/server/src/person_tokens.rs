@@ -28,6 +28,8 @@ use tonic::metadata::MetadataMap;
 
 pub(crate) use file::{PersonTokensFile, WHAT, begin, note_mistakes};
 use issuer::Issuer;
+#[cfg(test)]
+pub(crate) use testing::needed_by_one_trust;
 
 /// The word before a token.
 const SCHEME: &str = "bearer";

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use http::HeaderMap;
+use kith_api::client::MAY_STAND;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
+use tonic_types::{ErrorDetails, ErrorInfo, StatusExt};
 
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "kith";
@@ -89,6 +90,15 @@ pub(crate) fn is_unaudited(found: &Status) -> bool {
 pub(crate) fn unaudited_end(trailers: &HeaderMap) -> Option<Status> {
     trailers.get(Status::GRPC_STATUS).filter(|code| Code::from_bytes(code.as_bytes()) == Code::Unavailable)?;
     Status::from_header_map(trailers).filter(is_unaudited)
+}
+
+/// The same status, with what says to programs that what was sent may stand; as it is where it gives no reason.
+pub(crate) fn may_stand(found: Status) -> Status {
+    let mut details = found.get_error_details();
+    let Some(ErrorInfo { reason, domain, mut metadata }) = details.error_info().cloned() else { return found };
+    metadata.insert(MAY_STAND.to_owned(), "true".to_owned());
+    details.set_error_info(reason, domain, metadata);
+    Status::with_error_details_and_metadata(found.code(), found.message(), details, found.metadata().clone())
 }
 
 /// The same status with a stable reason, when the transport made it without one; nothing when it has one already or is

@@ -108,7 +108,7 @@ pub async fn notifications(server: &Server, code: &str, page_size: u32) -> Vec<v
 
 /// What an error says: its code, its reason, the fields at fault.
 pub fn trouble(status: &Status) -> (Code, String, Vec<String>) {
-    let Trouble { code, reason, fields, retry_after: _, message: _ } = Trouble::from(status);
+    let Trouble { code, reason, may_stand: _, fields, retry_after: _, message: _ } = Trouble::from(status);
     (code, reason.unwrap_or_default(), fields.into_iter().map(|fault| fault.field).collect())
 }
 

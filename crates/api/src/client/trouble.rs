@@ -9,6 +9,10 @@ use tonic_types::StatusExt;
 /// The domain of reasons that this service gives; another domain's reason is not ours to interpret.
 const REASON_DOMAIN: &str = "kith";
 
+/// Stands in the metadata of an `ErrorInfo` where what was sent may stand though nothing of it was acknowledged: rows of an import that
+/// ended before its verdict.
+pub const MAY_STAND: &str = "may_stand";
+
 /// An error status of the service or of the transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -16,6 +20,8 @@ pub struct Trouble {
     pub code: Code,
     /// Stable reason, UPPER_SNAKE, when the service gave one.
     pub reason: Option<String>,
+    /// Whether the service says that what was sent may stand. Where it does not say so, code and reason tell.
+    pub may_stand: bool,
     /// The fields at fault.
     pub fields: Vec<FieldTrouble>,
     /// How long to wait before the same request may succeed.
@@ -36,11 +42,12 @@ pub struct FieldTrouble {
 impl From<&Status> for Trouble {
     fn from(status: &Status) -> Self {
         let details = status.get_error_details();
-        let reason = details.error_info().filter(|info| info.domain == REASON_DOMAIN).map(|info| info.reason.clone());
+        let info = details.error_info().filter(|info| info.domain == REASON_DOMAIN);
         let fields = details.bad_request().map(|bad| bad.field_violations.as_slice()).unwrap_or_default();
         Self {
             code: status.code(),
-            reason,
+            reason: info.map(|info| info.reason.clone()),
+            may_stand: info.is_some_and(|info| info.metadata.contains_key(MAY_STAND)),
             fields: fields
                 .iter()
                 .map(|violation| FieldTrouble { field: violation.field.clone(), words: violation.description.clone() })
@@ -70,9 +77,19 @@ mod tests {
         assert_eq!(trouble.code, Code::Unavailable);
         assert_eq!(trouble.reason.as_deref(), Some("LOADING"));
         assert_eq!(trouble.retry_after, Some(Duration::from_secs(3)));
-        assert_eq!(trouble.message, "loading");
+        assert_eq!((trouble.message.as_str(), trouble.may_stand), ("loading", false));
         let expected = FieldTrouble { field: "subject.nhs_number".into(), words: "expected 10 digits".into() };
         assert_eq!(trouble.fields, [expected]);
+    }
+
+    #[test]
+    fn what_may_stand_is_read_from_this_service_alone() {
+        let told = |domain: &str| {
+            let more = std::collections::HashMap::from([(MAY_STAND.to_owned(), "true".to_owned())]);
+            let details = ErrorDetails::with_error_info("ROLE_NOT_ALLOWED", domain, more);
+            Trouble::from(&Status::with_error_details(Code::PermissionDenied, "not allowed", details)).may_stand
+        };
+        assert!(told("kith") && !told("proxy"));
     }
 
     #[test]

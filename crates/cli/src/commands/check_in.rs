@@ -23,9 +23,8 @@ pub async fn run(settings: &Settings, args: &CheckInArgs) -> Result<Done, Failur
     let again = repeat_words(&request);
     let client = settings.connect().await.map_err(|failure| with_repeat(failure, "is NOT recorded", &again))?;
     let response = client.lookup().check_in(client.request(request)).await;
-    let unknown = |failure| with_repeat(failure, "may or may NOT be recorded", &again);
-    let response = response.map_err(|status| unknown(Failure::status(&status, Sent::Question)))?;
-    done(response.into_inner()).map_err(unknown)
+    let response = response.map_err(|status| unknown(Failure::status(&status, Sent::Question), &again))?;
+    done(response.into_inner()).map_err(|failure| unknown(failure, &again))
 }
 
 fn request(settings: &Settings, args: &CheckInArgs) -> Result<v1::CheckInRequest, Failure> {
@@ -63,6 +62,11 @@ fn repeat_words(request: &v1::CheckInRequest) -> String {
     format!("--event-id {} --request-id {asked} --arrived-at {arrived}", request.event_id)
 }
 
+/// A check-in that was sent, and of which nobody knows what became.
+fn unknown(failure: Failure, again: &str) -> Failure {
+    with_repeat(failure, "may or may NOT be recorded", again)
+}
+
 fn with_repeat(failure: Failure, recorded: &str, again: &str) -> Failure {
     if failure.exit != Exit::CouldNotAsk {
         return failure;
@@ -97,6 +101,7 @@ fn done(response: v1::CheckInResponse) -> Result<Done, Failure> {
 mod tests {
     use super::*;
     use crate::samples;
+    use tonic::Code;
     use v1::check_in_response::Recording;
 
     fn text(done: Done) -> String {
@@ -150,8 +155,22 @@ mod tests {
     fn without_an_answer_it_says_how_to_repeat() {
         let failure =
             done(v1::CheckInResponse { answer: None, recording: None, ..Default::default() }).map(|_| ()).unwrap_err();
-        let failure = with_repeat(failure, "may or may NOT be recorded", "--event-id X");
+        let failure = unknown(failure, "--event-id X");
         assert_eq!(failure.exit, Exit::CouldNotAsk);
         assert!(failure.again.unwrap().ends_with("NOT be recorded: run the same command again with --event-id X"));
+    }
+
+    #[test]
+    fn where_the_certificate_fell_meanwhile_it_says_how_to_repeat_and_does_not_read_as_refused() {
+        let said = |reason| {
+            let fell = samples::status(Code::Unauthenticated, reason, None);
+            unknown(Failure::status(&fell, Sent::Question), "--event-id X")
+        };
+        let fell = said("CERTIFICATE_NOT_TRUSTED");
+        assert_eq!((fell.exit, fell.kind()), (Exit::CouldNotAsk, "could-not-ask"));
+        let again = fell.again.expect("it may be recorded");
+        assert!(again.contains("may or may NOT be recorded") && again.ends_with("--event-id X"), "{again}");
+        let refused = said("NO_IDENTITY");
+        assert_eq!((refused.exit, refused.again), (Exit::Refused, None));
     }
 }

@@ -62,9 +62,10 @@ impl Report {
         self.rows.saturating_sub(self.acknowledged).saturating_sub(self.refused)
     }
 
-    /// The exit code.
+    /// The exit code. What is refused behind rows that stand is told as a change that was refused: the others say that nothing was done.
     pub fn exit(&self) -> Exit {
         match &self.broken {
+            Some(Failure { exit: Exit::Refused | Exit::BadInput, .. }) if self.acknowledged > 0 => Exit::ChangeRefused,
             Some(failure) => failure.exit,
             None if self.refused > 0 => Exit::ChangeRefused,
             None if self.unanswered() > 0 => Exit::CouldNotAsk,
@@ -152,6 +153,13 @@ mod tests {
         assert_eq!(Report::new(1, vec![refusal(2)]).exit(), Exit::ChangeRefused);
         report.broken = Some(Failure::could_not_ask("gone"));
         assert_eq!(report.exit(), Exit::CouldNotAsk);
+        for refused in [Exit::Refused, Exit::BadInput] {
+            report.broken = Some(Failure { exit: refused, ..Failure::could_not_ask("not allowed") });
+            report.acknowledged = 1;
+            assert_eq!(report.exit(), Exit::ChangeRefused, "behind a row that stands");
+            report.acknowledged = 0;
+            assert_eq!(report.exit(), refused);
+        }
         assert_eq!(Report::new(0, Vec::new()).exit(), Exit::Done);
     }
 

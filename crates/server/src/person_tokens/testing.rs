@@ -10,7 +10,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use tonic::metadata::{MetadataMap, MetadataValue};
 
-use super::{TOKEN_METADATA, Table, file};
+use super::{PersonTokens, TOKEN_METADATA, Table, file};
 
 pub(super) const ISSUER: &str = "https://id.example/r1h";
 pub(super) const AUDIENCE: &str = "https://kith.example";
@@ -109,6 +109,13 @@ pub(super) fn list(code: &str, required: bool) -> String {
 /// The table of such a list.
 pub(super) fn table(required: bool, keys: &str) -> Arc<Table> {
     Arc::new(file::table(&list("R1H", required), |_| Ok(keys.to_owned())).expect("a table"))
+}
+
+/// The table in force by which the people of one trust, R1H, need a token.
+pub(crate) fn needed_by_one_trust() -> Arc<PersonTokens> {
+    let tokens = PersonTokens::default();
+    tokens.put_in_force(table(true, &key_set(&[&Signer::new(1)])));
+    Arc::new(tokens)
 }
 
 /// The metadata of a call with these values.

@@ -23,10 +23,11 @@ use tonic_types::StatusExt;
 use uuid::Uuid;
 
 use super::cosigned::Cosigned;
+use super::errors::{self, Before};
 use super::files::Busy;
 use super::places::Places;
 use super::turns::{Turns, Unread};
-use super::{errors, person, trace};
+use super::{person, trace};
 use crate::answer_times::AnswerTimes;
 use crate::application::Wiring;
 use crate::config::{Config, Limits};
@@ -468,9 +469,15 @@ pub(super) async fn not_allowed_about(
     audited(engine, (call, Some(caller), about), refused.reason(), errors::refusal(refused)).await
 }
 
-/// The status of a stream whose sender is not proven any more, once that is in the audit.
-pub(super) async fn no_longer_proven(engine: &Engine, call: Call, caller: Caller, refused: permit::Refusal) -> Status {
-    audited(engine, (call, Some(caller), About::default()), refused.reason(), errors::no_longer_proven(refused)).await
+/// The status of a stream whose sender is not proven any more, or may not send any more, once that is in the audit.
+pub(super) async fn not_any_more(
+    engine: &Engine,
+    call: Call,
+    caller: Caller,
+    (refused, before): (permit::Refusal, Before),
+) -> Status {
+    let status = errors::not_any_more(refused, before);
+    audited(engine, (call, Some(caller), About::default()), refused.reason(), status).await
 }
 
 #[cfg(test)]

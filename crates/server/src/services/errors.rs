@@ -49,10 +49,21 @@ pub(super) fn refusal(refused: Refusal) -> Status {
     status(code, refused.reason(), &message, None)
 }
 
-/// A stream whose sender is not proven any more: what came before stands.
-pub(super) fn no_longer_proven(refused: Refusal) -> Status {
-    let message = format!("{refused}: what was acknowledged stands; sign in anew and send the rest again");
-    status(Code::Unauthenticated, refused.reason(), &message, None)
+/// A stream whose sender is not proven any more, or may not send any more: what came before that is not taken back.
+pub(super) fn not_any_more(refused: Refusal, before: Before) -> Status {
+    let stands = before.stands();
+    let (code, message) = match refused {
+        Refusal::PersonNotProven(_) => {
+            (Code::Unauthenticated, format!("{refused}: {stands}; sign in anew and {}", before.again()))
+        }
+        Refusal::OrganisationMismatch
+        | Refusal::RoleNotAllowed
+        | Refusal::OrganisationUnknown
+        | Refusal::ScheduledNotAllowed
+        | Refusal::UnscheduledNotAllowed
+        | Refusal::PurposeNotAllowed => (Code::PermissionDenied, format!("not allowed: {refused}; {stands}")),
+    };
+    status(code, refused.reason(), &message, None)
 }
 
 /// A refused change: its reason, its field where it has one, and when to try again where that helps.
@@ -120,44 +131,79 @@ pub(super) fn storage() -> Status {
 }
 
 /// The server is stopping.
-pub(super) fn draining() -> Status {
-    let message = "the service is stopping: what was acknowledged stands; send the rest again";
-    status(Code::Unavailable, "DRAINING", message, Some(RETRY))
+pub(super) fn draining(before: Before) -> Status {
+    let message = format!("the service is stopping: {}; {}", before.stands(), before.again());
+    status(Code::Unavailable, "DRAINING", &message, Some(RETRY))
 }
 
-/// What a stream has changed before it breaks.
+/// What a call has changed before it ends otherwise than its sender meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
-    /// Nothing: it is taken once all of it is there.
+    /// Nothing: none of it has been taken.
     Nothing,
     /// What it was told to have.
     Acknowledged,
-    /// Rows, of which it is told nothing before its end.
-    Rows,
+    /// Something perhaps, of which it is told nothing before its end: so whoever sends it knows of no rest.
+    Unanswered,
 }
 
-/// A stream that broke: a message that is too large or no message, or a client that has gone.
+impl Before {
+    /// What stands of it.
+    fn stands(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing was asked or changed",
+            Self::Acknowledged => "what was acknowledged stands",
+            Self::Unanswered => "no answer was given, and what was sent may stand",
+        }
+    }
+
+    /// What is to be sent once it can be taken.
+    fn again(self) -> &'static str {
+        match self {
+            Self::Nothing => "send it again",
+            Self::Acknowledged => "send the rest again",
+            Self::Unanswered => "send the same again",
+        }
+    }
+}
+
+/// How a stream ends, for programs too, which read no words: whether what was sent may stand though its sender was told of nothing.
+pub(super) fn behind(before: Before, end: Status) -> Status {
+    match before {
+        Before::Nothing | Before::Acknowledged => end,
+        Before::Unanswered => refusal::may_stand(end),
+    }
+}
+
+/// A stream that broke: a message that is too large or no message, or a client that has gone. The same again would break as well.
 pub(super) fn broken_stream(found: &Status, before: Before) -> Status {
     let before = match before {
         Before::Nothing => "nothing was asked or changed",
         Before::Acknowledged => {
-            "what was acknowledged stands, and what was sent behind that may stand; send that again"
+            "what was acknowledged stands, and what was sent behind that may stand; send that again without the message that could not \
+             be taken"
         }
-        Before::Rows => "no answer was given, and rows that came before may stand; send the same again",
+        Before::Unanswered => {
+            "no answer was given, and what was sent may stand; send it again without the message that could not be taken"
+        }
     };
     refusal::explained_behind(found, before).unwrap_or_else(|| found.clone())
 }
 
-/// The work behind a stream ended without a result.
-pub(super) fn ended() -> Status {
-    let message = "the stream ended without a verdict: what was acknowledged stands; send it again";
-    status(Code::Unavailable, "STREAM_ENDED", message, Some(RETRY))
+/// The work behind a call ended without a result.
+pub(super) fn ended(before: Before) -> Status {
+    let message = format!("the call ended without a verdict: {}; {}", before.stands(), before.again());
+    status(Code::Unavailable, "STREAM_ENDED", &message, Some(RETRY))
 }
 
 /// Nothing arrived on a stream for too long.
-pub(super) fn idle_stream() -> Status {
-    let message = "nothing arrived on this stream for too long: what was acknowledged stands; open another";
-    status(Code::Unavailable, "STREAM_IDLE", message, Some(RETRY))
+pub(super) fn idle_stream(before: Before) -> Status {
+    let message = format!(
+        "nothing arrived on this stream for too long: {}; open another and {}",
+        before.stands(),
+        before.again()
+    );
+    status(Code::Unavailable, "STREAM_IDLE", &message, Some(RETRY))
 }
 
 /// Another file of the same authority is under way.
@@ -167,14 +213,20 @@ pub(super) fn file_in_progress() -> Status {
 }
 
 /// A stream carries more than one stream may.
-pub(super) fn stream_too_long() -> Status {
-    let message = "this stream has carried as many events as one stream may: open another for the rest";
-    status(Code::ResourceExhausted, "STREAM_TOO_LONG", message, None)
+pub(super) fn stream_too_long(before: Before) -> Status {
+    let message = format!(
+        "this stream has carried as many events as one stream may: {}; {}, on more than one",
+        before.stands(),
+        before.again()
+    );
+    status(Code::ResourceExhausted, "STREAM_TOO_LONG", &message, None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOT_ALLOWED: (Code, &str) = (Code::PermissionDenied, "ROLE_NOT_ALLOWED");
 
     #[test]
     fn a_conflict_and_a_reused_id_name_their_field() {
@@ -199,7 +251,7 @@ mod tests {
             assert_eq!(status.code(), Code::Unauthenticated);
             assert_eq!(status.get_details_error_info().unwrap().reason, why.reason());
             assert!(status.message().starts_with("nothing was asked or changed"), "{}", status.message());
-            let ended = super::no_longer_proven(Refusal::PersonNotProven(why));
+            let ended = super::not_any_more(Refusal::PersonNotProven(why), Before::Acknowledged);
             assert_eq!(ended.code(), status.code());
             assert_eq!(ended.get_details_error_info().unwrap().reason, why.reason());
             assert!(ended.message().contains("what was acknowledged stands"), "{}", ended.message());
@@ -220,12 +272,58 @@ mod tests {
     fn a_stream_that_broke_behind_something_is_never_told_that_nothing_was_changed() {
         let told = |before| broken_stream(&Status::out_of_range("more than 4 bytes"), before).message().to_owned();
         assert!(told(Before::Nothing).starts_with("nothing was asked or changed"), "{}", told(Before::Nothing));
-        for (before, words) in [(Before::Acknowledged, "what was acknowledged stands"), (Before::Rows, "may stand")] {
+        for (before, words) in
+            [(Before::Acknowledged, "what was acknowledged stands"), (Before::Unanswered, "may stand")]
+        {
             let told = told(before);
             assert!(told.contains(words) && !told.contains("nothing was"), "{told}");
+            assert!(told.contains("without the message"), "the same again is too large again: {told}");
         }
-        let gone = broken_stream(&Status::cancelled("reset"), Before::Rows);
+        let gone = broken_stream(&Status::cancelled("reset"), Before::Unanswered);
         assert!(gone.code() == Code::Cancelled && gone.details().is_empty(), "nobody hears it");
+    }
+
+    /// An import acknowledges nothing before its end.
+    #[test]
+    fn who_was_acknowledged_nothing_is_never_told_to_send_the_rest() {
+        let expired = Refusal::PersonNotProven(kith_domain::proof::Unproven::Expired);
+        let all = |before| {
+            [
+                draining(before),
+                ended(before),
+                idle_stream(before),
+                stream_too_long(before),
+                not_any_more(expired, before),
+            ]
+        };
+        let has = |before, stands: &str, again: &str| {
+            for told in all(before) {
+                let told = told.message();
+                assert!(told.contains(stands) && told.contains(again), "{told}");
+                assert!(
+                    before == Before::Acknowledged || !(told.contains("acknowledged") || told.contains("the rest"))
+                );
+                assert!(before == Before::Nothing || !told.contains("nothing was"), "{told}");
+            }
+        };
+        has(Before::Nothing, "nothing was asked or changed", "send it again");
+        has(Before::Acknowledged, "what was acknowledged stands", "send the rest again");
+        has(Before::Unanswered, "what was sent may stand", "send the same again");
+    }
+
+    #[test]
+    fn who_may_not_send_any_more_hears_what_stands() {
+        for (before, stands) in [
+            (Before::Nothing, "nothing was asked or changed"),
+            (Before::Acknowledged, "what was acknowledged stands"),
+            (Before::Unanswered, "what was sent may stand"),
+        ] {
+            let told = not_any_more(Refusal::RoleNotAllowed, before);
+            assert_eq!((told.code(), told.get_details_error_info().unwrap().reason.as_str()), NOT_ALLOWED);
+            assert!(told.message().starts_with("not allowed: ") && told.message().contains(stands), "{told:?}");
+            let may_stand = kith_api::client::Trouble::from(&behind(before, told)).may_stand;
+            assert_eq!(may_stand, before == Before::Unanswered, "{before:?}");
+        }
     }
 
     #[test]

@@ -17,8 +17,9 @@ use kith_engine::{AuditEntry, Call, Decision, Engine, FileSender};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, About, Sender, Services, now};
+use super::errors::{self, Before};
 use super::turns::Unread;
-use super::{errors, places};
+use super::places;
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
 
@@ -76,7 +77,7 @@ impl PlanFileService for Services {
             drop(turn);
             verdict
         });
-        let verdict = done.await.unwrap_or_else(|_| Err(errors::ended()))?;
+        let verdict = done.await.unwrap_or_else(|_| Err(errors::ended(Before::Unanswered)))?;
         Ok(Response::new(v1::SubmitPlanFileResponse { verdict: Some(file::verdict(verdict)) }))
     }
 
@@ -144,11 +145,11 @@ impl Services {
         loop {
             let piece = tokio::select! {
                 piece = tokio::time::timeout(self.limits().file_piece(), stream.message()) => piece,
-                () = self.stop().draining() => return Err(errors::draining()),
+                () = self.stop().draining() => return Err(errors::draining(Before::Nothing)),
             };
             match piece {
-                Err(_) => return Err(errors::ended()),
-                Ok(Err(status)) => return Err(errors::broken_stream(&status, errors::Before::Nothing)),
+                Err(_) => return Err(errors::ended(Before::Nothing)),
+                Ok(Err(status)) => return Err(errors::broken_stream(&status, Before::Nothing)),
                 Ok(Ok(None)) => return Ok(Some(bytes)),
                 Ok(Ok(Some(v1::SubmitPlanFileRequest { chunk }))) => bytes.extend(chunk),
             }
@@ -183,7 +184,7 @@ impl Import {
         });
         let at = now();
         let (engine, authority) = (&self.engine, self.authority);
-        let read = read.await.map_err(|_| errors::ended())?;
+        let read = read.await.map_err(|_| errors::ended(Before::Nothing))?;
         let changing = engine.changing();
         let verdict = match read {
             Ok((hash, file)) => {

@@ -17,7 +17,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::context::{self, Services, now};
-use super::errors;
+use super::errors::{self, Before};
 use super::group::{self, Group};
 
 /// Groups of one stream with the writer at once: the one that is synced, and the one that the writer finds when that is done. A third
@@ -59,9 +59,7 @@ pub(super) enum End {
     Gone,
     /// The audit did not take what became of a group.
     NotAudited,
-    /// Whoever sends is not proven any more.
-    NotProven(Box<Caller>, permit::Refusal),
-    /// Whoever sends may not do so any more.
+    /// Whoever sends is not proven any more, or may not do so any more.
     NotAllowed(Box<Caller>, permit::Refusal),
     /// As this says, which is in no audit yet.
     Refused(Status),
@@ -73,7 +71,7 @@ impl End {
     /// Whether it is a refusal, which has an entry of its own. Whoever gives a stream up is refused nothing.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
-            Self::NotProven(..) | Self::NotAllowed(..) => true,
+            Self::NotAllowed(..) => true,
             Self::Refused(status) => status.get_details_error_info().is_some(),
             Self::Gone | Self::NotAudited | Self::Told(_) => false,
         }
@@ -136,8 +134,8 @@ impl<T> InFlight<T> {
         .await
     }
 
-    /// Puts what became of a settled group into the audit, and what it carried over (each with whether that is to have no place), whatever became of those before it: it may stand, and somebody is to know
-    /// who sent it.
+    /// Puts what became of a settled group into the audit, and what it carried over (each with whether that is to have no place),
+    /// whatever became of those before it: it may stand, and somebody is to know who sent it.
     ///
     /// # Errors
     /// [`End::NotAudited`]: its sender is to hear none of its verdicts, because the audit did not take them, or not those of a group
@@ -171,21 +169,19 @@ impl<T> InFlight<T> {
     }
 
     /// How a stream ends of which no group is with the writer any more: with the status that its sender hears last, if there is
-    /// anybody to hear it. A refusal comes into the audit here, behind what was sent before it and whatever the audit took of that.
+    /// anybody to hear it, and what that says of what was taken `before`. A refusal comes into the audit here, behind what was sent
+    /// before it and whatever the audit took of that.
     pub(super) async fn ended(
         self,
         engine: &Engine,
         (call, caller): (Call, Option<&Caller>),
-        end: Result<(), End>,
+        (end, before): (Result<(), End>, Before),
     ) -> Result<(), Option<Status>> {
         let ended = match end {
             Ok(()) => Ok(()),
             Err(End::Gone | End::NotAudited) => Err(None),
-            Err(End::NotProven(caller, refused)) => {
-                Err(Some(context::no_longer_proven(engine, call, *caller, refused).await))
-            }
             Err(End::NotAllowed(caller, refused)) => {
-                Err(Some(context::not_allowed(engine, call, *caller, refused).await))
+                Err(Some(context::not_any_more(engine, call, *caller, (refused, before)).await))
             }
             Err(End::Refused(status)) => {
                 Err(Some(context::refused_midway(engine, call, caller.cloned(), status).await))
@@ -195,27 +191,34 @@ impl<T> InFlight<T> {
         // That something may stand is said first, whatever else ended the stream.
         match self.untaken {
             Some(untaken) => Err(Some(context::untaken(untaken))),
-            None => ended,
+            None => ended.map_err(|status| status.map(|status| errors::behind(before, status))),
         }
     }
 }
 
 /// The next group of a stream, or why there is none: the server stops, or nothing comes for too long. That time begins anew with each
 /// group and each that is settled, and none passes while any is with the writer (`quiet` says that none is): a disk that takes long
-/// is no silence of whoever sends. Given up before it gives a group it loses none.
-pub(super) async fn arrived<T, S>(stream: &mut S, services: &Services, quiet: bool) -> Result<Group<T>, End>
+/// is no silence of whoever sends. `before` is what its sender is told of what stands. Given up before it gives a group it loses none.
+pub(super) async fn arrived<T, S>(
+    stream: &mut S,
+    services: &Services,
+    (quiet, before): (bool, Before),
+) -> Result<Group<T>, End>
 where
     S: Stream<Item = Result<T, Status>> + Unpin,
 {
     tokio::select! {
         group = group::next(stream) => Ok(group),
-        () = services.stop().draining() => Err(End::Told(errors::draining())),
-        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => Err(End::Refused(errors::idle_stream())),
+        () = services.stop().draining() => Err(End::Told(errors::draining(before))),
+        () = tokio::time::sleep(services.limits().stream_idle()), if quiet => {
+            Err(End::Refused(errors::idle_stream(before)))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kith_domain::proof::Unproven;
     use kith_engine::AuditError;
 
     use super::*;
@@ -229,7 +232,7 @@ mod tests {
         let mut in_flight = InFlight::<()>::new();
         let heard = groups.iter().map(|(told, made)| in_flight.heard(*told, *made).is_ok()).collect();
         let call = testing::call(kith_domain::method::Method::SubmitEvents);
-        let ended = in_flight.ended(&place.engine, (call, None), Ok(())).await;
+        let ended = in_flight.ended(&place.engine, (call, None), (Ok(()), Before::Acknowledged)).await;
         (heard, ended.err().flatten().map(|status| reason(&status)))
     }
 
@@ -261,9 +264,28 @@ mod tests {
         let before = testing::last(&place.engine);
         let call = testing::call(kith_domain::method::Method::SubmitEvents);
         let end = End::NotAllowed(Box::new(testing::caller()), permit::Refusal::RoleNotAllowed);
-        let ended = in_flight.ended(&place.engine, (call, None), Err(end)).await;
+        let ended = in_flight.ended(&place.engine, (call, None), (Err(end), Before::Acknowledged)).await;
         let heard = ended.err().flatten().map(|status| reason(&status));
         assert_eq!(heard.as_deref(), Some("AUDIT_UNAVAILABLE"), "what was sent before it is told first");
         assert_eq!(testing::last(&place.engine), before + 1);
+    }
+
+    /// A token may expire between two looks at it, and the policy be another by the next group.
+    #[tokio::test]
+    async fn whoever_may_not_go_on_is_never_told_that_nothing_was_changed_behind_what_stands() {
+        let place = Place::new();
+        let call = testing::call(kith_domain::method::Method::SubmitEvents);
+        for refused in [permit::Refusal::RoleNotAllowed, permit::Refusal::PersonNotProven(Unproven::Expired)] {
+            for (before, stands) in [
+                (Before::Acknowledged, "what was acknowledged stands"),
+                (Before::Unanswered, "what was sent may stand"),
+            ] {
+                let end = Err(End::NotAllowed(Box::new(testing::caller()), refused));
+                let ended = InFlight::<()>::new().ended(&place.engine, (call, None), (end, before)).await;
+                let status = ended.err().flatten().expect("its sender hears of it");
+                assert_eq!(reason(&status), refused.reason());
+                assert!(status.message().contains(stands) && !status.message().contains("nothing was"), "{status:?}");
+            }
+        }
     }
 }

@@ -137,7 +137,7 @@ pub(super) async fn on_its_own<T: Send + 'static>(
         drop(place);
         ended
     };
-    tokio::spawn(whole).await.unwrap_or_else(|_| Err(errors::ended()))
+    tokio::spawn(whole).await.unwrap_or_else(|_| Err(errors::ended(errors::Before::Unanswered)))
 }
 
 #[cfg(test)]

@@ -21,10 +21,11 @@ use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, Sender, Services, now};
+use super::errors::{self, Before};
 use super::group::{Group, MAX_GROUP};
 use super::in_flight::{End, InFlight, MAX_IN_FLIGHT, Next, Settled, arrived};
 use super::while_standing::Messages;
-use super::{errors, feeds, notifications};
+use super::{feeds, notifications};
 use crate::load::Held;
 use v1::plan_service_server::PlanService;
 
@@ -125,18 +126,18 @@ async fn more<'v, S>(
     stream: &mut S,
     verdicts: &'v Verdicts,
     services: &Services,
-    quiet: bool,
+    (quiet, before): (bool, Before),
 ) -> Result<(Room<'v>, Group<v1::SubmitEventsRequest>), End>
 where
     S: Stream<Item = Result<v1::SubmitEventsRequest, Status>> + Unpin,
 {
     let room = tokio::select! {
         room = verdicts.reserve_many(MAX_GROUP) => room.map_err(|_| End::Gone)?,
-        () = services.stop().draining() => return Err(End::Told(errors::draining())),
+        () = services.stop().draining() => return Err(End::Told(errors::draining(before))),
     };
     tokio::select! {
         biased;
-        group = arrived(stream, services, quiet) => Ok((room, group?)),
+        group = arrived(stream, services, (quiet, before)) => Ok((room, group?)),
         () = verdicts.closed() => Err(End::Gone),
     }
 }
@@ -156,7 +157,7 @@ impl PlanFeed {
             let _ = self.settle(&mut in_flight, settled).await;
         }
         let refused = end.as_ref().is_err_and(End::is_refusal);
-        let end = in_flight.ended(&self.engine, (self.call, Some(&self.caller)), end).await;
+        let end = in_flight.ended(&self.engine, (self.call, Some(&self.caller)), (end, self.before())).await;
         if end.is_ok() && !verdicts.is_closed() {
             self.refusals.end(&self.engine, Feed::Plans(self.authority));
         }
@@ -181,7 +182,7 @@ impl PlanFeed {
         S: Stream<Item = Result<v1::SubmitEventsRequest, Status>> + Unpin,
     {
         loop {
-            let more = more(stream, verdicts, services, in_flight.is_empty());
+            let more = more(stream, verdicts, services, (in_flight.is_empty(), self.before()));
             let (room, group) = match in_flight.next(&self.engine, more).await {
                 Next::More(more) => more?,
                 Next::Settled(settled) => {
@@ -190,19 +191,27 @@ impl PlanFeed {
                 }
             };
             if let Err(refused) = services.may_go_on(self.call, &self.caller) {
-                return Err(End::NotProven(Box::new(self.caller.clone()), refused));
+                return Err(End::NotAllowed(Box::new(self.caller.clone()), refused));
             }
             self.hand_over(group.items, room, in_flight).await?;
             if self.taken > services.limits().max_stream_events {
-                return Err(End::Refused(errors::stream_too_long()));
+                return Err(End::Refused(errors::stream_too_long(self.before())));
             }
             match group.end {
                 None => {}
                 Some(Ok(())) => return Ok(()),
                 Some(Err(status)) => {
-                    return Err(End::Refused(errors::broken_stream(&status, errors::Before::Acknowledged)));
+                    return Err(End::Refused(errors::broken_stream(&status, self.before())));
                 }
             }
+        }
+    }
+
+    /// What was changed by now, as far as its sender knows.
+    fn before(&self) -> Before {
+        match self.taken {
+            0 => Before::Nothing,
+            _ => Before::Acknowledged,
         }
     }
 

@@ -16,13 +16,15 @@ use kith_domain::time::Moment;
 use kith_domain::validate;
 use kith_engine::{Became, Call, ChangedOne, Decision, Engine, NotThere, Verdict};
 use tokio::sync::oneshot;
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
 use super::context::{self, About, Sender, Services, now};
+use super::errors::{self, Before};
 use super::in_flight::{End, InFlight, Next, Settled, arrived};
 use super::while_standing::Messages;
-use super::{errors, feeds, person, places};
+use super::{feeds, person, places};
 use crate::load::Held;
 use v1::presentation_service_server::PresentationService;
 
@@ -135,7 +137,7 @@ impl PresentationService for Services {
         let place = self.begin_stream(call)?;
         let verdict = tokio::spawn(import.run(Messages::of(request)?, self.clone(), gone, place)).await;
         drop::<oneshot::Sender<()>>(open);
-        Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended()))?))
+        Ok(Response::new(verdict.unwrap_or_else(|_| Err(errors::ended(Before::Unanswered)))?))
     }
 }
 
@@ -171,13 +173,16 @@ struct Row {
 impl Import {
     /// Takes rows until the stream ends, breaks, is too long, or the server stops; audits whatever came of it. Holds a stream's place
     /// until then. Whatever ends it, the groups that are with the writer by then are waited for and put into the audit.
-    async fn run(
+    async fn run<S>(
         mut self,
-        stream: Messages<v1::ImportRequest>,
+        stream: S,
         services: Services,
         gone: oneshot::Receiver<()>,
         _place: Held,
-    ) -> Result<v1::ImportResponse, Status> {
+    ) -> Result<v1::ImportResponse, Status>
+    where
+        S: Stream<Item = Result<v1::ImportRequest, Status>> + Unpin,
+    {
         let mut in_flight = InFlight::new();
         let end = self.take_all(stream, &services, gone, &mut in_flight).await;
         while let Some(settled) = in_flight.settled().await {
@@ -185,8 +190,9 @@ impl Import {
             let _ = self.settle(&mut in_flight, settled).await;
         }
         let refused = end.as_ref().is_err_and(End::is_refusal);
-        let end = in_flight.ended(&self.engine, (self.call, self.known()), end).await;
-        let end = end.map_err(|status| status.unwrap_or_else(errors::ended));
+        let before = self.before();
+        let end = in_flight.ended(&self.engine, (self.call, self.known()), (end, before)).await;
+        let end = end.map_err(|status| status.unwrap_or_else(|| errors::ended(before)));
         let Some((caller, permit)) = self.sender else {
             // Refused before the first row was taken, which is in the audit, or given up by its sender or by a service that stops.
             return end.map(|()| self.verdict);
@@ -216,6 +222,14 @@ impl Import {
         end.map(|()| verdict)
     }
 
+    /// What was changed by now: rows, of which its sender hears nothing before its end.
+    fn before(&self) -> Before {
+        match self.verdict.processed {
+            0 => Before::Nothing,
+            _ => Before::Unanswered,
+        }
+    }
+
     /// Who sends it, as far as it is known: of its rows, or whom the call names where no row came.
     fn known(&self) -> Option<&Caller> {
         let named = self.named.as_ref().and_then(|named| named.as_ref().ok());
@@ -225,19 +239,22 @@ impl Import {
 
     /// Takes groups, each while the one before is synced, until the stream ends; or says why no more is taken. Some may be in flight
     /// then.
-    async fn take_all(
+    async fn take_all<S>(
         &mut self,
-        mut stream: Messages<v1::ImportRequest>,
+        mut stream: S,
         services: &Services,
         mut gone: oneshot::Receiver<()>,
         in_flight: &mut InFlight<Rows>,
-    ) -> Result<(), End> {
+    ) -> Result<(), End>
+    where
+        S: Stream<Item = Result<v1::ImportRequest, Status>> + Unpin,
+    {
         loop {
-            let quiet = in_flight.is_empty();
+            let (quiet, before) = (in_flight.is_empty(), self.before());
             let more = async {
                 tokio::select! {
-                    group = arrived(&mut stream, services, quiet) => group,
-                    _ = &mut gone => Err(End::Told(errors::ended())),
+                    group = arrived(&mut stream, services, (quiet, before)) => group,
+                    _ = &mut gone => Err(End::Told(errors::ended(before))),
                 }
             };
             let group = match in_flight.next(&self.engine, more).await {
@@ -255,15 +272,15 @@ impl Import {
             if let Some((caller, _)) = &self.sender
                 && let Err(refused) = services.may_go_on(self.call, caller)
             {
-                return Err(End::NotProven(Box::new(caller.clone()), refused));
+                return Err(End::NotAllowed(Box::new(caller.clone()), refused));
             }
             self.hand_over(group.items, in_flight).await?;
             if self.verdict.processed > services.limits().max_stream_events {
-                return Err(End::Refused(errors::stream_too_long()));
+                return Err(End::Refused(errors::stream_too_long(self.before())));
             }
             match group.end {
                 None => {}
-                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status, errors::Before::Rows))),
+                Some(Err(status)) => return Err(End::Refused(errors::broken_stream(&status, self.before()))),
                 Some(Ok(())) => break,
             }
         }
@@ -412,28 +429,4 @@ async fn heard_of(engine: &Engine, peer: Peer, permit: &ActionPermit) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_import_whose_rows_all_fail_is_no_sign_of_life() {
-        let verdict = |processed, accepted| v1::ImportResponse {
-            processed,
-            accepted,
-            rejected: processed - accepted,
-            ..Default::default()
-        };
-        assert!(!is_sign_of_life(&verdict(3, 0)));
-        assert!(is_sign_of_life(&verdict(3, 1)));
-        assert!(is_sign_of_life(&verdict(0, 0)));
-    }
-
-    #[test]
-    fn a_refusal_names_the_field_by_its_path() {
-        let site = Refused::invalid("site", "UNKNOWN_SITE", "w");
-        assert_eq!(placed(site, true).field, "presentation.site");
-        assert_eq!(placed(Refused::VERSION_REUSED, true).field, "presentation.version");
-        assert_eq!(placed(Refused::VERSION_REUSED, false).field, "version");
-        assert_eq!(placed(Refused::SUBJECT_MISMATCH, true).field, "subject");
-    }
-}
+mod tests;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kith_domain::caller::{Caller, Peer, Purpose, Role};
-use kith_domain::codes::{LaCode, OdsCode};
-use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry};
+use kith_domain::codes::{LaCode, OdsCode, SiteCode};
+use kith_domain::directory::{AuthorityEntry, Directory, OrganisationEntry, SiteEntry};
 use kith_domain::method::Method;
 use kith_domain::permit::{ActionPermit, authorise_action};
-use kith_domain::policy::Policy;
+use kith_domain::policy::{Policy, PolicyRow};
 use kith_domain::proof::PersonProof;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{PersonText, RoleCode, UserId};
@@ -28,9 +28,12 @@ use crate::application::Wiring;
 use crate::config::{Config, Limits};
 use crate::edge::Edge;
 use crate::engine_slot::EngineSlot;
+use crate::person_tokens::PersonTokens;
 use crate::stop::{self, StopHandle};
 
 const AUTHORITY: &str = "E06000001";
+/// A trust with one site.
+pub(super) const TRUST: &str = "R1H";
 
 pub(super) fn authority() -> LaCode {
     LaCode::parse(AUTHORITY).unwrap()
@@ -59,6 +62,19 @@ pub(super) fn permit(method: Method) -> ActionPermit {
     authorise_action(&Policy::builtin(), peer(), None, method).unwrap()
 }
 
+/// The least that a policy must grant.
+pub(super) fn grants_nothing_to_senders() -> Policy {
+    let words = |word: &str| vec![word.to_owned()];
+    let questions = PolicyRow {
+        roles: words("ed"),
+        methods: words("LookupService/Lookup"),
+        purposes: words("direct-care"),
+        contexts: Some(words("unscheduled")),
+        fields: Some(Vec::new()),
+    };
+    Policy::parse(&[questions]).expect("a policy")
+}
+
 /// The reason of a status.
 pub(crate) fn reason(status: &Status) -> String {
     status.get_details_error_info().unwrap().reason
@@ -72,7 +88,15 @@ fn options(dir: &Path) -> EngineOptions {
         opens_minute: 540,
         closes_minute: 1020,
     };
-    let directory = Directory { authorities: BTreeMap::from([(authority(), entry)]), ..Directory::default() };
+    let organisation = OdsCode::parse(TRUST).unwrap();
+    let trust = OrganisationEntry { name: "Trust".into(), contact_phone: "01632 960003".into(), successor: None };
+    let site = SiteEntry { name: "Hospital".into(), organisation };
+    let directory = Directory {
+        authorities: BTreeMap::from([(authority(), entry)]),
+        organisations: BTreeMap::from([(organisation, trust)]),
+        sites: BTreeMap::from([(SiteCode::parse(&format!("{TRUST}01")).unwrap(), site)]),
+        ..Directory::default()
+    };
     EngineOptions {
         data_dir: dir.join("store"),
         keys: Arc::new(Keys::from_master([7; 32])),
@@ -118,6 +142,11 @@ pub(super) fn services(place: &Place) -> (Services, StopHandle) {
 
 /// The same, within other limits.
 pub(super) fn services_within(place: &Place, limits: Limits) -> (Services, StopHandle) {
+    services_with(place, limits, Arc::default())
+}
+
+/// The same, where a list says whose people need a token.
+pub(super) fn services_with(place: &Place, limits: Limits, tokens: Arc<PersonTokens>) -> (Services, StopHandle) {
     let slot = Arc::new(EngineSlot::default());
     slot.fill(Ok(Arc::clone(&place.engine)));
     let (stop, signal) = stop::channel();
@@ -129,7 +158,7 @@ pub(super) fn services_within(place: &Place, limits: Limits) -> (Services, StopH
         control: Handle::current(),
         edge: Edge::default(),
     };
-    (Services::new(wiring, Arc::default(), Arc::default()), stop)
+    (Services::new(wiring, Arc::default(), tokens), stop)
 }
 
 impl Place {

@@ -3,7 +3,6 @@
 
 use kith_domain::NhsNumber;
 use kith_domain::change::Heartbeat;
-use kith_domain::policy::{Policy, PolicyRow};
 use kith_engine::Submitted;
 use tokio::task::{JoinHandle, yield_now};
 use tonic_types::StatusExt;
@@ -11,7 +10,7 @@ use v1::submit_events_response::Verdict;
 
 use super::*;
 use crate::config::Limits;
-use crate::services::testing::{self, Place, reason};
+use crate::services::testing::{self, Place, grants_nothing_to_senders, reason};
 use crate::stop::StopHandle;
 
 /// Changes that keep the writer busy for longer than a stream needs to take two events.
@@ -265,19 +264,6 @@ async fn what_is_in_flight_counts_among_the_most_events_of_a_stream() {
     assert_eq!(words_to_the_end(&mut verdicts).await, ["1", "2", "STREAM_TOO_LONG"]);
     feed.await.expect("it ends, though more could be sent");
     drop(events);
-}
-
-/// The least that a policy must grant.
-fn grants_nothing_to_senders() -> Policy {
-    let words = |word: &str| vec![word.to_owned()];
-    let questions = PolicyRow {
-        roles: words("ed"),
-        methods: words("LookupService/Lookup"),
-        purposes: words("direct-care"),
-        contexts: Some(words("unscheduled")),
-        fields: Some(Vec::new()),
-    };
-    Policy::parse(&[questions]).expect("a policy")
 }
 
 #[tokio::test]
