@@ -194,7 +194,12 @@ const WORDS: &[&str] = &[
     "NEVER_SIGNED",
     // What the transport refuses by itself, because it breaks the rules of HTTP/2.
     "PROTOCOL_VIOLATED",
+    // No refusal, and never kept as one: it is shown in the place of any reason.
+    REASON_NOT_TOLD,
 ];
+
+/// Shown to whoever reads the audit in the place of why something about a shielded child was refused. Nothing is refused for it.
+pub const REASON_NOT_TOLD: &str = "REASON_NOT_TOLD";
 
 /// Why something was refused, as the audit keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -365,6 +365,8 @@ impl Search<'_> {
 }
 
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod together_tests;
 
 #[cfg(test)]

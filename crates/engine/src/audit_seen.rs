@@ -14,7 +14,7 @@ use kith_domain::fields::FieldSet;
 use kith_domain::links::Person;
 use kith_domain::method::Method;
 use kith_domain::opening::LIMIT_REACHED;
-use kith_domain::refusal_code::RefusalCode;
+use kith_domain::refusal_code::{REASON_NOT_TOLD, RefusalCode};
 use kith_domain::refused::Refused;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_domain::time::Moment;
@@ -84,9 +84,9 @@ pub struct SeenEntry {
     pub method: Option<Method>,
     /// The role that the certificate proved; none for the service itself.
     pub role: Option<Role>,
-    /// Why the person asked.
+    /// Why the person asked. None of a refusal that is about a shielded child.
     pub purpose: Option<Purpose>,
-    /// Planned or unplanned care, for questions.
+    /// Planned or unplanned care, for questions. None likewise.
     pub context: Option<CareContext>,
     /// Whom it is about; none of a call about several, to whoever asked for no child.
     pub about: Option<Whom>,
@@ -94,9 +94,9 @@ pub struct SeenEntry {
     pub mother: Option<Whom>,
     /// The child that was asked for is that mother.
     pub as_mother: bool,
-    /// What was decided. Which entry others than auditors had proven, and which answer a broker resolved, is not told: its number
-    /// is nought. Of changes that were sent together it is how many of those about the child that was asked for were acknowledged
-    /// and refused.
+    /// What was decided. Why something about a shielded child was refused is not told: it is [`REASON_NOT_TOLD`]. Which entry others
+    /// than auditors had proven, and which answer a broker resolved, is not told: its number is nought. Of changes that were sent
+    /// together it is how many of those about the child that was asked for were acknowledged and refused.
     pub decision: Decision,
     /// Of changes that were sent together what is about the child that was asked for.
     pub changes: Vec<SeenChange>,
@@ -277,6 +277,15 @@ fn without_place(decision: &mut Decision, shielded: bool, role: Option<Role>) {
     }
 }
 
+/// Takes from a refusal why it was; whether it is one. Which reasons there can be differs from place to place: where people need
+/// a token, or have opened as many records as they may, there are some that are given nowhere else, and a search by the place tells
+/// which. All of them go alike, for one that stayed would be told by the others.
+fn without_reason(decision: &mut Decision) -> bool {
+    let (Decision::Refused(code) | Decision::RefusedMany { code, .. }) = decision else { return false };
+    *code = RefusalCode::of(REASON_NOT_TOLD);
+    true
+}
+
 /// The named person behind a call, as they are shown.
 fn named(caller: Caller, proven: bool) -> SeenPerson {
     let Caller { user_id, user_name, user_role, purpose: _, organisation: _, role_code } = caller;
@@ -319,11 +328,14 @@ impl Engine {
         } = entry;
         let Shown { mut decision, mut changes, about } = shown(decision, child);
         without_place(&mut decision, shielded, role);
+        let unexplained = shielded && without_reason(&mut decision);
         if uncounted {
             decision = Decision::Listed(0);
             changes.clear();
         }
-        let purpose = caller.as_ref().map(|caller| caller.purpose);
+        // Whether there are any tells how far the request was read, and so much of why it was refused.
+        let purpose = caller.as_ref().map(|caller| caller.purpose).filter(|_| !unexplained);
+        let context = context.filter(|_| !unexplained);
         let person = caller.map(|caller| named(caller, person_proven));
         let responsible = if veiled { Vec::new() } else { responsible };
         let place = organisation.filter(|_| !shielded);

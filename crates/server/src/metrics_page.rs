@@ -1,10 +1,12 @@
 //! The metrics page: feeds, answers, how long they took, sizes and the audit. Counts and codes of senders alone. Which feed is
-//! late could tell where a shielded child is, so the page is for operations, like the list of feeds.
+//! late could tell where a shielded child is, so the page is for operations, like the list of feeds; of a single sender it shows
+//! less than that list (`feeds.rs`).
 //!
 //! Whoever looks at the page before and after one question must not learn its answer: no label tells what was found, and
 //! nothing stands here that a question changes by more or less for it, such as the number of people (a first question adds one
 //! of whom nothing else is held) or the last change in the log (a mother of whom something was told adds one).
 
+mod feeds;
 mod files;
 mod openings;
 mod shed;
@@ -13,9 +15,6 @@ mod withholdings;
 
 use std::fmt::{Display, Write as _};
 
-use kith_domain::change::Feed;
-use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
-use kith_domain::feed_volume::VolumeLine;
 use kith_domain::flag::FlagKind;
 use kith_domain::time::Moment;
 use kith_engine::{AnswerCounts, AuditKept, Engine, FlagTotals, Held, Sink, TreeHealth, Witnessed};
@@ -59,9 +58,7 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         let lines = engine.feeds().lines(now);
         let counts =
             [("plans", engine.feeds().plan_counts(now)), ("presentations", engine.feeds().presentation_counts(now))];
-        summary(&mut page, &counts);
-        feeds(&mut page, &lines, now);
-        volumes(&mut page, &lines);
+        feeds::feeds(&mut page, &lines, &counts, now);
         answers(&mut page, &engine.answer_counts());
         times::times(&mut page, answering, &engine.times());
         held(&mut page, engine);
@@ -73,92 +70,6 @@ pub(crate) fn page(state: &EngineState<Engine>, answering: &AnswerTimes, now: Mo
         withholdings::withholdings(&mut page, engine, now);
     }
     page.0
-}
-
-fn state_word(state: FeedState) -> &'static str {
-    match state {
-        FeedState::Fresh => "fresh",
-        FeedState::Stale => "stale",
-        FeedState::Absent => "absent",
-        FeedState::Thin => "thin",
-    }
-}
-
-fn summary(page: &mut Page, counts: &[(&str, FeedCounts); 2]) {
-    let states = counts.iter().flat_map(|(kind, counts)| {
-        let FeedCounts { fresh, stale, absent, thin, oldest_fresh_seconds: _ } = *counts;
-        let labels = move |state| format!("kind=\"{kind}\",state=\"{}\"", state_word(state));
-        [
-            (labels(FeedState::Fresh), fresh),
-            (labels(FeedState::Stale), stale),
-            (labels(FeedState::Absent), absent),
-            (labels(FeedState::Thin), thin),
-        ]
-    });
-    page.family("kith_feeds", "gauge", "Feeds by state.", states);
-    let oldest = counts
-        .iter()
-        .filter_map(|(kind, counts)| counts.oldest_fresh_seconds.map(|seconds| (format!("kind=\"{kind}\""), seconds)));
-    page.family("kith_feeds_oldest_fresh_seconds", "gauge", "Age of the oldest feed in time.", oldest);
-}
-
-fn labels(feed: Feed) -> String {
-    match feed {
-        Feed::Plans(code) => format!("kind=\"plans\",code=\"{code}\""),
-        Feed::Presentations(code) => format!("kind=\"presentations\",code=\"{code}\""),
-    }
-}
-
-fn feeds(page: &mut Page, lines: &[FeedLine], now: Moment) {
-    let each = || lines.iter().map(|line| (labels(line.feed), line));
-    page.family(
-        "kith_feed_state",
-        "gauge",
-        "1 for the state that a feed is in.",
-        each().map(|(labels, line)| (format!("{labels},state=\"{}\"", state_word(line.state)), 1)),
-    );
-    page.family(
-        "kith_feed_age_seconds",
-        "gauge",
-        "Since a feed was last heard of; none when never.",
-        each().filter_map(|(labels, line)| line.last.map(|last| (labels, now.seconds_since(last)))),
-    );
-    page.family(
-        "kith_feed_rows_seen",
-        "gauge",
-        "Rows and events of the last 28 days.",
-        each().map(|(labels, line)| (labels, line.rows.seen)),
-    );
-    page.family(
-        "kith_feed_rows_matched",
-        "gauge",
-        "Of those: number valid and current, birth date not contradicted.",
-        each().map(|(labels, line)| (labels, line.rows.matched)),
-    );
-    page.family(
-        "kith_feed_open_rejections",
-        "gauge",
-        "Rows and events refused since the last batch taken whole.",
-        each().map(|(labels, line)| (labels, line.open_rejections)),
-    );
-}
-
-fn volumes(page: &mut Page, lines: &[FeedLine]) {
-    let volumes = || lines.iter().filter_map(|line| line.volume.map(|volume| (labels(line.feed), volume)));
-    page.family(
-        "kith_feed_volume_expected",
-        "gauge",
-        "Presentations expected in the trailing hours; none while there is no expectation yet.",
-        volumes().filter_map(|(labels, VolumeLine { expected_hundredths, actual: _ })| {
-            expected_hundredths.map(|hundredths| (labels, hundredths as f64 / 100.0))
-        }),
-    );
-    page.family(
-        "kith_feed_volume_actual",
-        "gauge",
-        "Live presentations in the trailing hours.",
-        volumes().map(|(labels, volume)| (labels, volume.actual)),
-    );
 }
 
 fn answers(page: &mut Page, counts: &AnswerCounts) {

@@ -13,7 +13,7 @@ use super::{ED, LA, Server, Site, TRUSTS, address, build, calls, nhs, page, unti
 pub(super) type Page = BTreeMap<String, f64>;
 
 /// What the clock changes by itself: ages, and what lies within the trailing hours.
-const CLOCK: [&str; 3] = ["_age_seconds", "_oldest_fresh_seconds", "kith_feed_volume_"];
+const CLOCK: [&str; 3] = ["_age_seconds", "_oldest_fresh_seconds", "kith_feeds_volume_"];
 
 /// Whether a series counts. How long something took is the clock's; that it took place is not.
 fn counts(series: &str) -> bool {
@@ -170,6 +170,32 @@ async fn a_check_in_changes_the_page_alike_whatever_is_found() {
     }
     assert!(changes.iter().all(|change| *change == changes[0]), "{changes:#?}");
     assert!((changes[0]["kith_answer_seconds_count{call=\"check_in\"}"] - 1.0).abs() < f64::EPSILON);
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// Whoever knows when a shielded child came somewhere does not see on the page where that was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_in_changes_the_page_alike_wherever_it_is() {
+    let mut site = watched();
+    let (server, at, asking) = begin(&mut site).await;
+    let mut before = settled(at, 1.0);
+    let mut changes = Vec::new();
+    for (trust, asked) in TRUSTS.into_iter().zip([3.0, 5.0, 7.0]) {
+        let client = server.client(trust).await;
+        calls::check_in(&client, build::check_in(trust, nhs(2), &format!("w-{trust}"))).await.unwrap();
+        // The recording's entry comes last, and is followed by nothing.
+        calls::ask(&asking, build::lookup(TRUSTS[1], nhs(90))).await;
+        let after = settled(at, asked);
+        let mut change = change(&before, &after);
+        // Two entries, of one sync or of two.
+        change.retain(|series, _| !series.starts_with("kith_audit_unsynced_window_seconds"));
+        changes.push(change);
+        before = after;
+    }
+    assert!(changes.iter().all(|change| *change == changes[0]), "{changes:#?}");
+    let counted = changes[0]["kith_feeds_rows_seen{kind=\"presentations\"}"];
+    assert!((counted - 1.0).abs() < f64::EPSILON, "of all trusts together: {counted}");
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }

@@ -184,7 +184,7 @@ fn entry(page: &mut Page, entry: &v1::AuditEntry) {
         page.text(4, 4, &format!("nobody is named, {organisation_name} ({organisation})"));
     }
     if !role.is_empty() {
-        let why = if user_id.is_empty() && !*shielded { String::new() } else { format!(": {}", purpose(*why)) };
+        let why = if user_id.is_empty() && *why == 0 { String::new() } else { format!(": {}", purpose(*why)) };
         page.text(4, 4, &format!("{role}{why}{}", care_context(*context)));
     }
     for (words, whom) in [("about", about), ("mother read:", mother)] {

@@ -193,6 +193,7 @@ const OTHERS: &[&str] = &[
     "REFERENCE_UNKNOWN",
     "REFERENCE_SHIELDED",
     "PROTOCOL_VIOLATED",
+    "REASON_NOT_TOLD",
 ];
 
 const _: () =

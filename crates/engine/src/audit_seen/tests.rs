@@ -79,7 +79,7 @@ fn how_many_flags_a_team_was_shown_and_where_one_was_reviewed_is_not_told() {
     let (team, auditor) = (Role::Safeguarding, Role::Auditor);
     assert_eq!(seen(team, Method::ListFlags, Decision::Listed(3)), (true, Decision::Listed(0)), "not how many");
     assert_eq!(seen(team, Method::ReviewFlag, reviewed()), (false, reviewed()));
-    assert_eq!(seen(team, Method::ReviewFlag, refused("OWN_FLAG")), (false, refused("OWN_FLAG")));
+    assert_eq!(seen(team, Method::ReviewFlag, refused("OWN_FLAG")), (false, refused(REASON_NOT_TOLD)), "nor why not");
     assert_eq!(seen(auditor, Method::ListFlags, Decision::Listed(2)), (true, Decision::Listed(2)));
     assert_eq!(seen(auditor, Method::ReviewFlag, reviewed()), (true, reviewed()));
     let denied = refused("ROLE_NOT_ALLOWED");

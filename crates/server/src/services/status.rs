@@ -123,10 +123,19 @@ async fn may_see(
         Err(refused) => {
             // Nothing can be audited yet, and nothing is told but that. Whoever wants more than they may see is refused as everybody
             // is who wants anything else now: such refusals are counted, and the audit is told of them once there is one. So is
-            // what is malformed.
-            if let Err(faults) = named {
-                edge.refused_call(call.peer, call.method, context::reason(&faults), now());
-                return Err(errors::invalid(&faults));
+            // what is malformed, and whoever speaks for another organisation than their certificate's. No token is asked for: whose
+            // people need one is known once there is an engine.
+            let faulty = match named {
+                Err(faults) => Some((context::reason(&faults), errors::invalid(&faults))),
+                Ok(caller) if caller.organisation != call.peer.organisation => {
+                    let mismatch = Refusal::OrganisationMismatch;
+                    Some((mismatch.reason(), errors::refusal(mismatch)))
+                }
+                Ok(_) => None,
+            };
+            if let Some((reason, status)) = faulty {
+                edge.refused_call(call.peer, call.method, reason, now());
+                return Err(status);
             }
             return if whole { Ok(None) } else { Err(refused) };
         }
@@ -169,6 +178,7 @@ fn summary(counts: &FeedCounts) -> v1::FeedSummary {
 mod tests {
     use super::*;
     use crate::services::{person, testing};
+    use kith_domain::codes::OdsCode;
 
     /// Whoever names nobody while nothing can be audited is in the audit once there is one.
     #[tokio::test]
@@ -184,6 +194,22 @@ mod tests {
             assert!(crate::refusal::is_unaudited(&refused));
         }
         assert_eq!(edge.told(), [(Some(Method::GetStatus), "PERSON_NOT_NAMED", 2)]);
+    }
+
+    /// Whatever is asked for. That there is no engine yet is no way to be answered in another's name.
+    #[tokio::test]
+    async fn who_names_another_organisation_before_there_is_an_engine_is_refused_and_counted_for_the_audit() {
+        let (edge, call) = (Edge::default(), testing::call(Method::GetStatus));
+        let another = || Caller { organisation: OdsCode::parse("RRK").unwrap(), ..testing::caller() };
+        for state in [EngineState::Loading, EngineState::Failed("KEY_UNUSABLE")] {
+            for whole in [true, false] {
+                let refused = may_see((&state, &edge), call, Ok(another()), whole).await.unwrap_err();
+                assert_eq!(testing::reason(&refused), "ORGANISATION_MISMATCH");
+                assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+                assert!(!crate::refusal::is_unaudited(&refused), "it is counted here, and not once more");
+            }
+        }
+        assert_eq!(edge.told(), [(Some(Method::GetStatus), "ORGANISATION_MISMATCH", 4)]);
     }
 
     /// Suspected tampering is not hidden behind a clock that is wrong as well.
