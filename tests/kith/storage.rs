@@ -255,7 +255,7 @@ async fn every_row_of_a_failed_sync_of_the_change_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_row_of_a_disk_of_the_change_log_that_hangs_or_takes_no_writes() {
+async fn every_row_of_a_disk_of_the_change_log_in_trouble() {
     drive_log(&change_log::Row::DISKS).await;
 }
 

@@ -68,7 +68,7 @@ const STEPS: [Step; 8] = [
     Step {
         name: "storage",
         what: "rows of failing storage",
-        floor: 217,
+        floor: 218,
         runs: &[Way::Tests(KITH, "storage::every_row", 10)],
     },
     Step {

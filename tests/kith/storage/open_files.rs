@@ -17,8 +17,9 @@ const NONE_MORE: &str = "3";
 /// Questions that fill the files which both sinks made ahead many times over.
 const MOST: usize = 20_000;
 /// What else cannot be opened, and is tried again.
-const ALSO: [&str; 9] = [
+const ALSO: [&str; 12] = [
     "failed to accept a connection",
+    "refused a connection",
     "stays in force",
     "stay in force",
     "stay as they were",
@@ -26,7 +27,9 @@ const ALSO: [&str; 9] = [
     "failed to look at files",
     "the newest checkpoint of the audit",
     "the audit journal cannot be read",
-    "audit entr",
+    "an audit entry that came late",
+    "a flag could not be written into the audit",
+    "could not be audited",
 ];
 
 /// Sets how many files the running process may have open (`ulimit -n`).
