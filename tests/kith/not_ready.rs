@@ -196,6 +196,39 @@ async fn a_truncated_manifest_opens_nothing() {
     refuses(site, &["STORE_UNAVAILABLE", "DATA_LOSS_SUSPECTED"]).await;
 }
 
+/// Turns over one bit of a file, in the byte that is chosen by its length.
+fn flip(path: &Path, at: impl FnOnce(usize) -> usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = at(bytes.len());
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_the_manifest_opens_nothing() {
+    let (site, _) = stopped().await;
+    flip(&newest(&site, |name| name.starts_with("MANIFEST-")), |length| length / 2);
+    refuses(site, &["STORE_UNAVAILABLE", "DATA_LOSS_SUSPECTED"]).await;
+}
+
+/// The file that names the manifest: in its middle, and in the last digit of the name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_the_name_of_the_manifest_opens_nothing() {
+    let places: [fn(usize) -> usize; 2] = [|length| length / 2, |length| length - 2];
+    for at in places {
+        let (site, _) = stopped().await;
+        flip(&site.path("disk/data/db/CURRENT"), at);
+        refuses(site, &["STORE_UNAVAILABLE", "DATA_LOSS_SUSPECTED"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flipped_bit_in_the_write_ahead_log_is_noticed() {
+    let (site, _) = stopped().await;
+    flip(&newest(&site, |name| name.ends_with(".log")), |length| length / 2);
+    refuses(site, &["DATA_LOSS_SUSPECTED", "STORE_UNAVAILABLE"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_copy_is_below_the_watermark() {
     let (site, older) = stopped().await;

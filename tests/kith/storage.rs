@@ -1,10 +1,13 @@
 //! The audit's disks failing for real: file systems of their own that are full, read-only or frozen, and system calls of the
 //! running server that fail or take long. Sink by fault by one-shot or lasting by mode. Of each row: no answer without an entry,
-//! refusals with the reason, the move to the other sink, healing by itself, and the gap announced.
+//! refusals with the reason, the move to the other sink, healing by itself, and the gap announced. The same of the change log's disk,
+//! and of open files that run out.
 
 mod asking;
+mod change_log;
 mod changing;
 mod disks;
+mod open_files;
 mod remounted;
 mod row;
 mod telling;
@@ -231,4 +234,34 @@ async fn every_row_of_a_start_on_a_disk_mounted_for_reading_alone() {
         driven += 1;
     }
     println!("COUNTED storage {driven}");
+}
+
+/// Drives what the change log's disk does.
+async fn drive_log(rows: &[change_log::Row]) {
+    let mut driven = 0;
+    for row in rows {
+        println!("failing storage, the change log: {row:?}");
+        if !row.drive().await {
+            return;
+        }
+        driven += 1;
+    }
+    println!("COUNTED storage {driven}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_of_a_failed_sync_of_the_change_log() {
+    drive_log(&change_log::Row::SYNCS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_of_a_disk_of_the_change_log_in_trouble() {
+    drive_log(&change_log::Row::DISKS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_row_of_open_files_that_run_out() {
+    if open_files::drive().await {
+        println!("COUNTED storage 1");
+    }
 }

@@ -68,8 +68,8 @@ const STEPS: [Step; 8] = [
     Step {
         name: "storage",
         what: "rows of failing storage",
-        floor: 211,
-        runs: &[Way::Tests(KITH, "storage::every_row", 7)],
+        floor: 218,
+        runs: &[Way::Tests(KITH, "storage::every_row", 10)],
     },
     Step {
         name: "canary",

@@ -156,17 +156,7 @@ impl Writer {
     /// Commits one group and answers it. A group that is refused as a whole is tried command by command, so that one of
     /// them does not refuse the others. An error is fatal: the group is not answered.
     fn commit(&mut self, group: Vec<Command>) -> Result<(), String> {
-        let (decided, outcome) = match self.prepare(&group) {
-            Ok((decided, None)) => (decided, Ok(())),
-            Ok((decided, Some((batch, changed)))) => {
-                let at = group.iter().map(|command| command.at).max().unwrap_or_default();
-                (decided, self.write(batch, changed, at))
-            }
-            Err(error) => {
-                tracing::error!(%error, "failed to prepare a group of changes");
-                (Vec::new(), Err(CommitFault::OfGroup(Refused::STORAGE)))
-            }
-        };
+        let (decided, outcome) = self.attempt(&group);
         match outcome {
             Ok(()) => {
                 for (command, Decided { verdicts, carried }) in group.into_iter().zip(decided) {
@@ -189,6 +179,25 @@ impl Writer {
                 Ok(())
             }
             Err(CommitFault::Fatal(what)) => Err(what),
+        }
+    }
+
+    /// What was decided of each command of a group, and whether the group is committed.
+    fn attempt(&mut self, group: &[Command]) -> (Vec<Decided>, Result<(), CommitFault>) {
+        // What a refused write left closed cannot be read, so nothing could be prepared whatever the disk takes by now.
+        if let Err(error) = self.held.store.revive() {
+            return (Vec::new(), Err(not_committed(error)));
+        }
+        match self.prepare(group) {
+            Ok((decided, None)) => (decided, Ok(())),
+            Ok((decided, Some((batch, changed)))) => {
+                let at = group.iter().map(|command| command.at).max().unwrap_or_default();
+                (decided, self.write(batch, changed, at))
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to prepare a group of changes");
+                (Vec::new(), Err(CommitFault::OfGroup(Refused::STORAGE)))
+            }
         }
     }
 
@@ -232,18 +241,7 @@ impl Writer {
 
     /// Writes and syncs a batch, then publishes it as of `at`.
     fn write(&mut self, batch: Batch, changed: Changed, at: Moment) -> Result<(), CommitFault> {
-        let head = match self.held.store.commit(batch) {
-            Ok(head) => head,
-            Err(CommitError::Refused { cause }) => {
-                tracing::warn!(%cause, "the log takes no writes now: changes are refused");
-                return Err(CommitFault::Refused(Refused::STORAGE));
-            }
-            Err(CommitError::Invalid(fault)) => {
-                tracing::warn!(%fault, "a group of changes is beyond the bounds of one batch");
-                return Err(CommitFault::OfGroup(Refused::TOO_MANY));
-            }
-            Err(CommitError::Fatal { what }) => return Err(CommitFault::Fatal(what)),
-        };
+        let head = self.held.store.commit(batch).map_err(not_committed)?;
         for record in changed.children {
             self.held.index.publish(record);
         }
@@ -284,4 +282,19 @@ enum CommitFault {
     /// Something in the group cannot be taken; the others may be.
     OfGroup(Refused),
     Fatal(String),
+}
+
+/// What it means for a group that the store did not take it.
+fn not_committed(error: CommitError) -> CommitFault {
+    match error {
+        CommitError::Refused { cause } => {
+            tracing::warn!(%cause, "the log takes no writes now: changes are refused");
+            CommitFault::Refused(Refused::STORAGE)
+        }
+        CommitError::Invalid(fault) => {
+            tracing::warn!(%fault, "a group of changes is beyond the bounds of one batch");
+            CommitFault::OfGroup(Refused::TOO_MANY)
+        }
+        CommitError::Fatal { what } => CommitFault::Fatal(what),
+    }
 }

@@ -70,6 +70,10 @@ fn lasts(path: &str) -> bool {
     STREAMING.contains(&path) && !SOON_ENDED.contains(&path)
 }
 
+/// When a call ends whatever it was answered until then: among the extensions of its request, where it has a deadline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallDeadline(pub(crate) Instant);
+
 /// Calls that are answered even under overload: whoever watches the service must be able to see it.
 const NEVER_SHED: &str = "/grpc.health.v1.Health/";
 
@@ -214,7 +218,10 @@ where
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let limit = Limit::new(deadline, standing);
         // One that is given up must not look sent to its end.
-        let request = if in_pieces { request.map(given_up::told) } else { request };
+        let mut request = if in_pieces { request.map(given_up::told) } else { request };
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(CallDeadline(deadline));
+        }
         Box::pin(bounded(self.inner.call(request), limit, admitted, asking))
     }
 }

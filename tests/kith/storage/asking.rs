@@ -44,9 +44,14 @@ impl<'a> Asking<'a> {
     async fn ask(&mut self) -> Result<(), Status> {
         let options = ConnectOptions { request_timeout: DEADLINE, ..self.server.options(ED) };
         let client = Client::connect(options).await.unwrap();
+        self.ask_over(&client).await
+    }
+
+    /// A question over a connection that is there.
+    pub async fn ask_over(&mut self, client: &Client) -> Result<(), Status> {
         let request = build::lookup(ED, nhs(u32::try_from(self.asked.answered.len()).unwrap()));
         let id = request.request_id.clone();
-        match calls::try_ask(&client, request).await {
+        match calls::try_ask(client, request).await {
             Ok(answer) => {
                 let (_, number) = answer.audit_reference.rsplit_once('-').unwrap();
                 self.asked.answered.push((number.parse().unwrap(), id));

@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_connections_per_organisation: usize,
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
+    /// Longest time that a check-in waits for its recording before it is answered without.
+    pub record_timeout_ms: u64,
     /// Latest deadline of a unary call and of a worklist, whatever its client set: until then a call that is never sent whole, or
     /// never ends, holds its places.
     pub max_timeout_ms: u64,
@@ -106,6 +108,7 @@ impl Default for Limits {
             max_connections: 4_096,
             max_connections_per_organisation: 512,
             request_timeout_ms: 5_000,
+            record_timeout_ms: 1_500,
             max_timeout_ms: 60_000,
             max_in_flight: 1_024,
             share_percent: 25,
@@ -145,6 +148,11 @@ impl Limits {
     /// Longest time in which a peer takes nothing.
     pub fn write_stall(&self) -> Duration {
         Duration::from_secs(self.write_stall_timeout_s)
+    }
+
+    /// A check-in whose disk has not confirmed its recording in this time is answered without, and says so.
+    pub fn record_timeout(&self) -> Duration {
+        Duration::from_millis(self.record_timeout_ms)
     }
 
     /// A stream on which nothing arrives for so long is ended: it holds a place that others need.
@@ -190,6 +198,7 @@ impl Limits {
         // With every field as long as it may be a person has some 1,100 bytes: none such is refused, whatever is configured.
         check.range("limits.max_person_bytes", self.max_person_bytes, 2_048..=65_536);
         check.range("limits.request_timeout_ms", self.request_timeout_ms, 10..=HOUR_MS);
+        check.range("limits.record_timeout_ms", self.record_timeout_ms, 10..=HOUR_MS);
         check.range("limits.max_timeout_ms", self.max_timeout_ms, 10..=HOUR_MS);
         check.range("limits.max_in_flight", self.max_in_flight, 1..=1 << 20);
         check.range("limits.share_percent", self.share_percent, 1..=100);

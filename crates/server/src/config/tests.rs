@@ -28,9 +28,11 @@ fn the_default_file_has_every_key() {
 }
 
 #[test]
-fn waits_for_streams_and_files_are_bounded() {
-    let found = mistakes("[limits]\nstream_idle_timeout_s = 0\nfile_piece_timeout_s = 3601\n", &[]);
+fn waits_for_streams_files_and_recordings_are_bounded() {
+    let text = "[limits]\nstream_idle_timeout_s = 0\nfile_piece_timeout_s = 3601\nrecord_timeout_ms = 9\n";
+    let found = mistakes(text, &[]);
     for expected in [
+        "limits.record_timeout_ms: expected 10 to 3600000, found 9",
         "limits.stream_idle_timeout_s: expected 1 to 86400, found 0",
         "limits.file_piece_timeout_s: expected 1 to 3600, found 3601",
     ] {

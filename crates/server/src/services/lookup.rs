@@ -17,8 +17,9 @@ use kith_domain::permit::{ActionPermit, ReadPermit, Refusal, authorise_read};
 use kith_domain::refused::Refused;
 use kith_domain::time::Moment;
 use kith_domain::{validate, words};
-use kith_engine::{Answered, Asked, Call, Engine, NotThere, ReadError};
+use kith_engine::{Answered, Asked, Call, Engine, NotThere, ReadError, Verdict};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -28,12 +29,11 @@ use super::places::{self, Begun};
 use super::{errors, feeds, person};
 use crate::answer_times::Decoded;
 use crate::connection;
+use crate::deadline::CallDeadline;
 use crate::load::Held;
 use crate::open_connections::Standing;
 use v1::lookup_service_server::LookupService;
 
-/// How long a check-in waits for its recording before it answers without: well inside the time-out of a call.
-const RECORD_LIMIT: Duration = Duration::from_millis(1_500);
 /// Items of a worklist waiting for a slow reader.
 const WORKLIST_BUFFER: usize = 16;
 
@@ -69,6 +69,13 @@ fn may_ask(engine: &Engine, call: Call, caller: &Caller, context: CareContext) -
     authorise_read(&engine.policy(), call.peer, caller, asked, engine.directory())
 }
 
+/// Until when a check-in waits for its recording before it answers without: as long as is configured, and no longer than three
+/// quarters of what its call has left. The rest is for the answer, which the deadline would else take along.
+fn record_until(limit: Duration, deadline: Option<CallDeadline>, now: Instant) -> Instant {
+    let left = deadline.map(|CallDeadline(deadline)| deadline.saturating_duration_since(now) / 4 * 3);
+    now + left.map_or(limit, |left| left.min(limit))
+}
+
 #[tonic::async_trait]
 impl LookupService for Services {
     async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
@@ -90,6 +97,8 @@ impl LookupService for Services {
         let decoded = Decoded::now();
         let engine = self.engine()?;
         let call = self.call(&request, Method::CheckIn)?;
+        let deadline = request.extensions().get::<CallDeadline>().copied();
+        let until = record_until(self.limits().record_timeout(), deadline, Instant::now());
         let at = now();
         let parsed = match presentation::check_in(request.into_inner(), call.peer.organisation, at) {
             Ok(parsed) => parsed,
@@ -109,7 +118,7 @@ impl LookupService for Services {
         let subject = Some(lookup.question.subject.clone());
         let sender = Sender { call, caller: Some(lookup.caller.clone()), subject, event_id, mother };
         let begun = self.try_begin(&engine, call);
-        let recording = record((Arc::clone(&engine), begun), permit, recording, sender, at);
+        let recording = record((Arc::clone(&engine), begun), permit, recording, sender, (at, until));
         let (answered, recording) = tokio::join!(engine.ask_permitted(asked(call, lookup), read), recording);
         let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
@@ -143,6 +152,11 @@ impl LookupService for Services {
     }
 }
 
+/// What has come of a recording by then.
+async fn in_time(until: Instant, work: impl Future<Output = Result<Verdict, Status>>) -> Result<Verdict, Status> {
+    tokio::time::timeout_at(until, work).await.unwrap_or(Ok(Err(NOT_IN_TIME)))
+}
+
 /// Records a check-in's presentation, and says plainly when it did not. What is begun goes on to its end, audit included, when
 /// it takes longer than the answer waits or the caller has gone.
 async fn record(
@@ -150,7 +164,7 @@ async fn record(
     permit: ActionPermit,
     recording: Result<PresentationEvent, Faults>,
     sender: Sender,
-    at: Moment,
+    (at, until): (Moment, Instant),
 ) -> Result<v1::check_in_response::Recording, Status> {
     let peer = sender.call.peer;
     let event = match recording {
@@ -176,11 +190,7 @@ async fn record(
         context::presented_told(&engine, sender, (&verdict, not_there)).await?;
         Ok(verdict)
     });
-    let verdict = match tokio::time::timeout(RECORD_LIMIT, work).await {
-        Ok(verdict) => verdict?,
-        Err(_) => Err(NOT_IN_TIME),
-    };
-    Ok(match verdict {
+    Ok(match in_time(until, work).await? {
         Ok(ack) => {
             let ack = plan::acknowledgement(ack.event_id, ack.sequence, ack.at, ack.repeated, ack.effect);
             v1::check_in_response::Recording::Recorded(ack)
@@ -277,6 +287,7 @@ fn could_not_ask(status: Status) -> v1::lookup_many_response::Item {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::net::SocketAddr;
     use std::task::{Context, Poll, Waker};
 
@@ -289,8 +300,14 @@ mod tests {
     use kith_domain::presentation::{Closing, Outcome};
     use kith_domain::text::{EncounterId, LocalKey};
     use kith_domain::time::Day;
+    use tonic::Code;
+    use tonic::body::Body;
+    use tower::{Layer, Service};
 
     use super::*;
+    use crate::config::Limits;
+    use crate::deadline::CallLimitsLayer;
+    use crate::edge::Edge;
     use crate::identity::PeerIdentity;
     use crate::services::testing::{self, Place, last};
 
@@ -387,9 +404,49 @@ mod tests {
         };
         let sender = Sender::of_event(call, testing::caller(), event_id);
         let (engine, before) = (Arc::clone(&place.engine), last(&place.engine));
-        let recording = record((engine, None), testing::permit(Method::SubmitPlanFile), Ok(event), sender, now()).await;
+        let permit = testing::permit(Method::SubmitPlanFile);
+        let recording = record((engine, None), permit, Ok(event), sender, (now(), Instant::now())).await;
         let Ok(v1::check_in_response::Recording::NotRecorded(told)) = recording else { panic!("it has no place") };
         assert_eq!((told.reason.as_str(), told.words.contains("NOT recorded, send again")), ("OVERLOADED", true));
         assert_eq!(last(&place.engine), before + 1, "and it is in the audit");
+    }
+
+    #[test]
+    fn a_recording_is_waited_for_as_configured_and_never_to_the_end_of_its_call() {
+        let (limit, now) = (Duration::from_millis(1_500), Instant::now());
+        let waits = |left_ms: Option<u64>| {
+            let deadline = left_ms.map(|left| CallDeadline(now + Duration::from_millis(left)));
+            (record_until(limit, deadline, now) - now).as_millis()
+        };
+        let left = [None, Some(30_000), Some(2_000), Some(1_000), Some(100), Some(0)];
+        assert_eq!(left.map(waits), [1_500, 1_500, 1_500, 750, 75, 0]);
+        let late = now + limit;
+        assert_eq!(record_until(limit, Some(CallDeadline(now)), late), late, "nothing is left of it");
+    }
+
+    /// Behind the layer that ends calls, on a clock that moves for timers alone: the disk hangs, and the answer is ready.
+    #[tokio::test(start_paused = true)]
+    async fn a_check_in_whose_recording_hangs_is_answered_before_its_deadline() {
+        for (configured_ms, timeout, waits_ms) in [(1_500, "1S", 750), (1_500, "30S", 1_500), (200, "1S", 200)] {
+            let handler = move |request: http::Request<Body>| async move {
+                let deadline = request.extensions().get::<CallDeadline>().copied();
+                let until = record_until(Duration::from_millis(configured_ms), deadline, Instant::now());
+                let told = in_time(until, std::future::pending()).await;
+                assert!(matches!(told, Ok(Err(refused)) if refused == NOT_IN_TIME));
+                Ok::<http::Response<Body>, Infallible>(Status::new(Code::Ok, "").into_http())
+            };
+            let layer = CallLimitsLayer::new(&Limits::default(), Edge::default());
+            let call = http::Request::builder().uri("/kith.v1.LookupService/CheckIn").header("grpc-timeout", timeout);
+            let began = Instant::now();
+            let answer =
+                layer.layer(tower::service_fn(handler)).call(call.body(Body::default()).unwrap()).await.unwrap();
+            let ended = Status::from_header_map(answer.headers()).map_or(Code::Ok, |status| status.code());
+            let (waited, least) = (began.elapsed(), Duration::from_millis(waits_ms));
+            assert_eq!(ended, Code::Ok, "{configured_ms} of {timeout}: the deadline took the answer along");
+            assert!(
+                waited >= least && waited < least + Duration::from_millis(5),
+                "{configured_ms} of {timeout}: {waited:?}"
+            );
+        }
     }
 }

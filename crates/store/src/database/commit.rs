@@ -31,6 +31,15 @@ impl Writer {
     pub(super) fn new(watermark: Option<Watermark>) -> Self {
         Self { watermark, state: State::Ready }
     }
+
+    /// After an attempt to open the database anew: one that was refused is made again before the next write.
+    fn reopened(&mut self, outcome: &Result<(), CommitError>) {
+        self.state = match outcome {
+            Ok(()) => State::Ready,
+            Err(CommitError::Fatal { .. }) => State::Dead,
+            Err(CommitError::Refused { .. } | CommitError::Invalid(_)) => State::Reopen,
+        };
+    }
 }
 
 impl Store {
@@ -69,6 +78,26 @@ impl Store {
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(next)
+    }
+
+    /// Opens the database where a refused write has left it closed, because the disk took no new files either. Whoever makes a batch
+    /// reads first, and would without this never come to [`Store::commit`] again, which opens it too.
+    ///
+    /// # Errors
+    /// [`CommitError::Refused`]: the disk still takes no writes. [`CommitError::Fatal`]: the process must end.
+    pub fn revive(&self) -> Result<(), CommitError> {
+        if self.database().is_some() {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock().map_err(|_| CommitError::fatal("an earlier commit panicked"))?;
+        if writer.state != State::Reopen {
+            // Closed for good: whoever reads or writes hears it.
+            return Ok(());
+        }
+        self.check_room()?;
+        let outcome = self.reopen(self.head());
+        writer.reopened(&outcome);
+        outcome
     }
 
     /// Refuses while the disk is read-only or has less room than the reserve.
@@ -151,11 +180,7 @@ impl Store {
         // Should it fail, the next commit tries again before it writes.
         writer.state = State::Reopen;
         let outcome = self.reopen(self.head());
-        match &outcome {
-            Ok(()) => writer.state = State::Ready,
-            Err(CommitError::Fatal { .. }) => writer.state = State::Dead,
-            Err(CommitError::Refused { .. } | CommitError::Invalid(_)) => {}
-        }
+        writer.reopened(&outcome);
         outcome
     }
 

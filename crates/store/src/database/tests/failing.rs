@@ -71,6 +71,12 @@ impl Mount {
         assert!(remounted.success(), "remount {mode}");
     }
 
+    /// Files and directories that are there.
+    fn files(&self) -> u64 {
+        let found = rustix::fs::statvfs(self.0.path()).unwrap();
+        found.f_files - found.f_ffree
+    }
+
     fn fill(&self) -> std::path::PathBuf {
         let path = self.0.path().join("ballast");
         let mut file = fs::File::create(&path).unwrap();
@@ -125,6 +131,39 @@ fn rocksdb_that_ran_into_a_full_disk_is_opened_anew_and_nothing_is_lost() {
     assert_eq!(store.head().sequence, last + 4);
     let report = store.verify().unwrap();
     assert!(report.is_sound(), "{report}");
+    drop(store);
+}
+
+#[test]
+fn a_database_that_a_refused_write_left_closed_is_opened_once_the_disk_takes_files_again() {
+    let Some(mount) = Mount::tmpfs(96) else { return };
+    let dir = mount.0.path().join("data");
+    let options = StoreOptions { write_buffer_bytes: 4 << 20, ..options() };
+    let store = Store::open(&dir, keys(), options).unwrap();
+    store.commit(large(1)).unwrap();
+    let ballast = mount.fill();
+    let mut last = 1;
+    let refused = loop {
+        match store.commit(large(last + 1)) {
+            Ok(head) => last = head.sequence,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, CommitError::Refused { .. }), "{refused}");
+    // From now on no file can be made, and RocksDB makes some whenever it is opened.
+    mount.remount(&format!("nr_inodes={}", mount.files()));
+    assert!(matches!(store.commit(batch(last + 1)), Err(CommitError::Refused { .. })));
+    let first = 1_u64.to_be_bytes();
+    assert!(matches!(store.get(Table::Plan, &first), Err(StoreError::Closed)));
+    assert!(matches!(store.revive(), Err(CommitError::Refused { .. })));
+    fs::remove_file(ballast).unwrap();
+    mount.remount("nr_inodes=100000");
+    store.revive().unwrap();
+    assert!(store.get(Table::Plan, &first).unwrap().is_some(), "it can be read before anything is written");
+    assert_eq!(store.commit(batch(last + 1)).unwrap().sequence, last + 1);
+    store.close();
+    store.revive().unwrap();
+    assert!(matches!(store.get(Table::Plan, &first), Err(StoreError::Closed)), "what is closed for good stays so");
     drop(store);
 }
 
