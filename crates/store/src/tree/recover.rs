@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kith_merkle::{Checkpoint, Frontier, VerifierKey, root_of};
 
-use super::cosign;
+use super::cosign::{self, Brought, KeptHead};
 use super::files::{
     HASH_LENGTH, KEPT_LEVELS, ReadFault, Records, TreeReader, checkpoint_path, checkpoints_tail, kept_hashes,
     leaves_path, length_of, level_path, read_small, record_offset,
@@ -97,7 +97,10 @@ fn newest(
         Some(Signed { checkpoint: read.ok()?, note })
     };
     let (last, fetched) = (read(last), read(read_small(&checkpoint_path(dir))?));
-    let cosign::KeptHead { head: cosigned, fault, verified: _ } = cosign::published(dir, &mut signers, 0, witnesses)?;
+    // Where it cannot be read who brought what, any of it may have been brought unverified: by that no start suspects the tree.
+    let brought = Brought::kept_in(dir).ok();
+    let KeptHead { head: cosigned, fault, verified: _, excused: _ } =
+        cosign::published(dir, &mut signers, 0, (witnesses, brought.as_ref()))?;
     faults.extend(fault);
     if let Some(fault) = signers.conclude() {
         faults.push(fault);

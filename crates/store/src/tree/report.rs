@@ -39,6 +39,9 @@ pub struct TreeReport {
     pub cosigned: Option<u64>,
     /// How many of the configured witnesses have signed that head; `None` where no key of one was there to verify with.
     pub cosignatures: Option<usize>,
+    /// How many statements on that head are not what a configured witness said, and are no fault, because it is written beside the tree
+    /// that they were brought before keys were configured. Nothing signs that.
+    pub excused: usize,
     /// There is no head that was cosigned, though a witness is known: one is configured, or has brought one. Somebody removed it, or
     /// none ever came, or the machine went down over the first; or one is there, and none of the configured witnesses has signed it:
     /// others were configured when it was. That is no fault.
@@ -160,6 +163,11 @@ impl fmt::Display for TreeReport {
             (self.passed_over, "entries passed over and on disk"),
             (self.removed, "entries removed under retention, their leaves kept"),
             (self.outside, "checkpoints kept by others"),
+            (
+                self.excused as u64,
+                "statements on the cosigned head are not what a configured witness said: the file cosigners, which nothing signs, \
+                 says that they were brought before its key was configured",
+            ),
         ] {
             if count > 0 {
                 writeln!(f, "audit tree: {count} {what}")?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, Hash, VerifierKey, root_of};
 
-use super::cosign::KeptHead;
+use super::cosign::{Brought, KeptHead};
 use super::files::{
     FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
     level_path, read_small, suspected_path,
@@ -432,14 +432,16 @@ fn hold_against_cosigned(dir: &Path, witnesses: &[VerifierKey], signers: &mut Si
         let fault = Some(TreeFault::Cosigned { what: format!("it cannot be read: {error}") });
         KeptHead { fault, ..KeptHead::default() }
     };
-    let found = cosign::published(dir, signers, report.signed_leaves, witnesses).unwrap_or_else(unread);
-    let KeptHead { head: known, fault, verified } = found;
-    let brought = cosign::brought_any(dir);
-    let is_awaited = !witnesses.is_empty() || brought.as_ref().is_ok_and(|any| *any);
+    let (brought, nobody) = (Brought::kept_in(dir), Brought::default());
+    // What cannot be read excuses nothing: nobody has to believe it, and whoever has the disks can damage it, or put it there.
+    let excuses = brought.as_ref().unwrap_or(&nobody);
+    let found = cosign::published(dir, signers, report.signed_leaves, (witnesses, Some(excuses)));
+    let KeptHead { head: known, fault, verified, excused } = found.unwrap_or_else(unread);
+    let is_awaited = !witnesses.is_empty() || brought.as_ref().is_ok_and(|brought| brought.count() > 0);
     // A head is held against the tree whoever cosigned it. That it is cosigned is said where a key says so.
     let is_cosigned = known.is_some() && verified != Some(0);
     report.not_cosigned = is_awaited && !is_cosigned && fault.is_none();
-    report.cosignatures = verified;
+    (report.cosignatures, report.excused) = (verified, excused);
     // With keys nothing is kept by whose a name is.
     match (brought.is_err(), witnesses.is_empty()) {
         (true, true) => report.add(TreeFault::Cosigners),

@@ -211,7 +211,8 @@ fn what_nobody_here_can_verify_is_no_fault_and_the_logs_part_of_it_is_looked_at(
     let rubbish = rubbish.to_string().into_bytes();
     assert!(site.with(&path, &rubbish).0.is_sound());
     site.bench.witnesses = vec![witness(1).key().clone()];
-    assert!(site.with(&path, &rubbish).0.is_sound(), "it was kept before its key was known");
+    let report = site.with(&path, &rubbish).0;
+    assert!(report.is_sound() && report.excused == 1, "it was kept before its key was known: {report}");
     // Nobody brought it so: it was changed.
     fs::remove_file(site.bench.tree().join("cosigners")).unwrap();
     site.found(&path, &rubbish, &["Cosigned"], "kept under its key, and changed");
@@ -294,6 +295,32 @@ fn where_it_cannot_be_read_who_brought_what_no_statement_makes_a_start_suspect_t
     fs::write(&path, &site.published).unwrap();
     let (told, grows) = started(&site.bench);
     assert!(told.len() == 1 && told[0].contains("no witness's statement stands on it") && !grows, "{told:?}");
+}
+
+/// Nothing signs that file, and with keys configured none is needed: whoever has the disks can damage it, or put one there.
+#[test]
+fn whose_witnesses_are_hides_no_change_of_what_a_configured_witness_said() {
+    let (site, path) = cosigned(true);
+    let place = site.bench.tree().join("cosigners");
+    assert!(!place.exists());
+    let mut rubbish = Note::parse(&site.bytes(&path)).unwrap();
+    let statement = rubbish.signatures.last_mut().unwrap();
+    statement.bytes = vec![0; 72];
+    let first = NoteSignature { bytes: vec![0], ..statement.clone() };
+    let rubbish = rubbish.to_string().into_bytes();
+    site.found(&path, &rubbish, &["Cosigned"], "nobody brought it");
+    fs::write(&place, "damaged").unwrap();
+    site.found(&path, &rubbish, &["Cosigned"], "damaged");
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    site.found(&path, &rubbish, &["Cosigned"], "it cannot be read");
+    fs::remove_dir(&place).unwrap();
+    // One that says so is believed, and that it is, is told.
+    fs::write(&place, format!("kith-cosigners/1\n{ONE}\n\n{first}")).unwrap();
+    let report = site.with(&path, &rubbish).0;
+    assert!(report.is_sound() && report.excused == 1, "{report}");
+    assert!(report.to_string().contains("1 statements on the cosigned head are not what a configured witness said"));
+    assert_eq!(site.bench.verify().excused, 0, "what holds needs no excuse");
 }
 
 /// A byte that makes another name or organisation of one is not told from what was brought: then its owner hears NOT_KEPT, and
