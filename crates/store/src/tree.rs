@@ -92,6 +92,7 @@ impl Shared {
 pub struct Tree {
     shared: Arc<Shared>,
     options: TreeOptions,
+    disk: Arc<dyn Disk>,
     clock: Arc<dyn Monotonic>,
     grower: Mutex<Option<Grower>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -140,10 +141,11 @@ impl Tree {
         let seen = Seen { published, signed_leaves, signed_at: now, failing: false, busy_since: None, suspected: told };
         let shared =
             Arc::new(Shared { seen: Mutex::new(seen), stop: AtomicBool::new(false), finish: AtomicBool::new(false) });
-        let grower = Grower::new(options.clone(), disk, Arc::clone(&shared), found.grown, now);
+        let grower = Grower::new(options.clone(), Arc::clone(&disk), Arc::clone(&shared), found.grown, now);
         let tree = Self {
             shared,
             options,
+            disk,
             clock,
             grower: Mutex::new(Some(grower)),
             thread: Mutex::new(None),

@@ -17,7 +17,7 @@ use super::Tree;
 use super::files::{TreeReader, read_small};
 use super::signers::Signers;
 use super::types::{TreeError, TreeFault, TreeOptions};
-use crate::disk::replace_durably;
+use crate::disk::replace_durably_on;
 
 /// Witnesses of one organisation, where no key is configured: none fills the places of all others. One with a new key takes the
 /// place of its own oldest that is on no head any more.
@@ -358,7 +358,7 @@ impl Tree {
             let Some(kept) = now.keep(&held, &statements, organisation) else { return Ok(false) };
             let both = now.after(&before);
             if both != before {
-                replace_durably(&brought_path(dir), &both.to_bytes())?;
+                replace_durably_on(&*self.disk, &brought_path(dir), &both.to_bytes())?;
             }
             forgets = (both != now).then_some(now);
             *brought = Some(both);
@@ -369,12 +369,22 @@ impl Tree {
         };
         signatures.extend(kept);
         let kept = Note { text: offered.text, signatures };
-        replace_durably(&cosigned_path(dir), kept.to_string().as_bytes())?;
-        // Whose a name was is forgotten once nothing stands under it any more: a cut between the two leaves too many, and none too few.
-        if let Some(now) = forgets {
-            replace_durably(&brought_path(dir), &now.to_bytes())?;
+        replace_durably_on(&*self.disk, &cosigned_path(dir), kept.to_string().as_bytes())?;
+        if let Some(now) = forgets
+            && self.has_forgotten(&now)
+        {
             *brought = Some(now);
         }
         Ok(true)
+    }
+
+    /// Forgets whose a name was once nothing stands under it any more: a cut before leaves too many, and none too few. So does a disk
+    /// that fails: what was kept by then is kept all the same, and the next that is kept forgets them.
+    fn has_forgotten(&self, now: &Brought) -> bool {
+        let written = replace_durably_on(&*self.disk, &brought_path(&self.options.dir), &now.to_bytes());
+        if let Err(error) = &written {
+            tracing::warn!(%error, "whose the names of witnesses were, under which nothing stands any more, is not forgotten yet");
+        }
+        written.is_ok()
     }
 }
