@@ -248,6 +248,37 @@ fn what_is_kept_is_kept_though_the_disk_does_not_take_that_a_name_is_forgotten()
     assert_eq!((names(&bench), holding(&open.tree)), (called(3..=5), vec![4, 5]));
 }
 
+/// With the file full, the names on the head that is there and those on the newer one are one more than are read again.
+#[test]
+fn no_more_names_are_written_than_are_read_again_though_the_newer_head_cannot_be() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    let organisation = |number: u8| format!("RW{}", number.div_ceil(3));
+    for number in 1..=64 {
+        // Three of each organisation, on a head of their own.
+        if number % 3 == 1 {
+            open.append(1);
+            open.grow(&bench);
+        }
+        let head = open.tree.checkpoint().unwrap();
+        assert!(open.tree.add_cosignature(&cosigned(&head, &[number]), &organisation(number)).unwrap(), "{number}");
+    }
+    assert_eq!(names(&bench), called(1..=64));
+    open.append(1);
+    open.grow(&bench);
+    let newer = open.tree.checkpoint().unwrap();
+    assert!(!open.tree.add_cosignature(&cosigned(&newer, &[65]), "RW99").unwrap(), "there is no room for its name");
+    // After the names: the head.
+    bench.disk.fail(&bench.tree(), Call::Write, 2, false, 28);
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[65]), &organisation(1)).is_err());
+    assert_eq!(names(&bench), called(2..=65));
+    drop(open);
+    let open = bench.open();
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[65]), &organisation(1)).unwrap());
+    let (_, note) = open.tree.cosigned().unwrap().unwrap();
+    assert!(witness(65).key().verify_cosignature(&note).is_ok());
+}
+
 #[test]
 fn whose_names_are_is_not_taken_for_nobodys_where_it_is_damaged() {
     let bench = Bench::new();
