@@ -281,6 +281,28 @@ fn what_a_witness_said_under_its_former_name_makes_no_start_suspect_the_tree() {
     }
 }
 
+#[test]
+fn each_configured_witness_that_signed_is_counted_under_a_former_name_too() {
+    let (mut site, _) = cosigned(true);
+    let keys = [1, 2, 3].map(|number| witness(number).key().clone());
+    site.bench.witnesses = keys.to_vec();
+    let tree = site.bench.open_tree();
+    assert!(tree.add_cosignature(&stated(&site.published, 2), ONE).unwrap());
+    drop(tree);
+    let signed = |bench: &Bench| {
+        let report = bench.verify();
+        assert!(report.is_sound() && report.excused == 0, "{report}");
+        (report.cosignatures, report.not_cosigned)
+    };
+    assert_eq!(signed(&site.bench), (Some(2), false));
+    site.bench.witnesses[0] = WitnessSigner::from_seed("witness.test/renamed", &[1; 32]).unwrap().key().clone();
+    assert_eq!(signed(&site.bench), (Some(2), false), "renamed since");
+    site.bench.witnesses.truncate(1);
+    assert_eq!(signed(&site.bench), (Some(1), false), "it alone is configured now");
+    site.bench.witnesses = keys[2..].to_vec();
+    assert_eq!(signed(&site.bench), (Some(0), true), "nor is one that has not signed counted");
+}
+
 /// The file that excuses what was brought may be damaged before the witness, configured since, cosigns again.
 #[test]
 fn where_it_cannot_be_read_who_brought_what_no_statement_makes_a_start_suspect_the_tree() {
