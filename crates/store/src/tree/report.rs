@@ -29,6 +29,8 @@ pub struct TreeReport {
     pub passed_over_ranges: Vec<(u64, u64)>,
     /// Leaves whose entries were removed when their time had passed.
     pub removed: u64,
+    /// How many of those came late: which they were, nothing says any more.
+    pub removed_late: u64,
     /// Up to this number entries are rightly missing, by an entry that is under a signed head. 0 when there is none.
     pub removed_through: u64,
     /// What it says of the audit's numbers, where it is as it was signed; `None` when nothing of it is to be believed.
@@ -162,6 +164,7 @@ impl fmt::Display for TreeReport {
             (self.after, "entries after the last growth"),
             (self.passed_over, "entries passed over and on disk"),
             (self.removed, "entries removed under retention, their leaves kept"),
+            (self.removed_late, "of them came late, and no head says which they were"),
             (self.outside, "checkpoints kept by others"),
             (
                 self.excused as u64,

@@ -63,7 +63,8 @@ impl Tree {
         // Of a tree that is not as it was signed nothing is believed.
         if key.is_some() && report.is_sound() && signers.conclude().is_none() {
             let told = key.map_or(0, |key| Self::removal_through(&signed_removals([primary, spill]), key));
-            report.removed_through = growth.removed_through(removals, &segments, (report.signed_leaves, told))?;
+            let signed = (report.signed_leaves, told);
+            (report.removed_through, growth.told_at) = growth.removed_through(removals, &segments, signed)?;
             // One of which nothing is signed says nothing.
             report.accounted = (report.signed_leaves > 0).then(|| growth.accounted(report.removed_through));
         }
@@ -94,11 +95,13 @@ struct Wanted {
 /// What the leaves file says, read once from its beginning.
 #[derive(Default)]
 struct Growth {
-    /// Late entries: their leaves.
-    late: BTreeMap<u64, Hash>,
+    /// Late entries: their leaves, and the indexes of those.
+    late: BTreeMap<u64, (Hash, u64)>,
     passed: Vec<(u64, u64)>,
     /// Index and leaf of the entries that tell of removals.
     told: BTreeMap<u64, (u64, Hash)>,
+    /// Index of the one of them that is believed; 0 when none is.
+    told_at: u64,
     roots: Roots,
     covered: u64,
     /// The same of the leaves under the newest signed head, and how many of `passed` are among them.
@@ -137,7 +140,7 @@ impl Growth {
             let covered = order.covered;
             // What came late and is not signed, no start signs any more.
             let late_counts = signed.newest == 0 || index < signed.newest;
-            if !order.takes(&record) || !growth.note(&record, late_counts) {
+            if !order.takes(&record) || !growth.note(&record, (index, late_counts)) {
                 report.add(TreeFault::OrderDiffers { index, covered });
             }
             if let Record::Entry { sequence, leaf, late: _ } = record
@@ -179,7 +182,7 @@ impl Growth {
 
     /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in. One that does not count
     /// is not noted.
-    fn note(&mut self, record: &Record, late_counts: bool) -> bool {
+    fn note(&mut self, record: &Record, (index, late_counts): (u64, bool)) -> bool {
         match *record {
             Record::PassedOver { first, last } => {
                 self.passed.push((first, last));
@@ -188,19 +191,20 @@ impl Growth {
             Record::Entry { late: false, .. } => true,
             Record::Entry { sequence, leaf, late: true } => {
                 let may_stand = self.passed_with(sequence).is_some_and(may_come);
-                may_stand && (!late_counts || self.late.insert(sequence, leaf).is_none())
+                may_stand && (!late_counts || self.late.insert(sequence, (leaf, index)).is_none())
             }
         }
     }
 
     /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed, and that
-    /// the log's key signed as well, up to `told`: the head over an entry says when it was there, and not who wrote it.
+    /// the log's key signed as well, up to `told`: the head over an entry says when it was there, and not who wrote it. With the
+    /// index of that entry's leaf.
     fn removed_through(
         &self,
         removals: &[Removal],
         segments: &[(u64, PathBuf)],
         (signed_leaves, told): (u64, u64),
-    ) -> Result<u64, TreeError> {
+    ) -> Result<(u64, u64), TreeError> {
         let mut highest_first = removals.to_vec();
         highest_first.sort_unstable_by(|a, b| b.cmp(a));
         for Removal { through, entry } in highest_first {
@@ -211,10 +215,10 @@ impl Growth {
             let Some((_, path)) = at.and_then(|at| segments.get(at)) else { continue };
             let is_it = |(sequence, leaf): &(u64, Hash)| *sequence == entry && leaf == signed;
             if *index < signed_leaves && entries_of(path)?.iter().any(is_it) {
-                return Ok(through);
+                return Ok((through, *index));
             }
         }
-        Ok(0)
+        Ok((0, 0))
     }
 
     /// What its signed leaves say of the audit's numbers.
@@ -249,8 +253,15 @@ impl Growth {
         while let Some((sequence, _)) = leaves.take()? {
             report.not_there(sequence);
         }
-        for sequence in self.late.into_keys() {
-            report.not_there(sequence);
+        for (sequence, (_, index)) in self.late {
+            // A head covers leaves, and not which of them came late, and under which numbers. What came late and was removed came
+            // before the entry that tells of its removal: a later leaf is that of another entry, which somebody has taken away.
+            if index < self.told_at {
+                report.removed_late += u64::from(sequence <= report.removed_through);
+                report.not_there(sequence);
+            } else {
+                report.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+            }
         }
         Ok(())
     }
@@ -273,7 +284,7 @@ impl Growth {
                 leaves.take()?;
                 Some(in_order)
             }
-            Some(_) | None => self.late.remove(&sequence),
+            Some(_) | None => self.late.remove(&sequence).map(|(leaf, _)| leaf),
         };
         match taken_in {
             Some(taken_in) if taken_in == *leaf => {}
