@@ -43,8 +43,9 @@ impl Tree {
         let suspected = suspicion(&suspected_path(dir))?;
         let mut report = TreeReport { without_key: key.is_none(), suspected, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
-        let nothing_known = outside.is_empty() && anchored.is_none() && !cosign::cosigned_path(dir).exists();
-        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {
+        let is_known = !outside.is_empty() || anchored.is_some() || cosign::cosigned_path(dir).exists();
+        let is_signed = read_small(&checkpoint_path(dir))?.is_some() || checkpoints_tail(dir)?.note.is_some();
+        if !leaves_path(dir).exists() && !is_signed && !is_known {
             let newest = segments.last().map(|(_, path)| entries_of(path)).transpose()?.unwrap_or_default();
             // Without a key nothing says that one was kept.
             if let Some((last, _)) = newest.last().filter(|_| key.is_some()) {

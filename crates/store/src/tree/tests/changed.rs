@@ -309,6 +309,19 @@ fn a_tree_that_is_gone_beside_its_audit_is_named() {
 }
 
 #[test]
+fn heads_whose_leaves_and_audit_are_gone_are_named_wherever_they_stand() {
+    let site = Site::new();
+    let tree = site.bench.tree();
+    for gone in [leaves_path(&tree), site.segment.clone()] {
+        fs::remove_file(gone).unwrap();
+    }
+    let truncated = [TreeFault::TreeTruncated { signed: 30, found: 0 }];
+    assert_eq!(site.bench.verify().faults, truncated);
+    fs::remove_file(checkpoint_path(&tree)).unwrap();
+    assert_eq!(site.bench.verify().faults, truncated, "the history alone");
+}
+
+#[test]
 fn all_of_it_rolled_back_together_is_found_by_what_a_witness_kept() {
     let site = Site::new();
     let tree = site.bench.tree();
