@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use compare::Compared;
-use kith_merkle::{Hash, root_of};
+use kith_merkle::Hash;
 pub use prove::Proven;
 pub use report::TreeReport;
 pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
@@ -242,10 +242,13 @@ impl Tree {
             self.suspect(&[TreeFault::RolledBack { known, found }]);
             return false;
         }
-        // Leaves that cannot be read were named when it was opened.
-        let there = TreeReader::open(&self.options.dir).ok().and_then(|reader| root_of(&reader, known).ok());
-        if there.is_some_and(|there| there != *root) {
-            self.suspect(&[TreeFault::Forked { size: known }]);
+        let held = TreeReader::open(&self.options.dir).and_then(|reader| recover::held_against(&reader, known, root));
+        match held {
+            Ok(fault) => self.suspect(fault.as_slice()),
+            // A disk that fails accuses nobody.
+            Err(error) => {
+                tracing::error!(%error, "the audit's tree could not be held against the head that the log knows of");
+            }
         }
         false
     }

@@ -198,6 +198,31 @@ fn a_cosigned_head_of_another_history_is_found_and_named_whatever_its_size() {
     }
 }
 
+/// A start reads the edge of the tree, and no leaf beside it but for a head that it knows of.
+#[test]
+fn a_damaged_leaf_hides_another_history_from_no_start() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(300);
+    open.grow(&bench);
+    let (head, known) = (open.tree.checkpoint().unwrap(), open.checkpoint());
+    open.append(300);
+    open.grow(&bench);
+    drop(open);
+    let mut leaves = fs::read(leaves_path(&bench.tree())).unwrap();
+    leaves[usize::try_from(record_offset(270)).unwrap() + 20] ^= 1;
+    fs::write(leaves_path(&bench.tree()), leaves).unwrap();
+    let damaged = TreeFault::RecordDamaged { index: 270 }.to_string();
+    let tree = bench.open_tree();
+    assert_eq!(tree.status().suspected, Vec::<String>::new(), "it is not on the edge");
+    assert!(!tree.hold_against(known.size, &known.root));
+    assert_eq!(tree.status().suspected, std::slice::from_ref(&damaged), "the log knows of a head over it");
+    drop(tree);
+    fs::remove_file(suspected_path(&bench.tree())).unwrap();
+    fs::write(cosigned_path(&bench.tree()), stated(&head, 1)).unwrap();
+    assert_eq!(started(&bench), (vec![damaged], false), "it was cosigned");
+}
+
 /// Else whoever has a witness's certificate, and a head from before the tree began anew, would have the next start suspect it.
 #[test]
 fn a_head_that_this_tree_has_not_is_not_kept() {
