@@ -13,6 +13,9 @@ use crate::{config, revocation};
 /// Kept at most while the audit takes no entry; nobody is answered then, and the oldest give way.
 const KEPT: usize = 256;
 
+/// What one reading finds at most beside lists that stay: of each part what came into force, and that something could not be used.
+const OF_PARTS: usize = 2 * Part::ALL.len();
+
 /// What a file looked like when it was last seen. Its change time moves with every replacement, kept modes and times included.
 pub(crate) type Seen = (PathBuf, Option<(u64, i64, i64, u64)>);
 
@@ -51,13 +54,17 @@ impl FileChanges {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a change.
-    pub(crate) fn note(&self, change: FileChange) {
+    /// Notes a change. Gives the one that gave way to it: the audit never hears of that.
+    pub(crate) fn note(&self, change: FileChange) -> Option<FileChange> {
         let mut changes = self.lock();
-        if changes.len() >= KEPT {
-            changes.pop_front();
-        }
+        let gives_way = if changes.len() >= KEPT { changes.pop_front() } else { None };
         changes.push_back(change);
+        gives_way
+    }
+
+    /// How many lists that stay can be noted so that nothing gives way to them, nor to what else the same reading finds of each part.
+    pub(crate) fn room(&self) -> usize {
+        KEPT.saturating_sub(self.lock().len() + OF_PARTS)
     }
 
     /// Hands the changes on, one after the other, until one is not taken: that one comes first the next time.
@@ -93,18 +100,33 @@ mod tests {
     #[test]
     fn what_is_not_taken_comes_first_the_next_time() {
         let changes = FileChanges::default();
-        (1..=4).for_each(|number| changes.note(change(number)));
+        assert!((1..=4).all(|number| changes.note(change(number)).is_none()));
         assert_eq!(handed(&changes, 2), [1, 2]);
-        changes.note(change(5));
+        assert_eq!(changes.note(change(5)), None);
         assert_eq!(handed(&changes, 9), [3, 4, 5]);
         assert_eq!(handed(&changes, 9), Vec::<u8>::new());
     }
 
     #[test]
-    fn the_newest_are_kept() {
+    fn the_newest_are_kept_and_what_gives_way_to_them_is_given_back() {
         let changes = FileChanges::default();
-        (0..=u8::MAX).chain([7]).for_each(|number| changes.note(change(number)));
+        assert!((0..=u8::MAX).all(|number| changes.note(change(number)).is_none()));
+        assert_eq!(changes.note(change(7)), Some(change(0)));
         let found = handed(&changes, 1_000);
         assert_eq!((found.len(), found[0], found[KEPT - 1]), (KEPT, 1, 7));
+    }
+
+    #[test]
+    fn there_is_room_for_lists_as_long_as_nothing_gives_way_to_what_one_reading_finds() {
+        let changes = FileChanges::default();
+        let room = changes.room();
+        assert!((1..=room).all(|_| changes.note(change(1)).is_none()));
+        assert_eq!(changes.room(), 0);
+        assert!((1..=OF_PARTS).all(|_| changes.note(change(2)).is_none()), "what it finds of the parts");
+        assert_eq!((changes.room(), changes.note(change(3))), (0, Some(change(1))));
+        assert_eq!(handed(&changes, 1).len(), 1);
+        assert_eq!(changes.room(), 0, "not before that much is free again");
+        assert_eq!(handed(&changes, 1_000).len(), KEPT - 1);
+        assert_eq!(changes.room(), room);
     }
 }

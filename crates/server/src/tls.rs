@@ -29,7 +29,8 @@ use crate::server_pair::{self, ServerPair};
 pub use error::TlsError;
 use renewal::Outcome;
 
-/// Lists that stay of which one reading tells the audit: a file may hold any number. The next ones tell of the others.
+/// Lists that stay of which one reading tells the audit: a file may hold any number. The next ones tell of the others, as they do
+/// while the audit takes nothing and there is no room for them.
 const KEPT_TOLD_MAX: usize = 64;
 
 /// The only application protocol spoken.
@@ -96,15 +97,16 @@ impl InForce {
         Ok(Self { pair, trust, config, failed, kept, told, sha256, generation })
     }
 
-    /// What of this is another than `before`, or could not be used; of lists also which stay because of that and were not `told`.
-    fn changes(&self, before: &[[u8; 32]], told: &BTreeSet<KeptList>) -> Vec<FileChange> {
+    /// What of this is another than `before`, or could not be used; of lists also which stay because of that and were not `told`, as
+    /// far as there is `room` for them.
+    fn changes(&self, before: &[[u8; 32]], told: &BTreeSet<KeptList>, room: usize) -> Vec<FileChange> {
         let of = |((part, sha256), before): ((Part, [u8; 32]), &[u8; 32])| {
             let change = FileChange { part, in_force: None, kept: None };
             let changed = (sha256 != *before).then_some(FileChange { in_force: Some(sha256), ..change.clone() });
             let refused = self.failed.contains(&part).then_some(change);
             [changed, refused].into_iter().flatten()
         };
-        let news = self.kept.difference(told).take(KEPT_TOLD_MAX).cloned();
+        let news = self.kept.difference(told).take(room.min(KEPT_TOLD_MAX)).cloned();
         let stay = news.map(|list| FileChange { part: Part::RevocationLists, in_force: None, kept: Some(list) });
         Part::ALL.into_iter().zip(self.sha256).zip(before).flat_map(of).chain(stay).collect()
     }
@@ -116,7 +118,7 @@ impl InForce {
         self.sha256 == other.sha256 && is_wrong_alike && are_foreign[0] == are_foreign[1]
     }
 
-    /// Whether lists stay of which the audit has not heard, because one reading tells only of so many.
+    /// Whether lists stay of which the audit does not hear, because one reading tells only of so many, or there was no room for them.
     fn has_more_to_tell(&self) -> bool {
         !self.kept.is_subset(&self.told)
     }
@@ -166,10 +168,9 @@ impl TlsState {
         let first = InForce::new(pair, trust, (Vec::new(), BTreeSet::new()), 0)?;
         let changes = FileChanges::default();
         // Under which certificates and lists it begins; nothing of what is not configured.
-        first
-            .changes(&[[0; 32]; Part::ALL.len()], &BTreeSet::new())
-            .into_iter()
-            .for_each(|change| changes.note(change));
+        for change in first.changes(&[[0; 32]; Part::ALL.len()], &BTreeSet::new(), 0) {
+            changes.note(change);
+        }
         let in_force = RwLock::new(Arc::new(first));
         let (reloading, open, in_the_way) = (Mutex::default(), Arc::default(), Mutex::default());
         let (gone, unread) = (Mutex::default(), AtomicBool::new(false));
@@ -281,7 +282,7 @@ impl TlsState {
         // What could not even be put together shows as what could not be read.
         self.unread.store(made.is_err(), Ordering::Relaxed);
         match made {
-            Ok(next) if is_changed || !next.is_like(&before) || before.has_more_to_tell() => {
+            Ok(next) if is_changed || !next.is_like(&before) || self.can_tell_more(&before) => {
                 self.take((next, &*before), is_changed, now)
             }
             Ok(_) => {}
@@ -291,16 +292,26 @@ impl TlsState {
         (errors, said)
     }
 
+    /// Whether the audit does not hear of all lists that stay, and there is room for more of them.
+    fn can_tell_more(&self, before: &InForce) -> bool {
+        before.has_more_to_tell() && self.changes.room() > 0
+    }
+
     /// What was read comes into force, and open connections are judged by it.
     fn take(&self, (mut next, before): (InForce, &InForce), is_changed: bool, now: UnixTime) {
         tell_of_expired(&next.trust, now);
         self.remember(&before.trust, &next.trust);
         let is_news = |change: &FileChange| change.in_force.is_some() || change.kept.is_some();
         let is_told = |change: &FileChange| is_changed || is_news(change) || !before.failed.contains(&change.part);
-        let changes = next.changes(&before.sha256, &before.told);
+        let changes = next.changes(&before.sha256, &before.told, self.changes.room());
         let told = changes.iter().filter_map(|change| change.kept.clone());
         next.told = before.told.intersection(&next.kept).cloned().chain(told).collect();
-        changes.into_iter().filter(is_told).for_each(|change| self.changes.note(change));
+        for change in changes.into_iter().filter(is_told) {
+            // The audit does not hear of a list that gives way before it took it: once there is room, it is told again.
+            if let Some(list) = self.changes.note(change).and_then(|gave_way| gave_way.kept) {
+                next.told.remove(&list);
+            }
+        }
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.examine_open(now);
     }

@@ -121,13 +121,18 @@ pub(crate) fn create_dir_durably(path: &Path) -> io::Result<()> {
 /// Writes a small whole file so that after a crash either the old or the new one is there. It belongs to whom the old one
 /// belonged to: what root writes by hand must not lock the service out.
 pub(crate) fn replace_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_durably_on(&RealDisk, path, bytes)
+}
+
+/// The same, the bytes written by this disk.
+pub(crate) fn replace_durably_on(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let staged = path.with_extension("new");
     match std::fs::remove_file(&staged) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let file = RealDisk.create(&staged)?;
+    let file = disk.create(&staged)?;
     if let Ok(old) = std::fs::metadata(path) {
         let new = std::fs::metadata(&staged)?;
         if (old.uid(), old.gid()) != (new.uid(), new.gid()) {

@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use compare::Compared;
-use kith_merkle::{Hash, root_of};
+use kith_merkle::Hash;
 pub use prove::Proven;
 pub use report::{COSIGNED_GONE, NOT_COSIGNED, TreeReport};
 pub use types::{TreeError, TreeFault, TreeOptions, TreeStatus};
@@ -92,6 +92,7 @@ impl Shared {
 pub struct Tree {
     shared: Arc<Shared>,
     options: TreeOptions,
+    disk: Arc<dyn Disk>,
     clock: Arc<dyn Monotonic>,
     grower: Mutex<Option<Grower>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -140,10 +141,11 @@ impl Tree {
         let seen = Seen { published, signed_leaves, signed_at: now, failing: false, busy_since: None, suspected: told };
         let shared =
             Arc::new(Shared { seen: Mutex::new(seen), stop: AtomicBool::new(false), finish: AtomicBool::new(false) });
-        let grower = Grower::new(options.clone(), disk, Arc::clone(&shared), found.grown, now);
+        let grower = Grower::new(options.clone(), Arc::clone(&disk), Arc::clone(&shared), found.grown, now);
         let tree = Self {
             shared,
             options,
+            disk,
             clock,
             grower: Mutex::new(Some(grower)),
             thread: Mutex::new(None),
@@ -240,10 +242,13 @@ impl Tree {
             self.suspect(&[TreeFault::RolledBack { known, found }]);
             return false;
         }
-        // Leaves that cannot be read were named when it was opened.
-        let there = TreeReader::open(&self.options.dir).ok().and_then(|reader| root_of(&reader, known).ok());
-        if there.is_some_and(|there| there != *root) {
-            self.suspect(&[TreeFault::Forked { size: known }]);
+        let held = TreeReader::open(&self.options.dir).and_then(|reader| recover::held_against(&reader, known, root));
+        match held {
+            Ok(fault) => self.suspect(fault.as_slice()),
+            // A disk that fails accuses nobody.
+            Err(error) => {
+                tracing::error!(%error, "the audit's tree could not be held against the head that the log knows of");
+            }
         }
         false
     }

@@ -212,7 +212,7 @@ impl TlsState {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use rcgen::{
         BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
@@ -288,35 +288,86 @@ mod tests {
         assert_eq!((told(), tls.kept_lists().len()), (vec![], 0), "the same is in force as ever");
     }
 
+    /// What stands under the list of the root, and beside it in a file of their own so many lists of others.
+    fn with_many_lists(dir: &Path, count: usize) -> (TlsState, PathBuf) {
+        let (bad, root) = (dir.join("lists/between.pem"), dir.join("lists/root.pem"));
+        let (pem, of_root) = authority("root");
+        let many: String = (0..count).map(|n| authority(&format!("between {n}")).1).collect();
+        std::fs::create_dir(dir.join("lists")).unwrap();
+        std::fs::write(root, of_root).unwrap();
+        std::fs::write(&bad, many).unwrap();
+        let tls = with_lists(dir, &pem);
+        told_to_stay(&tls);
+        (tls, bad)
+    }
+
+    /// Of which lists the audit hears, which takes all that there is, that they stay.
+    fn told_to_stay(tls: &TlsState) -> Vec<KeptList> {
+        let mut told = Vec::new();
+        tls.changes().hand(|change| {
+            told.extend(change.kept);
+            true
+        });
+        told
+    }
+
     #[test]
     fn lists_that_stay_beyond_those_that_one_reading_tells_of_are_told_by_the_next() {
         let dir = tempfile::tempdir().unwrap();
-        let (bad, root) = (dir.path().join("lists/between.pem"), dir.path().join("lists/root.pem"));
-        let (pem, of_root) = authority("root");
-        let many: String = (0..super::super::KEPT_TOLD_MAX + 6).map(|n| authority(&format!("between {n}")).1).collect();
-        std::fs::create_dir(dir.path().join("lists")).unwrap();
-        std::fs::write(root, of_root).unwrap();
-        std::fs::write(&bad, many).unwrap();
-        let tls = with_lists(dir.path(), &pem);
-        let told = || {
-            let mut told = Vec::new();
-            tls.changes().hand(|change| {
-                told.extend(change.kept);
-                true
-            });
-            told
-        };
-        told();
+        let (tls, bad) = with_many_lists(dir.path(), super::super::KEPT_TOLD_MAX + 6);
         std::fs::write(&bad, "no list").unwrap();
         assert!(tls.reload().is_err());
-        let mut all = told();
+        let mut all = told_to_stay(&tls);
         assert_eq!(all.len(), super::super::KEPT_TOLD_MAX);
         assert!(tls.try_again().is_empty());
-        let others = told();
+        let others = told_to_stay(&tls);
         assert_eq!(others.len(), 6);
         all.extend(others);
         all.sort();
         assert!(all.into_iter().eq(tls.kept_lists()), "each once");
-        assert!(tls.try_again().is_empty() && told().is_empty());
+        assert!(tls.try_again().is_empty() && told_to_stay(&tls).is_empty());
+    }
+
+    /// While the audit takes nothing, the changes that wait for it are bounded.
+    #[test]
+    fn lists_that_stay_wait_until_there_is_room_for_them_and_push_out_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tls, bad) = with_many_lists(dir.path(), 6);
+        let before = FileChange { part: Part::Certificate, in_force: Some([1; 32]), kept: None };
+        // Room for four of them.
+        while tls.changes().room() > 4 {
+            assert_eq!(tls.changes().note(before.clone()), None);
+        }
+        std::fs::write(&bad, "no list").unwrap();
+        assert!(tls.reload().is_err());
+        assert!(tls.try_again().is_empty() && tls.try_again().is_empty());
+        let (mut all, mut others) = (Vec::new(), 0);
+        tls.changes().hand(|change| {
+            others += usize::from(change == before);
+            all.extend(change.kept);
+            true
+        });
+        assert_eq!((all.len(), others), (4, super::super::FileChanges::default().room() - 4));
+        assert!(tls.try_again().is_empty());
+        all.extend(told_to_stay(&tls));
+        all.sort();
+        assert!(all.into_iter().eq(tls.kept_lists()), "each once");
+        assert!(tls.try_again().is_empty() && told_to_stay(&tls).is_empty());
+    }
+
+    #[test]
+    fn a_list_that_stays_is_told_again_where_later_changes_pushed_it_out_before_the_audit_took_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tls, bad) = with_many_lists(dir.path(), 6);
+        std::fs::write(&bad, "no list").unwrap();
+        // Each time it is told that the lists cannot be used; the first time also which stay, and that gives way in the end.
+        for _ in 0..=super::super::FileChanges::default().room() + 12 {
+            assert!(tls.reload().is_err());
+        }
+        assert_eq!(told_to_stay(&tls), Vec::new());
+        assert!(tls.try_again().is_empty());
+        let mut all = told_to_stay(&tls);
+        all.sort();
+        assert!(all.into_iter().eq(tls.kept_lists()), "each once");
     }
 }

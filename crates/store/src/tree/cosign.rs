@@ -17,7 +17,7 @@ use super::Tree;
 use super::files::{TreeReader, read_small};
 use super::signers::Signers;
 use super::types::{TreeError, TreeFault, TreeOptions};
-use crate::disk::replace_durably;
+use crate::disk::replace_durably_on;
 
 /// Witnesses of one organisation, where no key is configured: none fills the places of all others. One with a new key takes the
 /// place of its own oldest that is on no head any more.
@@ -51,7 +51,7 @@ pub(crate) struct Brought(Vec<(NoteSignature, String)>);
 
 impl Brought {
     /// What is kept in a directory. What cannot be read is not taken for nobody's: a person has to look.
-    fn kept_in(dir: &Path) -> Result<Self, TreeError> {
+    pub(crate) fn kept_in(dir: &Path) -> Result<Self, TreeError> {
         let Some(bytes) = read_small(&brought_path(dir))? else { return Ok(Self::default()) };
         let damaged =
             || io::Error::new(io::ErrorKind::InvalidData, "whose witnesses are is damaged: the file cosigners");
@@ -175,36 +175,46 @@ fn holds(key: &VerifierKey, text: &str, statement: &NoteSignature) -> bool {
     key.verify_cosignature(&Note { text: text.to_owned(), signatures: vec![own] }).is_ok()
 }
 
-/// What is wrong with what witnesses said on a cosigned head, as far as it can be told here. Of a statement under a key that is not
-/// configured nothing can: whoever relies on it knows the key (`kith audit prove --witness-key`). Nor of one that an organisation
-/// brought before keys were configured: it was kept unverified, and nobody who brought rubbish then has a start suspect it now.
-/// Where it cannot be read who brought what, any of it may have been.
-fn misstated(
+/// What is wrong with a statement on a cosigned head, as far as it can be told here. Of one under a key that is not configured nothing
+/// can: whoever relies on it knows the key (`kith audit prove --witness-key`).
+fn misstated(text: &str, statement: &NoteSignature, witnesses: &[VerifierKey]) -> Option<String> {
+    let is_of = |key: &&VerifierKey| key.name() == statement.name && key.id() == statement.key_id;
+    match witnesses.iter().find(is_of) {
+        Some(key) if !holds(key, text, statement) => {
+            Some(format!("what stands there of {} is not what it said", key.name()))
+        }
+        Some(_) => None,
+        None => {
+            let own = witnesses.iter().find(|key| holds(key, text, statement))?;
+            // A name is not signed: under its former one a witness that was renamed has said it, and nobody changed that.
+            let is_renamed = own.named(&statement.name).is_ok_and(|former| former.id() == statement.key_id);
+            (!is_renamed).then(|| format!("what {} said stands there under another name or identifier", own.name()))
+        }
+    }
+}
+
+/// What is wrong with what witnesses said on a cosigned head, and of how many statements it is excused: an organisation brought them
+/// before keys were configured, they were kept unverified, and nobody who brought rubbish then has a start suspect it now. With no
+/// `brought` all of it is excused.
+fn judged(
     text: &str,
     said: &[&NoteSignature],
     witnesses: &[VerifierKey],
     brought: Option<&Brought>,
-) -> Option<String> {
+) -> (Option<String>, usize) {
     if said.is_empty() {
-        return Some("no witness's statement stands on it".to_owned());
+        return (Some("no witness's statement stands on it".to_owned()), 0);
     }
-    let brought = brought?;
-    let unbrought = said.iter().filter(|statement| brought.owner(statement).is_none());
-    unbrought.copied().find_map(|statement| {
-        let is_of = |key: &&VerifierKey| key.name() == statement.name && key.id() == statement.key_id;
-        match witnesses.iter().find(is_of) {
-            Some(key) if !holds(key, text, statement) => {
-                Some(format!("what stands there of {} is not what it said", key.name()))
-            }
-            Some(_) => None,
-            None => {
-                let own = witnesses.iter().find(|key| holds(key, text, statement))?;
-                // A name is not signed: under its former one a witness that was renamed has said it, and nobody changed that.
-                let is_renamed = own.named(&statement.name).is_ok_and(|former| former.id() == statement.key_id);
-                (!is_renamed).then(|| format!("what {} said stands there under another name or identifier", own.name()))
-            }
+    let is_excused = |statement: &NoteSignature| brought.is_none_or(|brought| brought.owner(statement).is_some());
+    let (mut fault, mut excused) = (None, 0);
+    for statement in said {
+        match misstated(text, statement, witnesses) {
+            Some(_) if is_excused(statement) => excused += 1,
+            Some(what) => fault = fault.or(Some(what)),
+            None => {}
         }
-    })
+    }
+    (fault, excused)
 }
 
 /// The newest cosigned head as it was found.
@@ -216,10 +226,13 @@ pub(crate) struct KeptHead {
     pub(crate) fault: Option<TreeFault>,
     /// How many of the configured witnesses have signed it; `None` where none is configured, and no cosignature can be verified.
     pub(crate) verified: Option<usize>,
+    /// With how many statements on it something is wrong that is excused.
+    pub(crate) excused: usize,
 }
 
-/// The newest cosigned head, as one more that was published, and what is wrong with it; `after` leaves are in the history. That
-/// there is none is no fault: [`brought_any`] says whether that is to be told.
+/// The newest cosigned head, as one more that was published, and what is wrong with it; `after` leaves are in the history. What was
+/// `brought` before its key was configured is excused; with none, whatever a witness may have said. That there is no such head is no
+/// fault: whether it is to be told is for who asks.
 ///
 /// # Errors
 /// When the file cannot be read: a disk that fails is nobody's change, and what to make of it is for who asks.
@@ -227,7 +240,7 @@ pub(crate) fn published(
     dir: &Path,
     signers: &mut Signers<'_>,
     after: u64,
-    witnesses: &[VerifierKey],
+    (witnesses, brought): (&[VerifierKey], Option<&Brought>),
 ) -> io::Result<KeptHead> {
     let damaged = |what: String| Some(TreeFault::Cosigned { what });
     let Some(note) = read_small(&cosigned_path(dir))? else { return Ok(KeptHead::default()) };
@@ -244,18 +257,17 @@ pub(crate) fn published(
     };
     let lines = note.signatures.iter().enumerate();
     let said: Vec<&NoteSignature> = lines.filter(|(at, line)| !is_logs(*at, line)).map(|(_, line)| line).collect();
-    let brought = Brought::kept_in(dir);
-    let fault = misstated(&note.text, &said, witnesses, brought.as_ref().ok()).and_then(damaged);
+    let (fault, excused) = judged(&note.text, &said, witnesses, brought);
     let signed = witnesses.iter().filter(|key| said.iter().any(|statement| holds(key, &note.text, statement))).count();
     let verified = (!witnesses.is_empty()).then_some(signed);
-    Ok(KeptHead { head: Some(checkpoint), fault, verified })
+    Ok(KeptHead { head: Some(checkpoint), fault: fault.and_then(damaged), verified, excused })
 }
 
 /// Whether a witness that nobody configured has brought anything that was kept, or was about to be when the machine went down.
 ///
 /// # Errors
 /// When that cannot be read.
-pub(crate) fn brought_any(dir: &Path) -> Result<bool, TreeError> {
+fn brought_any(dir: &Path) -> Result<bool, TreeError> {
     Ok(Brought::kept_in(dir)?.count() > 0)
 }
 
@@ -346,7 +358,7 @@ impl Tree {
             let Some(kept) = now.keep(&held, &statements, organisation) else { return Ok(false) };
             let both = now.after(&before);
             if both != before {
-                replace_durably(&brought_path(dir), &both.to_bytes())?;
+                replace_durably_on(&*self.disk, &brought_path(dir), &both.to_bytes())?;
             }
             forgets = (both != now).then_some(now);
             *brought = Some(both);
@@ -357,12 +369,22 @@ impl Tree {
         };
         signatures.extend(kept);
         let kept = Note { text: offered.text, signatures };
-        replace_durably(&cosigned_path(dir), kept.to_string().as_bytes())?;
-        // Whose a name was is forgotten once nothing stands under it any more: a cut between the two leaves too many, and none too few.
-        if let Some(now) = forgets {
-            replace_durably(&brought_path(dir), &now.to_bytes())?;
+        replace_durably_on(&*self.disk, &cosigned_path(dir), kept.to_string().as_bytes())?;
+        if let Some(now) = forgets
+            && self.has_forgotten(&now)
+        {
             *brought = Some(now);
         }
         Ok(true)
+    }
+
+    /// Forgets whose a name was once nothing stands under it any more: a cut before leaves too many, and none too few. So does a disk
+    /// that fails: what was kept by then is kept all the same, and the next that is kept forgets them.
+    fn has_forgotten(&self, now: &Brought) -> bool {
+        let written = replace_durably_on(&*self.disk, &brought_path(&self.options.dir), &now.to_bytes());
+        if let Err(error) = &written {
+            tracing::warn!(%error, "whose the names of witnesses were, under which nothing stands any more, is not forgotten yet");
+        }
+        written.is_ok()
     }
 }

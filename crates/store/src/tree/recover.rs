@@ -7,9 +7,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use kith_merkle::{Checkpoint, Frontier, VerifierKey, root_of};
+use kith_merkle::{Checkpoint, Frontier, Hash, VerifierKey, root_of};
 
-use super::cosign;
+use super::cosign::{self, Brought, KeptHead};
 use super::files::{
     HASH_LENGTH, KEPT_LEVELS, ReadFault, Records, TreeReader, checkpoint_path, checkpoints_tail, kept_hashes,
     leaves_path, length_of, level_path, read_small, record_offset,
@@ -59,9 +59,9 @@ pub(crate) fn recover(
     let reader = TreeReader::open(dir)?;
     // One of the newest size was compared already.
     if let Some(Checkpoint { origin: _, size, root }) = cosigned
-        && root_of(&reader, size).is_ok_and(|there| there != root)
+        && let Some(fault) = held_against(&reader, size, &root)?
     {
-        faults.push(TreeFault::Forked { size });
+        faults.push(fault);
         return Ok(Found { grown: none, note, faults });
     }
     let covered = match covered_at(&reader, size) {
@@ -75,6 +75,17 @@ pub(crate) fn recover(
     let order = Order { covered };
     let (edge, covered) = take_up(dir, disk, edge, order, &mut faults)?;
     Ok(Found { grown: Grown { edge, covered, ..none }, note, faults })
+}
+
+/// What is wrong with the tree that is there beside a head that was signed once, over no more leaves than there are.
+pub(crate) fn held_against(reader: &TreeReader, size: u64, root: &Hash) -> io::Result<Option<TreeFault>> {
+    match root_of(reader, size) {
+        Ok(there) if there == *root => Ok(None),
+        Ok(_) => Ok(Some(TreeFault::Forked { size })),
+        // It is under a signed head, and no power cut takes it; and whoever damaged it hides nothing by that.
+        Err(ReadFault::Record { index }) => Ok(Some(TreeFault::RecordDamaged { index })),
+        Err(ReadFault::Io(error)) => Err(error),
+    }
 }
 
 /// The newest checkpoint: the last in the history, or the one that was put where others fetch it; and the newest that was
@@ -97,7 +108,10 @@ fn newest(
         Some(Signed { checkpoint: read.ok()?, note })
     };
     let (last, fetched) = (read(last), read(read_small(&checkpoint_path(dir))?));
-    let cosign::KeptHead { head: cosigned, fault, verified: _ } = cosign::published(dir, &mut signers, 0, witnesses)?;
+    // Where it cannot be read who brought what, any of it may have been brought unverified: by that no start suspects the tree.
+    let brought = Brought::kept_in(dir).ok();
+    let KeptHead { head: cosigned, fault, verified: _, excused: _ } =
+        cosign::published(dir, &mut signers, 0, (witnesses, brought.as_ref()))?;
     faults.extend(fault);
     if let Some(fault) = signers.conclude() {
         faults.push(fault);

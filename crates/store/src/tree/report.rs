@@ -35,6 +35,8 @@ pub struct TreeReport {
     pub passed_over_ranges: Vec<(u64, u64)>,
     /// Leaves whose entries were removed when their time had passed.
     pub removed: u64,
+    /// How many of those came late: which they were, nothing says any more.
+    pub removed_late: u64,
     /// Up to this number entries are rightly missing, by an entry that is under a signed head. 0 when there is none.
     pub removed_through: u64,
     /// What it says of the audit's numbers, where it is as it was signed; `None` when nothing of it is to be believed.
@@ -45,6 +47,9 @@ pub struct TreeReport {
     pub cosigned: Option<u64>,
     /// How many of the configured witnesses have signed that head; `None` where no key of one was there to verify with.
     pub cosignatures: Option<usize>,
+    /// How many statements on that head are not what a configured witness said, and are no fault, because it is written beside the tree
+    /// that they were brought before keys were configured. Nothing signs that.
+    pub excused: usize,
     /// There is no head that was cosigned, though a witness is known: one is configured, or has brought one. Somebody removed it, or
     /// none ever came, or the machine went down over the first; or one is there, and none of the configured witnesses has signed it:
     /// others were configured when it was. That is no fault.
@@ -161,7 +166,13 @@ impl fmt::Display for TreeReport {
             (self.after, "entries after the last growth"),
             (self.passed_over, "entries passed over and on disk"),
             (self.removed, "entries removed under retention, their leaves kept"),
+            (self.removed_late, "of them came late, and no head says which they were"),
             (self.outside, "checkpoints kept by others"),
+            (
+                self.excused as u64,
+                "statements on the cosigned head are not what a configured witness said: the file cosigners, which nothing signs, \
+                 says that they were brought before its key was configured",
+            ),
         ] {
             if count > 0 {
                 writeln!(f, "audit tree: {count} {what}")?;

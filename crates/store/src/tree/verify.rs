@@ -1,17 +1,18 @@
 //! Holding a tree that no process has open against its checkpoints, against the audit's segments, and against checkpoints
 //! that others kept. What is wrong is named; nothing is changed.
 
+mod heads;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, Hash, VerifierKey, root_of};
+use kith_merkle::{Checkpoint, Frontier, HASH_BYTES, Hash, VerifierKey};
 
-use super::cosign::KeptHead;
 use super::files::{
-    FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, TreeReader, checkpoint_path, checkpoints_tail, leaves_path,
-    level_path, read_small, suspected_path,
+    FrameStep, Frames, KEPT_EVERY, KEPT_LEVELS, Records, checkpoint_path, checkpoints_tail, leaves_path, level_path,
+    read_small, suspected_path,
 };
 use super::record::{Head, Order, RECORD_BYTES, Record, entry_leaf, may_come, read_head};
 use super::recover::suspicion;
@@ -21,6 +22,7 @@ use super::types::{TreeError, TreeFault};
 use super::{Tree, cosign};
 use crate::journal::remove::signed_removals;
 use crate::journal::{Accounted, Removal, segments_of};
+use heads::{Roots, hold_against_cosigned, hold_against_head, hold_against_published, sizes};
 
 impl Tree {
     /// Reads the whole tree in `dir` and both sinks of the audit: every record, every kept hash, every checkpoint with its
@@ -41,8 +43,9 @@ impl Tree {
         let suspected = suspicion(&suspected_path(dir))?;
         let mut report = TreeReport { without_key: key.is_none(), suspected, ..TreeReport::default() };
         let segments = segments_of([primary, spill])?;
-        let nothing_known = outside.is_empty() && anchored.is_none() && !cosign::cosigned_path(dir).exists();
-        if !leaves_path(dir).exists() && read_small(&checkpoint_path(dir))?.is_none() && nothing_known {
+        let is_known = !outside.is_empty() || anchored.is_some() || cosign::cosigned_path(dir).exists();
+        let is_signed = read_small(&checkpoint_path(dir))?.is_some() || checkpoints_tail(dir)?.note.is_some();
+        if !leaves_path(dir).exists() && !is_signed && !is_known {
             let newest = segments.last().map(|(_, path)| entries_of(path)).transpose()?.unwrap_or_default();
             // Without a key nothing says that one was kept.
             if let Some((last, _)) = newest.last().filter(|_| key.is_some()) {
@@ -50,25 +53,30 @@ impl Tree {
             }
             return Ok(report);
         }
-        let told = removals.iter().map(|removal| removal.entry).collect();
-        let (growth, mut signers) = Growth::read(dir, key, &told, &mut report)?;
+        let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
+        published.extend(outside.iter().cloned());
+        let wanted = Wanted {
+            told: removals.iter().map(|removal| removal.entry).collect(),
+            sizes: sizes(dir, &published, anchored),
+        };
+        let (mut growth, mut signers) = Growth::read(dir, key, &wanted, &mut report)?;
+        let roots = std::mem::take(&mut growth.roots);
         // Of a tree that is not as it was signed nothing is believed.
         if key.is_some() && report.is_sound() && signers.conclude().is_none() {
             let told = key.map_or(0, |key| Self::removal_through(&signed_removals([primary, spill]), key));
-            report.removed_through = growth.removed_through(removals, &segments, (report.signed_leaves, told))?;
+            let signed = (report.signed_leaves, told);
+            (report.removed_through, growth.told_at) = growth.removed_through(removals, &segments, signed)?;
             // One of which nothing is signed says nothing.
             report.accounted = (report.signed_leaves > 0).then(|| growth.accounted(report.removed_through));
         }
         growth.hold_against_entries(dir, &segments, &mut report)?;
-        let mut published: Vec<Vec<u8>> = read_small(&checkpoint_path(dir))?.into_iter().collect();
-        published.extend(outside.iter().cloned());
         report.outside = outside.len() as u64;
         for note in published {
-            hold_against_published(dir, &note, &mut signers, &mut report);
+            hold_against_published(&roots, &note, &mut signers, &mut report);
         }
-        hold_against_cosigned(dir, witnesses, &mut signers, &mut report);
+        hold_against_cosigned(dir, (witnesses, &roots), &mut signers, &mut report);
         if let Some((size, root)) = anchored {
-            hold_against_head(dir, size, &root, &mut report);
+            hold_against_head(&roots, size, &root, &mut report);
         }
         if let Some(fault) = signers.conclude() {
             report.add(fault);
@@ -77,14 +85,25 @@ impl Tree {
     }
 }
 
+/// What is looked for among the leaves.
+struct Wanted {
+    /// The entries that tell of removals.
+    told: BTreeSet<u64>,
+    /// How many leaves the heads have that were published.
+    sizes: BTreeSet<u64>,
+}
+
 /// What the leaves file says, read once from its beginning.
 #[derive(Default)]
 struct Growth {
-    /// Late entries: their leaves.
-    late: BTreeMap<u64, Hash>,
+    /// Late entries: their leaves, and the indexes of those.
+    late: BTreeMap<u64, (Hash, u64)>,
     passed: Vec<(u64, u64)>,
     /// Index and leaf of the entries that tell of removals.
     told: BTreeMap<u64, (u64, Hash)>,
+    /// Index of the one of them that is believed; 0 when none is.
+    told_at: u64,
+    roots: Roots,
     covered: u64,
     /// The same of the leaves under the newest signed head, and how many of `passed` are among them.
     signed: (u64, usize),
@@ -96,7 +115,7 @@ impl Growth {
     fn read<'a>(
         dir: &Path,
         key: Option<&'a VerifierKey>,
-        told: &BTreeSet<u64>,
+        wanted: &Wanted,
         report: &mut TreeReport,
     ) -> Result<(Self, Signers<'a>), TreeError> {
         let mut growth = Self::default();
@@ -122,16 +141,19 @@ impl Growth {
             let covered = order.covered;
             // What came late and is not signed, no start signs any more.
             let late_counts = signed.newest == 0 || index < signed.newest;
-            if !order.takes(&record) || !growth.note(&record, late_counts) {
+            if !order.takes(&record) || !growth.note(&record, (index, late_counts)) {
                 report.add(TreeFault::OrderDiffers { index, covered });
             }
             if let Record::Entry { sequence, leaf, late: _ } = record
-                && told.contains(&sequence)
+                && wanted.told.contains(&sequence)
             {
                 growth.told.insert(sequence, (index, leaf));
             }
             edge.push(record.leaf(), |level, index, hash| levels.compare(level, index, &hash, report));
             signed.compare(&edge, report)?;
+            if wanted.sizes.contains(&edge.size()) {
+                growth.roots.insert(edge.size(), edge.root());
+            }
             if report.signed_leaves == edge.size() {
                 growth.signed = (order.covered, growth.passed.len());
             }
@@ -161,7 +183,7 @@ impl Growth {
 
     /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in. One that does not count
     /// is not noted.
-    fn note(&mut self, record: &Record, late_counts: bool) -> bool {
+    fn note(&mut self, record: &Record, (index, late_counts): (u64, bool)) -> bool {
         match *record {
             Record::PassedOver { first, last } => {
                 self.passed.push((first, last));
@@ -170,19 +192,20 @@ impl Growth {
             Record::Entry { late: false, .. } => true,
             Record::Entry { sequence, leaf, late: true } => {
                 let may_stand = self.passed_with(sequence).is_some_and(may_come);
-                may_stand && (!late_counts || self.late.insert(sequence, leaf).is_none())
+                may_stand && (!late_counts || self.late.insert(sequence, (leaf, index)).is_none())
             }
         }
     }
 
     /// Up to which number entries are rightly missing: as the highest removal says whose entry is on disk as it was signed, and that
-    /// the log's key signed as well, up to `told`: the head over an entry says when it was there, and not who wrote it.
+    /// the log's key signed as well, up to `told`: the head over an entry says when it was there, and not who wrote it. With the
+    /// index of that entry's leaf.
     fn removed_through(
         &self,
         removals: &[Removal],
         segments: &[(u64, PathBuf)],
         (signed_leaves, told): (u64, u64),
-    ) -> Result<u64, TreeError> {
+    ) -> Result<(u64, u64), TreeError> {
         let mut highest_first = removals.to_vec();
         highest_first.sort_unstable_by(|a, b| b.cmp(a));
         for Removal { through, entry } in highest_first {
@@ -193,10 +216,10 @@ impl Growth {
             let Some((_, path)) = at.and_then(|at| segments.get(at)) else { continue };
             let is_it = |(sequence, leaf): &(u64, Hash)| *sequence == entry && leaf == signed;
             if *index < signed_leaves && entries_of(path)?.iter().any(is_it) {
-                return Ok(through);
+                return Ok((through, *index));
             }
         }
-        Ok(0)
+        Ok((0, 0))
     }
 
     /// What its signed leaves say of the audit's numbers.
@@ -231,8 +254,15 @@ impl Growth {
         while let Some((sequence, _)) = leaves.take()? {
             report.not_there(sequence);
         }
-        for sequence in self.late.into_keys() {
-            report.not_there(sequence);
+        for (sequence, (_, index)) in self.late {
+            // A head covers leaves, and not which of them came late, and under which numbers. What came late and was removed came
+            // before the entry that tells of its removal: a later leaf is that of another entry, which somebody has taken away.
+            if index < self.told_at {
+                report.removed_late += u64::from(sequence <= report.removed_through);
+                report.not_there(sequence);
+            } else {
+                report.add(TreeFault::EntryMissing { first: sequence, last: sequence });
+            }
         }
         Ok(())
     }
@@ -255,7 +285,7 @@ impl Growth {
                 leaves.take()?;
                 Some(in_order)
             }
-            Some(_) | None => self.late.remove(&sequence),
+            Some(_) | None => self.late.remove(&sequence).map(|(leaf, _)| leaf),
         };
         match taken_in {
             Some(taken_in) if taken_in == *leaf => {}
@@ -386,18 +416,18 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The kept hashes, read beside the leaves.
-struct Levels(Vec<(BufReader<File>, bool)>);
+/// The kept hashes, read beside the leaves; none of a level that has no file.
+struct Levels(Vec<Option<(BufReader<File>, bool)>>);
 
 impl Levels {
     fn open(dir: &Path) -> io::Result<Self> {
         let mut files = Vec::new();
         for kept in 1..=KEPT_LEVELS {
-            match File::open(level_path(dir, kept)) {
-                Ok(file) => files.push((BufReader::new(file), false)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            files.push(match File::open(level_path(dir, kept)) {
+                Ok(file) => Some((BufReader::new(file), false)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error),
-            }
+            });
         }
         Ok(Self(files))
     }
@@ -409,62 +439,10 @@ impl Levels {
         if level == 0 || !level.is_multiple_of(KEPT_EVERY) {
             return;
         }
-        let Some((file, told)) = (kept as usize).checked_sub(1).and_then(|at| self.0.get_mut(at)) else { return };
+        let Some(Some((file, told))) = (kept as usize).checked_sub(1).and_then(|at| self.0.get_mut(at)) else { return };
         let mut found = [0; HASH_BYTES];
         if file.read_exact(&mut found).is_ok() && found != *hash && !std::mem::replace(told, true) {
             report.add(TreeFault::LevelDiffers { kept, index });
         }
-    }
-}
-
-/// A checkpoint that was published, against the tree that is there.
-fn hold_against_published(dir: &Path, note: &[u8], signers: &mut Signers<'_>, report: &mut TreeReport) {
-    let known = match signers.read(note, report.signed_leaves) {
-        Ok(known) => known,
-        Err(what) => return report.add(TreeFault::CheckpointForged { after: report.signed_leaves, what }),
-    };
-    hold_against_head(dir, known.size, &known.root, report);
-}
-
-/// The newest head that was cosigned, against the tree that is there; and whether one is missed.
-fn hold_against_cosigned(dir: &Path, witnesses: &[VerifierKey], signers: &mut Signers<'_>, report: &mut TreeReport) {
-    let unread = |error: io::Error| {
-        let fault = Some(TreeFault::Cosigned { what: format!("it cannot be read: {error}") });
-        KeptHead { fault, ..KeptHead::default() }
-    };
-    let found = cosign::published(dir, signers, report.signed_leaves, witnesses).unwrap_or_else(unread);
-    let KeptHead { head: known, fault, verified } = found;
-    let brought = cosign::brought_any(dir);
-    let is_awaited = !witnesses.is_empty() || brought.as_ref().is_ok_and(|any| *any);
-    // A head is held against the tree whoever cosigned it. That it is cosigned is said where a key says so.
-    let is_cosigned = known.is_some() && verified != Some(0);
-    report.not_cosigned = is_awaited && !is_cosigned && fault.is_none();
-    report.cosignatures = verified;
-    // With keys nothing is kept by whose a name is.
-    match (brought.is_err(), witnesses.is_empty()) {
-        (true, true) => report.add(TreeFault::Cosigners),
-        (true, false) => report.cosigners_damaged = true,
-        (false, _) => {}
-    }
-    if let Some(fault) = fault {
-        report.add(fault);
-    }
-    if let Some(Checkpoint { origin: _, size, root }) = known {
-        report.cosigned = Some(size);
-        hold_against_head(dir, size, &root, report);
-    }
-}
-
-/// A head that was signed once, against the tree that is there.
-fn hold_against_head(dir: &Path, size: u64, root: &Hash, report: &mut TreeReport) {
-    // It was in the history, on disk, before anybody could see it.
-    let found = report.signed_leaves;
-    if size > found {
-        return report.add(TreeFault::RolledBack { known: size, found });
-    }
-    // Leaves that cannot be read have been named.
-    let there = TreeReader::open(dir).ok().and_then(|reader| root_of(&reader, size).ok());
-    if there.is_some_and(|there| there != *root) {
-        report.add(TreeFault::Forked { size });
     }
 }

@@ -4,6 +4,8 @@ mod beside;
 
 use std::cell::Cell;
 
+use kith_merkle::HASH_BYTES;
+
 use super::*;
 use crate::journal::{JournalReport, encode_entry};
 use crate::tree::files::{Framed, record_offset};
@@ -307,6 +309,19 @@ fn a_tree_that_is_gone_beside_its_audit_is_named() {
 }
 
 #[test]
+fn heads_whose_leaves_and_audit_are_gone_are_named_wherever_they_stand() {
+    let site = Site::new();
+    let tree = site.bench.tree();
+    for gone in [leaves_path(&tree), site.segment.clone()] {
+        fs::remove_file(gone).unwrap();
+    }
+    let truncated = [TreeFault::TreeTruncated { signed: 30, found: 0 }];
+    assert_eq!(site.bench.verify().faults, truncated);
+    fs::remove_file(checkpoint_path(&tree)).unwrap();
+    assert_eq!(site.bench.verify().faults, truncated, "the history alone");
+}
+
+#[test]
 fn all_of_it_rolled_back_together_is_found_by_what_a_witness_kept() {
     let site = Site::new();
     let tree = site.bench.tree();
@@ -356,6 +371,41 @@ fn another_history_signed_with_the_right_key_is_found_by_what_a_witness_kept() {
     let forged = mine.sign(&stranger).unwrap().to_string().into_bytes();
     let report = site.bench.verify_with(&[forged]);
     assert!(matches!(report.faults[..], [TreeFault::CheckpointForged { after: 30, .. }]), "{report}");
+}
+
+/// Those that are missing are made anew by the next start, and are no fault; nor do they say what the root over the leaves is.
+#[test]
+fn another_history_is_found_though_kept_hashes_are_missing() {
+    let history = || {
+        let bench = Bench::new();
+        let mut open = bench.open();
+        open.append(300);
+        open.grow(&bench);
+        let head = open.tree.checkpoint().unwrap().to_vec();
+        drop(open);
+        (bench, head)
+    };
+    let ((bench, own), (_, another)) = (history(), history());
+    let path = level_path(&bench.tree(), 1);
+    let whole = fs::read(&path).unwrap();
+    assert_eq!(whole.len(), HASH_BYTES);
+    let forked = [TreeFault::Forked { size: 300 }];
+    let found = |what: &str| {
+        let report = bench.verify_with(std::slice::from_ref(&own));
+        assert!(report.is_sound(), "{what}: {report}");
+        assert_eq!(bench.verify_with(std::slice::from_ref(&another)).faults, forked, "{what}");
+        assert_eq!(bench.verify_beside(&[], Some((300, [7; HASH_BYTES]))).faults, forked, "{what}");
+        let note = fs::read(checkpoint_path(&bench.tree())).unwrap();
+        fs::write(checkpoint_path(&bench.tree()), &another).unwrap();
+        assert_eq!(bench.verify().faults, forked, "{what}");
+        fs::write(checkpoint_path(&bench.tree()), note).unwrap();
+    };
+    for length in [whole.len(), whole.len() - 1, 0] {
+        fs::write(&path, &whole[..length]).unwrap();
+        found(&format!("{length} bytes of it"));
+    }
+    fs::remove_file(&path).unwrap();
+    found("the file is gone");
 }
 
 /// A hundred ends without a warning, each at another place of the growth: no fault, and every checkpoint that was published

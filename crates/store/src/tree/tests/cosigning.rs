@@ -1,5 +1,7 @@
 //! Cosignatures: kept on this log's own heads, and given out again after a restart.
 
+use std::ops::RangeInclusive;
+
 use kith_merkle::{Note, NoteSignature, WitnessSigner};
 
 use super::*;
@@ -189,6 +191,16 @@ fn a_new_key_takes_the_place_of_its_own_organisations_oldest_that_is_on_no_head(
     assert!(!open.tree.add_cosignature(&cosigned(&newer, &[1]), ONE).unwrap(), "three are on the head");
 }
 
+/// Whose names and keys are kept, oldest first.
+fn names(bench: &Bench) -> Vec<String> {
+    let kept = std::fs::read(bench.tree().join("cosigners")).unwrap();
+    Note::parse(&kept).unwrap().signatures.into_iter().map(|line| line.name).collect()
+}
+
+fn called(numbers: RangeInclusive<u8>) -> Vec<String> {
+    numbers.map(|number| format!("witness.test/{number}")).collect()
+}
+
 /// What the oldest said stands on the head that is there until the newer one is; so a disk that takes no newer one leaves all names.
 #[test]
 fn a_name_is_forgotten_only_when_nothing_stands_under_it_any_more() {
@@ -201,23 +213,70 @@ fn a_name_is_forgotten_only_when_nothing_stands_under_it_any_more() {
     open.append(1);
     open.grow(&bench);
     let newer = open.tree.checkpoint().unwrap();
-    let names = || {
-        let kept = std::fs::read(bench.tree().join("cosigners")).unwrap();
-        Note::parse(&kept).unwrap().signatures.into_iter().map(|line| line.name).collect::<Vec<_>>()
-    };
-    let called = |numbers: &[u8]| numbers.iter().map(|number| format!("witness.test/{number}")).collect::<Vec<_>>();
     // A directory in its way: the newer head cannot be written.
     let in_the_way = bench.tree().join("cosigned.new");
     std::fs::create_dir(&in_the_way).unwrap();
     assert!(open.tree.add_cosignature(&cosigned(&newer, &[4]), ONE).is_err());
-    assert_eq!(names(), called(&[1, 2, 3, 4]));
+    assert_eq!(names(&bench), called(1..=4));
     assert_eq!(holding(&open.tree), [1, 2, 3]);
     std::fs::remove_dir(&in_the_way).unwrap();
     drop(open);
     let open = bench.open();
     assert!(!open.tree.add_cosignature(&rubbish(&newer, 1), OTHER).unwrap(), "it is another organisation's still");
     assert!(open.tree.add_cosignature(&cosigned(&newer, &[5]), ONE).unwrap());
-    assert_eq!((names(), holding(&open.tree)), (called(&[3, 4, 5]), vec![5]));
+    assert_eq!((names(&bench), holding(&open.tree)), (called(3..=5), vec![5]));
+}
+
+/// Else the witness would hear that nothing was kept, and the audit with it.
+#[test]
+fn what_is_kept_is_kept_though_the_disk_does_not_take_that_a_name_is_forgotten() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(3);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap();
+    assert!((1..=3).all(|number| open.tree.add_cosignature(&cosigned(&head, &[number]), ONE).unwrap()));
+    open.append(1);
+    open.grow(&bench);
+    let newer = open.tree.checkpoint().unwrap();
+    // After the names with the new one among them, and the head: the names without the oldest.
+    bench.disk.fail(&bench.tree(), Call::Write, 3, false, 28);
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[4]), ONE).unwrap());
+    assert_eq!((names(&bench), holding(&open.tree)), (called(1..=4), vec![4]));
+    assert!(!open.tree.add_cosignature(&rubbish(&newer, 1), OTHER).unwrap(), "it is another organisation's still");
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[5]), ONE).unwrap());
+    assert_eq!((names(&bench), holding(&open.tree)), (called(3..=5), vec![4, 5]));
+}
+
+/// With the file full, the names on the head that is there and those on the newer one are one more than are read again.
+#[test]
+fn no_more_names_are_written_than_are_read_again_though_the_newer_head_cannot_be() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    let organisation = |number: u8| format!("RW{}", number.div_ceil(3));
+    for number in 1..=64 {
+        // Three of each organisation, on a head of their own.
+        if number % 3 == 1 {
+            open.append(1);
+            open.grow(&bench);
+        }
+        let head = open.tree.checkpoint().unwrap();
+        assert!(open.tree.add_cosignature(&cosigned(&head, &[number]), &organisation(number)).unwrap(), "{number}");
+    }
+    assert_eq!(names(&bench), called(1..=64));
+    open.append(1);
+    open.grow(&bench);
+    let newer = open.tree.checkpoint().unwrap();
+    assert!(!open.tree.add_cosignature(&cosigned(&newer, &[65]), "RW99").unwrap(), "there is no room for its name");
+    // After the names: the head.
+    bench.disk.fail(&bench.tree(), Call::Write, 2, false, 28);
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[65]), &organisation(1)).is_err());
+    assert_eq!(names(&bench), called(2..=65));
+    drop(open);
+    let open = bench.open();
+    assert!(open.tree.add_cosignature(&cosigned(&newer, &[65]), &organisation(1)).unwrap());
+    let (_, note) = open.tree.cosigned().unwrap().unwrap();
+    assert!(witness(65).key().verify_cosignature(&note).is_ok());
 }
 
 #[test]

@@ -110,6 +110,14 @@ fn two_kept_levels_are_written_and_used() {
     open.grow(&bench);
     open.follows(&checkpoint);
     assert!(bench.verify().is_sound());
+    drop(open);
+    // That the level below is missing hides no change of it.
+    fs::remove_file(level_path(&bench.tree(), 1)).unwrap();
+    assert!(bench.verify().is_sound(), "it is made anew");
+    let mut changed = fs::read(level_path(&bench.tree(), 2)).unwrap();
+    changed[0] ^= 1;
+    fs::write(level_path(&bench.tree(), 2), changed).unwrap();
+    assert_eq!(bench.verify().faults, [TreeFault::LevelDiffers { kept: 2, index: 0 }]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use kith_merkle::verify_inclusion;
 
 use super::*;
 use crate::journal::{JournalFault, JournalReport, encode_entry};
+use crate::tree::record::{RECORD_BYTES, Record};
 
 /// Three runs of ten entries, each in a segment of its own and signed.
 pub(super) fn lived() -> Bench {
@@ -212,6 +213,90 @@ fn killed_between_two_files_it_is_sound_and_the_rest_goes_later() {
     drop(open);
     let (tree, audit) = found(&bench);
     assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+}
+
+/// Removes, under retention, all that earlier openings wrote.
+fn remove_earlier(bench: &Bench) -> Open {
+    let mut open = bench.open();
+    let through = open.journal.first_of_opening() - 1;
+    let entry = open.journal.append(format!("removed {through}").as_bytes()).unwrap().sequence;
+    eventually("sync", || open.journal.synced_through() >= entry);
+    open.grow(bench);
+    sign(&open, entry, through);
+    assert!(open.journal.remove_through(through).unwrap() > 0);
+    open
+}
+
+#[test]
+fn an_entry_that_came_late_and_was_removed_is_rightly_missing() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(1);
+    open.grow(&bench);
+    bench.disk.hang(&bench.path("primary"));
+    open.journal.append(b"hangs").unwrap();
+    bench.clock.advance_ms(400);
+    eventually("the other sink", || {
+        open.journal.append(b"goes on").unwrap();
+        open.journal.synced_through() >= 3
+    });
+    open.grow(&bench);
+    bench.disk.release();
+    eventually("synced after all", || open.journal.window().given_up == 0);
+    open.grow(&bench);
+    assert!(open.tree.inclusion(2, open.checkpoint().size).unwrap().is_some(), "it came late");
+    drop(open);
+    drop(remove_earlier(&bench));
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    assert!(tree.removed > 2 && tree.removed_late > 0, "{tree}");
+    assert!(tree.to_string().contains(" of them came late, and no head says which they were"), "{tree}");
+}
+
+/// No head says which leaves came late, and whose numbers they are. With the disks, and the key that seals, somebody takes the last entry
+/// away, or writes another in its place, and has its leaf be one that came late of what was given up once, and is removed by now.
+#[test]
+fn no_leaf_passes_for_a_late_one_of_what_was_removed_before_it() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2);
+    open.grow(&bench);
+    bench.disk.fail(&bench.path("primary"), Call::Sync, 1, true, 5);
+    assert_eq!(open.journal.append(b"entry 3").unwrap().sequence, 3);
+    eventually("given up", || open.journal.window().given_up == 1);
+    open.append(2);
+    open.grow(&bench);
+    drop(open);
+    bench.disk.heal();
+    let mut open = remove_earlier(&bench);
+    let last = open.append(1);
+    open.grow(&bench);
+    let head = open.tree.checkpoint().unwrap().to_vec();
+    drop(open);
+    let (tree, audit) = found(&bench);
+    assert!(tree.is_sound() && audit.is_sound(), "{tree}{audit}");
+    let (leaves, segment) = (leaves_path(&bench.tree()), bench.segments().pop().unwrap());
+    let mut records = fs::read(&leaves).unwrap();
+    let at = records.len() - RECORD_BYTES;
+    let Some(Record::Entry { sequence, leaf, late: false }) = Record::decode(records[at..].first_chunk().unwrap())
+    else {
+        panic!("the last record is an entry's");
+    };
+    assert_eq!(sequence, last);
+    records.truncate(at);
+    records.extend_from_slice(&Record::Entry { sequence: 3, leaf, late: true }.encode());
+    fs::write(&leaves, records).unwrap();
+    let whole = fs::read(&segment).unwrap();
+    let without = &whole[..whole.len() - (16 + 42 + "entry 1".len())];
+    let mut another = Vec::new();
+    encode_entry(&mut another, &keys(), last, b"entry ?").unwrap();
+    for changed in [without.to_vec(), [without, &another].concat()] {
+        fs::write(&segment, changed).unwrap();
+        let (_, audit) = found(&bench);
+        assert!(audit.is_sound(), "the audit alone cannot tell: {audit}");
+        let tree = bench.verify_with(std::slice::from_ref(&head));
+        assert_eq!(tree.faults, [TreeFault::EntryMissing { first: 3, last: 3 }]);
+    }
 }
 
 /// Before a file may go its entries are held against their leaves.

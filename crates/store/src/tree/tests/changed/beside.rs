@@ -50,8 +50,10 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
     flipped
 }
 
+/// In one letter of a statement its identifier ends and what was said begins. Where both are changed nobody can tell it from what another
+/// key said under this name: no fault, and that no configured witness cosigned is told.
 #[test]
-fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named() {
+fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named_but_for_one_letter_which_is_told() {
     let (site, path) = cosigned(true);
     let bytes = site.bytes(&path);
     let (report, _) = site.with(&path, &bytes);
@@ -60,18 +62,32 @@ fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named() {
         report.cosignatures == Some(1) && report.to_string().contains("the newest cosigned head has 30"),
         "{report}"
     );
-    let mut told = Vec::new();
+    // The last line ends in the statement: the identifier's four bytes are five letters and a part of the next one.
+    let letter = bytes.iter().rposition(|byte| *byte == b' ').unwrap() + 1 + 5;
     for at in 0..bytes.len() {
-        let (report, _) = site.with(&path, &flipped(&bytes, at));
-        // A letter in which the identifier ends and what was said begins: nobody can tell that from what another key said under this
-        // name, so it is no fault, and that no configured witness cosigned is told.
-        match report.not_cosigned && report.is_sound() {
-            true => told.push(at),
-            false => site.found(&path, &flipped(&bytes, at), &["Cosigned"], &format!("cosigned, byte {at}")),
+        if at != letter {
+            site.found(&path, &flipped(&bytes, at), &["Cosigned"], &format!("cosigned, byte {at}"));
         }
         site.found(&path, &bytes[..at], &["Cosigned"], &format!("cosigned, cut at {at}"));
     }
-    assert!(told.len() <= 1, "{told:?}");
+    let mut told = 0;
+    let letters = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9').chain([b'+', b'/']);
+    for other in letters.filter(|other| *other != bytes[letter]) {
+        let mut changed = bytes.clone();
+        changed[letter] = other;
+        let (report, _) = site.with(&path, &changed);
+        if report.is_sound() {
+            assert!(
+                report.not_cosigned && report.to_string().contains("NOT COSIGNED by a configured witness"),
+                "{report}"
+            );
+            told += 1;
+        } else {
+            assert!(matches!(report.faults[..], [TreeFault::Cosigned { .. }]), "{report}");
+        }
+    }
+    // Each other value of two bits of the one, with each of four bits of the other.
+    assert_eq!(told, 3 * 15);
 }
 
 #[test]
@@ -183,6 +199,31 @@ fn a_cosigned_head_of_another_history_is_found_and_named_whatever_its_size() {
     }
 }
 
+/// A start reads the edge of the tree, and no leaf beside it but for a head that it knows of.
+#[test]
+fn a_damaged_leaf_hides_another_history_from_no_start() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(300);
+    open.grow(&bench);
+    let (head, known) = (open.tree.checkpoint().unwrap(), open.checkpoint());
+    open.append(300);
+    open.grow(&bench);
+    drop(open);
+    let mut leaves = fs::read(leaves_path(&bench.tree())).unwrap();
+    leaves[usize::try_from(record_offset(270)).unwrap() + 20] ^= 1;
+    fs::write(leaves_path(&bench.tree()), leaves).unwrap();
+    let damaged = TreeFault::RecordDamaged { index: 270 }.to_string();
+    let tree = bench.open_tree();
+    assert_eq!(tree.status().suspected, Vec::<String>::new(), "it is not on the edge");
+    assert!(!tree.hold_against(known.size, &known.root));
+    assert_eq!(tree.status().suspected, std::slice::from_ref(&damaged), "the log knows of a head over it");
+    drop(tree);
+    fs::remove_file(suspected_path(&bench.tree())).unwrap();
+    fs::write(cosigned_path(&bench.tree()), stated(&head, 1)).unwrap();
+    assert_eq!(started(&bench), (vec![damaged], false), "it was cosigned");
+}
+
 /// Else whoever has a witness's certificate, and a head from before the tree began anew, would have the next start suspect it.
 #[test]
 fn a_head_that_this_tree_has_not_is_not_kept() {
@@ -212,7 +253,8 @@ fn what_nobody_here_can_verify_is_no_fault_and_the_logs_part_of_it_is_looked_at(
     let rubbish = rubbish.to_string().into_bytes();
     assert!(site.with(&path, &rubbish).0.is_sound());
     site.bench.witnesses = vec![witness(1).key().clone()];
-    assert!(site.with(&path, &rubbish).0.is_sound(), "it was kept before its key was known");
+    let report = site.with(&path, &rubbish).0;
+    assert!(report.is_sound() && report.excused == 1, "it was kept before its key was known: {report}");
     // Nobody brought it so: it was changed.
     fs::remove_file(site.bench.tree().join("cosigners")).unwrap();
     site.found(&path, &rubbish, &["Cosigned"], "kept under its key, and changed");
@@ -283,6 +325,28 @@ fn what_a_witness_said_under_its_former_name_makes_no_start_suspect_the_tree() {
     }
 }
 
+#[test]
+fn each_configured_witness_that_signed_is_counted_under_a_former_name_too() {
+    let (mut site, _) = cosigned(true);
+    let keys = [1, 2, 3].map(|number| witness(number).key().clone());
+    site.bench.witnesses = keys.to_vec();
+    let tree = site.bench.open_tree();
+    assert!(tree.add_cosignature(&stated(&site.published, 2), ONE).unwrap());
+    drop(tree);
+    let signed = |bench: &Bench| {
+        let report = bench.verify();
+        assert!(report.is_sound() && report.excused == 0, "{report}");
+        (report.cosignatures, report.not_cosigned)
+    };
+    assert_eq!(signed(&site.bench), (Some(2), false));
+    site.bench.witnesses[0] = WitnessSigner::from_seed("witness.test/renamed", &[1; 32]).unwrap().key().clone();
+    assert_eq!(signed(&site.bench), (Some(2), false), "renamed since");
+    site.bench.witnesses.truncate(1);
+    assert_eq!(signed(&site.bench), (Some(1), false), "it alone is configured now");
+    site.bench.witnesses = keys[2..].to_vec();
+    assert_eq!(signed(&site.bench), (Some(0), true), "nor is one that has not signed counted");
+}
+
 /// The file that excuses what was brought may be damaged before the witness, configured since, cosigns again.
 #[test]
 fn where_it_cannot_be_read_who_brought_what_no_statement_makes_a_start_suspect_the_tree() {
@@ -297,6 +361,32 @@ fn where_it_cannot_be_read_who_brought_what_no_statement_makes_a_start_suspect_t
     fs::write(&path, &site.published).unwrap();
     let (told, grows) = started(&site.bench);
     assert!(told.len() == 1 && told[0].contains("no witness's statement stands on it") && !grows, "{told:?}");
+}
+
+/// Nothing signs that file, and with keys configured none is needed: whoever has the disks can damage it, or put one there.
+#[test]
+fn whose_witnesses_are_hides_no_change_of_what_a_configured_witness_said() {
+    let (site, path) = cosigned(true);
+    let place = site.bench.tree().join("cosigners");
+    assert!(!place.exists());
+    let mut rubbish = Note::parse(&site.bytes(&path)).unwrap();
+    let statement = rubbish.signatures.last_mut().unwrap();
+    statement.bytes = vec![0; 72];
+    let first = NoteSignature { bytes: vec![0], ..statement.clone() };
+    let rubbish = rubbish.to_string().into_bytes();
+    site.found(&path, &rubbish, &["Cosigned"], "nobody brought it");
+    fs::write(&place, "damaged").unwrap();
+    site.found(&path, &rubbish, &["Cosigned"], "damaged");
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    site.found(&path, &rubbish, &["Cosigned"], "it cannot be read");
+    fs::remove_dir(&place).unwrap();
+    // One that says so is believed, and that it is, is told.
+    fs::write(&place, format!("kith-cosigners/1\n{ONE}\n\n{first}")).unwrap();
+    let report = site.with(&path, &rubbish).0;
+    assert!(report.is_sound() && report.excused == 1, "{report}");
+    assert!(report.to_string().contains("1 statements on the cosigned head are not what a configured witness said"));
+    assert_eq!(site.bench.verify().excused, 0, "what holds needs no excuse");
 }
 
 /// A byte that makes another name or organisation of one is not told from what was brought: then its owner hears NOT_KEPT, and
