@@ -78,7 +78,7 @@ fn every_byte_of_a_cosigned_head_flipped_and_every_cut_is_found_and_named_but_fo
         let (report, _) = site.with(&path, &changed);
         if report.is_sound() {
             assert!(
-                report.not_cosigned && report.to_string().contains("NOT COSIGNED by a configured witness"),
+                report.not_cosigned && report.to_string().contains("no signature of a configured witness"),
                 "{report}"
             );
             told += 1;
