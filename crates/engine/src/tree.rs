@@ -83,7 +83,8 @@ struct Opened {
 /// over a witness's first leaves the same. Blocks.
 fn looked_at(tree: Arc<Tree>) -> Opened {
     let (cosigned_at, knows_witnesses) = (cosigned_at(&tree), tree.knows_witnesses());
-    if knows_witnesses && cosigned_at.is_none() {
+    // What cannot be read is not gone, and was told as that.
+    if knows_witnesses && matches!(tree.cosigned_at(), Ok(None)) {
         tracing::warn!("audit tree: {NOT_COSIGNED}: {COSIGNED_GONE}");
     }
     Opened { tree, cosigned_at, knows_witnesses }

@@ -195,7 +195,7 @@ impl Limits {
         check.range("limits.max_message_bytes", self.max_message_bytes, 1_024..=16 << 20);
         check.range("limits.max_header_bytes", self.max_header_bytes, 1_024..=1 << 20);
         check.range("limits.max_metadata_entries", self.max_metadata_entries, 16..=4_096);
-        // With every field as long as it may be a person has some 1,100 bytes: none such is refused, whatever is configured.
+        // With every field as long as it may be a person has some 1,100 bytes: none such is too long for this, whatever is configured.
         check.range("limits.max_person_bytes", self.max_person_bytes, 2_048..=65_536);
         check.range("limits.request_timeout_ms", self.request_timeout_ms, 10..=HOUR_MS);
         check.range("limits.record_timeout_ms", self.record_timeout_ms, 10..=HOUR_MS);

@@ -125,6 +125,22 @@ fn the_length_of_the_pieces_does_not_matter() {
     }
 }
 
+/// A frame that carries nothing is over with its head, and none of what follows is waited for.
+#[test]
+fn a_frame_that_is_a_head_alone_is_taken_with_its_last_byte() {
+    let begun = frame(kind::HEADERS, 0, 1, &CUT_ADDED);
+    let end = frame(kind::CONTINUATION, END_HEADERS, 1, &[]);
+    let (mut refusals, mut reasons) = (Http2Refusals::new(), Vec::<&str>::new());
+    for piece in [&begun[..9], &[], &begun[9..], &end[..8], &end[8..]] {
+        assert_eq!(reasons, [""; 0]);
+        refusals.sent(piece, |reason| reasons.push(reason));
+    }
+    assert_eq!(reasons, [CUT]);
+    // A ping between the two is against the rules, and makes no cut of what follows.
+    let other = frame(PING, 1, 0, &[7; 8]);
+    assert_eq!(told(&[begun, other, end, reset_by(3, error::PROTOCOL)].concat()), [VIOLATED]);
+}
+
 #[test]
 fn a_connection_that_does_not_begin_as_one_must_is_told_once() {
     let read = |bytes: &[u8], length: usize| {

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(named(encoded.len() - 1).unwrap_err(), Some("MALFORMED"));
     }
 
-    /// Whatever the configuration allows, nobody is refused whose fields are as long as they may be.
+    /// Whatever is configured here, nobody is too long whose fields are as long as they may be. All headers have a bound of their own.
     #[test]
     fn the_longest_person_is_within_the_least_that_can_be_configured() {
         let longest = v1::Caller {
