@@ -83,6 +83,17 @@ fn only_what_seldom_changes_is_told_of_a_single_sender(page: &str) {
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["kith_feed_open_rejections", "kith_feed_state"], "{page}");
 }
 
+/// What the page tells of feeds once two of each kind were heard of, of which one has sent.
+const OF_FEEDS: [&str; 7] = [
+    "kith_feeds{kind=\"plans\",state=\"fresh\"} 2",
+    "kith_feeds{kind=\"presentations\",state=\"absent\"} 1",
+    "kith_feed_state{kind=\"presentations\",code=\"RZ3\",state=\"absent\"} 1",
+    "kith_feeds_rows_seen{kind=\"plans\"} 2",
+    "kith_feeds_rows_matched{kind=\"plans\"} 2",
+    "kith_feeds_volume_expected 200",
+    "kith_feeds_volume_actual 1",
+];
+
 /// An alert about a series that is not there would never be raised.
 fn alerts_are_about_what_the_page_has(page: &str) {
     let rules = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/kith-alerts.yml")).unwrap();
@@ -101,9 +112,10 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
     let witness = awaited_witness();
     let listen = ("metrics", "listen", "\"127.0.0.1:0\"");
     let witnesses = ("audit", "witnesses", witness.as_str());
-    let mut site = Site::with(&[listen, usual(TRUSTS[1]), usual(TRUSTS[2]), witnesses]);
+    let mut site = Site::with(&[listen, usual(ED), usual(TRUSTS[1]), witnesses]);
     let server = site.ready().await;
     let at = address(&server);
+    second_of_each_kind_is_heard_of(&server).await;
     let (authority, ed) = (server.client(LA).await, server.client(ED).await);
     calls::submit(&authority, vec![build::event(build::plan(nhs(1), "P")), backwards()]).await.unwrap();
     calls::check_in(&ed, build::check_in(ED, nhs(1), "e1")).await.unwrap();
@@ -113,15 +125,8 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         let page = page(at);
         behind.iter().all(|line| page.contains(&format!("{line}\n"))).then_some(page)
     });
-    for line in [
+    for line in OF_FEEDS.into_iter().chain([
         "kith_ready 1",
-        "kith_feeds{kind=\"plans\",state=\"fresh\"} 1",
-        "kith_feeds{kind=\"presentations\",state=\"absent\"} 2",
-        "kith_feed_state{kind=\"presentations\",code=\"RZ2\",state=\"absent\"} 1",
-        "kith_feeds_rows_seen{kind=\"plans\"} 2",
-        "kith_feeds_rows_matched{kind=\"plans\"} 2",
-        "kith_feeds_volume_expected 200",
-        "kith_feeds_volume_actual 1",
         "kith_answers_total 2",
         "kith_questions_without_answer_total{why=\"refused\"} 0",
         "kith_answer_seconds_bucket{call=\"lookup\",le=\"+Inf\"} 1",
@@ -145,7 +150,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_retention_held{what=\"state\"} 0",
         "kith_retention_held{what=\"audit\"} 0",
         "kith_connections_shed_total{why=\"organisation\"} 0",
-    ] {
+    ]) {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
     assert!(!logs::has_number(&page) && !page.contains(build::NURSE), "{page}");
@@ -159,6 +164,13 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
     assert!(exchange(at, &"x".repeat(4_096)).starts_with("HTTP/1.1 405 "), "what is no request is answered");
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
+}
+
+/// Of one alone there are no sums. Neither a heartbeat nor an import is among what is counted here.
+async fn second_of_each_kind_is_heard_of(server: &Server) {
+    calls::submit(&server.client(AUTHORITIES[1]).await, vec![build::heartbeat()]).await.unwrap();
+    let row = build::import(TRUSTS[1], nhs(9), "e9");
+    assert_eq!(calls::import(&server.client(TRUSTS[1]).await, vec![row]).await.unwrap().accepted, 1);
 }
 
 /// The key of a witness that never comes.

@@ -1,14 +1,14 @@
 //! Feeds, on the metrics page. Whoever reads it needs no certificate, and the monitoring keeps it: who knows when a shielded child
 //! came somewhere must not see here where something was sent then. So of a single sender nothing stands here that changes with
-//! each row: its state, as answers judge it; how long one that is late has been silent; and what was refused of it and not sent
-//! anew. Not what is usual for it either, which is learned from its rows and moves a week after each. Rows and volumes are told of
-//! all senders of a kind together, and of one alone never.
+//! each row: its state, as answers judge it; how long one that is late has been silent; and whether anything was refused of it and
+//! not sent anew. Not what is usual for it either, which is learned from its rows and moves a week after each. Rows and volumes are
+//! told of all senders of a kind together, and only while several are in time: what a late one sends shows by its state, so that
+//! beside none but such it would be one's alone.
 //!
 //! What each sent, and when, `ListFeeds` tells operations, by a certificate and under a person's name, and the audit keeps that.
 
 use kith_domain::change::Feed;
 use kith_domain::feed::{FeedCounts, FeedLine, FeedState};
-use kith_domain::feed_volume::VolumeLine;
 use kith_domain::time::Moment;
 
 use super::Page;
@@ -17,7 +17,7 @@ use super::Page;
 const AGE_STEP_SECONDS: u64 = 15 * 60;
 /// The same in milliseconds.
 const AGE_STEP_MS: i64 = 15 * 60 * 1_000;
-/// Fewest senders of which something is told together: of one it would be that sender's.
+/// Fewest senders in time of which something is told together: of one it would be that sender's.
 const FEWEST: usize = 2;
 /// Kinds of feeds, as labels have them.
 const KINDS: [&str; 2] = ["plans", "presentations"];
@@ -74,10 +74,12 @@ fn summary(page: &mut Page, counts: &[(&str, FeedCounts); 2], now: Moment) {
     });
     page.family("kith_feeds", "gauge", "Feeds by state.", states);
     let last = |seconds: u64| now.plus_seconds(-i64::try_from(seconds).unwrap_or(i64::MAX));
-    let oldest = counts.iter().filter_map(|(kind, counts)| {
+    // The oldest of one is that one.
+    let of_several = counts.iter().filter(|(_, counts)| usize::try_from(counts.fresh).unwrap_or(usize::MAX) >= FEWEST);
+    let oldest = of_several.filter_map(|(kind, counts)| {
         counts.oldest_fresh_seconds.map(|seconds| (format!("kind=\"{kind}\""), age(now, last(seconds))))
     });
-    let what = "Age of the oldest feed in time, in whole quarters of an hour and never too few.";
+    let what = "Age of the oldest of several feeds in time, in whole quarters of an hour and never too few.";
     page.family("kith_feeds_oldest_fresh_seconds", "gauge", what, oldest);
 }
 
@@ -98,49 +100,65 @@ fn each(page: &mut Page, lines: &[FeedLine], now: Moment) {
         "Since a feed that is late was last heard of, in whole quarters of an hour and never too few.",
         late.filter_map(|(labels, line)| line.last.map(|last| (labels, age(now, last)))),
     );
+    // How many would change with each row that is refused.
     page.family(
         "kith_feed_open_rejections",
         "gauge",
-        "Rows and events refused since the last batch taken whole.",
-        each().map(|(labels, line)| (labels, line.open_rejections)),
+        "1 while rows or events have been refused since the last batch taken whole.",
+        each().map(|(labels, line)| (labels, u8::from(line.open_rejections > 0))),
     );
 }
 
-/// A sum over several senders; none of fewer.
-fn total(of_each: impl Iterator<Item = u64>) -> Option<u64> {
-    let (sum, senders) = of_each.fold((0_u64, 0), |(sum, senders), one| (sum.saturating_add(one), senders + 1));
-    (senders >= FEWEST).then_some(sum)
+/// Whether a sender may send without its state telling that it did.
+fn is_in_time(state: FeedState) -> bool {
+    match state {
+        FeedState::Fresh | FeedState::Thin => true,
+        FeedState::Stale | FeedState::Absent => false,
+    }
+}
+
+/// A sum over senders of which there is something to add; none unless several of them are in time.
+fn total<'a>(lines: impl Iterator<Item = &'a FeedLine>, of_one: fn(&FeedLine) -> Option<u64>) -> Option<u64> {
+    let (mut sum, mut in_time) = (0_u64, 0_usize);
+    for line in lines {
+        if let Some(one) = of_one(line) {
+            sum = sum.saturating_add(one);
+            in_time += usize::from(is_in_time(line.state));
+        }
+    }
+    (in_time >= FEWEST).then_some(sum)
 }
 
 /// The same of each kind.
-fn by_kind(lines: &[FeedLine], of_one: fn(&FeedLine) -> u64) -> impl Iterator<Item = (String, u64)> {
+fn by_kind(lines: &[FeedLine], of_one: fn(&FeedLine) -> Option<u64>) -> impl Iterator<Item = (String, u64)> {
     KINDS.into_iter().filter_map(move |of_kind| {
-        let of_each = lines.iter().filter(|line| kind(line.feed) == of_kind).map(of_one);
-        total(of_each).map(|sum| (format!("kind=\"{of_kind}\""), sum))
+        let of_each = lines.iter().filter(|line| kind(line.feed) == of_kind);
+        total(of_each, of_one).map(|sum| (format!("kind=\"{of_kind}\""), sum))
     })
 }
 
 fn rows(page: &mut Page, lines: &[FeedLine]) {
-    let what = "Rows and events of the last 28 days, of all senders of a kind; none unless it has several.";
-    page.family("kith_feeds_rows_seen", "gauge", what, by_kind(lines, |line| line.rows.seen));
+    let what =
+        "Rows and events of the last 28 days, of all senders of a kind; none unless several of them are in time.";
+    page.family("kith_feeds_rows_seen", "gauge", what, by_kind(lines, |line| Some(line.rows.seen)));
     let what = "Of those: number valid and current, birth date not contradicted.";
-    page.family("kith_feeds_rows_matched", "gauge", what, by_kind(lines, |line| line.rows.matched));
+    page.family("kith_feeds_rows_matched", "gauge", what, by_kind(lines, |line| Some(line.rows.matched)));
 }
 
 fn volumes(page: &mut Page, lines: &[FeedLine]) {
-    let volumes = || lines.iter().filter_map(|line| line.volume);
-    let expected = volumes().filter_map(|VolumeLine { expected_hundredths, actual: _ }| expected_hundredths);
+    let expected = total(lines.iter(), |line| line.volume.and_then(|volume| volume.expected_hundredths));
     page.family(
         "kith_feeds_volume_expected",
         "gauge",
-        "Presentations expected in the trailing hours, of all senders with an expectation; none unless several have one.",
-        total(expected).into_iter().map(|hundredths| (String::new(), hundredths as f64 / 100.0)),
+        "Presentations expected in the trailing hours, of all of which any are; none unless several of them are in time.",
+        expected.into_iter().map(|hundredths| (String::new(), hundredths as f64 / 100.0)),
     );
+    let actual = total(lines.iter(), |line| line.volume.map(|volume| volume.actual));
     page.family(
         "kith_feeds_volume_actual",
         "gauge",
-        "Live presentations in the trailing hours, of all senders; none unless there are several.",
-        total(volumes().map(|volume| volume.actual)).into_iter().map(|actual| (String::new(), actual)),
+        "Live presentations in the trailing hours, of all senders; none unless several of them are in time.",
+        actual.into_iter().map(|actual| (String::new(), actual)),
     );
 }
 
@@ -149,6 +167,7 @@ mod tests {
     use super::*;
     use kith_domain::codes::OdsCode;
     use kith_domain::feed_health::Rows;
+    use kith_domain::feed_volume::VolumeLine;
 
     /// A minute and a second after a quarter of an hour has begun.
     const NOW: Moment = Moment(1_900_000 * AGE_STEP_MS + 61_000);
@@ -181,9 +200,9 @@ mod tests {
 
     fn shown(lines: &[FeedLine]) -> String {
         let mut page = Page::default();
-        let oldest_fresh_seconds = Some(3_000);
-        let counts = FeedCounts { oldest_fresh_seconds, ..FeedCounts::default() };
-        feeds(&mut page, lines, &[("plans", counts), ("presentations", counts)], NOW);
+        let several = FeedCounts { fresh: 2, oldest_fresh_seconds: Some(3_000), ..FeedCounts::default() };
+        let one = FeedCounts { fresh: 1, ..several };
+        feeds(&mut page, lines, &[("plans", several), ("presentations", one)], NOW);
         page.0
     }
 
@@ -205,6 +224,17 @@ mod tests {
         assert!(of_each.iter().all(|state| own(&before).contains(state)), "{before}");
         assert_ne!(before, after, "together they are counted");
         assert_eq!(after, shown(&[quiet, with_one_more(other)]), "whichever of them it was");
+    }
+
+    /// A sender that is refused row after row is seen at the first of them, and not at each.
+    #[test]
+    fn whether_anything_of_a_sender_was_refused_is_told_and_not_how_much() {
+        let line = line("RZ1", FeedState::Fresh, 60);
+        let told =
+            |open_rejections| samples(&shown(&[FeedLine { open_rejections, ..line }]), "kith_feed_open_rejections");
+        assert_eq!(told(0), ["kith_feed_open_rejections{kind=\"presentations\",code=\"RZ1\"} 0"]);
+        assert_eq!(told(1), ["kith_feed_open_rejections{kind=\"presentations\",code=\"RZ1\"} 1"]);
+        assert_eq!(told(2), told(1));
     }
 
     #[test]
@@ -234,8 +264,8 @@ mod tests {
             assert_eq!(age(Moment(NOW.0 - 61_000 + AGE_STEP_MS - 1), last), told, "{seconds}");
         }
         assert_eq!(age(NOW, NOW.plus_seconds(10_000)), AGE_STEP_SECONDS, "a clock that was ahead");
-        let page = shown(&[]);
-        assert!(page.contains("kith_feeds_oldest_fresh_seconds{kind=\"plans\"} 4500\n"), "{page}");
+        let told = "kith_feeds_oldest_fresh_seconds{kind=\"plans\"} 4500";
+        assert_eq!(samples(&shown(&[]), "kith_feeds_oldest_fresh_seconds"), [told], "and of one alone none");
     }
 
     #[test]
@@ -253,6 +283,13 @@ mod tests {
             "kith_feeds_volume_actual 6",
         ];
         assert_eq!(told, expected, "and of a kind without a sender none");
+        // Whatever the sums move by while the other is silent is of the first one.
+        for state in [FeedState::Absent, FeedState::Stale] {
+            let beside_silent = shown(&[first, FeedLine { state, ..second }]);
+            assert!(together.iter().all(|name| samples(&beside_silent, name).is_empty()), "{beside_silent}");
+        }
+        let beside_thin = shown(&[first, FeedLine { state: FeedState::Thin, ..second }]);
+        assert_eq!(samples(&beside_thin, "kith_feeds_volume_actual"), ["kith_feeds_volume_actual 6"]);
         let unlearned = FeedLine { volume: Some(VolumeLine { expected_hundredths: None, actual: 3 }), ..second };
         let learned_by_one = shown(&[first, unlearned]);
         assert!(samples(&learned_by_one, "kith_feeds_volume_expected").is_empty(), "{learned_by_one}");
