@@ -232,7 +232,8 @@ impl Row {
     /// the first says nothing: a difference counts with either sign, and a ratio either way round, as a share of the median.
     fn slack(&self, median: f64, (low, high): (f64, f64)) -> f64 {
         match self.against {
-            Against::Ratio if low <= 0.0 => f64::INFINITY,
+            // Beside nothing there is no share, and nothing bounds it.
+            Against::Ratio if low <= 0.0 || !high.is_finite() => f64::INFINITY,
             Against::Ratio => median.abs() * (high.max(low.recip()) - 1.0),
             Against::Difference | Against::Figure => high.abs().max(low.abs()),
             // A count of everything that happened has no noise.
@@ -261,7 +262,7 @@ impl Row {
             Reach::AtMost(bound) => (median <= bound, vec![bound]),
             Reach::Within(share) => ((median - 1.0).abs() <= share, vec![1.0 - share, 1.0 + share]),
         };
-        if self.is_of_few_rounds() {
+        if self.is_of_few_rounds() || !median.is_finite() {
             return Verdict::Undecided;
         }
         let slack = self.slack(median, noise);
@@ -386,6 +387,9 @@ mod tests {
         }
         let nothing = Row { measured: vec![0.0; 5], ..row(Reach::AtLeast(0.8), &[1.0; 5], &[1.0; 5], &[1.0; 5]) };
         assert_eq!(nothing.verdict(), Verdict::Undecided, "against itself it came to nothing, which no ratio bounds");
+        let wild = row(Reach::AtMost(1.0), &[0.0, 0.0, 5.0], &[1.0], &[0.0]);
+        assert_eq!(wild.verdict(), Verdict::Undecided, "beside nothing it came to something, and its median is nought");
+        assert_eq!(row(Reach::AtLeast(2.0), &[1.0], &[0.0], &[1.0]).verdict(), Verdict::Undecided, "beside nothing");
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub fn found_and_not_found(bench: &mut Bench<'_>, servers: &Servers) {
                 row.alike.push([of(&found.halves_ns[0]), of(&found.halves_ns[1])]);
                 row.drains.push([drain, measured.kith_seconds]);
                 row.void |= measured.void;
+                row.failed_calls += measured.failed;
             }
             shares.push(Shares::of(&run)?);
         }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bench::{Bench, Measured, RATE, TAIL, USUAL, answered, p99_9, within_1ms};
 use crate::cores::{Kept, apart};
+use crate::drain;
 use crate::figures::{Reach, Row};
 use crate::load::{Beside, Processors, Run, WARM_UP_SECONDS};
 use crate::programs::child_on;
@@ -23,8 +24,11 @@ use super::start::resident_gib;
 
 /// Until a generator beside has connected and sends.
 const BEGINNING: Duration = Duration::from_secs(3);
-/// Over which what loads use is counted.
+/// Over which what the lookups use alone is counted.
 const COUNTED: Duration = Duration::from_secs(8);
+/// So often it is counted before the rounds; the medians stand: every turn is held against them, and of one that was far off none
+/// would be like it.
+const COUNTS: usize = 3;
 /// What runs beside a turn, the loads or the process, may use so much more or less than the loads did when they were counted, as a
 /// share: else the turn is void. Loads differ by up to a quarter from turn to turn, by where files and checkpoints meet; further off,
 /// a turn was measured beside other work than those it is compared with.
@@ -35,8 +39,6 @@ const LEAST_COUNTED: Duration = Duration::from_secs(1);
 const LEAST_CORES: f64 = 0.1;
 /// After a measurement beside files they go on for so long.
 const BEYOND_SECONDS: f64 = 1.0;
-/// Longer than any measurement.
-const FOR_EVER_SECONDS: f64 = 3_600.0;
 
 pub fn measure(bench: &mut Bench<'_>, servers: &Servers) {
     let Servers { kithd, empty, .. } = servers;
@@ -104,9 +106,8 @@ impl Loaded {
 
 /// Starts loading files into kithd, for a measurement of so many seconds that begins with the return of this.
 pub fn files_beside(bench: &Bench<'_>, servers: &Servers, seconds: f64) -> Result<Beside> {
-    let mut run = files(bench, servers);
-    run.seconds = BEGINNING.as_secs_f64() + seconds + BEYOND_SECONDS;
-    let files = run.beside(bench.place, "files")?;
+    let length = BEGINNING.as_secs_f64() + seconds + BEYOND_SECONDS;
+    let files = files(bench, servers, length).beside(bench.place, "files")?;
     thread::sleep(BEGINNING);
     Ok(files)
 }
@@ -139,6 +140,17 @@ impl Counted {
     /// they were counted, and as there what it uses for those alone is taken off.
     fn shares(&self, together: Spent) -> [f64; 2] {
         (together - self.lookups).shares_of(self.loads)
+    }
+
+    /// Of each figure.
+    fn median(counts: &[Self]) -> Self {
+        let of = |spent: fn(&Self) -> Spent| {
+            let middle = |figure: fn(Spent) -> f64| {
+                Spread::of(&counts.iter().map(|one| figure(spent(one))).collect::<Vec<_>>()).median
+            };
+            Spent { cpu_seconds: middle(|one| one.cpu_seconds), written_bytes: middle(|one| one.written_bytes) }
+        };
+        Self { lookups: of(|one| one.lookups), loads: of(|one| one.loads) }
     }
 }
 
@@ -203,7 +215,7 @@ pub fn beside_checkpoints(bench: &mut Bench<'_>, servers: Servers) -> Result<Ser
 
 /// The rounds, beside what was counted before them.
 fn tails(bench: &mut Bench<'_>, anew: &Anew, tail: &Row) -> Result<()> {
-    let counted = anew.with(bench, |servers| count(bench, servers))?;
+    let counted = counted(bench, anew)?;
     let Spent { cpu_seconds, written_bytes } = counted.loads;
     // Where others take the processor, the loads cannot be told from what the lookups use.
     ensure!(cpu_seconds >= LEAST_CORES, "the loads used {cpu_seconds:.2} cores beyond the lookups");
@@ -221,7 +233,7 @@ fn tails(bench: &mut Bench<'_>, anew: &Anew, tail: &Row) -> Result<()> {
     bench.note(
         1,
         &format!(
-            "of what was counted before the rounds, beside the turns the loads used {}, and the process used {}; of the loads what kithd used for the lookups alone is taken off, before the rounds and in the turns alike: {:.2} cores and {:.2} MB/s; a turn, of either side, that was further than {:.0} percent off in either is void and was repeated, and is among these",
+            "of what was counted {COUNTS} times before the rounds (the medians), beside the turns the loads used {}, and the process used {}; of the loads what kithd used for the lookups alone is taken off, before the rounds and in the turns alike: {:.2} cores and {:.2} MB/s; a turn, of either side, that was further than {:.0} percent off in either is void and was repeated, and is among these",
             loads.words(),
             process.words(),
             counted.lookups.cpu_seconds,
@@ -270,27 +282,41 @@ fn is_in_a_checkpoint(bench: &Bench<'_>) -> Result<bool> {
     Ok(log.contains("the log is trimmed") || names.iter().any(is_being_written))
 }
 
-/// Authority files of 1,500 rows, one after another, for longer than any measurement.
-fn files<'r>(bench: &Bench<'_>, servers: &'r Servers) -> Run<'r> {
+/// Authority files of 1,500 rows, one after another, for so many seconds.
+fn files<'r>(bench: &Bench<'_>, servers: &'r Servers, seconds: f64) -> Run<'r> {
     let mut run = bench.run(&servers.kithd, "lookup=1", Some(1.0), (1, 1));
-    (run.seconds, run.processors) = (FOR_EVER_SECONDS, Processors::Servers);
+    (run.seconds, run.processors) = (seconds, Processors::Servers);
     run.more.extend(["--file-interval-ms", "0"].map(String::from));
     run
+}
+
+/// The medians of some counts.
+fn counted(bench: &Bench<'_>, anew: &Anew) -> Result<Counted> {
+    let once = |_| anew.with(bench, |servers| count(bench, servers));
+    let counts = (0..COUNTS).map(once).collect::<Result<Vec<_>>>()?;
+    Ok(Counted::median(&counts))
 }
 
 /// What kithd uses in a second for the lookups, and what file loads and checkpoints use beyond that, kithd and the program that
 /// sends them together.
 fn count(bench: &Bench<'_>, servers: &Servers) -> Result<Counted> {
+    let length = counted_for(bench.arguments.seconds * TAIL);
     let mut asking = bench.run(&servers.kithd, "lookup=1", Some(RATE), USUAL);
-    asking.seconds = FOR_EVER_SECONDS;
-    let _asking = asking.beside(bench.place, "lookups")?;
+    asking.seconds = (BEGINNING * 3 + COUNTED + length).as_secs_f64();
+    let asked = asking.beside(bench.place, "lookups")?;
     thread::sleep(BEGINNING);
     let kithd = servers.kithd.id();
     let lookups = spent::per_second(&[kithd], COUNTED)?;
-    let _checkpoints = Checkpoints::of(&servers.kithd);
-    let files = files(bench, servers).beside(bench.place, "files")?;
+    let checkpoints = Checkpoints::of(&servers.kithd);
+    let files = files_beside(bench, servers, (BEGINNING + length).as_secs_f64())?;
+    // As old as loads and checkpoint are in a turn, whose lookups begin meanwhile, and for as long: a checkpoint does one thing
+    // after another.
     thread::sleep(BEGINNING);
-    let together = spent::per_second(&[kithd, files.id()], COUNTED)?;
+    let together = spent::per_second(&[kithd, files.id()], length)?;
+    drop(checkpoints);
+    files_per_second(files)?;
+    answered(asked.finish()?)?;
+    ensure!(drain::wait(&bench.metrics)?.is_some(), "the history of the lookups that were counted did not drain");
     Ok(Counted { lookups, loads: together - lookups })
 }
 
@@ -316,6 +342,13 @@ mod tests {
         assert_eq!(counted.shares(spent(0.75, 9e6)), [1.0, 1.0]);
         assert_eq!(counted.shares(spent(0.5, 5e6)), [0.5, 0.5]);
         assert_eq!(counted.shares(spent(0.0, 0.0)), [0.0, 0.0], "less than the lookups alone is no load at all");
+    }
+
+    #[test]
+    fn one_count_that_is_far_off_is_not_what_turns_are_held_against() {
+        let one = |cpu: f64, bytes: f64| Counted { lookups: spent(cpu, bytes), loads: spent(2.0 * cpu, 2.0 * bytes) };
+        let median = Counted::median(&[one(0.25, 9e6), one(0.9, 1e6), one(0.3, 2e6)]);
+        assert_eq!((median.lookups, median.loads), (spent(0.3, 2e6), spent(0.6, 4e6)));
     }
 
     #[test]
