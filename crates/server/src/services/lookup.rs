@@ -318,12 +318,8 @@ mod tests {
         (from..).find_map(NhsNumber::from_first_nine).expect("one of a few is valid")
     }
 
-    fn born() -> Day {
-        now().london_day().plus_days(-2_000)
-    }
-
     /// A question of the trust's emergency department, as it comes from a connection.
-    fn question(number: NhsNumber, id: u128) -> Request<v1::LookupRequest> {
+    fn question((number, born): (NhsNumber, Day), id: u128) -> Request<v1::LookupRequest> {
         let caller = v1::Caller {
             user_id: "u1".to_owned(),
             user_name: "A Nurse".to_owned(),
@@ -338,7 +334,7 @@ mod tests {
             care_context: v1::CareContext::Unscheduled.into(),
             subject: Some(v1::Subject { subject: Some(subject) }),
             number_traced: true,
-            date_of_birth: Some(kith_api::convert::time::date(born())),
+            date_of_birth: Some(kith_api::convert::time::date(born)),
             request_id: Uuid::from_u128(id).to_string(),
             mother_nhs_number: None,
         });
@@ -364,6 +360,8 @@ mod tests {
         let place = Place::asked_by(OdsCode::parse(TRUST).unwrap());
         let (services, _stop) = testing::services(&place);
         let (held, unknown) = (number(999_000_000), number(999_000_100));
+        // One day for the plan and the questions, if midnight lies between them.
+        let born = now().london_day().plus_days(-2_000);
         let event = PlanEvent {
             authority: testing::authority(),
             event_id: Uuid::from_u128(7),
@@ -374,7 +372,7 @@ mod tests {
             version: 1,
             start: Some(now().london_day().plus_days(-30)),
             end: None,
-            birth_date: Some(born()),
+            birth_date: Some(born),
             shielded: false,
             unshield: false,
             family: None,
@@ -383,7 +381,7 @@ mod tests {
         let told = place.engine.change_one(&testing::permit(Method::SubmitPlanFile), now(), Change::Plan(event)).await;
         assert!(told.is_ok(), "{told:?}");
         let before = last(&place.engine);
-        let outcome = |number, id| answered_at_once(&services, question(number, id)).plans.unwrap().outcome();
+        let outcome = |number, id| answered_at_once(&services, question((number, born), id)).plans.unwrap().outcome();
         assert_eq!(outcome(held, 1), v1::Outcome::Held);
         assert_ne!(outcome(unknown, 2), v1::Outcome::Held);
         assert_eq!(last(&place.engine), before + 2, "and both are in the audit");
