@@ -117,7 +117,7 @@ pub fn answer(answer: &v1::Answer) -> String {
 #[must_use]
 pub fn trouble(bytes: &[u8]) -> String {
     let status = Status::with_details(Code::Unavailable, "unavailable", bytes.to_vec().into());
-    let Trouble { code: _, reason, fields, retry_after, message: _ } = Trouble::from(&status);
+    let Trouble { code: _, reason, may_stand: _, fields, retry_after, message: _ } = Trouble::from(&status);
     format!("reason {}, {} fields, wait {}", reason.is_some(), fields.len().min(9), retry_after.is_some())
 }
 

@@ -170,7 +170,7 @@ pub(crate) fn certificate_not_trusted() -> Status {
 pub(crate) fn certificate_fell() -> Status {
     let message = "no answer was given: the client certificate is no longer accepted; what was acknowledged stands, and what was sent \
                    may stand: look before sending it again; use the telephone procedure, and have the certificate renewed";
-    status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None)
+    may_stand(status(Code::Unauthenticated, "CERTIFICATE_NOT_TRUSTED", message, None))
 }
 
 pub(crate) fn no_identity() -> Status {

@@ -10,7 +10,8 @@ use tonic_types::StatusExt;
 const REASON_DOMAIN: &str = "kith";
 
 /// Stands in the metadata of an `ErrorInfo` where what was sent may stand though nothing of it was acknowledged: rows of an import that
-/// ended before its verdict.
+/// ended before its verdict, or whatever a call had begun when its certificate fell. That it is not there says nothing of a call of which
+/// the code leaves open what became of it, such as one whose deadline passed.
 pub const MAY_STAND: &str = "may_stand";
 
 /// An error status of the service or of the transport.

@@ -193,7 +193,8 @@ pub(super) fn broken_stream(found: &Status, before: Before) -> Status {
 /// The work behind a call ended without a result.
 pub(super) fn ended(before: Before) -> Status {
     let message = format!("the call ended without a verdict: {}; {}", before.stands(), before.again());
-    status(Code::Unavailable, "STREAM_ENDED", &message, Some(RETRY))
+    // Here, as it is also the end of what no longer knows how it ended.
+    behind(before, status(Code::Unavailable, "STREAM_ENDED", &message, Some(RETRY)))
 }
 
 /// Nothing arrived on a stream for too long.

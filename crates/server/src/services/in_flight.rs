@@ -189,10 +189,11 @@ impl<T> InFlight<T> {
             Err(End::Told(status)) => Err(Some(status)),
         };
         // That something may stand is said first, whatever else ended the stream.
-        match self.untaken {
+        let ended = match self.untaken {
             Some(untaken) => Err(Some(context::untaken(untaken))),
-            None => ended.map_err(|status| status.map(|status| errors::behind(before, status))),
-        }
+            None => ended,
+        };
+        ended.map_err(|status| status.map(|status| errors::behind(before, status)))
     }
 }
 
@@ -256,6 +257,7 @@ mod tests {
             assert_eq!((heard, reason.as_deref()), (vec![false, false], Some("CHANGE_NOT_AUDITED")));
         }
     }
+
     #[tokio::test]
     async fn a_refusal_is_in_the_audit_though_a_group_before_it_is_not() {
         let place = Place::new();
@@ -268,6 +270,21 @@ mod tests {
         let heard = ended.err().flatten().map(|status| reason(&status));
         assert_eq!(heard.as_deref(), Some("AUDIT_UNAVAILABLE"), "what was sent before it is told first");
         assert_eq!(testing::last(&place.engine), before + 1);
+    }
+
+    /// What came before the group that the audit did not take stands, also where its sender heard of none of it.
+    #[tokio::test]
+    async fn where_the_audit_takes_no_more_a_program_hears_too_that_what_was_sent_may_stand() {
+        let place = Place::new();
+        let call = testing::call(kith_domain::method::Method::Import);
+        for (before, may_stand) in [(Before::Unanswered, true), (Before::Acknowledged, false)] {
+            let mut in_flight = InFlight::<()>::new();
+            assert!(in_flight.heard(Err(NOT_TAKEN), false).is_err());
+            let ended = in_flight.ended(&place.engine, (call, None), (Err(End::NotAudited), before)).await;
+            let status = ended.err().flatten().expect("its sender hears of it");
+            assert_eq!(reason(&status), "AUDIT_UNAVAILABLE");
+            assert_eq!(kith_api::client::Trouble::from(&status).may_stand, may_stand, "{before:?}");
+        }
     }
 
     /// A token may expire between two looks at it, and the policy be another by the next group.

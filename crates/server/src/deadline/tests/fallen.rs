@@ -6,6 +6,11 @@ fn words(headers: &HeaderMap) -> String {
     tonic::Status::from_header_map(headers).unwrap().message().to_owned()
 }
 
+/// The same, for programs.
+fn may_stand(headers: &HeaderMap) -> bool {
+    kith_api::client::Trouble::from(&tonic::Status::from_header_map(headers).unwrap()).may_stand
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_a_call_that_had_begun_it_is_said_that_what_was_sent_may_stand() {
     let (layer, standing) = (roomy(), Arc::<Standing>::default());
@@ -16,10 +21,13 @@ async fn of_a_call_that_had_begun_it_is_said_that_what_was_sent_may_stand() {
     let begun = begun.await.unwrap().unwrap();
     assert_eq!(told(begun.headers()), not_trusted());
     assert!(words(begun.headers()).contains("what was sent may stand"), "{}", words(begun.headers()));
+    assert!(may_stand(begun.headers()));
     let mut lasts = std::pin::pin!(lasts.into_body());
     let end = poll_fn(|cx| lasts.as_mut().poll_frame(cx)).await.unwrap().unwrap();
-    assert!(words(end.trailers_ref().unwrap()).contains("what was sent may stand"));
+    let end = end.trailers_ref().unwrap();
+    assert!(words(end).contains("what was sent may stand") && may_stand(end));
     let after = service(&layer, Behaviour::Answer).call(over(&standing, UNARY)).await.unwrap();
     assert_eq!(told(after.headers()), not_trusted());
     assert!(words(after.headers()).starts_with("nothing was asked or changed"), "{}", words(after.headers()));
+    assert!(!may_stand(after.headers()));
 }
