@@ -4,12 +4,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use kith_server::command::{self, Arguments};
 use kith_server::kith::Kith;
 use kith_server::{core_files, open_files};
 use mimalloc::MiMalloc;
+use rustix::process::{Signal, getpid, kill_process};
 
 /// A lookup allocates and frees some ninety times, most of it words of its answer.
 #[global_allocator]
@@ -17,6 +19,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Exit code when the change log failed: nothing more may be acknowledged by this process (EX_IOERR of sysexits.h).
 const LOG_FAILED: i32 = 74;
+/// How long that exit may take. RocksDB, which stays open, waits in it for what it does in the background, and where the disk hangs
+/// that does not end.
+const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     if let Err(error) = core_files::forbid() {
@@ -24,7 +29,18 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     open_files::raise();
-    // At once: a retry after a failed sync would report success on lost data.
-    let on_fatal = |_: &str| std::process::exit(LOG_FAILED);
-    command::run(Arguments::parse(), Kith::new(Arc::new(on_fatal)))
+    command::run(Arguments::parse(), Kith::new(Arc::new(log_failed)))
+}
+
+/// Ends the process at once: a retry after a failed sync would report success on lost data. RocksDB is not closed first, for that
+/// may write and sync.
+fn log_failed(_: &str) {
+    let by_force = || {
+        std::thread::sleep(EXIT_LIMIT);
+        // There is nothing left to try, and nobody to tell.
+        let _ = kill_process(getpid(), Signal::KILL);
+    };
+    // Without this thread the process ends all the same, but where its exit hangs.
+    let _ = std::thread::Builder::new().name("kith-end".to_owned()).spawn(by_force);
+    std::process::exit(LOG_FAILED)
 }
