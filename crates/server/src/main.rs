@@ -34,12 +34,14 @@ fn main() -> ExitCode {
 /// Ends the process at once: a retry after a failed sync would report success on lost data. RocksDB is not closed first, for that
 /// may write and sync.
 fn log_failed(_: &str) {
-    let by_force = || {
-        std::thread::sleep(EXIT_LIMIT);
-        // No core file comes of it, and it ends the first process of a container too, which no signal of its own would.
-        std::process::abort();
-    };
     // Without this thread the process ends all the same, but where its exit hangs.
-    let _ = std::thread::Builder::new().name("kith-end".to_owned()).spawn(by_force);
+    let _ = std::thread::Builder::new().name("kith-end".to_owned()).spawn(end_by_force);
     std::process::exit(LOG_FAILED)
+}
+
+/// Ends what has not ended in time. No core file comes of it, and it ends the first process of a container too, which no signal of
+/// its own would.
+fn end_by_force() {
+    std::thread::sleep(EXIT_LIMIT);
+    std::process::abort()
 }
