@@ -126,6 +126,8 @@ impl Store {
     /// end with it open: RocksDB's own threads would run on while its statics are taken down.
     pub fn close(&self) {
         self.interrupt_trim();
+        // First: what a refused write left closed must not be opened again behind this.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).close();
         drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 

@@ -16,20 +16,16 @@ const ED: &str = TRUSTS[0];
 const NONE_MORE: &str = "3";
 /// Questions that fill the files which both sinks made ahead many times over.
 const MOST: usize = 20_000;
-/// What else cannot be opened, and is tried again.
-const ALSO: [&str; 12] = [
+/// What else cannot be opened, and is tried again; and the setting of this test.
+const ALSO: [&str; 8] = [
+    "purge.enabled is false",
     "failed to accept a connection",
     "refused a connection",
     "stays in force",
-    "stay in force",
     "stay as they were",
-    "failed to read certificates",
-    "failed to look at files",
     "the newest checkpoint of the audit",
     "the audit journal cannot be read",
-    "an audit entry that came late",
     "a flag could not be written into the audit",
-    "could not be audited",
 ];
 
 /// Sets how many files the running process may have open (`ulimit -n`).
@@ -50,7 +46,9 @@ fn allowed(server: &Server) -> String {
 /// Takes every number, asks, and gives them back; false where this machine does not let it.
 pub async fn drive() -> bool {
     let row = "no file can be opened";
-    let settings = [("audit", "segment_bytes", "131072"), ("tls", "reload_interval_ms", "25000")];
+    // Without a purge: its first trim would have RocksDB open new files, which ends the process as a failed sync does.
+    let settings =
+        [("audit", "segment_bytes", "131072"), ("tls", "reload_interval_ms", "25000"), ("purge", "enabled", "false")];
     let mut site = Site::with(&settings);
     let server = site.ready().await;
     let connected = server.client(ED).await;
@@ -60,7 +58,7 @@ pub async fn drive() -> bool {
     if let Err(why) = limit(&server, NONE_MORE) {
         println!("SKIPPED, NOT PASSED: {row}: {why}");
         tokio::task::block_in_place(|| server.kill());
-        site.finish(&[]);
+        site.finish(&ALSO);
         return false;
     }
     for _ in 0..MORE {

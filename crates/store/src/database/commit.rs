@@ -25,11 +25,18 @@ enum State {
     Reopen,
     /// It is not known what is on disk: nothing is ever written again.
     Dead,
+    /// Closed in order, and never opened again.
+    Closed,
 }
 
 impl Writer {
     pub(super) fn new(watermark: Option<Watermark>) -> Self {
         Self { watermark, state: State::Ready }
+    }
+
+    /// From now on the database is not opened anew, whatever was left to be done.
+    pub(super) fn close(&mut self) {
+        self.state = State::Closed;
     }
 
     /// After an attempt to open the database anew: one that was refused is made again before the next write.
@@ -144,8 +151,8 @@ impl Store {
         match (&writer.watermark, writer.state) {
             (None, _) => Err(CommitError::refused(RefusedCause::OpenedReadOnly)),
             (Some(_), State::Ready) => Ok(writer),
-            (Some(_), State::Reopen | State::Dead) => {
-                let what = "an earlier write was refused or failed".to_owned();
+            (Some(_), State::Reopen | State::Dead | State::Closed) => {
+                let what = "an earlier write was refused or failed, or it is closed".to_owned();
                 Err(CommitError::refused(RefusedCause::Unusable(what)))
             }
         }

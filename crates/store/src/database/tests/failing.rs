@@ -161,9 +161,13 @@ fn a_database_that_a_refused_write_left_closed_is_opened_once_the_disk_takes_fil
     store.revive().unwrap();
     assert!(store.get(Table::Plan, &first).unwrap().is_some(), "it can be read before anything is written");
     assert_eq!(store.commit(batch(last + 1)).unwrap().sequence, last + 1);
+    let ballast = mount.fill();
+    while store.commit(large(store.head().sequence + 1)).is_ok() {}
     store.close();
+    fs::remove_file(ballast).unwrap();
     store.revive().unwrap();
     assert!(matches!(store.get(Table::Plan, &first), Err(StoreError::Closed)), "what is closed for good stays so");
+    assert!(store.commit(batch(store.head().sequence + 1)).is_err(), "and is not opened by a change either");
     drop(store);
 }
 
