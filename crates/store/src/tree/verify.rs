@@ -99,6 +99,8 @@ struct Growth {
     /// Late entries: their leaves, and the indexes of those.
     late: BTreeMap<u64, (Hash, u64)>,
     passed: Vec<(u64, u64)>,
+    /// Where the last of them ended that an opening left out: only what was given since then comes late.
+    left_out: u64,
     /// Index and leaf of the entries that tell of removals.
     told: BTreeMap<u64, (u64, Hash)>,
     /// Index of the one of them that is believed; 0 when none is.
@@ -126,6 +128,7 @@ impl Growth {
         }
         let mut levels = Levels::open(dir)?;
         let (mut edge, mut order) = (Frontier::default(), Order::default());
+        growth.roots.insert(0, edge.root());
         let mut records = Records::open(dir, 0)?;
         // Beyond the last signed leaf a record may be torn, and ends the tree.
         while let Some(record) = records.step()? {
@@ -139,9 +142,9 @@ impl Growth {
                 break;
             };
             let covered = order.covered;
-            // What came late and is not signed, no start signs any more.
-            let late_counts = signed.newest == 0 || index < signed.newest;
-            if !order.takes(&record) || !growth.note(&record, (index, late_counts)) {
+            // Of what is not signed, no start signs any more what came late, and each makes the kept hashes anew.
+            let counts = signed.newest == 0 || index < signed.newest;
+            if !order.takes(&record) || !growth.note(&record, (index, counts)) {
                 report.add(TreeFault::OrderDiffers { index, covered });
             }
             if let Record::Entry { sequence, leaf, late: _ } = record
@@ -149,7 +152,11 @@ impl Growth {
             {
                 growth.told.insert(sequence, (index, leaf));
             }
-            edge.push(record.leaf(), |level, index, hash| levels.compare(level, index, &hash, report));
+            edge.push(record.leaf(), |level, index, hash| {
+                if counts {
+                    levels.compare(level, index, &hash, report);
+                }
+            });
             signed.compare(&edge, report)?;
             if wanted.sizes.contains(&edge.size()) {
                 growth.roots.insert(edge.size(), edge.root());
@@ -181,17 +188,20 @@ impl Growth {
         Ok(false)
     }
 
-    /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in. One that does not count
-    /// is not noted.
+    /// Notes a record; gives whether a late entry was given up and passed over before, and not yet taken in, and no opening has left
+    /// numbers out since. One that does not count is not noted.
     fn note(&mut self, record: &Record, (index, late_counts): (u64, bool)) -> bool {
         match *record {
             Record::PassedOver { first, last } => {
                 self.passed.push((first, last));
+                if !may_come((first, last)) {
+                    self.left_out = last;
+                }
                 true
             }
             Record::Entry { late: false, .. } => true,
             Record::Entry { sequence, leaf, late: true } => {
-                let may_stand = self.passed_with(sequence).is_some_and(may_come);
+                let may_stand = sequence > self.left_out && self.passed_with(sequence).is_some_and(may_come);
                 may_stand && (!late_counts || self.late.insert(sequence, (leaf, index)).is_none())
             }
         }

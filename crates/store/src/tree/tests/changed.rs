@@ -408,6 +408,27 @@ fn another_history_is_found_though_kept_hashes_are_missing() {
     found("the file is gone");
 }
 
+/// Blocks reach a disk in any order: above leaves that were not signed yet there may be the length of kept hashes alone.
+#[test]
+fn kept_hashes_that_a_power_cut_took_above_what_was_not_signed_are_no_fault() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(200);
+    open.grow(&bench);
+    open.append(100);
+    // After the leaves and the kept hash: the head.
+    bench.disk.fail(&bench.tree(), Call::Write, 3, false, 5);
+    assert!(open.step(&bench, true).is_err());
+    drop(open);
+    let path = level_path(&bench.tree(), 1);
+    let (whole, never_written) = (fs::read(&path).unwrap(), [0; HASH_BYTES]);
+    fs::write(&path, never_written).unwrap();
+    let report = bench.verify();
+    assert!(report.is_sound() && (report.leaves, report.signed_leaves) == (300, 200), "{report}");
+    assert_eq!(bench.open_tree().status().suspected, Vec::<String>::new());
+    assert_eq!(fs::read(&path).unwrap(), whole, "it is made anew");
+}
+
 /// A hundred ends without a warning, each at another place of the growth: no fault, and every checkpoint that was published
 /// is a beginning of every later one.
 #[test]

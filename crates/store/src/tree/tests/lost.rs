@@ -5,6 +5,7 @@ use super::removed::found;
 use super::*;
 use crate::journal::recover::UNCLEAN_STRIDE;
 use crate::journal::{JournalFault, Sink, encode_entry};
+use crate::tree::record::{RECORD_BYTES, Record};
 
 /// Bytes of a segment before its first entry, and of each of the entries of these tests.
 const HEADER: u64 = 96;
@@ -210,7 +211,7 @@ fn a_late_leaf_that_was_not_signed_is_signed_by_no_start() {
     bench.disk.heal();
     let path = leaves_path(&bench.tree());
     let whole = fs::read(&path).unwrap();
-    let leaf = |sequence| record::Record::Entry { sequence, leaf: [9; 32], late: true }.encode();
+    let leaf = |sequence| Record::Entry { sequence, leaf: [9; 32], late: true }.encode();
     for (late, stands) in [(3, true), (2, false), (4, false), (6, false)] {
         fs::write(&path, [&whole[..], &leaf(late)[..]].concat()).unwrap();
         let suspected = bench.open_tree().status().suspected;
@@ -250,4 +251,40 @@ fn what_was_given_up_and_is_on_disk_after_all_is_named_and_no_fault() {
         assert_eq!(tree.passed_over, round + 1, "{tree}");
         assert!(tree.to_string().contains(&format!("entries {given_up} to {given_up} were passed over")), "{tree}");
     }
+}
+
+/// Whoever has the disks and the key that seals can take a signed entry away, and have its leaf look as if it were a late one of a number
+/// that an earlier opening gave up: none of these comes any more once an opening has left numbers out.
+#[test]
+fn no_leaf_passes_for_a_late_one_of_what_an_earlier_opening_gave_up() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(2);
+    open.grow(&bench);
+    bench.disk.fail(&bench.path("primary"), Call::Sync, 1, true, 5);
+    assert_eq!(open.journal.append(b"entry 3").unwrap().sequence, 3);
+    eventually("given up", || open.journal.window().given_up == 1);
+    open.append(2);
+    open.grow(&bench);
+    drop(open);
+    bench.disk.heal();
+    let mut open = bench.open();
+    let last = open.append(1);
+    open.grow(&bench);
+    drop(open);
+    assert!(bench.verify().is_sound());
+    let path = leaves_path(&bench.tree());
+    let mut records = fs::read(&path).unwrap();
+    let at = records.len() - RECORD_BYTES;
+    let Some(Record::Entry { sequence, leaf, late: false }) = Record::decode(records[at..].first_chunk().unwrap())
+    else {
+        panic!("the last record is an entry's");
+    };
+    assert_eq!(sequence, last);
+    records.truncate(at);
+    records.extend_from_slice(&Record::Entry { sequence: 3, leaf, late: true }.encode());
+    fs::write(&path, records).unwrap();
+    let report = bench.verify();
+    let index = u64::try_from(at / RECORD_BYTES).unwrap() - 1;
+    assert_eq!(report.faults, [TreeFault::OrderDiffers { index, covered: last - 1 }], "{report}");
 }
