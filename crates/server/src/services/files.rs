@@ -18,8 +18,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::context::{self, About, Sender, Services, now};
 use super::errors::{self, Before};
-use super::turns::Unread;
 use super::places;
+use super::turns::Unread;
 use crate::plan_file;
 use v1::plan_file_service_server::PlanFileService;
 
