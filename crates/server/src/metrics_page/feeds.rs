@@ -259,7 +259,7 @@ mod tests {
             let last = NOW.plus_seconds(-i64::try_from(seconds).unwrap());
             let told = age(NOW, last);
             let possible = seconds..=seconds + 2 * AGE_STEP_SECONDS;
-            assert!(told % AGE_STEP_SECONDS == 0 && possible.contains(&told), "{seconds}: {told}");
+            assert!(told.is_multiple_of(AGE_STEP_SECONDS) && possible.contains(&told), "{seconds}: {told}");
             // Looked at at the end of the same quarter it is the same.
             assert_eq!(age(Moment(NOW.0 - 61_000 + AGE_STEP_MS - 1), last), told, "{seconds}");
         }
