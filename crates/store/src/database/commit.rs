@@ -63,6 +63,9 @@ impl Store {
         if *state == State::Dead {
             return Err(CommitError::fatal("an earlier write or sync failed"));
         }
+        if *state == State::Closed {
+            return Err(CommitError::refused(RefusedCause::Unusable("it is closed".to_owned())));
+        }
         let Some(watermark) = watermark else {
             return Err(CommitError::refused(RefusedCause::OpenedReadOnly));
         };
@@ -138,7 +141,8 @@ impl Store {
     fn write_synced(&self, db: &DB, sealed: WriteBatch, state: &mut State) -> Result<(), CommitError> {
         db.write_opt(sealed, &rocks::synced()).map_err(|error| {
             let failure = self.failure(&error.into_string());
-            if matches!(failure, CommitError::Refused { .. }) {
+            // One that is closed for good stays so.
+            if matches!(failure, CommitError::Refused { .. }) && *state == State::Ready {
                 *state = State::Reopen;
             }
             failure

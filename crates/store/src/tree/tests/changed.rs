@@ -429,6 +429,24 @@ fn kept_hashes_that_a_power_cut_took_above_what_was_not_signed_are_no_fault() {
     assert_eq!(fs::read(&path).unwrap(), whole, "it is made anew");
 }
 
+/// Of a tree that is begun over a long audit the first leaves are many, and come before the first head.
+#[test]
+fn kept_hashes_that_a_power_cut_took_before_anything_was_signed_are_no_fault() {
+    let bench = Bench::new();
+    let mut open = bench.open();
+    open.append(300);
+    bench.disk.fail(&bench.tree(), Call::Write, 3, false, 5);
+    assert!(open.step(&bench, true).is_err());
+    drop(open);
+    let path = level_path(&bench.tree(), 1);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [0; HASH_BYTES]).unwrap();
+    let report = bench.verify();
+    assert!(report.faults.is_empty() && (report.leaves, report.signed_leaves) == (300, 0), "{report}");
+    assert_eq!(bench.open_tree().status().suspected, Vec::<String>::new());
+    assert_eq!(fs::read(&path).unwrap(), whole, "it is made anew");
+}
+
 /// A hundred ends without a warning, each at another place of the growth: no fault, and every checkpoint that was published
 /// is a beginning of every later one.
 #[test]
