@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use kith_api::client::Trouble;
 use kith_api::v1;
 use kith_domain::refusal_code::RefusalCode;
 use kith_engine::{Configured, Decision};
@@ -171,10 +172,12 @@ async fn an_open_stream_goes_by_the_policy_of_the_moment() {
     events.send(build::event(build::plan(nhs(3), "P3"))).await.unwrap();
     let refused = verdicts.message().await.unwrap_err();
     assert!(refused.message().ends_with("what was acknowledged stands"), "{refused:?}");
+    assert!(!Trouble::from(&refused).may_stand, "whoever sent them knows: {refused:?}");
     expect_trouble::<()>(Err(refused), Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
     rows.send(build::import(ED, nhs(4), "after")).await.unwrap();
     let refused = importing.await.unwrap().unwrap_err();
     assert!(refused.message().ends_with("what was sent may stand"), "the first row does: {refused:?}");
+    assert!(Trouble::from(&refused).may_stand, "a program hears it too: {refused:?}");
     expect_trouble::<()>(Err(refused), Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
     assert_eq!(held(4).await, None);
     tokio::task::block_in_place(|| server.stop());

@@ -70,7 +70,10 @@ fn lasts(path: &str) -> bool {
     STREAMING.contains(&path) && !SOON_ENDED.contains(&path)
 }
 
-/// When a call ends whatever it was answered until then: among the extensions of its request, where it has a deadline.
+/// The one call that asks when it ends: the others need not pay for knowing it.
+const CHECK_IN: &str = "/kith.v1.LookupService/CheckIn";
+
+/// When a check-in ends whatever it was answered until then: among the extensions of its request, where it has a deadline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallDeadline(pub(crate) Instant);
 
@@ -212,14 +215,16 @@ where
                 return Box::pin(async move { Ok(status.into_http()) });
             }
         };
-        let in_pieces = SENT_IN_PIECES.contains(&path);
+        let (in_pieces, is_check_in) = (SENT_IN_PIECES.contains(&path), path == CHECK_IN);
         // Also of a call that does not last: its message may come long after its head.
         let standing = standing.cloned();
         // The timer is set before the transport around this layer sets its own, so this one ends first.
         let limit = Limit::new(deadline, standing);
         // One that is given up must not look sent to its end.
         let mut request = if in_pieces { request.map(given_up::told) } else { request };
-        if let Some(deadline) = deadline {
+        if let Some(deadline) = deadline
+            && is_check_in
+        {
             request.extensions_mut().insert(CallDeadline(deadline));
         }
         Box::pin(bounded(self.inner.call(request), limit, admitted, asking))

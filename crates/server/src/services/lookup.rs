@@ -76,6 +76,11 @@ fn record_until(limit: Duration, deadline: Option<CallDeadline>, now: Instant) -
     now + left.map_or(limit, |left| left.min(limit))
 }
 
+/// Until when the check-in that came as this waits for its recording.
+fn recording_until<T>(services: &Services, request: &Request<T>, now: Instant) -> Instant {
+    record_until(services.limits().record_timeout(), request.extensions().get::<CallDeadline>().copied(), now)
+}
+
 #[tonic::async_trait]
 impl LookupService for Services {
     async fn lookup(&self, request: Request<v1::LookupRequest>) -> Result<Response<v1::LookupResponse>, Status> {
@@ -97,8 +102,7 @@ impl LookupService for Services {
         let decoded = Decoded::now();
         let engine = self.engine()?;
         let call = self.call(&request, Method::CheckIn)?;
-        let deadline = request.extensions().get::<CallDeadline>().copied();
-        let until = record_until(self.limits().record_timeout(), deadline, Instant::now());
+        let until = recording_until(self, &request, Instant::now());
         let at = now();
         let parsed = match presentation::check_in(request.into_inner(), call.peer.organisation, at) {
             Ok(parsed) => parsed,
@@ -309,10 +313,7 @@ mod tests {
     use crate::deadline::CallLimitsLayer;
     use crate::edge::Edge;
     use crate::identity::PeerIdentity;
-    use crate::services::testing::{self, Place, last};
-
-    /// Who asks.
-    const TRUST: &str = "R1H";
+    use crate::services::testing::{self, Place, TRUST, last};
 
     fn number(from: u32) -> NhsNumber {
         (from..).find_map(NhsNumber::from_first_nine).expect("one of a few is valid")
@@ -420,6 +421,18 @@ mod tests {
         assert_eq!(left.map(waits), [1_500, 1_500, 1_500, 750, 75, 0]);
         let late = now + limit;
         assert_eq!(record_until(limit, Some(CallDeadline(now)), late), late, "nothing is left of it");
+    }
+
+    #[tokio::test]
+    async fn a_check_in_goes_by_what_is_configured_and_by_the_deadline_of_its_call() {
+        let place = Place::new();
+        let (services, _stop) =
+            testing::services_within(&place, Limits { record_timeout_ms: 200, ..Limits::default() });
+        let (mut request, now) = (Request::new(()), Instant::now());
+        let waits = |request: &Request<()>| (recording_until(&services, request, now) - now).as_millis();
+        assert_eq!(waits(&request), 200);
+        request.extensions_mut().insert(CallDeadline(now + Duration::from_millis(100)));
+        assert_eq!(waits(&request), 75);
     }
 
     /// Behind the layer that ends calls, on a clock that moves for timers alone: the disk hangs, and the answer is ready.
