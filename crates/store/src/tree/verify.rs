@@ -144,6 +144,8 @@ impl Growth {
             let covered = order.covered;
             // Of what is not signed, no start signs any more what came late.
             let counts = signed.newest == 0 || index < signed.newest;
+            // Each start makes the kept hashes above the newest signed leaf anew, and a power cut may have taken their bytes.
+            let is_signed = index < signed.newest;
             if !order.takes(&record) || !growth.note(&record, (index, counts)) {
                 report.add(TreeFault::OrderDiffers { index, covered });
             }
@@ -153,8 +155,7 @@ impl Growth {
                 growth.told.insert(sequence, (index, leaf));
             }
             edge.push(record.leaf(), |level, index, hash| {
-                // Each start makes those above the newest signed leaf anew, and a power cut may have taken their bytes.
-                if index < signed.newest {
+                if is_signed {
                     levels.compare(level, index, &hash, report);
                 }
             });
