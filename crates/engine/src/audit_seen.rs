@@ -21,6 +21,10 @@ use kith_domain::time::Moment;
 use kith_store::{AuditRef, PSEUDONYM_BYTES};
 use uuid::Uuid;
 
+mod own_people;
+
+pub(crate) use own_people::is_answer_to;
+
 /// Whom an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
@@ -100,7 +104,8 @@ pub struct SeenEntry {
     pub decision: Decision,
     /// Of changes that were sent together what is about the child that was asked for.
     pub changes: Vec<SeenChange>,
-    /// How much was listed or changed, or what was told in a worklist, is not told: the numbers of the decision are none.
+    /// How much was listed, changed or read, what was told in a worklist, or anything that was told to one's own people, is not
+    /// told: the numbers of the decision are none.
     pub uncounted: bool,
     /// Fields of an answer that the policy showed.
     pub fields: FieldSet,
@@ -307,7 +312,8 @@ impl Engine {
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
     pub(crate) fn seen(&self, reference: AuditRef, entry: AuditEntry, child: Option<&Child>) -> SeenEntry {
         let veiled = child.is_none() && is_of_several(entry.method);
-        let (shielded, uncounted) = (!veiled && self.tells_of_shielded(&entry), is_uncounted(&entry, child));
+        let shielded = !veiled && self.tells_of_shielded(&entry);
+        let uncounted = is_uncounted(&entry, child) || (shielded && own_people::is_reading(&entry));
         let as_mother = child.and_then(|child| child.stands_in(&entry)) == Some(StandsAs::Mother);
         let AuditEntry {
             at,
