@@ -92,7 +92,7 @@ fn told(child: u32, shielded: bool) -> Vec<AuditEntry> {
     let words = OpeningWords::parse("the child is missing").unwrap();
     let (reason, queue) = (OpeningReason::MissingChild, Uuid::from_u128(9));
     let opened = Decision::Opened { disclosed, reason, words, queue };
-    // A broker has the code of the same organisation: that somebody resolved a reference is shown of a shielded child alone.
+    // By a broker with the code of the same organisation: there is such an entry of a shielded child alone.
     let resolved = if shielded { Decision::Resolved(1) } else { Decision::Listed(1) };
     let all = [
         (Method::Lookup, answered.clone()),
