@@ -1,5 +1,6 @@
 //! Reading the audit: a search for an auditor, and who looked up a child for an authority and a safeguarding team too. What was read
-//! is an entry of the audit before any of it leaves. Searching has a thread of its own, which gives way to those that answer questions (`turns`).
+//! is an entry of the audit before any of it leaves. Searching has a thread of its own, which gives way to those that answer questions
+//! (`turns`).
 
 use std::sync::Arc;
 
