@@ -216,7 +216,8 @@ fn is_own_review(entry: &AuditEntry) -> bool {
 ///
 /// To whoever asked for no child it is not told of anything that was sent, or listed, of many either, nor why it was refused:
 /// what searches by the children do not find of it would be about shielded ones. Nor what was told of a child in a worklist, or
-/// carried over to it at a birth: by what a record holds the entry would be known for that child's.
+/// carried over to it at a birth: by what a record holds the entry would be known for that child's. Nor how much a safeguarding team
+/// read of who of its own people had looked, or of which time, whoever it was about.
 fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     use Method::{
         AcknowledgeNotifications, Import, ListFlags, ListNotifications, ListOwnPlans, ListProposals, ListWithholdings,
@@ -233,7 +234,9 @@ fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     let of_nobody = child.is_none() && (of_many || each);
     let of_record = entry.decision.disclosed().is_some() || matches!(entry.decision, Decision::Withheld { .. });
     let of_several = child.is_none() && is_of_several(entry.method) && of_record;
-    of_several || ((of_authority || of_team || of_proposer || of_nobody) && (lists || changes))
+    of_several
+        || own_people::is_reading(entry)
+        || ((of_authority || of_team || of_proposer || of_nobody) && (lists || changes))
 }
 
 /// What is shown of a decision.
@@ -312,8 +315,7 @@ impl Engine {
     /// An entry as it is shown to somebody who asked for `child`, or for nobody.
     pub(crate) fn seen(&self, reference: AuditRef, entry: AuditEntry, child: Option<&Child>) -> SeenEntry {
         let veiled = child.is_none() && is_of_several(entry.method);
-        let shielded = !veiled && self.tells_of_shielded(&entry);
-        let uncounted = is_uncounted(&entry, child) || (shielded && own_people::is_reading(&entry));
+        let (shielded, uncounted) = (!veiled && self.tells_of_shielded(&entry), is_uncounted(&entry, child));
         let as_mother = child.and_then(|child| child.stands_in(&entry)) == Some(StandsAs::Mother);
         let AuditEntry {
             at,

@@ -1,12 +1,13 @@
 //! Who of an organisation's own people was told of a child: a safeguarding team sees them all, of a shielded child as of any other, and
 //! of no other organisation's people anything.
 
-use super::tests::{ALL, code, lookup, numbers, of_child, search, shielding, write};
+use super::tests::{ALL, code, lookup, numbers, of_child, search, shielding, user, write};
 use super::*;
 use crate::audit_entry::{AuditRead, Code, Disclosed, TraceId};
 use crate::audit_seen::Whom;
-use crate::files::tests::place::{NOW, Place, authority, event, nhs};
-use kith_domain::caller::{Purpose, Role};
+use crate::files::tests::place::{NOW, Place, authority, event, nhs, permit};
+use kith_domain::caller::{Peer, Purpose, Role};
+use kith_domain::change::{Change, IdentityAction, IdentityEvent};
 use kith_domain::child::Subject;
 use kith_domain::fields::FieldSet;
 use kith_domain::method::Method;
@@ -180,18 +181,71 @@ async fn nobody_is_seen_without_a_child_and_every_number_may_be_asked_for() {
     assert_eq!([shown(ORDINARY), shown(SHIELDED), shown(ANOTHER)], [1, 1, 0], "a refusal would tell of the number");
 }
 
-/// How many of one's own people asked within which time would tell the worklist that had the child, and worklists have a place.
+/// A number that was replaced leads to the same person, and whose it is tells nothing of a shield either.
 #[tokio::test]
-async fn what_a_team_read_about_a_shielded_child_is_told_to_an_auditor_without_how_much_and_when() {
+async fn under_a_replaced_number_a_shielded_child_is_found_like_any_other_and_by_ones_own_people_alone() {
+    let (hidden, open) = (place().await, Place::new());
+    open.event(1, event(1, ORDINARY, 1)).await;
+    open.event(1, event(1, SHIELDED, 1)).await;
+    let mut pages = Vec::new();
+    for engine in [&hidden.engine, &open.engine] {
+        let replaced = IdentityEvent {
+            organisation: OdsCode::parse("X26").unwrap(),
+            event_id: Uuid::from_u128(8),
+            subject: Subject::Nhs(nhs(ANOTHER)),
+            version: 1,
+            action: IdentityAction::ReplacedBy(nhs(SHIELDED)),
+            proposal: None,
+        };
+        let verdicts = engine.change(&permit(1), NOW, vec![Change::Identity(replaced)]).await;
+        assert!(verdicts[0].is_ok(), "{verdicts:?}");
+        let asked = [(ANOTHER, OURS), (SHIELDED, OURS), (ANOTHER, THEIRS), (ORDINARY, OURS)];
+        write(engine, asked.map(|(child, trust)| lookup(child, trust, 1, NOW)));
+        pages.push([SHIELDED, ANOTHER].map(|child| own(engine, OURS, child)));
+    }
+    assert_eq!(pages[0], pages[1]);
+    for (page, asked) in pages[0].iter().zip([SHIELDED, ANOTHER]) {
+        let of_number = page.found.iter().filter(|seen| seen.about == Some(Whom::Asked(nhs(asked)))).count();
+        let of_person = page.found.iter().filter(|seen| matches!(seen.about, Some(Whom::SamePerson(_)))).count();
+        assert_eq!((page.found.len(), of_number, of_person), (2, 1, 1), "{page:?}");
+    }
+}
+
+/// Whoever has a certificate of either role and one name goes on where they were in that role alone.
+#[tokio::test]
+async fn a_page_token_of_a_team_is_none_of_an_auditor_or_of_another_team() {
+    let place = place().await;
+    let query = looks_at(SHIELDED);
+    let of = |trust, role| Peer { organisation: code(trust), role };
+    let (team, person) = (of(OURS, Role::Safeguarding), user(1));
+    let token = place.engine.audit_page_token((team, &person), &query, 7);
+    let goes_on = |peer| place.engine.audit_page_before((peer, &person), &query, &token);
+    assert_eq!(goes_on(team), Some(7));
+    for other in [of(OURS, Role::Auditor), of(OURS, Role::LocalAuthority), of(THEIRS, Role::Safeguarding)] {
+        assert_eq!(goes_on(other), None, "{other:?}");
+    }
+}
+
+/// What a team was given counts what an auditor is shown without a place, or not at all, and the team's own place is told where the
+/// child that it asked about is not shielded.
+#[tokio::test]
+async fn what_a_team_read_is_told_to_an_auditor_without_how_much_and_when_whoever_it_was_about() {
     let place = place().await;
     let engine = &place.engine;
+    let mother = Some(MotherRead { subject: Subject::Nhs(nhs(ORDINARY)), responsible: Vec::new() });
+    let baby = AuditEntry { mother, ..lookup(SHIELDED, OURS, 1, NOW) };
+    write(engine, [baby.clone(), AuditEntry { method: Some(Method::LookupMany), ..baby }]);
+    assert_eq!(own(engine, OURS, ORDINARY).found.len(), 2, "a team is given both by the mother, who is not shielded");
+    let found = search(engine, &looks_at(ORDINARY)).found;
+    assert!(matches!(&found[..], [SeenEntry { place: None, as_mother: true, .. }]), "an auditor sees one, placeless");
+
     let read = || AuditRead {
         person: None,
         organisation: None,
         from: Some(NOW),
         until: Some(NOW.plus_seconds(60)),
         entry: None,
-        given: 1,
+        given: 2,
         looked_at: 40,
     };
     let reading = |child, role| AuditEntry {
@@ -202,12 +256,15 @@ async fn what_a_team_read_about_a_shielded_child_is_told_to_an_auditor_without_h
         ..lookup(child, OURS, 1, NOW)
     };
     let (team, auditor) = (Role::Safeguarding, Role::Auditor);
-    write(engine, [reading(SHIELDED, team), reading(SHIELDED, auditor), reading(ORDINARY, team)]);
-    let told = |child| search(engine, &of_child(child)).found.into_iter().map(|seen| (seen.uncounted, seen.decision));
     let whole = || (false, Decision::AuditRead(Box::new(read())));
-    let shielded: Vec<_> = told(SHIELDED).collect();
-    assert_eq!(shielded, [whole(), (true, Decision::Listed(0))], "an auditor's own sees no worklist");
-    let ordinary: Vec<_> = told(ORDINARY).collect();
-    assert_eq!(ordinary, [whole()]);
-    assert!(own(engine, OURS, SHIELDED).found.is_empty(), "who reads is not who looked");
+    for child in [SHIELDED, ORDINARY] {
+        let written = write(engine, [reading(child, team), reading(child, auditor)]);
+        let found = search(engine, &of_child(child)).found.into_iter();
+        let readings = found.filter(|seen| written.contains(&seen.reference.sequence));
+        let told: Vec<_> = readings.map(|seen| (seen.uncounted, seen.decision)).collect();
+        assert_eq!(told, [whole(), (true, Decision::Listed(0))], "an auditor's own counts what auditors see");
+        let of_readings =
+            own(engine, OURS, child).found.into_iter().filter(|seen| seen.method == Some(Method::WhoLooked));
+        assert_eq!(of_readings.count(), 0, "who reads is not who looked");
+    }
 }

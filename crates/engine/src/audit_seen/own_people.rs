@@ -19,8 +19,10 @@ pub(crate) fn is_answer_to(organisation: OdsCode, entry: &AuditEntry) -> bool {
     entry.organisation == Some(organisation) && entry.decision.disclosed().is_some()
 }
 
-/// Whether a safeguarding team read who of its own people had looked. Where the child is shielded, how many it was given, and within
-/// which time, would tell whoever reads the audit which worklist had the child, and every entry of a worklist has a place.
+/// Whether a safeguarding team read who of its own people had looked. How many it was given, and within which time, is told of no
+/// child. Of a shielded one it would lead to the worklist that had the child, whose every entry has a place. And of one who is not, to
+/// the place of a shielded baby whose mother they are, or of a shielded mother: what the team, whose place is told, was given beyond
+/// what a search by the same child shows with that place is what the search shows without one, or not at all.
 pub(super) fn is_reading(entry: &AuditEntry) -> bool {
     entry.role == Some(Role::Safeguarding) && matches!(entry.decision, Decision::AuditRead(_))
 }
