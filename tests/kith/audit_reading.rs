@@ -37,7 +37,7 @@ async fn begin() -> (Site, Server, Client) {
     (site, server, auditor)
 }
 
-async fn auditor(server: &Server) -> Client {
+pub async fn auditor(server: &Server) -> Client {
     let purpose = v1::Purpose::SafeguardingReview.into();
     server.client("auditor").await.as_person(&v1::Caller { purpose, ..build::caller(AUDITOR) })
 }
@@ -47,28 +47,28 @@ fn end(site: Site, server: Server) {
     site.finish(&[]);
 }
 
-async fn search(client: &Client, request: v1::SearchRequest) -> Result<v1::SearchResponse, Status> {
+pub async fn search(client: &Client, request: v1::SearchRequest) -> Result<v1::SearchResponse, Status> {
     Ok(client.audit().search(client.request(request)).await?.into_inner())
 }
 
-async fn who_looked(client: &Client, child: NhsNumber) -> Result<v1::WhoLookedResponse, Status> {
+pub async fn who_looked(client: &Client, child: NhsNumber) -> Result<v1::WhoLookedResponse, Status> {
     let request = v1::WhoLookedRequest { nhs_number: child.digits(), ..v1::WhoLookedRequest::default() };
     Ok(client.audit().who_looked(client.request(request)).await?.into_inner())
 }
 
-fn of_child(child: u32) -> v1::SearchRequest {
+pub fn of_child(child: u32) -> v1::SearchRequest {
     v1::SearchRequest { nhs_number: nhs(child).digits(), page_size: 500, ..v1::SearchRequest::default() }
 }
 
 /// A lookup by somebody of a trust; its audit reference.
-async fn look(server: &Server, trust: &str, person: &str, child: u32) -> String {
+pub async fn look(server: &Server, trust: &str, person: &str, child: u32) -> String {
     let caller = v1::Caller { user_id: person.into(), ..build::caller(trust) };
     let request = v1::LookupRequest { caller: Some(caller), ..build::lookup(trust, nhs(child)) };
     calls::ask(&server.client(trust).await, request).await.audit_reference
 }
 
 /// Waits until what was asked before this call can be read: entries can once they are synced.
-async fn readable(server: &Server, auditor: &Client) {
+pub async fn readable(server: &Server, auditor: &Client) {
     let reference = look(server, ED, "marks", MARK).await;
     until_async("the marking entry can be read", async || {
         let request = v1::SearchRequest { audit_reference: reference.clone(), ..v1::SearchRequest::default() };

@@ -69,6 +69,8 @@ mod notifications;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod own_people;
+#[cfg(test)]
 mod own_plans;
 #[cfg(test)]
 mod person;

@@ -20,14 +20,16 @@ pub enum AuditVerb {
     ///
     /// Entries of which all that is given holds. A number that you did not ask for is shown as a pseudonym; of a shielded child no
     /// place and no person is shown, and nothing is found by a person, an organisation or a local key. Lookups of a shielded child
-    /// by a worklist are shown by no search by number: the sealed entry alone has them. The search is itself an entry. Exit code 0:
-    /// everything asked for was looked at; 26: it was not, or entries are missing.
+    /// by a worklist are shown by no search by number: their organisation's safeguarding team asks for them. The search is itself an
+    /// entry. Exit code 0: everything asked for was looked at; 26: it was not, or entries are missing.
     Search(SearchArgs),
-    /// Show who looked up a child, newest first: for an auditor, or a local authority that holds a plan of the child.
+    /// Show who looked up a child, newest first: for an auditor, a local authority that holds a plan of the child, or a safeguarding
+    /// team.
     ///
     /// An authority sees what was asked while it was responsible. Of a shielded child those who shield see it, without place and
-    /// person. Lookups of a shielded child by a worklist are shown by no search by number: the sealed entry alone has them. The
-    /// question is itself an entry. Exit codes as those of search.
+    /// person, and no lookups by a worklist. A safeguarding team, with purpose safeguarding-review, sees who of its own organisation's
+    /// people was told of the child, shielded or not and by whichever call, and nobody else's; not what they were told. The question
+    /// is itself an entry. Exit codes as those of search.
     WhoLooked(WhoLookedArgs),
 }
 

@@ -3,6 +3,7 @@
 
 mod audit;
 mod audit_changes;
+mod audit_looks;
 mod audit_pages;
 mod audit_search;
 mod break_glass;

@@ -14,6 +14,8 @@ pub enum AuditScope {
     All,
     /// Lookups of children that this authority holds a plan of.
     Own(LaCode),
+    /// Answers that people of this organisation were given about a child, under this very code, and nobody else's.
+    OwnPeople(OdsCode),
 }
 
 /// Which entries of the audit are wanted: those of which all that is given holds.

@@ -58,7 +58,8 @@ pub enum Method {
     ListOwnPlans,
     /// Searches the audit.
     SearchAudit,
-    /// Asks who looked up a child: an auditor of any, an authority of those that it holds a plan of.
+    /// Asks who looked up a child: an auditor of any, an authority of those that it holds a plan of, a safeguarding team among its
+    /// own organisation's people.
     WhoLooked,
     /// Asks about one person, and opens a shielded record for this one viewing.
     OpenShielded,
@@ -233,7 +234,7 @@ impl Method {
             Self::AddCosignature => &[Role::Witness],
             Self::GetInclusionProof => &[Role::Auditor, Role::Ed, Role::ScheduledCare, Role::Safeguarding],
             Self::SearchAudit => &[Role::Auditor],
-            Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority],
+            Self::WhoLooked => &[Role::Auditor, Role::LocalAuthority, Role::Safeguarding],
             Self::OpenShielded => &[Role::Safeguarding, Role::Ed],
             Self::ListOpenings => &[Role::Safeguarding, Role::Auditor],
             Self::ReviewOpening => &[Role::Safeguarding],

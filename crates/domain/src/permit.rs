@@ -135,11 +135,12 @@ pub fn audit_scope(permit: &ActionPermit) -> Result<AuditScope, Refusal> {
         Role::LocalAuthority if permit.method() == Method::WhoLooked => {
             LaCode::parse(organisation.as_str()).map(AuditScope::Own).map_err(|_| Refusal::OrganisationUnknown)
         }
+        Role::Safeguarding if permit.method() == Method::WhoLooked => Ok(AuditScope::OwnPeople(organisation)),
         Role::LocalAuthority
+        | Role::Safeguarding
         | Role::Ed
         | Role::ScheduledCare
         | Role::Demographics
-        | Role::Safeguarding
         | Role::Broker
         | Role::Ops
         | Role::Witness => Err(Refusal::RoleNotAllowed),
@@ -449,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn an_auditor_sees_the_whole_audit_an_authority_who_looked_and_nobody_else_any_of_it() {
+    fn an_auditor_sees_the_whole_audit_others_who_looked_as_far_as_it_is_theirs_and_nobody_else_any_of_it() {
         for (role, _) in Role::WORDS {
             for method in [Method::SearchAudit, Method::WhoLooked, Method::GetStatus] {
                 let code = if role == Role::LocalAuthority { "E06000001" } else { "R1H" };
@@ -460,6 +461,7 @@ mod tests {
                     (Role::LocalAuthority, Method::WhoLooked) => {
                         Ok(AuditScope::Own(LaCode::parse("E06000001").unwrap()))
                     }
+                    (Role::Safeguarding, Method::WhoLooked) => Ok(AuditScope::OwnPeople(peer.organisation)),
                     (_, _) => Err(Refusal::RoleNotAllowed),
                 };
                 assert_eq!(found, expected, "{role} {}", method.word());

@@ -4,12 +4,12 @@
 
 use crate::audit_entry::{AuditEntry, Decision, MotherRead};
 use crate::audit_retention::AuditRemoval;
-use crate::audit_seen::{Child, SeenEntry, StandsAs, is_of_several};
+use crate::audit_seen::{Child, SeenEntry, StandsAs, is_answer_to, is_of_several};
 use crate::engine::Engine;
 use crate::rows::decode;
 use crate::told_again::stands_under;
 use kith_domain::audit_query::{AuditQuery, AuditScope};
-use kith_domain::codes::LaCode;
+use kith_domain::codes::{LaCode, OdsCode};
 use kith_domain::links::{Person, Standing};
 use kith_domain::time::Moment;
 use kith_store::AuditRef;
@@ -82,6 +82,8 @@ pub struct AuditPage {
     /// among what it finds, whether or not there is any. It is the same for every child: said of one key or one range alone, it would
     /// tell a place.
     pub together_left_out: bool,
+    /// What people of the reader's own organisation were told is among what it finds, and nobody else's.
+    pub own_people_only: bool,
 }
 
 /// Why nothing is searched.
@@ -98,6 +100,9 @@ enum Seeing {
     Every,
     /// Those made while this authority was responsible, as access notifications are.
     WhileResponsible(LaCode),
+    /// Answers that people of this organisation were given. Its own place is all that they tell, so that a shield hides none of
+    /// them, and whether there is one is asked nowhere on the way.
+    OfOwnPeople(OdsCode),
 }
 
 /// A search on its way down.
@@ -143,11 +148,13 @@ impl Engine {
                 let person = person.as_ref().map(|(_, person)| person).ok_or(AuditSearchError::NoPlanHeld)?;
                 self.seeing(authority, person, now)?
             }
+            AuditScope::OwnPeople(organisation) => Seeing::OfOwnPeople(organisation),
         };
+        let own_people_only = matches!(seeing, Seeing::OfOwnPeople(_));
         let end = self.journal().synced_through().saturating_add(1);
         let begin = before.or(query.entry.map(|entry| entry.saturating_add(1))).unwrap_or(end);
         let child = person.map(|(subject, person)| Child::new(subject, &person));
-        let together_left_out = child.is_some();
+        let together_left_out = child.is_some() && !own_people_only;
         let search = Search {
             engine: self,
             query,
@@ -167,8 +174,9 @@ impl Engine {
                 looked_at: 0,
                 removed: None,
                 missing: Vec::new(),
-                shielded_left_out: query.goes_by_place(),
+                shielded_left_out: query.goes_by_place() && !own_people_only,
                 together_left_out,
+                own_people_only,
             },
         };
         Ok(search.run())
@@ -277,7 +285,7 @@ impl Search<'_> {
             self.announced.push((after, entry.at));
         }
         if self.is_wanted(sequence, &entry) && !self.stands_as_well(&entry, &earlier) {
-            self.page.found.push(self.engine.seen(reference, entry, self.child.as_ref()));
+            self.page.found.push(self.seen(reference, entry));
             if self.page.found.len() >= self.bounds.given && sequence > self.floor {
                 return Some(AuditEnded::PageFull);
             }
@@ -302,9 +310,19 @@ impl Search<'_> {
         if !wanted || !self.is_of_child(entry) {
             return false;
         }
-        // That it is found by where it was made would tell the place, but of what is shown without whom it is about.
+        // That it is found by where it was made would tell the place, but of what is shown without whom it is about, or to whom
+        // the place is their own.
         let is_veiled = self.child.is_none() && is_of_several(entry.method);
-        is_veiled || !(query.goes_by_place() && self.engine.tells_of_shielded(entry))
+        let tells = query.goes_by_place() && !self.page.own_people_only;
+        is_veiled || !(tells && self.engine.tells_of_shielded(entry))
+    }
+
+    /// An entry as it is shown to whoever searches.
+    fn seen(&self, reference: AuditRef, entry: AuditEntry) -> SeenEntry {
+        match self.seeing {
+            Seeing::Every | Seeing::WhileResponsible(_) => self.engine.seen(reference, entry, self.child.as_ref()),
+            Seeing::OfOwnPeople(_) => self.engine.seen_by_own(reference, entry, self.child.as_ref()),
+        }
     }
 
     /// Whether an entry that was told again stands under an earlier number too, and is found there. Whoever asks for it by its
@@ -317,17 +335,22 @@ impl Search<'_> {
     fn is_of_child(&self, entry: &AuditEntry) -> bool {
         let Some(child) = &self.child else { return self.seeing == Seeing::Every };
         let Some(stands_as) = child.stands_in(entry) else { return false };
-        if is_of_several(entry.method) && self.engine.tells_of_shielded(entry) {
-            return false;
-        }
-        let responsible = match (stands_as, &entry.mother) {
-            (StandsAs::Mother, Some(MotherRead { subject: _, responsible })) => responsible,
-            (StandsAs::Mother, None) | (StandsAs::Subject, _) => &entry.responsible,
-        };
         match self.seeing {
-            Seeing::Every => true,
-            Seeing::WhileResponsible(authority) => responsible.contains(&authority),
+            Seeing::OfOwnPeople(organisation) => is_answer_to(organisation, entry),
+            Seeing::Every => !self.is_beside_others(entry),
+            Seeing::WhileResponsible(authority) => {
+                let responsible = match (stands_as, &entry.mother) {
+                    (StandsAs::Mother, Some(MotherRead { subject: _, responsible })) => responsible,
+                    (StandsAs::Mother, None) | (StandsAs::Subject, _) => &entry.responsible,
+                };
+                responsible.contains(&authority) && !self.is_beside_others(entry)
+            }
         }
+    }
+
+    /// Whether an entry about somebody who is or was shielded has neighbours of the same call that have a place.
+    fn is_beside_others(&self, entry: &AuditEntry) -> bool {
+        is_of_several(entry.method) && self.engine.tells_of_shielded(entry)
     }
 
     /// There is no entry between `after` and the lowest number looked at. What of them was removed is told as that.
@@ -364,6 +387,8 @@ impl Search<'_> {
     }
 }
 
+#[cfg(test)]
+mod own_people_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

@@ -21,6 +21,10 @@ use kith_domain::time::Moment;
 use kith_store::{AuditRef, PSEUDONYM_BYTES};
 use uuid::Uuid;
 
+mod own_people;
+
+pub(crate) use own_people::is_answer_to;
+
 /// Whom an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whom {
@@ -100,7 +104,8 @@ pub struct SeenEntry {
     pub decision: Decision,
     /// Of changes that were sent together what is about the child that was asked for.
     pub changes: Vec<SeenChange>,
-    /// How much was listed or changed, or what was told in a worklist, is not told: the numbers of the decision are none.
+    /// How much was listed, changed or read, what was told in a worklist, or anything that was told to one's own people, is not
+    /// told: the numbers of the decision are none.
     pub uncounted: bool,
     /// Fields of an answer that the policy showed.
     pub fields: FieldSet,
@@ -211,7 +216,8 @@ fn is_own_review(entry: &AuditEntry) -> bool {
 ///
 /// To whoever asked for no child it is not told of anything that was sent, or listed, of many either, nor why it was refused:
 /// what searches by the children do not find of it would be about shielded ones. Nor what was told of a child in a worklist, or
-/// carried over to it at a birth: by what a record holds the entry would be known for that child's.
+/// carried over to it at a birth: by what a record holds the entry would be known for that child's. Nor how much a safeguarding team
+/// read of who of its own people had looked, or of which time, whoever it was about.
 fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     use Method::{
         AcknowledgeNotifications, Import, ListFlags, ListNotifications, ListOwnPlans, ListProposals, ListWithholdings,
@@ -228,7 +234,9 @@ fn is_uncounted(entry: &AuditEntry, child: Option<&Child>) -> bool {
     let of_nobody = child.is_none() && (of_many || each);
     let of_record = entry.decision.disclosed().is_some() || matches!(entry.decision, Decision::Withheld { .. });
     let of_several = child.is_none() && is_of_several(entry.method) && of_record;
-    of_several || ((of_authority || of_team || of_proposer || of_nobody) && (lists || changes))
+    of_several
+        || own_people::is_reading(entry)
+        || ((of_authority || of_team || of_proposer || of_nobody) && (lists || changes))
 }
 
 /// What is shown of a decision.

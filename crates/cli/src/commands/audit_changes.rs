@@ -9,14 +9,15 @@ use crate::render::Page;
 const TOGETHER: &str = "What worklists asked, and what streams, files and imports of many changes told, of a child who is or was \
                         SHIELDED is NOT among these entries, nor which of their notifications were acknowledged, nor in which \
                         lists they stood; nor are rows of files that could not be read. Whether there are any is not told, and \
-                        this is not a statement that nobody looked, or that nothing was changed.";
+                        this is not a statement that nobody looked, or that nothing was changed. Who asked by a worklist is \
+                        shown to the safeguarding team of their own organisation.";
 
 /// Says what is left out for what it would tell of a place.
 pub(super) fn left_out(page: &mut Page, shielded: bool, together: bool) {
     if shielded {
         let words = "Nothing about shielded children is found by a person, an organisation or a local key: search by NHS \
-                     number or by reference. Lookups of a shielded child by a worklist are shown by no search by number either: the \
-                     sealed entry alone has them.";
+                     number or by reference. Lookups of a shielded child by a worklist are shown by no search by number either: \
+                     their organisation's safeguarding team asks for them.";
         page.text(0, 2, words);
     }
     if together {
@@ -99,7 +100,7 @@ mod tests {
         assert!(said(true, false).starts_with("Nothing about shielded children is found by a person"));
         assert!(
             said(true, false)
-                .ends_with("by a worklist are shown by no search by number either: the sealed entry alone has them.")
+                .ends_with("by no search by number either: their organisation's safeguarding team asks for them.")
         );
         assert!(said(false, true).contains("not a statement that nobody looked, or that nothing was changed"));
         assert!(said(false, true).starts_with("What worklists asked"));

@@ -4,7 +4,7 @@
 use kith_api::v1;
 use v1::audit_entry::Decision;
 
-use super::audit_changes;
+use super::{audit_changes, audit_looks};
 use crate::dates::{self, ProtoTimestamp};
 use crate::render::Page;
 use crate::words::{
@@ -28,7 +28,7 @@ pub fn looks(response: &v1::WhoLookedResponse) -> Page {
     let mut page = Page::default();
     head(&mut page, searched.as_ref(), (looks.len(), "lookups"), next_page_token);
     for one in looks {
-        look(&mut page, one);
+        audit_looks::look(&mut page, one);
     }
     page
 }
@@ -45,6 +45,7 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
         shielded_left_out,
         removed,
         together_left_out,
+        own_people_only,
     } = searched.unwrap_or(&unknown);
     if let Some(removed) = removed {
         page.attention(0, 2, &removed_words(removed));
@@ -75,6 +76,7 @@ fn head(page: &mut Page, searched: Option<&v1::AuditSearched>, (found, what): (u
         }
     }
     audit_changes::left_out(page, *shielded_left_out, *together_left_out);
+    audit_looks::whose(page, *own_people_only);
     if oldest_reference.is_empty() && removed.is_some() {
         page.attention(0, 2, "NOTHING WAS LOOKED AT: nothing of what was asked for is kept any more.");
     } else if oldest_reference.is_empty() {
@@ -110,43 +112,14 @@ fn missing_words(range: &v1::MissingEntries) -> String {
     format!("MISSING: {place}{noticed}. Somebody may have looked who is not listed here.")
 }
 
-fn shown(moment: Option<&ProtoTimestamp>) -> String {
+/// A time, or that none was given.
+pub(super) fn shown(moment: Option<&ProtoTimestamp>) -> String {
     moment.map_or_else(|| "time not given".to_owned(), dates::show_moment)
 }
 
 /// A call, or the service itself.
-fn called(call: &str) -> &str {
+pub(super) fn called(call: &str) -> &str {
     if call.is_empty() { "the service" } else { call }
-}
-
-fn look(page: &mut Page, look: &v1::Look) {
-    let v1::Look {
-        audit_reference,
-        at,
-        organisation,
-        organisation_name,
-        user_name,
-        user_role,
-        purpose: why,
-        care_context: context,
-        call,
-        other_number,
-        as_mother,
-        shielded,
-    } = look;
-    let (why, context) = (purpose(*why), care_context(*context));
-    page.text(0, 4, &format!("{audit_reference}  {}  {}: {why}{context}", shown(at.as_ref()), called(call)));
-    if *shielded {
-        page.attention(4, 4, "SHIELDED RECORD: place and person not shown");
-    } else {
-        page.text(4, 4, &format!("{user_name}, {user_role}, {organisation_name} ({organisation})"));
-    }
-    if *as_mother {
-        page.text(4, 4, "asked about a baby, and read this record as the mother's");
-    }
-    if *other_number {
-        page.text(4, 4, "asked under another number or key of the child");
-    }
 }
 
 fn entry(page: &mut Page, entry: &v1::AuditEntry) {
@@ -223,7 +196,9 @@ fn decision(decision: Option<&Decision>) -> String {
         },
         Some(Decision::Changed(changed)) => audit_changes::words(changed),
         Some(Decision::Listed(count)) => format!("{count} listed"),
-        Some(Decision::Uncounted(_)) => "told, sent, listed or acknowledged; what and how many is not told".to_owned(),
+        Some(Decision::Uncounted(_)) => {
+            "told, read, sent, listed or acknowledged; what and how many is not told".to_owned()
+        }
         Some(Decision::Service(event)) => service(event),
         Some(Decision::Read(read)) => reading(read),
         Some(Decision::Opened(v1::AuditOpened { answered, reason })) => {
@@ -358,6 +333,7 @@ mod tests {
             shielded_left_out: false,
             removed: None,
             together_left_out: false,
+            own_people_only: false,
         })
     }
 
@@ -441,6 +417,8 @@ mod tests {
             organisation: "RZ9".into(),
             organisation_name: "must not be shown".into(),
             user_name: "nor this".into(),
+            user_id: "nor this".into(),
+            request_id: "nor this".into(),
             shielded: true,
             ..v1::Look::default()
         };

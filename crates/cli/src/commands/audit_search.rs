@@ -115,6 +115,7 @@ fn join(whole: &mut Option<v1::AuditSearched>, page: Option<v1::AuditSearched>) 
         shielded_left_out,
         removed,
         together_left_out,
+        own_people_only,
     } = page;
     whole.end = end;
     if whole.newest_reference.is_empty() {
@@ -127,6 +128,7 @@ fn join(whole: &mut Option<v1::AuditSearched>, page: Option<v1::AuditSearched>) 
     whole.missing.extend(missing);
     whole.shielded_left_out |= shielded_left_out;
     whole.together_left_out |= together_left_out;
+    whole.own_people_only |= own_people_only;
     // More may have been removed while the pages were read.
     whole.removed = removed.or(whole.removed.take());
     Ok(())
@@ -160,6 +162,7 @@ mod tests {
             shielded_left_out: false,
             removed: None,
             together_left_out: false,
+            own_people_only: false,
         }
     }
 

@@ -79,6 +79,7 @@ const ROWS: &[Row] = &[
     (&["auditor", "ed", "scheduled-care", "safeguarding"], &["AuditService/GetInclusionProof"], EVERY_PURPOSE, None),
     (&["auditor"], &["AuditService/Search", "AuditService/WhoLooked"], AUDITING, None),
     (&["local-authority"], &["AuditService/WhoLooked"], ENQUIRING, None),
+    (&["safeguarding"], &["AuditService/WhoLooked"], &["safeguarding-review"], None),
     (
         &["local-authority"],
         &[

@@ -1,5 +1,6 @@
-//! Reading the audit: a search for an auditor, and who looked up a child for an authority too. What was read is an entry of the
-//! audit before any of it leaves. Searching has a thread of its own, which gives way to those that answer questions (`turns`).
+//! Reading the audit: a search for an auditor, and who looked up a child for an authority and a safeguarding team too. What was read
+//! is an entry of the audit before any of it leaves. Searching has a thread of its own, which gives way to those that answer questions
+//! (`turns`).
 
 use std::sync::Arc;
 
@@ -155,7 +156,7 @@ pub(super) async fn who_looked(
     let page = Page { size: message.page_size, token: &message.page_token, faults };
     let Read { engine, page, token } = reading.run(services, query, page).await?;
     Ok(v1::WhoLookedResponse {
-        looks: page.found.iter().map(|entry| audit_wire::look(entry, engine.directory())).collect(),
+        looks: page.found.iter().map(|seen| audit_wire::look(seen, page.own_people_only, engine.directory())).collect(),
         next_page_token: token,
         searched: Some(audit_wire::searched(&page)),
     })

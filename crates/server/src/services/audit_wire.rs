@@ -268,8 +268,8 @@ pub(super) fn entry(seen: &SeenEntry, directory: &Directory) -> v1::AuditEntry {
     entry
 }
 
-/// A lookup of the child that was asked for. What was disclosed of the child is no part of it.
-pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
+/// A lookup of the child that was asked for. What was disclosed of the child is no part of it. Ids are told of one's own people.
+pub(super) fn look(seen: &SeenEntry, own_people: bool, directory: &Directory) -> v1::Look {
     let SeenEntry {
         reference,
         at,
@@ -299,12 +299,17 @@ pub(super) fn look(seen: &SeenEntry, directory: &Directory) -> v1::Look {
         shielded: *shielded,
         ..v1::Look::default()
     };
-    if let Some(SeenPlace { organisation, person, request_id: _, trace: _, responsible: _ }) = place {
+    if let Some(SeenPlace { organisation, person, request_id, trace: _, responsible: _ }) = place {
         look.organisation = organisation.to_string();
         look.organisation_name = name(*organisation, directory);
-        if let Some(SeenPerson { user_id: _, user_name, user_role, role_code: _, proven: _ }) = person {
+        let request_id = request_id.filter(|_| own_people);
+        look.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+        if let Some(SeenPerson { user_id, user_name, user_role, role_code: _, proven: _ }) = person {
             look.user_name = user_name.as_str().to_owned();
             look.user_role = user_role.as_str().to_owned();
+            if own_people {
+                look.user_id = user_id.as_str().to_owned();
+            }
         }
     }
     look
@@ -322,6 +327,7 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         missing,
         shielded_left_out,
         together_left_out,
+        own_people_only,
     } = page;
     let end = match ended {
         AuditEnded::Whole => v1::AuditSearchEnd::Whole,
@@ -343,6 +349,7 @@ pub(super) fn searched(page: &AuditPage) -> v1::AuditSearched {
         missing: missing.collect(),
         shielded_left_out: *shielded_left_out,
         together_left_out: *together_left_out,
+        own_people_only: *own_people_only,
         removed: removed.map(|AuditRemoval { through, at, before }| v1::AuditRemoval {
             through_audit_reference: reference(through),
             removed_at: Some(time::timestamp(at)),
