@@ -1,8 +1,12 @@
 //! A named person is behind every call: those whose messages name nobody carry them in the metadata, and without it nothing is
-//! told, changed or listed.
+//! told, changed or listed. Nor is anything where they are named as of another organisation than the certificate's.
+
+use std::collections::BTreeSet;
 
 use kith_api::client::Client;
 use kith_api::v1;
+use kith_domain::method::Method;
+use kith_domain::refusal_code::RefusalCode;
 use kith_engine::{AuditEntry, Decision};
 use tonic::{Code, Status};
 
@@ -12,9 +16,27 @@ use crate::harness::certificates::issue;
 use crate::harness::offline;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
+use crate::person_tokens::every_call::{Said, every_call};
 
 const A: &str = AUTHORITIES[0];
+const ANOTHER_A: &str = AUTHORITIES[1];
 const ED: &str = TRUSTS[0];
+const ANOTHER_ED: &str = TRUSTS[1];
+/// The calls whose messages name nobody, as they are tried one after another; of imports the one without a row.
+const NAMED_IN_METADATA: [Method; 12] = [
+    Method::Import,
+    Method::SubmitEvents,
+    Method::SubmitPlanFile,
+    Method::GetFilePosition,
+    Method::GetCheckpoint,
+    Method::GetConsistencyProof,
+    Method::AddCosignature,
+    Method::GetInclusionProof,
+    Method::SearchAudit,
+    Method::WhoLooked,
+    Method::ListFeeds,
+    Method::GetStatus,
+];
 
 /// A connection behind which nobody is named.
 async fn nobody(server: &Server, certificate: &str) -> Client {
@@ -62,7 +84,7 @@ async fn nothing_is_done_for_nobody() {
         expect_trouble(result, Code::InvalidArgument, "PERSON_NOT_NAMED", &["kith-caller-bin"]);
     }
     // Who names a person of another organisation is refused as for any request.
-    let other = nobody(&server, A).await.as_person(&build::caller(AUTHORITIES[1]));
+    let other = nobody(&server, A).await.as_person(&build::caller(ANOTHER_A));
     let position = other.plan_files().get_file_position(v1::GetFilePositionRequest {}).await.map(|_| ());
     expect_trouble(position, Code::PermissionDenied, "ORGANISATION_MISMATCH", &[]);
     let named = server.client(A).await;
@@ -84,6 +106,53 @@ async fn nothing_is_done_for_nobody() {
             let caller = entry.caller.as_ref().expect("a person");
             assert_eq!((caller.user_id.as_str(), caller.role_code.as_str()), (build::USER, "R8000"));
         }
+    }
+    site.finish(&[]);
+}
+
+/// Every call, of those whose messages name somebody also where the metadata name nobody: who stands in the message is who counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_is_answered_in_the_name_of_another_organisation() {
+    let mut site = Site::new();
+    let server = site.ready().await;
+    let (denied, reason) = (Code::PermissionDenied, "ORGANISATION_MISMATCH");
+    let said = Said { child: nhs(1), other: nhs(2), words: "looked for since noon", reference: "e" };
+    let (ed, la) = (nobody(&server, ED).await, nobody(&server, A).await);
+    let as_another = |client: &Client, code| client.clone().as_person(&build::caller(code));
+    let (other_ed, other_la) = (as_another(&ed, ANOTHER_ED), as_another(&la, ANOTHER_A));
+    let (mut called, mut count) = (BTreeSet::new(), 0);
+    for (method, result) in every_call((&other_ed, ANOTHER_ED), (&other_la, ANOTHER_A), said).await {
+        println!("{}", method.word());
+        expect_trouble(result, denied, reason, &[]);
+        called.insert(method);
+        count += 1;
+    }
+    let every: BTreeSet<Method> = Method::WORDS.map(|(method, _)| method).into();
+    assert_eq!(called, every, "each has been tried");
+    let mut unnamed = Vec::new();
+    for (method, result) in every_call((&ed, ANOTHER_ED), (&la, ANOTHER_A), said).await {
+        println!("{}, and nobody in the metadata", method.word());
+        if calls::trouble(result.as_ref().expect_err(reason)).1 == "PERSON_NOT_NAMED" {
+            unnamed.push(method);
+        } else {
+            expect_trouble(result, denied, reason, &[]);
+            count += 1;
+        }
+    }
+    assert_eq!(unnamed, NAMED_IN_METADATA);
+
+    tokio::task::block_in_place(|| server.stop());
+    let entries: Vec<AuditEntry> = offline::audit(site.dir()).into_values().collect();
+    let mismatch = Decision::Refused(RefusalCode::of(reason));
+    let refused: Vec<&AuditEntry> = entries.iter().filter(|entry| entry.decision == mismatch).collect();
+    let kept: BTreeSet<Method> = refused.iter().filter_map(|entry| entry.method).collect();
+    assert_eq!((refused.len(), kept), (count, every), "each is in the audit");
+    for entry in refused {
+        let under = entry.organisation.expect("what the certificate proves");
+        assert!([ED, A].contains(&under.as_str()), "it stands under {under}, whose name was taken");
+    }
+    for entry in entries.iter().filter(|entry| entry.method.is_some()) {
+        assert!(matches!(entry.decision, Decision::Refused(_)), "something came of a call: {:?}", entry.decision);
     }
     site.finish(&[]);
 }

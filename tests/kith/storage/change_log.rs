@@ -1,6 +1,6 @@
 //! The disk of the change log failing under the running server. A sync of the log that fails ends the process; while the disk hangs
-//! or is slow nobody's answer waits for it, and it heals by itself; where it takes no writes changes are refused. Whatever was
-//! acknowledged is there afterwards, and what was refused is not.
+//! or is slow nobody's answer waits for it, and it heals by itself; where it takes no writes changes are refused, and where it is stopped
+//! under a sync the process ends. Whatever was acknowledged is there afterwards, and what was refused is not.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,14 +10,16 @@ use kith_api::v1;
 use kith_api::v1::Outcome;
 use kith_api::v1::check_in_response::Recording;
 use kith_api::v1::submit_events_response::Verdict;
+use tonic::Code;
 
 use crate::harness::build::{self, nhs};
+use crate::harness::calls::{self, expect_trouble};
 use crate::harness::inject::{Call, How, Injection, Which};
 use crate::harness::mount::Mount;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::until_async;
-use crate::harness::{calls, logs, offline};
+use crate::harness::{logs, offline};
 
 const A: &str = AUTHORITIES[0];
 const ED: &str = TRUSTS[0];
@@ -33,6 +35,8 @@ const PLANS: std::ops::Range<u32> = 2..12;
 const HURRIED: Duration = Duration::from_secs(1);
 /// More than a check-in waits for its recording, however much its call leaves it: so long does each sync of a slow disk take.
 const SLOW_MS: u32 = 3_000;
+/// So late does the sync begin under which the disk is stopped: enough to stop it meanwhile.
+const UNDER_WAY_MS: u32 = 8_000;
 /// Changes and check-ins on a disk that takes no writes: the first of them meets a write, each later one a new start of the database.
 const REFUSALS: u32 = 4;
 
@@ -48,6 +52,8 @@ const EXPECTED: [&str; 5] = [
     "the log takes no writes now",
     "access history waits",
 ];
+/// What it says of a start on a disk that takes no writes.
+const NOT_STARTED: [&str; 2] = ["giving no answers", "is in no audit"];
 
 /// What its disk does.
 #[derive(Debug, Clone, Copy)]
@@ -60,11 +66,13 @@ pub enum Row {
     IsSlow,
     /// It has found itself damaged and takes no write any more.
     TakesNoWrites,
+    /// The same, while a sync of the log is under way.
+    StopsUnderASync,
 }
 
 impl Row {
     pub const SYNCS: [Self; 3] = [Self::SyncFails(1), Self::SyncFails(2), Self::SyncFails(3)];
-    pub const DISKS: [Self; 3] = [Self::Hangs, Self::IsSlow, Self::TakesNoWrites];
+    pub const DISKS: [Self; 4] = [Self::Hangs, Self::IsSlow, Self::TakesNoWrites, Self::StopsUnderASync];
 
     /// Strikes, mends and reads what is on disk; false where this machine does not let it.
     pub async fn drive(self) -> bool {
@@ -74,6 +82,7 @@ impl Row {
             Self::Hangs => hangs(&row).await,
             Self::IsSlow => is_slow(&row).await,
             Self::TakesNoWrites => takes_no_writes(&row).await,
+            Self::StopsUnderASync => stops_under_a_sync(&row).await,
         }
     }
 }
@@ -82,6 +91,11 @@ impl Row {
 fn write_ahead_logs(site: &Site) -> Vec<PathBuf> {
     let found = std::fs::read_dir(site.path(DATA).join("db")).unwrap().map(|entry| entry.unwrap().path());
     found.filter(|path| path.extension().is_some_and(|end| end == "log")).collect()
+}
+
+/// How many bytes they hold.
+fn written(logs: &[PathBuf]) -> u64 {
+    logs.iter().map(|log| std::fs::metadata(log).unwrap().len()).sum()
 }
 
 /// Whether a plan that is sent is acknowledged.
@@ -113,7 +127,8 @@ async fn until_recorded(ed: &Client, check_in: &v1::CheckInRequest) {
     until_async("it is recorded once the disk goes on", again).await;
 }
 
-/// Waits until nobody writes to the log: a sync that is under way when the disk is stopped fails, which ends the process.
+/// Waits until nobody writes to the log: a sync that is under way when the disk is stopped fails, which ends the process, and the first
+/// write after this is the test's own.
 async fn until_still(server: &Server) {
     let ops = server.client("ops").await;
     let (mut last, mut since) = (None, Instant::now());
@@ -281,5 +296,54 @@ async fn takes_no_writes(row: &str) -> bool {
     offline::verify(site.dir());
     drop(disk);
     site.finish(&EXPECTED);
+    true
+}
+
+/// What was written may be on disk or not, and the sync that would say so fails.
+async fn stops_under_a_sync(row: &str) -> bool {
+    let (mut site, disk) = on_a_disk(row);
+    let Some(mut disk) = disk else {
+        site.finish(&EXPECTED);
+        return false;
+    };
+    let server = site.ready().await;
+    let la = server.client(A).await;
+    let (plan, late) = (build::plan(nhs(1), "P1"), build::plan(nhs(2), "P2"));
+    calls::accept(&la, vec![plan.clone()]).await;
+    until_still(&server).await;
+    let files = write_ahead_logs(&site);
+    let struck = (How::Waits(UNDER_WAY_MS), Which::These { first: 1, times: 1 });
+    let Some(injection) = Injection::attach(row, &server, Call::Sync, struck, &files) else {
+        tokio::task::block_in_place(|| server.kill());
+        drop(disk);
+        site.finish(&EXPECTED);
+        return false;
+    };
+    let (before, sent) = (written(&files), late.clone());
+    let sending = tokio::spawn(async move { is_acknowledged(&la, &sent).await });
+    until_async("a sync of the log is to come", async || (written(&files) > before).then_some(())).await;
+    disk.abort();
+    assert!(!sending.await.unwrap(), "{row}: acknowledged by a disk that was stopped");
+    assert_eq!(tokio::task::block_in_place(|| server.exit_code()), Some(LOG_FAILED), "{row}");
+    assert!(injection.met() > 0, "{row}: no sync of the log was under way");
+
+    let server = site.start();
+    assert_eq!(server.settled().await.0, v1::Readiness::Failed, "{row}: ready on a disk that takes no writes");
+    let answer = calls::try_ask(&server.client(ED).await, build::lookup(ED, nhs(1))).await;
+    expect_trouble(answer, Code::Unavailable, "STORE_UNAVAILABLE", &[]);
+    tokio::task::block_in_place(|| {
+        server.stop();
+        disk.unmount();
+        disk.mount().unwrap();
+    });
+    let server = site.ready().await;
+    let la = server.client(A).await;
+    stand(row, &la, vec![plan]).await;
+    // It may have come through: sent again, it is taken or was.
+    calls::accept(&la, vec![late]).await;
+    tokio::task::block_in_place(|| server.stop());
+    offline::verify(site.dir());
+    drop(disk);
+    site.finish(&[EXPECTED.as_slice(), &NOT_STARTED].concat());
     true
 }

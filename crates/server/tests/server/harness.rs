@@ -275,11 +275,17 @@ impl TestServer {
     /// The client, and what ends with its connection, well or not; the calls on it say which.
     pub async fn wire_connection(&self, uri: &str) -> (WireClient, tokio::task::JoinHandle<()>) {
         let pair = self.authority.client(&[uri]);
-        let stream = self.tls(Some(&pair), &[&TLS13]).await.unwrap();
-        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        let ended = tokio::spawn(async move { connection.await.unwrap_or_default() });
-        (WireClient(sender.ready().await.unwrap()), ended)
+        wire_over(self.tls(Some(&pair), &[&TLS13]).await.unwrap()).await
     }
+}
+
+/// The same over a connection whose handshake the test has done.
+pub async fn wire_over(
+    stream: tokio_rustls::client::TlsStream<TcpStream>,
+) -> (WireClient, tokio::task::JoinHandle<()>) {
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let ended = tokio::spawn(async move { connection.await.unwrap_or_default() });
+    (WireClient(sender.ready().await.unwrap()), ended)
 }
 
 impl WireClient {

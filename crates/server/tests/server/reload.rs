@@ -1,12 +1,18 @@
 //! Certificates replaced while connections are open.
 
 use std::fs;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use kith_server::tls::Part;
 use rustls::version::TLS13;
 use rustls_pki_types::UnixTime;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 use tonic_health::pb::health_client::HealthClient;
@@ -14,7 +20,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_types::StatusExt;
 
 use crate::authority::{Authority, LASTING, Pair};
-use crate::harness::{ED, LA, LIST, TestServer, call, client};
+use crate::harness::{ED, LA, LIST, TestServer, call, client, wire_over};
 use crate::raw::{self, ACK, DATA, END_STREAM, HEADERS, PING, Raw, frame};
 
 /// The server's certificate as a new connection sees it.
@@ -230,6 +236,110 @@ fn a_revoked_certificate_is_out_on_open_connections_too() {
         assert!(!can_ask(&server, &revoked).await);
         assert_eq!(call(&other, "Who", &[]).await.code(), Code::Ok);
     });
+}
+
+/// A handshake that the client has begun, and the server answered.
+struct HalfWay<'a>(Pin<Box<dyn Future<Output = std::io::Result<TlsStream<TcpStream>>> + 'a>>);
+
+impl<'a> HalfWay<'a> {
+    async fn of(server: &'a TestServer, pair: &'a Pair) -> Self {
+        let tcp = TcpStream::connect(server.address).await.unwrap();
+        let beside = std::net::TcpStream::from(tcp.as_fd().try_clone_to_owned().unwrap());
+        let beside = TcpStream::from_std(beside).unwrap();
+        let handshake = async move { server.tls_over(tcp, Some(pair), &[&TLS13]).await };
+        let mut half_way = Self(Box::pin(handshake));
+        let begin = |context: &mut std::task::Context<'_>| Poll::Ready(half_way.0.as_mut().poll(context).is_pending());
+        assert!(std::future::poll_fn(begin).await, "done before the server could answer");
+        // Seen, and left for the handshake: until somebody goes on with it, the server waits for the certificate.
+        assert!(beside.peek(&mut [0]).await.unwrap() > 0, "the server has closed it");
+        half_way
+    }
+
+    /// What its first call is told once the handshake is done.
+    async fn asks(self) -> Status {
+        match self.0.await {
+            Ok(stream) => wire_over(stream).await.0.send("Who", None).await,
+            Err(error) => Status::unknown(format!("handshake: {error}")),
+        }
+    }
+}
+
+/// Files that come into force at once, by their names, and who falls by them.
+struct Put<'a> {
+    files: Vec<(&'static str, String)>,
+    falls: Option<&'a Pair>,
+}
+
+/// Puts files in force, one after another, beside somebody whose certificate stands: they have a call, a stream and a handshake under
+/// way, and call and connect without a pause. Whoever falls is told, in the midst of a handshake too.
+async fn nobody_else_notices(server: &TestServer, standing: &Pair, puts: Vec<Put<'_>>) {
+    let mut wire = server.wire_client(ED).await;
+    let under_way = wire.send("Wait", Some("60S"));
+    // Sent after it on the same connection: when this one is answered, that one has arrived.
+    assert_eq!(wire.send("Who", None).await.code(), Code::Ok);
+    let open = server.connect(standing).await.unwrap();
+    let mut stream = watch(&open).await;
+    for Put { files, falls } in puts {
+        let stands = HalfWay::of(server, standing).await;
+        let falls = match falls {
+            Some(pair) => Some(HalfWay::of(server, pair).await),
+            None => None,
+        };
+        let files: Vec<(PathBuf, String)> = files.into_iter().map(|(name, text)| (server.path(name), text)).collect();
+        let tls = Arc::clone(&server.tls);
+        let putting = tokio::task::spawn_blocking(move || {
+            files.iter().for_each(|(path, text)| fs::write(path, text).unwrap());
+            tls.reload().unwrap();
+        });
+        loop {
+            let is_last = putting.is_finished();
+            assert_eq!(call(&open, "Who", &[]).await.code(), Code::Ok, "a call on an open connection failed");
+            let new = server.connect(standing).await.expect("a handshake of who stands");
+            assert_eq!(call(&new, "Who", &[]).await.code(), Code::Ok, "a call on a new connection failed");
+            if is_last {
+                break;
+            }
+        }
+        putting.await.unwrap();
+        assert_eq!(stands.asks().await.code(), Code::Ok, "a handshake under way came to nothing");
+        if let Some(falls) = falls {
+            assert!(is_told(&falls.asks().await), "who fell during the handshake was answered");
+        }
+    }
+    let soon = Duration::from_millis(1);
+    assert!(tokio::time::timeout(soon, stream.message()).await.is_err(), "a stream ended");
+    assert!(tokio::time::timeout(soon, under_way).await.is_err(), "a call under way ended");
+}
+
+#[test]
+fn nobody_else_notices_that_certificates_and_authorities_are_replaced() {
+    let server = TestServer::ready(|config| config.limits.handshake_timeout_ms = 60_000);
+    let (next, standing) = (Authority::new(), server.authority.client(&[ED]));
+    let leaving = next.client(&[ED]);
+    let (alone, both) = (server.authority.pem.clone(), format!("{}{}", server.authority.pem, next.pem));
+    let mut puts = Vec::new();
+    for _ in 0..3 {
+        let Pair { certificate, key, serial: _ } = server.authority.server();
+        puts.push(Put { files: vec![("server.pem", certificate), ("server.key", key)], falls: None });
+        puts.push(Put { files: vec![("clients.pem", both.clone())], falls: None });
+        puts.push(Put { files: vec![("clients.pem", alone.clone())], falls: Some(&leaving) });
+    }
+    client(nobody_else_notices(&server, &standing, puts));
+}
+
+#[test]
+fn nobody_else_notices_that_somebody_is_revoked() {
+    let authority = Authority::new();
+    let standing = authority.client(&[ED]);
+    let revoked = [(); 4].map(|()| authority.client(&[LA]));
+    let empty = authority.list(&[], LASTING);
+    let server = TestServer::with_list(authority, &empty, |config| config.limits.handshake_timeout_ms = 60_000);
+    let numbers = revoked.each_ref().map(|pair| pair.serial);
+    let puts = (2021..).zip(1..).zip(&revoked).map(|((from, count), pair)| {
+        let list = server.authority.list(&numbers[..count], (from, 2999));
+        Put { files: vec![(LIST, list)], falls: Some(pair) }
+    });
+    client(nobody_else_notices(&server, &standing, puts.collect()));
 }
 
 #[test]

@@ -141,8 +141,7 @@ impl Store {
     fn write_synced(&self, db: &DB, sealed: WriteBatch, state: &mut State) -> Result<(), CommitError> {
         db.write_opt(sealed, &rocks::synced()).map_err(|error| {
             let failure = self.failure(&error.into_string());
-            // One that is closed for good stays so.
-            if matches!(failure, CommitError::Refused { .. }) && *state == State::Ready {
+            if matches!(failure, CommitError::Refused { .. }) {
                 *state = State::Reopen;
             }
             failure

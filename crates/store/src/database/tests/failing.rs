@@ -167,7 +167,12 @@ fn a_database_that_a_refused_write_left_closed_is_opened_once_the_disk_takes_fil
     fs::remove_file(ballast).unwrap();
     store.revive().unwrap();
     assert!(matches!(store.get(Table::Plan, &first), Err(StoreError::Closed)), "what is closed for good stays so");
-    assert!(store.commit(batch(store.head().sequence + 1)).is_err(), "and is not opened by a change either");
+    let refused = store.commit(batch(store.head().sequence + 1));
+    let closed = RefusedCause::Unusable("it is closed".to_owned());
+    assert!(
+        matches!(&refused, Err(CommitError::Refused { cause }) if *cause == closed),
+        "a change does not open it either, and is refused: {refused:?}"
+    );
     drop(store);
 }
 
