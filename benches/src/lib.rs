@@ -31,6 +31,8 @@ use uuid::Uuid;
 
 /// The moment at which everything happens, unless a [`Source`] says another.
 pub const NOW: Moment = Moment(1_790_000_000_000);
+/// Who asks where it matters whether that is who saw a child: an emergency department of this trust.
+pub const ASKER: &str = "R1H";
 /// Changes sent to the writer at once.
 const GROUP: usize = 500;
 /// One child in so many has a plan.
@@ -69,8 +71,9 @@ impl Source {
         late: false,
         now: NOW,
     };
-    /// Shielded children in one place, whose feeds are late.
-    pub const SHIELDED_HERE: Self = Self { shielded: true, viewers: ["R1H", "RRK"], late: true, ..Self::USUAL };
+    /// Shielded children in one place, whose feeds are late: the asker's own trust saw them, of whom an answer would tell most.
+    pub const SHIELDED_HERE: Self =
+        Self { trust: ASKER, site: "R1H01", shielded: true, viewers: [ASKER, "RRK"], late: true, ..Self::USUAL };
     /// Shielded children of the same shape in another, whose names are longer: others hold, saw and looked at them and their
     /// siblings, and the first place's feeds are late.
     pub const SHIELDED_THERE: Self = Self {

@@ -90,7 +90,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "replies" => replies(),
         "mesh-notes" => texts(&[
             "{\"step\":\"answered\"}",
-            "{\"step\":\"answering\",\"sha256\":\"00\",\"created_at\":[1,2],\"repeated\":false}",
+            "{\"step\":\"answering\",\"hmac\":\"00\",\"created_at\":[1,2],\"repeated\":false}",
         ]),
         "page-tokens" => page_tokens(),
         "cosigners" => texts(&[

@@ -15,7 +15,7 @@ mod tree;
 
 use row::{Fault, Mode, Place, Row, Shot};
 
-use crate::harness::inject::Which;
+use crate::harness::inject::{Which, struck_in};
 
 /// What the server says of disks in trouble, and of an end that leaves entries given up.
 const EXPECTED: [&str; 14] = [
@@ -58,7 +58,7 @@ fn all(place: Place) -> Vec<Row> {
     rows
 }
 
-/// Faults of single calls, of which a later one may be struck; the second disk is not called while the first works.
+/// Faults of single calls, of which a later one may be struck; the second disk alone is struck from its first call on.
 const CALLS: [Fault; 2] = [Fault::WriteFails, Fault::SyncFails];
 const CALLED: [Place; 2] = [Place::Primary, Place::Both];
 
@@ -83,6 +83,11 @@ fn later(place: Place) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Of the covering rows of the second disk those whose struck calls are made only while the first is full, or the others.
+fn covering_second(first_is_full: bool) -> Vec<Row> {
+    covering(Place::Spill).into_iter().filter(|row| row.first_is_full() == first_is_full).collect()
 }
 
 /// Drives rows one after another; `counted` is how `cargo xtask assure` hears of them.
@@ -158,6 +163,18 @@ fn the_later_rows_are_of_every_place_fault_and_call() {
     assert_eq!(whens, ["1..2", "3..3", "2+"]);
 }
 
+#[test]
+fn struck_calls_are_those_on_files_of_a_folder_also_where_another_thread_calls_meanwhile() {
+    let seen = "\
+        11    fdatasync(7</t/disk/audit/audit-00000001.seg> <unfinished ...>\n\
+        12    fdatasync(9</t/disk/spill/audit-00000002.seg>) = -1 EIO (Input/output error) (INJECTED)\n\
+        11    <... fdatasync resumed>)              = 0 (DELAYED)\n\
+        12    fdatasync(9</t/disk/spill/audit-00000003.seg>) = 0\n\
+        12    fdatasync(9</t/disk/spill-other/audit-00000003.seg>) = -1 EIO (Input/output error) (INJECTED)\n";
+    let struck = |folder: &str| struck_in(seen, std::path::Path::new(folder));
+    assert_eq!(["/t/disk/audit", "/t/disk/spill", "/t/disk/data"].map(struck), [1, 1, 0]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_call_that_fails_is_met_like_the_first() {
     drive(covering_later(), false).await;
@@ -170,7 +187,12 @@ async fn the_first_disk_in_trouble_moves_the_audit_to_the_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_second_disk_in_trouble_is_not_noticed_by_who_asks() {
-    drive(covering(Place::Spill), false).await;
+    drive(covering_second(false), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_the_second_disk_that_fail_while_the_first_is_full_are_met() {
+    drive(covering_second(true), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -185,7 +207,12 @@ async fn what_is_told_of_a_number_while_both_disks_are_in_trouble_is_done_and_to
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_told_of_a_number_while_one_disk_is_in_trouble_is_acknowledged() {
-    drive_telling([Place::Primary, Place::Spill].map(covering).concat(), false).await;
+    drive_telling([covering(Place::Primary), covering_second(false)].concat(), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_of_a_number_while_calls_of_the_second_disk_fail_is_done_and_told_or_not_done() {
+    drive_telling(covering_second(true), false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

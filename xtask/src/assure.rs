@@ -44,7 +44,7 @@ const STEPS: [Step; 8] = [
     Step {
         name: "shielding",
         what: "pairs of shielded children",
-        floor: 2_000,
+        floor: 3_000,
         // The pairs, whatever of the service's own tests is about a shield, opens one or resolves a reference, what is told
         // elsewhere: in the audit, in the queue and on the metrics page, and whether what a lookup costs tells a place.
         runs: &[

@@ -12,7 +12,7 @@ use clap::{Parser, ValueEnum};
 use kith_api::convert::padding::{Fill, Padded};
 use kith_api::convert::{answer, lookup};
 use kith_api::v1;
-use kith_benches::{Failure, Filled, NOW, Source, filled_from};
+use kith_benches::{ASKER, Failure, Filled, NOW, Source, filled_from};
 use kith_domain::NhsNumber;
 use kith_domain::caller::{Peer, Role};
 use kith_domain::codes::OdsCode;
@@ -33,8 +33,6 @@ const FILL: Fill = Fill { step: 1024, min_steps: 4 };
 /// Presentations of a child, and earlier lookups, of each viewer one: about what a child has of whom anything is held.
 const VISITS: usize = 2;
 const DAY_SECONDS: i64 = 86_400;
-/// Who asks: an emergency department of this trust.
-const TRUST: &str = "R1H";
 /// Lookups whose allocations are counted.
 const COUNTED: usize = 1_000;
 /// Room for any reply, so that its growth is not counted.
@@ -103,7 +101,7 @@ fn request(number: NhsNumber, n: usize) -> Vec<u8> {
         user_role: "Triage nurse".into(),
         role_code: "R8000".into(),
         purpose: v1::Purpose::DirectCare.into(),
-        organisation: TRUST.into(),
+        organisation: ASKER.into(),
     };
     v1::LookupRequest {
         caller: Some(caller),
@@ -212,7 +210,7 @@ fn by_engine(
     runtime: &Runtime,
     requests: &[Vec<u8>],
 ) -> Result<Vec<u8>, Failure> {
-    let peer = Peer { organisation: OdsCode::parse(TRUST)?, role: Role::Ed };
+    let peer = Peer { organisation: OdsCode::parse(ASKER)?, role: Role::Ed };
     let mut reply = Vec::with_capacity(REPLY_BYTES);
     let mut answer = |request: &[u8]| one(filled, runtime, peer, request, &mut reply);
     for request in requests.iter().cycle().take(arguments.lookups) {
@@ -235,7 +233,7 @@ fn by_service(
     runtime: &Runtime,
     requests: &[Vec<u8>],
 ) -> Result<Vec<u8>, Failure> {
-    let peer = PeerIdentity { organisation: TRUST.to_owned(), role: Role::Ed };
+    let peer = PeerIdentity { organisation: ASKER.to_owned(), role: Role::Ed };
     let served = Served::new(Arc::clone(&filled.engine), Config::default(), peer)?;
     let mut reply = Vec::with_capacity(REPLY_BYTES);
     let mut answer = |call: http::Request<Body>| one_served(&served, runtime, call, &mut reply);

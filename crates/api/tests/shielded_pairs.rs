@@ -1,7 +1,10 @@
 //! Pairs of shielded children of one shape in two places: as many plans, presentations, lookups, siblings and doubtful feeds,
-//! of other authorities, hospitals, viewers and families. Their answers are the same, byte for byte. Shapes and places come
+//! of other authorities, hospitals, viewers and families, under as many other numbers and keys of hospitals. Their answers are the same, byte for byte. Shapes and places come
 //! from a seeded generator; what is expected is nothing but equality.
 
+#[path = "shielded_pairs/linked.rs"]
+#[cfg(test)]
+mod linked;
 #[path = "shielded_pairs/placeless.rs"]
 #[cfg(test)]
 mod placeless;
@@ -14,7 +17,7 @@ use prost::Message as _;
 use world::{Places, Random, Shape, World};
 
 /// How many pairs are compared.
-const PAIRS: u64 = 2_000;
+const PAIRS: u64 = 3_000;
 
 /// The same shape in two places, and in each the answer and the one to the same question put again.
 fn pair_asked_twice(seed: u64, shielded: bool) -> (Shape, [[v1::Answer; 2]; 2]) {
@@ -40,6 +43,7 @@ fn looked_up(answer: &v1::Answer) -> Option<(usize, u32)> {
 fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
     let (mut compared, mut held, mut siblings, mut cannot_say, mut withheld) = (0, 0, 0, 0, 0);
     let (mut unconfirmed, mut matched, mut uncompared, mut counted_again) = (0, 0, 0, 0);
+    let (mut replaced, mut earlier, mut keys) = (0, 0, 0);
     for seed in 1..=PAIRS {
         let (shape, [[one, again], [other, other_again]]) = pair_asked_twice(seed, true);
         for (one, other) in [(&one, &other), (&again, &other_again)] {
@@ -56,6 +60,11 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
         counted_again += usize::from(looked_up(&one) != looked_up(&again));
         assert_eq!(placeless::places(&one), Vec::<&str>::new(), "seed {seed}");
         compared += 1;
+        let v1::IdentityAnswer { current_nhs_number, other_nhs_numbers, local_keys, .. } =
+            one.identity.as_ref().unwrap();
+        replaced += usize::from(current_nhs_number.is_some());
+        earlier += usize::from(other_nhs_numbers.len() > usize::from(current_nhs_number.is_some()));
+        keys += usize::from(*local_keys > 0);
         let identity = one.identity.as_ref().unwrap().outcome();
         unconfirmed += usize::from(identity == v1::IdentityOutcome::NotConfirmed);
         matched += usize::from(identity == v1::IdentityOutcome::Matched);
@@ -77,6 +86,9 @@ fn two_shielded_children_of_one_shape_have_one_answer_wherever_they_are() {
         (matched, "matched"),
         (uncompared, "nothing to compare"),
         (counted_again, "another count when asked again"),
+        (replaced, "asked about under a replaced number"),
+        (earlier, "held under an earlier number"),
+        (keys, "held under a hospital's key"),
     ] {
         assert!(count > 100, "{what}: {count} of {PAIRS}");
     }

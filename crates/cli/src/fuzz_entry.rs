@@ -131,7 +131,7 @@ pub fn mesh_note(bytes: &[u8]) -> &'static str {
     let written = serde_json::to_vec(&found).unwrap_or_default();
     assert_eq!(note::read(&written).as_ref(), Some(&found), "a note reads back otherwise than it was written");
     match found {
-        note::Note::Answering { sha256: _, created_at: _, repeated: _ } => "answering",
+        note::Note::Answering { hmac: _, created_at: _, repeated: _ } => "answering",
         note::Note::Answered => "answered",
     }
 }

@@ -1,5 +1,5 @@
 //! What the mailbox adapter notes about a message before and after its answer leaves. It holds no content of a message and no
-//! identity.
+//! identity: of the answer itself there is only a hash under a key that does not lie beside it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Note {
     /// This answer may have left.
     Answering {
-        /// SHA-256 of the verdict file, in hexadecimal.
-        sha256: String,
+        /// HMAC-SHA256 of the verdict file under the mailbox's key, in hexadecimal: a verdict file may name a child's number, and
+        /// of so short a thing a hash without a key is found by trying all there are.
+        hmac: String,
         /// When the verdict was made: seconds and nanoseconds since 1970.
         created_at: Option<(i64, i32)>,
         /// Whether it was said to be a repeat.

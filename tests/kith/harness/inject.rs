@@ -1,6 +1,7 @@
 //! System calls of a running server that fail or wait, by strace: nothing of the server knows of it. Where tracing is not
 //! allowed, says so loudly and gives none.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -67,7 +68,7 @@ impl Injection {
         let when = which.when();
         let seen = server.log().with_extension("strace");
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o"]).arg(&seen).args(["-p", &server.process_id().to_string()]);
+        command.args(["-f", "-qq", "-y", "-o"]).arg(&seen).args(["-p", &server.process_id().to_string()]);
         command.args(["-e", &format!("trace={name}"), "-e", &format!("inject={name}:{what}:when={when}")]);
         for file in files {
             command.arg("-P").arg(file);
@@ -94,7 +95,13 @@ impl Injection {
     /// How many calls were struck so far.
     pub fn met(&self) -> usize {
         let text = std::fs::read_to_string(&self.seen).unwrap_or_default();
-        text.lines().filter(|line| line.contains("INJECTED") || line.contains("DELAYED")).count()
+        text.lines().filter(|line| is_struck(line)).count()
+    }
+
+    /// How many of these were calls on files of a folder.
+    pub fn met_in(&self, folder: &Path) -> usize {
+        let text = std::fs::read_to_string(&self.seen).unwrap_or_default();
+        struck_in(&text, &std::fs::canonicalize(folder).unwrap())
     }
 
     /// From now on nothing is struck.
@@ -116,6 +123,27 @@ impl Drop for Injection {
             self.end();
         }
     }
+}
+
+fn is_struck(line: &str) -> bool {
+    line.contains("INJECTED") || line.contains("DELAYED")
+}
+
+/// Of what strace saw, the struck calls on files of a folder. A call during which another thread calls stands in two lines, of
+/// which the first names the file and the second says that it was struck.
+pub fn struck_in(text: &str, folder: &Path) -> usize {
+    let within = format!("<{}/", folder.display());
+    let (mut begun, mut struck) = (BTreeMap::new(), 0);
+    for line in text.lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let here = begun.remove(thread).unwrap_or_else(|| call.contains(&within));
+        if call.contains("<unfinished") {
+            begun.insert(thread, here);
+        } else {
+            struck += usize::from(here && is_struck(call));
+        }
+    }
+    struck
 }
 
 /// Who traces each thread; 0 nobody.

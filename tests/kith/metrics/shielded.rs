@@ -1,4 +1,4 @@
-//! Two shielded children in different places, of other histories and families: what a question, a check-in and an opening of
+//! Two shielded children in different places, of other histories and families, the feeds of the one place late: what a question, a check-in and an opening of
 //! either leaves on the metrics page, and in the log at its most talkative, is the same but for times, and tells no place.
 
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use kith_api::v1;
 
 use super::alike::{Page, change, settled};
-use super::{Server, Site, TRUSTS, address, build, calls, nhs};
+use super::{Server, Site, TRUSTS, address, build, calls, nhs, page, until};
 use crate::harness::site::{AUTHORITIES, PLACES};
 use crate::harness::{certificates, logs};
 
@@ -18,6 +18,8 @@ const TEAM: &str = "team";
 /// One in the first place, and one of whom there is more of everything in the last.
 const CHILDREN: [u32; 2] = [51, 52];
 const SIBLING: u32 = 53;
+/// Of the first place.
+const LATE: [&str; 2] = [AUTHORITIES[0], TRUSTS[1]];
 const NOBODY: u32 = 90;
 const LEVEL: &str = "\"info,kith_server=trace,kith_engine=trace,kith_store=trace,kith_api=trace,kith_index=trace\"";
 
@@ -84,6 +86,21 @@ async fn hold(server: &Server) {
     }
 }
 
+/// Waits until the feeds of the first place are late, which they stay: nothing more is heard of them.
+fn until_late(at: SocketAddr) {
+    until("the feeds of the first place are late", || {
+        let page = page(at);
+        let late = |code: &str| page.contains(&format!("code=\"{code}\",state=\"stale\"}} 1\n"));
+        LATE.into_iter().all(late).then_some(())
+    });
+}
+
+/// How many feeds of plans and of presentations an answer says are late.
+fn told_late(answer: v1::Answer) -> [u32; 2] {
+    let (plans, seen) = (answer.plans.unwrap().completeness, answer.presentations.unwrap().completeness);
+    [plans, seen].map(|known| known.unwrap().stale)
+}
+
 fn opening(child: u32) -> v1::OpenShieldedRequest {
     let caller = v1::Caller { purpose: v1::Purpose::ChildProtectionEnquiry.into(), ..build::caller(ASKER) };
     v1::OpenShieldedRequest {
@@ -96,11 +113,15 @@ fn opening(child: u32) -> v1::OpenShieldedRequest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_shielded_children_leave_the_same_behind_wherever_they_are() {
-    let mut site = Site::with(&[("metrics", "listen", "\"127.0.0.1:0\""), ("log", "level", LEVEL)]);
+    let late = |code| ("feeds.overrides", code, "{ interval_seconds = 1 }");
+    let [authority, trust] = LATE.map(late);
+    let listen = ("metrics", "listen", "\"127.0.0.1:0\"");
+    let mut site = Site::with(&[listen, ("log", "level", LEVEL), authority, trust]);
     certificates::issue(&site.path("certs"), TEAM, ASKER, "safeguarding");
     let server = site.ready().await;
     calls::all_fresh(&server).await;
     hold(&server).await;
+    until_late(address(&server));
     let (asker, team) = (server.client(ASKER).await, server.client(TEAM).await);
     // Takes the position past what is followed by nothing.
     let nobody = async || calls::ask(&asker, build::lookup(ASKER, nhs(NOBODY))).await;
@@ -108,7 +129,9 @@ async fn two_shielded_children_leave_the_same_behind_wherever_they_are() {
     let mut watching = Watching::begin(&server, 4.0);
     let mut left = [Vec::new(), Vec::new()];
     for (left, child) in left.iter_mut().zip(CHILDREN) {
-        assert!(calls::ask(&asker, build::lookup(ASKER, nhs(child))).await.shielded);
+        let answer = calls::ask(&asker, build::lookup(ASKER, nhs(child))).await;
+        assert!(answer.shielded);
+        assert_eq!(told_late(answer), [1, 1], "of all feeds, wherever the child is");
         left.push(watching.left(1.0));
         calls::check_in(&asker, build::check_in(ASKER, nhs(child), &format!("c{child}"))).await.unwrap();
         nobody().await;

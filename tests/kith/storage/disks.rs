@@ -19,6 +19,8 @@ const SLOW_MS: u32 = 80;
 pub struct Disks {
     primary: Mount,
     spill: Mount,
+    /// What fills the first beside what is struck.
+    filler: Option<PathBuf>,
 }
 
 /// What was done, to be mended.
@@ -44,7 +46,7 @@ impl Disks {
         let mount = |name: &str| {
             Mount::disk(test, &site.path(&format!("{name}.img")), &site.path(&format!("disk/{name}")), MEBIBYTES)
         };
-        Some(Self { primary: mount("audit")?, spill: mount("spill")? })
+        Some(Self { primary: mount("audit")?, spill: mount("spill")?, filler: None })
     }
 
     fn of(&self, place: Place) -> Vec<&Mount> {
@@ -52,6 +54,25 @@ impl Disks {
             Place::Primary => vec![&self.primary],
             Place::Spill => vec![&self.spill],
             Place::Both => vec![&self.primary, &self.spill],
+        }
+    }
+
+    /// From now on entries go to the second disk: while the first works no call is made on it.
+    pub fn fill_the_first(&mut self) {
+        self.filler = Some(self.primary.fill());
+    }
+
+    /// Whether what was struck was met: on each disk, and of a later call on one of them.
+    pub fn are_met(&self, row: Row, trouble: &Trouble) -> bool {
+        match trouble {
+            Trouble::Filled(_) | Trouble::ReadOnly(_) | Trouble::Frozen(_) => true,
+            Trouble::Injected(injection) => {
+                let (struck, met) = (self.of(row.place), |disk: &&Mount| injection.met_in(disk.at()) > 0);
+                match row.shot {
+                    Shot::Once | Shot::Lasting => struck.iter().all(met),
+                    Shot::Nth(_) | Shot::FromNth(_) => struck.iter().any(met),
+                }
+            }
         }
     }
 
@@ -102,11 +123,24 @@ impl Disks {
                 }
             }
         }
+        if let Some(filler) = self.filler.take() {
+            std::fs::remove_file(filler).unwrap();
+        }
     }
 
     /// Whether the second disk has taken an entry.
     pub fn spill_has_entries(&self) -> bool {
-        segments(self.spill.at()).iter().any(|path| std::fs::metadata(path).is_ok_and(|found| found.len() > HEADER))
+        self.spill_lengths().iter().any(|length| *length > HEADER)
+    }
+
+    /// The same, and holds its next segment ready: the next sync of it is one of entries.
+    pub fn spill_is_under_way(&self) -> bool {
+        self.spill_has_entries() && self.spill_lengths().contains(&HEADER)
+    }
+
+    fn spill_lengths(&self) -> Vec<u64> {
+        let found = segments(self.spill.at()).into_iter().filter_map(|path| std::fs::metadata(path).ok());
+        found.map(|metadata| metadata.len()).collect()
     }
 }
 

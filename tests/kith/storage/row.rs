@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::asking::Asking;
-use super::disks::Disks;
+use super::disks::{Disks, Trouble};
 use crate::harness::site::{Setting, Site};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,19 +106,21 @@ impl Row {
         let server = site.ready().await;
         let mut asking = Asking::new(self.to_string(), &server);
         asking.until_answered("before").await;
+        self.before(&mut asking, &mut disks).await;
         let Some(trouble) = disks.strike(self, &server) else {
             tokio::task::block_in_place(|| server.kill());
-            site.finish(&[]);
+            site.finish(expected);
             return false;
         };
-        self.during(&mut asking, &disks, &trouble).await;
+        self.during(&mut asking, &mut disks, &trouble).await;
+        self.until_met(&mut asking, &disks, &trouble).await;
         disks.mend(trouble);
         asking.until_answered("after it was mended").await;
         asking.until_sink("primary").await;
         if self.makes_a_gap() {
             asking.until_a_gap_is_announced().await;
         }
-        asking.holds_failed_segments(self.place.strikes() && self.fault != Fault::Slow).await;
+        asking.holds_failed_segments(self.closes_segments()).await;
         let asked = asking.asked();
         tokio::task::block_in_place(|| server.stop());
         asked.every_answer_has_its_entry(site.dir());
@@ -130,10 +132,46 @@ impl Row {
         true
     }
 
+    /// Whether the first disk is full before the second is struck: calls of the second are made only then. Where the whole of the
+    /// second is in trouble and the first works nothing is met, and what the row says is that nobody notices.
+    pub fn first_is_full(self) -> bool {
+        self.place == Place::Spill && matches!(self.fault, Fault::Slow | Fault::WriteFails | Fault::SyncFails)
+    }
+
+    /// Whether the first disk is full in the end. One that is slow is never left, and the second would be slow for nobody.
+    pub fn first_fills(self) -> bool {
+        self.first_is_full() || (self.fault == Fault::Slow && self.place == Place::Both)
+    }
+
+    /// Has the second disk take the entries where it is struck by itself.
+    pub async fn before(self, asking: &mut Asking<'_>, disks: &mut Disks) {
+        if self.first_is_full() {
+            disks.fill_the_first();
+            asking.until_met("entries go to the second disk", || disks.spill_is_under_way()).await;
+        }
+    }
+
+    /// What was struck was called: a row in which it was not says nothing.
+    pub async fn until_met(self, asking: &mut Asking<'_>, disks: &Disks, trouble: &Trouble) {
+        if !disks.are_met(self, trouble) {
+            asking.until_met("each struck disk was called", || disks.are_met(self, trouble)).await;
+        }
+    }
+
     /// What whoever asks meets while there is trouble.
-    async fn during(self, asking: &mut Asking<'_>, disks: &Disks, trouble: &super::disks::Trouble) {
+    async fn during(self, asking: &mut Asking<'_>, disks: &mut Disks, trouble: &Trouble) {
         match (self.fault, self.place) {
-            (Fault::Slow, _) | (_, Place::Spill) => asking.all_answered(MORE).await,
+            (Fault::Slow, Place::Primary | Place::Spill)
+            | (Fault::Full | Fault::ReadOnly | Fault::Frozen, Place::Spill) => asking.all_answered(MORE).await,
+            (Fault::Slow, Place::Both) => {
+                asking.all_answered(MORE).await;
+                disks.fill_the_first();
+                asking.until_met("the second disk takes entries", || disks.spill_has_entries()).await;
+                asking.all_answered(MORE).await;
+            }
+            (Fault::SyncFails, Place::Spill) if !self.shot.lasts() => {
+                asking.until_met("the second disk failed once", || trouble.met() >= 1).await;
+            }
             (Fault::SyncFails, Place::Both) if !self.shot.lasts() => {
                 // Bounded, what was answered before its sync failed is told as a gap. The second disk may be left again before
                 // it has synced often enough for a later call of it to fail.
@@ -149,7 +187,7 @@ impl Row {
                     Shot::FromNth(_) => asking.answered_or_refused(MORE).await,
                 }
             }
-            (_, Place::Both) => {
+            (_, Place::Spill | Place::Both) => {
                 asking.until_refused().await;
                 match self.shot {
                     Shot::Once | Shot::Nth(_) => {}
@@ -159,15 +197,27 @@ impl Row {
                 }
             }
         }
-        if self.fault == Fault::Slow && self.place.strikes() {
+        if self.fault == Fault::Slow {
             asking.until_a_sync_was_slow().await;
+        }
+        if self.first_fills() && !self.shot.lasts() {
+            asking.until_answered("while the first disk is still full").await;
         }
     }
 
     /// Entries whose sync failed or hung are given up, and every authority is told. A failed write has its entry on the
     /// other disk, or none.
     fn makes_a_gap(self) -> bool {
-        self.place.strikes() && matches!(self.fault, Fault::SyncFails | Fault::Frozen)
+        match self.fault {
+            Fault::SyncFails => true,
+            Fault::Frozen => self.place.strikes(),
+            Fault::Full | Fault::ReadOnly | Fault::Slow | Fault::WriteFails => false,
+        }
+    }
+
+    /// Whether a disk that takes entries comes to fail.
+    fn closes_segments(self) -> bool {
+        self.first_fills() || (self.place.strikes() && self.fault != Fault::Slow)
     }
 
     /// With which the server is started.

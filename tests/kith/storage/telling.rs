@@ -174,9 +174,25 @@ fn each_has_its_entry(row: Row, told: &[Told], dir: &Path) {
 }
 
 /// What is told meets the trouble itself, but for a disk that is full: that shows when a whole segment is.
-async fn during(row: Row, telling: &mut Telling<'_>, asking: &mut Asking<'_>, disks: &Disks, struck: &disks::Trouble) {
+async fn during(
+    row: Row,
+    telling: &mut Telling<'_>,
+    asking: &mut Asking<'_>,
+    disks: &mut Disks,
+    struck: &disks::Trouble,
+) {
     match (row.fault, row.place) {
-        (Fault::Slow, _) | (_, Place::Spill) => telling.all_acknowledged(MORE).await,
+        (Fault::Slow, Place::Primary | Place::Spill)
+        | (Fault::Full | Fault::ReadOnly | Fault::Frozen, Place::Spill) => telling.all_acknowledged(MORE).await,
+        (Fault::Slow, Place::Both) => {
+            telling.all_acknowledged(MORE).await;
+            disks.fill_the_first();
+            asking.until_met("the second disk takes entries", || disks.spill_has_entries()).await;
+            telling.all_acknowledged(MORE).await;
+        }
+        (Fault::SyncFails, Place::Spill) if !row.shot.lasts() => {
+            telling.until_met("the second disk failed once", || struck.met() >= 1).await;
+        }
         (Fault::SyncFails, Place::Both) if !row.shot.lasts() => {
             let least = if row.shot == Shot::Once { 2 } else { 1 };
             telling.until_met("the disks failed once", || struck.met() >= least).await;
@@ -195,7 +211,7 @@ async fn during(row: Row, telling: &mut Telling<'_>, asking: &mut Asking<'_>, di
                 Shot::FromNth(_) => telling.acknowledged_or_not(MORE).await,
             }
         }
-        (fault, Place::Both) => {
+        (fault, Place::Spill | Place::Both) => {
             if fault == Fault::Full {
                 asking.until_refused().await;
             }
@@ -206,6 +222,9 @@ async fn during(row: Row, telling: &mut Telling<'_>, asking: &mut Asking<'_>, di
                 Shot::FromNth(_) => telling.acknowledged_or_not(MORE).await,
             }
         }
+    }
+    if row.first_fills() && !row.shot.lasts() {
+        telling.until_acknowledged("while the first disk is still full").await;
     }
 }
 
@@ -222,12 +241,14 @@ pub async fn drive(row: Row) -> bool {
     let (mut asking, mut telling) = (Asking::new(row.to_string(), &server), Telling::new(row, &server));
     asking.until_answered("before").await;
     telling.all_acknowledged(1).await;
+    row.before(&mut asking, &mut disks).await;
     let Some(struck) = disks.strike(row, &server) else {
         tokio::task::block_in_place(|| server.kill());
-        site.finish(&[]);
+        site.finish(&EXPECTED);
         return false;
     };
-    during(row, &mut telling, &mut asking, &disks, &struck).await;
+    during(row, &mut telling, &mut asking, &mut disks, &struck).await;
+    row.until_met(&mut asking, &disks, &struck).await;
     disks.mend(struck);
     telling.until_acknowledged("after it was mended").await;
     telling.send_again().await;

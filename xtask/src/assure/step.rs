@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::steps::Ended;
 
 /// Attacks by thousands of connections, and how many of these are tried at least before anything is measured beside them.
-const CROWDS: [&str; 2] = ["thousands of connections", "all of it"];
+const CROWDS: [&str; 2] = ["thousands of connections", "all that go together"];
 const LEAST_TRIED: u64 = 2_000;
 
 /// What a step consists of.

@@ -20,7 +20,8 @@ type Bounds = [(&'static str, u64, u64); 2];
 /// Of the engine and the translation alone, on the dev profile. The instructions are a tenth over what a lookup took before policies,
 /// proofs of persons and references were looked at: 102,109 (96,690 to 102,667) and 100,312 (100,274 to 100,320), medians of five
 /// counts each of the commit before, with this very count. Now they are some 103,500 and 107,700, and 91 and 101 allocations, of which
-/// 45,000 and 54 are the work that is done so that its time tells nothing. Counts of one program differ by some percent.
+/// 45,000 and 54 are the work that is done so that its time tells nothing. Counts of one program mostly differ by some percent at most,
+/// as these, and now and then by a tenth.
 const BOUNDS: Bounds = [("held", 112_300, 102), ("none", 110_300, 107)];
 
 /// The same on the path of a request as kithd serves it: with limits and deadline of the call, routing, the connection's identity,
@@ -33,16 +34,21 @@ const PATHS: [(&str, &[&str], Bounds); 2] = [("", &[], BOUNDS), ("service path, 
 
 /// How many percent of the instructions, and of the allocations, of a lookup about which something is held one about which
 /// nothing is may differ by: whoever measures times must not tell which children are known. Without the work that evens
-/// them out it is two fifths. Each count of one program differs by a tenth, so that ten percent were once too few.
+/// them out it is two fifths. Of single counts one may be a tenth off, so that ten percent were once too few.
 const APART_PERCENT: u64 = 25;
 
 /// Shielded children of one shape in two places: with other authorities, siblings' too, other trusts that saw and that looked at
-/// them, and the feeds of the one late or those of the other.
+/// them, of which in the first the asker's own saw them, and the feeds of the one late or those of the other.
 const PLACES: [&str; 2] = ["shielded-here", "shielded-there"];
 
 /// How many percent a lookup of the one may differ by from a lookup of the other: whoever measures times must not tell where a
-/// shielded child is. Twice what counts of one program differ by.
-const PLACES_APART_PERCENT: u64 = 20;
+/// shielded child is. Counted were 162,034 and 160,836 instructions on the service's path, before one place was the asker's own: less
+/// than one percent apart. What is left is for counts of one program, of which one may be a tenth off.
+const PLACES_APART_PERCENT: u64 = 10;
+
+/// Where one count of each place is further apart than that, medians of so many of each are judged: one that is off does not tell.
+/// Not counted so often from the start, which would take as long as all other counts together.
+const COUNTS_OF_A_PLACE: usize = 3;
 
 /// Counts, and holds the counts against the bounds and against each other. Allocations need nothing but the program, and are
 /// counted wherever it runs; instructions need valgrind.
@@ -52,8 +58,8 @@ pub fn check(workspace: &Workspace) -> Result<Ended> {
     for (path, arguments, bounds) in PATHS {
         let most = bounds.map(|(which, _, most_allocations)| (which, most_allocations));
         over.count(path, "allocations", most, |which| allocations(&program, which, arguments))?;
+        over.compare(path, "allocations", |which| allocations(&program, which, arguments))?;
     }
-    over.compare("allocations", |which| allocations(&program, which, &[]))?;
     let valgrind = process::find("valgrind");
     if let Some(valgrind) = &valgrind {
         let target = workspace.target();
@@ -61,8 +67,8 @@ pub fn check(workspace: &Workspace) -> Result<Ended> {
         for (path, arguments, bounds) in PATHS {
             let most = bounds.map(|(which, most_instructions, _)| (which, most_instructions));
             over.count(path, "instructions", most, |which| of(which, arguments))?;
+            over.compare(path, "instructions", |which| of(which, arguments))?;
         }
-        over.compare("instructions", |which| of(which, &[]))?;
     }
     ensure!(over.0.is_empty(), "a lookup costs more than it may: {}", over.0.join("; "));
     Ok(match valgrind {
@@ -99,14 +105,31 @@ impl Over {
         Ok(())
     }
 
-    /// Counts lookups of shielded children in two places, and holds the counts against each other.
-    fn compare(&mut self, what: &str, mut count: impl FnMut(&str) -> Result<u64>) -> Result<()> {
-        let [here, there] = PLACES;
-        let (here, there) = (count(here)?, count(there)?);
-        println!("a lookup of a shielded child: {here} {what} in one place, {there} in another");
-        self.0.extend(placed(what, here, there));
+    /// Counts lookups of shielded children in two places, and holds the counts, or medians of more, against each other.
+    fn compare(&mut self, path: &str, what: &str, mut count: impl FnMut(&str) -> Result<u64>) -> Result<()> {
+        let mut in_both = || -> Result<[u64; 2]> {
+            let [here, there] = PLACES;
+            Ok([count(here)?, count(there)?])
+        };
+        let mut counted = vec![in_both()?];
+        if counted.iter().any(|counts| placed(path, what, *counts).is_some()) {
+            for _ in 1..COUNTS_OF_A_PLACE {
+                counted.push(in_both()?);
+            }
+        }
+        let (here, there): (Vec<u64>, Vec<u64>) = counted.iter().map(|[here, there]| (*here, *there)).unzip();
+        let [here, there] = [median(here), median(there)];
+        let times = counted.len();
+        println!("a lookup of a shielded child, {path}{times} times: {here} {what} in one place, {there} in another");
+        self.0.extend(placed(path, what, [here, there]));
         Ok(())
     }
+}
+
+/// The middle one of an odd number of counts; 0 of none.
+fn median(mut counts: Vec<u64>) -> u64 {
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).copied().unwrap_or_default()
 }
 
 /// Valgrind, kith-cost, and a folder for what is counted.
@@ -132,11 +155,11 @@ fn apart(path: &str, what: &str, held: u64, none: u64) -> Option<String> {
 }
 
 /// What is wrong where one count tells where a shielded child is.
-fn placed(what: &str, here: u64, there: u64) -> Option<String> {
+fn placed(path: &str, what: &str, [here, there]: [u64; 2]) -> Option<String> {
     let told = here.abs_diff(there) * 100 > here * PLACES_APART_PERCENT;
     told.then(|| {
         format!(
-            "{what} tell where a shielded child is: {here} and {there}, expected {PLACES_APART_PERCENT} percent apart at most"
+            "{path}{what} tell where a shielded child is: {here} and {there}, expected {PLACES_APART_PERCENT} percent apart at most"
         )
     })
 }
@@ -189,13 +212,33 @@ mod tests {
     fn counts_that_tell_where_a_shielded_child_is_are_found_either_way() {
         let told = |here: u64, there: u64| {
             let mut over = Over::default();
-            over.compare("allocations", |which| Ok(if which == PLACES[0] { here } else { there })).unwrap();
+            over.compare("", "allocations", |which| Ok(if which == PLACES[0] { here } else { there })).unwrap();
             !over.0.is_empty()
         };
         let (bound, over) = (PLACES_APART_PERCENT, PLACES_APART_PERCENT + 1);
         assert!(!told(100, 100 - bound) && !told(100, 100 + bound));
         assert!(told(100, 100 - over) && told(100, 100 + over));
-        assert!(Over::default().compare("allocations", |_| anyhow::bail!("no count")).is_err());
+        assert!(Over::default().compare("", "allocations", |_| anyhow::bail!("no count")).is_err());
+        let mut over = Over::default();
+        over.compare(PATHS[1].0, "allocations", |which| Ok(if which == PLACES[0] { 100 } else { 200 })).unwrap();
+        assert!(over.0[0].starts_with("service path, allocations tell"), "{:?}", over.0);
+    }
+
+    #[test]
+    fn one_count_that_is_off_tells_nothing_and_two_of_three_do() {
+        let off = 100 + PLACES_APART_PERCENT + 1;
+        // Of the other place, one after another; and how often each place is counted.
+        for (there, told, times) in
+            [([100, off, off], false, 1), ([off, 100, 100], false, 3), ([off, 100, off], true, 3)]
+        {
+            let (mut over, mut of_there, mut counted) = (Over::default(), there.into_iter(), 0);
+            let count = |which: &str| {
+                counted += 1;
+                Ok(if which == PLACES[0] { 100 } else { of_there.next().unwrap() })
+            };
+            over.compare("", "instructions", count).unwrap();
+            assert_eq!((!over.0.is_empty(), counted), (told, 2 * times), "{there:?}");
+        }
     }
 
     #[test]

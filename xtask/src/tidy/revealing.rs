@@ -69,7 +69,7 @@ pub fn check(path: &str, masked: &Masked, findings: &mut Vec<Finding>) {
     if !WITHIN.iter().any(|place| path.starts_with(place)) || super::calls::is_test_file(path) {
         return;
     }
-    for Type { kind, name, line, parts } in deriving(masked, "Debug") {
+    for Type { kind, name, line, parts, unnamed: _ } in deriving(masked, "Debug") {
         for field in revealed(kind, &parts) {
             if !EXCEPT.contains(&(name.as_str(), field.as_str())) {
                 findings.push(Finding::new(path, line, format!("{name} derives Debug and would show its {field}")));

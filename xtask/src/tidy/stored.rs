@@ -1,5 +1,6 @@
 //! Every stored field has a reason. What derives `Serialize` in the domain, in the engine and in the mailbox adapter's notes
-//! is what goes to disk; the data-protection note names each field of it, and none that is gone. It judges no reason.
+//! is what goes to disk; the data-protection note names each field of it, and none that is gone. Of a struct whose fields have no
+//! names each is named by its place from 0, and of what is put into bytes by hand that it is. It judges no reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +14,45 @@ pub const NOTE: &str = "deploy/data-protection.md";
 /// Where types that are stored are defined.
 const STORED_IN: [&str; 3] = ["crates/domain/src/", "crates/engine/src/", "crates/cli/src/note.rs"];
 
+/// What is put into bytes by hand and is one text or one code, whatever a macro names it: it has no fields.
+const SINGLE: [(&str, &str); 3] = [
+    ("crates/domain/src/codes.rs", "$name"),
+    ("crates/domain/src/text.rs", "$name"),
+    ("crates/domain/src/text.rs", "RoleCode"),
+];
+
+/// What stands in the note for the fields of what is put into bytes by hand.
+const BY_HAND: &str = "by hand";
+
 /// Fields by type.
 pub type Stored = BTreeMap<String, BTreeSet<String>>;
 
-/// Takes the stored types of a Rust file. Lists of bare words and newtypes have no fields: they are named where they are used.
+/// Takes the stored types of a Rust file. Lists of bare words and structs of one field without a name have no fields: they are named
+/// where they are used.
 pub fn collect(path: &str, masked: &Masked, stored: &mut Stored) {
     if !STORED_IN.iter().any(|place| path.starts_with(place)) || super::calls::is_test_file(path) {
         return;
     }
-    for Type { kind, name, line: _, parts } in deriving(masked, "Serialize") {
-        let fields = fields(kind, &parts);
+    for Type { kind, name, line: _, parts, unnamed } in deriving(masked, "Serialize") {
+        let mut fields = fields(kind, &parts);
+        if unnamed > 1 {
+            fields.extend((0..unnamed).map(|place| place.to_string()));
+        }
         if !fields.is_empty() {
             stored.insert(name, fields);
         }
     }
+    for name in by_hand(masked).filter(|name| !SINGLE.contains(&(path, name.as_str()))) {
+        stored.insert(name, BTreeSet::from([BY_HAND.to_owned()]));
+    }
+}
+
+/// Names of what is put into bytes by hand, outside tests.
+fn by_hand(masked: &Masked) -> impl Iterator<Item = String> {
+    masked.lines().filter(move |(number, _)| !masked.is_test(*number)).filter_map(|(_, line)| {
+        let (_, rest) = line.split_once("Serialize for ")?;
+        Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '$').collect())
+    })
 }
 
 /// Names of fields; of variants with something in them, as they are written.
@@ -125,6 +151,23 @@ mod tests {
             ("Held".into(), vec!["when".into(), "who".into()]),
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn what_has_no_named_fields_is_known_by_their_places_or_that_it_is_written_by_hand() {
+        let code = "#[derive(Serialize)]\npub struct Pair(pub u8, [u8; 2]);\nimpl serde::Serialize for Whole {\n}\nimpl<'de> Deserialize<'de> for Read {\n}\n\
+            impl Serialize for RoleCode {\n}\n#[cfg(test)]\nmod tests {\n    impl Serialize for Mine {\n    }\n}\n";
+        let known = |path: &str| -> Vec<(String, Vec<String>)> {
+            let mut stored = Stored::new();
+            collect(path, &mask(code), &mut stored);
+            stored.into_iter().map(|(name, fields)| (name, fields.into_iter().collect())).collect()
+        };
+        let all = known("crates/engine/src/x.rs");
+        let expected = [("Pair", vec!["0", "1"]), ("RoleCode", vec!["by hand"]), ("Whole", vec!["by hand"])];
+        let expected: [(String, Vec<String>); 3] =
+            expected.map(|(name, fields)| (name.to_owned(), fields.into_iter().map(str::to_owned).collect()));
+        assert_eq!(all, expected);
+        assert_eq!(known("crates/domain/src/text.rs"), [expected[0].clone(), expected[2].clone()]);
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub struct Type {
     pub name: String,
     /// Where its name stands.
     pub line: usize,
-    /// Its fields or variants; none of a newtype.
+    /// Its fields or variants; none of a struct whose fields have no names.
     pub parts: Vec<String>,
+    /// How many fields without a name it has.
+    pub unnamed: usize,
 }
 
 /// The types outside tests in whose derives this word stands, in their order.
@@ -36,7 +38,8 @@ pub fn deriving(masked: &Masked, word: &str) -> Vec<Type> {
             let past = code[..at].chars().count() + text.find(name).unwrap_or_default() + name.len();
             let line = masked.line_at(past);
             if derives && !masked.is_test(line) {
-                found.push(Type { kind, name: name.to_owned(), line, parts: body(&masked.code[past..]) });
+                let rest = &masked.code[past..];
+                found.push(Type { kind, name: name.to_owned(), line, parts: body(rest), unnamed: unnamed(rest) });
             }
             derives = false;
         }
@@ -64,6 +67,23 @@ fn body(code: &[char]) -> Vec<String> {
     };
     let close = closing_brace(code, open).unwrap_or(code.len());
     parts(&code[open + 1..close])
+}
+
+/// From the name on: how many fields stand in round brackets.
+fn unnamed(code: &[char]) -> usize {
+    let Some(open) = code.iter().position(|c| "{;(".contains(*c)).filter(|open| code[*open] == '(') else {
+        return 0;
+    };
+    let mut depth = 0usize;
+    let length = code[open..].iter().position(|c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    });
+    length.map_or(0, |length| parts(&code[open + 1..open + length]).len())
 }
 
 /// What commas part that stand in no bracket; attributes gone, spaces single.
@@ -99,17 +119,20 @@ mod tests {
     #[test]
     fn what_derives_is_found_with_its_parts_and_its_line() {
         let text = "#[derive(Debug, Clone)]\npub(crate) struct A<T> {\n    /// Of two.\n    #[arg(long)]\n    pub one: Map<u8, T>,\n    two: u8,\n}\n\
-            #[derive(Clone)]\nstruct B {\n    three: u8,\n}\n#[derive(Debug)]\nenum C {\n    D(u8, u8),\n    E { four: u8 },\n}\n#[derive(Debug)]\nstruct F(u8);\n\
+            #[derive(Clone)]\nstruct B {\n    three: u8,\n}\n#[derive(Debug)]\nenum C {\n    D(u8, u8),\n    E { four: u8 },\n}\n#[derive(Debug)]\nstruct F(u8);\n#[derive(Debug)]\npub struct I(pub(crate) [u8; 2], Map<u8, (u8, u8)>);\n\
             struct G {\n    five: u8,\n}\n#[cfg(test)]\nmod tests {\n    #[derive(Debug)]\n    struct H {\n        six: u8,\n    }\n}\n";
         let found = deriving(&mask(text), "Debug");
-        let told: Vec<(&str, Kind, usize, Vec<&str>)> = found
+        let told: Vec<(&str, Kind, usize, Vec<&str>, usize)> = found
             .iter()
-            .map(|one| (one.name.as_str(), one.kind, one.line, one.parts.iter().map(String::as_str).collect()))
+            .map(|Type { kind, name, line, parts, unnamed }| {
+                (name.as_str(), *kind, *line, parts.iter().map(String::as_str).collect(), *unnamed)
+            })
             .collect();
         let expected = [
-            ("A", Kind::Struct, 2, vec!["pub one: Map<u8, T>", "two: u8"]),
-            ("C", Kind::Enum, 13, vec!["D(u8, u8)", "E { four: u8 }"]),
-            ("F", Kind::Struct, 18, vec![]),
+            ("A", Kind::Struct, 2, vec!["pub one: Map<u8, T>", "two: u8"], 0),
+            ("C", Kind::Enum, 13, vec!["D(u8, u8)", "E { four: u8 }"], 0),
+            ("F", Kind::Struct, 18, vec![], 1),
+            ("I", Kind::Struct, 20, vec![], 2),
         ];
         assert_eq!(told, expected);
     }

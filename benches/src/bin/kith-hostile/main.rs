@@ -18,7 +18,7 @@ use runs::Side;
 
 /// What is done at once, by the names of `kith-load hostile`.
 /// Stalled handshakes keep others of the same address from theirs, so they come alone. So do changes: beside slow reads, which hold all
-/// places of their organisation, none would be kept.
+/// places of their organisation, none would be kept. The last row is all the others at once.
 const ATTACKS: [(&str, &str); 9] = [
     ("none", ""),
     ("floods", "pings,settings,control,empty,resets"),
@@ -28,7 +28,7 @@ const ATTACKS: [(&str, &str); 9] = [
     ("slow reads", "slow-reads,deaf"),
     ("calls", "calls"),
     ("changes nobody waits for", "changes"),
-    ("all of it", "pings,settings,control,empty,resets,headers,connections,silent,slow-reads,deaf,calls"),
+    ("all that go together", "pings,settings,control,empty,resets,headers,connections,silent,slow-reads,deaf,calls"),
 ];
 
 /// What to measure, and for how long.

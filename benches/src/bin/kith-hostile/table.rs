@@ -281,12 +281,12 @@ mod tests {
 
     #[test]
     fn how_many_connections_were_tried_is_told_of_the_run_with_the_fewest() {
-        let mut row = Row::new("all of it", true);
+        let mut row = Row::new("all that go together", true);
         let of = |tried: u64| Measured { tried, ..one(100.0) };
         row.add([of(2_400), of(2_003), of(2_800), of(3_000)]);
         let text = table(&[row], 1, 5.0, 300.0);
         assert!(
-            text.contains("- all of it, connections: 2003 at least were tried before each measurement.\n"),
+            text.contains("- all that go together, connections: 2003 at least were tried before each measurement.\n"),
             "{text}"
         );
         let mut row = Row::new("floods", true);

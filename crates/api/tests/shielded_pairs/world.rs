@@ -28,6 +28,8 @@ use kith_domain::text::{EncounterId, FamilyReference, PersonText, PlanReference,
 use kith_domain::time::{Day, Moment};
 use uuid::Uuid;
 
+use super::linked::{LinkShape, Under};
+
 /// Feeds of each kind.
 pub const FEEDS: usize = 20;
 /// How long a feed is fresh.
@@ -122,6 +124,8 @@ pub struct Shape {
     max_plans: usize,
     /// An authority that withholds, with a plan or without.
     withheld: Option<usize>,
+    /// What is held of the same person under other numbers and keys.
+    links: Vec<LinkShape>,
 }
 
 fn plan_shape(random: &mut Random, kinds: &[PlanKind]) -> PlanShape {
@@ -171,6 +175,19 @@ impl Shape {
             max_plans: random.pick(&[2, 20]),
             // The third knows the families.
             withheld: random.one_in(4).then(|| if random.one_in(2) { 3 } else { random.below(FEEDS) }),
+            links: {
+                // Most people have one number.
+                let all = if random.one_in(4) { Vec::from(Under::ALL) } else { Vec::new() };
+                let link = |under: Under| {
+                    random.one_in(2).then(|| LinkShape {
+                        under,
+                        plans: random.list(2, |random| plan_shape(random, &OWN)),
+                        seen: random.list(3, seen),
+                        shields: random.one_in(4),
+                    })
+                };
+                all.into_iter().filter_map(link).collect()
+            },
         }
     }
 }
@@ -199,7 +216,7 @@ impl Places {
         la(self.authorities[n])
     }
 
-    fn trust(&self, n: usize) -> OdsCode {
+    pub fn trust(&self, n: usize) -> OdsCode {
         trust(self.trusts[n])
     }
 }
@@ -216,7 +233,7 @@ fn site(n: usize) -> SiteCode {
     SiteCode::parse(&format!("QX{n:02}A")).unwrap()
 }
 
-fn number(n: u32) -> NhsNumber {
+pub fn number(n: u32) -> NhsNumber {
     (999_000_000 + 20 * n..).find_map(NhsNumber::from_first_nine).unwrap()
 }
 
@@ -327,8 +344,7 @@ impl<'a> World<'a> {
     }
 
     fn found(&self) -> Found {
-        let own = self.child();
-        let person = Person::of(Some(&own));
+        let person = self.person();
         let others: Vec<ChildRecord> = (10..).zip(&self.shape.siblings).map(|(n, one)| self.sibling(n, one)).collect();
         let find = |subject: &Subject| others.iter().find(|one| one.subject == *subject).cloned().map(Arc::new);
         let members = |family: &_, most: usize| {
@@ -346,15 +362,31 @@ impl<'a> World<'a> {
         Found { person, relatives, mother }
     }
 
+    /// The child's records under every number and key.
+    fn person(&self) -> Person {
+        let mut own = self.child();
+        let mut linked = Vec::new();
+        for (n, link) in (3..).zip(&self.shape.links) {
+            let mut record = ChildRecord::new(link.under.subject(self.places));
+            record.plans = self.plans(&link.plans, n);
+            record.presentations = self.all_seen(&link.seen);
+            if self.shape.shielded && link.shields {
+                record.shielded_by = vec![self.places.authority(8)];
+            }
+            link.under.link(&mut own, &mut record);
+            linked.push(Arc::new(record));
+        }
+        Person::find(Some(Arc::new(own)), |subject| linked.iter().find(|one| one.subject == *subject).cloned())
+    }
+
     fn child(&self) -> ChildRecord {
         let mut record = ChildRecord::new(Subject::Nhs(number(1)));
         record.plans = self.plans(&self.shape.plans, 1);
-        if self.shape.shielded {
+        if self.shape.shielded && !self.shape.links.iter().any(|link| link.shields) {
             record.shielded_by = vec![self.places.authority(5)];
         }
         record.withheld_by = self.shape.withheld.map(|at| self.places.authority(at)).into_iter().collect();
-        record.presentations = self.shape.seen.iter().enumerate().map(|(n, one)| self.seen(n, one)).collect();
-        record.presentations.sort_by_key(|one| (one.organisation, one.encounter.as_str().to_owned()));
+        record.presentations = self.all_seen(&self.shape.seen);
         let user_name = PersonText::parse(&format!("Viewer {}", self.places.viewer)).unwrap();
         let user_role = PersonText::parse("Nurse").unwrap();
         let access = |organisation, minutes_ago: i64| AccessFacts {
@@ -405,6 +437,13 @@ impl<'a> World<'a> {
         let mut plans: Vec<Plan> = shapes.iter().enumerate().map(one).collect();
         plans.sort_by(|a, b| (a.authority, &a.name).cmp(&(b.authority, &b.name)));
         plans
+    }
+
+    /// Presentations as a record keeps them.
+    fn all_seen(&self, shapes: &[SeenShape]) -> Vec<Presentation> {
+        let mut all: Vec<Presentation> = shapes.iter().enumerate().map(|(n, one)| self.seen(n, one)).collect();
+        all.sort_by_key(|one| (one.organisation, one.encounter.as_str().to_owned()));
+        all
     }
 
     fn seen(&self, n: usize, shape: &SeenShape) -> Presentation {

@@ -1,5 +1,5 @@
 //! The `Authorization` header of MESH: proof of the mailbox's password and the shared key, without sending either. It never
-//! uses a nonce twice within one run.
+//! uses a nonce twice within one run. And the key under which notes about answers hold their hashes, made of the same secrets.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,9 @@ use jiff::tz::TimeZone;
 use ring::hmac;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+/// What the key of the notes is named, so that it is made of nothing that is ever proven to MESH.
+const NOTES: &str = "kith-mesh-notes";
 
 /// What proves whose mailbox it is.
 pub struct Credentials {
@@ -48,10 +51,18 @@ impl Credentials {
         let proof = hmac::sign(key, proven.as_bytes());
         format!("NHSMESH {mailbox}:{nonce}:{count}:{at}:{}", hex::encode(proof))
     }
+
+    /// The key of the notes about answers. The password is in it because every client of an environment of MESH has the shared key.
+    #[must_use]
+    pub fn note_key(&self) -> hmac::Key {
+        let Self { mailbox, password, key, nonce: _, count: _ } = self;
+        let named = joined([NOTES, mailbox.as_str(), password.as_str()]);
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(key, named.as_bytes()).as_ref())
+    }
 }
 
-/// What is proven. It gets all its room at once and is wiped: text that grows leaves copies behind.
-fn joined(parts: [&str; 5]) -> Zeroizing<String> {
+/// What is proven, or what a key is made of. It gets all its room at once and is wiped: text that grows leaves copies behind.
+fn joined<const COUNT: usize>(parts: [&str; COUNT]) -> Zeroizing<String> {
     Zeroizing::new(parts.join(":"))
 }
 
@@ -64,6 +75,18 @@ mod tests {
         let proven: Zeroizing<String> = joined(["X26ABC1", "nonce", "0", "password", "202611251038"]);
         assert_eq!(proven.as_str(), "X26ABC1:nonce:0:password:202611251038");
         assert_eq!(proven.capacity(), proven.len());
+    }
+
+    #[test]
+    fn the_key_of_the_notes_goes_by_the_password_and_the_shared_key_and_not_by_the_run() {
+        let signed = |password: &str, shared_key: &[u8]| {
+            let key = Credentials::new("X26ABC1", password, shared_key, Uuid::new_v4()).note_key();
+            hex::encode(hmac::sign(&key, b"an answer"))
+        };
+        let one = signed("password", b"TestKey");
+        assert_eq!(one, signed("password", b"TestKey"));
+        assert_ne!(one, signed("another", b"TestKey"), "who else has the shared key would have it");
+        assert_ne!(one, signed("password", b"AnotherKey"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, USER_A
 use hyper::http::request::Builder;
 use hyper::{Method, Request, StatusCode};
 use jiff::Timestamp;
+use ring::hmac;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -100,6 +101,12 @@ impl Mailbox {
         let credentials = Credentials::new(mailbox, &password, key.as_bytes(), Uuid::new_v4());
         let http = Http::new(&config.mesh)?;
         Ok(Self { http, credentials, mailbox: mailbox.clone(), max_file_bytes: *max_file_bytes })
+    }
+
+    /// The key of the notes about answers.
+    #[must_use]
+    pub fn note_key(&self) -> hmac::Key {
+        self.credentials.note_key()
     }
 
     /// Tells MESH that this mailbox is in use; MESH wants it once a day.

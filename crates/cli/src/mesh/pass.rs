@@ -53,7 +53,7 @@ impl Adapter {
     pub fn new(config: Config) -> Result<Self, Failure> {
         let mailbox = Mailbox::new(&config)?;
         let Config { mesh, senders } = config;
-        let notes = Notes::open(&mesh.state_dir)?;
+        let notes = Notes::open(&mesh.state_dir, mailbox.note_key())?;
         let senders = senders.into_iter().map(|sender| (sender.mailbox.clone(), sender)).collect();
         Ok(Self {
             desk: Arc::new(Desk { mailbox, notes, answer_workflow: mesh.answer_workflow }),
