@@ -309,7 +309,7 @@ impl Crowd {
     fn go_on(&mut self, index: usize) -> bool {
         let call = self.call(self.clients[index].attack);
         let Self { clients, became, forms, ids, dice, is_empty, handshaking, .. } = self;
-        let Client { attack, link: Some(link), shaken, .. } = &mut clients[index] else { return false };
+        let Client { attack, link: Some(link), shaken, took_part, .. } = &mut clients[index] else { return false };
         let attack = *attack;
         let became = became.entry(attack).or_default();
         if attack == Attack::Silent {
@@ -350,7 +350,8 @@ impl Crowd {
                 link.wire.reset(number);
                 became.calls += 1;
             }
-            let frames = attack.frames();
+            let waits = attack.is_ended_unheard() && !*took_part && !link.wire.greeted;
+            let frames = if waits { Vec::new() } else { attack.frames() };
             became.frames += u64::from(!frames.is_empty());
             link.wire.out.extend_from_slice(&frames);
         }

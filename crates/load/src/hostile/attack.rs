@@ -129,6 +129,13 @@ impl Attack {
         }
     }
 
+    /// Whether a server that defends itself may end it before it says anything: then nothing shows that the client was let in, and
+    /// the first connection of each waits for the server's first words.
+    #[must_use]
+    pub fn is_ended_unheard(self) -> bool {
+        self == Self::Settings
+    }
+
     /// What it sends again and again; nothing for those that send by calls.
     #[must_use]
     pub fn frames(self) -> Vec<u8> {
