@@ -68,7 +68,7 @@ const STEPS: [Step; 8] = [
     Step {
         name: "storage",
         what: "rows of failing storage",
-        floor: 218,
+        floor: 219,
         runs: &[Way::Tests(KITH, "storage::every_row", 10)],
     },
     Step {

@@ -1,6 +1,6 @@
 //! Pairs of shielded children of one shape in two places: as many plans, presentations, lookups, siblings and doubtful feeds,
-//! of other authorities, hospitals, viewers and families, under as many other numbers and keys of hospitals. Their answers are the same, byte for byte. Shapes and places come
-//! from a seeded generator; what is expected is nothing but equality.
+//! of other authorities, hospitals, viewers and families, under as many other numbers and keys of hospitals. Their answers are
+//! the same, byte for byte. Shapes and places come from a seeded generator; what is expected is nothing but equality.
 
 #[path = "shielded_pairs/linked.rs"]
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Two shielded children in different places, of other histories and families, the feeds of the one place late: what a question, a check-in and an opening of
-//! either leaves on the metrics page, and in the log at its most talkative, is the same but for times, and tells no place.
+//! Two shielded children in different places, of other histories and families, the feeds of the one place late: what a
+//! question, a check-in and an opening of either leaves on the metrics page, and in the log at its most talkative, is the same
+//! but for times, and tells no place.
 
 use std::net::SocketAddr;
 

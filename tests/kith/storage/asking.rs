@@ -80,6 +80,18 @@ impl<'a> Asking<'a> {
         until_async(&what, async || self.ask().await.ok()).await;
     }
 
+    /// Asks once more, and waits until that entry is on disk: what the thread that syncs it had begun before is done.
+    pub async fn until_on_disk(&mut self) {
+        self.until_answered("whose entry comes to be on disk").await;
+        let number = self.asked.answered.last().map_or(0, |(number, _)| *number);
+        let what = format!("{}: the entry of an answer is on disk", self.asked.row);
+        until_async(&what, async || {
+            let positions = self.server.status().await.positions.unwrap();
+            (positions.audit_synced_through >= number).then_some(())
+        })
+        .await;
+    }
+
     pub async fn until_refused(&mut self) {
         let what = format!("{}: a refusal by the audit", self.asked.row);
         until_async(&what, async || {

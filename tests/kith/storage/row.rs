@@ -148,6 +148,8 @@ impl Row {
         if self.first_is_full() {
             disks.fill_the_first();
             asking.until_met("entries go to the second disk", || disks.spill_is_under_way()).await;
+            // The thread that syncs it has made the next segment before.
+            asking.until_on_disk().await;
         }
     }
 

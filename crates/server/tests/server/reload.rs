@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use kith_server::config::Config;
 use kith_server::tls::Part;
 use rustls::version::TLS13;
 use rustls_pki_types::UnixTime;
@@ -270,6 +271,12 @@ struct Put<'a> {
     falls: Option<&'a Pair>,
 }
 
+/// No handshake is given up because the machine is busy.
+fn patient(config: &mut Config) {
+    config.limits.handshake_timeout_ms = 60_000;
+    config.limits.hello_timeout_ms = 60_000;
+}
+
 /// Puts files in force, one after another, beside somebody whose certificate stands: they have a call, a stream and a handshake under
 /// way, and call and connect without a pause. Whoever falls is told, in the midst of a handshake too.
 async fn nobody_else_notices(server: &TestServer, standing: &Pair, puts: Vec<Put<'_>>) {
@@ -313,7 +320,7 @@ async fn nobody_else_notices(server: &TestServer, standing: &Pair, puts: Vec<Put
 
 #[test]
 fn nobody_else_notices_that_certificates_and_authorities_are_replaced() {
-    let server = TestServer::ready(|config| config.limits.handshake_timeout_ms = 60_000);
+    let server = TestServer::ready(patient);
     let (next, standing) = (Authority::new(), server.authority.client(&[ED]));
     let leaving = next.client(&[ED]);
     let (alone, both) = (server.authority.pem.clone(), format!("{}{}", server.authority.pem, next.pem));
@@ -333,7 +340,7 @@ fn nobody_else_notices_that_somebody_is_revoked() {
     let standing = authority.client(&[ED]);
     let revoked = [(); 4].map(|()| authority.client(&[LA]));
     let empty = authority.list(&[], LASTING);
-    let server = TestServer::with_list(authority, &empty, |config| config.limits.handshake_timeout_ms = 60_000);
+    let server = TestServer::with_list(authority, &empty, patient);
     let numbers = revoked.each_ref().map(|pair| pair.serial);
     let puts = (2021..).zip(1..).zip(&revoked).map(|((from, count), pair)| {
         let list = server.authority.list(&numbers[..count], (from, 2999));
