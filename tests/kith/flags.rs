@@ -1,6 +1,7 @@
 //! Flags about people's use, over the wire: raised behind the answers and refused to nobody, told to those who look into them and
 //! to nobody else, reviewed once by another person, and neither repeated nor forgotten by a killed process.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use kith_api::client::{Client, to_json};
@@ -46,9 +47,13 @@ fn reviewer(organisation: &str, user: &str) -> Option<v1::Caller> {
 
 /// Somebody asks about one number after another; every question is answered.
 async fn walk(ed: &Client, user: &str, from: u32) {
-    for step in 0..STEPS {
+    ask_about(ed, user, from..from + STEPS).await;
+}
+
+async fn ask_about(ed: &Client, user: &str, numbers: Range<u32>) {
+    for number in numbers {
         let caller = person(ED, user, v1::Purpose::DirectCare);
-        calls::ask(ed, v1::LookupRequest { caller, ..build::lookup(ED, nhs(from + step)) }).await;
+        calls::ask(ed, v1::LookupRequest { caller, ..build::lookup(ED, nhs(number)) }).await;
     }
 }
 
@@ -235,6 +240,27 @@ async fn a_flag_that_no_auditor_is_shown_is_reviewed_by_its_own_team_alone() {
     let refused = review(&auditor, reviewer("NAO", "s-lead-1"), id).await;
     expect_trouble(refused, Code::FailedPrecondition, "FLAG_UNKNOWN", &["id"]);
     review(&team, reviewer(ED, "s-lead-1"), id).await.unwrap();
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
+}
+
+/// What somebody asked before a stop in order counts with what they ask after it: what is watched is worked out anew at each start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_that_goes_on_after_a_stop_is_one_walk() {
+    let mut site = site();
+    let server = site.ready().await;
+    ask_about(&server.client(ED).await, "walker-1", 0..STEPS / 2).await;
+    tokio::task::block_in_place(|| server.stop());
+    let server = site.ready().await;
+    ask_about(&server.client(ED).await, "walker-1", STEPS / 2..STEPS).await;
+    let team = server.client(TEAM).await;
+    let found = until_async("the walk is flagged", async || {
+        let found = flags(&team, ED, false).await.unwrap();
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    let [flag] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((flag.kind(), flag.user_id.as_str(), flag.counted), (v1::FlagKind::NumberWalk, "walker-1", 8));
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
 }

@@ -28,8 +28,9 @@ pub enum AuditVerb {
     ///
     /// An authority sees what was asked while it was responsible. Of a shielded child those who shield see it, without place and
     /// person, and no lookups by a worklist. A safeguarding team, with purpose safeguarding-review, sees who of its own organisation's
-    /// people was told of the child, shielded or not and by whichever call, and nobody else's; not what they were told. The question
-    /// is itself an entry. Exit codes as those of search.
+    /// people was answered about the child, shielded or not: by a lookup, a worklist, a check-in or an opening, and not who saw the
+    /// child in a list or resolved a reference; nobody else's, and not what they were told. The question is itself an entry. Exit
+    /// codes as those of search.
     WhoLooked(WhoLookedArgs),
 }
 

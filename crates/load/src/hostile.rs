@@ -309,7 +309,7 @@ impl Crowd {
     fn go_on(&mut self, index: usize) -> bool {
         let call = self.call(self.clients[index].attack);
         let Self { clients, became, forms, ids, dice, is_empty, handshaking, .. } = self;
-        let Client { attack, link: Some(link), shaken, took_part, .. } = &mut clients[index] else { return false };
+        let Client { attack, link: Some(link), shaken, .. } = &mut clients[index] else { return false };
         let attack = *attack;
         let became = became.entry(attack).or_default();
         if attack == Attack::Silent {
@@ -350,8 +350,7 @@ impl Crowd {
                 link.wire.reset(number);
                 became.calls += 1;
             }
-            let waits = attack.is_ended_unheard() && !*took_part && !link.wire.greeted;
-            let frames = if waits { Vec::new() } else { attack.frames() };
+            let frames = if waits(attack, link) { Vec::new() } else { attack.frames() };
             became.frames += u64::from(!frames.is_empty());
             link.wire.out.extend_from_slice(&frames);
         }
@@ -367,7 +366,7 @@ impl Crowd {
         if client.attack.reads() || !client.begun && client.attack == Attack::Deaf {
             flags |= EventFlags::IN;
         }
-        if link.blocked || client.shaken && client.attack.is_flood() {
+        if link.blocked || client.shaken && client.attack.is_flood() && !waits(client.attack, link) {
             flags |= EventFlags::OUT;
         }
         if flags != client.watched {
@@ -384,6 +383,11 @@ impl Crowd {
         };
         Told { seconds: elapsed.as_secs_f64(), attacks: self.became.iter().map(of_one).collect() }
     }
+}
+
+/// Whether it is to hear of the server before it floods it.
+fn waits(attack: Attack, link: &Link) -> bool {
+    attack.is_ended_unheard() && !link.wire.greeted
 }
 
 /// Whether the answer to a check-in says that it is kept.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use kith_engine::{AuditEntry, TreeCheck, VerifyReport};
 use kith_merkle::{LogSigner, VerifierKey};
-use kith_store::{Journal, JournalOptions, KeySource, Keys, Store, StoreOptions, SystemMonotonic};
+use kith_store::{Journal, JournalError, JournalOptions, KeySource, Keys, Store, StoreOptions, SystemMonotonic};
+
+use super::wait::until;
 
 /// Schema version in front of every encoded entry.
 const SCHEMA: u8 = 1;
@@ -27,8 +29,15 @@ pub fn share_keys(from: &Path, to: &Path) {
 
 /// Every entry of the audit, by its number.
 pub fn audit(dir: &Path) -> BTreeMap<u64, AuditEntry> {
-    let options = JournalOptions::new(dir.join("disk/audit"), dir.join("disk/spill"));
-    let (journal, _) = Journal::open(options, keys(dir), 0, "offline", Arc::new(SystemMonotonic::default())).unwrap();
+    // Whoever read it before may still be letting go of it.
+    let journal = until("nobody else holds the audit", || {
+        let options = JournalOptions::new(dir.join("disk/audit"), dir.join("disk/spill"));
+        match Journal::open(options, keys(dir), 0, "offline", Arc::new(SystemMonotonic::default())) {
+            Ok((journal, _)) => Some(journal),
+            Err(JournalError::Locked(_)) => None,
+            Err(error) => panic!("{error}"),
+        }
+    });
     let mut found = BTreeMap::new();
     let mut from = 1;
     loop {

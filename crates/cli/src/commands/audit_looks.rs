@@ -8,7 +8,8 @@ use crate::words::{care_context, purpose};
 
 /// What a safeguarding team is shown, and that it is not everybody.
 const OWN_PEOPLE: &str = "People of your own organisation alone, under the code of your certificate: whether anybody else looked \
-                          is NOT said here. Neither is what they were told, or refused.";
+                          is NOT said here. Neither is what they were told, or refused, nor who saw the child in a list or \
+                          resolved a reference.";
 
 /// Says among whose people alone they were looked for.
 pub(super) fn whose(page: &mut Page, own_people_only: bool) {

@@ -129,8 +129,8 @@ impl Attack {
         }
     }
 
-    /// Whether a server that defends itself may end it before it says anything: then nothing shows that the client was let in, and
-    /// the first connection of each waits for the server's first words.
+    /// Whether a server that defends itself may end it before it says anything: then nothing would show that the client was let in,
+    /// so it waits for the server's first words.
     #[must_use]
     pub fn is_ended_unheard(self) -> bool {
         self == Self::Settings
