@@ -8,6 +8,7 @@ mod pace;
 pub mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -70,6 +71,8 @@ pub struct Order {
     pub empty_path: Option<String>,
     /// Where the check-ins say that the child is; the organisation's first site when it is not said.
     pub site: Option<String>,
+    /// The address of this machine that its clients come from; whichever leads to the service when it is not said.
+    pub from: Option<IpAddr>,
 }
 
 /// Attacks for as long as the order says, and tells each second what has become of it so far.
@@ -161,7 +164,9 @@ impl Crowd {
         let timeouts: BTreeSet<u64> = clients.iter().map(|client| client.timeout_ms).collect();
         let service = |timeout_ms: u64| {
             let service = Service::new(&order.server, timeout_ms, routes(empty.unwrap_or("/")), CONNECT_TIMEOUT);
-            service.map(|service| (timeout_ms, service)).map_err(|words| anyhow::anyhow!("failed to {words}"))
+            service
+                .map(|service| (timeout_ms, service.coming_from(order.from)))
+                .map_err(|words| anyhow::anyhow!("failed to {words}"))
         };
         let services: BTreeMap<u64, Service> = timeouts.into_iter().map(service).collect::<Result<_>>()?;
         let site = order.site.clone().unwrap_or_else(|| format!("{}{FIRST_SITE}", caller.organisation));

@@ -2,7 +2,7 @@
 //! that measure nothing.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::wire::{Route, Wire};
 #[derive(Clone, Debug)]
 pub struct Service {
     address: SocketAddr,
+    from: Option<IpAddr>,
     name: ServerName<'static>,
     authority: String,
     timeout_ms: u64,
@@ -37,7 +38,14 @@ impl Service {
         let found = authority.to_socket_addrs().map_err(|error| format!("find {authority}: {error}"))?.next();
         let address = found.ok_or_else(|| format!("find {authority}: it has no address"))?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| shape())?;
-        Ok(Self { address, name, authority: authority.to_owned(), timeout_ms, routes, connect_timeout })
+        Ok(Self { address, from: None, name, authority: authority.to_owned(), timeout_ms, routes, connect_timeout })
+    }
+
+    /// Connections that are begun without waiting come from this address of this machine: what the service bounds by address it
+    /// bounds apart.
+    #[must_use]
+    pub fn coming_from(self, from: Option<IpAddr>) -> Self {
+        Self { from, ..self }
     }
 }
 
@@ -110,7 +118,7 @@ impl Link {
     /// # Errors
     /// [`OpenError`].
     pub fn begin_open(service: &Service, config: &Arc<ClientConfig>) -> Result<Self, OpenError> {
-        let link = Self::begin(service, config, connecting(service.address))?;
+        let link = Self::begin(service, config, connecting(service.address, service.from))?;
         link.tcp.set_nonblocking(true).map_err(|_| "SOCKET")?;
         Ok(link)
     }
@@ -206,12 +214,15 @@ impl Link {
     }
 }
 
-/// A socket that is connecting.
-fn connecting(address: SocketAddr) -> io::Result<TcpStream> {
+/// A socket that is connecting, from this address.
+fn connecting(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
     const IN_PROGRESS: i32 = 115;
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_nonblocking(true)?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => Err(error),
         _ => Ok(socket.into()),

@@ -14,6 +14,8 @@ use kith_load::outcome::Figures;
 
 use crate::place::{Place, Server};
 
+/// Where the hostile organisation comes from; the steady client comes from 127.0.0.1.
+const HOSTILE_ADDRESS: &str = "127.0.0.2";
 /// How long the attack has to build up before the steady client comes in, and how long the server has to come to rest after it.
 const BUILD_UP: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_secs(2);
@@ -96,6 +98,8 @@ impl<'a> Attacker<'a> {
         let mut command = Command::new(place.program("kith-load"));
         command.args(["hostile", "--server", &server.address, "--attacks", attacks, "--certs"]);
         command.arg(place.file("hostile")).args(["--seconds", &seconds.to_string(), "--quiet", "--json"]).arg(&told);
+        // An address of its own, as another organisation has: the service bounds handshakes by address.
+        command.args(["--from", HOSTILE_ADDRESS]);
         if needs_places(attacks) {
             command.args(["--keep-open", KEPT_OPEN]);
         }

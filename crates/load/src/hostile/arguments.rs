@@ -1,5 +1,6 @@
 //! The command line of `kith-load hostile`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,6 +43,10 @@ pub struct HostileArguments {
     /// Where its check-ins say that the child is: a site of the hostile organisation; its code and 01 when left out
     #[arg(long, value_name = "CODE")]
     site: Option<String>,
+    /// Come from this address of this machine, such as 127.0.0.2, so that what the service bounds by address is bounded apart from
+    /// those who ask beside it
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
     /// Write what has become of the clients to this file, each second and at the end
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -73,6 +78,7 @@ pub fn run(arguments: HostileArguments) -> Result<ExitCode> {
         keep_open,
         empty_path,
         site,
+        from,
         json,
         quiet,
     } = arguments;
@@ -89,6 +95,7 @@ pub fn run(arguments: HostileArguments) -> Result<ExitCode> {
         keep_open,
         empty_path,
         site,
+        from,
     };
     let write = |told: &Told| json.as_deref().map_or(Ok(()), |path| told.write(path));
     let told = super::run(&order, write)?;
