@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::test::cost;
 use crate::workspace::Workspace;
-use crate::{prerequisites, process, steps, tools};
+use crate::{prerequisites, process, release, steps, tools};
 use step::{Heard, Step, Way};
 
 // With the whole workspace named, what the test command has built is used: a package alone has other features of what it depends on.
@@ -25,6 +25,8 @@ const SERVER: &[&str] = &["--workspace", "--test", "server"];
 const LIBRARIES: &[&str] = &["--workspace", "--lib"];
 const PAIRS: &[&str] = &["--workspace", "--test", "shielded_pairs"];
 const KITH: &[&str] = &["--workspace", "--test", "kith"];
+/// What is measured is what is deployed: times of a dev build say nothing of it.
+const MEASURED: &[&str] = &["kith-server", "kith-load", "kith-benches"];
 
 /// Every step: what it is called, what is counted, how many there are at least, and which tests say so, and how many of these there
 /// are at least.
@@ -122,7 +124,14 @@ fn hear(workspace: &Workspace, step: &Step, folder: &Path) -> Result<Heard> {
             fs::write(&log, words).with_context(|| format!("failed to write {}", log.display()))?;
             continue;
         }
-        let Some(mut command) = command(workspace, way) else { continue };
+        let mut command = match command(workspace, way) {
+            Ok(Some(command)) => command,
+            Ok(None) => continue,
+            Err(error) => {
+                heard.did_not_begin(&error);
+                continue;
+            }
+        };
         let output = process::output(&mut command)?;
         let text = [&output.stdout[..], &output.stderr[..]].concat();
         fs::write(&log, &text).with_context(|| format!("failed to write {}", log.display()))?;
@@ -137,21 +146,20 @@ fn hear(workspace: &Workspace, step: &Step, folder: &Path) -> Result<Heard> {
     Ok(heard)
 }
 
-/// Tests, the ignored ones too, or the program that measures; none when there is no such program, and for what is counted here.
-fn command(workspace: &Workspace, way: &Way) -> Option<Command> {
+/// Tests, the ignored ones too, or the program that measures, in a release build; none for what is counted here.
+fn command(workspace: &Workspace, way: &Way) -> Result<Option<Command>> {
     match way {
-        Way::Cost => None,
+        Way::Cost => Ok(None),
         Way::Tests(target, filter, _) => {
             let mut command = workspace.cargo();
             command.args(["test", "--locked"]).args(*target).args(["--", "--nocapture", "--include-ignored", filter]);
-            Some(command)
+            Ok(Some(command))
         }
         Way::Hostile => {
-            let program = workspace.binary("kith-hostile");
-            let programs = program.parent().filter(|_| program.is_file())?;
-            let mut command = workspace.command(&program);
+            let programs = release::of(workspace, MEASURED)?;
+            let mut command = workspace.command(programs.join("kith-hostile"));
             command.arg("--programs").arg(programs).args(["--rounds", "3", "--seconds", "3"]);
-            Some(command)
+            Ok(Some(command))
         }
     }
 }

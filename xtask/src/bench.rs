@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::workspace::{Workspace, cache};
-use crate::{prerequisites, process};
+use crate::{prerequisites, process, release};
 
 #[derive(Args)]
 pub struct BenchArguments {
@@ -35,17 +35,11 @@ pub fn profile(workspace: &Workspace, arguments: &BenchArguments) -> Result<()> 
 fn kith_bench(workspace: &Workspace, arguments: &BenchArguments, more: &[&str]) -> Result<()> {
     let programs = match &arguments.programs {
         Some(programs) => workspace.path("").join(programs),
-        None => build(workspace)?,
+        None => release::everything(workspace)?,
     };
     let mut command = workspace.command(programs.join("kith-bench"));
     command.arg("--folder").arg(cache()?.join("bench"));
     command.arg("--programs").arg(&programs);
     command.arg("--results").arg(workspace.path("benches/results"));
     process::run(command.args(more).args(&arguments.rest))
-}
-
-fn build(workspace: &Workspace) -> Result<PathBuf> {
-    println!("Release builds; RocksDB takes about 20 minutes on two cores, the first time only");
-    process::run(workspace.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]))?;
-    Ok(workspace.target().join("release"))
 }

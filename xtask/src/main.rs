@@ -10,6 +10,7 @@ mod fuzz;
 mod long;
 mod prerequisites;
 mod process;
+mod release;
 mod sbom;
 mod steps;
 mod test;

@@ -97,6 +97,11 @@ impl Heard {
         }
     }
 
+    /// A run that could not even be begun has failed.
+    pub fn did_not_begin(&mut self, error: &anyhow::Error) {
+        self.failed.push(format!("{error:#}"));
+    }
+
     /// What was counted, in words.
     pub fn told(&self, what: &str) -> String {
         let attackers: u64 = self.attackers.values().sum();
@@ -283,6 +288,14 @@ mod tests {
         assert_eq!(judged(Ok(Ended::Passed)), Ok(()));
         assert_eq!(judged(Ok(Ended::Skipped("no valgrind".into()))), Err("1 could not run here: no valgrind".into()));
         assert_eq!(judged(Err(anyhow::anyhow!("told a place"))), Err("failed: told a place".into()));
+    }
+
+    #[test]
+    fn a_run_that_did_not_begin_is_not_assured_whatever_the_others_count() {
+        let mut heard = Heard::default();
+        heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true, OF);
+        heard.did_not_begin(&anyhow::anyhow!("failed to build"));
+        assert_eq!(STEP.judge(&heard), Err("failed: failed to build".into()));
     }
 
     /// A row of the table, and what it says of its calls.

@@ -167,17 +167,22 @@ impl Row {
         text
     }
 
-    /// How much longer answers take under the attack than without one: told, and not judged.
+    /// How much longer answers take under the attack than without one, and of Kith over that of the empty call, which is what the attack
+    /// does to a lookup more than to an empty call: told, and not judged.
     fn against_itself(&self, alone: &Self) -> String {
         let sides: [fn(&Compared) -> Spread; 2] = [|one| one.kith, |one| one.empty];
-        let [kith, empty] = sides.map(|side| {
-            let figures = FIGURES.map(|(what, of)| {
-                let (attacked, alone) = (self.compared(of), alone.compared(of));
-                format!("{what} {:.2}", side(&attacked).median / side(&alone).median)
-            });
-            figures.join(", ")
+        let [kith, empty] =
+            sides.map(|side| FIGURES.map(|(_, of)| side(&self.compared(of)).median / side(&alone.compared(of)).median));
+        let more = [kith[0] / empty[0], kith[1] / empty[1]];
+        let [kith, empty, more] = [kith, empty, more].map(|figures| {
+            let named: Vec<String> =
+                FIGURES.iter().zip(figures).map(|((what, _), figure)| format!("{what} {figure:.2}")).collect();
+            named.join(", ")
         });
-        format!("- {}, against itself without an attack: Kith {kith}; empty call {empty}.\n", self.name)
+        format!(
+            "- {}, against itself without an attack: Kith {kith}; empty call {empty}; Kith's over the empty call's {more}.\n",
+            self.name
+        )
     }
 }
 
@@ -271,8 +276,8 @@ mod tests {
         assert!(text.contains("| floods: p99 | 460 "), "{text}");
         assert!(text.contains("- floods, Kith: 0 not answered [] in 1 rounds and 0 runs made again;"), "{text}");
         assert!(text.contains("- floods, attackers: 39 clients at least took part in each run.\n"), "{text}");
-        let itself =
-            "- floods, against itself without an attack: Kith p50 1.15, p99 1.15; empty call p50 2.00, p99 2.00.";
+        let itself = "- floods, against itself without an attack: Kith p50 1.15, p99 1.15; empty call p50 2.00, p99 2.00; Kith's over the \
+             empty call's p50 0.57, p99 0.57.";
         assert!(text.contains(itself), "{text}");
         assert_eq!(text.matches("floods, ").count(), 4);
         assert!(!text.contains("none, attackers"), "nobody attacks there: {text}");
