@@ -396,7 +396,8 @@ async fn of_a_babys_check_in_with_a_shielded_mothers_number_every_entry_is_kept_
     site.finish(&[]);
 }
 
-fn kith(site: &Site, server: &Server, certificate: &str, arguments: &[&str]) -> (Option<i32>, String) {
+/// Runs a verb of `kith audit` for a review: its exit code, and what it said.
+pub fn kith(site: &Site, server: &Server, certificate: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let options = server.options(certificate);
     let mut command = Command::new(program("kith"));
     command.current_dir(site.dir()).env("KITH_SERVER", &options.server).env("KITH_CA", &options.ca);

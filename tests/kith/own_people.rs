@@ -1,5 +1,5 @@
 //! Who of an organisation's own people was told of a child, for its own safeguarding team: of a shielded child as of any other, by a
-//! worklist too, and of nobody else's people anything.
+//! worklist too, with whether a token proved each, and of nobody else's people anything.
 
 use kith_api::client::Client;
 use kith_api::v1;
@@ -7,13 +7,14 @@ use prost::Message;
 use tonic::Code;
 use v1::audit_entry::Decision as Decided;
 
-use crate::audit_reading::{auditor, look, of_child, readable, search, who_looked};
+use crate::audit_reading::{auditor, kith, look, of_child, readable, search, who_looked};
 use crate::harness::build::{self, nhs};
 use crate::harness::calls::{self, expect_trouble};
 use crate::harness::certificates::issue;
 use crate::harness::process::Server;
 use crate::harness::site::{AUTHORITIES, PLACES, Site, TRUSTS};
 use crate::harness::wait::until_async;
+use crate::person_tokens::{self, Signer};
 use crate::policy::{WRITTEN_OUT, replace};
 
 const B: &str = AUTHORITIES[1];
@@ -162,6 +163,44 @@ async fn readings_are_entries(server: &Server, auditor: &Client) {
     let [entry] = &ordinary[..] else { panic!("one reading: {}", ordinary.len()) };
     assert_eq!((entry.organisation.as_str(), entry.user_id.as_str()), (ED, "officer"));
     assert!(matches!(entry.decision, Some(Decided::Uncounted(true))), "it counts what an auditor sees without a place");
+}
+
+/// One person asks twice, by the organisation's word alone and then with a token; its people may send one and need none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_proven_by_a_token_and_who_was_only_named_are_told_apart() {
+    let mut site = Site::with(&[("person_tokens", "file", "\"tokens.toml\"")]);
+    certified(&site);
+    let signer = Signer::new("k1");
+    person_tokens::trust(&site, &[&signer]);
+    let server = site.ready().await;
+    let authority = server.client(B).await;
+    calls::accept(&authority, vec![build::plan(nhs(ORDINARY), "B2")]).await;
+    let named = server.client(OTHER_ED).await;
+    let proven = person_tokens::proven(&server, OTHER_ED, &signer.token(OTHER_ED)).await;
+    for client in [&named, &proven] {
+        calls::ask(client, build::lookup(OTHER_ED, nhs(ORDINARY))).await;
+    }
+    let own = team(&server, OTHER_TEAM, OTHER_ED).await;
+    let looks = until_async("both can be read", async || {
+        let looks = who_looked(&own, nhs(ORDINARY)).await.unwrap().looks;
+        (looks.len() == 2).then_some(looks)
+    })
+    .await;
+    let told: Vec<_> = looks.iter().map(|look| (look.user_id.as_str(), look.person_proven)).collect();
+    assert_eq!(told, [(build::USER, true), (build::USER, false)], "newest first");
+    let looks = who_looked(&authority, nhs(ORDINARY)).await.unwrap().looks;
+    let told: Vec<_> = looks.iter().map(|look| (look.user_name.as_str(), look.person_proven)).collect();
+    assert_eq!(told, [(build::NURSE, true), (build::NURSE, false)], "whoever is told the name");
+
+    let number = nhs(ORDINARY).digits();
+    let asked = ["who-looked", "--nhs-number", number.as_str()];
+    let (code, said) = tokio::task::block_in_place(|| kith(&site, &server, OTHER_TEAM, &asked));
+    assert_eq!(code, Some(0), "{said}");
+    for proof in ["proven by a token", "not proven by a token"] {
+        assert!(said.contains(&format!("({OTHER_ED}); {proof}; person {}", build::USER)), "{said}");
+    }
+    tokio::task::block_in_place(|| server.stop());
+    site.finish(&[]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

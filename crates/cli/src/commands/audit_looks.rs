@@ -2,7 +2,7 @@
 
 use kith_api::v1;
 
-use super::audit_pages::{called, shown};
+use super::audit_pages::{called, proof, shown};
 use crate::render::Page;
 use crate::words::{care_context, purpose};
 
@@ -35,13 +35,15 @@ pub(super) fn look(page: &mut Page, look: &v1::Look) {
         shielded,
         user_id,
         request_id,
+        person_proven,
     } = look;
     let (why, context) = (purpose(*why), care_context(*context));
     page.text(0, 4, &format!("{audit_reference}  {}  {}: {why}{context}", shown(at.as_ref()), called(call)));
     if *shielded {
         page.attention(4, 4, "SHIELDED RECORD: place and person not shown");
     } else {
-        let mut who = format!("{user_name}, {user_role}, {organisation_name} ({organisation})");
+        let proof = proof(*person_proven);
+        let mut who = format!("{user_name}, {user_role}, {organisation_name} ({organisation}); {proof}");
         for (what, id) in [("person", user_id), ("request", request_id)] {
             if !id.is_empty() {
                 who.push_str(&format!("; {what} {id}"));
@@ -76,8 +78,18 @@ mod tests {
         for words in ["People of your own organisation alone", "whether anybody else looked is NOT said here"] {
             assert!(own.contains(words), "{own}");
         }
-        assert!(own.contains("(RZ1); person u1; request 7-7"), "{own}");
+        assert!(own.contains("(RZ1); not proven by a token; person u1; request 7-7"), "{own}");
         let all = of(false);
         assert!(!all.contains("own organisation") && !all.contains("; person") && !all.contains("; request"), "{all}");
+    }
+
+    #[test]
+    fn who_looked_is_told_as_proven_or_not() {
+        let of = |person_proven| v1::Look { organisation: "RZ1".into(), person_proven, ..v1::Look::default() };
+        for (person_proven, words) in [(true, "(RZ1); proven by a token"), (false, "(RZ1); not proven by a token")] {
+            let response = v1::WhoLookedResponse { looks: vec![of(person_proven)], ..Default::default() };
+            let shown = audit_pages::looks(&response).render(false);
+            assert!(shown.contains(words), "{shown}");
+        }
     }
 }

@@ -122,6 +122,11 @@ pub(super) fn called(call: &str) -> &str {
     if call.is_empty() { "the service" } else { call }
 }
 
+/// Whether a token proved the person who is named, or the request's word alone stands for them.
+pub(super) fn proof(proven: bool) -> &'static str {
+    if proven { "proven by a token" } else { "not proven by a token" }
+}
+
 fn entry(page: &mut Page, entry: &v1::AuditEntry) {
     let v1::AuditEntry {
         audit_reference,
@@ -152,7 +157,7 @@ fn entry(page: &mut Page, entry: &v1::AuditEntry) {
         page.attention(4, 4, "SHIELDED RECORD: place and person not shown");
     } else if !user_id.is_empty() {
         let person = format!("{user_name}, {user_role} ({user_id}, {role_code}), {organisation_name} ({organisation})");
-        page.text(4, 4, &format!("{person}; {}proven by a token", if *person_proven { "" } else { "not " }));
+        page.text(4, 4, &format!("{person}; {}", proof(*person_proven)));
     } else if !organisation.is_empty() {
         page.text(4, 4, &format!("nobody is named, {organisation_name} ({organisation})"));
     }
@@ -419,12 +424,14 @@ mod tests {
             user_name: "nor this".into(),
             user_id: "nor this".into(),
             request_id: "nor this".into(),
+            person_proven: true,
             shielded: true,
             ..v1::Look::default()
         };
         let response = v1::WhoLookedResponse { looks: vec![look], ..Default::default() };
         let text = looks(&response).render(false);
-        assert!(text.contains("SHIELDED RECORD") && !text.contains("must not") && !text.contains("nor this"), "{text}");
+        let told = |word| text.contains(word);
+        assert!(told("SHIELDED RECORD") && !["must not", "nor this", "token"].into_iter().any(told), "{text}");
         let entry = v1::AuditEntry {
             organisation_name: "must not be shown".into(),
             user_id: "u1".into(),

@@ -136,6 +136,26 @@ async fn a_shielded_child_and_one_who_is_not_are_shown_alike_and_nothing_that_wa
     }
 }
 
+/// What proved somebody stands with them: where the person is not told, neither is that.
+#[tokio::test]
+async fn who_was_proven_and_who_was_only_named_are_told_apart_wherever_they_are_told() {
+    let place = place().await;
+    let engine = &place.engine;
+    let told = |page: AuditPage| -> Vec<_> {
+        let person = |seen: SeenEntry| seen.place?.person.map(|person| (person.user_id, person.proven));
+        page.found.into_iter().map(person).collect()
+    };
+    for child in [ORDINARY, SHIELDED] {
+        let by = |person, person_proven| AuditEntry { person_proven, ..lookup(child, OURS, person, NOW) };
+        write(engine, [by(1, false), by(2, true)]);
+        let newest_first = [Some((user(2), true)), Some((user(1), false))];
+        assert_eq!(told(own(engine, OURS, child)), newest_first, "their own team");
+        let page = engine.search_audit(AuditScope::Own(authority(1)), &looks_at(child), None, ALL, NOW).unwrap();
+        let expected = if child == SHIELDED { [None, None] } else { newest_first };
+        assert_eq!(told(page), expected, "an authority, of a child without a shield");
+    }
+}
+
 /// Where somebody gave both numbers, whoever asks for one is told of the other nothing.
 #[tokio::test]
 async fn a_mother_whose_number_was_given_is_seen_as_that_and_neither_leads_to_the_other() {

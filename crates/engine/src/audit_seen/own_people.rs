@@ -1,7 +1,7 @@
 //! What an organisation's own safeguarding team is shown of who looked up a child: a view of its own beside that of auditors and that
-//! of authorities. Who was told, when, why and by which call, shielded child or not and by a worklist or alone, for the place is
-//! their own and is known to them. Never what was told, nor which authorities hold anything: of a shielded child and of one who is
-//! not, asked about in the same way, it is the same. Nothing here asks whether a child is shielded.
+//! of authorities. Who was told, whether a token proved them, when, why and by which call, shielded child or not and by a worklist or
+//! alone, for the place is their own and is known to them. Never what was told, nor which authorities hold anything: of a shielded
+//! child and of one who is not, asked about in the same way, it is the same. Nothing here asks whether a child is shielded.
 //!
 //! That a broker resolved the reference of an answer is no part of it, whoever runs the broker: only those of shielded children are.
 

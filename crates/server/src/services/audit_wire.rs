@@ -304,9 +304,10 @@ pub(super) fn look(seen: &SeenEntry, own_people: bool, directory: &Directory) ->
         look.organisation_name = name(*organisation, directory);
         let request_id = request_id.filter(|_| own_people);
         look.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
-        if let Some(SeenPerson { user_id, user_name, user_role, role_code: _, proven: _ }) = person {
+        if let Some(SeenPerson { user_id, user_name, user_role, role_code: _, proven }) = person {
             look.user_name = user_name.as_str().to_owned();
             look.user_role = user_role.as_str().to_owned();
+            look.person_proven = *proven;
             if own_people {
                 look.user_id = user_id.as_str().to_owned();
             }
@@ -451,8 +452,14 @@ mod tests {
             trace: None,
             responsible: Vec::new(),
         };
-        let told = |place| entry(&seen(place), &Directory::default()).person_proven;
-        assert_eq!([told(Some(by(true))), told(Some(by(false))), told(None)], [true, false, false]);
+        let directory = Directory::default();
+        let told = |place| {
+            let one = seen(place);
+            let looks = [true, false].map(|own_people| look(&one, own_people, &directory).person_proven);
+            (entry(&one, &directory).person_proven, looks)
+        };
+        assert_eq!(told(Some(by(true))), (true, [true; 2]), "whoever is told the person");
+        assert_eq!([told(Some(by(false))), told(None)], [(false, [false; 2]); 2]);
     }
 
     /// Whom a flag is about is where they asked, and a shielded child may be there.
