@@ -9,6 +9,7 @@ use crate::reseal::Resealer;
 use crate::submitted::Submitted;
 use crate::times::Times;
 use crate::tree::{AuditTree, KeepTree};
+use crate::unaudited::UnauditedLog;
 use crate::under_way::{self, UnderWay};
 use crate::untold::Untold;
 use crate::writer::{self, Command, Progress, Teller, Verdict};
@@ -104,6 +105,7 @@ pub struct Engine {
     pub(crate) bursts: Arc<Bursts>,
     pub(crate) refused_rows: Arc<RefusedRows>,
     pub(crate) untold: Untold,
+    pub(crate) unaudited: UnauditedLog,
     pub(crate) under_way: UnderWay,
     pub(crate) feeds: std::sync::Mutex<Option<JoinHandle<()>>>,
     pub(crate) anchor: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -273,7 +275,8 @@ impl Engine {
     /// Stops in order: the background work ends, the writer takes what is queued and no more, the audit is closed with a
     /// mark, and the store is closed: nothing of it may run on while the process ends. Then the audit's last entries are taken
     /// into the tree and signed, which is not waited for long. Where a change may stand of which the audit does not tell, there is
-    /// no mark and no entry of the stop, so that the next start announces a gap. Blocks until done.
+    /// no mark and no entry of the stop, so that the next start announces a gap. In the end the log is told of every call whose entry
+    /// failed and of which no line tells yet. Blocks until done.
     pub fn close(&self, at: Moment) {
         self.stop.store(true, Ordering::Release);
         self.purger.give_up();
@@ -295,6 +298,7 @@ impl Engine {
         }
         self.store.close();
         self.tree.close();
+        self.unaudited.tell_left();
     }
 
     fn close_audit(&self, at: Moment, in_order: bool) -> Result<(), JournalError> {

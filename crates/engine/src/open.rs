@@ -15,6 +15,7 @@ use crate::refused_rows::RefusedRows;
 use crate::reseal::Resealer;
 use crate::rows::{CodecError, MetaRow, decode, encode};
 use crate::tree::AuditTree;
+use crate::unaudited::UnauditedLog;
 use crate::under_way::UnderWay;
 use crate::untold::Untold;
 use crate::watcher::{Standing, Watcher};
@@ -125,8 +126,7 @@ impl Engine {
         let (progress, watcher) = begun(&store, &meta, recovered.last_sequence, (options.flags, &options.keys))?;
         let ((commands, received), stop, tally) = (channel(), Arc::<AtomicBool>::default(), Arc::<Tally>::default());
         let held = Held { index: Arc::clone(&index), store: Arc::clone(&store), progress: Arc::clone(&progress) };
-        let (keys, written, fatal) = (Arc::clone(&options.keys), Arc::clone(&progress), Arc::clone(&on_fatal));
-        let writer = writing(Writer { held, keys, meta, progress: written, on_fatal: fatal }, received)?;
+        let writer = writing((held, meta), (&options.keys, &on_fatal), received)?;
         let gaps = announce(&journal, &tree, &recovered, now)?;
         let held = (Arc::clone(&options.keys), Arc::clone(&store), Arc::clone(&index));
         let shared = (held, commands.clone(), Arc::clone(&progress), Arc::clone(&stop));
@@ -167,6 +167,7 @@ impl Engine {
             reseal_thread: std::sync::Mutex::new(Some(resealing.1)),
             tally,
             answers: Counters::default(),
+            unaudited: UnauditedLog::new(Arc::clone(&options.clock)),
             clock: options.clock,
             bursts: Arc::default(),
             refused_rows: Arc::new(RefusedRows::new(options.wall_clock, recovered.gap.is_some())),
@@ -228,14 +229,19 @@ fn begun(
     Ok((progress, Watcher::begin(rules, Arc::clone(secrets), standing)))
 }
 
-fn writing(writer: Writer, commands: Receiver<Command>) -> std::io::Result<JoinHandle<()>> {
-    let on_fatal = Arc::clone(&writer.on_fatal);
+fn writing(
+    (held, meta): (Held, MetaRow),
+    (keys, on_fatal): (&Arc<Keys>, &OnFatal),
+    commands: Receiver<Command>,
+) -> std::io::Result<JoinHandle<()>> {
+    let (keys, progress) = (Arc::clone(keys), Arc::clone(&held.progress));
+    let writer = Writer { held, keys, meta, progress, on_fatal: Arc::clone(on_fatal) };
     let work = move || {
         // It waits for a disk in any case, and takes its time for history and files.
         kith_store::stand_back();
         writer.run(commands);
     };
-    spawn("kith-writer", &on_fatal, work)
+    spawn("kith-writer", on_fatal, work)
 }
 
 fn counting(watch: FeedWatch, on_fatal: &OnFatal) -> std::io::Result<JoinHandle<()>> {

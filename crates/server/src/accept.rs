@@ -4,8 +4,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use kith_engine::{Monotonic, Quota, SystemMonotonic};
 use rustls::CertificateError;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,7 +19,6 @@ use crate::connection::{ConnectInfo, Connection};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::load::{Bound, Held, least_loaded};
 use crate::open_connections::Registered;
-use crate::quota::Quota;
 use crate::shares::Shares;
 use crate::shed::{Shed, ShedReport};
 use crate::socket::Socket;
@@ -50,6 +50,7 @@ pub(crate) struct Acceptor {
     connections: Arc<Bound>,
     organisations: Shares,
     addresses: Addresses,
+    clock: SystemMonotonic,
     refusals: Quota,
     report: Arc<ShedReport>,
 }
@@ -87,6 +88,7 @@ impl Acceptor {
             connections: Bound::new(limits.max_connections),
             organisations: Shares::new(limits.max_connections_per_organisation),
             addresses: Addresses::new(&limits),
+            clock: SystemMonotonic::default(),
             refusals: Quota::new(REFUSALS_LOGGED_PER_SECOND),
             tls,
             limits,
@@ -117,7 +119,7 @@ impl Acceptor {
     fn begin(self: &Arc<Self>, tcp: TcpStream, address: SocketAddr) {
         let Some(held) = self.connections.take() else {
             self.report.counts().count(Shed::All);
-            if let Some(unlogged) = self.refusals.take(Instant::now()) {
+            if let Some(unlogged) = self.refusals.take(self.clock.now()) {
                 let max = self.limits.max_connections;
                 tracing::warn!(max, unlogged, "closed a connection: as many are open as may be");
             }
@@ -202,7 +204,7 @@ impl Acceptor {
             | HandshakeFailure::Revoked
             | HandshakeFailure::NotListed
             | HandshakeFailure::Identity(_) => {
-                if let Some(unlogged) = self.refusals.take(Instant::now()) {
+                if let Some(unlogged) = self.refusals.take(self.clock.now()) {
                     tracing::warn!(%address, unlogged, "refused a connection: failed to {failure}");
                 }
             }

@@ -4,11 +4,11 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+
+use kith_engine::{Monotonic, Quota, SystemMonotonic};
 
 use crate::edge::Edge;
 use crate::identity::PeerIdentity;
-use crate::quota::Quota;
 use crate::services::now;
 
 /// Lines logged in one second; further ones are counted and told with the next. A flood must not fill the log.
@@ -110,13 +110,15 @@ impl ShedCounts {
 #[derive(Debug)]
 pub(crate) struct ShedReport {
     counts: ShedCounts,
+    clock: SystemMonotonic,
     logged: Quota,
     edge: Edge,
 }
 
 impl ShedReport {
     pub(crate) fn new(edge: Edge) -> Self {
-        Self { counts: ShedCounts::default(), logged: Quota::new(LOGGED_PER_SECOND), edge }
+        let (clock, logged) = (SystemMonotonic::default(), Quota::new(LOGGED_PER_SECOND));
+        Self { counts: ShedCounts::default(), clock, logged, edge }
     }
 
     /// The transport has refused something of this peer by itself.
@@ -136,7 +138,7 @@ impl ShedReport {
             return;
         };
         self.edge.refused(peer, None, reason, now());
-        if let Some(unlogged) = self.logged.take(Instant::now()) {
+        if let Some(unlogged) = self.logged.take(self.clock.now()) {
             let organisation = peer.organisation.as_str();
             tracing::warn!(organisation, %address, unlogged, why = why.word(), "closed a connection: beyond its limits");
         }

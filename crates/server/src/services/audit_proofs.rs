@@ -175,7 +175,7 @@ impl AuditService for Services {
         let found = context::whole(&engine, call, &caller, found).await?;
         let proven = Decision::Proven { journal: reference.journal, sequence: reference.sequence };
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, proven);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        engine.audit(&entry).await.map_err(errors::audit(&engine))?;
         let leaf = found.proven.leaf;
         let (sealed, removed_leaf) =
             found.sealed.map_or_else(|| (Vec::new(), leaf.to_vec()), |sealed| (sealed, Vec::new()));

@@ -75,9 +75,9 @@ impl Reading {
         let entry = AuditEntry { subject, ..AuditEntry::of_call(now(), call, Some(caller), None, decision) };
         if read.is_err() {
             // Whoever asks for what is not theirs in a loop is counted like any who is refused.
-            engine.audit_refusal(&entry).await.map_err(errors::audit)?;
+            engine.audit_refusal(&entry).await.map_err(errors::audit(&engine))?;
         } else {
-            engine.audit(&entry).await.map_err(errors::audit)?;
+            engine.audit(&entry).await.map_err(errors::audit(&engine))?;
         }
         let page = read?;
         let token = page.next_before.map(|before| engine.audit_page_token((call.peer, &reader), &query, before));

@@ -73,7 +73,8 @@ impl BreakGlassService for Services {
         let page = self.list_turns().run(call.peer.organisation, sort).await;
         let page = context::whole(&engine, call, &caller, page).await?;
         let listed = Decision::Listed(page.openings.len() as u64);
-        engine.audit(&AuditEntry::of_call(now(), call, Some(caller), None, listed)).await.map_err(errors::audit)?;
+        let entry = AuditEntry::of_call(now(), call, Some(caller), None, listed);
+        engine.audit(&entry).await.map_err(errors::audit(&engine))?;
         let one = |opening: &ListedOpening| {
             let ListedOpening { reference, at, organisation, role, reason } = *opening;
             break_glass::wire((at, reference), (organisation, role), reason, engine.directory())
@@ -109,9 +110,9 @@ impl BreakGlassService for Services {
 /// before the queue or the limit hears of it.
 async fn open(engine: &Engine, call: Call, asked: Asked, why: WhyOpened) -> Result<Viewing, Status> {
     match person::proven(call, &asked.caller) {
-        Ok(()) => engine.open_shielded(asked, why).await.map_err(errors::open),
+        Ok(()) => engine.open_shielded(asked, why).await.map_err(errors::open(engine)),
         Err(refused) => {
-            let refused = engine.refuse(asked, refused).await.map_err(errors::read);
+            let refused = engine.refuse(asked, refused).await.map_err(errors::read(engine));
             refused.map(|answered| Viewing { answered, queued: None })
         }
     }

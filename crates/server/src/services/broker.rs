@@ -118,7 +118,7 @@ impl BrokerService for Services {
         let mother = found.mother.as_ref().map(|mother| mother.subject.clone());
         let mother = mother.map(|subject| MotherRead { subject, responsible: Vec::new() });
         let entry = AuditEntry { subject, mother, ..AuditEntry::of_call(now(), call, Some(caller), None, decision) };
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        engine.audit(&entry).await.map_err(errors::audit(&engine))?;
         Ok(Response::new(wire(found, engine.directory(), now())))
     }
 }

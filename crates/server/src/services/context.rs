@@ -35,7 +35,7 @@ use crate::edge::Edge;
 use crate::engine_slot::EngineSlot;
 use crate::person_tokens::PersonTokens;
 use crate::stop::StopSignal;
-use crate::{connection, refusal};
+use crate::{connection, refusal, unaudited};
 
 /// Searches of the audit at once: each goes through files and opens what is in them, which takes a processor.
 const SEARCHES: usize = 1;
@@ -72,6 +72,7 @@ impl Services {
     pub(crate) fn new(wiring: Wiring<Engine>, times: Arc<AnswerTimes>, tokens: Arc<PersonTokens>) -> Self {
         let Wiring { engine, config, directory: _, stop, control, edge } = wiring;
         control.spawn(edge.clone().run(Arc::clone(&engine), stop.clone()));
+        control.spawn(unaudited::run(Arc::clone(&engine)));
         let places = Places::new(&config.limits);
         Self {
             slot: engine,
@@ -276,7 +277,7 @@ async fn audited(
     let entry = Sender { call, caller, subject, event_id, mother }.entry(decision);
     match engine.audit_refusal(&entry).await {
         Ok(()) => status,
-        Err(error) => errors::audit(error),
+        Err(error) => errors::audit(engine)(error),
     }
 }
 
@@ -320,7 +321,7 @@ pub(super) async fn refused(engine: &Engine, sender: Sender, refused: Refused) -
 /// Puts a refused change into the audit, with whom it is about.
 pub(super) async fn not_changed(engine: &Engine, sender: Sender, refused: Refused) -> Result<(), Status> {
     let entry = sender.entry(Decision::Refused(RefusalCode::of(refused.reason)));
-    engine.audit_refusal(&entry).await.map_err(errors::audit)
+    engine.audit_refusal(&entry).await.map_err(errors::audit(engine))
 }
 
 /// The authority that a certificate proves, or its refusal once that is in the audit: an authority that is not known
@@ -378,9 +379,9 @@ impl Sender {
 /// sent it does not hear that nothing was changed.
 pub(super) async fn told(engine: &Engine, entry: AuditEntry) -> Result<(), Status> {
     if entry.decision.stands() {
-        engine.audit_change(entry).await.map_err(errors::untold)
+        engine.audit_change(entry).await.map_err(errors::untold(engine))
     } else {
-        engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+        engine.audit(&entry).await.map(|_| ()).map_err(errors::audit(engine))
     }
 }
 
@@ -391,10 +392,10 @@ pub(super) async fn changed(engine: &Engine, sender: Sender, acknowledged: u64, 
 
 /// The status of changes that were sent together and of which the audit did not take an entry: none of them is acknowledged,
 /// whichever entry it was.
-pub(super) fn untaken(EachUntaken { error, stands }: EachUntaken) -> Status {
+pub(super) fn untaken(engine: &Engine, EachUntaken { error, stands }: EachUntaken) -> Status {
     match stands {
-        true => errors::untold(error),
-        false => errors::audit(error),
+        true => errors::untold(engine)(error),
+        false => errors::audit(engine)(error),
     }
 }
 
@@ -402,7 +403,7 @@ pub(super) fn untaken(EachUntaken { error, stands }: EachUntaken) -> Status {
 pub(super) async fn listed(engine: &Engine, call: Call, caller: Caller, subjects: Vec<Subject>) -> Result<(), Status> {
     for decision in engine.each_listed(subjects) {
         let entry = Sender::of_stream(call, Some(caller.clone())).entry(decision);
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        engine.audit(&entry).await.map_err(errors::audit(engine))?;
     }
     Ok(())
 }
@@ -446,7 +447,7 @@ pub(super) async fn one_changed(engine: &Engine, sender: Sender, verdict: Verdic
 /// Puts a change that could not even be read into the audit.
 pub(super) async fn unreadable(engine: &Engine, sender: Sender, faults: &Faults) -> Result<(), Status> {
     let entry = sender.entry(Decision::Refused(RefusalCode::of(reason(faults))));
-    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit(engine))
 }
 
 /// The stable reason of the first fault.

@@ -9,7 +9,7 @@ use kith_domain::opening::LIMIT_REACHED;
 use kith_domain::permit::Refusal;
 use kith_domain::refused::{Refused, RefusedKind};
 use kith_domain::words;
-use kith_engine::{AuditError, OpeningError, ReadError};
+use kith_engine::{AuditError, Engine, OpeningError, ReadError, Unaudited};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -83,16 +83,24 @@ pub(super) fn refused(refused: Refused) -> Status {
     Status::with_error_details(code, refused.words, details)
 }
 
-/// The audit takes no entry, so there is no answer.
-pub(super) fn audit(error: AuditError) -> Status {
-    tracing::error!(%error, "no answer: the audit takes no entry");
-    let message = format!("no answer was given: it could not be audited. {}", words::TELEPHONE);
-    status(Code::Unavailable, "AUDIT_UNAVAILABLE", &message, Some(RETRY))
+/// The audit takes no entry, so there is no answer; the log is told.
+pub(super) fn audit(engine: &Engine) -> impl Fn(AuditError) -> Status {
+    move |error| {
+        engine.log_unaudited(Unaudited::NoAnswer, error);
+        let message = format!("no answer was given: it could not be audited. {}", words::TELEPHONE);
+        status(Code::Unavailable, "AUDIT_UNAVAILABLE", &message, Some(RETRY))
+    }
 }
 
-/// Something was changed, and the audit does not take the entry that tells it: it will be told, and is no refusal.
-pub(super) fn untold(error: AuditError) -> Status {
-    tracing::error!(%error, "a change stands that the audit did not take");
+/// Something was changed, and the audit does not take the entry that tells it: it will be told, and is no refusal. The log is told.
+pub(super) fn untold(engine: &Engine) -> impl Fn(AuditError) -> Status {
+    move |error| {
+        engine.log_unaudited(Unaudited::Stands, error);
+        not_audited_yet()
+    }
+}
+
+fn not_audited_yet() -> Status {
     let message = format!(
         "no answer was given, and what was sent may stand: it could not be put into the audit yet; send the same again. {}",
         words::TELEPHONE
@@ -101,17 +109,17 @@ pub(super) fn untold(error: AuditError) -> Status {
 }
 
 /// A question that got no answer.
-pub(super) fn read(error: ReadError) -> Status {
-    match error {
+pub(super) fn read(engine: &Engine) -> impl Fn(ReadError) -> Status {
+    move |error| match error {
         ReadError::Refused(refused) => refusal(refused),
-        ReadError::Audit(error) => audit(error),
+        ReadError::Audit(error) => audit(engine)(error),
     }
 }
 
 /// A shielded record that was not opened: nothing was asked, whatever was wrong.
-pub(super) fn open(error: OpeningError) -> Status {
-    match error {
-        OpeningError::Read(error) => read(error),
+pub(super) fn open(engine: &Engine) -> impl Fn(OpeningError) -> Status {
+    move |error| match error {
+        OpeningError::Read(error) => read(engine)(error),
         OpeningError::NotOpened(LIMIT_REACHED) => {
             let message = format!("{}. {}", LIMIT_REACHED.words, words::TELEPHONE);
             status(Code::ResourceExhausted, LIMIT_REACHED.reason, &message, None)
@@ -262,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_change_that_stands_without_its_entry_is_no_refusal() {
-        let status = super::untold(AuditError::NoSink);
+        let status = super::not_audited_yet();
         assert_eq!(status.get_details_error_info().unwrap().reason, "CHANGE_NOT_AUDITED");
         assert!(status.get_details_retry_info().is_some() && status.message().contains("may stand"));
         assert!(!refusal::is_unaudited(&status), "it is not counted among what was refused without an audit");

@@ -66,7 +66,7 @@ pub(super) async fn list(
     let end = before.saturating_add(limit).min(lines.len());
     let page = lines.get(before..end).unwrap_or_default();
     let listed = Decision::Listed(page.len() as u64);
-    engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit)?;
+    engine.audit(&AuditEntry::of_call(at, call, Some(caller), None, listed)).await.map_err(errors::audit(engine))?;
     Ok(v1::ListFeedsResponse {
         feeds: page.iter().map(|line| feed::health(line, engine.directory())).collect(),
         next_page_token: if end < lines.len() { end.to_string() } else { String::new() },

@@ -95,7 +95,7 @@ impl PlanFileService for Services {
         let found = context::whole(&engine, call, &caller, self.position(&engine, call, authority).await).await?;
         let position = Some(file::position(authority, &found));
         let entry = AuditEntry::of_call(now(), call, Some(caller), None, Decision::Listed(1));
-        engine.audit(&entry).await.map_err(errors::audit)?;
+        engine.audit(&entry).await.map_err(errors::audit(&engine))?;
         Ok(Response::new(v1::GetFilePositionResponse { position }))
     }
 
@@ -202,8 +202,8 @@ impl Import {
     async fn audited(&self, verdict: &FileVerdict) -> Result<(), Status> {
         let entry = Sender::of_stream(self.call, Some(self.caller.clone())).entry(summary(verdict));
         match may_stand(verdict) {
-            true => self.engine.audit_standing(entry).await.map_err(errors::untold),
-            false => self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit),
+            true => self.engine.audit_standing(entry).await.map_err(errors::untold(&self.engine)),
+            false => self.engine.audit(&entry).await.map(|_| ()).map_err(errors::audit(&self.engine)),
         }
     }
 }

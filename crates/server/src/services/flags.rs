@@ -120,7 +120,7 @@ impl FlagService for Services {
 /// Puts into the audit that so much was listed.
 async fn listed(engine: &Engine, call: Call, caller: Caller, rows: u64) -> Result<(), Status> {
     let entry = AuditEntry::of_call(now(), call, Some(caller), None, Decision::Listed(rows));
-    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit)
+    engine.audit(&entry).await.map(|_| ()).map_err(errors::audit(engine))
 }
 
 /// Puts into the audit which flag was reviewed, or why it was not, and gives what is to be said of it.

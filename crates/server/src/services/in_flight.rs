@@ -190,7 +190,7 @@ impl<T> InFlight<T> {
         };
         // That something may stand is said first, whatever else ended the stream.
         let ended = match self.untaken {
-            Some(untaken) => Err(Some(context::untaken(untaken))),
+            Some(untaken) => Err(Some(context::untaken(engine, untaken))),
             None => ended,
         };
         ended.map_err(|status| status.map(|status| errors::behind(before, status)))

@@ -91,7 +91,7 @@ impl LookupService for Services {
             Ok(parsed) => parsed,
             Err(faults) => return Err(context::malformed(&engine, call, faults).await),
         };
-        let answered = ask(&engine, call, parsed).await.map_err(errors::read)?;
+        let answered = ask(&engine, call, parsed).await.map_err(errors::read(&engine))?;
         let response = v1::LookupResponse { answer: Some(wire(&engine, &answered)), ..v1::LookupResponse::default() };
         let response = response.padded(self.padding());
         decoded.until_encoded(self.times(), |times| &times.lookup);
@@ -124,7 +124,7 @@ impl LookupService for Services {
         let begun = self.try_begin(&engine, call);
         let recording = record((Arc::clone(&engine), begun), permit, recording, sender, (at, until));
         let (answered, recording) = tokio::join!(engine.ask_permitted(asked(call, lookup), read), recording);
-        let answer = Some(wire(&engine, &answered.map_err(errors::read)?));
+        let answer = Some(wire(&engine, &answered.map_err(errors::read(&engine))?));
         let response = v1::CheckInResponse { answer, recording: Some(recording?), ..v1::CheckInResponse::default() };
         let response = response.padded(self.padding());
         decoded.until_encoded(self.times(), |times| &times.check_in);
@@ -250,7 +250,7 @@ async fn answer_worklist(
                 };
                 match answered {
                     Ok(answered) => v1::lookup_many_response::Item::Answer(wire(&engine, &answered)),
-                    Err(error) => could_not_ask(errors::read(error)),
+                    Err(error) => could_not_ask(errors::read(&engine)(error)),
                 }
             }
         };

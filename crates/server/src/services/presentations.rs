@@ -210,7 +210,7 @@ impl Import {
                 // That it was heard of stands, though no row does.
                 let entry =
                     Sender::of_stream(self.call, Some(caller)).entry(Decision::Changed { acknowledged: 0, refused: 0 });
-                self.engine.audit_standing(entry).await.map_err(errors::untold)
+                self.engine.audit_standing(entry).await.map_err(errors::untold(&self.engine))
             }
             // A refusal is in the audit by itself.
             (0, false) if refused => Ok(()),

@@ -54,7 +54,7 @@ impl StatusService for Services {
                 if include_feeds {
                     let listed = Decision::Listed(status.feeds.len() as u64);
                     let entry = AuditEntry::of_call(now(), call, caller, None, listed);
-                    engine.audit(&entry).await.map_err(errors::audit)?;
+                    engine.audit(&entry).await.map_err(errors::audit(&engine))?;
                 }
             }
         }

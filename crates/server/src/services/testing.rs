@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kith_domain::caller::{Caller, Peer, Purpose, Role};
@@ -15,8 +16,8 @@ use kith_domain::proof::PersonProof;
 use kith_domain::settings::AnswerSettings;
 use kith_domain::text::{PersonText, RoleCode, UserId};
 use kith_engine::{
-    Call, Engine, EngineOptions, JournalOptions, KeepTree, Keys, PurgeOptions, StoreOptions, SystemMonotonic,
-    TreeOptions,
+    Call, Engine, EngineOptions, JournalOptions, KeepTree, Keys, Monotonic, PurgeOptions, StoreOptions,
+    SystemMonotonic, TreeOptions,
 };
 use kith_merkle::LogSigner;
 use tokio::runtime::Handle;
@@ -130,6 +131,22 @@ pub(super) fn last(engine: &Engine) -> u64 {
     }
 }
 
+/// An engine's clock that stands until it is moved.
+#[derive(Debug, Default)]
+pub(super) struct StandingClock(AtomicU64);
+
+impl StandingClock {
+    pub(super) fn advance_ms(&self, milliseconds: u64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl Monotonic for StandingClock {
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
 pub(crate) struct Place {
     pub(crate) engine: Arc<Engine>,
     dir: tempfile::TempDir,
@@ -173,6 +190,11 @@ impl Place {
             let tree = TreeOptions { every: Duration::from_millis(1), ..tree };
             EngineOptions { tree: KeepTree::Kept(tree), ..options }
         })
+    }
+
+    /// By another clock than the system's.
+    pub(super) fn with_clock(clock: Arc<dyn Monotonic>) -> Self {
+        Self::opened(tempfile::tempdir().unwrap(), |options, _| EngineOptions { clock, ..options })
     }
 
     /// Where an organisation of the directory may ask, and no answer waits for a sync, however long one takes.

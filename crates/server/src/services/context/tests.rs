@@ -1,10 +1,13 @@
-//! What a caller hears of a change that is in the log and whose entry the audit did not take.
+//! What a caller hears of a change that is in the change log and whose entry the audit did not take, and whether the log for people is
+//! told of all such calls.
+
+use std::time::Duration;
 
 use kith_domain::change::FilePositionReset;
-use kith_engine::{Became, CHANGED_TOGETHER, ChangedOne};
+use kith_engine::{AuditError, Became, CHANGED_TOGETHER, ChangedOne};
 
 use super::*;
-use crate::services::testing::{self, Place, caller, reason};
+use crate::services::testing::{self, Place, StandingClock, caller, reason};
 
 fn sender(event_id: Uuid) -> Sender {
     Sender::of_event(testing::call(Method::ResetFilePosition), caller(), event_id)
@@ -18,7 +21,7 @@ fn one(refused: Option<&str>) -> ChangedOne {
 async fn told(place: &Place, each: &[ChangedOne]) -> Result<(), String> {
     let call = testing::call(Method::SubmitEvents);
     let told = place.engine.audit_each(now(), call, Some(&caller()), each.to_vec()).await;
-    told.map_err(|error| reason(&untaken(error)))
+    told.map_err(|error| reason(&untaken(&place.engine, error)))
 }
 
 #[tokio::test]
@@ -55,4 +58,27 @@ async fn whoever_sent_many_of_which_one_stands_never_hears_that_nothing_was_chan
     let stands_first = [vec![one(None)], refused.clone()].concat();
     assert_eq!(told(&place, &stands_first).await, Err("CHANGE_NOT_AUDITED".to_owned()));
     assert_eq!(told(&place, &[refused.clone(), refused].concat()).await, Err("AUDIT_UNAVAILABLE".to_owned()));
+}
+
+/// Their statuses are as ever. The engine's clock stands, and the services' goes on when there is nothing else to do.
+#[tokio::test(start_paused = true)]
+async fn the_log_is_told_of_every_call_that_the_audit_did_not_take_though_no_more_come() {
+    let clock = Arc::<StandingClock>::default();
+    let place = Place::with_clock(clock.clone());
+    let fail = || {
+        for _ in 0..3 {
+            let (no_answer, stands) = (errors::audit(&place.engine), errors::untold(&place.engine));
+            assert_eq!(reason(&no_answer(AuditError::TooLate)), "AUDIT_UNAVAILABLE");
+            assert_eq!(reason(&stands(AuditError::TooLate)), "CHANGE_NOT_AUDITED");
+        }
+    };
+    fail();
+    clock.advance_ms(1_000);
+    assert_eq!(place.engine.log_unaudited_rest(), 4, "all but the first of either");
+    let (_services, _stop) = testing::services(&place);
+    fail();
+    clock.advance_ms(1_000);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    clock.advance_ms(1_000);
+    assert_eq!(place.engine.log_unaudited_rest(), 0, "the services see to it by themselves");
 }
