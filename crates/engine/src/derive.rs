@@ -379,6 +379,9 @@ fn changes_of(entries: Vec<(u64, AuditEntry)>) -> (Moment, Vec<Change>) {
 }
 
 #[cfg(test)]
+mod beginning_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
