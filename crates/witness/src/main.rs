@@ -151,37 +151,48 @@ async fn round(arguments: &Arguments, signer: &WitnessSigner, memory: &Memory) -
     Round { key: &arguments.log_key, signer, memory, time_s }.run(&Served(client)).await
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode> {
-    core_files::forbid().context("failed to forbid core files")?;
-    let arguments = Arguments::parse();
-    let (signer, memory) = (signer(&arguments)?, Memory::new(&arguments.state));
-    println!("witness {}", signer.key());
+/// How it ends.
+#[derive(Debug, PartialEq, Eq)]
+struct Ended {
+    code: u8,
+    /// What is cried.
+    cry: Option<String>,
+}
+
+impl Ended {
+    fn crying(code: u8, cry: String) -> Self {
+        Self { code, cry: Some(cry) }
+    }
+}
+
+/// Has a round made again and again, or once, until it ends; `elapsed` is how long that has gone on.
+async fn follow(
+    arguments: &Arguments,
+    mut make: impl AsyncFnMut() -> Result<Outcome, WatchError>,
+    elapsed: impl Fn() -> Duration,
+) -> Ended {
     let mut unproven = Unproven::new(if arguments.once { 1 } else { arguments.unproven_rounds });
-    let (mut silence, began) = (Silence::new(Duration::from_secs(60 * arguments.silent_minutes)), Instant::now());
+    let minutes = arguments.silent_minutes;
+    let mut silence = Silence::new(Duration::from_secs(60 * minutes));
     let mut said = "";
     loop {
-        let outcome = round(&arguments, &signer, &memory).await;
-        let (is_unproven, is_silent) = (unproven.take(&outcome), silence.take(&outcome, began.elapsed()));
+        let outcome = make().await;
+        let (is_unproven, is_silent) = (unproven.take(&outcome), silence.take(&outcome, elapsed()));
         let (kind, line, code) = match outcome {
-            Ok(Outcome::First(size)) => ("first", format!("first head, of {size} leaves, taken on trust"), None),
-            Ok(Outcome::Followed(had, has)) => ("follows", format!("{has} leaves follow from {had}"), None),
-            Err(WatchError::Changed(what)) => {
-                eprintln!("HISTORY HAS CHANGED. {what}");
-                return Ok(ExitCode::from(CHANGED));
-            }
+            Ok(Outcome::First(size)) => ("first", format!("first head, of {size} leaves, taken on trust"), 0),
+            Ok(Outcome::Followed(had, has)) => ("follows", format!("{has} leaves follow from {had}"), 0),
+            Err(WatchError::Changed(what)) => return Ended::crying(CHANGED, format!("HISTORY HAS CHANGED. {what}")),
             Err(error) if is_unproven => {
-                eprintln!("UNPROVEN. It cannot be told whether history has changed: failed to {error}");
-                return Ok(ExitCode::from(UNPROVEN));
+                let cry = format!("UNPROVEN. It cannot be told whether history has changed: failed to {error}");
+                return Ended::crying(UNPROVEN, cry);
             }
-            Err(error) => ("fails", format!("failed to {error}"), Some(FAILED)),
+            Err(error) => ("fails", format!("failed to {error}"), FAILED),
         };
         if is_silent {
-            let minutes = arguments.silent_minutes;
-            eprintln!(
+            let cry = format!(
                 "SILENT. For {minutes} minutes nothing new has come of the log, so it cannot be told whether history has changed: {line}"
             );
-            return Ok(ExitCode::from(SILENT));
+            return Ended::crying(SILENT, cry);
         }
         // One line for each change: it follows every second of every day.
         if kind != said {
@@ -189,14 +200,33 @@ async fn main() -> Result<ExitCode> {
             said = kind;
         }
         if arguments.once {
-            return Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from));
+            return Ended { code, cry: None };
         }
         tokio::time::sleep(Duration::from_millis(arguments.every_ms)).await;
     }
 }
 
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    core_files::forbid().context("failed to forbid core files")?;
+    let arguments = Arguments::parse();
+    let (signer, memory) = (signer(&arguments)?, Memory::new(&arguments.state));
+    println!("witness {}", signer.key());
+    let began = Instant::now();
+    let make = async || round(&arguments, &signer, &memory).await;
+    let ended = follow(&arguments, make, || began.elapsed()).await;
+    if let Some(cry) = ended.cry {
+        eprintln!("{cry}");
+    }
+    Ok(ExitCode::from(ended.code))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use kith_merkle::LogSigner;
+
     use super::*;
 
     const UNIT: &str = include_str!("../../../deploy/kith-witness.service");
@@ -220,5 +250,93 @@ mod tests {
         assert_eq!(set("Restart"), "on-failure");
         let number = |key: &str| set(key).trim_end_matches('s').parse::<u64>().unwrap();
         assert!(number("StartLimitBurst") * number("RestartSec") < number("StartLimitIntervalSec"));
+    }
+
+    /// A command line that says this beside what it must say.
+    fn arguments(more: &[&str]) -> Arguments {
+        let key = LogSigner::from_seed("kith.test/audit", &[5; 32]).unwrap().key().to_string();
+        let least = [
+            ["--server", "localhost:7443"],
+            ["--ca", "ca.pem"],
+            ["--cert", "w.pem"],
+            ["--key", "w.key"],
+            ["--log-key", key.as_str()],
+            ["--name", "witness.test/one"],
+            ["--signing-key", "signing.key"],
+            ["--state", "w"],
+            ["--every-ms", "0"],
+        ];
+        let words = ["kith-witness"].into_iter().chain(least.into_iter().flatten()).chain(more.iter().copied());
+        Arguments::try_parse_from(words).unwrap()
+    }
+
+    /// How it ends and after how many rounds, by a clock that goes on a minute with each of them.
+    fn followed(more: &[&str], outcome: impl Fn(u64) -> Result<Outcome, WatchError>) -> (Ended, u64) {
+        let rounds = Cell::new(0);
+        let make = async || {
+            rounds.set(rounds.get() + 1);
+            assert!(rounds.get() < 100, "it goes on for ever");
+            outcome(rounds.get())
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let elapsed = || Duration::from_secs(60 * rounds.get());
+        let ended = runtime.block_on(follow(&arguments(more), make, elapsed));
+        (ended, rounds.get())
+    }
+
+    fn unproven() -> Result<Outcome, WatchError> {
+        Err(WatchError::Unproven { from: 6, to: 7, why: "unavailable".to_owned() })
+    }
+
+    /// What a round comes to.
+    type Made = fn() -> Result<Outcome, WatchError>;
+
+    /// In the first round and in the third something new comes, and then nothing does.
+    #[test]
+    fn a_log_of_which_nothing_new_comes_ends_it_with_a_code_of_its_own_after_as_many_minutes_as_it_is_told() {
+        let nothing_new: [(Made, &str); 4] = [
+            (|| Ok(Outcome::Followed(6, 6)), "6 leaves follow from 6"),
+            (|| Err(WatchError::Log("not there".to_owned())), "failed to ask the log: not there"),
+            (|| Err(WatchError::NoHead), "failed to read the log's head: nothing is signed"),
+            (unproven, "failed to be shown that the tree of 7 leaves begins with the one of 6: unavailable"),
+        ];
+        let told: [(&[&str], u64); 3] = [(&[], 30), (&["--silent-minutes", "1"], 1), (&["--silent-minutes", "45"], 45)];
+        for (more, minutes) in told {
+            for (nothing, line) in nothing_new {
+                let (ended, rounds) = followed(more, |round| match round {
+                    1 => Ok(Outcome::First(5)),
+                    3 => Ok(Outcome::Followed(5, 6)),
+                    _ => nothing(),
+                });
+                // With one minute it has ended before the third.
+                assert_eq!((ended.code, rounds), (SILENT, if minutes == 1 { 2 } else { 3 + minutes }), "{line}");
+                let words = format!("SILENT. For {minutes} minutes nothing new has come of the log");
+                let cry = ended.cry.unwrap();
+                assert!(cry.starts_with(&words) && cry.ends_with(line), "{cry}");
+            }
+        }
+    }
+
+    /// Both say more than that nothing new comes.
+    #[test]
+    fn a_changed_history_and_one_that_is_not_proven_are_cried_as_that_by_a_log_that_is_silent_too() {
+        let cases: [(Made, u8, &str); 2] = [
+            (unproven, UNPROVEN, "UNPROVEN. It cannot be told whether history has changed"),
+            (|| Err(WatchError::Changed("ROLLED BACK".to_owned())), CHANGED, "HISTORY HAS CHANGED. ROLLED BACK"),
+        ];
+        for (made, code, words) in cases {
+            let more = ["--silent-minutes", "1", "--unproven-rounds", "1"];
+            let (ended, rounds) = followed(&more, |round| if round == 1 { Ok(Outcome::First(5)) } else { made() });
+            assert_eq!((ended.code, rounds), (code, 2), "{words}");
+            assert!(ended.cry.unwrap().starts_with(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_single_round_ends_with_what_it_came_to_and_cries_no_silence() {
+        let cases: [(Made, u8); 2] = [(|| Ok(Outcome::Followed(5, 5)), 0), (|| Err(WatchError::NoHead), FAILED)];
+        for (made, code) in cases {
+            assert_eq!(followed(&["--once"], |_| made()), (Ended { code, cry: None }, 1));
+        }
     }
 }
