@@ -4,14 +4,26 @@ use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use kith_api::v1::submit_events_response::Verdict;
+
+use crate::harness::build::{self, nhs};
+use crate::harness::calls;
+use crate::harness::inject::Injection;
 use crate::harness::process::program;
-use crate::harness::site::{Site, TRUSTS};
+use crate::harness::site::{AUTHORITIES, Site, TRUSTS};
 use crate::harness::wait::until;
 use crate::harness::{logs, offline};
 
 /// SIGABRT.
 const ABORTED: i32 = 6;
+/// The thread of the server that writes and syncs the change log, and ends the process where that fails.
+const WRITER: &str = "kith-writer";
+/// How long that end may take.
+const EXIT_LIMIT: Duration = Duration::from_secs(10);
+/// What the server says when it begins to end, and of its configuration here.
+const EXPECTED: [&str; 2] = ["the change log failed", "purge.enabled is false"];
 
 /// A command under a shell that allows core files of any size.
 fn allowed(dir: &Path, program: &Path) -> Command {
@@ -87,6 +99,38 @@ fn an_aborted_server_leaves_none() {
     left_nothing(child.abort(), site.dir());
     control(&site);
     site.finish(&[]);
+}
+
+/// Its exit is held up in the last call, as by a disk that hangs. Without a purge nothing else is at work in the database
+/// meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_exit_hangs_after_a_failed_sync_is_aborted_and_leaves_none() {
+    let mut site = Site::with(&[("purge", "enabled", "false")]);
+    let command = allowed(site.dir(), &program("kithd"));
+    let server = site.start_by(command);
+    server.ready().await;
+    let la = server.client(AUTHORITIES[0]).await;
+    let began = Instant::now();
+    let Some(injection) = Injection::hung_exit("an exit that hangs", &server, WRITER) else {
+        tokio::task::block_in_place(|| server.kill());
+        return site.finish(&EXPECTED);
+    };
+    let events = vec![build::event(build::plan(nhs(1), "P1"))];
+    let sending = tokio::spawn(async move { calls::submit(&la, events).await });
+    // First the end of the process, for which there is a limit: it ends the stream too.
+    tokio::task::block_in_place(|| server.until_over());
+    assert!(injection.has_seen("exit_group(74"), "its exit has not come as far as to be held up");
+    assert!(began.elapsed() >= EXIT_LIMIT, "it was given less than {EXIT_LIMIT:?} to end by itself");
+    assert!(server.has_logged(EXPECTED[0]), "nothing says why it ended");
+    let ended = tokio::task::block_in_place(|| {
+        injection.detach();
+        server.ended()
+    });
+    left_nothing(ended, site.dir());
+    let verdicts = sending.await.unwrap();
+    assert!(!matches!(verdicts.as_deref(), Ok([Verdict::Acknowledgement(_)])), "acknowledged after a failed sync");
+    control(&site);
+    site.finish(&EXPECTED);
 }
 
 #[test]

@@ -41,7 +41,10 @@ impl Which {
     }
 }
 
-/// As long as it lives, calls on the chosen files are struck.
+/// How long an end that hangs is held up: longer than anybody waits for it.
+const HELD_UP_US: u64 = 600_000_000;
+
+/// As long as it lives, the chosen calls are struck.
 pub struct Injection {
     strace: Child,
     seen: PathBuf,
@@ -66,13 +69,28 @@ impl Injection {
             How::Waits(ms) => format!("delay_enter={}", u64::from(ms) * 1_000),
         };
         let when = which.when();
-        let seen = server.log().with_extension("strace");
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-y", "-o"]).arg(&seen).args(["-p", &server.process_id().to_string()]);
+        command.args(["-f", "-p", &server.process_id().to_string()]);
         command.args(["-e", &format!("trace={name}"), "-e", &format!("inject={name}:{what}:when={when}")]);
         for file in files {
             command.arg("-P").arg(file);
         }
+        Self::begin(test, server, command, None)
+    }
+
+    /// The next sync that the thread of this name makes fails; where it ends the process for that, the end hangs.
+    pub fn hung_exit(test: &str, server: &Server, name: &str) -> Option<Self> {
+        let thread = thread(server.process_id(), name);
+        let mut command = Command::new("strace");
+        command.args(["-p", &thread, "-e", "trace=fdatasync,exit_group", "-e", "inject=fdatasync:error=EIO:when=1"]);
+        command.args(["-e", &format!("inject=exit_group:delay_enter={HELD_UP_US}")]);
+        Self::begin(test, server, command, Some(&thread))
+    }
+
+    /// Has strace begin, and waits until it traces every thread, or the one.
+    fn begin(test: &str, server: &Server, mut command: Command, one: Option<&str>) -> Option<Self> {
+        let seen = server.log().with_extension("strace");
+        command.args(["-qq", "-y", "-o"]).arg(&seen);
         let said = std::fs::File::create(server.log().with_extension("strace-said")).unwrap();
         let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn();
         let Ok(strace) = strace else {
@@ -82,7 +100,7 @@ impl Injection {
         let mut injection = Self { strace, seen, process: server.process_id() };
         let traced = until("every thread is traced", || {
             let gone = injection.strace.try_wait().unwrap().is_some();
-            (gone || tracers(injection.process).iter().all(|tracer| *tracer != 0)).then_some(!gone)
+            (gone || tracers(injection.process, one).iter().all(|tracer| *tracer != 0)).then_some(!gone)
         });
         if !traced {
             let why = std::fs::read_to_string(server.log().with_extension("strace-said")).unwrap_or_default();
@@ -90,6 +108,11 @@ impl Injection {
             return None;
         }
         Some(injection)
+    }
+
+    /// Whether a call was begun that strace writes like this.
+    pub fn has_seen(&self, call: &str) -> bool {
+        std::fs::read_to_string(&self.seen).unwrap_or_default().contains(call)
     }
 
     /// How many calls were struck so far.
@@ -107,7 +130,7 @@ impl Injection {
     /// From now on nothing is struck.
     pub fn detach(mut self) {
         self.end();
-        until("no thread is traced", || tracers(self.process).iter().all(|tracer| *tracer == 0).then_some(()));
+        until("no thread is traced", || tracers(self.process, None).iter().all(|tracer| *tracer == 0).then_some(()));
     }
 
     fn end(&mut self) {
@@ -146,11 +169,23 @@ pub fn struck_in(text: &str, folder: &Path) -> usize {
     struck
 }
 
-/// Who traces each thread; 0 nobody.
-fn tracers(process: u32) -> Vec<u32> {
+/// The folder of each thread, by whose number it is called.
+fn threads(process: u32) -> impl Iterator<Item = PathBuf> {
     let tasks = std::fs::read_dir(Path::new("/proc").join(process.to_string()).join("task"));
-    let status =
-        |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("status")).ok();
+    tasks.into_iter().flatten().filter_map(|task| Some(task.ok()?.path()))
+}
+
+/// The number of the thread of this name.
+fn thread(process: u32, name: &str) -> String {
+    let is_it = |folder: &PathBuf| std::fs::read_to_string(folder.join("comm")).is_ok_and(|found| found.trim() == name);
+    let folder = threads(process).find(is_it).unwrap_or_else(|| panic!("the server has no thread {name}"));
+    folder.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Who traces each thread, or the one; 0 nobody.
+fn tracers(process: u32, one: Option<&str>) -> Vec<u32> {
+    let is_one = |folder: &PathBuf| one.is_none_or(|one| folder.ends_with(one));
+    let status = |folder: PathBuf| std::fs::read_to_string(folder.join("status")).ok();
     let tracer = |text: String| text.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok();
-    tasks.into_iter().flatten().filter_map(status).filter_map(tracer).collect()
+    threads(process).filter(is_one).filter_map(status).filter_map(tracer).collect()
 }

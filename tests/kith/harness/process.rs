@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use kith_api::client::{Client, ConnectError, ConnectOptions, certificate_identity};
@@ -27,6 +27,12 @@ pub fn temporary(dir: &Path) -> PathBuf {
     temporary
 }
 
+/// Whether a process or thread, by its folder below `/proc`, is in a state.
+fn is_in_state(folder: &Path, state: char) -> bool {
+    let is_so = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(state));
+    std::fs::read_to_string(folder.join("stat")).is_ok_and(is_so)
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -36,8 +42,8 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(dir: &Path, log: &Path) -> Self {
-        let mut command = Command::new(program("kithd"));
+    /// Starts it by a command that runs `kithd` with whatever arguments are added.
+    pub fn start(mut command: Command, dir: &Path, log: &Path) -> Self {
         command.current_dir(dir).env("TMPDIR", temporary(dir));
         command.args(["serve", "--config", "kithd.toml"]).stdin(Stdio::null());
         let file = std::fs::File::create(log).unwrap();
@@ -146,10 +152,14 @@ impl Server {
         self.signal("-STOP");
         until("every thread stands still", || {
             let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-            let stopped = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
-            let one = |path: std::path::PathBuf| std::fs::read_to_string(path.join("stat")).is_ok_and(stopped);
-            tasks.all(|task| task.is_ok_and(|task| one(task.path()))).then_some(())
+            tasks.all(|task| task.is_ok_and(|task| is_in_state(&task.path(), 'T'))).then_some(())
         });
+    }
+
+    /// Waits until nothing of it runs any more. Of a process of which a thread is traced the end is told only when that is over.
+    pub fn until_over(&self) {
+        let process = PathBuf::from(format!("/proc/{}", self.process_id()));
+        until("nothing of the server runs any more", || is_in_state(&process, 'Z').then_some(()));
     }
 
     pub fn signal(&self, name: &str) {
@@ -168,9 +178,14 @@ impl Server {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits for its end and gives how it ended.
+    pub fn ended(mut self) -> ExitStatus {
+        until("the server ends", || self.child.try_wait().unwrap())
+    }
+
     /// Waits for its end and gives the exit code.
-    pub fn exit_code(mut self) -> Option<i32> {
-        until("the server ends", || self.child.try_wait().unwrap()).code()
+    pub fn exit_code(self) -> Option<i32> {
+        self.ended().code()
     }
 
     /// SIGTERM, and a good end.

@@ -145,8 +145,13 @@ impl Site {
 
     /// Starts a server; it listens when this returns.
     pub fn start(&mut self) -> Server {
+        self.start_by(Command::new(program("kithd")))
+    }
+
+    /// Starts a server by a command of the test's own, which runs `kithd` with whatever arguments are added.
+    pub fn start_by(&mut self, command: Command) -> Server {
         self.starts += 1;
-        Server::start(self.dir(), &self.path(&format!("kithd-{}.log", self.starts)))
+        Server::start(command, self.dir(), &self.path(&format!("kithd-{}.log", self.starts)))
     }
 
     /// Starts a server and waits until it answers.
