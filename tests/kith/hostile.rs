@@ -2,6 +2,7 @@
 //! another organisation asks and checks in. How long she waits is not looked at here: that she is answered every time is. Nor is
 //! how fast it goes: the attack goes on until each of its kinds has come about, and no longer.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::thread::{self, sleep};
@@ -15,7 +16,7 @@ use crate::harness::build::{self, nhs};
 use crate::harness::calls;
 use crate::harness::process::{Server, program};
 use crate::harness::site::{Site, TRUSTS};
-use crate::harness::wait::PATIENCE;
+use crate::harness::wait::{PATIENCE, until};
 
 const HOSTILE: &str = TRUSTS[0];
 const STEADY: &str = TRUSTS[1];
@@ -133,4 +134,25 @@ async fn another_organisation_is_answered_while_one_attacks() {
     tokio::task::block_in_place(|| server.stop());
     // The second are HTTP/2's own words for rapid resets.
     site.finish(&["beyond its limits", "streams reached limit"]);
+}
+
+/// What a service bounds by address it bounds apart from those who ask beside the attack.
+#[test]
+fn the_attack_comes_from_the_address_that_it_is_told() {
+    const FROM: &str = "127.0.0.2";
+    let site = Site::new();
+    certificates(&site);
+    // It takes connections and never says anything.
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    service.set_nonblocking(true).unwrap();
+    let mut command = Command::new(program("kith-load"));
+    command.current_dir(site.dir()).args(["hostile", "--server", &service.local_addr().unwrap().to_string()]);
+    command.args(["--certs", "hostile", "--attacks", "pings=1,silent=1", "--from", FROM, "--quiet"]);
+    command.args(["--seconds", &(2 * PATIENCE).as_secs().to_string()]);
+    let attacker = Attacker(command.spawn().unwrap());
+    // Kept open: a client whose connection ends would come again in the place of the other.
+    let came = [(); 2].map(|()| until("both clients of the attack come", || service.accept().ok()));
+    assert_eq!(came.each_ref().map(|(_, address)| address.ip().to_string()), [FROM, FROM]);
+    drop(attacker);
+    site.finish(&[]);
 }
