@@ -2,6 +2,7 @@
 //! to nobody else, reviewed once by another person, and neither repeated nor forgotten by a killed process.
 
 use std::ops::Range;
+use std::slice;
 use std::time::Duration;
 
 use kith_api::client::{Client, to_json};
@@ -71,6 +72,17 @@ async fn flags(client: &Client, organisation: &str, include_reviewed: bool) -> R
     }
 }
 
+/// Waits until use is flagged, by one flag.
+async fn the_flag(team: &Client) -> v1::Flag {
+    let mut found = until_async("use is flagged", async || {
+        let found = flags(team, ED, false).await.unwrap();
+        (!found.is_empty()).then_some(found)
+    })
+    .await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
 async fn review(client: &Client, caller: Option<v1::Caller>, id: u64) -> Result<v1::Acknowledgement, Status> {
     let outcome = v1::FlagOutcome::Explained.into();
     let request = v1::ReviewFlagRequest { caller, id, outcome, event_id: build::id() };
@@ -96,12 +108,7 @@ async fn a_walk_is_flagged_to_those_who_look_into_it_and_refused_to_nobody() {
     let ed = server.client(ED).await;
     walk(&ed, "walker-1", 0).await;
     let team = server.client(TEAM).await;
-    let found = until_async("the walk is flagged", async || {
-        let found = flags(&team, ED, false).await.unwrap();
-        (!found.is_empty()).then_some(found)
-    })
-    .await;
-    let [flag] = &found[..] else { panic!("{found:?}") };
+    let flag = the_flag(&team).await;
     assert_eq!(
         (flag.kind(), flag.user_id.as_str(), flag.organisation.as_str()),
         (v1::FlagKind::NumberWalk, "walker-1", ED)
@@ -109,12 +116,12 @@ async fn a_walk_is_flagged_to_those_who_look_into_it_and_refused_to_nobody() {
     assert_eq!((flag.counted, flag.out_of, flag.threshold), (8, 0, 8));
     let (first, last) = (flag.first_audit_reference.as_str(), flag.last_audit_reference.as_str());
     assert!(first.len() == 14 && last.len() == 14 && first < last, "{first} {last}");
-    let text = serde_json::to_string(&to_json(flag).unwrap()).unwrap();
+    let text = serde_json::to_string(&to_json(&flag).unwrap()).unwrap();
     assert!(text.contains("walker-1") && !logs::has_number(&text), "a flag names a child: {text}");
-    in_the_audit(&server, flag).await;
+    in_the_audit(&server, &flag).await;
 
     assert_eq!(flags(&server.client(OTHER_TEAM).await, OTHER, true).await.unwrap(), []);
-    assert_eq!(flags(&server.client(AUDITOR).await, "NAO", false).await.unwrap(), found);
+    assert_eq!(flags(&server.client(AUDITOR).await, "NAO", false).await.unwrap(), slice::from_ref(&flag));
     for (name, organisation) in [(ED, ED), (AUTHORITIES[0], AUTHORITIES[0]), ("ops", "KITH")] {
         let refused = flags(&server.client(name).await, organisation, false).await;
         expect_trouble(refused, Code::PermissionDenied, "ROLE_NOT_ALLOWED", &[]);
@@ -209,12 +216,7 @@ async fn a_walk_that_many_take_in_turns_is_told_of_their_organisation() {
         let caller = person(ED, &format!("hand-{}", step % 8), v1::Purpose::DirectCare);
         calls::ask(&ed, v1::LookupRequest { caller, ..build::lookup(ED, nhs(step)) }).await;
     }
-    let found = until_async("the walk is flagged", async || {
-        let found = flags(&team, ED, false).await.unwrap();
-        (!found.is_empty()).then_some(found)
-    })
-    .await;
-    let [flag] = &found[..] else { panic!("{found:?}") };
+    let flag = the_flag(&team).await;
     let whom = (flag.user_id.as_str(), flag.organisation.as_str());
     assert_eq!((flag.kind(), whom, flag.threshold), (v1::FlagKind::NumberWalk, ("", ED), 12));
     assert_eq!(flags(&server.client(OTHER_TEAM).await, OTHER, true).await.unwrap(), []);
@@ -233,9 +235,7 @@ async fn a_flag_that_no_auditor_is_shown_is_reviewed_by_its_own_team_alone() {
     calls::accept(&server.client(AUTHORITIES[0]).await, (0..STEPS).map(shielded).collect()).await;
     walk(&server.client(ED).await, "walker-1", 0).await;
     let (team, auditor) = (server.client(TEAM).await, server.client(AUDITOR).await);
-    let id =
-        until_async("the walk is flagged", async || flags(&team, ED, false).await.unwrap().first().map(|flag| flag.id))
-            .await;
+    let id = the_flag(&team).await.id;
     assert_eq!(flags(&auditor, "NAO", true).await.unwrap(), []);
     let refused = review(&auditor, reviewer("NAO", "s-lead-1"), id).await;
     expect_trouble(refused, Code::FailedPrecondition, "FLAG_UNKNOWN", &["id"]);
@@ -254,12 +254,7 @@ async fn a_walk_that_goes_on_after_a_stop_is_one_walk() {
     let server = site.ready().await;
     ask_about(&server.client(ED).await, "walker-1", STEPS / 2..STEPS).await;
     let team = server.client(TEAM).await;
-    let found = until_async("the walk is flagged", async || {
-        let found = flags(&team, ED, false).await.unwrap();
-        (!found.is_empty()).then_some(found)
-    })
-    .await;
-    let [flag] = &found[..] else { panic!("{found:?}") };
+    let flag = the_flag(&team).await;
     assert_eq!((flag.kind(), flag.user_id.as_str(), flag.counted), (v1::FlagKind::NumberWalk, "walker-1", 8));
     tokio::task::block_in_place(|| server.stop());
     site.finish(&[]);
