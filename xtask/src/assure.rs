@@ -128,7 +128,8 @@ fn hear(workspace: &Workspace, step: &Step, folder: &Path) -> Result<Heard> {
             Ok(Some(command)) => command,
             Ok(None) => continue,
             Err(error) => {
-                heard.did_not_begin(&error);
+                let words = heard.did_not_begin(&error) + "\n";
+                fs::write(&log, words).with_context(|| format!("failed to write {}", log.display()))?;
                 continue;
             }
         };

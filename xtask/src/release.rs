@@ -10,36 +10,38 @@ use crate::workspace::Workspace;
 
 /// What cargo says of the package that compiles RocksDB.
 const ROCKSDB: &str = "librocksdb-sys";
+/// Below the target directory: where cargo leaves a release, and the target directory of what is built beside a compiled RocksDB.
+const RELEASE: &str = "release";
+const BESIDE: &str = "assure-build";
 
 /// Builds all programs, RocksDB with them; gives their folder.
 pub fn everything(workspace: &Workspace) -> Result<PathBuf> {
     println!("Release builds; RocksDB takes about 20 minutes on two cores, the first time only");
     process::run(workspace.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]))?;
-    Ok(folder(workspace))
+    Ok(workspace.target().join(RELEASE))
 }
 
 /// Builds the programs of some packages beside the RocksDB that the dev build has compiled, as optimised as a release would; gives their
-/// folder.
+/// folder. In a target directory of its own: whoever builds everything would else compile RocksDB anew after it, and the other way round.
 pub fn of(workspace: &Workspace, packages: &[&str]) -> Result<PathBuf> {
     let library = compiled_rocksdb(workspace)?;
+    let target = workspace.target().join(BESIDE);
     println!("Release builds, with the RocksDB of {}: five to fifteen minutes, the first time only", library.display());
     let mut command = workspace.cargo();
     command.env("ROCKSDB_LIB_DIR", &library).env("ROCKSDB_STATIC", "1");
-    command.args(["build", "--release", "--locked", "--bins"]);
+    command.args(["build", "--release", "--locked", "--bins", "--target-dir"]).arg(&target);
     command.args(packages.iter().flat_map(|package| ["--package", package]));
     process::run(&mut command)?;
-    Ok(folder(workspace))
-}
-
-fn folder(workspace: &Workspace) -> PathBuf {
-    workspace.target().join("release")
+    Ok(target.join(RELEASE))
 }
 
 /// The folder in which the dev build, which this makes where it is not there, has left RocksDB's library.
 fn compiled_rocksdb(workspace: &Workspace) -> Result<PathBuf> {
     let mut command = workspace.cargo();
     command.args(["build", "--workspace", "--bins", "--locked", "--message-format", "json-render-diagnostics"]);
-    let folder = built_in(&process::capture(&mut command)?)
+    let output = process::output(&mut command)?;
+    ensure!(output.status.success(), "the dev build failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    let folder = built_in(&String::from_utf8_lossy(&output.stdout))
         .with_context(|| format!("cargo does not say where {ROCKSDB} was compiled"))?;
     let library = folder.join("librocksdb.a");
     ensure!(library.is_file(), "{} is not there: was RocksDB compiled by the dev build?", library.display());

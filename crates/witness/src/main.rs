@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_round_ends_with_what_it_came_to_and_cries_no_silence() {
+    fn a_single_round_ends_with_what_it_came_to() {
         let cases: [(Made, u8); 2] = [(|| Ok(Outcome::Followed(5, 5)), 0), (|| Err(WatchError::NoHead), FAILED)];
         for (made, code) in cases {
             assert_eq!(followed(&["--once"], |_| made()), (Ended { code, cry: None }, 1));

@@ -89,17 +89,15 @@ impl Heard {
                 self.skipped.push(why.clone());
                 why
             }
-            Err(error) => {
-                let words = format!("{error:#}");
-                self.failed.push(words.clone());
-                words
-            }
+            Err(error) => self.did_not_begin(&error),
         }
     }
 
-    /// A run that could not even be begun has failed.
-    pub fn did_not_begin(&mut self, error: &anyhow::Error) {
-        self.failed.push(format!("{error:#}"));
+    /// A run that could not even be begun has failed; gives why in words.
+    pub fn did_not_begin(&mut self, error: &anyhow::Error) -> String {
+        let words = format!("{error:#}");
+        self.failed.push(words.clone());
+        words
     }
 
     /// What was counted, in words.
