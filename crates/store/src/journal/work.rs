@@ -16,6 +16,21 @@ use super::types::{AuditMode, Sink};
 /// A sink with less room than this is full: a segment begun there would end at once.
 const MIN_FREE_BYTES: u64 = 1 << 20;
 
+/// For so long after the last thing to watch the ticker goes on: waking a thread takes longer than all the rest of an entry.
+const STAYS_AWAKE: Duration = Duration::from_secs(1);
+
+/// How long there has been nothing to watch.
+#[derive(Default)]
+struct Quiet(Duration);
+
+impl Quiet {
+    /// Counts a beat; whether the ticker rests after it.
+    fn beat(&mut self, is_quiet: bool, interval: Duration) -> bool {
+        self.0 = if is_quiet { self.0 + interval } else { Duration::ZERO };
+        self.0 > STAYS_AWAKE
+    }
+}
+
 /// One thing for a sink's thread to do, outside the lock.
 pub(crate) enum Job {
     /// Sync the segment that takes entries.
@@ -194,8 +209,10 @@ impl Shared {
         Ok(OpenSegment { id, sink, path: path.into(), file })
     }
 
-    /// The life of the ticker: every interval it asks for syncs, gives up what hangs and wakes who waits.
+    /// The life of the ticker: every interval it asks for syncs, gives up what hangs and wakes who waits. Where all has been quiet for
+    /// a while it rests until an entry wakes it: whoever writes that one pays for it, and so nearly nobody does while questions come.
     pub(crate) fn run_ticker(&self) {
+        let mut quiet = Quiet::default();
         loop {
             self.beat();
             self.wake_waiting();
@@ -203,12 +220,13 @@ impl Shared {
             if state.stopped {
                 return;
             }
-            if state.is_quiet() {
+            let interval = state.options.sync_interval;
+            if quiet.beat(state.is_quiet(), interval) {
                 state.ticker_idle = true;
                 state = state.wait(&self.tick, None);
                 state.ticker_idle = false;
+                quiet = Quiet::default();
             } else {
-                let interval = state.options.sync_interval;
                 state = state.wait(&self.tick, Some(interval));
             }
             drop(state);
@@ -245,5 +263,20 @@ fn end_segment(segment: &OpenSegment, ending: Ending) -> io::Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticker_rests_after_more_than_a_second_of_quiet_and_not_between_entries() {
+        let interval = Duration::from_millis(5);
+        let mut quiet = Quiet::default();
+        let beats = |quiet: &mut Quiet| (1..=1_000).find(|_| quiet.beat(true, interval));
+        assert_eq!(beats(&mut quiet), Some(201));
+        assert!(!quiet.beat(false, interval), "an entry, however long it was quiet before");
+        assert_eq!(beats(&mut quiet), Some(201), "and then it is counted anew");
     }
 }
