@@ -236,7 +236,12 @@ fn by_service(
     let peer = PeerIdentity { organisation: ASKER.to_owned(), role: Role::Ed };
     let served = Served::new(Arc::clone(&filled.engine), Config::default(), peer)?;
     let mut reply = Vec::with_capacity(REPLY_BYTES);
-    let mut answer = |call: http::Request<Body>| one_served(&served, runtime, call, &mut reply);
+    let mut answer = |call: http::Request<Body>| -> Result<(), Failure> {
+        one_served(&served, runtime, call, &mut reply)?;
+        // As a thread that answers does between two calls: what else is ready has its turn, and is not counted.
+        runtime.block_on(tokio::task::yield_now());
+        Ok(())
+    };
     let asked = requests.iter().cycle();
     for request in asked.clone().take(arguments.lookups) {
         answer(served.lookup(request))?;

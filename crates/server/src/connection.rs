@@ -23,6 +23,7 @@ use crate::identity::PeerIdentity;
 use crate::load::{Bound, Held};
 use crate::open_connections::{LINGER, Registered, Standing};
 use crate::refusal;
+use crate::rounds::Round;
 use crate::shed::{Shed, ShedReport};
 use crate::socket::Socket;
 use crate::taking::Takings;
@@ -65,6 +66,11 @@ pub(crate) fn standing<T>(request: &tonic::Request<T>) -> Result<Arc<Standing>, 
     info.map(|info| Arc::clone(info.activity().standing())).ok_or_else(refusal::no_identity)
 }
 
+/// The rounds of the organisation that sent this request, on the thread that answers it; none of what did not come through the limits.
+pub(crate) fn round<T>(request: &tonic::Request<T>) -> Option<Arc<Round>> {
+    request.extensions().get::<ConnectInfo>()?.activity().round.get().cloned()
+}
+
 /// Calls open on one connection, and when the last one ended.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -76,6 +82,8 @@ pub(crate) struct Activity {
     /// Places of the organisation on it, and those for its streams.
     share: OnceLock<Arc<Bound>>,
     stream_share: OnceLock<Arc<Bound>>,
+    /// Its rounds on this thread.
+    round: OnceLock<Arc<Round>>,
     takings: Takings,
     standing: Arc<Standing>,
 }
@@ -97,6 +105,7 @@ impl Activity {
             called: AtomicBool::new(false),
             share: OnceLock::new(),
             stream_share: OnceLock::new(),
+            round: OnceLock::new(),
             takings: Takings::default(),
             standing,
         }
@@ -122,6 +131,11 @@ impl Activity {
     /// Places for streams of the organisation on this connection; looked up once.
     pub(crate) fn stream_share(&self, find: impl FnOnce() -> Arc<Bound>) -> &Arc<Bound> {
         self.stream_share.get_or_init(find)
+    }
+
+    /// Rounds of the organisation on this connection's thread; looked up once.
+    pub(crate) fn round(&self, find: impl FnOnce() -> Arc<Round>) -> &Arc<Round> {
+        self.round.get_or_init(find)
     }
 
     /// The replies on this connection.

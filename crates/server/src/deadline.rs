@@ -25,6 +25,7 @@ use crate::given_up;
 use crate::load::{Bound, Held};
 use crate::open_connections::Standing;
 use crate::refusal;
+use crate::rounds::{Place, Round, Rounds};
 use crate::shares::Shares;
 use crate::taking::Taking;
 
@@ -92,6 +93,7 @@ pub struct CallLimitsLayer {
     stream_shares: Shares,
     /// Of calls that are never shed for what others do, each organisation has so many.
     health_shares: Shares,
+    rounds: Rounds,
     max_header_bytes: u32,
     max_metadata_entries: usize,
     edge: Edge,
@@ -108,6 +110,7 @@ impl CallLimitsLayer {
             shares: Shares::new(limits.part_in_flight()),
             stream_shares: Shares::new(limits.part_of_streams()),
             health_shares: Shares::new(limits.part_of_streams()),
+            rounds: Rounds::default(),
             max_header_bytes: limits.max_header_bytes,
             max_metadata_entries: limits.max_metadata_entries,
             edge,
@@ -144,7 +147,7 @@ impl CallLimitsLayer {
         if path.starts_with(NEVER_SHED) {
             let share = info.map(|info| self.health_shares.of(&info.peer.organisation));
             let held = share.map(|share| share.take().ok_or_else(refusal::overloaded)).transpose()?;
-            return Ok(Admitted { _held: held, call });
+            return Ok(Admitted { _held: held, call, round: None });
         }
         let streams = STREAMING.contains(&path);
         let places = if streams { &self.streams } else { &self.in_flight };
@@ -157,7 +160,8 @@ impl CallLimitsLayer {
             };
             held.join(share.take().ok_or_else(refusal::overloaded)?);
         }
-        Ok(Admitted { _held: Some(held), call })
+        let round = info.map(|info| info.activity().round(|| self.rounds.of(&info.peer.organisation)));
+        Ok(Admitted { _held: Some(held), call, round: round.cloned() })
     }
 }
 
@@ -174,6 +178,8 @@ impl<S> Layer<S> for CallLimitsLayer {
 struct Admitted {
     _held: Option<Held>,
     call: Option<OpenCall>,
+    /// The rounds in which it is taken up.
+    round: Option<Arc<Round>>,
 }
 
 /// The service behind the limits.
@@ -260,19 +266,23 @@ fn explained(response: Response<Body>, asking: Option<&Asking>) -> Response<Body
 async fn bounded<F, E>(
     response: F,
     mut limit: Limit,
-    admitted: Admitted,
+    mut admitted: Admitted,
     asking: Option<Asking>,
 ) -> Result<Response<Body>, E>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
     let mut response = pin!(response);
+    let mut place = Place::new(admitted.round.take());
     let ended = poll_fn(|cx| {
         // First: what comes after the fall is neither asked nor changed.
         if let Some(status) = limit.fallen() {
             return Poll::Ready(Err(status));
         }
-        if let Poll::Ready(response) = response.as_mut().poll(cx) {
+        // Whatever wakes it: a call whose parts come one by one is taken up as often.
+        if place.poll(cx).is_ready()
+            && let Poll::Ready(response) = response.as_mut().poll(cx)
+        {
             return Poll::Ready(Ok(response));
         }
         limit.poll(cx).map(Err)
@@ -308,7 +318,7 @@ type Falls = Pin<Box<dyn Future<Output = ()> + Send>>;
 struct Limit {
     timer: Option<Pin<Box<Sleep>>>,
     standing: Option<Arc<Standing>>,
-    /// There from when the call has to wait: most never do.
+    /// There from when the call has to wait: few ever do.
     falls: Option<Falls>,
 }
 

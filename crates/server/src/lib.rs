@@ -48,6 +48,7 @@ mod pulse;
 pub mod refusal;
 mod reloaded;
 mod revocation;
+mod rounds;
 pub mod serve;
 mod server_pair;
 mod service_list;

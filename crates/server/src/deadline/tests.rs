@@ -1,6 +1,7 @@
 //! Tests of deadlines and of the bound on calls in progress, with time held still by the test.
 
 mod fallen;
+mod rounds;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};

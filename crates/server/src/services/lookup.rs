@@ -32,6 +32,7 @@ use crate::connection;
 use crate::deadline::CallDeadline;
 use crate::load::Held;
 use crate::open_connections::Standing;
+use crate::rounds::{self, Round};
 use v1::lookup_service_server::LookupService;
 
 /// Items of a worklist waiting for a slow reader.
@@ -139,7 +140,7 @@ impl LookupService for Services {
     ) -> Result<Response<Self::LookupManyStream>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::LookupMany)?;
-        let standing = connection::standing(&request)?;
+        let (standing, round) = (connection::standing(&request)?, connection::round(&request));
         let max = self.limits().max_worklist;
         let worklist = match lookup::parse_worklist(request.into_inner(), call.peer.organisation, now(), max) {
             Ok(worklist) => worklist,
@@ -151,7 +152,7 @@ impl LookupService for Services {
         }
         let place = self.begin_stream(call)?;
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        tokio::spawn(answer_worklist((self.clone(), standing), engine, call, worklist, items, place));
+        tokio::spawn(answer_worklist((self.clone(), standing, round), engine, call, worklist, items, place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -223,7 +224,7 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
 /// Answers a worklist item by item, in order; ends when the reader has gone, or its certificate has fallen. Holds a stream's place
 /// until then.
 async fn answer_worklist(
-    (services, standing): (Services, Arc<Standing>),
+    (services, standing, round): (Services, Arc<Standing>, Option<Arc<Round>>),
     engine: Arc<Engine>,
     call: Call,
     worklist: ParsedWorklist,
@@ -231,7 +232,10 @@ async fn answer_worklist(
     _place: Held,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
+    let mut entry = rounds::Place::new(round);
     for (position, question) in (0_u32..).zip(questions) {
+        // As a call of its own.
+        entry.taken_up().await;
         if !standing.stands() {
             // The call is ended by whoever ends every call of a fallen certificate: this answer nobody would hear.
             return;
@@ -353,7 +357,7 @@ mod tests {
         answered.unwrap().into_inner().answer.unwrap()
     }
 
-    /// A lookup that waited for anything would stand behind whatever else its data thread has to do. Two things it does wait for, as
+    /// A lookup that waited for anything once it is taken up would stand behind whatever else its data thread has to do. Two things it does wait for, as
     /// a task: the turn to write into the audit, where another core has it for longer than some microseconds (`journal/append.rs`),
     /// and the audit's disk when a sync is late. Neither is so here: nobody else asks, and for this journal no sync is late.
     #[tokio::test]
@@ -459,5 +463,27 @@ mod tests {
                 "{configured_ms} of {timeout}: {waited:?}"
             );
         }
+    }
+
+    /// Whoever sends worklists has others wait for as many of their entries as for other calls.
+    #[tokio::test]
+    async fn entries_of_a_worklist_are_taken_up_in_rounds_as_calls_are() {
+        let place = Place::asked_by(OdsCode::parse(TRUST).unwrap());
+        let (services, _stop) = testing::services(&place);
+        let born = now().london_day();
+        let (metadata, extensions, one) = question((number(999_000_000), born), 1).into_parts();
+        let entry = |nth: u32| v1::WorklistEntry {
+            subject: question((number(999_000_000 + 100 * nth), born), 1).into_inner().subject,
+            ..v1::WorklistEntry::default()
+        };
+        let v1::LookupRequest { caller, care_context, request_id, .. } = one;
+        let worklist =
+            v1::LookupManyRequest { caller, care_context, entries: (0..16).map(entry).collect(), request_id };
+        extensions.get::<connection::ConnectInfo>().unwrap().activity().round(|| rounds::Rounds::default().of(TRUST));
+        let request = Request::from_parts(metadata, extensions, worklist);
+        let mut items = services.lookup_many(request).await.unwrap().into_inner().into_inner();
+        // Behind the worklist once: what has come by then came in one round.
+        let came = tokio::spawn(async move { std::iter::from_fn(|| items.try_recv().ok()).count() }).await.unwrap();
+        assert_eq!(came, rounds::A_ROUND);
     }
 }

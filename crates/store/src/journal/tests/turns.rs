@@ -238,3 +238,20 @@ fn an_answer_that_waits_when_the_journal_ends_does_not_leave() {
     assert_eq!(waiting.join().unwrap(), Err(AuditError::Closed));
     bench.disk.release();
 }
+
+#[test]
+fn the_ticker_stays_awake_for_a_while_after_an_entry_and_rests_then() {
+    let (_bench, journal) = quiet(AuditMode::Bounded);
+    let idle = || journal.shared.lock().ticker_idle;
+    let interval = journal.shared.lock().options.sync_interval;
+    // A machine that stands still for a second may let it rest early once.
+    let awake = (2..7).any(|number| {
+        append_all(&journal, number..=number);
+        synced(&journal, number);
+        eventually("quiet", || journal.shared.lock().is_quiet());
+        std::thread::sleep(8 * interval);
+        !idle()
+    });
+    assert!(awake, "it rests as soon as there is nothing to do");
+    eventually("the ticker rests", idle);
+}
