@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
@@ -49,13 +50,41 @@ fn london() -> &'static TimeZone {
     ZONE.get_or_init(|| TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC))
 }
 
+/// Days of which a thread keeps what date their last hour has in London: a question looks at a few.
+const KEPT_DAYS: i32 = 8;
+
+thread_local! {
+    /// UTC days, each at its number modulo how many are kept, and the London date of their last hour. Without it whoever asks in that
+    /// hour would wait longer.
+    static LAST_HOURS: Cell<[(Day, Day); KEPT_DAYS as usize]> = const { Cell::new([(Day(i32::MIN), Day(0)); KEPT_DAYS as usize]) };
+}
+
 impl Moment {
     /// The London date at this moment.
     #[must_use]
     pub fn london_day(self) -> Day {
-        if KNOWN_OFFSETS.contains(&self.0) && self.0.rem_euclid(MS_PER_DAY) < MS_PER_DAY - LARGEST_OFFSET_MS {
-            return self.utc_day();
+        if !KNOWN_OFFSETS.contains(&self.0) {
+            return self.zoned_day();
         }
+        let day = self.utc_day();
+        if self.0.rem_euclid(MS_PER_DAY) < MS_PER_DAY - LARGEST_OFFSET_MS {
+            return day;
+        }
+        // All of that hour has one date: offsets change in another.
+        let (mut kept, at) = (LAST_HOURS.get(), usize::try_from(day.0.rem_euclid(KEPT_DAYS)).unwrap_or(0));
+        if let Some((_, last_hour)) = kept.get(at).filter(|(known, _)| *known == day) {
+            return *last_hour;
+        }
+        let last_hour = self.zoned_day();
+        if let Some(place) = kept.get_mut(at) {
+            *place = (day, last_hour);
+        }
+        LAST_HOURS.set(kept);
+        last_hour
+    }
+
+    /// The London date as the time zone has it, which takes long.
+    fn zoned_day(self) -> Day {
         let stamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or_default();
         Day::from_date(london().to_datetime(stamp).date())
     }
