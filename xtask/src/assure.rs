@@ -128,7 +128,7 @@ fn hear(workspace: &Workspace, step: &Step, folder: &Path) -> Result<Heard> {
             Ok(Some(command)) => command,
             Ok(None) => continue,
             Err(error) => {
-                let words = heard.did_not_begin(&error) + "\n";
+                let words = heard.fail(&error) + "\n";
                 fs::write(&log, words).with_context(|| format!("failed to write {}", log.display()))?;
                 continue;
             }

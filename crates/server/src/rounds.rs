@@ -74,7 +74,7 @@ impl State {
 }
 
 /// A call's place in the rounds of its organisation; in none where nobody is known to have sent it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Place {
     round: Option<Arc<Round>>,
     /// There while it waits.

@@ -89,12 +89,12 @@ impl Heard {
                 self.skipped.push(why.clone());
                 why
             }
-            Err(error) => self.did_not_begin(&error),
+            Err(error) => self.fail(&error),
         }
     }
 
-    /// A run that could not even be begun has failed; gives why in words.
-    pub fn did_not_begin(&mut self, error: &anyhow::Error) -> String {
+    /// A run failed, or could not even be begun; gives why in words.
+    pub fn fail(&mut self, error: &anyhow::Error) -> String {
         let words = format!("{error:#}");
         self.failed.push(words.clone());
         words
@@ -292,7 +292,7 @@ mod tests {
     fn a_run_that_did_not_begin_is_not_assured_whatever_the_others_count() {
         let mut heard = Heard::default();
         heard.take(STEP.name, &format!("COUNTED canary 9\n{PASSED}"), true, OF);
-        heard.did_not_begin(&anyhow::anyhow!("failed to build"));
+        heard.fail(&anyhow::anyhow!("failed to build"));
         assert_eq!(STEP.judge(&heard), Err("failed: failed to build".into()));
     }
 
