@@ -150,6 +150,7 @@ async fn the_page_tells_feeds_and_outcomes_and_nothing_of_a_child() {
         "kith_retention_held{what=\"state\"} 0",
         "kith_retention_held{what=\"audit\"} 0",
         "kith_connections_shed_total{why=\"organisation\"} 0",
+        "kith_calls_read_late_total 0",
     ]) {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }

@@ -19,7 +19,8 @@ use crate::connection::{ConnectInfo, Connection};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::load::{Bound, Held, least_loaded};
 use crate::open_connections::Registered;
-use crate::shares::Shares;
+use crate::pace::Pace;
+use crate::shares::{Each, Shares};
 use crate::shed::{Shed, ShedReport};
 use crate::socket::Socket;
 use crate::stop::StopSignal;
@@ -49,6 +50,7 @@ pub(crate) struct Acceptor {
     lanes: Vec<Lane>,
     connections: Arc<Bound>,
     organisations: Shares,
+    paces: Each<Pace>,
     addresses: Addresses,
     clock: SystemMonotonic,
     refusals: Quota,
@@ -87,6 +89,7 @@ impl Acceptor {
         Self {
             connections: Bound::new(limits.max_connections),
             organisations: Shares::new(limits.max_connections_per_organisation),
+            paces: Each::default(),
             addresses: Addresses::new(&limits),
             clock: SystemMonotonic::default(),
             refusals: Quota::new(REFUSALS_LOGGED_PER_SECOND),
@@ -165,7 +168,8 @@ impl Acceptor {
         if let Some(place) = lane.load.take() {
             held.join(place);
         }
-        let info = ConnectInfo::new(Arc::new(peer), address, Arc::clone(registered.standing()));
+        let pace = self.paces.of(&peer.organisation, || Arc::new(Pace::new(&self.limits)));
+        let info = ConnectInfo::new(Arc::new(peer), address, Arc::clone(registered.standing()), pace);
         let report = Arc::clone(&self.report);
         let connection = Connection::new(stream, info, &self.limits, report, (held, registered));
         let connection = connection.map_err(|error| HandshakeFailure::Connection(error.kind()))?;

@@ -66,7 +66,7 @@ impl Served {
         let kith = Kith::new(Arc::new(|what| tracing::error!(what, "the log failed")));
         let (routes, _) = control.block_on(serve::routes(&kith, wiring))?;
         let address = SocketAddr::from(([127, 0, 0, 1], 7443));
-        let info = ConnectInfo::new(Arc::new(peer), address, Arc::default());
+        let info = ConnectInfo::new(Arc::new(peer), address, Arc::default(), Arc::default());
         Ok(Self { service: layers.layer(routes), info, _stop: stop, _control: control })
     }
 

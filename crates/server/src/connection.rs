@@ -2,12 +2,14 @@
 //! nothing, takes nothing, or sends too much that is nothing.
 //! Never exists without a verified identity.
 
+mod patience;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,11 +24,13 @@ use crate::http2_refusals::Http2Refusals;
 use crate::identity::PeerIdentity;
 use crate::load::{Bound, Held};
 use crate::open_connections::{LINGER, Registered, Standing};
+use crate::pace::{Entries, Pace, Paced};
 use crate::refusal;
-use crate::rounds::Round;
+use crate::rounds::{Place, Round};
 use crate::shed::{Shed, ShedReport};
 use crate::socket::Socket;
 use crate::taking::Takings;
+use patience::Patience;
 
 /// Who is on the connection; every request carries it among its extensions.
 #[derive(Debug, Clone)]
@@ -39,8 +43,9 @@ pub struct ConnectInfo {
 }
 
 impl ConnectInfo {
-    pub(crate) fn new(peer: Arc<PeerIdentity>, address: SocketAddr, standing: Arc<Standing>) -> Self {
-        Self { peer, address, activity: Arc::new(Activity::new(standing)) }
+    /// At the pace of its organisation, over all of its connections.
+    pub(crate) fn new(peer: Arc<PeerIdentity>, address: SocketAddr, standing: Arc<Standing>, pace: Arc<Pace>) -> Self {
+        Self { peer, address, activity: Arc::new(Activity::new(standing, pace)) }
     }
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
@@ -66,9 +71,14 @@ pub(crate) fn standing<T>(request: &tonic::Request<T>) -> Result<Arc<Standing>, 
     info.map(|info| Arc::clone(info.activity().standing())).ok_or_else(refusal::no_identity)
 }
 
-/// The rounds of the organisation that sent this request, on the thread that answers it; none of what did not come through the limits.
-pub(crate) fn round<T>(request: &tonic::Request<T>) -> Option<Arc<Round>> {
-    request.extensions().get::<ConnectInfo>()?.activity().round.get().cloned()
+/// When so many entries of this request are taken up, on the thread that answers it.
+///
+/// # Errors
+/// As [`peer`].
+pub(crate) fn entries<T>(request: &tonic::Request<T>, count: usize) -> Result<Entries, tonic::Status> {
+    let info = request.extensions().get::<ConnectInfo>().ok_or_else(refusal::no_identity)?;
+    let Activity { pace, round, .. } = info.activity().as_ref();
+    Ok(Entries::new(Arc::clone(pace), Place::new(round.get().cloned()), count))
 }
 
 /// Calls open on one connection, and when the last one ended.
@@ -86,18 +96,11 @@ pub(crate) struct Activity {
     round: OnceLock<Arc<Round>>,
     takings: Takings,
     standing: Arc<Standing>,
-}
-
-/// How long a connection may be what it is.
-#[derive(Debug, Clone, Copy)]
-struct Patience {
-    first_request: Duration,
-    idle: Duration,
-    stall: Duration,
+    pace: Arc<Pace>,
 }
 
 impl Activity {
-    fn new(standing: Arc<Standing>) -> Self {
+    fn new(standing: Arc<Standing>, pace: Arc<Pace>) -> Self {
         Self {
             began: Instant::now(),
             open_calls: AtomicUsize::new(0),
@@ -108,6 +111,7 @@ impl Activity {
             round: OnceLock::new(),
             takings: Takings::default(),
             standing,
+            pace,
         }
     }
 
@@ -202,6 +206,7 @@ pub(crate) struct Connection {
     info: ConnectInfo,
     patience: Patience,
     frames: FrameCounter,
+    paced: Paced,
     refusals: Http2Refusals,
     /// The peer has said that nothing more comes.
     peer_ended: bool,
@@ -223,15 +228,11 @@ impl Connection {
         held: (Held, Registered),
     ) -> io::Result<Self> {
         stream.get_mut().0.detach()?;
-        let patience = Patience {
-            first_request: Duration::from_secs(limits.first_request_timeout_s),
-            idle: Duration::from_secs(limits.idle_timeout_s),
-            stall: limits.write_stall(),
-        };
         Ok(Self {
             stream: Gather::new(stream),
+            paced: Paced::new(Arc::clone(&info.activity.pace)),
             info,
-            patience,
+            patience: Patience::new(limits),
             frames: FrameCounter::new(limits, Instant::now()),
             refusals: Http2Refusals::new(),
             peer_ended: false,
@@ -268,12 +269,65 @@ impl Connection {
     fn poll_watch(&mut self, cx: &mut Context<'_>) -> Poll<Shed> {
         let Some(timer) = self.watch.as_mut() else { return Poll::Pending };
         while timer.as_mut().poll(cx).is_ready() {
-            match self.info.activity.judge(&self.patience, Instant::now()) {
+            // Of one that is not read a word may be on its way.
+            let patience = if self.paced.is_paused() { self.patience.longer() } else { self.patience };
+            match self.info.activity.judge(&patience, Instant::now()) {
                 Ok(next) => timer.as_mut().reset(next),
                 Err(why) => return Poll::Ready(why),
             }
         }
         Poll::Pending
+    }
+
+    /// Reads, and hands on what came before the first call whose time has not come; of such a call the next time.
+    fn poll_paced(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        loop {
+            // Of a peer that has gone nobody would hear an answer to what it sent.
+            let has_gone = self.paced.is_paused() && self.stream.get_mut().get_ref().0.is_read_closed();
+            self.peer_ended |= has_gone;
+            if has_gone || self.paced.poll(cx).is_pending() {
+                // What is to be sent leaves all the same.
+                return match self.stream.poll_unsent(cx) {
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) | Poll::Pending if has_gone => Poll::Ready(Ok(())),
+                    Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+                };
+            }
+            let (were_kept, room) = (self.paced.put(buffer), buffer.remaining() > 0);
+            if !were_kept {
+                ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            }
+            let came = buffer.filled().get(before..).unwrap_or_default();
+            let is_nothing = came.is_empty();
+            self.peer_ended |= !were_kept && room && is_nothing;
+            let count = self.hand_on(came, were_kept)?;
+            buffer.set_filled(before + count);
+            // To hand on nothing would say that the peer has ended.
+            if count > 0 || is_nothing {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// How many of these bytes, which were kept or have just come, are handed on now.
+    fn hand_on(&mut self, bytes: &[u8], were_kept: bool) -> io::Result<usize> {
+        let Self { frames, paced, refusals, report, info, .. } = self;
+        let counted = frames.read(bytes, Instant::now, || paced.may_call(Instant::now()));
+        let handed_on = counted.ok().and_then(|count| bytes.get(..count)).unwrap_or(bytes);
+        if let Some(reason) = refusals.read(handed_on) {
+            report.refused(reason, &info.peer);
+        }
+        if let Err(why) = counted {
+            return self.shed(why).map(|()| 0);
+        }
+        if let Some(rest) = bytes.get(handed_on.len()..).filter(|rest| !rest.is_empty()) {
+            let now = Instant::now();
+            let late = paced.wait_together(frames.calls_in(rest), now);
+            report.read_late(late, (&info.peer, info.address), || paced.is_to_be_named(now));
+        }
+        paced.handed_on(bytes, handed_on.len(), were_kept);
+        Ok(handed_on.len())
     }
 
     /// Notes what was sent. While nothing can be sent nothing may be read either, so the peer is watched here as well.
@@ -344,17 +398,8 @@ impl AsyncRead for Connection {
         if this.poll_fallen(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        let (before, room) = (buffer.filled().len(), buffer.remaining() > 0);
-        match Pin::new(&mut this.stream).poll_read(cx, buffer) {
-            Poll::Ready(Ok(())) => {
-                let read = buffer.filled().get(before..).unwrap_or_default();
-                this.peer_ended |= room && read.is_empty();
-                if let Some(reason) = this.refusals.read(read) {
-                    this.report.refused(reason, &this.info.peer);
-                }
-                Poll::Ready(this.frames.read(read, Instant::now).or_else(|why| this.shed(why)))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        match this.poll_paced(cx, buffer) {
+            Poll::Ready(read) => Poll::Ready(read),
             Poll::Pending => this.poll_watch(cx).map(|why| this.shed(why)),
         }
     }
@@ -406,7 +451,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_never_asks_is_closed_and_whoever_asked_once_is_idle_later() {
-        let (activity, began) = (Arc::new(Activity::new(Arc::default())), Instant::now());
+        let (activity, began) = (Arc::new(Activity::new(Arc::default(), Arc::default())), Instant::now());
         assert_eq!(activity.judge(&PATIENCE, began), Ok(after(began, 20)), "looked at for stalls");
         assert_eq!(activity.judge(&PATIENCE, after(began, 59)), Ok(after(began, 60)));
         assert_eq!(activity.judge(&PATIENCE, after(began, 60)), Err(Shed::FirstRequest));
@@ -420,7 +465,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reply_that_is_not_taken_closes_the_connection_although_others_are() {
-        let (activity, began) = (Arc::new(Activity::new(Arc::default())), Instant::now());
+        let (activity, began) = (Arc::new(Activity::new(Arc::default(), Arc::default())), Instant::now());
         let call = activity.open_call();
         tokio::time::advance(Duration::from_secs(3)).await;
         let stuck = call.takings().begin(Instant::now());

@@ -1,5 +1,6 @@
 //! Counts the frames on a connection that make work and carry nothing, as they are read: pings, settings, priorities, window
-//! updates, resets, empty frames. Never holds a byte back, and never looks into what a frame carries.
+//! updates, resets, empty frames; and finds where a call begins, before which whoever reads may stop. Never looks into what a frame
+//! carries.
 //!
 //! Honest clients send such frames in proportion to their calls: a ping to measure the network after data, a window update
 //! for what was taken. So calls and sent bytes earn some more, up to a bound, and ten seconds make good for everything. Resets are
@@ -78,15 +79,36 @@ impl FrameCounter {
         }
     }
 
-    /// Takes in what was read, in pieces of any length. The clock is read only when a budget is used up.
+    /// Takes in what was read, in pieces of any length, up to the first call that may not begin now; how many bytes that is. The clock
+    /// is read only when a budget is used up.
     ///
     /// # Errors
     /// Which budget was not enough.
-    pub(crate) fn read(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) -> Result<(), Shed> {
-        while let Some(head) = self.heads.take_head(&mut bytes) {
+    pub(crate) fn read(
+        &mut self,
+        bytes: &[u8],
+        now: impl Fn() -> Instant,
+        mut may_call: impl FnMut() -> bool,
+    ) -> Result<usize, Shed> {
+        let mut left = bytes;
+        loop {
+            self.heads.take_content(&mut left);
+            let (before, from_here) = (self.heads, left.len());
+            let Some(head) = self.heads.take_head(&mut left) else { return Ok(bytes.len()) };
+            // Of a call that is ended by headers, which none of gRPC is, as of two.
+            if head.kind == kind::HEADERS && !may_call() {
+                // The head comes again; of one that began in the bytes before, what is left of it does.
+                self.heads = before;
+                return Ok(bytes.len() - from_here);
+            }
             self.frame(head, &now)?;
         }
-        Ok(())
+    }
+
+    /// How many calls begin in bytes that are still to be read.
+    pub(crate) fn calls_in(&self, mut bytes: &[u8]) -> usize {
+        let mut heads = self.heads;
+        std::iter::from_fn(|| heads.take_head(&mut bytes)).filter(|head| head.kind == kind::HEADERS).count()
     }
 
     /// So many bytes were sent.

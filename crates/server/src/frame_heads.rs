@@ -32,7 +32,7 @@ pub(crate) struct Head {
 }
 
 /// Finds the heads in what one side sends.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameHeads {
     head: [u8; HEAD_BYTES],
     /// Bytes of the head that have come.

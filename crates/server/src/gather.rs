@@ -67,6 +67,11 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// Sends what is to be flushed, where it can be.
+    pub(crate) fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed { self.poll_send(cx) } else { Poll::Ready(Ok(())) }
+    }
+
     /// Room for more, or waiting for it.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.bytes.len() < MAX_BYTES { Poll::Ready(Ok(())) } else { self.poll_send(cx) }
@@ -76,11 +81,9 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gather<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.unflushed {
-            // The peer may be slow to take it: reading goes on.
-            if let Poll::Ready(Err(error)) = this.poll_send(cx) {
-                return Poll::Ready(Err(error));
-            }
+        // The peer may be slow to take it: reading goes on.
+        if let Poll::Ready(Err(error)) = this.poll_unsent(cx) {
+            return Poll::Ready(Err(error));
         }
         Pin::new(&mut this.inner).poll_read(cx, buffer)
     }

@@ -41,6 +41,7 @@ pub mod mistakes;
 pub mod new_key;
 mod open_connections;
 pub mod open_files;
+mod pace;
 mod person_tokens;
 mod plan_file;
 mod policy_file;

@@ -79,7 +79,7 @@ pub(crate) async fn serve<A: Application>(
             let page = move || {
                 application.metrics(&engine.state())
                     + &metrics_page::files(&tls, &application.reload_failed())
-                    + &metrics_page::shed(shed.counts())
+                    + &metrics_page::shed(&shed)
             };
             // A scraper that has gone or is slow is not served; it comes again.
             let _ = tokio::time::timeout(LIMIT, answer(stream, page)).await;

@@ -343,6 +343,11 @@ impl<A: Application> Running<A> {
         Shed::ALL.iter().map(|why| (why.word(), report.counts().counted(*why))).collect()
     }
 
+    /// How many calls were read late since the start because their organisation called faster than its limit.
+    pub fn calls_read_late(&self) -> u64 {
+        self.plane.report().late()
+    }
+
     /// Waits for the order to stop, drains, and closes the engine.
     pub fn wait(mut self) -> Ending {
         self.control.block_on(self.signal.draining());

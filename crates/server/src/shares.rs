@@ -1,4 +1,4 @@
-//! The places of each organisation: nobody's calls or connections take those of everybody else.
+//! What each organisation has for itself: places, so that nobody's calls or connections take those of everybody else, and a pace.
 //! Never holds more than one entry for each organisation that has shown a certificate.
 
 use std::collections::HashMap;
@@ -6,10 +6,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::load::Bound;
 
-/// The places of each organisation, made when it first comes.
+/// Something of each organisation, made when it first comes.
+#[derive(Debug)]
+pub(crate) struct Each<T> {
+    of: Mutex<HashMap<String, Arc<T>>>,
+}
+
+impl<T> Default for Each<T> {
+    fn default() -> Self {
+        Self { of: Mutex::default() }
+    }
+}
+
+impl<T> Each<T> {
+    /// The organisation's own.
+    pub(crate) fn of(&self, organisation: &str, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = all.get(organisation) {
+            return Arc::clone(own);
+        }
+        let own = make();
+        all.insert(organisation.to_owned(), Arc::clone(&own));
+        own
+    }
+}
+
+/// The places of each organisation.
 #[derive(Debug, Clone)]
 pub(crate) struct Shares {
-    of: Arc<Mutex<HashMap<String, Arc<Bound>>>>,
+    of: Arc<Each<Bound>>,
     max: usize,
 }
 
@@ -21,13 +46,7 @@ impl Shares {
 
     /// The organisation's own bound.
     pub(crate) fn of(&self, organisation: &str) -> Arc<Bound> {
-        let mut all = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bound) = all.get(organisation) {
-            return Arc::clone(bound);
-        }
-        let bound = Bound::new(self.max);
-        all.insert(organisation.to_owned(), Arc::clone(&bound));
-        bound
+        self.of.of(organisation, || Bound::new(self.max))
     }
 }
 

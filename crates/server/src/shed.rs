@@ -1,6 +1,6 @@
-//! Why a connection was closed although its peer might have gone on, and how often. The counts say neither whose it was nor
-//! what was asked on it; the log names the organisation whose client is at fault, in few lines, and the audit counts it.
-//! Never tells of a connection that its peer closed.
+//! Why a connection was closed although its peer might have gone on, and how often; and how many calls were read late. The counts say
+//! neither whose they were nor what was asked; the log names the organisation whose client is at fault, in few lines, and the audit
+//! counts what was refused. Never tells of a connection that its peer closed.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -110,6 +110,8 @@ impl ShedCounts {
 #[derive(Debug)]
 pub(crate) struct ShedReport {
     counts: ShedCounts,
+    /// Calls that were read late.
+    late: AtomicU64,
     clock: SystemMonotonic,
     logged: Quota,
     edge: Edge,
@@ -118,7 +120,7 @@ pub(crate) struct ShedReport {
 impl ShedReport {
     pub(crate) fn new(edge: Edge) -> Self {
         let (clock, logged) = (SystemMonotonic::default(), Quota::new(LOGGED_PER_SECOND));
-        Self { counts: ShedCounts::default(), clock, logged, edge }
+        Self { counts: ShedCounts::default(), late: AtomicU64::new(0), clock, logged, edge }
     }
 
     /// The transport has refused something of this peer by itself.
@@ -128,6 +130,26 @@ impl ShedReport {
 
     pub(crate) fn counts(&self) -> &ShedCounts {
         &self.counts
+    }
+
+    /// How many calls were read late.
+    pub(crate) fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// So many calls of this peer are read late, for its organisation is faster than its pace. Nothing is refused, so the audit has
+    /// nothing to tell.
+    pub(crate) fn read_late(
+        &self,
+        calls: usize,
+        (peer, address): (&PeerIdentity, SocketAddr),
+        is_to_be_named: impl FnOnce() -> bool,
+    ) {
+        self.late.fetch_add(u64::try_from(calls).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if is_to_be_named() {
+            let organisation = peer.organisation.as_str();
+            tracing::warn!(organisation, %address, "read calls late: they come faster than limits.calls_per_second_per_organisation");
+        }
     }
 
     /// A connection of this peer is closed.

@@ -2,10 +2,10 @@
 //! Never readable or writable while it is between two.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// A socket that is registered with a runtime, or between two.
@@ -36,6 +36,13 @@ impl Socket {
             other @ (Socket::Attached(_) | Socket::Closed) => other,
         };
         Ok(())
+    }
+
+    /// Whether the peer has closed the connection, or cut it off, whatever is still to be read of it.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        let Socket::Attached(stream) = self else { return false };
+        let ready = pin!(stream.ready(Interest::READABLE));
+        matches!(ready.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {

@@ -109,6 +109,8 @@ impl Site {
             ("directory", "authorities", "\"authorities.csv\""),
             ("directory", "services", "\"certs/services.csv\""),
             ("limits", "request_timeout_ms", "30000"),
+            // Some tests call as fast as they can.
+            ("limits", "calls_per_second_per_organisation", "1000000"),
             ("log", "format", "\"json\""),
         ];
         let mut sections = std::collections::BTreeMap::<&str, std::collections::BTreeMap<&str, &str>>::new();

@@ -107,6 +107,8 @@ services = "{services}"
 enabled = false
 [flags]
 read_again_entries = 1000000
+[limits]
+calls_per_second_per_organisation = 1000000
 [feeds]
 plan_interval_hours = 200
 presentation_interval_hours = 200

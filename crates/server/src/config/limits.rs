@@ -47,6 +47,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Of these, of one organisation.
     pub max_connections_per_organisation: usize,
+    /// Calls of one organisation that are taken in a second; the others wait in the network.
+    pub calls_per_second_per_organisation: u32,
     /// Deadline of a unary call whose client set none.
     pub request_timeout_ms: u64,
     /// Longest time that a check-in waits for its recording before it is answered without.
@@ -107,6 +109,7 @@ impl Default for Limits {
             keepalive_timeout_s: 10,
             max_connections: 4_096,
             max_connections_per_organisation: 512,
+            calls_per_second_per_organisation: 1_000,
             request_timeout_ms: 5_000,
             record_timeout_ms: 1_500,
             max_timeout_ms: 60_000,
@@ -143,6 +146,13 @@ impl Limits {
     pub fn part_of(&self, whole: usize) -> usize {
         let percent = usize::try_from(self.share_percent).unwrap_or(100);
         (whole.saturating_mul(percent) / 100).max(1)
+    }
+
+    /// Calls of one organisation that may come at once, faster than its pace: as many as it may have in progress, as a worklist has
+    /// entries, or as come in a tenth of a second.
+    pub fn calls_at_once(&self) -> u64 {
+        let most = u64::try_from(self.part_in_flight().max(self.max_worklist)).unwrap_or(u64::MAX);
+        most.max(u64::from(self.calls_per_second_per_organisation) / 10)
     }
 
     /// Longest time in which a peer takes nothing.
@@ -222,6 +232,8 @@ impl Limits {
         check.range("limits.keepalive_timeout_s", self.keepalive_timeout_s, 1..=DAY_S);
         check.range("limits.max_connections", self.max_connections, 1..=1 << 20);
         check.range("limits.max_connections_per_organisation", self.max_connections_per_organisation, 1..=1 << 20);
+        let pace = self.calls_per_second_per_organisation;
+        check.range("limits.calls_per_second_per_organisation", pace, 10..=1_000_000);
     }
 
     fn check_frames(&self, check: &mut Check<'_>) {
@@ -249,5 +261,14 @@ mod tests {
         assert_eq!(of(1, 1), (1, 1));
         assert_eq!(of(8, 100), (8, 8));
         assert_eq!(of(1 << 20, 25), (1 << 18, 1 << 16));
+    }
+
+    #[test]
+    fn what_may_come_at_once_is_the_most_of_three() {
+        let of = |max_in_flight, max_worklist, calls_per_second_per_organisation| {
+            let limits = Limits { max_in_flight, max_worklist, calls_per_second_per_organisation, ..Limits::default() };
+            limits.calls_at_once()
+        };
+        assert_eq!([of(1_024, 200, 1_000), of(8, 200, 1_000), of(8, 50, 1_000)], [256, 200, 100]);
     }
 }

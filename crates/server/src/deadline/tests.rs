@@ -202,7 +202,7 @@ fn over(standing: &Arc<Standing>, path: &str) -> Request<Body> {
     let peer = PeerIdentity { organisation: String::from("R1H"), role: Role::Ed };
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
     let mut request = request(path, None);
-    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::clone(standing)));
+    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::clone(standing), Arc::default()));
     request
 }
 

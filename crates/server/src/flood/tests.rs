@@ -32,12 +32,12 @@ impl Reader {
     fn of(limits: &Limits) -> Self {
         let now = Instant::now();
         let mut counter = FrameCounter::new(limits, now);
-        counter.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || now).unwrap();
+        counter.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || now, || true).unwrap();
         Self { counter, now }
     }
 
     fn read(&mut self, bytes: &[u8]) -> Result<(), Shed> {
-        self.counter.read(bytes, || self.now)
+        self.counter.read(bytes, || self.now, || true).map(|handed_on| assert_eq!(handed_on, bytes.len()))
     }
 
     /// How many such frames pass until one does not, and why.
@@ -190,7 +190,7 @@ fn the_preface_is_no_frame() {
     let now = Instant::now();
     let mut counter = FrameCounter::new(&limits(), now);
     for byte in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" {
-        counter.read(&[*byte], || now).unwrap();
+        counter.read(&[*byte], || now, || true).unwrap();
     }
     assert_eq!((counter.heads.is_whole(), counter.others.left), (true, 7));
 }
@@ -203,4 +203,29 @@ fn the_longest_frame_is_skipped_whole() {
     reader.read(first).unwrap();
     reader.read(rest).unwrap();
     assert_eq!(reader.until_shed(&frame(kind::PING, 0, 8)), (5, Shed::Pings));
+}
+
+/// Of a head that began in an earlier piece the rest is what comes again.
+#[test]
+fn what_is_read_stops_before_a_call_that_may_not_begin_and_goes_on_with_it() {
+    let frames =
+        [frame(kind::PING, 0, 8), frame(kind::HEADERS, 4, 60), frame(kind::DATA, 0, 30), frame(kind::HEADERS, 5, 9)];
+    let heads = [17..26, 125..134];
+    let sent = frames.concat();
+    for piece in 1..=sent.len() {
+        let (mut reader, mut at, mut stops, mut denied) = (Reader::new(), 0, Vec::new(), false);
+        while at < sent.len() {
+            let (bytes, now, mut stopped) = (&sent[at..sent.len().min(at + piece)], reader.now, false);
+            let may_call = || {
+                // Not when it is asked for the first time.
+                denied = !denied;
+                stopped = denied;
+                !denied
+            };
+            at += reader.counter.read(bytes, || now, may_call).unwrap();
+            stops.extend(stopped.then_some(at));
+        }
+        let are_before_heads = stops.iter().zip(&heads).all(|(stop, head)| head.contains(stop));
+        assert!(stops.len() == heads.len() && are_before_heads, "pieces of {piece}: {stops:?}");
+    }
 }

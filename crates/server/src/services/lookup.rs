@@ -32,7 +32,7 @@ use crate::connection;
 use crate::deadline::CallDeadline;
 use crate::load::Held;
 use crate::open_connections::Standing;
-use crate::rounds::{self, Round};
+use crate::pace::Entries;
 use v1::lookup_service_server::LookupService;
 
 /// Items of a worklist waiting for a slow reader.
@@ -140,7 +140,8 @@ impl LookupService for Services {
     ) -> Result<Response<Self::LookupManyStream>, Status> {
         let engine = self.engine()?;
         let call = self.call(&request, Method::LookupMany)?;
-        let (standing, round) = (connection::standing(&request)?, connection::round(&request));
+        let standing = connection::standing(&request)?;
+        let entries = connection::entries(&request, request.get_ref().entries.len())?;
         let max = self.limits().max_worklist;
         let worklist = match lookup::parse_worklist(request.into_inner(), call.peer.organisation, now(), max) {
             Ok(worklist) => worklist,
@@ -152,7 +153,7 @@ impl LookupService for Services {
         }
         let place = self.begin_stream(call)?;
         let (items, stream) = mpsc::channel(WORKLIST_BUFFER);
-        tokio::spawn(answer_worklist((self.clone(), standing, round), engine, call, worklist, items, place));
+        tokio::spawn(answer_worklist((self.clone(), standing, entries), engine, call, worklist, items, place));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 }
@@ -224,7 +225,7 @@ fn unreadable(faults: &Faults) -> v1::NotRecorded {
 /// Answers a worklist item by item, in order; ends when the reader has gone, or its certificate has fallen. Holds a stream's place
 /// until then.
 async fn answer_worklist(
-    (services, standing, round): (Services, Arc<Standing>, Option<Arc<Round>>),
+    (services, standing, mut entries): (Services, Arc<Standing>, Entries),
     engine: Arc<Engine>,
     call: Call,
     worklist: ParsedWorklist,
@@ -232,10 +233,9 @@ async fn answer_worklist(
     _place: Held,
 ) {
     let ParsedWorklist { caller, context, questions, request_id } = worklist;
-    let mut entry = rounds::Place::new(round);
     for (position, question) in (0_u32..).zip(questions) {
         // As a call of its own.
-        entry.taken_up().await;
+        entries.next().await;
         if !standing.stands() {
             // The call is ended by whoever ends every call of a fallen certificate: this answer nobody would hear.
             return;
@@ -317,6 +317,7 @@ mod tests {
     use crate::deadline::CallLimitsLayer;
     use crate::edge::Edge;
     use crate::identity::PeerIdentity;
+    use crate::rounds;
     use crate::services::testing::{self, Place, TRUST, last};
 
     fn number(from: u32) -> NhsNumber {
@@ -345,7 +346,12 @@ mod tests {
         });
         let peer = PeerIdentity { organisation: TRUST.to_owned(), role: Role::Ed };
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        request.extensions_mut().insert(connection::ConnectInfo::new(Arc::new(peer), address, Arc::default()));
+        request.extensions_mut().insert(connection::ConnectInfo::new(
+            Arc::new(peer),
+            address,
+            Arc::default(),
+            Arc::default(),
+        ));
         request
     }
 

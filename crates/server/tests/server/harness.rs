@@ -132,6 +132,11 @@ impl TestServer {
         all.iter().find(|(word, _)| *word == why).unwrap_or_else(|| panic!("{why}")).1
     }
 
+    /// How many calls were read late.
+    pub fn read_late(&self) -> u64 {
+        self.running.as_ref().unwrap().calls_read_late()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -2,6 +2,7 @@
 //! frames made by hand, while another organisation is answered.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -150,6 +151,70 @@ fn calls_that_are_reset_a_few_at_a_time_give_their_places_back_and_are_bounded()
         // Within ten seconds: five bursts are the budget.
         assert_eq!((bursts, server.shed("control_frames")), (5, 1));
         assert!(answered(&other).await);
+    });
+}
+
+fn head_and_message(number: u32) -> (Vec<u8>, Vec<u8>) {
+    let stream = 2 * number + 1;
+    (raw::call(stream, "Who", false), frame(DATA, END_STREAM, stream, &[0; 5]))
+}
+
+/// Waits for the ends of so many calls.
+async fn answers(connection: &mut Raw, count: u32) {
+    for number in 0..count {
+        assert!(connection.until(HEADERS, END_STREAM).await.is_some(), "{number} of {count} calls were answered");
+    }
+}
+
+/// So many calls one after another.
+fn calls(count: u32) -> Vec<u8> {
+    (0..count).map(head_and_message).flat_map(|(head, message)| [head, message].concat()).collect()
+}
+
+#[test]
+fn calls_that_come_too_fast_are_read_at_the_pace_of_their_organisation_and_nobody_elses_wait_for_them() {
+    const AT_ONCE: u32 = 20;
+    let server = TestServer::ready(|config| {
+        config.limits.calls_per_second_per_organisation = 20;
+        (config.limits.max_in_flight, config.limits.share_percent, config.limits.max_worklist) = (80, 25, 1);
+    });
+    client(async {
+        let (mut first, mut second) = (Raw::connect(&server, ED).await, Raw::connect(&server, ED).await);
+        let (mut other, began) = (Raw::connect(&server, LA).await, Instant::now());
+        // The heads of all calls before their messages, as clients send that have several calls to make.
+        let (heads, messages): (Vec<_>, Vec<_>) = (0..AT_ONCE + 5).map(head_and_message).unzip();
+        first.send(&[heads.concat(), messages.concat()].concat()).await;
+        // On another connection of that organisation no time is left, unless this machine stands still for a second.
+        second.send(&calls(AT_ONCE)).await;
+        answers(&mut first, AT_ONCE + 5).await;
+        assert!(began.elapsed() >= Duration::from_millis(250), "five calls, twenty in a second: {:?}", began.elapsed());
+        answers(&mut second, AT_ONCE).await;
+        let late = server.read_late();
+        assert!(late > 5, "a connection has a pace of its own: {late}");
+        other.send(&calls(AT_ONCE)).await;
+        answers(&mut other, AT_ONCE).await;
+        assert_eq!(server.read_late(), late, "another organisation's calls were read late");
+    });
+}
+
+#[test]
+fn of_a_peer_that_has_gone_nothing_is_read_any_more_that_waits_for_its_time() {
+    let server = TestServer::ready(|config| {
+        config.limits.calls_per_second_per_organisation = 20;
+        (config.limits.max_in_flight, config.limits.max_worklist) = (4, 1);
+        config.limits.max_connections_per_organisation = 1;
+    });
+    let pair = server.authority.client(&[ED]);
+    client(async {
+        let mut gone = Raw::connect(&server, ED).await;
+        gone.send(&calls(400)).await;
+        answers(&mut gone, 1).await;
+        drop(gone);
+        // Its place is free.
+        while !server.takes(Some(&pair)).await {
+            tokio::task::yield_now().await;
+        }
+        assert!(server.read_late() < 200, "{} calls that nobody waits for were read", server.read_late());
     });
 }
 

@@ -16,7 +16,7 @@ fn of(organisation: &str, path: &str) -> Request<Body> {
     let peer = PeerIdentity { organisation: organisation.to_owned(), role: Role::Ed };
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
     let mut request = request(path, None);
-    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::default()));
+    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::default(), Arc::default()));
     request
 }
 

@@ -39,7 +39,7 @@ fn by_the_witness<T>(message: T) -> Request<T> {
     request.metadata_mut().insert_bin(CALLER_METADATA, MetadataValue::from_bytes(&caller.encode_to_vec()));
     let peer = PeerIdentity { organisation: WITNESS.to_owned(), role: Role::Witness };
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
-    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::default()));
+    request.extensions_mut().insert(ConnectInfo::new(Arc::new(peer), address, Arc::default(), Arc::default()));
     request
 }
 
