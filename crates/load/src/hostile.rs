@@ -41,6 +41,9 @@ const FIRST_SITE: &str = "01";
 const BUFFER: usize = 64 * 1024;
 /// Longest wait for TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of calls that are reset so many bytes are under way here: with the megabytes that the system would take, none would begin for minutes
+/// at a service that reads calls at a pace, and nothing show that the attack goes on.
+const RESETS_UNDER_WAY: usize = 16 * 1024;
 /// How often it is told what became of the clients.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Events taken at once.
@@ -207,6 +210,9 @@ impl Crowd {
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP;
         let service = self.services.get(&self.clients[index].timeout_ms).ok_or("NO_SERVICE");
         let watched = service.and_then(|service| Link::begin_open(service, &self.caller.config)).and_then(|link| {
+            if attack.resets() > 0 {
+                socket2::SockRef::from(&link.tcp).set_send_buffer_size(RESETS_UNDER_WAY).map_err(|_| "SOCKET")?;
+            }
             let data = EventData::new_u64(index as u64);
             epoll::add(&self.epoll, &link.tcp, data, flags).map_err(|_| "EPOLL").map(|()| link)
         });
